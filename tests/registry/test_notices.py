@@ -366,6 +366,7 @@ async def test_an_unencrypted_destination_of_notices_is_logged_as_a_warning(
     [
         ("smtp://town:swordfish@mail.example", "true"),
         ("http://town:swordfish@hooks.example/", "true"),
+        ("http://:swordfish@hooks.example/", "true"),
         ("http://hooks.example/", "false"),
         ("smtp://mail.example?cafile=/nowhere", "false"),
         ("smtp://mail.example?verify=false", "false"),

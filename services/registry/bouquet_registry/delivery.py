@@ -90,7 +90,7 @@ def notice_destination(settings: RegistrySettings) -> NoticeDestination:
     if is_mail and set(url.query) - {CA_FILE}:
         raise SettingsError([f"{SETTING}: takes no option but {CA_FILE}"])
     if settings.notices_plain and url.scheme in ("smtp", "http"):
-        if url.user or url.query.get(CA_FILE):
+        if url.user or url.password or url.query.get(CA_FILE):
             raise SettingsError(
                 [f"{SETTING}: a password never goes in plain, as {PREFIX}NOTICES_PLAIN lets notices go"]
             )
