@@ -256,6 +256,8 @@ def _kept(file: Path, make: Callable[[], str]) -> str:
 
 def _write(file: Path, text: str) -> None:
     file.parent.mkdir(exist_ok=True)
+    file.touch()
+    file.chmod(0o600)  # a new file has this mode; the target of a link, which `close` leaves alone, may have another
     file.write_text(text, encoding="utf-8")
 
 

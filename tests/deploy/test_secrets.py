@@ -40,7 +40,11 @@ def test_secret_folders_and_files_are_readable_by_their_owner_alone(secrets: Pat
     assert modes(secrets) == CLOSED
 
 
-def test_make_secrets_closes_open_files_and_keeps_their_content(tmp_path: Path) -> None:
+def test_make_secrets_closes_open_files_and_keeps_their_content(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "bus-url"
+    elsewhere.touch(0o644)
     tmp_path.chmod(0o755)
     for name in ("registry", "worker-cnaf", "kept/by/the/operator"):
         (tmp_path / name).mkdir(parents=True, mode=0o755)
@@ -52,8 +56,10 @@ def test_make_secrets_closes_open_files_and_keeps_their_content(tmp_path: Path) 
     for name, text in kept.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o644)
+    (tmp_path / "registry" / "bus-url").symlink_to(elsewhere)
     make(tmp_path)
     assert modes(tmp_path) == CLOSED
+    assert elsewhere.read_text().startswith("amqps://")
     assert {name: (tmp_path / name).read_text() for name in kept} == kept
 
 
