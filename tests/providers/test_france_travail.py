@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -19,9 +18,10 @@ from bouquet_france_travail.worker import worker
 from bouquet_proto.failures import PERIMETER
 from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import Failed, Found, NotFound, Reply
-from bouquet_worker.simulate import Fault, Received
+from bouquet_worker.simulate import Received
 from bouquet_worker.testing.captured_telemetry import log_text_of
 from tests.providers.asking import SILENCE_S, TOKEN_ID, Asked, asking, data_of
+from tests.providers.faults import REASONS
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
 
@@ -291,21 +291,7 @@ async def test_a_missing_or_wrong_field_is_named_and_never_quoted(
         ("panne.croisee", "upstream_unknown"),
         ("panne.incomplete", "upstream_malformed"),
         ("panne.types", "upstream_malformed"),
-        *(
-            (f"panne-{ill.name.replace('_', '-').lower()}", reason)
-            for ill, reason in {
-                Fault.INTERNAL: "upstream_unknown",
-                Fault.RATE_LIMITED: "upstream_unknown",
-                Fault.UNAVAILABLE: "upstream_unavailable",
-                Fault.GATEWAY_TIMEOUT: "upstream_timeout",
-                Fault.HTML: "upstream_malformed",
-                Fault.TRUNCATED: "upstream_malformed",
-                Fault.EMPTY: "upstream_malformed",
-                Fault.REDIRECT: "upstream_redirected",
-                Fault.CUT: "upstream_timeout",
-                HTTPStatus.FORBIDDEN: "upstream_unknown",
-            }.items()
-        ),
+        *((f"panne-{ill.name.replace('_', '-').lower()}", reason) for ill, reason in REASONS.items()),
     ],
 )
 async def test_every_fault_of_france_travail_is_a_failure(france_travail: Asked, identifiant: str, reason: str) -> None:

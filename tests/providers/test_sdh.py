@@ -22,6 +22,7 @@ from bouquet_sdh.worker import worker
 from bouquet_worker.simulate import Fault, Received
 from bouquet_worker.testing.captured_telemetry import log_text_of
 from tests.providers.asking import SILENCE_S, TODAY, Asked, asking, data_of
+from tests.providers.faults import REASONS
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
 
@@ -262,18 +263,7 @@ async def test_a_wrong_field_is_named_and_never_quoted(
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    {
-        Fault.INTERNAL: "upstream_unknown",
-        Fault.RATE_LIMITED: "upstream_unknown",
-        Fault.UNAVAILABLE: "upstream_unavailable",
-        Fault.GATEWAY_TIMEOUT: "upstream_timeout",
-        Fault.HTML: "upstream_malformed",
-        Fault.TRUNCATED: "upstream_malformed",
-        Fault.EMPTY: "upstream_malformed",
-        Fault.REDIRECT: "upstream_redirected",
-        Fault.CUT: "upstream_timeout",
-        HTTPStatus.FORBIDDEN: "upstream_unknown",
-    }.items(),
+    REASONS.items(),
 )
 async def test_every_fault_is_a_failure(sdh: Asked, fault: Fault | HTTPStatus, reason: str) -> None:
     assert await ask(sdh, f"panne-{fault.name.replace('_', '-').lower()}") == Failed(reason)
