@@ -92,7 +92,7 @@ class PublicDelegation(Struct, frozen=True):
     created_at: str
     """Time of the delegation, as ISO 8601 in UTC."""
     authorization_request_id: str | None
-    """Id of the habilitation in DataPass."""
+    """Id of the habilitation in DataPass; `None` if it has none there."""
 
 
 class PageMeta(Struct, frozen=True):

@@ -116,7 +116,8 @@ def _key(access_token: str, match: Match) -> bytes:
 
 
 def token_of(session: Session, version: int) -> Token:
-    """Returns a token with the scopes of a FranceConnect session."""
+    """Returns a token with the scopes of a FranceConnect session; from version 3 on, without the scopes of identity
+    data."""
     # From version 3 on, the scopes of identity data are left out, since FranceConnect itself gives the identity.
     scopes = frozenset(scope for scope in session.scopes if "_identite" not in scope or version == V2)
     return Token(id=CITIZEN_ID, scopes=scopes, siret="", expires_at=0.0)

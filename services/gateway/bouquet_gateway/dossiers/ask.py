@@ -35,7 +35,7 @@ class Services(Struct, frozen=True, kw_only=True):
 
 
 class Asker(Struct, frozen=True, kw_only=True):
-    """Caller of single calls for one dossier: with its credential, its request id and its deadline."""
+    """Makes the single calls of one dossier, with the credential, the request id and the deadline of the dossier."""
 
     services: Services
     request: HttpRequest
@@ -47,8 +47,8 @@ class Asker(Struct, frozen=True, kw_only=True):
     deadline: Deadline
 
     async def ask(self, target: Target, raw_query: str, *, is_counted: bool) -> PartResult:
-        """Makes the single call of `target` with this query, and returns its result. `is_counted` tells whether the
-        rate limit has counted this call already."""
+        """Makes the single call of `target` with this query string, and returns its result, which may be an error.
+        `is_counted` tells whether the rate limit has counted this call already."""
         own = self.call
         call = Call(own.request_id, own.envelope, target.path, token_id=own.token_id, habilitation=own.habilitation)
         if target.match is not None:
@@ -76,7 +76,7 @@ class Asker(Struct, frozen=True, kw_only=True):
             return answer_of(problem_of(error), call, call.path)
 
     def _recorded(self, answer: Answer, call: Call) -> Answer:
-        """Writes the journal record of a call. Returns its answer, or an error if the record cannot be written."""
+        """Writes the journal record of a call. Returns `answer`, or an error if the record cannot be written."""
         try:
             self.services.journal.end(call, answer.status)
         except Problem as problem:

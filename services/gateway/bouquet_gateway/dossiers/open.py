@@ -1,4 +1,4 @@
-"""Opening of a dossier: its plan, its caller and the rate limit, before anybody is asked."""
+"""Opening of a dossier: checks of its body, its caller and the rate limit, before any provider is asked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bouquet_proto.deadline import Deadline
 
 
 class Dossiers:
-    """Opener of dossiers."""
+    """Opens dossiers: reads the body, plans the parts, and admits the caller."""
 
     def __init__(self, offers: Discovery, services: Services, deadline_s: float) -> None:
         """Takes `deadline_s`, the seconds that a dossier may take as a whole."""
@@ -26,7 +26,8 @@ class Dossiers:
         self._deadline_s = deadline_s
 
     async def open(self, body: bytes, request: HttpRequest, call: Call) -> Dossier:
-        """Returns a dossier whose caller is admitted. Raises `Problem` for an error of the request as a whole."""
+        """Returns a dossier whose caller is admitted. Raises `Problem` for a fault in the body, or if the caller is
+        refused."""
         # Refusals come in the order of a single call: first those of the caller, then those of the request.
         deadline, plan = Deadline.after(self._deadline_s), self._plan(body)
         if isinstance(plan, Plan):
@@ -61,7 +62,8 @@ class Dossiers:
 
 
 def _with_recipient(raw_query: str, plan: Plan) -> str:
-    """Returns the query of a dossier with the parameters by which an editor's delegation is found."""
+    """Returns the query string of the dossier's request with `recipient` and `delegation_id` added, by which the
+    delegation to an editor is found."""
     # They stand last, since the last value of a parameter counts.
     named = {"recipient": plan.recipient, "delegation_id": plan.delegation_id}
     return "&".join(filter(None, (raw_query, urlencode(named))))

@@ -1,4 +1,4 @@
-"""Persons whom the data of a part names, as the parameters of further calls."""
+"""Reading of the persons whom a part's data names, so that other parts can ask about them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bouquet_gateway.lookup.people import MAX_PEOPLE, birth_date, objects_at
 from bouquet_proto.offer import People
 
 SEX = "sexe"
-"""Name that answers give to the field `sexe_etat_civil`."""
+"""Name of the field `sexe_etat_civil` in the data of answers."""
 
 
 def persons_in(data: Raw, people: People) -> Sequence[Values] | None:
-    """Returns the civil status of each person at `people.at`, up to `MAX_PEOPLE`, by canonical field, without the
-    fields that the data lacks. Returns `None` if the data has no such place, since the caller's scopes do not open
-    it."""
+    """Returns the civil status of each person at `people.at` in the data, by canonical field (such as `nom_naissance`),
+    without fields that the data lacks. Returns `None` if the data has no such place, since the caller's scopes do not
+    open it."""
     whole = msgspec.json.decode(data)
     if not _is_open(whole, people.at):
         return None
@@ -51,7 +51,7 @@ def _civil_status(node: Mapping[str, Any], people: People) -> dict[str, Value]:
 
 
 def _value(value: Any) -> Value | None:
-    """Returns a text, a number or a list of texts as it is, and `None` for anything else."""
+    """Returns a text, a whole number or a list of texts unchanged, and `None` for anything else."""
     if isinstance(value, str) or type(value) is int:
         return value
     return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None

@@ -24,21 +24,24 @@ from bouquet_gateway.offers.discovery import Discovery
 from bouquet_proto.offer import Operation, People
 
 USUAL_MODALITY = "identite"
-"""Modality of a part that names none, if the operation has it. An operation with one modality needs no name either."""
+"""Modality (kind of identity) that a part uses if it names none. If the operation has only one modality, the part uses
+that one instead."""
 
 OF_SESSIONS = "france_connect"
 """Modality of the operations that need a citizen's FranceConnect session, and last segment of their paths."""
 
 
 class ForEach(Struct, frozen=True, kw_only=True):
-    """Persons about whom a part asks, one call for each."""
+    """Member `for_each` of a part: persons in the data of another part, about each of whom the part makes one call."""
 
     source: str
-    """Name of the part whose data names the persons."""
+    """Name of the other part, whose data names the persons."""
     people: People | None
-    """Place and fields of the persons in that data; `None` while the other part's operation is not offered."""
+    """Place and fields of the persons in the other part's data; `None` while the other part's operation is not
+    offered."""
     fallback: Values
-    """Civil status for the fields that the data lacks, by canonical field."""
+    """Values for fields of the civil status that the other part's data lacks, by canonical field (such as
+    `nom_naissance`)."""
 
 
 class Target(Struct, frozen=True, kw_only=True):
@@ -66,14 +69,14 @@ class Target(Struct, frozen=True, kw_only=True):
         return self.operation is None or self.operation.modality == USUAL_MODALITY
 
     def people_at(self, path: str) -> People | None:
-        """Returns the fields of the persons at a path of the operation's data. Returns `None` if the operation declares
-        no persons at this path, or one field for both family name and first names."""
+        """Returns the names of the fields that describe each person at a dotted path of the operation's data. Returns
+        `None` if the operation declares no persons there, or gives family name and first names in one field."""
         people = self.operation.people if self.operation else ()
         return next((one for one in people if one.at == path and one.nom != one.prenoms), None)
 
     def parameters_for(self, person: Values) -> dict[str, Value]:
-        """Returns a person's values by the operation's own parameter names; `person` has them by canonical field.
-        Leaves out values that the operation does not take."""
+        """Converts a person's values from canonical fields (such as `nom_naissance`) to the operation's query
+        parameters. Leaves out values that the operation does not take."""
         names = self.served.parameter_names if self.served else {}
         return {names[field]: value for field, value in person.items() if field in names}
 
@@ -149,8 +152,8 @@ def _encoded(value: str | int) -> str:
 def _for_each(
     persons: PersonsOf, fallback: Values, request: DossierRequest, targets: Mapping[str, Target | None]
 ) -> ForEach | None:
-    """Returns the persons whom a part asks about, or `None` if the reference leads nowhere: to no part, to a part that
-    is a `for_each` itself (so that there is no circle), or to a field in which its operation names no persons."""
+    """Returns the persons whom a part asks about. Returns `None` if the reference names no part, names a part with a
+    `for_each` of its own (so that there is no circle), or names a place where that part's data has no persons."""
     source = next((part for part in request.parts if part.name == persons.part), None)
     if (source is None and persons.part not in request.names) or (source is not None and source.for_each is not None):
         return None
@@ -165,7 +168,8 @@ def _for_each(
 
 
 def _target(part: PartRequest, offers: Discovery, today: date) -> Target | None:
-    """Returns the operation of a part, in the wanted version or in the newest one, or `None` if there is none."""
+    """Returns the operation of a part, in the version that the part names or else the newest that is not deprecated.
+    Returns `None` if no provider offers the operation in this version, and none may offer the operation later."""
     family = _family(part, offers)
     if family is None:
         path = f"/v{part.version or 3}/{part.operation}/{part.modality or USUAL_MODALITY}"
@@ -182,7 +186,7 @@ def _family(part: PartRequest, offers: Discovery) -> Family | None:
 
 
 def _newest(family: Family, today: date) -> int:
-    """Returns the newest version that is not deprecated or, if all are, the newest one."""
+    """Returns the number of the newest version that is not deprecated or, if all are deprecated, of the newest one."""
     current = (version for version, served in family.versions.items() if not _is_deprecated(served[0], today))
     return max(current, default=max(family.versions))
 

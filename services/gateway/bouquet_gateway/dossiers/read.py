@@ -18,8 +18,8 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_PARTS = 20
 """Largest number of named parts in a dossier."""
 MAX_MEMBERS = 32
-"""Largest number of members of one object in a dossier, apart from `resources`. It bounds the work for a body whose
-sender is not known yet."""
+"""Largest number of members of one object in a dossier, except the object `resources`. The limit bounds the work for a
+body whose sender is not known yet."""
 MAX_INTEGER = 10**15
 
 FIELD, COUNT, OPERATION, FOR_EACH = "dossier_field", "dossier_count", "dossier_operation", "dossier_for_each"
@@ -42,11 +42,13 @@ def _camel(field: str) -> str:
 
 
 CIVIL_STATUS: Mapping[str, str] = {_camel(field): field for field in Identite.__struct_fields__}
-"""Canonical field of each member of `identite` and `with`."""
+"""Maps each member of `identite` and `with`, such as `nomNaissance`, to its canonical field, such as
+`nom_naissance`."""
 IDENTIFIERS: Mapping[str, str] = {
     _camel(field): field for kind in (Ine, Identifiant, NumeroAllocataire) for field in kind.__struct_fields__
 }
-"""Canonical field of each member of a dossier that identifies the person otherwise than by civil status."""
+"""Maps each member of a dossier that identifies the person other than by civil status, such as `ine`, to its canonical
+field."""
 OF_WHOLE = frozenset({"recipient", "delegation_id", "token"})
 """Query parameters that belong to the dossier as a whole. A part may not set them."""
 
@@ -71,7 +73,8 @@ class PartRequest(Struct, frozen=True, kw_only=True):
     """Parameters of this part alone, by the operation's own names."""
     for_each: PersonsOf | None = None
     fallback: Values = {}
-    """Member `with`: civil status for the fields that the other part's data lacks, by canonical field."""
+    """Member `with`: values for fields of the civil status that the other part's data lacks, by canonical field (such
+    as `nom_naissance`)."""
 
 
 class Fault(Struct, frozen=True):
@@ -87,10 +90,10 @@ class DossierRequest(Struct, frozen=True, kw_only=True):
     recipient: str
     delegation_id: str
     person: Values
-    """Values that identify the person, by canonical field."""
+    """Values that identify the person, by canonical field (such as `nom_naissance`)."""
     parts: tuple[PartRequest, ...]
     names: frozenset[str]
-    """Names of all parts, of those with a fault too."""
+    """Names of all parts, including parts that are left out of `parts` for a fault."""
     faults: tuple[Fault, ...]
 
 
@@ -150,7 +153,7 @@ def read_dossier(body: bytes) -> DossierRequest:
 
 
 def _parts(resources: Mapping[str, Raw], faults: list[Fault]) -> Iterator[PartRequest]:
-    """Yields the parts that have no fault, and notes the faults of the others."""
+    """Yields the parts that have no fault, and adds the faults of the other parts to `faults`."""
     for name, raw in resources.items():
         if not NAME.fullmatch(name):
             faults.append(Fault(FIELD, "/resources"))
@@ -193,7 +196,8 @@ def _parameters(raw: Raw | None, pointer: str, faults: list[Fault]) -> dict[str,
 
 
 def _values_of(raw: Raw | None, known: Mapping[str, str], pointer: str, faults: list[Fault]) -> dict[str, Value]:
-    """Returns the values of an object by canonical field. `known` maps its members to these fields."""
+    """Returns the values of an object's members by canonical field, to which `known` maps the members. Adds a fault for
+    each wrong member to `faults`; gives no values if `raw` is `None`."""
     members = {} if raw is None else _objects(raw, pointer, faults)
     read = _read(members, dict.fromkeys(known, _value), pointer, faults)
     return {known[member]: value for member, value in read.items()}

@@ -15,16 +15,17 @@ from bouquet_gateway.errors.problems import NO_ROWS, Problem, render
 
 Status: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed"]
 COMPLETE: frozenset[Status] = frozenset({"found", "not_found"})
-"""Statuses of a part about which nothing remains to be asked."""
+"""Statuses of a part whose question is answered. A part with another status may be asked again."""
 REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
-"""HTTP statuses of a part that is `refused`. A FranceConnect session that its worker does not know is one, too."""
+"""HTTP statuses of a call that make the part `refused`; 401 also for a FranceConnect session that is not known."""
 BY_HTTP_STATUS: Mapping[int, Status] = {
     400: "rejected",
     404: "not_found",
     409: "rejected",
     422: "rejected",
 }
-"""Status of a part by the HTTP status of a sandbox's recorded case. Every other error is `failed`."""
+"""Maps the HTTP status of an error in a sandbox's recorded case to the status of the part. The part is `failed` for
+every other error."""
 
 
 class PartResult(Struct, frozen=True, kw_only=True):
@@ -36,11 +37,11 @@ class PartResult(Struct, frozen=True, kw_only=True):
     provider: str | UnsetType = UNSET
     """Label of the authority that answered or failed; unset if nobody was asked."""
     obtained_at: str | UnsetType = UNSET
-    """Time at which the authority answered, as ISO 8601 in UTC. For an answer from the cache, it is when it was put
-    there."""
+    """Time at which the authority answered, as ISO 8601 in UTC, also for an answer from the cache. Set only for the
+    statuses `found` and `not_found`."""
     cached: bool | UnsetType = UNSET
     retry_in: int | UnsetType = UNSET
-    """Seconds after which a new attempt may succeed."""
+    """Seconds after which a new attempt may succeed; unset if unknown."""
 
 
 class PersonsResult(Struct, frozen=True):
@@ -61,8 +62,8 @@ _body = msgspec.json.Decoder(_Body)
 
 
 def result_of(call: Call, answer: Answer, now: datetime, cache_s: int) -> PartResult:
-    """Returns the result of a call that was answered at `now`. `cache_s` is the time for which its operation's answers
-    are cached."""
+    """Returns the result of a call that was answered at `now`. `cache_s` is the number of seconds for which answers of
+    the called operation are cached."""
     body, status = _body.decode(answer.body), _status(call, answer.status)
     is_answer = status in COMPLETE and bool(call.authority)
     age_s = 0 if call.cached_for_s is None else max(cache_s - call.cached_for_s, 0)
@@ -78,14 +79,14 @@ def result_of(call: Call, answer: Answer, now: datetime, cache_s: int) -> PartRe
 
 
 def refused(reason: str) -> PartResult:
-    """Returns the result of a part for which no call is made."""
+    """Returns the result of a part for which no call is made: an error for `reason`, a key of the failure table."""
     http_status, body = render(Problem(reason), NO_ROWS, "v3")
     return PartResult(status="refused" if http_status in REFUSED else "rejected", errors=_body.decode(body).errors)
 
 
 def without_source(source: Result) -> PartResult:
-    """Returns the result of a `for_each` whose persons are not known, since the other part has no data: its status and
-    its errors."""
+    """Returns the result of a part whose `for_each` names no persons, because the other part (`source`) has no data:
+    the status, errors and waiting time of the other part."""
     assert isinstance(source, PartResult)
     return PartResult(status=source.status, errors=source.errors, retry_in=source.retry_in)
 
@@ -96,7 +97,8 @@ def is_complete(result: Result) -> bool:
 
 
 def _status(call: Call, http_status: int) -> Status:
-    """Returns the status of a part: the outcome of its call, but `rejected` for what a rule of ours refuses too."""
+    """Returns the status of a part: the outcome of its call. If the gateway has refused the call, the status is
+    `rejected` for wrong parameters (422), else `refused`."""
     match call.outcome:
         case _ if http_status in REFUSED:
             return "refused"

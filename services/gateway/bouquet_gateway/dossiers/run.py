@@ -15,10 +15,10 @@ from bouquet_gateway.dossiers.read import COUNT, Values
 from bouquet_gateway.dossiers.result import PartResult, PersonsResult, Result, refused, without_source
 
 MAX_PERSONS = 12
-"""Largest number of persons about whom one `for_each` asks."""
+"""Largest number of persons about whom one `for_each` asks; further persons get an error."""
 
 Tell: TypeAlias = Callable[[str, Result], Awaitable[None]]
-"""Function that takes the name and the result of each part as soon as the result is known."""
+"""Function that is called with the name and the result of each part, as soon as the result is known."""
 
 
 class Dossier(Struct, frozen=True):

@@ -87,6 +87,7 @@ def _is_connected(request: web.Request) -> Callable[[], bool]:
 
 
 def _ending(call: Call, results: Iterable[Result]) -> dict[str, object]:
-    """Returns the members of an answer that follow its data. `complete` tells whether no part has to be asked again."""
+    """Returns the members `links` and `meta` of an answer. `meta` has the duration in milliseconds, and `complete`:
+    whether no part has to be asked again."""
     duration_ms = round((time.perf_counter() - call.began) * 1000)
     return {"links": {}, "meta": {"complete": all(map(is_complete, results)), "duration_ms": duration_ms}}

@@ -172,7 +172,8 @@ def mark_of(key: Secret, caller: str) -> str:
 
 
 def describe_call(call: Call, match: Match) -> None:
-    """Notes in a call which operation it asks, if the resource has the requested version."""
+    """Notes id, version, path, retirement and errors of the called operation in `call`. Does nothing if the resource
+    lacks the requested version."""
     if (served := match.served) is None:
         return
     operation = served.operation

@@ -107,7 +107,9 @@ def _source(decision: Decision, first: str, has_hint: bool) -> Source:
 
 
 async def _hedged(start: StartAsking, lookup: Lookup, order: tuple[str, str], timing: HedgeTiming) -> dict[str, Reply]:
-    """Asks the first provider in `order` and, if need be, the second. Returns the replies by provider."""
+    """Asks the first provider in `order` and, unless it finds the person within `timing.after_s` seconds, the second
+    too. Returns the replies by provider, without a reply that is still missing `timing.grace_s` seconds after the other
+    found the person."""
     # If one has found the person and the other does not answer soon after, the result lacks the other's reply.
     first, second = order
     tasks = {first: start(first, lookup)}

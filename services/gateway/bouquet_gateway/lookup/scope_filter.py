@@ -74,9 +74,8 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """Returns `data` with `{}` in place of each object that the caller may not see. Such an object lists scopes in its
-    field `$any`, and the caller has none of them."""
-    # The field `$any` itself is always removed.
+    """Returns `data` with `{}` in place of each object whose field `$any` lists scopes of which the caller has none.
+    The field `$any` is removed from all other objects."""
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 
 

@@ -132,7 +132,8 @@ def _answers() -> Json:
 
 
 def _fields(operations: Iterable[Operation]) -> Iterator[tuple[str, Json]]:
-    """Yields each canonical field that the operations read, with its schema and its description."""
+    """Yields the name of each canonical field (such as `nom_naissance`) that the operations read, with the field's JSON
+    schema and description."""
     for check in (check for operation in operations for stage in operation.checks for check in stage):
         for name, field in RULES[check.rule].fields.items():
             yield name, {"description": field.description, **field.schema}

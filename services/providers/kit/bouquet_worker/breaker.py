@@ -64,7 +64,8 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._probe_at: float | None = None
-        """Time at which the open breaker starts to let probes through, or `None` while the breaker is closed."""
+        """Time of `clock`, in seconds, at which the open breaker starts to let probes through; `None` while it is
+        closed."""
         self._probing = 0
         self._timed_out_probes = 0
         self._failed_for: set[str] = set()

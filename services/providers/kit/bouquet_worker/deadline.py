@@ -1,4 +1,4 @@
-"""Deadline of the request that the current task handles. Every call to an upstream respects it."""
+"""Deadline of the request that the current task handles. Each call to an upstream ends by this deadline."""
 
 from __future__ import annotations
 

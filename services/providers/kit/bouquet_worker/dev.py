@@ -87,8 +87,8 @@ def _watched(provider: str, cases: Path) -> list[Path]:
 
 
 async def _serve(development: Development) -> int:
-    """Serves the provider until SIGINT or SIGTERM, and prints how to call it. Returns 1 if the provider cannot be
-    imported or the gateway ends by itself, after the output has said why."""
+    """Serves the provider until SIGINT or SIGTERM, then returns 0; prints how to call it. Returns 1 if the provider
+    cannot be imported or the gateway ends by itself, and prints why."""
     try:
         worker, simulator = _loaded(development.provider)
     except Exception as error:
@@ -115,7 +115,7 @@ def _loaded(provider: str) -> tuple[Worker, Simulator]:
 
 
 def _stop_event() -> asyncio.Event:
-    """Returns an event that SIGINT and SIGTERM set, however often they come."""
+    """Returns an event that the first SIGINT or SIGTERM sets; further signals have no effect."""
     # A terminal's Ctrl-C comes twice: to this process, and to the one that watches, which passes it on.
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):

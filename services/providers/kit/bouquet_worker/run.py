@@ -42,10 +42,10 @@ class RunnableWorker(Protocol):
     provider: str
 
     def read(self, reader: Reader) -> object:
-        """Reads the worker's settings, and reports wrong settings to `reader`."""
+        """Reads and returns the worker's settings. Reports wrong settings to `reader`."""
 
     def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[Running]:
-        """Serves requests from the bus until the context ends."""
+        """Returns a context in which the worker serves requests from the bus. The context yields the running worker."""
 
 
 async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:

@@ -61,7 +61,7 @@ class RetryBudget:
         self._left = min(self._max_retries, self._left + self._ratio)
 
     def spend(self) -> bool:
-        """Takes one retry from the budget. Returns `False` if there is none."""
+        """Takes one retry from the budget, and returns `True`. Returns `False` if the budget has no retry left."""
         if self._left < 1:
             return False
         self._left -= 1
@@ -75,7 +75,7 @@ class Upstream(Struct, frozen=True):
     base_url: str
     """URL to which each call appends its route."""
     auth: Auth | None = None
-    """Authentication of the calls, such as `ApiKey`, or `None`."""
+    """Authentication of the calls, such as an `ApiKey`; `None` if calls need none."""
     timeout_s: float | None = None
     """Timeout of one call, in seconds; `None` for the worker's `timeout_s`."""
     headers: Mapping[str, str] = {}

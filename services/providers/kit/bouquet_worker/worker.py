@@ -95,7 +95,8 @@ class PublishedOperation(Struct, Generic[R], frozen=True):
     view: Callable[[R], Any]
     """Function that converts the handler's result to the operation's data."""
     result: type[R] | None = None
-    """Type of the handler's result. The sandbox needs it to make answers of version 2."""
+    """Type of the handler's result, from which the sandbox makes answers of version 2; `None` if it does not make
+    any."""
 
 
 class InternalOperation(Struct, frozen=True):
@@ -190,8 +191,9 @@ class Worker:
         self._operations: dict[str, _HandledOperation] = {}
 
     def upstream(self, factory: F, name: str = "") -> F:
-        """Declares an upstream that handlers may call. The decorated function takes the settings. It may also take
-        clients of other upstreams, as parameters with the names of these upstreams."""
+        """Declares an upstream that handlers may call by `name`, by default the name of the decorated function. This
+        function takes the settings, and may take clients of other upstreams as parameters named like these
+        upstreams."""
         # It returns an `Upstream`, or an object of the author's own. If that object is an async context manager, it is
         # entered when the worker starts.
         name = name or factory.__name__

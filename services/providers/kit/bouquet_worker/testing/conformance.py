@@ -53,7 +53,8 @@ BEHAVIOURS_WORTH_QUOTING = (Fault.INTERNAL, Fault.TRUNCATED, "other_shape")
 
 
 class Conformance:
-    """Base class of a provider's conformance tests. A subclass sets the members below."""
+    """Base class of a provider's conformance tests. A subclass sets `worker`, `simulator` and `cases`, and may set
+    `today` and `bare_404_is_absence`."""
 
     worker: ClassVar[Worker]
     simulator: ClassVar[Simulator]
@@ -259,7 +260,7 @@ def _difference(case: Case, reply: Reply) -> str:
 
 
 def _bug(caplog: pytest.LogCaptureFixture) -> str:
-    """Returns a text with the type and place of each unexpected exception that the bus logged."""
+    """Returns a text with the type and place of each unexpected exception that the bus logged; "" if there is none."""
     bugs = [record for record in caplog.records if record.getMessage() in ("worker bug", "handler returned nothing")]
     return "".join(f"\n{vars(bug).get('error', bug.getMessage())} at {vars(bug)['at']}" for bug in bugs)
 
