@@ -15,6 +15,7 @@ from bouquet_gateway.offers.reply_schema import ReplySchema
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto import quotient_familial
+from bouquet_proto.failures import PLATFORM
 from bouquet_proto.messages import MAX_BYTES, Failed, NotFound, Reply
 from bouquet_proto.offer import Retirement
 from tests.attacks.two_providers import (
@@ -157,6 +158,14 @@ async def test_texts_of_a_worker_become_no_header(lie: str) -> None:
     assert "Set-Cookie" not in answer.headers
     assert int(answer.headers.get("Retry-After", "0")) in range(86_401)
     assert all(error["meta"].get("retry_in", 0) in range(86_401) for error in answer.json["errors"])
+
+
+@pytest.mark.parametrize("reason", sorted(PLATFORM.keys() - {"bus_unavailable"}))
+async def test_a_worker_blames_neither_caller_nor_platform_for_what_only_the_gateway_knows(reason: str) -> None:
+    acme = Provider(offer())
+    for acme.reply in (Failed(reason), NotFound(reason)):
+        async with gateway_between(acme) as client:
+            assert (await ask(client)).summary == "502 90999 ACME"
 
 
 # False offers

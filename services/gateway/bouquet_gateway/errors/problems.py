@@ -58,9 +58,10 @@ envelope of all other errors depends on the path."""
 # `unknown_operation`, which only `/api/errors` answers, is one of them, since the v2 envelope of other `/api/` paths
 # shows no error codes.
 
-GATEWAY_ONLY = frozenset({"session_missing", *(reason for reason, row in PLATFORM.items() if row.fault == "caller")})
-"""Reasons that only the gateway can establish, such as an expired token. If a worker gives one of them, its reply is
-treated as the failure `upstream_unknown`, except in a sandbox."""
+GATEWAY_ONLY = frozenset({"session_missing", *PLATFORM} - {"bus_unavailable"})
+"""Reasons that only the gateway can establish, such as an expired token or a full journal. If a worker gives one of
+them, its reply is treated as the failure `upstream_unknown`, except in a sandbox."""
+# The client of the bus gives `bus_unavailable` in place of a worker's reply.
 
 
 OUTAGES = frozenset({502, 503, 504})
