@@ -40,7 +40,10 @@ class Mistake(Struct, frozen=True):
 MISTAKES = {
     # The contract
     "an unknown rule": Mistake(
-        CONTRACT, 'Check("identifiant")', 'Check("identifient")', f"{ID}:\n  check identifient: no rule has this name"
+        CONTRACT,
+        'Check("identifiant")',
+        'Check("identifient")',
+        f"{ID}:\n  check identifient: no rule has this name; is it identifiant?",
     ),
     "a reason without a row": Mistake(
         CONTRACT, "reasons=(NO_FILE,)", 'reasons=(NO_FILE, "no_fil")', f"{ID}:\n  reason no_fil: neither the failure"
@@ -62,6 +65,12 @@ MISTAKES = {
     ),
     "a field without scopes": Mistake(
         CONTRACT, '        "titulaire": ("acme_titulaire",),\n', "", f"{ID} publishes titulaire.nom, titulaire.prenom"
+    ),
+    "a misspelt scope": Mistake(
+        CONTRACT,
+        '"date_ouverture": ("acme_dossier",)',
+        '"date_ouverture": ("acme_dosier",)',
+        "field date_ouverture: its scope acme_dosier is none of the operation's `scopes`; is it acme_dossier?",
     ),
     "an operation without scopes": Mistake(
         CONTRACT, 'scopes=("acme_dossier", "acme_titulaire")', "scopes=()", f"{ID}:\n  scopes: empty"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -119,7 +120,7 @@ def _of_checks(operation: Operation) -> Iterator[str]:
     for check in (check for stage in operation.checks for check in stage):
         rule = RULES.get(check.rule)
         if rule is None:
-            yield f"check {check.rule}: no rule has this name"
+            yield f"check {check.rule}: no rule has this name" + _hint(check.rule, RULES)
         else:
             for name in sorted(check.names.keys() - rule.fields.keys()):
                 yield f"check {check.rule}: it renames {name}, which is no field of this rule"
@@ -131,6 +132,17 @@ def _of_fields(operation: Operation) -> Iterator[str]:
             yield f"field {path}: the schema has no field of this path"
         if not scopes:
             yield f"field {path}: has no scope"
+        # A field may need a scope that does not open the operation, but hardly one of nearly the same spelling.
+        for scope in {name for entry in scopes for name in entry.split("&")}.difference(operation.scopes):
+            if hint := _hint(scope, operation.scopes):
+                yield f"field {path}: its scope {scope} is none of the operation's `scopes`{hint}"
+
+
+def _hint(word: str, known: Iterable[str]) -> str:
+    """Returns the end of an objection to a misspelt word, such as `; is it nom?`. Returns "" if no known word has
+    nearly the same spelling."""
+    near = get_close_matches(word, known, n=1, cutoff=0.9)
+    return f"; is it {near[0]}?" if near else ""
 
 
 def _has_path(schema: Mapping[str, Any], path: list[str]) -> bool:
