@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -96,8 +96,17 @@ def _expected(hint: Any) -> str:
     words = {int: "must be a whole number", float: "must be a number", bool: "must be true or false"}
     if get_origin(hint) is Literal:
         return "must be one of " + ", ".join(map(str, get_args(hint)))
-    described = [meta.description for meta in get_args(hint)[1:] if isinstance(meta, Meta) and meta.description]
-    return words.get(hint) or next(iter(described), "is not valid")
+    metas = [meta for meta in get_args(hint)[1:] if isinstance(meta, Meta)]
+    described = [meta.description for meta in metas if meta.description]
+    kind = words.get(getattr(hint, "__origin__", hint), "is not valid")  # annotated or not
+    return next(iter(described), ", ".join([kind, *(limit for meta in metas for limit in _limits(meta))]))
+
+
+def _limits(meta: Meta) -> Iterator[str]:
+    if meta.ge is not None:
+        yield f"at least {meta.ge}"
+    if meta.le is not None:
+        yield f"at most {meta.le}"
 
 
 def _without_none(hint: Any) -> Any:

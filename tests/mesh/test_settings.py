@@ -19,6 +19,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     client_secret: Secret
     timeout_s: float = 4.0
     concurrency: Annotated[int, Meta(ge=1)] = 16
+    calls: Annotated[int, Meta(ge=0, le=90)] = 0
     retries: int = 1
     verify: bool = True
     mode: Literal["fast", "slow"] = "fast"
@@ -78,7 +79,8 @@ def test_an_optional_secret_setting_is_a_secret() -> None:
         ("X_TIMEOUT_S", "nan", "X_TIMEOUT_S: must be a number"),
         ("X_RETRIES", "1.5", "X_RETRIES: must be a whole number"),
         ("X_RETRIES", "", "X_RETRIES: must be a whole number"),
-        ("X_CONCURRENCY", "0", "X_CONCURRENCY: is not valid"),
+        ("X_CONCURRENCY", "0", "X_CONCURRENCY: must be a whole number, at least 1"),
+        ("X_CALLS", "91", "X_CALLS: must be a whole number, at least 0, at most 90"),
         ("X_VERIFY", "maybe", "X_VERIFY: must be true or false"),
         ("X_MODE", "warp", "X_MODE: must be one of fast, slow"),
         ("X_BASE_URL", "", "X_BASE_URL: is required"),

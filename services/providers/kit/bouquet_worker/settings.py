@@ -6,16 +6,18 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from bouquet_mesh.settings import Seconds
+
 
 class WorkerSettings(Struct, frozen=True, kw_only=True):
     """Settings of every worker, from `BOUQUET_<PROVIDER>_*`. Each worker has a subclass with its own settings."""
 
-    concurrency: int = 50
+    concurrency: Annotated[int, Meta(ge=1)] = 50
     """Largest number of simultaneous requests in one process, and of simultaneous calls to each upstream."""
     upstream_calls_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     """Largest number of calls per minute that one process makes to each upstream; 0 for no limit. If several processes
     run, divide the provider's limit among them. A call that would wait too long is refused (`XX008`)."""
-    timeout_s: float = 10.0
+    timeout_s: Seconds = 10.0
     """Timeout of one call to an upstream, in seconds, for upstreams without a timeout of their own."""
-    drain_s: float = 10.0
+    drain_s: Annotated[float, Meta(ge=0)] = 10.0
     """Seconds that a stopping worker waits for its running requests; the pod's grace period must be longer."""
