@@ -58,19 +58,22 @@ async def test_a_body_that_was_sent_is_shown_and_lists_need_no_brackets() -> Non
 async def test_a_broken_answer_is_shown_with_the_error_that_callers_get() -> None:
     text, status = await try_question(worker, simulator, [BY_INE, "ine=HTML0000000"], {})
     assert "<h1>Internal Server Error</h1>" in text and '"code": "26' in text and status == 1
+    assert "\n502 (upstream_malformed, $, DecodeError)\n" in text
 
 
 async def test_a_request_without_an_answer_is_shown_with_the_reason() -> None:
     text, status = await try_question(worker, simulator, [BY_INE, "ine=CUT00000000"], {})
-    assert "< no answer: upstream_timeout" in text and "\n504 (upstream_timeout)\n" in text and status == 1
+    assert "< no answer: upstream_timeout" in text and status == 1
+    assert "\n504 (upstream_timeout, ServerDisconnectedError)\n" in text
 
 
 async def test_a_question_for_which_no_request_was_sent_has_the_reason() -> None:
     operation = operation_for(read_words([BY_INE]), worker.offer().operations)
     lookup = lookup_for(read_words([BY_INE, INE]), operation, "", worker.clock())
-    without_token = await ask(worker, simulator.settings("http://127.0.0.1:9"), lookup)
-    text = report(without_token, operation, worker.offer())
-    assert text.startswith("no request to the upstream\n\n502 (upstream_unavailable)")
+    async with listening(simulator.app(), "127.0.0.1", 0) as url:
+        wrong = {**simulator.settings(url), "BOUQUET_CNOUS_CLIENT_SECRET": "another"}
+        text = report(await ask(worker, wrong, lookup), operation, worker.offer())
+    assert text.startswith("no request to the upstream\n\n502 (upstream_unknown, credentials refused)")
 
 
 def test_secrets_are_hidden_wherever_a_request_has_them() -> None:

@@ -28,12 +28,13 @@ SHOWN_HEADERS = ("content-type", "location", "retry-after")
 
 
 class Trial(Struct, frozen=True):
-    """Reply of a worker to one question, the exchanges with upstreams that led to the reply, and the secrets to hide in
-    them."""
+    """Reply of a worker to one question, the exchanges with upstreams that led to the reply, the secrets to hide in
+    them, and the error of an upstream that became the reply, if one did."""
 
     reply: Reply
     exchanges: tuple[Exchange, ...]
     secrets: tuple[str, ...]
+    error: UpstreamError | None = None
 
 
 async def ask_simulated(worker: Worker, simulator: Simulator, lookup: Lookup) -> Trial:
@@ -50,10 +51,11 @@ async def ask(
     called: each call returns the next of these answers. Raises `SettingsError` for wrong settings."""
     settings = worker.settings(environ)
     exchanges: list[Exchange] = []
+    errors: list[UpstreamError] = []
     replayed = None if answers is None else iter(answers)
     async with worker.connected(settings, observer=exchanges.append, answers=replayed) as upstreams:
-        reply = await worker.handler(upstreams, settings)(lookup)
-    return Trial(reply, tuple(exchanges), tuple(secrets_of(settings)))
+        reply = await worker.handler(upstreams, settings, errors.append)(lookup)
+    return Trial(reply, tuple(exchanges), tuple(secrets_of(settings)), next(iter(errors), None))
 
 
 def secrets_of(settings: WorkerSettings) -> Iterator[str]:
@@ -67,7 +69,7 @@ def report(trial: Trial, operation: Operation, offer: Offer) -> str:
     """Returns a text with the exchanges, then the reply in the form of the public contract. `HIDDEN` replaces each
     secret."""
     exchanges = [_exchange_text(exchange) for exchange in trial.exchanges] or ["no request to the upstream"]
-    text = "\n\n".join([*exchanges, _answer_text(trial.reply, operation, offer)])
+    text = "\n\n".join([*exchanges, _answer_text(trial, operation, offer)])
     for secret in trial.secrets:
         text = text.replace(secret, HIDDEN)
     return text
@@ -99,21 +101,27 @@ def _body_lines(body: bytes | None) -> list[str]:
         return [body.decode(errors="replace")]
 
 
-def _answer_text(reply: Reply, operation: Operation, offer: Offer) -> str:
-    match reply:
+def _answer_text(trial: Trial, operation: Operation, offer: Offer) -> str:
+    match trial.reply:
         case Found(data=data):
             # Up to version 2, data have no envelope.
             body = json.loads(bytes(data))
             return _as_http("200", {"data": body} if operation.path.startswith("/v") else body)
-        case NotFound() | Rejected() | Failed():
+        case NotFound() | Rejected() | Failed() as reply:
             row = (FAILURES | offer.problems)[reply.reason]
             authority = operation.authority or offer.authority
             error = {"code": row.code_of(authority.prefix), "title": row.title, "detail": row.detail}
-            return _as_http(f"{RENDERINGS[row.kind].v3_status} ({reply.reason})", {"errors": [error]})
+            why = ", ".join([reply.reason, *_circumstances(trial.error)])
+            return _as_http(f"{RENDERINGS[row.kind].v3_status} ({why})", {"errors": [error]})
         case Recorded(status=status, body=recorded):
             return _as_http(str(status), json.loads(bytes(recorded)))
         case _:
-            assert_never(reply)
+            assert_never(trial.reply)
+
+
+def _circumstances(error: UpstreamError | None) -> list[str]:
+    """Returns the field and the cause of an error, as far as it has them."""
+    return [one for one in (error.field, error.cause) if one] if error else []
 
 
 def _as_http(status: str, body: Any) -> str:

@@ -65,6 +65,7 @@ PARIS = ZoneInfo("Europe/Paris")
 I = TypeVar("I", bound=Identity)  # noqa: E741 - the one type parameter that reads as a word: Question[Identite]
 R = TypeVar("R")
 Clock: TypeAlias = Callable[[], date]
+OnError: TypeAlias = Callable[[UpstreamError], None]
 
 
 def paris_today() -> date:
@@ -345,13 +346,20 @@ class Worker:
                 opened[name] = made
             yield opened
 
-    def handler(self, upstreams: Mapping[str, Any], settings: WorkerSettings | None = None) -> Handler:
+    def handler(
+        self,
+        upstreams: Mapping[str, Any],
+        settings: WorkerSettings | None = None,
+        on_error: OnError = UpstreamError.log,
+    ) -> Handler:
         """Returns the function that answers requests from the bus. `upstreams` maps the name of each upstream to its
-        open client."""
+        open client; `on_error` receives each error of an upstream before the reply that it becomes."""
         offer = self._encoded(settings)
-        return self._handler(upstreams, offer, OfferVerdict(self.provider, offer))
+        return self._handler(upstreams, offer, OfferVerdict(self.provider, offer), on_error)
 
-    def _handler(self, upstreams: Mapping[str, Any], offer: bytes, verdict: OfferVerdict) -> Handler:
+    def _handler(
+        self, upstreams: Mapping[str, Any], offer: bytes, verdict: OfferVerdict, on_error: OnError = UpstreamError.log
+    ) -> Handler:
         async def handle(request: Request) -> Reply:
             match request:
                 case Describe():
@@ -362,7 +370,7 @@ class Worker:
                     own = [upstreams[name] for name in handled.upstreams]
                     with within(Deadline(request.deadline)), on_behalf_of(request.caller.mark):
                         return self._within_limits(
-                            await _answer(handled, request, own, self.clock()), handled.operation
+                            await _answer(handled, request, own, self.clock(), on_error), handled.operation
                         )
                 case _:  # an operation of another version of the worker, or a bug of a gateway
                     return Failed("malformed_request")
@@ -400,8 +408,11 @@ def _unchanged(result: Any) -> Any:
     return result
 
 
-async def _answer(handled: _HandledOperation, lookup: Lookup, upstreams: list[Any], today: date) -> Reply:
-    """Calls the handler and returns its result as a reply. An `UpstreamError` becomes a `Failed` reply."""
+async def _answer(
+    handled: _HandledOperation, lookup: Lookup, upstreams: list[Any], today: date, on_error: OnError
+) -> Reply:
+    """Calls the handler and returns its result as a reply. An `UpstreamError` becomes a `Failed` reply, after
+    `on_error` has received it."""
     question = Question(
         identity=lookup.identity,
         parameters=lookup.parameters,
@@ -412,7 +423,7 @@ async def _answer(handled: _HandledOperation, lookup: Lookup, upstreams: list[An
     try:
         result = await handled.handler(question, *upstreams)
     except UpstreamError as error:
-        error.log()
+        on_error(error)
         return Failed(error.reason, retry_in_s=error.retry_in_s)
     match result:
         case NotFound() | Rejected() | Failed():
