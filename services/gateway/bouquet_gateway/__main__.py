@@ -95,8 +95,8 @@ def _queues(file: str) -> bytes:
 
 
 def _token(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    """Prints a signed token for demos and sandboxes. A gateway accepts it if `tokens_from` is set to `claims`, and
-    takes scopes and expiry from the token itself (docs/reference/contract.md §2.1)."""
+    """Prints a signed token for demos and sandboxes. A gateway accepts the token only if the setting `tokens_from` is
+    `claims`; scopes and expiry are then those in the token (docs/reference/contract.md §2.1)."""
     settings = load(GatewaySettings, environ, GATEWAY_PREFIX)
     scopes = arguments.scopes or sorted(embedded.scopes(embedded.installed(sandbox=False)))
     print(tokens.issue(settings.token_key, scopes, expires_at=int(time.time()) + arguments.valid_s))

@@ -55,7 +55,8 @@ def split(path: str) -> tuple[str, int]:
 
 
 ENCODED = "%"
-"""Percent sign, which begins an encoded character such as `%2F`. The gateway answers 404 if a path contains one."""
+"""Percent sign, which begins an encoded character such as `%2F`. The gateway answers 404 to every path with a percent
+sign."""
 # A second spelling of a path would bypass a proxy's rule for the first.
 
 READING = ("GET", "HEAD")

@@ -108,22 +108,22 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     (`habilitation`). An editor's calls always count for the habilitation whose rights they use."""
     refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
     """Limit on the unknown bearer tokens that one IPv4 address or IPv6 /64 network may send per minute; an IPv6 /48
-    network may send ten times as many. Further ones get 429 `00429`."""
+    network may send ten times as many. Further unknown tokens get 429 `00429`."""
     unknown_recipients_per_minute: Annotated[int, Meta(ge=1)] = 60
-    """Limit on an editor's calls per minute, with all its tokens, for recipients that delegate nothing to it. Further
-    ones get 429 `00429`, except for recipients that were served in the last hour."""
+    """Limit on an editor's calls per minute, with all its tokens, for recipients that delegate nothing to this editor.
+    Calls above the limit get 429 `00429`, except for recipients that were served in the last hour."""
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
     """Limit on the FranceConnect sessions that one process opens for the first time, per second. Calls above the limit
     wait for at most two seconds, then get 429."""
     journal: bool | None = None
-    """Whether calls for data leave records in the registry's journal. If unset, they do if `tokens_from` is
+    """Whether calls for data leave records in the registry's journal; by default only if `tokens_from` is
     `registry`."""
     journal_key: Secret = Secret("")
     """Key of the pseudonyms in the journal, as `name:secret`; the secret has at least 32 bytes. Required with a
     journal. The next key may follow after a comma, named after the first day of its use: `,2027-01-31:secret`. The
     registry needs all these keys (`…_JOURNAL_KEYS`)."""
     journal_spool: str = "bouquet-journal"
-    """Path of the folder where journal records wait until they are sent. It must be on a disk that outlives the
+    """Path of the folder where journal records wait until they are sent. The folder must be on a disk that outlives the
     process. Gateways may share it."""
     journal_spool_max_bytes: int = 256 * 1024 * 1024
     """Limit on the bytes in the spool of one process; a record takes about 400 bytes. A warning is logged from 80 % on,

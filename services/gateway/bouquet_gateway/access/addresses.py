@@ -1,4 +1,4 @@
-"""IP address of a caller behind trusted proxies, and whether it belongs to given networks."""
+"""IP address of a caller behind trusted proxies, and check whether an address belongs to given networks."""
 
 from __future__ import annotations
 

@@ -49,7 +49,8 @@ class Admission(Struct, frozen=True):
     """Hash (SHA-256, hexadecimal) that identifies the caller; empty without a credential."""
     # It is the hash of the token's id or, without a valid token, of the credential's text.
     is_rate_limited: bool
-    """Whether the rate limit applies to this call; it does not apply to `/api/introspect`."""
+    """Whether the rate limit applies to this call, as to all calls except those of `/api/introspect` and
+    `/v3/token/introspect`."""
     undelegated: Refusal | None = None
     """Refusal of a call with an editor's token, if no habilitation was found that is delegated to the editor for this
     call; the caller gets no data. None for all other calls."""
@@ -149,8 +150,8 @@ class Authenticate:
     async def identify_by_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of the first credential that is one of our tokens. Raises `Problem` if there is
-        none, or if the token is expired."""
+        """Returns the requester of the first credential that is one of our tokens. Raises `Problem` if no credential is
+        one, or if the token is expired."""
         admission = await self.admit_token(admission, request, call, deadline)
         assert isinstance(admission.token, Token)
         return Requester(admission.token, admission.digest, admission.undelegated)
@@ -158,8 +159,8 @@ class Authenticate:
     async def admit_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Admission:
-        """Returns the admission of the first credential that is one of our tokens. Raises `Problem` if there is
-        none, or if the token is expired."""
+        """Returns the admission of the first credential that is one of our tokens. Raises `Problem` if no credential is
+        one, or if the token is expired."""
         reasons: list[str] = []
         remaining = islice(credentials_of(request), 1, None)
         while isinstance(admission.token, Refusal):

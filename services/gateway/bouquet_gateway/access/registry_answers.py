@@ -112,9 +112,9 @@ class RegistryAnswers(Generic[V]):
         self.forget([key for key in self._known if condition(key)])
 
     def _is_fresh(self, known: _Known[V]) -> bool:
-        """Tells whether a call may use a remembered answer without asking the registry again. While the registry
-        answers polls, this holds until the answer is `refresh_s` seconds old. While the registry is silent, it holds
-        for any answer, as long as the silence is tolerated (`Polls.is_tolerated`)."""
+        """Tells whether a call may use a remembered answer without a new question to the registry. While the registry
+        answers polls, an answer up to `refresh_s` seconds old may be used; while the registry is silent, any answer, as
+        long as the silence is tolerated (`Polls.is_tolerated`)."""
         if self._polls.is_silent:  # a new request would not be answered
             return self._polls.is_tolerated
         return self._clock() - known.asked_at < self._refresh_s

@@ -29,10 +29,10 @@ log = logging.getLogger(__name__)
 
 POLL_S = 2.0
 REPORT_SCOPES_S = 600.0
-"""Seconds after which the gateway tells the registry again which scopes its operations have, even if they are
-unchanged. If they change, it tells the registry at the next poll."""
+"""Seconds after which the gateway tells the registry again which scopes its operations have. Changed scopes are told at
+the next poll."""
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
-"""Time, in seconds, after which the registry counts as silent, measured from the last poll that it answered."""
+"""Seconds after the last poll that the registry answered, after which the registry counts as silent."""
 
 _token_decoder = msgspec.json.Decoder(registry_messages.KnownToken)
 _delegations_decoder = msgspec.json.Decoder(registry_messages.KnownDelegations)
@@ -170,7 +170,7 @@ class RegistryClient:
             log.warning("withdrawn token keys changed", extra={"kids": list(kids)})
 
     async def _first_answer(self, deadline: Deadline) -> bool:
-        """Waits for the registry's first answer since this process started. Returns False if it has not come by the
+        """Waits for the registry's first answer since this process started. Returns whether the answer has come by the
         deadline."""
         until = min(deadline.at, Deadline.after(ASK_TIMEOUT_S).at)
         try:

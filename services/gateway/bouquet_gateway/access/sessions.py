@@ -31,7 +31,7 @@ SESSION_REMEMBERED_S = 600.0
 """Seconds for which an opened session counts as recent. The gateway accepts calls with a recent session even from an IP
 address that has sent too many unknown bearer tokens."""
 REFUSAL_REMEMBERED_S = 10.0
-"""Seconds after a session was refused for which the gateway refuses it again by itself, without asking the worker."""
+"""Seconds for which the gateway refuses a session again by itself, after the worker has refused it."""
 MAX_REMEMBERED = 50_000
 """Largest number of opened sessions that a process remembers; the same limit applies to refused sessions. A session
 takes about 0.3 kB."""
@@ -73,7 +73,8 @@ class Sessions:
         return self._known.get(_key(access_token, match)) is not None
 
     async def open(self, access_token: str, match: Match, call: Call, deadline: Deadline) -> Session:
-        """Returns the session of an access token, opened by the worker. Raises `Problem` if it cannot be opened."""
+        """Returns the session of an access token, opened by the worker. Raises `Problem` if the session cannot be
+        opened."""
         if not self._is_deployed():
             raise Problem("not_deployed", authority=france_connect_session.AUTHORITY)
         if not access_token.isascii():  # not issued by FranceConnect, and perhaps not encodable in a message

@@ -1,4 +1,4 @@
-"""Access tokens of callers: how they are verified, read and made (docs/reference/contract.md §2.1)."""
+"""Verification, reading and signing of callers' access tokens (docs/reference/contract.md §2.1)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Key: TypeAlias = OctKey | ECKey
 Uuid: TypeAlias = Annotated[str, Limits(pattern=r"\A[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}\Z")]
 
 ALGORITHMS: dict[type[Key], str] = {OctKey: "HS256", ECKey: "ES256"}
-"""Signature algorithm of each kind of key. No other one is accepted."""
+"""Signature algorithm of each kind of key. Tokens signed by any other algorithm are refused."""
 # A forger could otherwise sign a token with a public key, as if it were a shared secret.
 
 KEY_BYTES = 32
@@ -287,8 +287,8 @@ def _decode(text: str, keys: _Keys, is_staging: bool) -> Token | Refusal:
 
 
 def _refusal_of_unverified(claims: _UnverifiedClaims, is_staging: bool) -> Refusal:
-    """Returns the refusal of a wrongly signed token. If the token claims to be of the other environment (production or
-    staging), the reason says so."""
+    """Returns the refusal of a wrongly signed token. The reason says so if the token claims to be for the other
+    environment (production or staging)."""
     if claims.is_staging == is_staging:
         return INVALID
     return Refusal("token_of_production" if is_staging else "token_of_staging")

@@ -84,7 +84,7 @@ class Pacer:
         self._interval_s = 1 / per_second
         self._clock = clock
         self._next_at = 0.0
-        """Monotonic time of the next caller's turn. Turns follow each other at equal intervals."""
+        """Monotonic time, in seconds, of the next caller's turn. Turns follow each other at equal intervals."""
         # A caller may proceed one second earlier, which allows bursts.
 
     async def acquire(self, max_wait_s: float) -> bool:
@@ -101,7 +101,7 @@ class Pacer:
 
 
 class ExpiringValues(Generic[V]):
-    """Mapping whose values expire after `ttl_s` seconds. It holds at most `limit` values; adding one more removes the
+    """Mapping whose values expire after `ttl_s` seconds. The mapping holds at most `limit` values; one more removes the
     oldest."""
 
     def __init__(self, limit: int, ttl_s: float, clock: Clock = time.monotonic) -> None:

@@ -33,8 +33,8 @@ why."""
 
 
 async def examine(url: str, providers: Iterable[str], deadline: Deadline) -> list[Finding]:
-    """Returns the findings about the gateway at `url`, which may ask these providers. If `url` is empty, returns one
-    finding, which advises the operator to give the option `--url`."""
+    """Returns the findings about the gateway at `url`; `providers` are those that the gateway may ask. If `url` is
+    empty, returns one finding, which advises the operator to give the option `--url`."""
     if not url:
         return [
             unknown(

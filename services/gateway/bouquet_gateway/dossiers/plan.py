@@ -49,7 +49,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
     path: str
     match: Match | None
-    """Operation of the path; `None` if no provider has offered it yet, though one may."""
+    """Operation at the path; `None` if no provider offers the path yet, but one whose offer is missing may."""
 
     @property
     def served(self) -> Served | None:

@@ -85,8 +85,8 @@ def refused(reason: str) -> PartResult:
 
 
 def without_source(source: Result) -> PartResult:
-    """Returns the result of a part whose `for_each` names no persons, because the other part (`source`) has no data:
-    the status, errors and waiting time of the other part."""
+    """Returns the result of a part that asks about nobody, because the part named by its `for_each` has no data: the
+    status, errors and waiting time of that part (`source`)."""
     assert isinstance(source, PartResult)
     return PartResult(status=source.status, errors=source.errors, retry_in=source.retry_in)
 

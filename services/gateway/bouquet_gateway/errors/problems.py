@@ -156,8 +156,8 @@ def longest_wait(waits: Iterable[object]) -> int | None:
 
 
 def is_outage(reply: Reply, provider_rows: Rows = NO_ROWS) -> bool | None:
-    """Returns whether a reply shows that the provider is out of service. Returns `None` if it shows nothing about the
-    provider, because the provider was not asked."""
+    """Returns whether a reply shows that the provider is out of service. Returns `None` if the reply shows neither this
+    nor the contrary, because the provider was not asked."""
     if isinstance(reply, Failed) and reply.reason in NOT_SENT:
         return None
     return isinstance(reply, Failed) and RENDERINGS[failure_of(reply.reason, provider_rows).kind].v3_status in OUTAGES

@@ -175,7 +175,7 @@ class DocumentEndpoints:
 
 class SandboxEndpoints:
     """Endpoints of a sandbox: its cases, the check of a proposed case, and tokens with fewer scopes. Outside of a
-    sandbox they are unknown paths. Nothing that is sent here is kept or logged."""
+    sandbox these paths are unknown. What callers send is neither kept nor logged."""
 
     def __init__(self, authenticate: Authenticate, cases: SandboxCases, settings: GatewaySettings) -> None:
         self._authenticate = authenticate
@@ -232,7 +232,7 @@ _scopes_decoder = msgspec.json.Decoder(_WantedScopes)
 
 
 async def read_body(request: web.Request, max_bytes: int) -> bytes:
-    """Returns the body of a request. Raises `Problem` if it has more than `max_bytes` bytes."""
+    """Returns the body of a request. Raises `Problem` if the body has more than `max_bytes` bytes."""
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk

@@ -41,7 +41,7 @@ class Journal(Protocol):
         written at present."""
 
     def end(self, call: Call, status: int) -> None:
-        """Writes the record of a call marked by `begin`. Raises `Problem` if it cannot be written."""
+        """Writes the record of a call marked by `begin`. Raises `Problem` if the record cannot be written."""
         # Calls without a valid token or a citizen's session, and refused calls beyond `REFUSALS_PER_MINUTE`, are only
         # counted.
 
@@ -122,7 +122,7 @@ async def open_journal(folder: Path, max_bytes: int, keys: Keys, outbox: Outbox)
 
 
 def record_of(call: Call, status: int, keys: Keys) -> Access:
-    """Returns the access record of a call. Persons appear in it only as pseudonyms."""
+    """Returns the access record of a call, in which persons appear only as pseudonyms."""
     # Of the caller's own input, it contains only a valid SIRET and a request id that is a UUID.
     elapsed_s = time.perf_counter() - call.began
     began_at = round(time.time() - elapsed_s, 3)

@@ -17,7 +17,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 1024 * 1024
-"""Size of a segment, in bytes, at which it is closed. The next record then begins a new segment."""
+"""Size, in bytes, at which a segment (a file of records) is closed. The next record then begins a new segment."""
 FILLING_AT = 0.8
 """Fraction of the spool's maximum size at which a warning is logged."""
 FULL_AT = 0.95
@@ -50,7 +50,7 @@ class Spool:
         """Sizes, in bytes, of the closed segments that wait to be sent, by path."""
         self._level = "room"
         self._write_failed_at: float | None = None
-        """Monotonic time of the last failed write; `None` after a successful one."""
+        """Monotonic time, in seconds, of the last failed write; `None` if the last write succeeded."""
 
     @property
     def is_full(self) -> bool:
@@ -105,8 +105,8 @@ class Spool:
         return True
 
     def next_segment(self) -> Path | None:
-        """Returns the path of the oldest segment to send, or `None` if the spool is empty. If no closed segment waits,
-        closes the current one and returns it."""
+        """Returns the path of the oldest segment to send, or `None` if the spool is empty. Closes and returns the
+        current segment if no closed one waits."""
         if not self._waiting:
             self._seal()
         return next(iter(self._waiting), None)

@@ -1,4 +1,4 @@
-"""Bulkheads: limits on the calls in flight to each provider, so that a slow one leaves room for the others."""
+"""Bulkheads: limits on the calls in flight to each provider, so that a slow provider leaves room for the others."""
 
 from __future__ import annotations
 

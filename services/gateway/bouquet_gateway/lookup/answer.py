@@ -62,8 +62,8 @@ class Lookups:
         is_sandbox: bool,
         marking_key: Secret,
     ) -> None:
-        """Takes `deadline_s`, the seconds that one lookup may take; `is_sandbox`, whether workers may answer with
-        recorded cases; and `marking_key`, the secret with which `mark_of` hashes callers."""
+        """Takes `deadline_s`, the seconds that one lookup may take; `is_sandbox`, which says whether workers may answer
+        with recorded cases; and `marking_key`, the secret with which `mark_of` hashes callers."""
         self._offers = offers
         self._authenticate = authenticate
         self._in_flight = in_flight

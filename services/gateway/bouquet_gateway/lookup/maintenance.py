@@ -68,8 +68,8 @@ def parse_windows(text: str) -> MaintenanceWindows:
 
 
 def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenWindow | None:
-    """Returns the maintenance window of an authority that is open at `now`, or `None`. If several are open, returns the
-    one that ends last."""
+    """Returns the maintenance window of an authority that is open at `now`, or `None` if no window is open. If several
+    are open, returns the one that ends last."""
     found = [
         OpenWindow(f"{window.start:%H:%M}", f"{window.end:%H:%M}", math.ceil((ends - now).total_seconds()))
         for window, starts, ends in _around(windows, label, now)
@@ -100,8 +100,8 @@ def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: dat
 def _around(
     windows: MaintenanceWindows, label: str, now: datetime
 ) -> Iterator[tuple[MaintenanceWindow, datetime, datetime]]:
-    """Yields the authority's windows that may be open at `now` or have just ended: those that begin on this day or on
-    one of the two days before. Each comes with its start and end in UTC."""
+    """Yields the authority's windows that begin on the day of `now` or on one of the two days before, each with its
+    start and end in UTC. Windows that are open at `now` or have just ended are among them."""
     today = now.astimezone(PARIS).date()
     for window in windows:
         for day in (today - timedelta(days=days) for days in range(3)):

@@ -55,7 +55,8 @@ def parse(served: Served, query: Query, today: date, citizen: Identite | None) -
 
 
 def _problem_of(citizen: Identite, operation: Operation, today: date) -> Problem | None:
-    """Returns what is wrong with a citizen's identity from FranceConnect for this operation, or `None`."""
+    """Returns the problem of a citizen's identity from FranceConnect that the operation cannot use, or `None` if the
+    operation can use the identity."""
     # A fault of the pivot does not name its field, which the caller cannot correct: the identity is unusable.
     if refused_codes(operation.pivot, citizen, today):
         return Problem(france_connect_session.UNUSABLE, authority=france_connect_session.AUTHORITY)

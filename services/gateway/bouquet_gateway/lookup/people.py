@@ -39,8 +39,8 @@ def people_named(data: Raw, operation: Operation) -> tuple[NamedPerson, ...]:
 
 
 def objects_at(value: Any, path: str) -> list[Mapping[str, Any]]:
-    """Returns the objects at a dotted path such as `foyer.enfants`. If the path leads through a list, it goes on from
-    each item."""
+    """Returns the objects at a dotted path such as `foyer.enfants`. If a step of the path leads to a list, follows the
+    rest of the path from each item."""
     if isinstance(value, list):
         return [node for item in value for node in objects_at(item, path)]
     if not isinstance(value, dict):

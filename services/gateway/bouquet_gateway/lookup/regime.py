@@ -45,7 +45,7 @@ INCONCLUSIVE = frozenset({Outcome.UNAVAILABLE, Outcome.TIMEOUT})
 """Outcomes that say nothing about the person, because the provider did not answer."""
 
 CONTRADICTS_FOUND = frozenset({Outcome.UNATTACHED, Outcome.UNIDENTIFIED})
-"""Outcomes by which one provider contradicts the other, if the other has found the person."""
+"""Outcomes of one provider (CAF or MSA) that contradict the other provider, if that one has found the person."""
 CONTRADICTORY_PAIR = frozenset({Outcome.NO_FILE, Outcome.UNIDENTIFIED})
 """Outcomes that contradict each other if CAF gives one of them and MSA gives the other."""
 
@@ -77,7 +77,7 @@ class Question(Struct, frozen=True):
     person: Identite
     past_month: bool
     file: type[File] = QuotientFamilial
-    """Type of the answers' data, into which the decision decodes them."""
+    """Type as which the data of both answers is decoded."""
 
 
 class Decision(Struct, frozen=True):
@@ -174,9 +174,8 @@ def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
 
 
 def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
-    """Returns the decision for the provider (`one` or `other`) whose outcome is in `telling`: its reply and its
-    authority."""
-    # If the outcomes of both providers are in `telling`, the decision has the reply of `one`, and the authority `both`.
+    """Returns the decision with the reply and the authority of the provider (`one` or `other`) whose outcome is in
+    `telling`. If both outcomes are, the reply is that of `one`, and the authority is `both`."""
     tellers = [side for side in (one, other) if side.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both
     return Decision(tellers[0].reply, authority)

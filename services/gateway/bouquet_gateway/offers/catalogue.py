@@ -103,8 +103,8 @@ class Match(Struct, frozen=True):
 
     @property
     def by_session(self) -> bool:
-        """Whether the matched operation requires a FranceConnect session. If the resource lacks the requested version,
-        whether all its other operations require one."""
+        """Whether the matched operation requires a FranceConnect session or, if the resource lacks the requested
+        version, whether all other operations of the resource require one."""
         candidates = [self.served] if self.served else list(self.family.each())
         return all(served.operation.modality == "france_connect" for served in candidates)
 
@@ -158,8 +158,8 @@ class Catalogue:
 
 
 def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
-    """Chooses among the operations of a path the one for the way in which the request identifies the person
-    (docs/reference/contract.md §1.2)."""
+    """Returns the operation, among those of a path, for the way in which the request identifies the person; `None` if
+    there is none (docs/reference/contract.md §1.2)."""
     if len(modalities) == 1:
         return modalities[0]
     by_modality = {served.operation.modality: served for served in modalities}
@@ -219,7 +219,7 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation,
 def monitored_by_status(
     offers: Iterable[Offer], by_path: Mapping[str, tuple[Served, ...]]
 ) -> dict[str, MonitoredResource]:
-    """Returns the resources whose health is shown. The key of each is its name in the path `/api/{status}/ping`."""
+    """Returns the resources whose health is shown, by the resource's name in the path `/api/{status}/ping`."""
     table: dict[str, MonitoredResource] = {}
     if any(offer.provider == france_connect_session.PROVIDER for offer in offers):
         table[france_connect_session.STATUS] = MonitoredResource(
@@ -245,8 +245,8 @@ def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str], 
 
 
 def _status(operation: Operation, provider: str, status_owners: dict[str, str]) -> str:
-    """Returns the name under which `/api/{status}/ping` reports the operation's state. Returns "" if the name that
-    the offer gives is malformed, or if another provider's operation has it already."""
+    """Returns the name under which `/api/{status}/ping` reports the operation's state. Returns "" if the name in the
+    offer is malformed, or belongs to another provider's operation."""
     status, owner = operation.status_name, operation.plan or provider
     if STATUS_NAME.fullmatch(status) and status_owners.setdefault(status, owner) == owner:
         return status

@@ -10,8 +10,8 @@ from bouquet_proto.offer import Offer, Operation
 
 
 def lost_fields(served: Offer, later: Offer) -> Iterator[Refusal]:
-    """Yields a refusal for each field of an operation that both offers have, if the later one lacks the field or gives
-    it a type that callers do not expect. An operation that is gone yields nothing: its path ends with it."""
+    """Yields a refusal for each field of an operation in both offers that `later` lacks, or that has in `later` a type
+    that callers do not expect. Yields nothing for an operation that `later` lacks, since its path is gone too."""
     # Operations with a plan are served as the gateway itself defines them.
     known = {operation.id: operation for operation in served.operations if not operation.plan}
     for operation in later.operations:
@@ -39,8 +39,8 @@ def _types(schema: Any, path: str) -> Iterator[tuple[str, frozenset[str]]]:
 
 
 def _options(schema: Any) -> Iterator[dict[str, Any]]:
-    """Yields the alternatives of a schema, with the items of a list in place of the list. Yields nothing for what is no
-    schema."""
+    """Yields the alternatives of a schema, with the items of a list in place of the list. Yields nothing if `schema` is
+    not a JSON schema."""
     match schema:
         case {"anyOf": list(options)}:
             for option in options:

@@ -77,9 +77,9 @@ class ProviderOffer:
             self._refused = None
 
     def verdict(self, conflicts: tuple[Refusal, ...]) -> tuple[str, tuple[Refusal, ...]]:
-        """Returns the digest of an offer and the parts of it that the gateway refuses. This is an offer refused as a
-        whole, if a worker has sent one in the last `KEPT_S` seconds, else the served offer, whose conflicts with other
-        providers' offers (`conflicts`) are added. Returns `("", ())` if there is neither."""
+        """Returns the digest of an offer and the parts of that offer that the gateway refuses. The offer is one that is
+        refused as a whole, if a worker has sent one in the last `KEPT_S` seconds, else the served one, whose refusals
+        include `conflicts` (those because of other providers' offers). Returns `("", ())` without either."""
         refused, served = self._refused, self._served
         if refused and self._clock() - refused.heard_at < KEPT_S:
             return refused.digest, refused.refusals

@@ -30,8 +30,8 @@ class Documents:
         self._errors: Nomenclature | None = None
 
     def openapi(self, envelope: Envelope | None = None) -> Encoded:
-        """Returns the OpenAPI document. It always describes the gateway's own endpoints. Of the offered operations, it
-        describes those with the given `envelope` (`v2` or `v3`), or all if `envelope` is `None`."""
+        """Returns the OpenAPI document of the gateway's own endpoints and of the offered operations with the given
+        `envelope` (`v2` or `v3`), or of all offered operations if `envelope` is `None`."""
 
         def make(catalogue: Catalogue) -> Encoded:
             paths = catalogue.by_path.items()
@@ -49,7 +49,8 @@ class Documents:
         return self._encoded_once(("openapi", envelope), make)
 
     def errors(self, operation_id: str = "") -> Encoded | None:
-        """Returns the list of errors of all operations or of one. Returns `None` for an unknown id."""
+        """Returns the list of errors of the operation, or of all operations if `operation_id` is "". Returns `None` for
+        an unknown id."""
         full_list = self._nomenclature()
         if not operation_id:
             return self._encoded_once("errors", lambda _: encoded(full_list))

@@ -18,7 +18,7 @@ class Encoded(Struct, frozen=True):
     plain: bytes
     gzipped: bytes
     etag: str
-    """`ETag` of the plain form, without quotes. It is a hash of the content, so every gateway gives the same one."""
+    """`ETag` of the plain form, without quotes: a hash of the content, so that every gateway gives the same `ETag`."""
 
     def etag_of(self, *, gzipped: bool) -> str:
         """Returns the `ETag` of the plain or compressed form, without quotes (RFC 9110 §8.8.3.3)."""

@@ -188,7 +188,8 @@ def _scheme(operation: Operation, envelope: Envelope) -> str:
 
 
 def _parameters(operations: list[Operation]) -> list[Json]:
-    """Returns the OpenAPI parameters of a path, from all its operations. A parameter is required if all require it."""
+    """Returns the OpenAPI query parameters of all operations of a path. A parameter is required only if every operation
+    requires it."""
     tables = [_table(operation) for operation in operations]
     merged: dict[str, Json] = {}
     if any(operation.cache_s for operation in operations):

@@ -21,7 +21,7 @@ class Status(Struct, frozen=True):
     status: State
     last_update: str
     last_ok_status: str | None | UnsetType = UNSET
-    """Time of the last call that did not end in an outage. Null if there has been no such call yet; absent in a
+    """Time of the last call that did not end in an outage; `None` if there has been no such call yet, absent in a
     sandbox."""
     until: str | UnsetType = UNSET
     """End of the maintenance window; absent outside of one."""

@@ -28,8 +28,8 @@ ATTEMPT_PAUSE_S = 0.2
 """Seconds between two requests that are sent to obtain the same token."""
 # More requests with wrong credentials could lock the account.
 REFUSED_PAUSE_S = 1.0
-"""Seconds after a refused token request during which no other one is sent, since repeated refusals could lock the
-account."""
+"""Seconds after a refused token request during which no further token request is sent, since repeated refusals could
+lock the account."""
 _REFUSALS = {400, 401, 403}
 
 
@@ -115,7 +115,7 @@ class ClientCredentials:
         self._refused: tuple[str, float] = ("", 0.0)
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
-        """Returns the header with the token, and renews the token first if it is about to expire. Raises
+        """Returns the header `Authorization` with the token, which is renewed first if it is about to expire. Raises
         `UpstreamError` if no token can be obtained."""
         async with self._renewing:
             if self._clock() >= self._good_until:

@@ -1,5 +1,5 @@
-"""Circuit breaker. After several failures in a row it opens and refuses calls. Later, an open breaker lets a few
-calls through as probes, and closes if they are answered."""
+"""Circuit breaker. After several failures in a row the breaker opens and refuses calls; later it lets a few calls
+through as probes, and closes if the upstream answers them."""
 # A timeout may be due to the question of one caller, and is then no reason to refuse the others. So timeouts open the
 # breaker only if `MIN_CALLERS` different callers have met one. Failed connections open it even if all calls come from
 # one caller.
@@ -102,8 +102,8 @@ class Breaker:
             raise UpstreamError("breaker_open")
 
     def _admit(self) -> bool:
-        """Lets a call through and returns whether it is a probe. Raises `UpstreamError("breaker_open")` if the
-        breaker refuses it."""
+        """Lets a call through, and returns whether the call is a probe. Raises `UpstreamError("breaker_open")` if the
+        breaker refuses the call."""
         self.check()
         probing = self._probe_at is not None
         self._probing += probing

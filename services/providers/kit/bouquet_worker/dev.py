@@ -61,7 +61,8 @@ def develop(development: Development) -> int:
 
 
 def _watch(development: Development) -> int:
-    """Runs the serving process, and starts it again after each change of the provider's files, until Ctrl-C."""
+    """Runs the serving process until Ctrl-C, starts the process again after each change of the provider's files, and
+    returns 0."""
     # Imported here: production code does without the extra `dev`.
     from watchfiles import PythonFilter, run_process
 
@@ -178,7 +179,7 @@ async def _new_token(environ: Mapping[str, str]) -> str:
 
 
 async def _until_ready(url: str) -> None:
-    """Waits until the gateway is ready. Raises `TimeoutError` if it is not within `START_S` seconds."""
+    """Waits until the gateway is ready. Raises `TimeoutError` if the gateway is not ready within `START_S` seconds."""
     async with asyncio.timeout(START_S), aiohttp.ClientSession() as session:
         while not await _is_ready(session, url):  # noqa: ASYNC110 - another process's, without an event
             await asyncio.sleep(POLL_S)

@@ -31,4 +31,5 @@ class Exchange(Struct, frozen=True):
 
 
 Observer: TypeAlias = Callable[[Exchange], None]
-"""Function that is called with each exchange after the exchange has ended. Only developers' commands pass one."""
+"""Function that is called with each exchange after the exchange has ended. Only commands for developers use such a
+function, never a process that serves requests."""

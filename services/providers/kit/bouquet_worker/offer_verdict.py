@@ -1,5 +1,5 @@
-"""Verdict of gateways on a worker's offer: the parts that they refuse. Each request of a gateway for the offer contains
-the gateway's verdict on the offer it has."""
+"""Verdict of gateways on a worker's offer: the parts of the offer that they refuse. Each gateway sends its verdict when
+it asks the worker for the offer again."""
 
 from __future__ import annotations
 

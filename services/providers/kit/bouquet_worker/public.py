@@ -17,15 +17,16 @@ record` keeps these values, and replaces those of all other fields."""
 
 
 class KnownFields(Struct, frozen=True):
-    """Names of fields in an upstream's answers: those that a worker reads, and those of them that are public."""
+    """Names of fields in an upstream's answers: those that a worker reads (`read`), and among these the public ones
+    (`public`)."""
 
     read: frozenset[str]
     public: frozenset[str]
 
 
 def known_fields(models: Iterable[type[Struct]]) -> KnownFields:
-    """Returns the JSON names of the structs' fields. A name is public only if every struct with this name marks it
-    `Public`."""
+    """Returns the JSON names of the fields of some structs. A name is public only if every struct that has a field of
+    this name marks the field `Public`."""
     marks: dict[str, bool] = {}
     for model in models:
         info = msgspec.inspect.type_info(model)

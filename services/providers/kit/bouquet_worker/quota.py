@@ -38,7 +38,7 @@ class Quota:
             await asyncio.sleep(wait_s)
 
     def take_free_slot(self) -> bool:
-        """Takes a slot if one is free, and returns whether it did."""
+        """Takes a slot if one is free now, and returns whether a slot was taken. Never waits."""
         if self._wait_s():
             return False
         self._slots.append(self._clock())

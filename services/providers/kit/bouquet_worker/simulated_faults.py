@@ -13,8 +13,8 @@ from aiohttp import web
 from bouquet_worker.simulate import Fault, respond_with_fault
 
 STATUSES = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
-"""HTTP statuses that no provider documents. For each status, a simulator answers with it when asked about a certain
-birth name or INE."""
+"""HTTP statuses that no provider documents. A simulator answers with each of them when asked about the birth name or
+INE (student number) that stands for this status."""
 
 SimulatedFault: TypeAlias = Fault | HTTPStatus
 

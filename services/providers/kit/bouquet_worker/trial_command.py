@@ -1,4 +1,5 @@
-"""Command `bouquet-worker try`: one question to a worker, asked of its simulator or of its real upstream."""
+"""Command `bouquet-worker try`: asks a worker one question, which the worker passes on to its simulator or to its real
+upstream."""
 
 from __future__ import annotations
 

@@ -92,13 +92,13 @@ class Upstream(Struct, frozen=True):
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """URLs of the servers that calls need: the API's own, and the token endpoint's if there is one."""
+        """URLs of the servers that calls need: `base_url`, and the URL of the token endpoint if there is one."""
         return (self.base_url, self.auth.token_url) if isinstance(self.auth, ClientCredentials) else (self.base_url,)
 
 
 class UpstreamClient:
-    """Client of one upstream, used as an async context manager. The worker's settings limit its simultaneous calls and
-    its calls per minute."""
+    """Client of one upstream, used as an async context manager. The worker's settings limit the client's simultaneous
+    calls and its calls per minute."""
 
     # They are `concurrency` calls at a time and `upstream_calls_per_minute` calls in any minute. Requests for tokens do
     # not count as calls.
@@ -210,9 +210,9 @@ class UpstreamClient:
         return _Call(method, urlsplit(base).path + route or "/", url, merged, body)
 
     async def _exchange(self, call: _Call, *, idempotent: bool) -> Answer:
-        """Sends a call. If `idempotent` is true, may retry it once after a failure. Raises `UpstreamError` without
-        sending the call if the circuit breaker is open, the rate limit has no slot in time, or the deadline has
-        passed."""
+        """Sends a call and returns the answer. A failed call may be retried once if `idempotent` is true. Raises
+        `UpstreamError` without sending the call if the circuit breaker is open, the rate limit has no slot in time, or
+        the deadline has passed."""
         self._breaker.check()  # before the rate limit: a call that is not sent takes no slot
         await self._quota.wait_for_slot(left_s(self._timeout_s) / 2)
         time_s = left_s(self._timeout_s)
@@ -230,8 +230,8 @@ class UpstreamClient:
                 raise UpstreamError("upstream_timeout") from None
 
     async def _with_retry(self, call: _Call, *, retry_within_s: float) -> Answer:
-        """Sends a call. Retries it once if a retry may help and the first attempt failed within `retry_within_s`
-        seconds."""
+        """Sends a call and returns the answer. Retries the call once if a retry may help and the first attempt failed
+        within `retry_within_s` seconds."""
         # The retry budget and the rate limit must allow the retry.
         loop = asyncio.get_running_loop()
         began = loop.time()

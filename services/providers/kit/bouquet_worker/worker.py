@@ -298,7 +298,7 @@ class Worker:
         return reader.read(self._settings, worker_prefix(self.provider), *made, *self._checks)
 
     def _check_upstream(self, factory: Callable[..., Any], settings: WorkerSettings) -> None:
-        """Raises `SettingsError` if a factory makes an `Upstream` with a URL that is not one server's."""
+        """Raises `SettingsError` if a factory makes an `Upstream` with a URL that does not name exactly one server."""
         match factory(settings):
             case Upstream() as upstream:
                 check_urls(self.provider, settings, upstream)
@@ -378,7 +378,7 @@ class Worker:
         return handle
 
     def _encoded(self, settings: WorkerSettings | None) -> bytes:
-        """Returns the worker's offer as JSON. Logs an error if it is larger than gateways accept."""
+        """Returns the worker's offer as JSON. Logs an error if the JSON is larger than gateways accept."""
         offer = self.offer(settings)
         text = encode(offer)
         if len(text) > MAX_OFFER_BYTES or len(offer.operations) > MAX_OPERATIONS:

@@ -65,8 +65,8 @@ class Conformance:
     """Fixed date of the worker and its simulator."""
 
     bare_404_is_absence: ClassVar[bool] = False
-    """Whether the upstream reports an unknown person by the status 404 alone. The worker may then reply `not_found` to
-    any 404 that is not a page of HTML, although a proxy may have sent it."""
+    """Whether the upstream reports an unknown person by the status 404 alone. If so, the worker may reply `not_found`
+    to any 404 that is not a page of HTML, even one from a proxy; else the suite forbids this."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Parametrizes the tests: a test with the argument `case`, `operation`, `behaviour` or `found_case` runs once
