@@ -65,16 +65,16 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Names of the providers that the gateway may ask. With the embedded bus, where workers run in the gateway's
     process, empty means every installed provider."""
     providers_file: str = ""
-    """Path of a file with the names of the providers, one per line, in place of `providers`. It is read again every
-    5 seconds: no restart is needed. While a line is wrong, the names read before stay allowed. Needs a broker."""
+    """Path of a file with the names of the providers, one per line, in place of `providers`. The file is read again
+    every 5 seconds: no restart is needed. While a line is wrong, the names read before stay allowed. Needs a broker."""
     territories: tuple[str, ...] = ()
     """Path prefixes that the paths of a provider must have, such as `acme:/v3/acme/`. A provider without an entry
     may offer any path."""
     deadline_s: float = 10.0
     """Seconds that a request may take as a whole."""
     max_requests: int = 400
-    """Limit on the requests in flight in one process; further ones are refused at once (`00529`). Probes always
-    pass."""
+    """Limit on the requests in flight in one process; further requests are refused at once (`00529`). Health probes
+    always pass."""
     max_calls_per_provider: int = 100
     """Limit on the calls in flight to one provider; one caller may have a quarter of them. A good value is the sum of
     `…_CONCURRENCY` over the provider's workers, divided by the number of gateways."""
@@ -95,8 +95,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Limit on the bytes in the cache of one process. Used only if `cache_url` is `memory:`; redis has its own
     `maxmemory`."""
     cache_key: Secret = Secret("")
-    """Secret that encrypts cached values and hashes their keys. All gateways that share a cache need the same one. If
-    empty, it is derived from `token_key`."""
+    """Secret that encrypts cached values and hashes their keys. All gateways that share a cache need the same secret.
+    If empty, a secret derived from `token_key` is used."""
     sandbox: bool = False
     """Whether workers may answer with recorded cases. Needs `tokens_from` to be `claims`. With the embedded bus, the
     gateway runs the casebook, which answers from case files, in place of the workers."""

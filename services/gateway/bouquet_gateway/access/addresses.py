@@ -23,9 +23,8 @@ def parse_networks(texts: Iterable[str]) -> Networks:
 
 
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
-    """Returns the client's IP address. Goes back from `peer` through the addresses in `X-Forwarded-For`, last to first,
-    up to the first one that is not a trusted proxy."""
-    # If all are trusted proxies, it is the first.
+    """Returns the client's IP address: the last one, in `X-Forwarded-For` followed by `peer`, that is not a trusted
+    proxy. Returns the first one if all are trusted proxies, and `peer` if `trusted` is empty."""
     if not trusted:
         return peer
 

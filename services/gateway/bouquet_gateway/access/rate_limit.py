@@ -84,10 +84,10 @@ class RateLimiter:
         """Counts a call by the caller `key` against several limits. Returns the allowance (result) of the first limit
         that refuses the call or, if all allow it, of the last one.
 
-        The first limit is the caller's: `calls` in each period or, if `calls` is 0, the limiter's own number. It counts
-        calls of different groups, such as `v2` and `v3`, separately. The limits in `own` come after it, and count under
-        `own_key`, or under `key` if `own_key` is None. Nothing is counted under an empty key. Against the first limit,
-        `cost` calls are counted at once: they are allowed together, or none is.
+        The first limit is the caller's: `calls` in each period or, if `calls` is 0, the limiter's own number. This
+        limit counts calls of different groups, such as `v2` and `v3`, separately, and `cost` calls at once: all of
+        these are allowed, or none is. Then come the limits in `own`, which count under `own_key`, or under `key` if
+        `own_key` is None. Nothing is counted under an empty key.
         """
         allowances = [await self.count(key, Limit(calls or self._limit, self._period_s, group, cost))]
         allowances += [await self.count(key if own_key is None else own_key, limit) for limit in own]

@@ -26,8 +26,8 @@ AWAY = Refusal("registry_unavailable")
 
 
 class Polls(Protocol):
-    """State of the gateway's polls, by which it regularly asks the registry for changes. All `RegistryAnswers` of a
-    gateway share it."""
+    """State of the polls by which the gateway regularly asks the registry for changes. All `RegistryAnswers` of a
+    gateway share this state."""
 
     @property
     def cursor(self) -> int:

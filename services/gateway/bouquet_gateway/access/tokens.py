@@ -252,7 +252,8 @@ def _is_strong(key: Key) -> bool:
 def issue(
     secret: Secret, scopes: Iterable[str], *, expires_at: int, token_id: str = INTERNAL_ID, siret: str = ""
 ) -> str:
-    """Returns a token signed with `secret`, with the claims that API Particulier's tokens have."""
+    """Returns a token signed with `secret`, with the claims that API Particulier's tokens have. `expires_at` is in
+    seconds since the epoch."""
     claims = {
         "uid": token_id,
         "jti": token_id,

@@ -14,7 +14,8 @@ MARGIN_S = 1.0
 
 
 class InFlight:
-    """Markers of calls in flight, kept in the cache. While a call is marked, the same caller may not repeat it."""
+    """Markers of calls in flight, kept in the cache. While a call is marked, the same caller may not make the same call
+    again."""
 
     def __init__(self, cache: Cache, secret: Secret, deadline_s: float) -> None:
         self._cache = cache

@@ -27,8 +27,8 @@ class Cache(Protocol):
         """Stores a value under a key, for `ttl_s` seconds."""
 
     async def add(self, key: str, ttl_s: float) -> bool:
-        """Marks a key for `ttl_s` seconds. Returns False if the key is already marked. No other process can mark the
-        key between this check and the write."""
+        """Marks a key for `ttl_s` seconds, and returns whether the key was unmarked before. Check and mark are one
+        step: of several processes, only one marks the key."""
         # Returns True if the store fails.
 
     async def delete(self, key: str) -> None:

@@ -28,7 +28,8 @@ from bouquet_mesh.tasks import alongside
 NAMESPACE = "bouquet:cache"
 NONCE_BYTES = 12
 MAX_PENDING_DELETIONS = 10_000
-"""Largest number of deletions that wait for redis to confirm them. If there are more, the oldest one is never made."""
+"""Largest number of deletions that wait for redis to confirm them. Above this number, the oldest deletion is given
+up."""
 NO_TIMEOUT = 0
 """Value for aiocache's parameter `timeout` that turns off aiocache's own time limit."""
 # For its own timeout, aiocache would create a task at each call.

@@ -1,5 +1,5 @@
-"""Redis client made from the URL in a setting. It connects to one given server, or asks Sentinels (redis's failover
-service) which server is the primary."""
+"""Redis client made from the URL in a setting. The client connects to one given server, or asks Sentinels (redis's
+failover service) which server is the primary."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ class SingleFlight(Generic[T]):
         self._tasks: dict[str, asyncio.Task[T]] = {}
 
     async def join(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
-        """Returns the answer to the question `key`, and whether the question was already in flight. If it was not,
-        sends it by calling `ask`."""
+        """Returns the answer to the question `key`, and whether the question was already in flight. A question that is
+        not in flight is sent by calling `ask`."""
         # A caller that is cancelled does not cancel the question, since others may wait for it.
         joined = key in self._tasks
         return await asyncio.shield(self.start(key, ask)), joined

@@ -98,8 +98,8 @@ async def quotient_familial(
 
 
 def asked(question: Question[Identite]) -> Month:
-    """Returns the month that a question asks about. If the question lacks the year or the month, takes it from the
-    current date (docs/reference/upstreams/quotient.md §1)."""
+    """Returns the month that a question asks about. A year or a month that the question lacks is that of the current
+    date (docs/reference/upstreams/quotient.md §1)."""
     year, month = question.parameters.get("annee"), question.parameters.get("mois")
     return Month(
         year if isinstance(year, int) else question.today.year,

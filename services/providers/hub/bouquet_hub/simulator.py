@@ -1,5 +1,5 @@
-"""Simulator of the hub for the CAF or the MSA (docs/reference/upstreams/hub.md). Its people, and names that make it
-fail, are in `personas`; tests add people with `app[SIMULATED_ANSWERS][who] = …`."""
+"""Simulator of the hub for the CAF or the MSA (docs/reference/upstreams/hub.md). The simulated people, and birth names
+that cause errors, are in `personas`; tests add people with `app[SIMULATED_ANSWERS][who] = …`."""
 
 from __future__ import annotations
 

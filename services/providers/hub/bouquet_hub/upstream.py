@@ -33,7 +33,7 @@ class HubSettings(WorkerSettings, frozen=True, kw_only=True):
 
 
 def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:
-    """Returns the hub, declared as an upstream of `provider`. `name` identifies it in metrics and logs. Raises
+    """Returns the hub, declared as an upstream of `provider`; `name` is the upstream's name in metrics and logs. Raises
     `SettingsError` for unusable certificates."""
     # The declaration maps no HTTP status to a failure, because `answers.refusal_of` decides by the body and a header
     # too.
@@ -53,7 +53,8 @@ def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:
 
 
 def hub_tls(provider: str, settings: HubSettings) -> SSLContext | None:
-    """Returns the TLS context for the hub, or `None` for the default one. Raises `SettingsError` for unusable files."""
+    """Returns the TLS context for the hub, or `None` if no setting names a file for TLS. Raises `SettingsError` for
+    unusable files."""
     files = (settings.hub_ca_path, settings.hub_certificate_path, settings.hub_key_path)
     setting = f"{worker_prefix(provider)}HUB_CERTIFICATE_PATH"
     return client_context(setting, settings.hub_url, *files) if any(files) else None

@@ -45,7 +45,8 @@ class Answer(Struct, frozen=True):
         return True
 
     def unexpected(self) -> UpstreamError:
-        """Returns the error to raise for an answer whose status the provider does not document."""
+        """Returns `UpstreamError("upstream_unknown")`, to be raised for an answer whose status the provider does not
+        document."""
         return UpstreamError("upstream_unknown", cause=f"HTTP {self.status}")
 
     def __repr__(self) -> str:

@@ -181,7 +181,8 @@ def _null_alone(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
 
 
 def schema_violations(operation: Operation, data: Any) -> list[str]:
-    """Returns a text `path: message` for each place where `data` violates the schema of the operation."""
+    """Returns a text `path: message` for each place where `data` violates the schema of the operation; an empty list
+    for valid data."""
     validator = Draft202012Validator(operation.schema, format_checker=FormatChecker())
     shown = _opened(data) if operation.gated else data
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(shown)]
