@@ -46,6 +46,7 @@ AUTHORITY_PREFIXES: Mapping[str, str] = {
     "35": "CNAF & MSA",
     "36": "Sécurité sociale",
     "37": "CNAV",
+    "39": "DSNJ",
     "40": "RNCPS",
     "41": "SDH",
     "51": "FranceConnect",
