@@ -54,7 +54,7 @@ def client_context(
 ) -> ssl.SSLContext:
     """Returns the TLS context for connections to `url`, with certificates from PEM files: the server's authority (by
     default the system's), the client's certificate, and its key. Raises `SettingsError` for files that cannot be used,
-    or that are given for a URL without TLS."""
+    or that are given for a URL without TLS; its text begins with `setting`, the variable that holds the URL."""
     # The key may be in the file of the certificate.
     if any((ca_path, certificate_path, key_path)) and urlsplit(url).scheme not in ENCRYPTED:
         raise SettingsError([f"{setting}: names certificates, and is not encrypted"])
