@@ -184,9 +184,9 @@ class Authenticate:
         return bool(self._exempt) and hash_of(credential.text) in self._exempt
 
     def _refusal(self, reasons: list[str], request: HttpRequest, *, is_rate_limited: bool) -> Problem:
-        """Returns the error for a request without a valid token. `reasons` say why each credential was refused."""
-        # The error gets the first reason that is not in `UNKNOWN_TOKEN_REASONS`, such as a registry that does not
-        # answer. If all are in it, the error gets the first one.
+        """Returns the error for a request without a valid token. `reasons` has, for each credential, the reason for its
+        refusal; the first reason outside of `UNKNOWN_TOKEN_REASONS` or, without one, the first of all becomes the
+        error's reason."""
         if is_rate_limited and _unknown_bearers(reasons):
             self._check_throttle(request)
             self._count_refused(request, _unknown_bearers(reasons))

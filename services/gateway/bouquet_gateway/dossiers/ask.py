@@ -1,4 +1,4 @@
-"""Single calls of a dossier, each answered as a call of its own by `lookup.answer`."""
+"""Calls of a dossier: each part is answered as a single call would be, by `lookup.answer`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bouquet_proto.deadline import Deadline
 from bouquet_proto.query import parse_query
 
 METHOD = "GET"
-"""HTTP method of the single call that a part stands for."""
+"""HTTP method of the single call that a part replaces."""
 
 
 class Services(Struct, frozen=True, kw_only=True):

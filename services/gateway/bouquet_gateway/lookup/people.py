@@ -15,8 +15,8 @@ from bouquet_mesh.pseudonym import NamedPerson, first_word
 from bouquet_proto.offer import Operation, People
 
 MAX_PEOPLE = 256
-"""Largest number of objects in one answer that the gateway searches for persons, and largest number of persons that it
-returns. It bounds the results of a dossier's `for_each` too, however long a list a worker invents."""
+"""Largest number of objects in one answer that the gateway searches for persons, and of persons that the search
+returns. The limit also bounds the results of a dossier's `for_each`, however long a list a worker invents."""
 MAX_WORDS = 10
 """Largest number of words read in a field that holds both the family name and the given name of a person."""
 KNOWN_DAY = re.compile(r"(?!0000)\d{4}-(?!00)\d\d-\d\d", re.ASCII)

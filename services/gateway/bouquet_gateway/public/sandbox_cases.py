@@ -48,8 +48,8 @@ class CaseDocument(Struct, frozen=True):
 
 
 class SandboxCases:
-    """Document of a sandbox's cases, and checks of proposed cases. If the gateway is no sandbox, both fail like a call
-    to an unknown path."""
+    """Document of a sandbox's cases, and checks of proposed cases. Outside of a sandbox, a request for either gets the
+    error of an unknown path."""
 
     def __init__(
         self, offers: Discovery, bus: Calling, *, is_sandbox: bool, clock: Callable[[], float] = time.monotonic

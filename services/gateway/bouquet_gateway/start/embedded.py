@@ -82,7 +82,8 @@ async def hosting(
     hosts: Mapping[str, Hosted],
     services: Mapping[str, Service],
 ) -> AsyncIterator[None]:
-    """Runs the workers and services while the context is open. Raises `SettingsError` if one lacks a setting."""
+    """Runs the workers and services while the context is open. Raises `SettingsError` if a worker or service lacks a
+    setting."""
     log.warning("embedded bus: gateway and workers share one process", extra={"hosted": [*hosts, *services]})
     async with AsyncExitStack() as stack:
         for host in hosts.values():

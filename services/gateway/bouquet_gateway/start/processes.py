@@ -65,7 +65,7 @@ class _Child(Struct, frozen=True):
     started_at: float
 
     async def has_started(self) -> bool:
-        """Waits until the child reports its start or ends. Returns whether it has started."""
+        """Waits until the child reports its start, and returns `True`. Returns `False` if the child ends before."""
         return await asyncio.get_running_loop().sock_recv(self.pipe, len(_STARTED)) == _STARTED
 
     async def ended(self) -> int:

@@ -1,4 +1,4 @@
-"""The gateway process. It opens the bus, the workers that it hosts, the journal, the stores and the HTTP port, and
+"""The gateway process, which opens the bus, the workers that it hosts, the journal, the stores and the HTTP port, and
 serves until SIGTERM."""
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class Upstream(Struct, frozen=True):
     reason."""
     # Redirects, 502, 503 and 504 always raise an error, as does 401 if `auth` is set.
     ssl: SSLContext | None = None
-    """TLS context, such as `client_context` makes; `None` for the system's authorities."""
+    """TLS context, such as `client_context` makes; `None` to trust the system's certificate authorities."""
     max_body_bytes: int = 1_000_000
     """Largest accepted length of an answer's body, in bytes. A longer body makes the call fail as
     `upstream_malformed`."""
