@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from aiohttp import web
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from bouquet_mesh.listen import listening
 from bouquet_proto.messages import NotFound, encode
+from bouquet_worker import ApiKey, UpstreamError
 from bouquet_worker.__main__ import main
 from bouquet_worker.invention import Inventor, scalars
 from bouquet_worker.public import KnownFields
@@ -168,6 +170,15 @@ async def test_a_worker_that_must_know_a_value_needs_its_field_to_be_public(acme
     with pytest.raises(QuestionError, match="mark as Public the fields whose values it knows"):
         await recorded(KnownFields(fields.read, frozenset()), words=unknown)  # the text of its 404 is invented too
     assert (await recorded(fields, words=unknown)).reply == NotFound("no_file")
+
+
+async def test_refused_credentials_are_the_reason_that_nothing_is_recorded(
+    acme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = UpstreamError("upstream_unknown", cause="credentials refused")
+    monkeypatch.setattr(ApiKey, "headers", AsyncMock(side_effect=refused))
+    with pytest.raises(QuestionError, match=r"^no request to the upstream: upstream_unknown, credentials refused$"):
+        await recorded(fields_of("bouquet_acme.worker"))
 
 
 async def test_the_invented_person_must_have_other_values_than_the_real_one(acme: Path) -> None:

@@ -22,7 +22,7 @@ from bouquet_worker.exchange import Exchange
 from bouquet_worker.invention import Inventor, scalars
 from bouquet_worker.public import KnownFields, known_fields
 from bouquet_worker.simulate import RecordedAnswer, Simulator
-from bouquet_worker.trial import Trial, ask
+from bouquet_worker.trial import Trial, ask, words_of
 from bouquet_worker.trial_command import ask_real, question_in
 from bouquet_worker.trial_question import QuestionError, read_words
 from bouquet_worker.worker import Worker
@@ -54,6 +54,8 @@ async def record_question(
     about_nobody = read_words([operation.id, *instead])
     given = _given(real, question_in(worker, about_nobody)[1])
     asked = await ask_real(worker, words, environ)
+    if (error := asked.trial.error) and not asked.trial.exchanges:
+        raise QuestionError([f"no request to the upstream: {words_of(error)}"])
     _, invented = question_in(worker, about_nobody)  # anew, since its deadline begins now
     inventor = Inventor([_values(real), *map(_body, asked.trial.exchanges)], given)
     return await make_recording(worker, simulator, asked.trial, invented, partial(inventor.body, fields=fields))

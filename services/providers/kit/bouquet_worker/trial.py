@@ -111,7 +111,7 @@ def _answer_text(trial: Trial, operation: Operation, offer: Offer) -> str:
             row = (FAILURES | offer.problems)[reply.reason]
             authority = operation.authority or offer.authority
             error = {"code": row.code_of(authority.prefix), "title": row.title, "detail": row.detail}
-            why = ", ".join([reply.reason, *_circumstances(trial.error)])
+            why = words_of(trial.error) if trial.error else reply.reason
             return _as_http(f"{RENDERINGS[row.kind].v3_status} ({why})", {"errors": [error]})
         case Recorded(status=status, body=recorded):
             return _as_http(str(status), json.loads(bytes(recorded)))
@@ -119,9 +119,10 @@ def _answer_text(trial: Trial, operation: Operation, offer: Offer) -> str:
             assert_never(trial.reply)
 
 
-def _circumstances(error: UpstreamError | None) -> list[str]:
-    """Returns the field and the cause of an error, as far as it has them."""
-    return [one for one in (error.field, error.cause) if one] if error else []
+def words_of(error: UpstreamError) -> str:
+    """Returns the reason of an error, with the field and the cause that it has, such as
+    `upstream_unknown, credentials refused`."""
+    return ", ".join(filter(None, (error.reason, error.field, error.cause)))
 
 
 def _as_http(status: str, body: Any) -> str:
