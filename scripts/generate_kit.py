@@ -44,7 +44,7 @@ SECTIONS = {
     ),
     "Results of a handler": ("NotFound", "Rejected", "Failed", "Found", "UpstreamError"),
     "Upstream": ("Upstream", "UpstreamClient", "Answer", "client_context"),
-    "Authentication": ("Auth", "ApiKey", "Bearer", "ClientCredentials"),
+    "Authentication": ("Auth", "ApiKey", "Bearer", "ClientCredentials", "ClientCredentialsSettings"),
     "Fields of an upstream": (
         "Public",
         "IsoDate",

@@ -29,6 +29,7 @@ def test_the_public_names_of_bouquet_worker_are_these() -> None:
         "Caller",
         "Check",
         "ClientCredentials",
+        "ClientCredentialsSettings",
         "Failed",
         "Failure",
         "Found",

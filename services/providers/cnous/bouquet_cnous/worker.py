@@ -14,33 +14,26 @@ from bouquet_worker import (
     Answer,
     Authority,
     ClientCredentials,
+    ClientCredentialsSettings,
     Identite,
     Ine,
     NotFound,
     Question,
     Rejected,
-    Secret,
     Upstream,
     UpstreamClient,
     UpstreamError,
     Worker,
-    WorkerSettings,
     day_or_none,
     none_if_blank,
 )
 
 
-class Settings(WorkerSettings, frozen=True, kw_only=True):
+class Settings(ClientCredentialsSettings, frozen=True, kw_only=True):
     """Settings of the worker, from `BOUQUET_CNOUS_*`."""
 
     base_url: str
     """Base URL of Cnous's API: the part before `/v1/boursier`."""
-    token_url: str
-    """URL of Cnous's token endpoint."""
-    client_id: str
-    """OAuth 2.0 client id that Cnous gave."""
-    client_secret: Secret
-    """OAuth 2.0 client secret that Cnous gave."""
 
 
 worker = Worker("cnous", Settings, owner="team-cnous", authority=Authority("CNOUS", "26"), problems=contract.PROBLEMS)

@@ -20,34 +20,27 @@ from bouquet_worker import (
     Answer,
     Authority,
     ClientCredentials,
+    ClientCredentialsSettings,
     Identifiant,
     NotFound,
     Question,
-    Secret,
     Upstream,
     UpstreamClient,
     UpstreamError,
     Worker,
-    WorkerSettings,
     day_of,
     day_or_none,
     none_if_blank,
 )
 
 
-class Settings(WorkerSettings, frozen=True, kw_only=True):
+class Settings(ClientCredentialsSettings, frozen=True, kw_only=True):
     """Settings of the worker, from `BOUQUET_FRANCE_TRAVAIL_*`."""
 
     statut_url: str
     """URL of the API of a jobseeker's status."""
     indemnites_url: str
     """URL of the API of a jobseeker's payments."""
-    token_url: str
-    """URL of France Travail's token endpoint."""
-    client_id: str
-    """OAuth 2.0 client id that France Travail gave; the scope of each token contains it too."""
-    client_secret: Secret
-    """OAuth 2.0 client secret that France Travail gave."""
 
 
 worker = Worker(

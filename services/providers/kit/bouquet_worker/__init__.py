@@ -39,7 +39,7 @@ from bouquet_worker.auth import ApiKey, Auth, Bearer, ClientCredentials
 from bouquet_worker.blank_and_dates import IsoDate, IsoDateOrBlank, day_of, day_or_none, none_if_blank
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.public import Public
-from bouquet_worker.settings import WorkerSettings
+from bouquet_worker.settings import ClientCredentialsSettings, WorkerSettings
 from bouquet_worker.shapes import published_operation, view_of
 from bouquet_worker.upstream import Upstream, UpstreamClient
 from bouquet_worker.worker import PARIS, InternalOperation, PublishedOperation, Question, Worker, paris_today
@@ -54,6 +54,7 @@ __all__ = [
     "Caller",
     "Check",
     "ClientCredentials",
+    "ClientCredentialsSettings",
     "Failed",
     "Failure",
     "Found",

@@ -1,4 +1,4 @@
-"""Settings of every worker, for its queue and its upstreams."""
+"""Settings of every worker, for its queue and its upstreams, and of workers with an OAuth 2.0 client."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import Seconds
 
 
@@ -21,3 +22,15 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     """Timeout of one call to an upstream, in seconds, for upstreams without a timeout of their own."""
     drain_s: Annotated[float, Meta(ge=0)] = 10.0
     """Seconds that a stopping worker waits for its running requests; the pod's grace period must be longer."""
+
+
+class ClientCredentialsSettings(WorkerSettings, frozen=True, kw_only=True):
+    """Settings of a worker that has one OAuth 2.0 client for all of its upstreams: the arguments that
+    `ClientCredentials` requires."""
+
+    token_url: str
+    """URL of the provider's token endpoint."""
+    client_id: str
+    """OAuth 2.0 client id that the provider gave."""
+    client_secret: Secret
+    """OAuth 2.0 client secret that the provider gave."""

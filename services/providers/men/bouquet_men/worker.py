@@ -10,28 +10,21 @@ from bouquet_worker import (
     Answer,
     Authority,
     ClientCredentials,
+    ClientCredentialsSettings,
     Identite,
     NotFound,
     Question,
-    Secret,
     Upstream,
     UpstreamClient,
     Worker,
-    WorkerSettings,
 )
 
 
-class Settings(WorkerSettings, frozen=True, kw_only=True):
+class Settings(ClientCredentialsSettings, frozen=True, kw_only=True):
     """Settings of the worker, from `BOUQUET_MEN_*`."""
 
     url: str
     """URL of the ministry's search by school; the search by département or region is at `/perimetre` below it."""
-    token_url: str
-    """URL of the ministry's token endpoint."""
-    client_id: str
-    """OAuth 2.0 client id that the ministry gave."""
-    client_secret: Secret
-    """OAuth 2.0 client secret that the ministry gave."""
 
 
 worker = Worker("men", Settings, owner="team-men", authority=Authority("MEN", "30"), problems=contract.PROBLEMS)

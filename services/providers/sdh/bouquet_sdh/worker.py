@@ -13,28 +13,21 @@ from bouquet_worker import (
     Answer,
     Authority,
     ClientCredentials,
+    ClientCredentialsSettings,
     Identifiant,
     NotFound,
     Question,
-    Secret,
     Upstream,
     UpstreamClient,
     Worker,
-    WorkerSettings,
 )
 
 
-class Settings(WorkerSettings, frozen=True, kw_only=True):
+class Settings(ClientCredentialsSettings, frozen=True, kw_only=True):
     """Settings of the worker, from `BOUQUET_SDH_*`."""
 
     url: str
     """URL of the Sport Data Hub, to which the athlete's number is appended."""
-    token_url: str
-    """URL of the Sport Data Hub's token endpoint."""
-    client_id: str
-    """OAuth 2.0 client id that the sports ministry gave."""
-    client_secret: Secret
-    """OAuth 2.0 client secret that the sports ministry gave."""
 
 
 worker = Worker("sdh", Settings, owner="team-sdh", authority=Authority("SDH", "41"), problems=contract.PROBLEMS)
