@@ -13,9 +13,10 @@ from multidict import CIMultiDict
 
 from bouquet_cnaf.contract import COMPOSITION_FAMILIALE
 from bouquet_cnaf.personas import PERSONAS, Dossier, Key, PersonOfFile
+from bouquet_cnaf.settings import Settings
 from bouquet_cnaf.simulator import FILES, PATH, simulator
 from bouquet_cnaf.upstream import ABSENCES, FAILURES, WRONG_PARAMETERS, document_of, envelope, retour_of
-from bouquet_cnaf.worker import Settings, read, soap, worker
+from bouquet_cnaf.worker import read, soap, worker
 from bouquet_mesh.secret import Secret
 from bouquet_proto.failures import PARAMETERS, PERIMETER
 from bouquet_proto.identity import NumeroAllocataire

@@ -1,0 +1,43 @@
+"""Conversion of the CAF's document about a family into the published composition
+(docs/reference/upstreams/cnaf.md §4)."""
+
+from __future__ import annotations
+
+from bouquet_cnaf import contract
+from bouquet_cnaf.upstream import Document, Person
+from bouquet_hub.quotient import SEXES
+from bouquet_proto.quotient_familial import QUOTIENT_MISSING
+from bouquet_worker import Failed
+
+ADDRESS_FIELDS = (
+    # LIBLIG1ADR to LIBLIG7ADR, in their order (docs/reference/upstreams/cnaf.md §4).
+    "identite",
+    "complement_identite",
+    "complement_identite_geo",
+    "numero_rue",
+    "lieu_dit",
+    "code_postal_ville",
+    "pays",
+)
+
+
+def to_contract(document: Document) -> contract.CompositionFamiliale | Failed:
+    """Returns the family composition as the contract publishes it, or a failure if there is no quotient
+    (docs/reference/upstreams/cnaf.md §4, §6)."""
+    if document.quotient is None:
+        return Failed(QUOTIENT_MISSING)
+    return contract.CompositionFamiliale(
+        quotient_familial=document.quotient.value,
+        mois=document.quotient.month,
+        annee=document.quotient.year,
+        allocataires=tuple(map(personne, document.persons)),
+        enfants=tuple(map(personne, document.children)),
+        adresse=contract.Adresse(
+            **{name: line for name, line in zip(ADDRESS_FIELDS, document.lines, strict=True) if line}
+        ),
+    )
+
+
+def personne(person: Person) -> contract.Personne:
+    """Returns a person of the CAF's document as the contract publishes it."""
+    return contract.Personne(nom_prenom=person.name, date_de_naissance=person.born, sexe=SEXES.get(person.sex))

@@ -1,0 +1,31 @@
+"""Settings of CNAF's worker for its two upstreams, and the TLS context that they give for the SOAP service
+(docs/reference/upstreams/cnaf.md §1)."""
+
+from __future__ import annotations
+
+from ssl import SSLContext
+
+from bouquet_hub.upstream import HubSettings
+from bouquet_worker import client_context, worker_prefix
+
+
+class Settings(HubSettings, frozen=True, kw_only=True):
+    """Settings of the worker, from `BOUQUET_CNAF_*`."""
+
+    soap_url: str
+    """URL of the CAF's SOAP service."""
+    soap_certificate_path: str = ""
+    """Path of the PEM client certificate, by which the SOAP service authenticates the worker."""
+    soap_key_path: str = ""
+    """Path of the PEM key of the client certificate, where the certificate's file does not hold it."""
+    soap_ca_path: str = ""
+    """Path of the PEM certificate of the authority that signed the CAF's certificate, where the system does not trust
+    it."""
+    soap_timeout_s: float | None = None
+    """Timeout of one call to the SOAP service, in seconds; by default the worker's `TIMEOUT_S`."""
+
+
+def soap_tls(settings: Settings) -> SSLContext:
+    """Returns the TLS context for the SOAP service. Raises `SettingsError` for unusable certificates."""
+    files = (settings.soap_ca_path, settings.soap_certificate_path, settings.soap_key_path)
+    return client_context(f"{worker_prefix('cnaf')}SOAP_URL", settings.soap_url, *files)
