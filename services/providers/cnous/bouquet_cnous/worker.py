@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from bouquet_cnous import contract, upstream
 from bouquet_cnous.contract import NO_SCHOLARSHIP, SEVERAL, WRONG_IDENTITY, WRONG_INE, Dossier
-from bouquet_cnous.upstream import ABSENT, ANSWERED, REFUSED, REMOVED, SEXES, Place, Scholarship, pivot_of, search_for
+from bouquet_cnous.mapping import to_contract
+from bouquet_cnous.upstream import ABSENT, ANSWERED, REFUSED, Scholarship, pivot_of, search_for
 from bouquet_cog.birthplace import with_commune_code
 from bouquet_cog.communes import Communes
 from bouquet_worker import (
@@ -24,8 +25,6 @@ from bouquet_worker import (
     UpstreamClient,
     UpstreamError,
     Worker,
-    day_or_none,
-    none_if_blank,
 )
 
 
@@ -108,38 +107,3 @@ def the_only(body: Scholarship | list[Scholarship]) -> Dossier | Rejected:
             raise UpstreamError("upstream_malformed", field="$", cause="empty array")
         case _:
             return Rejected(SEVERAL)
-
-
-def to_contract(scholarship: Scholarship) -> Dossier:
-    return Dossier(
-        ine=none_if_blank(scholarship.ine),
-        identite=contract.Identite(
-            nom=scholarship.last_name,
-            prenoms=tuple(filter(None, map(none_if_blank, (scholarship.first_name, scholarship.first_name2)))),
-            date_naissance=day_or_none(scholarship.birth_date),
-            nom_commune_naissance=(scholarship.birth_place or Place()).libelle or scholarship.birth_place_libelle,
-            sexe=SEXES.get(scholarship.civility),
-        ),
-        email=scholarship.email,
-        statut_boursier=contract.StatutBoursier(
-            est_boursier=scholarship.boursier,
-            est_radie=REMOVED.get(scholarship.removed),
-            date_radiation=day_or_none(scholarship.removal_date),
-        ),
-        echelon_bourse=contract.EchelonBourse(
-            echelon=scholarship.grant_echelon,
-            echelon_bourse_regionale_provisoire=provisional(scholarship.grant_status),
-        ),
-        statut_bourse=scholarship.grant_status,
-        periode_versement_bourse=contract.PeriodeVersement(
-            date_rentree=day_or_none(scholarship.back_to_school_date), duree=scholarship.payment_duration
-        ),
-        etablissement_etudes=contract.EtablissementEtudes(
-            nom_commune=scholarship.study_town, nom_etablissement=scholarship.school_name
-        ),
-    )
-
-
-def provisional(grant_status: int | None) -> bool | None:
-    """Returns whether a grant is provisional, or `None` if this is unknown (docs/contract.md, D13)."""
-    return None if grant_status is None else grant_status > 0
