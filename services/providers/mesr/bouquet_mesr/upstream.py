@@ -1,5 +1,5 @@
 """Requests to the ministry's student API, and the API's answers, under the API's own field names
-(docs/reference/upstreams/mesr.md §2-3)."""
+(docs/reference/upstreams/mesr.md §1-3)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from bouquet_mesr.contract import CodeRegime
-from bouquet_worker import Identite
+from bouquet_worker import Caller, Identite
 
 SEXES: dict[str | None, str] = {"M": "1", "F": "2"}
 ENROLLED: dict[str | None, bool] = {"inscrit": True, "admis": False}
@@ -82,3 +82,8 @@ def search_for(who: Identite) -> Search:
         sexe=SEXES.get(who.sexe_etat_civil, ""),
         lieu_naissance=(who.commune_in_france() or "").strip(),
     )
+
+
+def headers_of(caller: Caller) -> dict[str, str]:
+    """Returns the header `X-Caller`, which identifies the client to the ministry by the id of the client's token."""
+    return {"X-Caller": f"DINUM - {caller.token_id}"}

@@ -21,12 +21,12 @@ from bouquet_mesr.contract import (
     WRONG_INE,
     Etudiant,
 )
-from bouquet_mesr.upstream import ENROLLED, REGIMES, Enrolment, Refusal, School, Student, search_for
+from bouquet_mesr.mapping import to_contract
+from bouquet_mesr.upstream import Refusal, Student, headers_of, search_for
 from bouquet_worker import (
     Answer,
     ApiKey,
     Authority,
-    Caller,
     Identite,
     Ine,
     NotFound,
@@ -89,11 +89,6 @@ async def statut_of_person(question: Question[Identite], by_identity: UpstreamCl
     return read(answer, REFUSALS_OF_PERSON)
 
 
-def headers_of(caller: Caller) -> dict[str, str]:
-    """Returns the header `X-Caller`, which identifies the client to the ministry by the id of the client's token."""
-    return {"X-Caller": f"DINUM - {caller.token_id}"}
-
-
 def read(answer: Answer, refusals: Mapping[int, str]) -> Etudiant | NotFound | Rejected:
     """Returns the student in the ministry's answer, `NotFound` for an unknown student, or `Rejected` with the reason
     that `refusals` gives for the HTTP status. Raises `UpstreamError` for any other answer."""
@@ -106,25 +101,3 @@ def read(answer: Answer, refusals: Mapping[int, str]) -> Etudiant | NotFound | R
             return Rejected(refusals[status])
         case _:
             raise answer.unexpected()
-
-
-def to_contract(student: Student) -> Etudiant:
-    return Etudiant(
-        ine=student.ine,
-        identite=contract.Identite(
-            nom_naissance=student.nom_famille, prenom=student.prenom, date_naissance=student.date_naissance
-        ),
-        admissions=tuple(map(admission, student.inscriptions or ())),
-    )
-
-
-def admission(enrolment: Enrolment) -> contract.Admission:
-    school = enrolment.etablissement or School()
-    return contract.Admission(
-        date_debut=enrolment.date_debut_inscription,
-        date_fin=enrolment.date_fin_inscription,
-        est_inscrit=ENROLLED.get(enrolment.statut),
-        regime_formation=contract.RegimeFormation(libelle=enrolment.regime, code=REGIMES.get(enrolment.regime)),
-        code_cog_insee_commune=enrolment.code_commune,
-        etablissement_etudes=contract.Etablissement(uai=school.uai, nom=school.nom_etablissement),
-    )
