@@ -1,5 +1,5 @@
-"""Answers of France Travail's two APIs, under the field names that these APIs use
-(docs/reference/upstreams/france_travail.md §2-5)."""
+"""Requests to France Travail's two APIs, and the APIs' answers, under the APIs' own field names
+(docs/reference/upstreams/france_travail.md §1-5)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from bouquet_worker import IsoDate, IsoDateOrBlank
+from bouquet_worker import Answer, Caller, IsoDate, IsoDateOrBlank, UpstreamError
 
 SCOPES = "api_statutaugmentev1 api_liste-paiementsv1 individuStatutAugmente application_{client_id}"
 
@@ -82,6 +82,28 @@ class Payments(Struct, frozen=True, rename="camel"):
 
 class Error(Struct, frozen=True, rename="camel"):
     message_log: str | None = None
+
+
+def headers_of(caller: Caller) -> dict[str, str]:
+    """Returns the header by which France Travail tells callers apart. It contains the id of the caller's token
+    (docs/reference/upstreams/france_travail.md §1)."""
+    return {"X-pe-consommateur": f"DINUM - {caller.token_id}"}
+
+
+def has_data(answer: Answer, absent: int) -> bool:
+    """Returns whether an answer contains data (status 200), or says that there are none: by the status `absent`, which
+    depends on the API, or by a 404 of France Travail itself. Raises `UpstreamError` for any other answer."""
+    match answer.status:
+        case 200:
+            return True
+        case 404 if answer.matches(Unknown):
+            return False
+        case status if status == absent:
+            return False
+        case 500 if timed_out(answer.body):
+            raise UpstreamError("upstream_timeout", cause="HTTP 500")
+        case _:
+            raise answer.unexpected()
 
 
 def timed_out(body: bytes) -> bool:
