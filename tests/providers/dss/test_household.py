@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from bouquet_dss.household import under
 from bouquet_dss.upstream import Member
-from bouquet_dss.worker import under
 from bouquet_proto.messages import Failed, NotFound
 from tests.providers.asking import Asked, data_of
 from tests.providers.dss.asked import (

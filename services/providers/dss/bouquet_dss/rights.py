@@ -1,0 +1,50 @@
+"""Entitlements to benefits, read from the hub's answers (docs/reference/upstreams/dss.md §1-2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from bouquet_dss.contract import Droit
+from bouquet_dss.upstream import OPEN, Benefit, Income, Right
+from bouquet_worker import Answer, day_or_none
+
+UNKNOWN_DAY = "9999-99-99"
+"""Text for an unknown opening date. It sorts after every real date."""
+
+
+def right(model: type[Right], answer: Answer, _: date) -> Droit:
+    """Returns the entitlement in an answer of the hub. Raises `UpstreamError` for an answer that is not of the type
+    `model`."""
+    return to_droit(answer.decode(model))
+
+
+def income(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
+    """Converts an answer about RSA or prime d'activité to an entitlement. `majorations` says for each benefit code,
+    such as `FA3102`, whether it stands for an increased benefit."""
+    file = answer.decode(Income)
+    return to_droit(file, majoration(file.liste_prestation or (), majorations))
+
+
+def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
+    """Converts the hub's answer about an entitlement to the handler's result (docs/reference/upstreams/dss.md §2).
+    `avec_majoration` tells whether the benefit is increased; `None` if that is unknown or does not exist."""
+    # For a person who is not entitled, the result has no date.
+    droit = Droit(
+        status=file.indicateur.lower(),
+        date_debut_droit=day_or_none(file.date_indicateur),
+        avec_majoration=avec_majoration,
+    )
+    return droit if droit.est_beneficiaire else Droit(status=droit.status, date_debut_droit=None)
+
+
+def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
+    """Returns whether the benefit that was opened first is increased, or `None` if no benefit is open
+    (docs/reference/upstreams/dss.md §2). `majorations` says for each benefit code whether it stands for an increased
+    benefit."""
+    opened = [
+        (day_or_none(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
+        for benefit in benefits
+        if benefit.etat and benefit.etat.cd == OPEN and benefit.cd in majorations
+    ]
+    return min(opened, key=lambda one: one[0])[1] if opened else None
