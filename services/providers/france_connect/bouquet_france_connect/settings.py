@@ -1,0 +1,53 @@
+"""Settings of FranceConnect's worker, and the OAuth 2.0 clients and private keys that they contain."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from bouquet_france_connect import keys
+from bouquet_proto import france_connect_session
+from bouquet_worker import Secret, SettingsError, WorkerSettings, worker_prefix
+
+
+class Settings(WorkerSettings, frozen=True, kw_only=True):
+    """Settings of the worker, from `BOUQUET_FRANCE_CONNECT_*`."""
+
+    checktoken_url: str
+    """URL of FranceConnect's token introspection."""
+    jwks_url: str
+    """URL of FranceConnect's public keys."""
+    issuer: str
+    """Issuer of FranceConnect's answers (`iss`), such as `https://…/api/v2`."""
+    clients: Secret
+    """JSON object of the OAuth 2.0 clients by resource: `{"quotient_familial": {"id": "…", "secret": "…"}}`."""
+    private_keys: Secret
+    """RSA private keys in PEM: the published one first, then older ones for which FranceConnect may still encrypt."""
+    timeout_s: float = 5.0
+    """Timeout of one call to FranceConnect, in seconds. The default, half of the time for a question, leaves the
+    provider the other half."""
+
+
+class Client(Struct, frozen=True):
+    id: str
+    secret: str
+
+
+def clients_of(settings: Settings) -> dict[object, Client]:
+    """Returns the OAuth 2.0 clients by resource. Raises `SettingsError` for anything but the documented JSON."""
+    try:
+        return dict(msgspec.json.decode(settings.clients.reveal(), type=dict[str, Client]))
+    except msgspec.DecodeError:
+        raise _wrong("CLIENTS", "must be a JSON object of `id` and `secret` by resource") from None
+
+
+def private_keys_of(settings: Settings) -> keys.PrivateKeys:
+    """Returns the private keys, the published one first. Raises `SettingsError` for unusable keys."""
+    try:
+        return keys.private_keys(settings.private_keys.reveal())
+    except ValueError:
+        raise _wrong("PRIVATE_KEYS", f"must be RSA keys of {keys.KEY_BITS} bits or more, unencrypted, in PEM") from None
+
+
+def _wrong(name: str, what: str) -> SettingsError:
+    return SettingsError([f"{worker_prefix(france_connect_session.PROVIDER)}{name}: {what}"])
