@@ -76,10 +76,11 @@ async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def request(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the calls whose `X-Request-Id` is the given id, none if the journal has none, and records an act."""
+    """Returns the calls whose `X-Request-Id`, or whose record, has the given id, none if the journal has none. Records
+    an act."""
     await context.record(given, "journal request")
     async with context.store.reading() as connection:
-        return await queries.of_request(connection, given.id)
+        return await queries.of_id(connection, given.id)
 
 
 async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
@@ -173,8 +174,12 @@ def add_to(nouns: Any) -> None:
     )
     for name, words in QUESTIONS.items():
         command.add_argument(f"--{name.replace('_', '-')}", nargs="+", help=words)
-    command = verb_of(verbs, "request", request, "show the call with an X-Request-Id")
-    command.add_argument("id", metavar="ID", help="request id, as in the answer's headers and in the logs")
+    command = verb_of(
+        verbs, "request", request, "show the call with an X-Request-Id, or of the record that a proof names"
+    )
+    command.add_argument(
+        "id", metavar="ID", help="request id, as in the answer's headers and in the logs; or id of a record"
+    )
     command = verb_of(
         verbs, "stats", stats, "count calls by habilitation, operation and outcome, and justificatifs évités"
     )

@@ -8,7 +8,7 @@ from math import ceil
 from typing import Any, TypeAlias
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, ColumnElement, Select, Table, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, Table, cast, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_registry.journal.pseudonym_search import LeftOutParts
@@ -53,10 +53,11 @@ def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: 
     known["left_out"] = min(known["left_out"], left_out, key=len)
 
 
-async def of_request(connection: AsyncConnection, request_id: str) -> list[Facts]:
-    """Returns the calls whose `X-Request-Id` is `request_id`, oldest first: none for an unknown id, several if a caller
-    used the id again."""
-    query = _calls(journal.c.status, journal.c.duration_ms, journal.c.id).where(journal.c.request_id == request_id)
+async def of_id(connection: AsyncConnection, id: str) -> list[Facts]:
+    """Returns the calls whose `X-Request-Id`, or whose record, has this id, oldest first: none for an unknown id,
+    several if a caller used a request id again."""
+    is_named = or_(journal.c.request_id == id, journal.c.id == id)
+    query = _calls(journal.c.status, journal.c.duration_ms, journal.c.id).where(is_named)
     return [_facts(row._mapping) for row in await connection.execute(query.order_by(journal.c.number))]
 
 
