@@ -27,7 +27,19 @@ from bouquet_proto.messages import (
     encode,
 )
 from bouquet_proto.names import queue_of, worker_prefix
-from bouquet_proto.offer import Authority, Modality, Offer, Operation, People, Retirement, operation, v2_operation
+from bouquet_proto.offer import (
+    Authority,
+    Modality,
+    Offer,
+    Operation,
+    People,
+    Proof,
+    ProofField,
+    ProofSection,
+    Retirement,
+    operation,
+    v2_operation,
+)
 from bouquet_proto.rules import Check
 
 __all__ = [
@@ -54,6 +66,9 @@ __all__ = [
     "Operation",
     "Parameter",
     "People",
+    "Proof",
+    "ProofField",
+    "ProofSection",
     "Recorded",
     "Rejected",
     "Reply",

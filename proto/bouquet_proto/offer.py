@@ -80,6 +80,51 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
     day."""
 
 
+Shown: TypeAlias = Literal["whole", "initials", "month"]
+"""Part of a field that the verification of a proof shows: all of it (`whole`), the first three letters of a name
+(`initials`), or month and year of a date `YYYY-MM-DD` (`month`)."""
+
+SHOWN: tuple[str, ...] = get_args(Shown)
+
+
+class ProofField(Struct, frozen=True):
+    """Field of an answer that the verification of its proof shows."""
+
+    label: str
+    """French label of the field, such as `Nom de naissance`."""
+    at: str
+    """Dotted path of the field in the object that the section describes."""
+    shown: str = "whole"
+    """One of `Shown`."""
+    # Not of that type: a gateway that lacks a later value must still read the rest of the offer.
+
+
+class ProofSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Part of a proof: an object in the operation's data, or each object of a list."""
+
+    title: str
+    at: str
+    """Dotted path of the object or list in the operation's data."""
+    fields: tuple[ProofField, ...] = ()
+    count: str = ""
+    """French label of the number of objects, which is shown in place of `fields`; empty if the number is not shown."""
+
+
+class Proof(Struct, frozen=True, kw_only=True):
+    """Declaration of the proof of an operation's answer: everything that anybody who holds such a proof can read for
+    five years. A gateway leaves out what the caller's scopes do not open."""
+
+    title: str
+    """French title, such as `Attestation de quotient familial`."""
+    sections: tuple[ProofSection, ...]
+
+    def paths(self) -> Iterator[str]:
+        """Yields the dotted path, in the operation's data, of each object and field that the proof shows."""
+        for section in self.sections:
+            yield section.at
+            yield from (f"{section.at}.{field.at}" for field in section.fields)
+
+
 class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Operation of the public contract: one path, with one `modality` (way to identify the person)."""
 
@@ -115,6 +160,9 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """JSON schema (2020-12) of the data in a reply, in which every `$ref` is replaced by the schema that it names."""
     example: Any = None
     people: tuple[People, ...] = ()
+    proof: Proof | None = None
+    """Proof that a caller may request with an answer (`X-Generate-Proof`), only in version 3 and later; `None` if the
+    operation has none."""
     cache_s: int = 0
     """Seconds for which a gateway may cache an answer; 0 if it may not."""
     plan: Literal["", "regime"] = ""

@@ -9,7 +9,17 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import Meta, Struct, structs
 
 from bouquet_proto.failures import REFUSALS, Failure, Kind
-from bouquet_proto.offer import Authority, Modality, Operation, People, operation, v2_operation
+from bouquet_proto.offer import (
+    Authority,
+    Modality,
+    Operation,
+    People,
+    Proof,
+    ProofField,
+    ProofSection,
+    operation,
+    v2_operation,
+)
 from bouquet_proto.rules import Check, with_query_names
 
 Fournisseur = Literal["CNAF", "MSA"]
@@ -244,6 +254,38 @@ PEOPLE_V2 = tuple(
 )
 
 
+PROOF_OF_FAMILY = (
+    ProofSection(
+        title="Allocataires",
+        at="allocataires",
+        fields=(
+            ProofField("Nom de naissance", "nom_naissance", "initials"),
+            ProofField("Date de naissance", "date_naissance", "month"),
+        ),
+    ),
+    ProofSection(title="Enfants", at="enfants", count="Nombre d'enfants"),
+)
+"""Sections of a proof about the members of a family."""
+
+PROOF = Proof(
+    title="Attestation de quotient familial",
+    sections=(
+        *PROOF_OF_FAMILY,
+        ProofSection(
+            title="Quotient familial",
+            at="quotient_familial",
+            fields=(
+                ProofField("Quotient familial (en euros)", "valeur"),
+                ProofField("Année du quotient", "annee"),
+                ProofField("Mois du quotient", "mois"),
+                ProofField("Organisme", "fournisseur"),
+            ),
+        ),
+    ),
+)
+"""Proof of a quotient familial, which API Particulier does not have."""
+
+
 class Regimes(Struct, frozen=True, kw_only=True):
     """Names of the providers that take each role when the gateway decides between CAF and MSA
     (docs/reference/upstreams/regime.md §6)."""
@@ -279,7 +321,9 @@ _COMMON: dict[str, Any] = {
 }
 
 
-def _v3(modality: Modality, name: str, *checks: Check, pivot: tuple[Check, ...] = ()) -> Operation:
+def _v3(
+    modality: Modality, name: str, *checks: Check, pivot: tuple[Check, ...] = (), proof: Proof | None = None
+) -> Operation:
     return operation(
         id=f"api_particulier_v3_cnav_quotient_familial_with_{name}",
         path=f"/v3/dss/quotient_familial/{modality}",
@@ -287,6 +331,7 @@ def _v3(modality: Modality, name: str, *checks: Check, pivot: tuple[Check, ...] 
         data=QuotientFamilial,
         fields=FIELDS,
         people=PEOPLE,
+        proof=proof,
         checks=((*PERIOD_CHECKS, *checks),),
         pivot=pivot,
         **_COMMON,
@@ -308,7 +353,7 @@ def _v2(modality: Modality, *checks: Check, pivot: tuple[Check, ...] = ()) -> Op
     )
 
 
-OPERATION = _v3("identite", "civility", *IDENTITY_CHECKS)
+OPERATION = _v3("identite", "civility", *IDENTITY_CHECKS, proof=PROOF)
 BY_FRANCE_CONNECT = _v3("france_connect", "france_connect", pivot=PIVOT_CHECKS)
 V3 = (OPERATION, BY_FRANCE_CONNECT)
 V2 = (_v2("identite", *IDENTITY_CHECKS_V2), _v2("france_connect", pivot=PIVOT_CHECKS))

@@ -22,7 +22,7 @@ from bouquet_proto.failures import Failure, Kind
 from bouquet_proto.identity import Identifiant, Ine
 from bouquet_proto.limits import ReplyLimits
 from bouquet_proto.messages import Failed, NotFound
-from bouquet_proto.offer import Authority, Offer, Operation, People
+from bouquet_proto.offer import Authority, Offer, Operation, People, Proof, ProofField, ProofSection
 from bouquet_proto.rules import Check
 from bouquet_worker import UpstreamClient
 from bouquet_worker.errors import UpstreamError
@@ -55,6 +55,14 @@ UNSHARED_CASE = structs.replace(
 """Case about a person whom no other test uses."""
 # A faulty handler puts the person's identifier in a metric, where it stays until the process ends; later tests about
 # the same person would find it there and fail.
+
+
+def proof_of(path: str, shown: str = "whole") -> Proof:
+    """Returns a proof that shows one field, which is in an object."""
+    at, _, name = path.rpartition(".")
+    return Proof(
+        title="Dossier", sections=(ProofSection(title="Titulaire", at=at, fields=(ProofField("Champ", name, shown),)),)
+    )
 
 
 class Acme:
@@ -319,6 +327,15 @@ def test_a_folder_without_cases_is_an_error(tmp_path: Path) -> None:
         ({"fields": {"titulaire.age": ("acme",)}}, "field titulaire.age: the schema has no field of this path"),
         ({"fields": {"titulaire.nom": ()}}, "field titulaire.nom: has no scope"),
         ({"people": (People(at="titulaire"),)}, "people: the schema has no field titulaire.nom_naissance"),
+        ({"proof": proof_of("titulaire.age")}, "proof: the schema has no field titulaire.age"),
+        (
+            {"proof": proof_of("titulaire.nom", "in part")},
+            "proof: nom is shown in part, which is none of whole, initials, month",
+        ),
+        (
+            {"path": "/api/acme", "proof": proof_of("titulaire.nom")},
+            "proof: answers of version 2 cannot name it",
+        ),
         (
             {"schema": NAMES_SOMEBODY, "fields": {}},
             "people: titulaire holds a name and a birth date, but `people` of the operation does not name it",

@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Raw, Struct, structs
 
-from bouquet_gateway.paths import OFFERED
+from bouquet_gateway.paths import OFFERED, V2_PREFIX
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.limits import MAX_DEPTH, MAX_OFFER_BYTES, MAX_OPERATIONS, MAX_REPLY_BYTES, MAX_REPLY_ELEMENTS
-from bouquet_proto.offer import Authority, Offer, Operation, Retirement
+from bouquet_proto.offer import SHOWN, Authority, Offer, Operation, Retirement
 
 Territories: TypeAlias = Mapping[str, tuple[str, ...]]
 """Path prefixes that each provider may use. A provider without an entry may offer any path."""
@@ -35,6 +35,8 @@ MAX_FIELD_STEPS = 30
 """Largest number of names in a dotted path; `adresse.pays` has two."""
 MAX_FIELDS = 300
 MAX_PEOPLE = 16
+MAX_PROOF_ROWS = 50
+"""Largest number of sections and fields, together, of an operation's proof."""
 MAX_UNION = 10
 MAX_CACHE_S = 86_400
 CODE_PREFIX = re.compile(r"\d{2}", re.ASCII)
@@ -94,8 +96,10 @@ def read_offer(provider: str, data: Raw, allowed: Territories) -> ReadOffer:
     verdicts = [(operation, _refusal_of(operation, prefixes)) for operation in offer.operations]
     documents = {path: document for path, document in offer.documents.items() if path.startswith(prefixes)}
     outside = [Refusal("path out of bounds")] * (len(offer.documents) - len(documents))
-    operations = tuple(operation for operation, refusal in verdicts if refusal is None)
-    refusals = (*(refusal for _, refusal in verdicts if refusal), *outside)
+    served = [operation for operation, refusal in verdicts if refusal is None]
+    operations = tuple(one if _is_proof_well_formed(one) else structs.replace(one, proof=None) for one in served)
+    without = (Refusal("proof refused", one.id) for one in served if not _is_proof_well_formed(one))
+    refusals = (*(refusal for _, refusal in verdicts if refusal), *without, *outside)
     return ReadOffer(structs.replace(offer, operations=operations, documents=documents), refusals)
 
 
@@ -180,6 +184,23 @@ def _is_well_formed_retirement(retirement: Retirement) -> bool:
     except ValueError:
         return False
     return not retirement.successor or bool(OFFERED.fullmatch(retirement.successor))
+
+
+def _is_proof_well_formed(operation: Operation) -> bool:
+    """Returns whether the gateway can make the proof that an operation declares, if it declares one."""
+    # A worker newer than the gateway may show fields in ways that the gateway does not know.
+    if (proof := operation.proof) is None:
+        return True
+    fields = [field for section in proof.sections for field in section.fields]
+    labels = [proof.title, *(field.label for field in fields)]
+    labels += [label for section in proof.sections for label in (section.title, section.count)]
+    return (
+        not operation.path.startswith(V2_PREFIX)
+        and len(proof.sections) + len(fields) <= MAX_PROOF_ROWS
+        and max(map(len, labels)) <= MAX_WORD_LENGTH
+        and all(path.count(".") < MAX_FIELD_STEPS for path in proof.paths())
+        and all(field.shown in SHOWN for field in fields)
+    )
 
 
 def _is_shallow(node: Any, depth: int) -> bool:

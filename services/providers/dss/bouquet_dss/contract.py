@@ -13,6 +13,7 @@ from bouquet_proto.quotient_familial import (
     IDENTITY_CHECKS_V2,
     IDENTITY_UNKNOWN,
     PIVOT_CHECKS,
+    PROOF_OF_FAMILY,
     REFUSED,
     UNATTACHED,
     UNIDENTIFIED,
@@ -22,6 +23,9 @@ from bouquet_worker import (
     Kind,
     Modality,
     People,
+    Proof,
+    ProofField,
+    ProofSection,
     PublishedOperation,
     published_operation,
     v2_operation,
@@ -201,9 +205,15 @@ _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, 
 
 
 def _both_modalities(
-    resource: str, summary: str, data: type[Struct], *scopes: str, fields: Mapping[str, str], reasons: tuple[str, ...]
+    resource: str,
+    summary: str,
+    data: type[Struct],
+    *scopes: str,
+    fields: Mapping[str, str],
+    reasons: tuple[str, ...],
+    proof: Proof | None = None,
 ) -> tuple[PublishedOperation[Any], PublishedOperation[Any]]:
-    """Returns a resource's operations by civil status and by FranceConnect."""
+    """Returns a resource's operations by civil status, of which `proof` is the proof, and by FranceConnect."""
     common: dict[str, Any] = {
         "summary": summary,
         "scopes": scopes,
@@ -222,6 +232,7 @@ def _both_modalities(
             path=path + "identite",
             modality="identite",
             checks=(IDENTITY_CHECKS,),
+            proof=proof,
             **common,
         ),
         published_operation(
@@ -314,6 +325,22 @@ _EAJE_FIELDS = {
     "adresse": "cnav_participation_familiale_eaje_adresse",
     "parametres_calcul_participation_familiale": "cnav_participation_familiale_eaje_parametres_calcul",
 }
+_EAJE_PROOF = Proof(
+    title="Attestation de participation familiale (EAJE)",
+    sections=(
+        *PROOF_OF_FAMILY,
+        ProofSection(
+            title="Paramètres de calcul de la participation familiale",
+            at="parametres_calcul_participation_familiale",
+            fields=(
+                ProofField("Nombre d'enfants à charge", "nombre_enfants_a_charge"),
+                ProofField("Nombre d'enfants bénéficiaires de l'AEEH", "nombre_enfants_beneficiaire_aeeh"),
+                ProofField("Base de ressources annuelles (en euros)", "base_ressources_annuelles.valeur"),
+                ProofField("Année de calcul", "base_ressources_annuelles.annee_calcul"),
+            ),
+        ),
+    ),
+)
 EAJE = _both_modalities(
     "participation_familiale_eaje",
     "Participation familiale EAJE",
@@ -321,4 +348,5 @@ EAJE = _both_modalities(
     *_EAJE_FIELDS.values(),
     fields=_EAJE_FIELDS,
     reasons=(*_REASONS, NO_YOUNG_CHILD),
+    proof=_EAJE_PROOF,
 )

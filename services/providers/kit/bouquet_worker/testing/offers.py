@@ -16,7 +16,7 @@ from bouquet_proto.failures import FAILURES, PROVIDER
 from bouquet_proto.identity import MODALITIES
 from bouquet_proto.limits import MAX_OFFER_BYTES, MAX_OPERATIONS, MAX_REPLY_BYTES, MAX_REPLY_ELEMENTS
 from bouquet_proto.messages import encode
-from bouquet_proto.offer import AUTHORITY_PREFIXES, Offer, Operation
+from bouquet_proto.offer import AUTHORITY_PREFIXES, SHOWN, Offer, Operation
 from bouquet_proto.rules import RULES
 from bouquet_worker.testing.cases import Case
 
@@ -87,6 +87,22 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
     yield from _of_fields(operation)
     yield from _of_schema(operation)
     yield from _of_people(operation)
+    yield from _of_proof(operation)
+
+
+def _of_proof(operation: Operation) -> Iterator[str]:
+    """Checks what the proof of an operation's answer shows. Yields a fault for each path that the schema lacks and for
+    each unknown way to show a field, and one for a proof in version 2."""
+    if operation.proof is None:
+        return
+    if operation.path.startswith("/api/"):
+        yield "proof: answers of version 2 cannot name it"
+    for path in operation.proof.paths():
+        if not _has_path(operation.schema, path.split(".")):
+            yield f"proof: the schema has no field {path}"
+    for field in (field for section in operation.proof.sections for field in section.fields):
+        if field.shown not in SHOWN:
+            yield f"proof: {field.at} is shown {field.shown}, which is none of {', '.join(SHOWN)}"
 
 
 def _of_people(operation: Operation) -> Iterator[str]:
