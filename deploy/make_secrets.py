@@ -211,6 +211,7 @@ def _keys(folder: Path) -> None:
     _kept(folder / "portal" / "mail-url", str)  # empty, so that the site has no form for editors, until filled in
     journal = _kept(gateway / "journal-key", lambda: f"1:{secrets.token_hex()}")
     _kept(admin / "journal-keys", lambda: journal)
+    _kept(gateway / "proof-keys", lambda: f"1:{secrets.token_hex()}")
     key = _kept(admin / "signing-key", lambda: _output("bouquet-registry", "new-key", "1"))
     _write(folder / "api" / "signing-key", key)
     _kept(gateway / "token-keys", lambda: _output("bouquet-registry", "jwks", BOUQUET_REGISTRY_SIGNING_KEY=key))

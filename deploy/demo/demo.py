@@ -210,16 +210,18 @@ def _start_mesh(processes: Processes, arguments: argparse.Namespace, environ: di
 def _start_portals_sandbox(processes: Processes, environ: dict[str, str]) -> tuple[str, str]:
     """Starts the sandbox gateway that the portal's console calls. Returns the gateway's address and a token."""
     port = str(_free_port())
+    address = f"http://127.0.0.1:{port}"
     own = {
         "BOUQUET_BUS_URL": EMBEDDED,
         "BOUQUET_GATEWAY_PORT": port,
+        "BOUQUET_GATEWAY_PUBLIC_URL": address,
         "BOUQUET_GATEWAY_TOKEN_KEY": secrets.token_hex(32),
         "BOUQUET_GATEWAY_TOKENS_FROM": "claims",
         "BOUQUET_GATEWAY_SANDBOX": "true",
         "BOUQUET_CASEBOOK_CASES": str(CASES),
     }
     processes.start(environ | own, "bouquet-gateway", "serve")
-    return f"http://127.0.0.1:{port}", _output(environ | own, "bouquet-gateway", "token").strip()
+    return address, _output(environ | own, "bouquet-gateway", "token").strip()
 
 
 def _start_portal(
@@ -282,6 +284,8 @@ def _environ(arguments: argparse.Namespace) -> dict[str, str]:
         **{name: value for name, value in os.environ.items() if not name.startswith("BOUQUET_")},
         "BOUQUET_BUS_URL": arguments.bus,
         "BOUQUET_GATEWAY_PORT": str(arguments.port),
+        "BOUQUET_GATEWAY_PUBLIC_URL": f"http://127.0.0.1:{arguments.port}",
+        "BOUQUET_GATEWAY_PROOF_KEYS": f"demo:{secrets.token_hex(32)}",
         "BOUQUET_GATEWAY_TOKEN_KEY": secrets.token_hex(32),
         "BOUQUET_GATEWAY_TOKENS_FROM": "claims" if arguments.cases else "registry",
     }

@@ -396,6 +396,22 @@ PLATFORM: dict[str, Failure] = {
         "Le champ for_each doit désigner une liste de personnes d'une autre ressource du dossier, elle-même sans "
         "for_each, et l'opération appelée les recevoir par identite",
     ),
+    "proof_unknown": Failure(
+        kind=Kind.NOT_FOUND,
+        code="00485",
+        title="Preuve inconnue",
+        detail="Lien de vérification invalide : aucune preuve ne correspond.",
+        fault="caller",
+        source={"parameter": "preuve"},
+    ),
+    "proof_expired": Failure(
+        kind=Kind.GONE,
+        code="00486",
+        title="Preuve expirée",
+        detail="Cette preuve n'est plus valable : elle a plus de cinq ans.",
+        fault="caller",
+        source={"parameter": "preuve"},
+    ),
     "gone_tax_notice": Failure(
         kind=Kind.GONE,
         code="00491",

@@ -137,14 +137,14 @@ def query_of(params: Mapping[str, Any]) -> str:
 
 
 @asynccontextmanager
-async def sandbox_at(cases: Path, *, believes_cases: bool = True) -> AsyncIterator[SandboxClient]:
-    """Starts a sandbox that answers from the folder `cases`, and yields a client of it. At the end, asserts that
-    every error received is documented."""
+async def sandbox_at(cases: Path, *, believes_cases: bool = True, **settings: Any) -> AsyncIterator[SandboxClient]:
+    """Starts a sandbox that answers from the folder `cases`, with these settings of its gateway, and yields a client of
+    it. At the end, asserts that every error received is documented."""
     providers = tuple(offer.provider for offer in sandbox.offers())
     async with (
         open_bus("memory:", "sandbox") as bus,
         sandbox.running(bus, {f"{PREFIX}CASES": str(cases)}),
-        gateway_in_process(bus, token_key=KEY, providers=providers, sandbox=believes_cases) as (_, client),
+        gateway_in_process(bus, token_key=KEY, providers=providers, sandbox=believes_cases, **settings) as (_, client),
         aiohttp.ClientSession(client.url) as session,
     ):
         await client.until_all_offers_known()

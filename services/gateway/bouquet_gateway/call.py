@@ -36,6 +36,8 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     connection."""
     no_cache: bool
     """Whether the request has the header `Cache-Control: no-cache`, so that the answer must not come from the cache."""
+    proof: str = ""
+    """Value of the header `X-Generate-Proof`, without spaces around it."""
 
 
 class Call(Struct):
@@ -56,6 +58,8 @@ class Call(Struct):
     is_recorded: bool = False
     """Whether the call must be recorded in the access journal."""
     # Even such a call leaves no record if its caller turns out to have neither a token of ours nor a citizen's session.
+    record_id: str = ""
+    """Id of the call's record in the access journal; empty if there is no journal."""
 
     # Written by `access.authenticate`.
     token_id: str = ""

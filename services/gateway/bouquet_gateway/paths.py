@@ -20,6 +20,7 @@ V2 = 0
 TOKEN_INTROSPECTION = "/v{version:0|[1-9][0-9]{0,8}}/token/introspect"
 """Pattern, in aiohttp's notation, of the paths that describe a token; only version 3 exists."""
 DOSSIERS = "/bouquet/v1/dossiers"
+PROOFS = "/bouquet/v1/proofs"
 SANDBOX_CASES = "/bouquet/v1/sandbox/cases"
 SANDBOX_CHECK = f"{SANDBOX_CASES}/check"
 SANDBOX_TOKENS = "/bouquet/v1/sandbox/tokens"

@@ -15,6 +15,7 @@ from bouquet_gateway.journal.keys import Keys, keys_of
 from bouquet_gateway.lookup.maintenance import parse_windows
 from bouquet_gateway.lookup.regime_plan import HedgeTiming
 from bouquet_gateway.offers.checks import Territories, territories
+from bouquet_gateway.proofs.keys import KeyRing, ring_of
 from bouquet_mesh.keyed_hash import keyed_hash
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
@@ -128,6 +129,13 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     journal_spool_max_bytes: int = 256 * 1024 * 1024
     """Limit on the bytes in the spool of one process; a record takes about 400 bytes. A warning is logged from 80 % on,
     and calls are refused from 95 % on (`00521`)."""
+    proof_keys: Secret = Secret("")
+    """Keys that seal and verify the proofs of answers, as `name:secret,…`; each secret has at least 32 bytes. The first
+    seals; a former one stays for five years, since without it its proofs are unknown. All gateways need the same ones.
+    If empty, no proofs are made or verified."""
+    proof_checks_per_minute: Annotated[int, Meta(ge=1)] = 5
+    """Limit on the verifications of proofs by one IPv4 address or IPv6 /64 network per minute. Further ones get 429
+    `00429`."""
     maintenance: str = ""
     """Announced maintenance windows of providers, in Paris time, such as `MEN 01:10-02:30`; see
     docs/operations/maintenance-windows.md."""
@@ -152,6 +160,10 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     def pseudonyms(self) -> Keys:
         """Returns the keys of the journal's pseudonyms. Raises `SettingsError` for a wrong `journal_key`."""
         return keys_of(self.journal_key)
+
+    def proofs(self) -> KeyRing | None:
+        """Returns the keys of proofs, or `None` without any. Raises `SettingsError` for wrong `proof_keys`."""
+        return ring_of(self.proof_keys)
 
     def proxies(self) -> Networks:
         """Returns the networks of the trusted proxies. Raises `SettingsError` for a text that is neither address nor
@@ -230,6 +242,11 @@ CONSTRAINTS: tuple[Constraint, ...] = (
         lambda settings: not settings.sandbox or settings.tokens_from == "claims",
         f"needs {GATEWAY_PREFIX}TOKENS_FROM=claims: the registry's tokens are for real data",
     ),
+    (
+        "PUBLIC_URL",
+        lambda settings: bool(settings.public_url or not settings.proof_keys),
+        f"is required with {GATEWAY_PREFIX}PROOF_KEYS: each proof names the address of its verification",
+    ),
     ("KNOWN_TOKENS", lambda settings: settings.known_tokens >= 1, "must be 1 or more"),
     ("PROCESSES", lambda settings: settings.processes >= 1, "must be 1 or more"),
     (
@@ -281,6 +298,7 @@ CHECKS: tuple[Callable[[GatewaySettings], object], ...] = (
     _cache_key,
     _cache_url,
     _journal_key,
+    GatewaySettings.proofs,
     GatewaySettings.proxies,
     GatewaySettings.exempt,
     GatewaySettings.bounds,

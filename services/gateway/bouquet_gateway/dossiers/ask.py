@@ -59,7 +59,7 @@ class Asker(Struct, frozen=True, kw_only=True):
         return result_of(call, answer, self.services.clock(), target.operation.cache_s if target.operation else 0)
 
     async def _answer(self, target: Target, raw_query: str, call: Call, *, is_counted: bool) -> Answer:
-        request = structs.replace(self.request, method=METHOD, raw_path=target.path, raw_query=raw_query)
+        request = structs.replace(self.request, method=METHOD, raw_path=target.path, raw_query=raw_query, proof="")
         try:
             self.services.journal.begin(call)
             if not is_counted:

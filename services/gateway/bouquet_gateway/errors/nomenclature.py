@@ -28,6 +28,9 @@ none. They occur in operations of version 3 and later, without a FranceConnect s
 DOSSIER_REASONS = ("dossier_field", "dossier_count", "dossier_operation", "dossier_for_each")
 """Reasons of the faults of a dossier's body."""
 
+PROOF_REASONS = ("proof_unknown", "proof_expired")
+"""Reasons for which the verification of a proof fails."""
+
 NOT_COMMON_REASONS = frozenset(
     {
         "unknown_operation",
@@ -38,6 +41,7 @@ NOT_COMMON_REASONS = frozenset(
         "gone_first_quotient",
         *DELEGATION_REASONS,
         *DOSSIER_REASONS,
+        *PROOF_REASONS,
     }
 )
 """Reasons that occur only in some operations, or on paths without an operation."""

@@ -18,10 +18,12 @@ from bouquet_gateway.http.endpoints import (
     SandboxEndpoints,
 )
 from bouquet_gateway.http.middlewares import observe, record_access, refuse_encoded_paths, render_problems
+from bouquet_gateway.http.proofs import ProofEndpoint
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.load.admission import admission
 from bouquet_gateway.lookup.answer import Lookups
-from bouquet_gateway.paths import DOSSIERS, SANDBOX_CASES, SANDBOX_CHECK, SANDBOX_TOKENS, TOKEN_INTROSPECTION
+from bouquet_gateway.paths import DOSSIERS, PROOFS, SANDBOX_CASES, SANDBOX_CHECK, SANDBOX_TOKENS, TOKEN_INTROSPECTION
+from bouquet_gateway.proofs.checks import ProofChecks
 from bouquet_gateway.public.documents import Documents
 from bouquet_gateway.public.pings import Pings
 from bouquet_gateway.public.readiness import Readiness
@@ -44,6 +46,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     sandbox_cases: SandboxCases
     journal: Journal
     bus: Calling
+    proof_checks: ProofChecks | None = None
+    """Verification of proofs; `None` if the gateway makes none."""
 
 
 def make_app(parts: Parts) -> web.Application:
@@ -69,6 +73,7 @@ def make_app(parts: Parts) -> web.Application:
             *(web.get(path, documents.openapi) for path in OPENAPI),
             web.get("/api/errors", documents.errors),
             web.post(DOSSIERS, DossierEndpoint(parts.dossiers, parts.journal).post),
+            web.get(PROOFS, ProofEndpoint(parts.proof_checks, is_sandbox=settings.sandbox).get),
             web.get(SANDBOX_CASES, sandbox.list),
             web.post(SANDBOX_CHECK, sandbox.check),
             web.post(SANDBOX_TOKENS, sandbox.issue),

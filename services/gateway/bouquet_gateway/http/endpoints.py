@@ -64,6 +64,7 @@ def plain_request(request: web.Request) -> HttpRequest:
         peer=request.remote or "",
         forwarded_for=headers.getall("X-Forwarded-For", ()),
         no_cache=headers.get("Cache-Control") == "no-cache",
+        proof=headers.get("X-Generate-Proof", "").strip(),
     )
 
 

@@ -91,6 +91,7 @@ class SpooledJournal:
         if self.is_full:
             raise Problem(FULL)
         call.is_recorded = True
+        call.record_id = _new_id(time.time() - (time.perf_counter() - call.began))
 
     def end(self, call: Call, status: int) -> None:
         if not call.is_recorded:
@@ -125,12 +126,12 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
     """Returns the access record of a call, in which persons appear only as pseudonyms."""
     # Of the caller's own input, it contains only a valid SIRET and a request id that is a UUID.
     elapsed_s = time.perf_counter() - call.began
-    began_at = round(time.time() - elapsed_s, 3)
+    began_at = _time_of(call.record_id)
     key = keys.at(began_at)
     outcome = call.outcome or _outcome_of(status)
     people = (*_people_asked_about(call), *call.people_found()) if outcome == "found" else ()
     return Access(
-        id=_new_id(began_at),
+        id=call.record_id,
         at=began_at,
         outcome=outcome,
         status=status,
@@ -155,6 +156,11 @@ def _new_id(at: float) -> str:
     """Returns a unique id that begins with the time `at` (seconds since the epoch), as a UUID of version 7 does."""
     # Consecutive records are then neighbours in the index of the registry's database.
     return f"{round(at * 1000):012x}{secrets.token_hex(10)}"
+
+
+def _time_of(id: str) -> float:
+    """Returns the time with which an id begins, to the millisecond."""
+    return int(id[:12], 16) / 1000
 
 
 def _people_asked_about(call: Call) -> tuple[NamedPerson, ...]:

@@ -8,10 +8,11 @@ cache → maintenance → parameters → provider → filter by scopes → envel
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache, partial
 
+import msgspec
 from msgspec import Raw
 
 from bouquet_gateway.access.authenticate import Admission, Authenticate, Requester
@@ -30,6 +31,7 @@ from bouquet_gateway.lookup.scope_filter import open_fields
 from bouquet_gateway.offers.catalogue import Match, Served
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paths import Envelope
+from bouquet_gateway.proofs.proofs import Proofs, wants_proof
 from bouquet_mesh.keyed_hash import keyed_hash
 from bouquet_mesh.secret import Secret
 from bouquet_proto.deadline import Deadline
@@ -61,9 +63,11 @@ class Lookups:
         deadline_s: float,
         is_sandbox: bool,
         marking_key: Secret,
+        proofs: Proofs | None = None,
     ) -> None:
         """Takes `deadline_s`, the seconds that one lookup may take; `is_sandbox`, which says whether workers may answer
-        with recorded cases; and `marking_key`, the secret with which `mark_of` hashes callers."""
+        with recorded cases; `marking_key`, the secret with which `mark_of` hashes callers; and `proofs`, which makes
+        the proofs of answers, or `None` if the gateway makes none."""
         self._offers = offers
         self._authenticate = authenticate
         self._in_flight = in_flight
@@ -74,6 +78,7 @@ class Lookups:
         self._deadline_s = deadline_s
         self._is_sandbox = is_sandbox
         self._marking_key = marking_key
+        self._proofs = proofs
 
     async def answer(self, request: HttpRequest, call: Call) -> Answer:
         """Returns the answer to a request for data, and stores in `call` the facts that the access journal needs.
@@ -108,11 +113,21 @@ class Lookups:
                 raise Problem("unknown_version", values={"version": match.version})
             if scopes.isdisjoint(served.operation.scopes):
                 raise Problem("insufficient_scopes")
-            reply = await self._look_up(served, query, requester, call, deadline, no_cache=request.no_cache)
+            prove = self._prover(served, request.proof, call)
+            no_cache = request.no_cache or prove is not None
+            reply = await self._look_up(served, query, requester, call, deadline, no_cache=no_cache)
         if isinstance(reply, Recorded):
-            return Answer(sandbox.body_of(reply, served, scopes), reply.status, sandbox.retry_after_of(reply))
+            return Answer(sandbox.body_of(reply, served, scopes, prove), reply.status, sandbox.retry_after_of(reply))
         call.people_found = partial(people_named, reply.data, served.operation)
-        return Answer(_enveloped(call.envelope, open_fields(reply.data, served.operation, scopes)))
+        data = open_fields(reply.data, served.operation, scopes)
+        return Answer(_enveloped(call.envelope, data, prove(data) if prove else {}))
+
+    def _prover(self, served: Served, header: str, call: Call) -> sandbox.Prove | None:
+        """Returns a function that makes the proof of the data that the caller gets, and returns what is added to `meta`
+        of the answer; `None` if the value of `header` requests no proof, or the gateway makes none."""
+        if self._proofs is None or not wants_proof(served, header):
+            return None
+        return partial(self._proofs.meta_of, served, call=call)
 
     async def _look_up(
         self, served: Served, query: Query, requester: Requester, call: Call, deadline: Deadline, *, no_cache: bool
@@ -181,7 +196,9 @@ def describe_call(call: Call, match: Match) -> None:
     call.retirement, call.failures = operation.retirement, served.problems
 
 
-def _enveloped(envelope: Envelope, data: Raw) -> bytes:
+def _enveloped(envelope: Envelope, data: Raw, meta: Mapping[str, str]) -> bytes:
     """Returns the body of an answer: the data alone in the v2 envelope, an object with `data`, `links` and `meta` in
     the v3 envelope."""
-    return bytes(data) if envelope == "v2" else b'{"data":' + bytes(data) + b',"links":{},"meta":{}}'
+    if envelope == "v2":
+        return bytes(data)
+    return b'{"data":' + bytes(data) + b',"links":{},"meta":' + msgspec.json.encode(meta) + b"}"

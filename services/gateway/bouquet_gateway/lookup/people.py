@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from bouquet_gateway.offers.data_paths import objects_at
 from bouquet_mesh.pseudonym import NamedPerson, first_word
 from bouquet_proto.offer import Operation, People
 
@@ -36,17 +37,6 @@ def people_named(data: Raw, operation: Operation) -> tuple[NamedPerson, ...]:
     objects = [(node, fields) for fields in operation.people for node in objects_at(whole, fields.at)]
     named = (person for node, fields in objects[:MAX_PEOPLE] for person in _people_of(node, fields))
     return tuple(islice(named, MAX_PEOPLE))
-
-
-def objects_at(value: Any, path: str) -> list[Mapping[str, Any]]:
-    """Returns the objects at a dotted path such as `foyer.enfants`. If a step of the path leads to a list, follows the
-    rest of the path from each item."""
-    if isinstance(value, list):
-        return [node for item in value for node in objects_at(item, path)]
-    if not isinstance(value, dict):
-        return []
-    step, _, rest = path.partition(".")
-    return objects_at(value.get(step), rest) if step else [value]
 
 
 def _people_of(node: Mapping[str, Any], fields: People) -> list[NamedPerson]:

@@ -3,6 +3,9 @@ caller's scopes give no access."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -11,6 +14,9 @@ from bouquet_gateway.lookup.scope_filter import open_fields
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import envelope_of
 from bouquet_proto.messages import Recorded
+
+Prove: TypeAlias = Callable[[Raw], Mapping[str, Any]]
+"""Function that makes the proof of an answer's data, and returns what is added to `meta` of the answer."""
 
 
 class _Meta(Struct, frozen=True):
@@ -26,12 +32,13 @@ class _Errors(Struct, frozen=True):
 
 
 _envelope = msgspec.json.Decoder(dict[str, Raw])
+_meta = msgspec.json.Decoder(dict[str, Any])
 
 
-def body_of(case: Recorded, served: Served, scopes: frozenset[str]) -> bytes:
+def body_of(case: Recorded, served: Served, scopes: frozenset[str], prove: Prove | None = None) -> bytes:
     """Returns the body of a recorded case. If its status is 200, only the fields that `scopes` give access to are
-    included."""
-    return bytes(_filtered(case, served, scopes) if case.status == 200 else case.body)
+    included, and the proof that `prove` makes of them."""
+    return bytes(_filtered(case, served, scopes, prove) if case.status == 200 else case.body)
 
 
 def retry_after_of(case: Recorded) -> int | None:
@@ -44,11 +51,13 @@ def retry_after_of(case: Recorded) -> int | None:
     return longest_wait(error.meta.retry_in for error in errors.errors)
 
 
-def _filtered(case: Recorded, served: Served, scopes: frozenset[str]) -> Raw:
+def _filtered(case: Recorded, served: Served, scopes: frozenset[str], prove: Prove | None) -> Raw:
     operation = served.operation
     if envelope_of(operation.path) == "v2":
         return open_fields(case.body, operation, scopes)
     members = _envelope.decode(case.body)
     if "data" in members:
-        members["data"] = open_fields(members["data"], operation, scopes)
+        members["data"] = data = open_fields(members["data"], operation, scopes)
+        if prove is not None:
+            members["meta"] = Raw(msgspec.json.encode({**_meta.decode(members.get("meta", b"{}")), **prove(data)}))
     return Raw(msgspec.json.encode(members))

@@ -18,10 +18,19 @@ from bouquet_gateway.public.encoded import Encoded, encoded, encoded_bytes
 class Documents:
     """Public documents. Each is built at its first request, and kept until offers change."""
 
-    def __init__(self, offers: Discovery, public_url: str = "", contact: str = "", *, is_sandbox: bool = False) -> None:
+    def __init__(
+        self,
+        offers: Discovery,
+        public_url: str = "",
+        contact: str = "",
+        *,
+        is_sandbox: bool = False,
+        has_proofs: bool = False,
+    ) -> None:
         """Takes `public_url`, the URL at which callers reach the gateways; `contact`, a URL or e-mail address for help;
-        and `is_sandbox`, whether the gateway answers with recorded cases."""
+        `is_sandbox`, whether the gateway answers with recorded cases; and `has_proofs`, whether it makes proofs."""
         self._is_sandbox = is_sandbox
+        self._has_proofs = has_proofs
         self._offers = offers
         self._public_url = public_url
         self._contact = contact
@@ -43,6 +52,7 @@ class Documents:
                     contact=self._contact,
                     monitored=catalogue.monitored,
                     is_sandbox=self._is_sandbox,
+                    has_proofs=self._has_proofs,
                 )
             )
 

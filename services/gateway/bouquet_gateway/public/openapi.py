@@ -12,7 +12,7 @@ from bouquet_gateway.errors import nomenclature
 from bouquet_gateway.errors.nomenclature import documented_reasons
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import Envelope, envelope_of
-from bouquet_gateway.public import openapi_dossiers, openapi_platform, openapi_sandbox
+from bouquet_gateway.public import openapi_dossiers, openapi_platform, openapi_proofs, openapi_sandbox
 from bouquet_gateway.public.openapi_components import Components, Json, pascal
 from bouquet_gateway.public.openapi_errors import HEADERS, JSON, ON_THROTTLED, error_answers, object_schema
 from bouquet_proto.offer import Operation
@@ -82,17 +82,24 @@ def document(
     monitored: Iterable[str] = (),
     *,
     is_sandbox: bool = False,
+    has_proofs: bool = False,
 ) -> Json:
     """Returns the OpenAPI document that describes the operations in `by_path` and the gateway's endpoints. `contact`
     is a URL or an e-mail address; `monitored` holds the names of resources in `/api/{status}/ping`; `is_sandbox` says
-    whether the gateway has the endpoints of a sandbox."""
+    whether the gateway has the endpoints of a sandbox, and `has_proofs` whether it makes and verifies proofs."""
     components = Components()
     sessions_last = sorted(by_path.items(), key=lambda item: (_is_by_session(item[1][0]), item[0]))
     operations = {path: {"get": _get(modalities, components)} for path, modalities in sessions_last}
+    tags = dict(openapi_dossiers.TAGS)
     platform = openapi_platform.paths(monitored, components, (BEARER, API_KEY))
     platform |= openapi_dossiers.paths(by_path, components, (BEARER, API_KEY, FRANCE_CONNECT))
+    if has_proofs:
+        openapi_proofs.add_header(operations, by_path)
+        platform |= openapi_proofs.paths(components)
+        tags |= openapi_proofs.TAGS
     if is_sandbox:
         platform |= openapi_sandbox.paths(components)
+        tags |= openapi_sandbox.TAGS
     _make_ids_unique([*platform.values(), *(item for _, item in sorted(operations.items()))])
     return {
         "openapi": "3.1.0",
@@ -104,7 +111,7 @@ def document(
             "license": LICENSE,
         },
         "servers": [{"url": server_url}],
-        "tags": _tags(by_path, openapi_dossiers.TAGS | (openapi_sandbox.TAGS if is_sandbox else {})),
+        "tags": _tags(by_path, tags),
         "paths": dict(sorted(operations.items())) | platform,
         "components": {"securitySchemes": SECURITY_SCHEMES} | components.as_json(),
     }

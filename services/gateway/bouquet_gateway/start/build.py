@@ -30,6 +30,8 @@ from bouquet_gateway.lookup.maintenance import PARIS, parse_windows
 from bouquet_gateway.lookup.regime_hints import RegimeHints
 from bouquet_gateway.offers import providers_file
 from bouquet_gateway.offers.discovery import Discovery
+from bouquet_gateway.proofs.checks import ProofChecks
+from bouquet_gateway.proofs.proofs import Proofs
 from bouquet_gateway.public.documents import Documents
 from bouquet_gateway.public.health_window import HealthWindows
 from bouquet_gateway.public.pings import Pings
@@ -126,6 +128,7 @@ def _assemble(
         trusted_proxies=settings.proxies(),
         rate_limit_per=settings.rate_limit_per,
     )
+    proofs = _proofs(settings, clock)
     answers, hints = AnswerCache(cache, secret), RegimeHints(cache, secret)
     lookups = Lookups(
         offers=offers,
@@ -138,6 +141,7 @@ def _assemble(
         deadline_s=settings.deadline_s,
         is_sandbox=settings.sandbox,
         marking_key=secret,
+        proofs=proofs,
     )
     services = Services(authenticate=authenticate, lookups=lookups, journal=journal, clock=clock)
     return Parts(
@@ -145,13 +149,31 @@ def _assemble(
         authenticate=authenticate,
         lookups=lookups,
         dossiers=Dossiers(offers, services, settings.deadline_s),
-        documents=Documents(offers, settings.public_url.rstrip("/"), settings.contact, is_sandbox=settings.sandbox),
+        documents=Documents(
+            offers,
+            settings.public_url.rstrip("/"),
+            settings.contact,
+            is_sandbox=settings.sandbox,
+            has_proofs=proofs is not None,
+        ),
+        proof_checks=_proof_checks(settings, proofs, limiter),
         pings=Pings(offers, health, windows, clock, is_sandbox=settings.sandbox),
         sandbox_cases=SandboxCases(offers, bus, is_sandbox=settings.sandbox),
         readiness=Readiness(bus, offers, tokens, journal),
         journal=journal,
         bus=bus,
     )
+
+
+def _proofs(settings: GatewaySettings, clock: Callable[[], datetime]) -> Proofs | None:
+    keys, public_url = settings.proofs(), settings.public_url.rstrip("/")
+    return Proofs(keys, clock, public_url, is_sandbox=settings.sandbox) if keys else None
+
+
+def _proof_checks(settings: GatewaySettings, proofs: Proofs | None, limiter: RateLimiter) -> ProofChecks | None:
+    if proofs is None:
+        return None
+    return ProofChecks(proofs, limiter, settings.proof_checks_per_minute, settings.proxies())
 
 
 def _tokens(settings: GatewaySettings, bus: Calling, offers: Discovery) -> TokenSource:

@@ -47,6 +47,8 @@ OF_GATEWAYS = frozenset(
         "dossier_count",
         "dossier_operation",
         "dossier_for_each",
+        "proof_unknown",
+        "proof_expired",
         "session_missing",
         "several_matches",
     }

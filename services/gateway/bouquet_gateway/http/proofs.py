@@ -1,0 +1,51 @@
+"""Endpoint that verifies proofs, as JSON for programs and as a page for people."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bouquet_gateway.errors.answers import answer_of
+from bouquet_gateway.errors.problems import Problem, failure_of
+from bouquet_gateway.http.endpoints import plain_request
+from bouquet_gateway.http.middlewares import CALL
+from bouquet_gateway.http.responses import json_response
+from bouquet_gateway.proofs.checks import ProofChecks
+from bouquet_gateway.proofs.page import HEADERS, page_of, refusal_page
+from bouquet_gateway.proofs.proofs import as_json
+
+
+class ProofEndpoint:
+    """Endpoint that shows what a proof says. Where the gateway makes no proofs, it is an unknown path."""
+
+    # The sealed text is in the query, which nobody logs: a path is shown in the logs of proxies and in traces.
+
+    def __init__(self, checks: ProofChecks | None, *, is_sandbox: bool) -> None:
+        self._checks = checks
+        self._is_sandbox = is_sandbox
+
+    async def get(self, request: web.Request) -> web.Response:
+        if self._checks is None:
+            raise Problem("unknown_route")
+        call = request[CALL]
+        call.operation = "proof_verification"
+        wants_page = "text/html" in request.headers.get("Accept", "")
+        try:
+            statement, text = await self._checks.check(plain_request(request))
+        except Problem as problem:
+            if not wants_page:
+                raise
+            answer = answer_of(problem, call, request.path)
+            response = _page(refusal_page(failure_of(problem.reasons[0]).detail), answer.status)
+            if answer.retry_after_s is not None:
+                response.headers["Retry-After"] = str(answer.retry_after_s)
+            return response
+        if wants_page:
+            return _page(page_of(statement, text, is_test=self._is_sandbox))
+        data = as_json(statement, text, is_test=self._is_sandbox)
+        response = json_response({"data": data, "links": {}, "meta": {}})
+        response.headers.update(HEADERS)
+        return response
+
+
+def _page(text: str, status: int = 200) -> web.Response:
+    return web.Response(text=text, status=status, content_type="text/html", headers=HEADERS)

@@ -1,0 +1,46 @@
+"""Verifications of proofs by anybody, limited for each network address."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+from bouquet_gateway.access.addresses import Networks, client_address
+from bouquet_gateway.access.rate_limit import MINUTE_S, Limit, RateLimiter
+from bouquet_gateway.call import HttpRequest
+from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.proofs.proofs import PARAMETER, Proofs
+from bouquet_gateway.proofs.statement import Statement
+from bouquet_mesh.networks import networks_of
+
+GROUP = " proofs"
+"""Name under which the rate limiter counts the verifications of an address, apart from calls with a token."""
+MAX_PARAMETERS = 10
+
+
+class ProofChecks:
+    """Verifications of proofs, which need no token."""
+
+    def __init__(self, proofs: Proofs, limiter: RateLimiter, per_minute: int, trusted_proxies: Networks) -> None:
+        """Takes `per_minute`, the verifications that one address may request per minute."""
+        self._proofs = proofs
+        self._limiter = limiter
+        self._limit = Limit(per_minute, MINUTE_S, GROUP)
+        self._trusted_proxies = trusted_proxies
+
+    async def check(self, request: HttpRequest) -> tuple[Statement, str]:
+        """Returns the content of the proof that a request has, and its sealed text. Raises `Problem` beyond the limit,
+        and for a proof that is not valid."""
+        address = client_address(request.peer, request.forwarded_for, self._trusted_proxies)
+        allowance = await self._limiter.count(networks_of(address)[0], self._limit)
+        if not allowance.allowed:
+            raise Problem("too_many_requests", meta={"retry_in": allowance.retry_after_s})
+        text = _sealed_text(request.raw_query)
+        return self._proofs.verify(text), text
+
+
+def _sealed_text(raw_query: str) -> str:
+    """Returns the proof in a query, "" if there is none. It is longer than the parameters of operations may be."""
+    try:
+        return parse_qs(raw_query, max_num_fields=MAX_PARAMETERS).get(PARAMETER, [""])[-1]
+    except ValueError:
+        return ""

@@ -1,0 +1,87 @@
+"""Keys that seal proofs: the current one, and former ones, which still open the proofs that they have sealed."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import os
+import re
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from bouquet_gateway.access.tokens import KEY_BYTES
+from bouquet_mesh.secret import Secret
+from bouquet_mesh.settings import SettingsError
+from bouquet_proto.names import GATEWAY_PREFIX
+
+NONCE_BYTES = 12
+NAME = re.compile(r"[A-Za-z0-9_-]{1,16}", re.ASCII)
+"""Pattern of a key's name, which begins each text that the key has sealed."""
+
+
+class NotSealed(Exception):
+    """Error for a text that none of the keys has sealed for the purpose."""
+
+
+class KeyRing:
+    """Keys that encrypt and authenticate contents by AES-256-GCM. A sealed text has only letters, digits, `-`, `_` and
+    one `.`, and names its key."""
+
+    # A nonce is random: one key may seal 2³² contents (NIST SP 800-38D, clause 8.3).
+
+    def __init__(self, keys: dict[str, Secret]) -> None:
+        """Takes the secrets by name, of which the first seals."""
+        self._ciphers = {
+            name: AESGCM(hmac.digest(secret.reveal().encode(), b"proof", "sha256")) for name, secret in keys.items()
+        }
+        self._current = next(iter(keys))
+
+    def seal(self, content: bytes, purpose: str) -> str:
+        """Encrypts a content with the current key."""
+        name, nonce = self._current, os.urandom(NONCE_BYTES)
+        return f"{name}.{_encoded(nonce + self._ciphers[name].encrypt(nonce, content, _bound_to(purpose, name)))}"
+
+    def open(self, text: str, purpose: str) -> bytes:
+        """Returns the content of a text that `seal` has made for the same purpose. Raises `NotSealed` for any other
+        text."""
+        name, _, encoded = text.partition(".")
+        cipher = self._ciphers.get(name)
+        if cipher is None:
+            raise NotSealed
+        try:
+            sealed = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+            # The last letter holds bits that decoding drops: a second spelling of a sealed text is no sealed text.
+            if encoded != _encoded(sealed):
+                raise NotSealed
+            return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound_to(purpose, name))
+        except (binascii.Error, ValueError, InvalidTag):
+            raise NotSealed from None
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _bound_to(purpose: str, name: str) -> bytes:
+    """Returns the data that a sealed text authenticates besides its content: what it is for, and its key's name."""
+    return f"{purpose} {name}".encode()
+
+
+def ring_of(setting: Secret) -> KeyRing | None:
+    """Parses the setting `proof_keys`: keys as `name:secret`, separated by commas. Returns `None` if it is empty.
+    Raises `SettingsError` if it is malformed."""
+    if not setting:
+        return None
+    pairs = [entry.strip().partition(":")[::2] for entry in setting.reveal().split(",")]
+    keys = {name: Secret(secret) for name, secret in pairs}
+    if len(keys) < len(pairs):
+        raise _wrong("must not give one name to two keys")
+    if not all(NAME.fullmatch(name) and len(secret.encode()) >= KEY_BYTES for name, secret in pairs):
+        raise _wrong(f"must be name:secret,… with names of at most 16 letters, digits, - or _, and {KEY_BYTES} bytes")
+    return KeyRing(keys)
+
+
+def _wrong(need: str) -> SettingsError:
+    return SettingsError([f"{GATEWAY_PREFIX}PROOF_KEYS: {need}"])

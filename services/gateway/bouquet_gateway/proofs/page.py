@@ -1,0 +1,66 @@
+"""Page for people that shows the verification of a proof, in French and without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from bouquet_gateway.proofs.proofs import code_of
+from bouquet_gateway.proofs.statement import Row, Statement
+
+TEST_DATA = "DONNÉES DE TEST — DOCUMENT SANS VALEUR"
+STYLE = (
+    "body{font:16px/1.5 sans-serif;max-width:42rem;margin:2rem auto;padding:0 1rem;color:#161616;background:#fff}"
+    "table{border-collapse:collapse;width:100%;margin:0 0 1rem}"
+    "th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border:1px solid #767676}th{width:50%}"
+)
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex",
+}
+"""Headers of a verification's answer, so that neither the proof nor its address reaches anybody else."""
+
+
+def page_of(statement: Statement, text: str, *, is_test: bool) -> str:
+    """Returns the page of a valid proof, of which `text` is the sealed text."""
+    facts = (
+        Row("Code de vérification", code_of(text)),
+        Row("Source", statement.source),
+        Row("SIRET du demandeur", statement.siret),
+        Row("Émise le", _day(statement.issued_on)),
+        Row("Valable jusqu'au", _day(statement.valid_until)),
+        *((Row("Entrée du journal des accès", statement.record),) if statement.record else ()),
+    )
+    parts = [
+        f"<p><strong>{TEST_DATA}</strong></p>" if is_test else "",
+        "<p>Cette preuve est authentique. Comparez le code et les valeurs avec le document présenté.</p>",
+        _table(facts),
+    ]
+    for section in statement.sections:
+        parts += [f"<h2>{escape(section.title)}</h2>", *map(_table, section.entries)]
+    return _page(statement.title, "".join(parts))
+
+
+def refusal_page(detail: str) -> str:
+    """Returns the page that says why a proof cannot be verified."""
+    return _page("Vérification impossible", f"<p>{escape(detail)}</p>")
+
+
+def _page(title: str, body: str) -> str:
+    return (
+        f'<!doctype html><html lang="fr"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{STYLE}</style></head><body><main><h1>{escape(title)}</h1>{body}</main></body></html>"
+    )
+
+
+def _table(rows: Iterable[Row]) -> str:
+    lines = (f'<tr><th scope="row">{escape(row.label)}</th><td>{escape(row.value)}</td></tr>' for row in rows)
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _day(iso: str) -> str:
+    return "/".join(reversed(iso.split("-")))

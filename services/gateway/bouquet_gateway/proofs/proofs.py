@@ -1,0 +1,125 @@
+"""Making of proofs for callers, and their verification for anybody who holds one."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from hashlib import sha256
+
+import msgspec
+from msgspec import Raw
+
+from bouquet_gateway.call import Call
+from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.offers.catalogue import Served
+from bouquet_gateway.paths import PROOFS
+from bouquet_gateway.proofs.keys import KeyRing, NotSealed
+from bouquet_gateway.proofs.statement import Statement, last_day, sections_of
+
+PROOF_ONLY = "proof-only"
+"""Value of the header `X-Generate-Proof` that requests a proof."""
+PARAMETER = "preuve"
+"""Query parameter of the verification, which holds the sealed text."""
+MAX_LENGTH = 4000
+"""Largest number of characters in a sealed text, so that every browser and proxy accepts its link."""
+MAX_CONTENT_BYTES = 64_000
+RAW_DEFLATE = -zlib.MAX_WBITS
+PURPOSE, TEST_PURPOSE = "proof verification", "proof verification of test data"
+"""Purposes of the sealed texts of real gateways and of sandboxes. Neither kind of gateway verifies the other's."""
+
+_decoder = msgspec.json.Decoder(Statement)
+
+
+class Proofs:
+    """Service that makes proofs of answers and verifies them. It stores nothing: a proof contains all that its
+    verification shows."""
+
+    def __init__(
+        self, keys: KeyRing, clock: Callable[[], datetime], public_url: str, *, is_sandbox: bool = False
+    ) -> None:
+        """Takes `public_url`, the URL without final slash at which people reach the gateways, and `is_sandbox`,
+        whether the gateway answers with recorded cases."""
+        self._keys = keys
+        self._clock = clock
+        self._public_url = public_url
+        self._purpose = TEST_PURPOSE if is_sandbox else PURPOSE
+
+    def meta_of(self, served: Served, data: Raw, call: Call) -> dict[str, str]:
+        """Makes a proof of an answer. Returns its members of the answer's `meta`. Raises `Problem` for data that make
+        a proof too long for a link."""
+        operation, today = served.operation, self._clock().date()
+        assert operation.proof is not None
+        statement = Statement(
+            operation=operation.id,
+            title=operation.proof.title,
+            source=call.authority or served.authority.label,
+            siret=call.recipient,
+            issued_on=today.isoformat(),
+            valid_until=last_day(today).isoformat(),
+            record=call.record_id,
+            sections=sections_of(operation.proof, data),
+        )
+        content = zlib.compress(msgspec.json.encode(statement), 9, wbits=RAW_DEFLATE)
+        text = self._keys.seal(content, self._purpose)
+        if len(text) > MAX_LENGTH:
+            raise Problem("malformed_reply", authority=served.authority, outcome="failed")
+        return {
+            "verification_url": f"{self._public_url}{PROOFS}?{PARAMETER}={text}",
+            "verification_code": code_of(text),
+        }
+
+    def verify(self, text: str) -> Statement:
+        """Returns the content of a proof. Raises `Problem` for a text that is no proof of ours, or one that has
+        expired."""
+        if len(text) > MAX_LENGTH:
+            raise Problem("proof_unknown")
+        try:
+            statement = _decoder.decode(_inflated(self._keys.open(text, self._purpose)))
+        except (NotSealed, zlib.error, msgspec.DecodeError):
+            raise Problem("proof_unknown") from None
+        if self._clock().date() > date.fromisoformat(statement.valid_until):
+            raise Problem("proof_expired")
+        return statement
+
+
+def wants_proof(served: Served, header: str) -> bool:
+    """Returns whether a call whose header `X-Generate-Proof` has this value requests a proof. Raises `Problem` for an
+    unknown value; operations without a proof ignore the header."""
+    if not header or served.operation.proof is None:
+        return False
+    if header != PROOF_ONLY:
+        raise Problem("bad_request")
+    return True
+
+
+def code_of(text: str) -> str:
+    """Returns the code of a proof, `XXXX-XXXX-XX`, by which people compare a paper with the verification."""
+    digits = sha256(text.encode()).hexdigest()[:10].upper()
+    return f"{digits[:4]}-{digits[4:8]}-{digits[8:]}"
+
+
+def as_json(statement: Statement, text: str, *, is_test: bool) -> Mapping[str, object]:
+    """Returns the members of a verification's answer."""
+    return {
+        "operation": statement.operation,
+        "titre": statement.title,
+        "source": statement.source,
+        "verification_code": code_of(text),
+        "siret_demandeur": statement.siret,
+        "emise_le": statement.issued_on,
+        "valable_jusqu_au": statement.valid_until,
+        "entree_journal": statement.record or None,
+        "donnees_de_test": is_test,
+        "sections": [
+            {
+                "titre": section.title,
+                "entrees": [[{"libelle": row.label, "valeur": row.value} for row in rows] for rows in section.entries],
+            }
+            for section in statement.sections
+        ],
+    }
+
+
+def _inflated(content: bytes) -> bytes:
+    return zlib.decompressobj(wbits=RAW_DEFLATE).decompress(content, MAX_CONTENT_BYTES)

@@ -1,0 +1,117 @@
+"""Content of a proof: what the verification shows of an answer, as its operation declares it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from bouquet_gateway.offers.data_paths import objects_at
+from bouquet_proto.offer import Proof, ProofField, ProofSection
+
+VALID_YEARS = 5
+INITIALS = 3
+"""Number of letters that are shown of a name."""
+GROUPED_FROM = 10_000
+"""Smallest whole number in which spaces separate the thousands."""
+DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
+YEAR_UNKNOWN, MONTH_UNKNOWN = "0000", "00"
+
+# Sealed texts keep these structs for five years: a new field goes to the end and has a default.
+
+
+class Row(Struct, frozen=True, array_like=True):
+    """Label and value of one line of a proof."""
+
+    label: str
+    value: str
+
+
+class Section(Struct, frozen=True, array_like=True):
+    """Part of a proof: its title and, for each object that it describes, the rows."""
+
+    title: str
+    entries: tuple[tuple[Row, ...], ...]
+
+
+class Statement(Struct, frozen=True, array_like=True):
+    """Content of a proof."""
+
+    operation: str
+    title: str
+    source: str
+    """Label of the authority that has answered."""
+    siret: str
+    """SIRET of the administration that the answer was for."""
+    issued_on: str
+    """Day of the answer in Paris, `YYYY-MM-DD`."""
+    valid_until: str
+    """Last day on which the proof is valid, `YYYY-MM-DD`."""
+    record: str
+    """Id of the answer's record in the access journal; empty if the gateway has no journal."""
+    sections: tuple[Section, ...]
+
+
+def sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
+    """Returns what the verification shows of the data in an answer, in which the caller's scopes have left what they
+    open. Parts that the data lacks are left out."""
+    whole = msgspec.json.decode(data)
+    made = ((section, objects_at(whole, section.at)) for section in proof.sections)
+    sections = (Section(section.title, tuple(_entries(section, objects))) for section, objects in made if objects)
+    return tuple(section for section in sections if section.entries)
+
+
+def _entries(section: ProofSection, objects: list[Any]) -> Iterator[tuple[Row, ...]]:
+    if section.count:
+        yield (Row(section.count, str(len(objects))),)
+        return
+    for node in objects:
+        shown = ((field.label, _shown(field, node)) for field in section.fields)
+        if rows := tuple(Row(label, value) for label, value in shown if value):
+            yield rows
+
+
+def _shown(field: ProofField, node: Any) -> str:
+    """Returns what is shown of a field of an object, "" if the object lacks the field."""
+    for step in field.at.split("."):
+        node = node.get(step) if isinstance(node, dict) else None
+    match field.shown:
+        case "initials" if isinstance(node, str) and node:
+            return f"{node[:INITIALS]}•••"
+        case "month" if isinstance(node, str) and (found := DAY.fullmatch(node)):
+            return _month(*found.groups())
+        case "whole":
+            return _whole(node)
+        case _:
+            return ""
+
+
+def _month(year: str, month: str, _: str) -> str:
+    if year == YEAR_UNKNOWN:
+        return ""
+    return year if month == MONTH_UNKNOWN else f"{month}/{year}"
+
+
+def _whole(value: Any) -> str:
+    match value:
+        case bool():
+            return "Oui" if value else "Non"
+        case int():
+            return f"{value:,}".replace(",", " ") if abs(value) >= GROUPED_FROM else str(value)
+        case str():
+            found = DAY.fullmatch(value)
+            return "/".join(reversed(found.groups())) if found else value
+        case float():
+            return str(value)
+        case _:
+            return ""
+
+
+def last_day(issued: date) -> date:
+    """Returns the last day on which a proof of the day `issued` is valid."""
+    year = issued.year + VALID_YEARS
+    return date(year, 2, 28) if (issued.month, issued.day) == (2, 29) else issued.replace(year=year)

@@ -1,0 +1,92 @@
+"""Proofs in the OpenAPI document: the header that requests one, and the endpoint that verifies it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bouquet_gateway.errors.nomenclature import PROOF_REASONS
+from bouquet_gateway.offers.catalogue import Served
+from bouquet_gateway.paths import PROOFS
+from bouquet_gateway.proofs.proofs import PARAMETER, PROOF_ONLY
+from bouquet_gateway.public.openapi_components import Components, Json
+from bouquet_gateway.public.openapi_errors import object_schema, text
+from bouquet_gateway.public.openapi_platform import answer, described, errors_at
+
+TAG = "Preuves"
+TAGS = {TAG: "Les preuves d'une réponse, que chacun peut vérifier pendant cinq ans"}
+HEADER: Json = {
+    "name": "X-Generate-Proof",
+    "in": "header",
+    "required": False,
+    "description": "`proof-only` : `meta.verification_url` et `meta.verification_code` donnent une preuve de la "
+    f"réponse, que [`{PROOFS}`]({PROOFS}) vérifie pendant cinq ans ; la réponse ne provient pas du cache",
+    "schema": {"type": "string", "enum": [PROOF_ONLY]},
+}
+SCHEMAS: Json = {
+    "ProofVerification": object_schema(
+        ("data", "links", "meta"),
+        data={"$ref": "#/components/schemas/ProofContent"},
+        links={"type": "object"},
+        meta={"type": "object"},
+    ),
+    "ProofContent": object_schema(
+        (
+            *("operation", "titre", "source", "verification_code", "siret_demandeur", "emise_le"),
+            *("valable_jusqu_au", "entree_journal", "donnees_de_test", "sections"),
+        ),
+        operation=text(description="Opération qui a répondu"),
+        titre=text(),
+        source=text(description="Fournisseur de la donnée"),
+        verification_code=text(pattern="^[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{2}$"),
+        siret_demandeur=text(description="SIRET de l'administration destinataire de la réponse"),
+        emise_le=text(format="date"),
+        valable_jusqu_au=text(format="date"),
+        entree_journal={
+            "description": "Entrée du journal des accès, `null` sur une passerelle sans journal",
+            "anyOf": [text(), {"type": "null"}],
+        },
+        donnees_de_test={"type": "boolean", "description": "Document sans valeur, d'un bac à sable"},
+        sections={"type": "array", "items": {"$ref": "#/components/schemas/ProofPart"}},
+    ),
+    "ProofPart": object_schema(
+        ("titre", "entrees"),
+        titre=text(),
+        entrees={
+            "type": "array",
+            "description": "Une liste de lignes par personne ou objet décrit",
+            "items": {"type": "array", "items": {"$ref": "#/components/schemas/ProofRow"}},
+        },
+    ),
+    "ProofRow": object_schema(("libelle", "valeur"), libelle=text(), valeur=text()),
+}
+
+
+def add_header(operations: Mapping[str, Json], by_path: Mapping[str, tuple[Served, ...]]) -> None:
+    """Adds the header that requests a proof to the described operations, by path, that have one."""
+    for path, modalities in by_path.items():
+        if any(served.operation.proof for served in modalities):
+            operations[path]["get"]["parameters"].append(HEADER)
+
+
+def paths(components: Components) -> Json:
+    """Returns the OpenAPI path of the verification."""
+    valid = answer("La preuve est authentique", components.schemas(SCHEMAS), components)
+    valid["content"]["text/html"] = {"schema": text()}
+    return {
+        PROOFS: described(
+            "proof_verification",
+            TAG,
+            "Ce que dit une preuve, en JSON ou, avec `Accept: text/html`, en une page",
+            {"200": valid},
+            errors_at(PROOFS, components, ("too_many_requests", *PROOF_REASONS)),
+            parameters=[
+                {
+                    "name": PARAMETER,
+                    "in": "query",
+                    "required": True,
+                    "description": "La preuve, telle que `meta.verification_url` la contient",
+                    "schema": text(),
+                }
+            ],
+        )
+    }
