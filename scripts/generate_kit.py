@@ -37,6 +37,7 @@ SECTIONS = {
         "Caller",
         "Parameter",
         "SettingsError",
+        "Seconds",
         "Secret",
         "PARIS",
         "paris_today",

@@ -56,6 +56,7 @@ def test_the_public_names_of_bouquet_worker_are_these() -> None:
         "Rejected",
         "ReplyLimits",
         "Retirement",
+        "Seconds",
         "Secret",
         "SettingsError",
         "Sexe",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ssl import SSLContext
 
 from bouquet_hub.upstream import HubSettings
-from bouquet_worker import client_context, worker_prefix
+from bouquet_worker import Seconds, client_context, worker_prefix
 
 
 class Settings(HubSettings, frozen=True, kw_only=True):
@@ -21,7 +21,7 @@ class Settings(HubSettings, frozen=True, kw_only=True):
     soap_ca_path: str = ""
     """Path of the PEM certificate of the authority that signed the CAF's certificate, where the system does not trust
     it."""
-    soap_timeout_s: float | None = None
+    soap_timeout_s: Seconds | None = None
     """Timeout of one call to the SOAP service, in seconds; by default the worker's `TIMEOUT_S`."""
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from bouquet_hub.upstream import HubSettings
-from bouquet_worker import Secret, WorkerSettings
+from bouquet_worker import Seconds, Secret, WorkerSettings
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
@@ -19,7 +19,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     hub_ca_path: str = ""
     """Path of the PEM certificate of the authority that signed the hub's certificate, where the system does not trust
     it."""
-    hub_timeout_s: float | None = None
+    hub_timeout_s: Seconds | None = None
     """Timeout of one call to the hub, in seconds; by default the worker's `TIMEOUT_S`."""
     c2s_url: str
     """URL of the hub for the complémentaire santé solidaire (C2S)."""

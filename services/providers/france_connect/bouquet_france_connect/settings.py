@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from bouquet_france_connect import keys
 from bouquet_proto import france_connect_session
-from bouquet_worker import Secret, SettingsError, WorkerSettings, worker_prefix
+from bouquet_worker import Seconds, Secret, SettingsError, WorkerSettings, worker_prefix
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
@@ -23,7 +23,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     """JSON object of the OAuth 2.0 clients by resource: `{"quotient_familial": {"id": "…", "secret": "…"}}`."""
     private_keys: Secret
     """RSA private keys in PEM: the published one first, then older ones for which FranceConnect may still encrypt."""
-    timeout_s: float = 5.0
+    timeout_s: Seconds = 5.0
     """Timeout of one call to FranceConnect, in seconds. The default, half of the time for a question, leaves the
     provider the other half."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ssl import SSLContext
 
-from bouquet_worker import ClientCredentials, Secret, Upstream, WorkerSettings, client_context, worker_prefix
+from bouquet_worker import ClientCredentials, Seconds, Secret, Upstream, WorkerSettings, client_context, worker_prefix
 
 
 class HubSettings(WorkerSettings, frozen=True, kw_only=True):
@@ -28,7 +28,7 @@ class HubSettings(WorkerSettings, frozen=True, kw_only=True):
     hub_ca_path: str = ""
     """Path of the PEM certificate of the authority that signed the hub's certificate, where the system does not trust
     it."""
-    hub_timeout_s: float | None = None
+    hub_timeout_s: Seconds | None = None
     """Timeout of one call to the hub, in seconds; by default the worker's `TIMEOUT_S`."""
 
 

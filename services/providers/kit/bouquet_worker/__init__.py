@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from bouquet_mesh.secret import Secret
-from bouquet_mesh.settings import SettingsError
+from bouquet_mesh.settings import Seconds, SettingsError
 from bouquet_mesh.tls.context import client_context
 from bouquet_proto import (
     Authority,
@@ -84,6 +84,7 @@ __all__ = [
     "Rejected",
     "ReplyLimits",
     "Retirement",
+    "Seconds",
     "Secret",
     "SettingsError",
     "Sexe",
