@@ -79,8 +79,9 @@ SECTIONS = {
 }
 """Names of the kit that the page documents, by section of the page."""
 MEMBERS = {"Worker": ("upstream", "document", "answers")}
-"""Members to show, for each class of which the page does not show all public members, because the others serve only
-processes of the mesh."""
+"""Members that the page shows of a class, by the class's name. A class without a row is shown with all its public
+members."""
+# The other public members of these classes serve only processes of the mesh.
 
 Definition: TypeAlias = ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign
 Body: TypeAlias = list[ast.stmt]

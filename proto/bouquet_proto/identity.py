@@ -14,8 +14,8 @@ FRANCE = "99100"
 
 
 class Identite(Struct, frozen=True, kw_only=True, tag="identite", omit_defaults=True):
-    """Identity given by civil status: names, sex, date and place of birth. Of the birth date, the day, the day and the
-    month, or all parts may be unknown."""
+    """Identity given by civil status: names, sex, date and place of birth. The birth date may be complete, lack its
+    day, lack its day and month, or be unknown."""
 
     nom_naissance: str
     nom_usage: str | None = None

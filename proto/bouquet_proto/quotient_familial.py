@@ -283,7 +283,8 @@ PROOF = Proof(
         ),
     ),
 )
-"""Proof of a quotient familial, which API Particulier does not have."""
+"""Content of the proof of a quotient familial. Such a proof is an addition of ours: the contract of API Particulier has
+none for this resource."""
 
 
 class Regimes(Struct, frozen=True, kw_only=True):

@@ -58,8 +58,8 @@ OUTBOX_CONNECTED = Gauge(
 READY = Gauge("bouquet_ready", "Whether this process reports at /readyz that it is ready.", ["service"])
 CERTIFICATE_END = Gauge(
     "bouquet_certificate_not_after_timestamp_seconds",
-    "Time at which a certificate expires. `use` is `own` (the process's certificate) or `authority` (a server's "
-    "authority), in files that the setting names; or `server` (presented by a server, its host name in `setting`).",
+    "Time at which a certificate expires. With `use` `own` (of this process) or `authority` (trusted for a server), "
+    "`setting` names the file's setting; with `server` (presented by a server), `setting` is the server's host name.",
     ["setting", "use"],
 )
 LOOP_LAG_SECONDS = Histogram(

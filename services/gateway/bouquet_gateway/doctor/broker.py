@@ -28,7 +28,8 @@ JOURNAL_REMEDY = "start `bouquet-registry serve`, or its `journal serve`; until 
 
 
 async def examine(bus_url: Secret, settings: GatewaySettings, deadline: Deadline) -> list[Finding]:
-    """Returns the findings about the broker, its queues and, if it can be reached, the processes behind it."""
+    """Returns the findings about the broker and, if it can be reached, about the gateway's rights, the queues, and the
+    workers and the registry that answer through it."""
     url = bus_url.reveal()
     if url == EMBEDDED:
         return [unknown("broker", "none is used (memory:): the gateway hosts its workers itself")]

@@ -71,8 +71,8 @@ async def _lines(request: web.Request, dossier: Dossier) -> web.StreamResponse:
 
 
 def _one_line(text: bytes) -> bytes:
-    """Returns a JSON text as one line, with a line break at its end. The line breaks removed inside are white space,
-    which JSON does not need."""
+    """Returns a JSON text on one line, with a line break at its end. Its value stays the same: in JSON, line breaks are
+    only white space between values."""
     # A provider's data is passed on as the provider wrote it: after a line break, it could give the line of another
     # provider's part.
     return text.translate(None, b"\r\n") + b"\n"

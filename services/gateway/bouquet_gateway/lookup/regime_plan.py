@@ -54,8 +54,8 @@ class Resolution(Struct, frozen=True):
 
     decision: Decision
     source: Source
-    """Origin of the decision. `hint` and `first`: the provider that was asked first, with or without a hint that it
-    last knew the person. `second`: the provider that was asked second. `both`: a comparison of both replies."""
+    """Whose reply decided. `hint`: the provider that knew the person the last time, asked first. `first`: the provider
+    asked first, no hint being known. `second`: the provider asked second. `both`: the two replies compared."""
     learned_provider: str = ""
     """Provider to ask first the next time; empty unless exactly one has found the person."""
     forget_hint: bool = False

@@ -18,7 +18,7 @@ it."""
 # A worker that is rolled out beside the former one thus cannot take a field from callers. Once no former worker
 # answers, its offer counts: the provider has decided so.
 MAX_FORMER = 20
-"""Largest number of digests of served offers, former ones included, that are remembered."""
+"""Largest number of a provider's offers, the served one and former ones, whose digests the gateway remembers."""
 
 
 class _Received(Struct):

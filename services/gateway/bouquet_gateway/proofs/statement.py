@@ -39,7 +39,8 @@ class Section(Struct, frozen=True, array_like=True):
 
 
 class Statement(Struct, frozen=True, array_like=True):
-    """Content of a proof."""
+    """What a proof says: which operation was answered by whom, for which administration, on which day, and the rows
+    that people see when they verify the proof."""
 
     operation: str
     title: str

@@ -14,8 +14,8 @@ Asked: TypeAlias = dict[str, str | tuple[str, ...]]
 
 
 class Case(Struct, frozen=True):
-    """Case of the sandbox: a call, and its answer. Dates in the answer are those of the day on which the portal read
-    the cases."""
+    """Case of the sandbox: a call, and its answer. Dates that depend on the current day were computed for the day on
+    which the portal read the cases."""
 
     id: str
     """Id of the operation and name of the case, separated by a slash, such as `OPERATION/200_anne`."""

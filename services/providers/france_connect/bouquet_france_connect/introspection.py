@@ -16,7 +16,8 @@ CLOCK_SKEW_S = 10.0
 
 
 class FranceConnect:
-    """Client of FranceConnect's two APIs, with the keys to decrypt and verify answers."""
+    """Client of FranceConnect's token introspection and of its public keys (JWKS). Decrypts answers with our keys and
+    verifies their signatures with FranceConnect's."""
 
     def __init__(self, settings: Settings, checktoken: UpstreamClient, jwks: UpstreamClient) -> None:
         self._checktoken = checktoken

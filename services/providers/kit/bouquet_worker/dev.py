@@ -55,8 +55,8 @@ class Development(Struct, frozen=True, kw_only=True):
 
 
 def develop(development: Development) -> int:
-    """Serves the provider if `development` has a token key; otherwise starts a process that does, anew after each
-    change of a file. Runs until Ctrl-C and returns the command's exit status."""
+    """Serves the provider until Ctrl-C and returns the command's exit status: in this process if `development` has a
+    token key, otherwise in a child process that starts again after each change of a file."""
     return asyncio.run(_serve(development)) if development.token_key else _watch(development)
 
 

@@ -32,8 +32,8 @@ class Running(Serving, Protocol):
     """Worker that serves its queue."""
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns the body of `/readyz` if the worker is not ready although it serves its queue, else an empty
-        mapping."""
+        """Returns the condition that keeps the worker from being ready although it serves its queue, such as an offer
+        that gateways refuse, as the body of `/readyz`; an empty mapping if there is none."""
 
 
 class RunnableWorker(Protocol):

@@ -115,7 +115,8 @@ def academic_year(today: date) -> int:
 
 
 def _enrolment(registration: Registration, year: int) -> dict[str, Any]:
-    """Returns the ministry's JSON about an enrolment or an admission."""
+    """Returns a student's registration, an enrolment or an admission, as the ministry's API does, for the academic
+    year that begins in September of `year`."""
     # An enrolment begins in September with the academic year, an admission in July before it.
     month = 9 if registration.statut == "inscrit" else 7
     return {

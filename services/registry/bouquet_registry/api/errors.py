@@ -54,8 +54,8 @@ class Error(Struct, frozen=True, omit_defaults=True):
 
 
 class Errors(Struct, frozen=True, omit_defaults=True):
-    """Answer to a request that was refused or failed. Nothing was changed, unless the status is 500 or 503: then an act
-    may have been done."""
+    """Answer to a request that was refused or failed. With status 500 or 503 the requested change may have been made;
+    with any other status nothing was changed."""
 
     errors: tuple[Error, ...]
     """All errors in the request, including one for each wrong field. All their codes have the same HTTP status."""

@@ -19,8 +19,8 @@ async def list_events(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def show(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns an event of DataPass that was set aside, with its body, and records an act, since the body names people.
-    Raises `Unknown` unless `given.id` begins the digest of exactly one such event."""
+    """Returns the event of DataPass that was set aside and whose digest begins with `given.id`, with its body. Records
+    that it was read, since the body names people; raises `Unknown` if no such event, or more than one, is found."""
     async with context.store.reading() as connection:
         found = await inbox.event_aside(connection, given.id)
     await context.record(given, "datapass-event show", found.digest)  # the body names people

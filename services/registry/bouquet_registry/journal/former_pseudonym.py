@@ -26,8 +26,8 @@ def former_pseudonym(key: Secret, identity: Identity) -> str:
 
 
 def former_spellings(identity: Identity) -> Iterator[Identity]:
-    """Yields variants of an identity that have the same pseudonym by the present rule, but different ones by the former
-    rule. The variants write a letter of `KEPT` in a name either everywhere as this letter or everywhere in ASCII."""
+    """Yields the spellings of an identity that share its pseudonym by the present rule and have different ones by the
+    former rule, such as `Œuvrard` and `Oeuvrard`. Each spelling writes a letter such as `œ` everywhere, or nowhere."""
     if not isinstance(identity, Identite):
         yield identity
         return

@@ -1,4 +1,5 @@
-"""Sandbox as the explorer's pages show it, and the limit on the calls that visitors make through these pages."""
+"""Cases and operations of the sandbox for the pages that show them, and the limit on the calls that visitors make
+through these pages."""
 
 from __future__ import annotations
 
