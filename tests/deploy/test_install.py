@@ -124,7 +124,8 @@ class Sandbox:
             f"providers-{f.stem.replace('_', '-')}": read_env(f) for f in (self.secrets / "providers").iterdir()
         }
         variables = environment(container, self._manifests, settings)
-        found = {key: self.here(value, secret_of(pod, container)) for key, value in variables.items()}
+        places = self._files(pod, container)
+        found = {key: self.here(_placed(value, places), secret_of(pod, container)) for key, value in variables.items()}
         return found | {
             "BOUQUET_GATEWAY_PORT": str(self.ports["gateway"]),
             "BOUQUET_PORTAL_PORT": str(self.ports["portal"]),
@@ -135,6 +136,19 @@ class Sandbox:
             "BOUQUET_REGISTRY_API_PORT": str(self.api_port),
             "BOUQUET_WORKER_HEALTH_PORT": str(self.ports.get(name, 0)),
         }
+
+    def _files(self, pod: Pod, container: Container) -> dict[str, Path]:
+        """Writes the files of the ConfigMaps that a container mounts. Returns a local folder for each mount path."""
+        maps = {found["metadata"]["name"]: found["data"] for found in of_kind(self._manifests, "ConfigMap")}
+        volumes = {one["name"]: one["configMap"]["name"] for one in pod.spec["volumes"] if "configMap" in one}
+        folders = {}
+        for mount in container.get("volumeMounts", []):
+            if mount["name"] in volumes and "subPath" not in mount:
+                folder = folders[mount["mountPath"]] = self.folder / "files" / mount["name"]
+                folder.mkdir(parents=True, exist_ok=True)
+                for name, content in maps[volumes[mount["name"]]].items():
+                    (folder / name).write_text(content)
+        return folders
 
     def here(self, text: str, secret: str) -> str:
         """Returns the text of a setting, with the container's paths replaced by local ones."""
@@ -173,6 +187,13 @@ def secret_of(pod: Pod, container: Container) -> str:
     """Returns the name of the secret that a container mounts at the path `MOUNT`, or "" if it mounts none there."""
     mounted = (mount["name"] for mount in container.get("volumeMounts", []) if mount["mountPath"] == MOUNT)
     return next((pod.secrets[name] for name in mounted), "")
+
+
+def _placed(text: str, places: dict[str, Path]) -> str:
+    """Returns a text in which the local folder stands for each mount path in `places`."""
+    for path, folder in places.items():
+        text = text.replace(path, str(folder))
+    return text
 
 
 def _provider(pod: Pod) -> str:

@@ -46,6 +46,9 @@ OF_THE_CONTRACT = {
     "cnav_allocation_enfant_handicape",
     "cnav_allocation_rentree_scolaire",
     "franceconnect",
+    "sdh_statut_sportif",
+    "gip_mds_service_civique",
+    "dsnj_service_national",
 }
 """Names of the resources that Bouquet serves, as the contract gives them in `/api/{status}/ping`."""
 

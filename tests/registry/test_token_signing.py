@@ -43,8 +43,8 @@ def read(signed: str, secret: Secret = NONE, jwks: str = "") -> Read | Refusal:
 
 def test_a_gateway_accepts_a_token_signed_with_the_shared_secret() -> None:
     found = read(Signer(SHARED).sign(TOKEN, OWN), SHARED)
-    until = TOKEN.expires_at.timestamp()
-    assert found == Read(id=TOKEN.id, scopes=frozenset({"a", "b"}), siret=SIRET, expires_at=until)
+    issued_at, until = TOKEN.issued_at.timestamp(), TOKEN.expires_at.timestamp()
+    assert found == Read(id=TOKEN.id, scopes=frozenset({"a", "b"}), siret=SIRET, expires_at=until, issued_at=issued_at)
 
 
 @pytest.mark.parametrize("key", [OCT, Secret(new_key("2027"))], ids=["HS256", "ES256"])

@@ -37,6 +37,15 @@ async def printed(script: str, url: str, token: str) -> list[Any]:
     return list(_values(output.decode()))
 
 
+async def printed_within_limit(script: str, url: str, token: str) -> list[Any]:
+    """Runs a script as `printed` does, again while the rate limit of the demo's token refuses a call of it."""
+    answers = await printed(script, url, token)
+    while any("00429" in str(answer.get("errors")) for answer in answers):
+        await asyncio.sleep(1.0)
+        answers = await printed(script, url, token)
+    return answers
+
+
 def _values(text: str) -> Iterator[Any]:
     while text := text.lstrip():
         value, end = json.JSONDecoder().raw_decode(text)
@@ -66,9 +75,12 @@ async def test_the_pages_calls_are_answered_as_they_show() -> None:
             True
         ] * 3
         called = [
-            answer for script in blocks(CALLING, "sh") for answer in await printed(script, running.url, client.token)
+            answer
+            for script in blocks(CALLING, "sh")
+            for answer in await printed_within_limit(script, running.url, client.token)
         ]
-        assert ["data" in answer for answer in called] == [True] * CALLING.count("\nask /") + [True]
+        calls = re.findall(r"^(?:ask /|curl )", "".join(blocks(CALLING, "sh")), re.MULTILINE)
+        assert ["data" in answer for answer in called] == [True] * len(calls)
 
 
 async def _output(command: list[str]) -> bytes:

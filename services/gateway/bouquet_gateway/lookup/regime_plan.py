@@ -54,8 +54,8 @@ class Resolution(Struct, frozen=True):
 
     decision: Decision
     source: Source
-    """Whose reply decided. `hint`: the provider that knew the person the last time, asked first. `first`: the provider
-    asked first, no hint being known. `second`: the provider asked second. `both`: the two replies compared."""
+    """Reply that decided. `hint`: that of the provider that knew the person the last time, asked first. `first`: that
+    of the provider asked first, no hint being known. `second`: that of the other. `both`: the two compared."""
     learned_provider: str = ""
     """Provider to ask first the next time; empty unless exactly one has found the person."""
     forget_hint: bool = False

@@ -39,7 +39,7 @@ class Section(Struct, frozen=True, array_like=True):
 
 
 class Statement(Struct, frozen=True, array_like=True):
-    """What a proof says: which operation was answered by whom, for which administration, on which day, and the rows
+    """Content of a proof: which operation was answered by whom, for which administration, on which day, and the rows
     that people see when they verify the proof."""
 
     operation: str
