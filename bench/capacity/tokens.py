@@ -19,22 +19,25 @@ from bouquet_gateway.access import tokens
 from bouquet_gateway.access.credentials import Credential
 from bouquet_gateway.access.rate_limit import MINUTE_S, MemoryCounters, RateWindow
 from bouquet_gateway.access.registry_client import RegistryClient
-from bouquet_gateway.access.tokens import TokenVerifier
+from bouquet_gateway.access.tokens import Token, TokenVerifier
 from bouquet_mesh.secret import Secret
+from bouquet_mesh.tasks import alongside
 from bouquet_proto.deadline import Deadline
-from bouquet_proto.messages import Found, Reply, Request, encode
-from bouquet_proto.registry_messages import KnownToken
+from bouquet_proto.messages import Changes, Found, Reply, Request, encode
+from bouquet_proto.registry_messages import KnownToken, TokenChanges
 
 KEY = Secret("the key that signs the tokens of the benchmark")
 KNOWN = 10_000
 
 
 class Registry:
-    """Stand-in for the registry, which answers that every token is known."""
+    """Stand-in for the registry, which answers that every token is known and that none has changed."""
 
     ready = True
 
     async def call(self, provider: str, request: Request) -> Reply:
+        if isinstance(request, Changes):
+            return Found(Raw(encode(TokenChanges(log="bench", cursor=0, tokens=()))))
         held = KnownToken(
             siret=RECIPIENT, scopes=frozenset(SCOPES), expires_at=4e9, as_of=0, habilitation=str(uuid.uuid4())
         )
@@ -65,9 +68,11 @@ async def _known_bytes() -> Figure:
     holders = RegistryClient(TokenVerifier(KEY, max_known=KNOWN), Registry(), max_known=KNOWN)
 
     async def learn() -> None:
-        await holders.token_of(Credential("bearer", _issued(str(uuid.uuid4()))), REQUEST_ID, Deadline.after(10))
+        credential = Credential("bearer", _issued(str(uuid.uuid4())))
+        assert isinstance(await holders.token_of(credential, REQUEST_ID, Deadline.after(10)), Token)
 
-    return Figure("token at a gateway", "kept, with the registry's answer", await _kept_bytes(learn), "bytes")
+    async with alongside(holders.run()):
+        return Figure("token at a gateway", "kept, with the registry's answer", await _kept_bytes(learn), "bytes")
 
 
 async def _counter_bytes() -> Figure:
