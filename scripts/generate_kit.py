@@ -159,6 +159,8 @@ def _is_shown(class_name: str, member: str) -> bool:
 
 
 def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    if any(isinstance(one, ast.Name) and one.id in ("property", "cached_property") for one in node.decorator_list):
+        return node.name
     arguments = re.sub(r"^self(, )?", "", ast.unparse(node.args))
     return f"{'await ' if isinstance(node, ast.AsyncFunctionDef) else ''}{node.name}({arguments})"
 

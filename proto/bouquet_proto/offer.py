@@ -194,6 +194,13 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.public_id or self.id
 
     @property
+    def parameter_names(self) -> Mapping[str, str]:
+        """Name of the query parameter for each canonical field, such as `nom_naissance`, that the operation's rules
+        read."""
+        checks = (check for stage in self.checks for check in stage)
+        return {field: name for check in checks for field, name in check.parameter_names.items()}
+
+    @property
     def france_connect_resource(self) -> str:
         """Returns the name by which FranceConnect's worker knows the resource."""
         return self.resource or self.path.split("/")[-2]

@@ -49,10 +49,8 @@ class Served(Struct, frozen=True, dict=True):
 
     @cached_property
     def parameter_names(self) -> Mapping[str, str]:
-        """Name of the query parameter for each canonical field (such as `nom_naissance`) that the operation's rules
-        read."""
-        checks = (check for stage in self.operation.checks for check in stage)
-        return {field: name for check in checks for field, name in check.parameter_names.items()}
+        """Names of the query parameters that the operation's rules read, by canonical field."""
+        return self.operation.parameter_names
 
     @cached_property
     def version(self) -> str:

@@ -51,6 +51,7 @@ def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
     is_default = case.name == DEFAULT
     own = Reached(signature_of_case(case.params))
     by_session = ways[0].operation.modality == "france_connect"
+    names = ways[0].operation.parameter_names.values() if by_session else None
     answered = (token for way in ways for token, reached in reaches(case, way) if reached == own and token)
     return RecordedCase(
         id=f"{folder}/{case.name.rpartition('.')[0]}",
@@ -60,7 +61,7 @@ def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
         description=case.description,
         person=case.person,
         family=case.family,
-        parameters={} if is_default else asked_of(case.params, _names_in(ways[0].operation) if by_session else None),
+        parameters={} if is_default else asked_of(case.params, names),
         sessions=() if is_default or not by_session else tuple(dict.fromkeys(answered)),
         is_default=is_default,
         code=code_in_payload(case.payload) if case.status >= 400 else "",
@@ -110,10 +111,6 @@ def simulated_sessions(cases: Iterable[Case]) -> Iterator[SimulatedSession]:
             )
 
 
-def _names_in(operation: Operation) -> frozenset[str]:
-    return frozenset(name for stage in operation.checks for check in stage for name in check.parameter_names.values())
-
-
 def _naming(operation: Operation, code: str) -> Asked:
     """Returns the query parameters of a call that the sandbox answers with this error code, for this operation."""
     facts = {
@@ -122,7 +119,4 @@ def _naming(operation: Operation, code: str) -> Asked:
         "identifiant": {"identifiant": identifier_of(code, operation)},
         "numero_allocataire": {"numero_allocataire": FILE_NUMBER, "code_postal": code},
     }[operation.modality]
-    names = {
-        fact: name for stage in operation.checks for check in stage for fact, name in check.parameter_names.items()
-    }
-    return {names[fact]: value for fact, value in facts.items()}
+    return {operation.parameter_names[fact]: value for fact, value in facts.items()}

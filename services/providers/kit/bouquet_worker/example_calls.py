@@ -44,8 +44,7 @@ def _curl_line(operation: Operation, cases: list[Case], url: str, today: date) -
 def query_of(case: Case, operation: Operation, today: date) -> Pairs | None:
     """Returns the query, with `recipient`, that asks the question of a case, or `None` if the operation's rules refuse
     that query or read other values from it. Leaves out each field that the operation does not read."""
-    checks = [check for stage in operation.checks for check in stage]
-    names = {field: name for check in checks for field, name in check.parameter_names.items()}
+    names = operation.parameter_names
     asked = {**structs.asdict(case.identity), **case.parameters}
     given: dict[str, Parameter] = {
         field: value for field, value in asked.items() if field in names and value not in (None, ())
