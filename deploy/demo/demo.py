@@ -90,7 +90,7 @@ class RegistryApi:
             "BOUQUET_REGISTRY_PORT": "0",
         }
         processes.start(_for_worker(environ) | own, "bouquet-registry", "api")
-        self._wait(processes)
+        _wait_for_status(processes, "the registry's API", f"{self._url}/acts", self._secret, 200)
 
     def tokens_with(self, scopes: list[str]) -> tuple[str, str]:
         """Creates two habilitations with these scopes, and delegates both to a new editor. Returns two tokens: the
@@ -116,26 +116,19 @@ class RegistryApi:
         return shlex.join(["curl", "-s", "-H", f"Authorization: Bearer {self._secret}", f"{self._url}{path}"])
 
     def _act(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        headers = {"X-Author": "make demo", "X-Reason": "demo"}
-        return self._send(path, data=json.dumps(body).encode(), headers=headers)
-
-    def _send(self, path: str, data: bytes | None, headers: dict[str, str]) -> dict[str, Any]:
-        sent = headers | {"Authorization": f"Bearer {self._secret}", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self._url}{path}", data=data, headers=sent)
+        request = urllib.request.Request(
+            f"{self._url}{path}",
+            data=json.dumps(body).encode(),
+            headers={
+                "Authorization": f"Bearer {self._secret}",
+                "Content-Type": "application/json",
+                "X-Author": "make demo",
+                "X-Reason": "demo",
+            },
+        )
         with urllib.request.urlopen(request, timeout=30) as response:
             answer: dict[str, Any] = json.loads(response.read())
             return answer
-
-    def _wait(self, processes: Processes) -> None:
-        give_up = time.monotonic() + STARTUP_S
-        while time.monotonic() < give_up:
-            processes.check()
-            try:
-                self._send("/acts", None, {})
-                return
-            except OSError:
-                time.sleep(0.05)
-        raise SystemExit("the registry's API did not answer in time")
 
 
 def main() -> int:
@@ -159,9 +152,9 @@ def main() -> int:
             token, editor_token = api.tokens_with(_scopes_of(token))
         processes.start(environ, "bouquet-gateway", "serve")
         # 404 for an unknown path, not 502: the gateway has the offer of each provider that it may ask.
-        _wait_for_status(processes, f"{url}{UNKNOWN}", token, 404)
-        _wait_for_status(processes, _lookup(url), token, *((200, 404) if arguments.cases else (200,)))
-        _wait_for_portal(processes, portal)
+        _wait_for_status(processes, "the gateway", f"{url}{UNKNOWN}", token, 404)
+        _wait_for_status(processes, "the first call", _lookup(url), token, *((200, 404) if arguments.cases else (200,)))
+        _wait_for_status(processes, "the portal", f"{portal}/readyz", "", 200)
         print(f"PORTAL {portal}")
         print(f"READY {url} token={token}")
         print(_curl(url, token))
@@ -345,9 +338,9 @@ def _curl_by_session(url: str) -> str:
     return shlex.join(["curl", "-s", "-H", f"Authorization: Bearer {SESSION}", f"{url}{BY_SESSION}?{recipient}"])
 
 
-def _wait_for_status(processes: Processes, url: str, token: str, *statuses: int) -> None:
+def _wait_for_status(processes: Processes, name: str, url: str, token: str, *statuses: int) -> None:
     """Waits until a GET of `url` with this token returns one of these statuses. Raises `SystemExit` after `STARTUP_S`
-    seconds."""
+    seconds, with `name` as what did not answer."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     give_up = time.monotonic() + STARTUP_S
     while time.monotonic() < give_up:
@@ -363,19 +356,7 @@ def _wait_for_status(processes: Processes, url: str, token: str, *statuses: int)
         if status in statuses:
             return
         time.sleep(0.05)
-    raise SystemExit("the first call was not answered in time")
-
-
-def _wait_for_portal(processes: Processes, address: str) -> None:
-    give_up = time.monotonic() + STARTUP_S
-    while time.monotonic() < give_up:
-        processes.check()
-        try:
-            with urllib.request.urlopen(f"{address}/readyz", timeout=12):
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit("the portal did not answer in time")
+    raise SystemExit(f"{name} did not answer in time")
 
 
 if __name__ == "__main__":
