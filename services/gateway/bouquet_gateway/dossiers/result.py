@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
 from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from bouquet_gateway.access.introspection import moment
 from bouquet_gateway.call import Answer, Call
 from bouquet_gateway.errors.problems import NO_ROWS, Problem, render
 
@@ -72,7 +73,7 @@ def result_of(call: Call, answer: Answer, now: datetime, cache_s: int) -> PartRe
         data=body.data,
         errors=body.errors,
         provider=call.authority or UNSET,
-        obtained_at=_utc(now - timedelta(seconds=age_s)) if is_answer else UNSET,
+        obtained_at=moment(int(now.timestamp()) - age_s) if is_answer else UNSET,
         cached=call.cached_for_s is not None if is_answer else UNSET,
         retry_in=UNSET if answer.retry_after_s is None else answer.retry_after_s,
     )
@@ -110,7 +111,3 @@ def _status(call: Call, http_status: int) -> Status:
             return "rejected" if http_status == HTTPStatus.UNPROCESSABLE_ENTITY else "refused"
         case _:  # an answer with data, or a recorded case
             return "found" if http_status < HTTPStatus.BAD_REQUEST else BY_HTTP_STATUS.get(http_status, "failed")
-
-
-def _utc(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 
 from bouquet_gateway.proofs.proofs import code_of
-from bouquet_gateway.proofs.statement import Row, Statement
+from bouquet_gateway.proofs.statement import Row, Statement, french_day
 
 TEST_DATA = "DONNÉES DE TEST — DOCUMENT SANS VALEUR"
 STYLE = (
@@ -30,8 +30,8 @@ def page_of(statement: Statement, text: str, *, is_test: bool) -> str:
         Row("Code de vérification", code_of(text)),
         Row("Source", statement.source),
         Row("SIRET du demandeur", statement.siret),
-        Row("Émise le", _day(statement.issued_on)),
-        Row("Valable jusqu'au", _day(statement.valid_until)),
+        Row("Émise le", french_day(statement.issued_on)),
+        Row("Valable jusqu'au", french_day(statement.valid_until)),
         *((Row("Entrée du journal des accès", statement.record),) if statement.record else ()),
     )
     parts = [
@@ -60,7 +60,3 @@ def _page(title: str, body: str) -> str:
 def _table(rows: Iterable[Row]) -> str:
     lines = (f'<tr><th scope="row">{escape(row.label)}</th><td>{escape(row.value)}</td></tr>' for row in rows)
     return f"<table>{''.join(lines)}</table>"
-
-
-def _day(iso: str) -> str:
-    return "/".join(reversed(iso.split("-")))

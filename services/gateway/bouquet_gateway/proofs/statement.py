@@ -104,12 +104,16 @@ def _whole(value: Any) -> str:
         case int():
             return f"{value:,}".replace(",", " ") if abs(value) >= GROUPED_FROM else str(value)
         case str():
-            found = DAY.fullmatch(value)
-            return "/".join(reversed(found.groups())) if found else value
+            return french_day(value) if DAY.fullmatch(value) else value
         case float():
             return str(value)
         case _:
             return ""
+
+
+def french_day(iso: str) -> str:
+    """Writes a day `YYYY-MM-DD` as `DD/MM/YYYY`."""
+    return "/".join(reversed(iso.split("-")))
 
 
 def last_day(issued: date) -> date:
