@@ -10,6 +10,9 @@ from yarl import URL
 
 from tests.support.daemon import free_port
 
+RESUMED_CHECK_EVERY_S = 0.02
+"""Seconds between checks, while data from clients is held back, that it still is."""
+
 
 class TcpProxy:
     """A TCP proxy in front of a server. It refuses connections until it is opened. It forwards data in pieces of
@@ -64,7 +67,8 @@ class TcpProxy:
         self._forgetting = False
 
     def hold(self, *, there: bool = True, back: bool = True) -> None:
-        """Stops forwarding data from clients (`there`), from the server (`back`), or both. Connections stay open."""
+        """Stops forwarding data from clients (`there`), from the server (`back`), or both. Connections stay open until
+        their client closes them."""
         if there:
             self._there.clear()
         if back:
@@ -86,22 +90,43 @@ class TcpProxy:
         with suppress(OSError):
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
             try:
-                await asyncio.gather(
-                    self._pump(reader, far_writer, self._there), self._pump(far_reader, writer, self._back)
-                )
+                await asyncio.gather(self._pump_there(reader, far_writer), self._pump_back(far_reader, writer))
             finally:
                 if self._forgetting:
                     self._orphans.append(far_writer)
                 else:
                     far_writer.transport.abort()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: asyncio.Event) -> None:
-        while piece := await reader.read(self.piece_bytes):
-            if self.delay_s:
-                await asyncio.sleep(self.delay_s)
-            await way.wait()
-            if writer.is_closing():  # what uvloop does not tell by an OSError
-                break
-            writer.write(piece)
-            await writer.drain()
+    async def _pump_there(self, client: asyncio.StreamReader, server: asyncio.StreamWriter) -> None:
+        while piece := await client.read(self.piece_bytes):
+            if not self._there.is_set():
+                piece += await self._sent_until_resumed(client)
+            await self._send(piece, server)
         raise ConnectionResetError
+
+    async def _pump_back(self, server: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        while piece := await server.read(self.piece_bytes):
+            await self._back.wait()
+            await self._send(piece, client)
+        raise ConnectionResetError
+
+    async def _sent_until_resumed(self, client: asyncio.StreamReader) -> bytes:
+        """Waits until data from clients is forwarded again, and returns what the client has sent meanwhile. Raises
+        `ConnectionResetError` if the client closes the connection."""
+        sent = b""
+        while not self._there.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RESUMED_CHECK_EVERY_S):
+                    piece = await client.read(self.piece_bytes)
+                    if not piece:
+                        raise ConnectionResetError
+                    sent += piece
+        return sent
+
+    async def _send(self, piece: bytes, writer: asyncio.StreamWriter) -> None:
+        if self.delay_s:
+            await asyncio.sleep(self.delay_s)
+        if writer.is_closing():  # what uvloop does not tell by an OSError
+            raise ConnectionResetError
+        writer.write(piece)
+        await writer.drain()
