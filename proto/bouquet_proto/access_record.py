@@ -1,5 +1,5 @@
-"""Record of one call in the access journal, with pseudonyms of people. A gateway sends each record over the queue
-`names.JOURNAL_QUEUE`, and the registry stores the record in the journal."""
+"""Record of one call in the access journal. The record names people only by pseudonyms. A gateway sends each record
+over the queue `names.JOURNAL_QUEUE`, and the registry stores the record in the journal."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Struct
 
 Outcome: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed", "pruned"]
-"""Outcome of a call: data `found` or `not_found`, question `rejected` by the provider, call `refused` by the gateway,
-or call `failed` for a technical reason. A record with the outcome `pruned` is not about a call, but reports that old
-records were removed."""
+"""Outcome of a call: `found` (the answer has data), `not_found` (the provider has no data), `rejected` (the provider
+refused the question), `refused` (the gateway refused the call) or `failed` (technical fault). A record with the outcome
+`pruned` is about no call: it reports that the registry has removed old records."""
 
 
 class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -37,8 +37,8 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider: str = ""
     """Name of the provider that answered; empty if the answer came from the cache."""
     regime: str = ""
-    """Name of the provider whose answer the gateway chose, in an operation that both CAF and MSA serve. Empty for other
-    operations."""
+    """Name of the provider whose answer the gateway chose, for an operation that both CAF and MSA serve. Empty for
+    other operations."""
     cached: bool = False
     duration_ms: float = 0.0
     trace_id: str = ""
@@ -47,11 +47,11 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str = ""
     """Name of the secret key from which the pseudonyms in this record were computed; empty if there are none."""
     found: tuple[str, ...] = ()
-    """Pseudonyms of the people whom the answer names, made from name, first name and birth date only; empty if the
-    answer names nobody."""
+    """Pseudonyms of the people whom the answer names; empty if the answer names nobody. Each pseudonym is made only
+    from name, first name and birth date."""
     # For a question by civil status, the person asked about is among them.
     request_id: str = ""
-    """`X-Request-Id` of the answer."""
+    """Value of the header `X-Request-Id` in the answer to the call."""
     pruned_to: str = ""
     """Number and hash (`NUMBER:HASH`) of the last record that was removed; set only if the outcome is `pruned`."""
 
@@ -63,8 +63,8 @@ encode = _encoder.encode
 
 
 def decode(body: bytes) -> Access:
-    """Decodes a record. Raises `msgspec.DecodeError` with a fixed text if `body` is not a valid record, because
-    msgspec's own text may quote personal data from the record."""
+    """Decodes a record. Raises `msgspec.DecodeError` if `body` is not a valid record; the error has a fixed text,
+    because msgspec's own text may quote personal data."""
     try:
         return _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

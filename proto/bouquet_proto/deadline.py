@@ -1,4 +1,4 @@
-"""Deadline of a request, set by the gateway. Every process that works on the request stops waiting at this time."""
+"""Deadline of a request, set by the gateway. At the deadline, every process that works on the request stops waiting."""
 
 from __future__ import annotations
 

@@ -100,27 +100,29 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     log: LogLevel = "info"
     """Level of the log line about the failure."""
     source: dict[str, str] = {}
-    """Value of `source` of the error in the response, such as `{"parameter": "recipient"}`; the response has no
-    `source` if it is empty."""
+    """Value of the key `source` in the error that the caller gets, such as `{"parameter": "recipient"}`. The error has
+    no `source` if the value is empty."""
     provider: str = ""
-    """Value of `meta.provider` in the error. Set only if the error comes from another organisation than the operation's
-    authority, for example from the CAF, whose data the CNAV passes on."""
+    """Value of `meta.provider` in the error, if the error comes from another organisation than the operation's
+    authority: for example from the CAF, whose data the CNAV passes on. If empty, the error names the authority for a
+    `code` of three digits, and no provider for a `code` of five."""
     retry_in_s: int = 0
     """Seconds after which the caller may try again; 0 for no advice."""
     v2_word: str = ""
-    """Value of `error` in the v2 response. Empty if it is the usual value for this kind of failure."""
+    """Value of `error` in the v2 response; empty for the usual value of this kind of failure (`Rendering`)."""
     v2_reason: str = ""
-    """Value of `reason` in the v2 response. Empty if it is the text of `detail`."""
+    """Value of `reason` in the v2 response; empty if the v2 response repeats `detail` there."""
     v2_flat: bool = False
-    """Whether the v2 response is just `{"errors": [detail]}` (docs/reference/contract.md §3.1)."""
+    """Whether the v2 response has the short form `{"errors": [detail]}`. False for the usual v2 response
+    (docs/reference/contract.md §3.1)."""
 
     @property
     def has_authority_prefix(self) -> bool:
-        """Whether `code` has only three digits and needs an authority's prefix."""
+        """Whether `code` has only three digits, before which the two digits of an authority are put."""
         return len(self.code) == 3
 
     def code_of(self, prefix: str) -> str:
-        """Returns the five-digit code, with `prefix` before a `code` of three digits."""
+        """Returns the five-digit code: `prefix` and then `code` if `code` has three digits, else `code` alone."""
         return prefix + self.code if self.has_authority_prefix else self.code
 
 
@@ -132,8 +134,8 @@ PERIMETER = " Veuillez vérifier que votre recherche est couverte par le périm�
 GENERIC_ABSENCE = (
     "L'identifiant indiqué n'existe pas, n'est pas connu ou ne comporte aucune information pour cet appel."
 )
-"""Default text of a "not found" response, for providers for which the contract has no text of their own. `PERIMETER`
-follows it."""
+"""Default text of a "not found" response, for a provider that has no text of its own in the contract. The sentence
+`PERIMETER` follows this text."""
 
 
 def absence(detail: str = GENERIC_ABSENCE, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:
@@ -512,7 +514,7 @@ SESSION: dict[str, Failure] = {
         fault="provider",
     ),
 }
-"""Failures of a citizen's FranceConnect session, whose token or identity is unusable, by reason, such as
+"""Failures of a citizen's FranceConnect session whose token or identity cannot be used. The key is the reason, such as
 `session_missing` (docs/reference/contract.md §3.2)."""
 
 
@@ -547,7 +549,7 @@ REFUSALS: dict[str, Failure] = {
         "La période demandée n'est pas couverte par le fournisseur de données.",
     ),
 }
-"""Failures of questions that the provider does not accept, by reason, such as `identity_unknown`."""
+"""Failures of questions that the provider does not accept. The key is the reason, such as `identity_unknown`."""
 # Their codes begin with the provider's own prefix; `00` would mean that no provider was asked.
 
 _UNKNOWN = (
@@ -699,7 +701,7 @@ FAILURES: dict[str, Failure] = PARAMETERS | PLATFORM | SESSION | REFUSALS | PROV
 
 
 def failure_of(reason: str, own: Mapping[str, Failure]) -> Failure | None:
-    """Returns the row of the failure table for a reason: the common row or, if there is none, the row in `own`, the
-    rows that a provider adds. Returns None if neither has the reason."""
+    """Returns the row of the failure table for a reason: the row common to all providers or, without one, the row in
+    `own`, which holds the rows of one provider. Returns None if there is no row for the reason."""
     # The common table comes first, so that a provider cannot change the meaning of common reasons.
     return FAILURES.get(reason) or own.get(reason)

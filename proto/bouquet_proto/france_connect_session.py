@@ -36,8 +36,8 @@ BIRTHDATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 COMMUNE_CODE = re.compile(r"(\d\d|2[AB])\d{3}", re.ASCII)
 """Pattern of the INSEE code of a commune. It also matches the codes of communes that no longer exist."""
 CHECKS = (Check("date_with_year"),)
-"""Checks that every identity from FranceConnect must pass. The year of birth is required; month and day may be unknown
-(docs/contract.md, V10)."""
+"""Validation rules that every identity from FranceConnect must pass. The year of birth is required; month and day may
+be unknown (docs/contract.md, V10)."""
 # The `pivot` checks of an operation may require them.
 
 
@@ -89,8 +89,9 @@ def birth_parts(birthdate: str | None) -> tuple[int | None, int | None, int | No
 
 
 def is_usable(identity: Identite, today: date) -> bool:
-    """Returns whether an identity from FranceConnect suffices to ask a provider about the person: the names have a
-    spelling in ASCII, the birth date is possible and has a year, and the code of the commune, if any, is valid."""
+    """Returns whether an identity from FranceConnect suffices to ask a provider about the person. The names must have a
+    spelling in ASCII, the birth date must be possible and have a year, and the commune's code, if given, must be
+    valid."""
     # First names may be missing.
     place = identity.code_cog_insee_commune_naissance
     return (
@@ -101,6 +102,6 @@ def is_usable(identity: Identite, today: date) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    """Returns whether a text, with its letters reduced to ASCII, is a valid name."""
+    """Returns whether a text has an ASCII spelling that is not blank and has only the characters allowed in names."""
     spelt = to_ascii(text) or ""
     return bool(NAME.fullmatch(spelt) and spelt.strip())

@@ -51,7 +51,7 @@ class Ine(Struct, frozen=True, kw_only=True, tag="ine"):
 
 
 class Identifiant(Struct, frozen=True, kw_only=True, tag="identifiant"):
-    """Identifier that the provider itself gave to the person."""
+    """Identifier that the provider itself gave to the person, and by which the provider finds the person."""
 
     identifiant: str
 

@@ -36,8 +36,8 @@ def to_ascii(text: str) -> str | None:
 
 
 def fold(text: str) -> str:
-    """Returns the ASCII letters and digits of a name, in lower case, without letters of other alphabets. The result is
-    the same for spellings that differ only in accents, case or punctuation."""
+    """Returns a name in lower case, reduced to ASCII letters and digits: `Zoé-Anne` becomes `zoeanne`. Spellings that
+    differ only in accents, case or punctuation give the same result; letters of other alphabets are dropped."""
     if text.isascii() and text.isalnum():
         return text.lower()
     return text.translate(_FOLDED_LATIN) if text.isascii() or max(text) < LATIN_END else _folded(text)

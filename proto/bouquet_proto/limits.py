@@ -34,8 +34,8 @@ MAX_NUMBER = 2**53 - 1
 hold all integers up to it exactly."""
 
 Excess: TypeAlias = Literal["", "too large", "too many elements", "too deep", "words of its own"]
-"""Name of the limit that a reply exceeds, or "" if it exceeds none. `words of its own` is not about size: the reply's
-`meta` or `retry_in_s` holds a key or value that is not allowed."""
+"""Name of the limit that a reply exceeds, or "" if the reply exceeds none. `words of its own` is not about size: the
+reply's `meta` or `retry_in_s` holds a key or value that is not allowed."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _EMPTY = re.compile(rb"\[\s*\]|\{\s*\}")
@@ -55,7 +55,8 @@ DEFAULT_LIMITS = ReplyLimits()
 
 
 def excess_of(reply: Reply, most: ReplyLimits = DEFAULT_LIMITS) -> Excess:
-    """Returns the name of the limit that a reply exceeds, or "" if it exceeds none."""
+    """Returns the name of the first limit that a reply exceeds, or "" if it exceeds none. `most` holds the limits of
+    the reply's data."""
     match reply:
         case Found(data=data) | Recorded(body=data):
             return _excess_of_data(data, most)
@@ -80,7 +81,8 @@ def _excess_of_data(data: Raw, most: ReplyLimits) -> Excess:
 
 
 def without_strings(text: bytes) -> bytes:
-    """Returns a JSON text with `0` in place of each string, so that all brackets, commas and colons left are JSON's."""
+    """Returns a JSON text with `0` in place of each string, so that each bracket, comma and colon left is part of the
+    structure. The brackets can then be counted without decoding the text."""
     return _STRING.sub(b"0", text)
 
 

@@ -16,10 +16,10 @@ from bouquet_proto.identity import Identity
 T = TypeVar("T")
 
 MAX_REQUEST_BYTES = 64 * 1024
-"""Largest size, in bytes, of a request other than a `CheckCase`. A larger one is not decoded."""
+"""Largest size, in bytes, of a request other than a `CheckCase`. A larger request is not decoded."""
 
 MAX_CASE_BYTES = 64 * 1024
-"""Largest size, in bytes, of a case file that is sent to a sandbox to be checked."""
+"""Largest size, in bytes, of a case file (recorded answer about an invented person) that a sandbox checks."""
 MAX_CHECK_REQUEST_BYTES = 7 * MAX_CASE_BYTES
 """Largest size, in bytes, of a `CheckCase` request. It is several times `MAX_CASE_BYTES` because JSON may need six
 bytes for one byte of the case file, such as a control character."""
@@ -58,8 +58,8 @@ class Lookup(Struct, frozen=True, kw_only=True, tag="lookup", omit_defaults=True
 
 
 class Describe(Struct, frozen=True, kw_only=True, tag="describe", omit_defaults=True):
-    """Request for a worker's `Offer`. The request also tells the worker which parts of its previous offer the gateway
-    does not serve."""
+    """Request for a worker's `Offer`, the description of its operations. The request also tells the worker which parts
+    of its previous offer the gateway does not serve."""
 
     id: str
     deadline: float
@@ -91,14 +91,14 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     id: str
     deadline: float
     log: str = ""
-    """Name of the registry's log of changes that the gateway read last; empty for a gateway that has read none. The
-    number `since` counts the changes of this log."""
+    """Name of the registry's log of changes that the gateway read last; empty if the gateway has read none. The number
+    `since` counts the changes of this log."""
     since: int = 0
     """Number of the last change that the gateway knows, 0 if it knows none. The reply lists the changes with higher
     numbers."""
     scopes: tuple[str, ...] = ()
-    """Scopes of the operations that the gateway serves now. Empty in most requests, since the gateway sends them only
-    after a change and every ten minutes."""
+    """Scopes of the operations that the gateway serves now; the registry keeps a list of them. Empty in most requests:
+    the gateway sends the scopes only when they have changed, and every ten minutes."""
     traceparent: str = ""
 
 
@@ -127,8 +127,8 @@ class ListDelegations(Struct, frozen=True, kw_only=True, tag="list_delegations",
 
 
 class ListCases(Struct, frozen=True, kw_only=True, tag="list_cases", omit_defaults=True):
-    """Request to a provider of a sandbox for one page of its recorded cases. The reply is a
-    `sandbox_messages.CasePage`."""
+    """Request to a provider of a sandbox for one page of its cases, which are recorded answers about invented people.
+    The reply is a `sandbox_messages.CasePage`."""
 
     id: str
     deadline: float
@@ -138,8 +138,8 @@ class ListCases(Struct, frozen=True, kw_only=True, tag="list_cases", omit_defaul
 
 
 class CheckCase(Struct, frozen=True, kw_only=True, tag="check_case", omit_defaults=True):
-    """Request to a provider of a sandbox to check a case file that is not part of the sandbox yet. The reply lists the
-    file's faults (`sandbox_messages.CaseReport`)."""
+    """Request to a provider of a sandbox to check a case file (recorded answer about an invented person) that the
+    sandbox does not have yet. The reply is a `sandbox_messages.CaseReport`, which lists the file's faults."""
 
     id: str
     deadline: float
@@ -155,7 +155,8 @@ Request: TypeAlias = Lookup | Describe | WhoIs | Changes | FindDelegations | Lis
 
 
 class Found(Struct, frozen=True, tag="found"):
-    """Reply with the whole resource as JSON. The gateway removes fields outside the caller's scopes."""
+    """Reply with the data of a person, as JSON, with all its fields. The gateway removes the fields outside the
+    caller's scopes."""
 
     data: Raw
 
@@ -180,7 +181,7 @@ class Rejected(Struct, frozen=True, tag="rejected", omit_defaults=True):
 
 
 class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
-    """Reply without a result, because the provider, its worker or the mesh did not work properly."""
+    """Reply without a result, because of a technical fault of the provider, its worker or the mesh."""
 
     reason: str
     """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker's offer adds to
@@ -198,7 +199,7 @@ class Recorded(Struct, frozen=True, tag="recorded"):
 
 
 MAX_BYTES = 1_100_000
-"""Largest size, in bytes, of any message on the bus. A larger one is not decoded."""
+"""Largest size, in bytes, of any message on the bus. A larger message is not decoded."""
 MAX_BYTES_WITHOUT_DATA = 8 * 1024
 """Largest size, in bytes, of a reply without data. A larger reply is decoded only if it is a `Found` or a `Recorded`,
 which carry data."""

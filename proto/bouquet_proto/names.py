@@ -17,12 +17,12 @@ RESERVE_SUFFIX = ".reserve"
 contain no full stop."""
 REPLY_EXCHANGE = "bouquet.replies"
 CHECK_PREFIX = "bouquet.check."
-"""Prefix of the names of check queues. A process declares such a queue and deletes it at once, to check that the broker
-accepts changes."""
+"""Prefix of the names of check queues. To find out whether the broker accepts changes, a process declares a check queue
+and deletes it at once."""
 GATEWAY_OWNER = "gateway"
 JOURNAL_OWNER = "journal"
-"""Name that the process which writes the journal passes to `check_queue_of`. Gateways pass `GATEWAY_OWNER`; workers and
-the registry pass the name of their provider."""
+"""Owner in the names of check queues (`check_queue_of`) of the process that writes the journal. For gateways the owner
+is `GATEWAY_OWNER`; for workers and the registry, the name of their provider."""
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
 """Arguments with which a provider's queue is declared. `x-expires` is the time in milliseconds after which RabbitMQ
@@ -57,8 +57,8 @@ GATEWAY_PREFIX = "BOUQUET_GATEWAY_"
 MESH_WORDS = ("BUS", "HTTP", "LOG")
 """First words, after `BOUQUET_`, of the settings that every process has, such as `BUS` in `BOUQUET_BUS_URL`."""
 RESERVED_WORDS = (*MESH_WORDS, "GATEWAY", "REGISTRY", "WORKER", "CASEBOOK", "TRY")
-"""Words with which the name of a provider may not begin. Otherwise the variables of its worker could be taken for those
-of another process: a provider `gateway` would have variables `BOUQUET_GATEWAY_…`."""
+"""Words with which the name of a provider may not begin. Otherwise the variables of the provider's worker could be
+taken for those of another process: a provider `gateway` would have variables `BOUQUET_GATEWAY_…`."""
 
 
 def queue_of(provider: str) -> str:
@@ -73,8 +73,8 @@ def reserve_queue_of(provider: str) -> str:
 
 
 def check_queue_of(owner: str, suffix: str) -> str:
-    """Returns the name of a queue that a process of the kind `owner`, such as `gateway` or `cnaf`, declares for a
-    check."""
+    """Returns the name of a check queue, which a process declares to find out whether the broker accepts changes.
+    `owner` is the kind of process, such as `gateway` or `cnaf`; `suffix` makes the name unique."""
     return f"{CHECK_PREFIX}{owner}.{suffix}"
 
 

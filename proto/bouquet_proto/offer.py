@@ -20,8 +20,8 @@ Modality: TypeAlias = Literal["identite", "france_connect", "ine", "identifiant"
 
 
 def digest_of(offer: bytes) -> str:
-    """Returns the digest of an encoded offer. A gateway names an offer by this digest when it tells the worker which
-    parts of the offer it does not serve."""
+    """Returns the digest of an encoded offer, a text that identifies the offer. A gateway sends the digest in
+    `Describe` to say to which offer its refusals apply."""
     return sha256(offer).hexdigest()
 
 
@@ -51,11 +51,13 @@ AUTHORITY_PREFIXES: Mapping[str, str] = {
     "41": "SDH",
     "51": "FranceConnect",
 }
-"""Labels of the authorities whose prefixes are assigned, by prefix (docs/reference/contract.md §3.2)."""
+"""Names of the authorities, by assigned prefix: the first two digits of an authority's error codes
+(docs/reference/contract.md §3.2)."""
 
 
 class Retirement(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Announced end of an operation: the dates of `Deprecation` (RFC 9745) and `Sunset` (RFC 8594), `YYYY-MM-DD`."""
+    """Announced end of an operation. Both dates are `YYYY-MM-DD`, for the response headers `Deprecation` (RFC 9745) and
+    `Sunset` (RFC 8594)."""
 
     deprecated_on: str
     sunset_on: str = ""
@@ -81,26 +83,27 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 Shown: TypeAlias = Literal["whole", "initials", "month"]
-"""Part of a field that the verification of a proof shows: all of it (`whole`), the first three letters of a name
+"""Part of a field that people see when they verify a proof: all of it (`whole`), the first three letters of a name
 (`initials`), or month and year of a date `YYYY-MM-DD` (`month`)."""
 
 SHOWN: tuple[str, ...] = get_args(Shown)
 
 
 class ProofField(Struct, frozen=True):
-    """Field of an answer that the verification of its proof shows."""
+    """Field of an answer that people see when they verify the answer's proof."""
 
     label: str
     """French label of the field, such as `Nom de naissance`."""
     at: str
-    """Dotted path of the field in the object that the section describes."""
+    """Dotted path of the field in the object that the proof's section describes."""
     shown: str = "whole"
-    """One of `Shown`."""
+    """Part of the field that is shown: one of the values of `Shown`. A gateway makes no proof with a value that it does
+    not know."""
     # Not of that type: a gateway that lacks a later value must still read the rest of the offer.
 
 
 class ProofSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Part of a proof: an object in the operation's data, or each object of a list."""
+    """Section of a proof, about one object in the operation's data or about each object of a list."""
 
     title: str
     at: str
@@ -111,8 +114,8 @@ class ProofSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Proof(Struct, frozen=True, kw_only=True):
-    """Declaration of the proof of an operation's answer: everything that anybody who holds such a proof can read for
-    five years. A gateway leaves out what the caller's scopes do not open."""
+    """Content of the proof of an operation's answer. Anybody who holds a proof can read this content for five years;
+    fields outside the caller's scopes are left out."""
 
     title: str
     """French title, such as `Attestation de quotient familial`."""
@@ -126,7 +129,7 @@ class Proof(Struct, frozen=True, kw_only=True):
 
 
 class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Operation of the public contract: one path, with one `modality` (way to identify the person)."""
+    """Operation of the public contract: one path, with one way to identify the person (`modality`)."""
 
     id: str
     """Id of the operation, unique in the mesh. The same as the id in the official document, unless that document gives
@@ -137,8 +140,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     scopes: tuple[str, ...]
     """Scopes of which a caller needs at least one to call the operation."""
     fields: dict[str, tuple[str, ...]]
-    """Scopes that give access to each field, by the field's dotted path. A caller needs one entry of the field's list;
-    an entry `a&b` requires both `a` and `b`.
+    """Scopes that give access to each field, by the field's dotted path. A caller needs one of the entries in the
+    field's list; an entry `a&b` requires both scopes, `a` and `b`.
 
     The path `enfants.nom` stands for the field `nom` of every item of the list `enfants`. Fields that need no scope are
     listed in `open_fields` instead.
@@ -146,14 +149,14 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     open_fields: tuple[str, ...] = ()
     """Dotted paths of the fields that every caller of the operation sees, whatever scopes the caller has."""
     checks: tuple[tuple[Check, ...], ...]
-    """Checks of the query, in stages. A stage runs only if the earlier stages found no fault; all faults found in one
-    stage are reported together."""
+    """Validation rules for the query, in stages. A stage runs only if the earlier stages found no fault; all faults
+    found in one stage are reported together."""
     pivot: tuple[Check, ...] = ()
-    """Further checks of an identity from FranceConnect (*identité pivot*), run before `checks`. Any fault that these
-    checks find is reported as an unusable identity."""
+    """Further validation rules for an identity from FranceConnect (*identité pivot*), applied before `checks`. Any
+    fault that these rules find is reported as an unusable identity."""
     identity_checks: tuple[Check, ...] = ()
-    """Further checks of an identity from FranceConnect, run after `pivot`. Each fault that these checks find is
-    reported with its own code."""
+    """Further validation rules for an identity from FranceConnect, applied after `pivot`. Each fault that these rules
+    find is reported with its own code."""
     reasons: tuple[str, ...] = ()
     """Reasons of failure that only replies of this operation may give, besides those that every provider may give."""
     schema: dict[str, Any]
@@ -161,8 +164,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     example: Any = None
     people: tuple[People, ...] = ()
     proof: Proof | None = None
-    """Proof that a caller may request with an answer (`X-Generate-Proof`), only in version 3 and later; `None` if the
-    operation has none."""
+    """Content of the proof that a caller may request with an answer (header `X-Generate-Proof`); `None` if the
+    operation has no proof. Only operations of version 3 and later have one."""
     cache_s: int = 0
     """Seconds for which a gateway may cache an answer; 0 if it may not."""
     plan: Literal["", "regime"] = ""
@@ -184,8 +187,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Limits of the data in one reply. The offer may raise them up to `limits.MAX_REPLY_BYTES` and
     `limits.MAX_REPLY_ELEMENTS`."""
     status: str = ""
-    """Name of the operation in `/api/{status}/ping`; empty if the name is made from the path. Operations of the same
-    upstream may share a name."""
+    """Name of the operation in `/api/{status}/ping`, which reports its health; empty if the name is made from the path.
+    Operations of the same upstream may share a name."""
 
     @property
     def folder(self) -> str:
@@ -210,7 +213,7 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Returns the name of the operation in `/api/{status}/ping`, such as `acme_dossier_identifiant` for the path
         `/v3/acme/dossier/identifiant`.
 
-        An operation has no ping, and the name is empty, if the path has no version and `status` is not set.
+        Returns "" if the path has no version and `status` is not set. The operation then has no ping.
         """
         _, version, *rest = self.path.split("/")
         return self.status or ("_".join(rest) if version[:1] == "v" else "")
@@ -218,14 +221,14 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def unlisted_fields(operation: Operation) -> tuple[str, ...]:
     """Returns the dotted paths of the schema's fields that appear neither in `fields` nor in `open_fields` of the
-    operation. Every caller would see these fields, so the offer is wrong."""
+    operation. An offer with such a field is wrong, since every caller would see the field."""
     named = {*operation.fields, *operation.open_fields}
     return tuple(dict.fromkeys(_unlisted(operation.schema, named, "")))
 
 
 def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator[str]:
-    """Yields the dotted path of each field of `schema` that contains no further field, unless `named` lists this field
-    or an object that contains it."""
+    """Yields the dotted path of each field of `schema` that contains no further field. Leaves out fields that `named`
+    lists, and fields inside an object that `named` lists."""
     items = schema.get("items")
     inner = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *([items] if isinstance(items, Mapping) else ())]
     if path in named or schema.get("type") == "null":
@@ -259,7 +262,7 @@ V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
     """Returns a v2 operation for one modality, with the announced dates of its end. `becomes` is the path of the v3
-    operation that replaces it, without the last segment, which is the modality."""
+    operation that replaces the v2 one, without its last segment, the modality."""
     # The two share their name in `/api/{status}/ping`. The official document gives no dates for the end of v2, so these
     # are Bouquet's own: deprecated on the date of the contract's edition, and ended one school year later than the
     # retired versions of v3 and v4.
@@ -276,7 +279,7 @@ def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: An
 
 
 class Offer(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Description of a provider and its operations."""
+    """Description of a provider and its operations, which the provider's worker sends to gateways."""
 
     provider: str
     owner: str
@@ -290,6 +293,6 @@ class Offer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `/api/`."""
 
     def authority_of(self, operation: Operation) -> Authority:
-        """Returns the authority that an operation's errors name: the operation's own or, without one, that of the whole
-        offer."""
+        """Returns the authority that an operation's errors name: the operation's own authority or, without one, the
+        authority of the whole offer."""
         return operation.authority or self.authority

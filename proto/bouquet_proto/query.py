@@ -1,5 +1,5 @@
-"""Parsing of query strings by the contract's rules, for single values (`name=x`), lists (`name[]=x`) and integers
-followed by other text."""
+"""Parsing of query strings by the contract's rules: single values (`name=x`), lists (`name[]=x`), and integers with
+other text after them (`12abc`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_VALUE_LENGTH = 255
 """Largest length, in characters, of a name or a value in a query. A longer value counts as malformed."""
 
 MAX_INTEGER_DIGITS = 18
-"""Largest number of digits that are read of an integer. Further digits are ignored."""
+"""Largest number of digits that are read when a text is converted to an integer. Further digits are ignored."""
 _LEADING_INTEGER = re.compile(rf"\s*([+-]?\d{{1,{MAX_INTEGER_DIGITS}}})", re.ASCII)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # line and paragraph separators break lines too
 
@@ -34,18 +34,19 @@ class Query(Struct, frozen=True):
     lists: dict[str, tuple[str, ...] | Malformed]
 
     def scalar(self, name: str) -> str | Malformed | None:
-        """Returns the value of the parameter `name`, or None if it is absent. Returns `MALFORMED` if the query contains
-        `name[]=x`, a list, instead."""
+        """Returns the value of the parameter `name`, or None if it is absent. Returns `MALFORMED` if the query gives a
+        list, `name[]=x`, instead."""
         return self.scalars.get(name)
 
     def list(self, name: str) -> tuple[str, ...] | Malformed | None:
         """Returns the values of the list parameter `name[]`, or None if it is absent. Returns `MALFORMED` if the query
-        contains `name=x`, a single value, instead."""
+        gives a single value, `name=x`, instead."""
         return self.lists.get(name)
 
 
 def parse_query(text: str) -> Query:
-    """Parses a query string. Never raises: an invalid value becomes `MALFORMED` under its name."""
+    """Parses a query string. Never raises: a value that cannot be read becomes `MALFORMED` under its parameter's
+    name."""
     scalars: dict[str, str | Malformed] = {}
     lists: dict[str, tuple[str, ...] | Malformed] = {}
     is_printable = text.isascii() and text.isprintable()

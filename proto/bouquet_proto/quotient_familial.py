@@ -183,13 +183,14 @@ IDENTITY_CHECKS = (
     Check("nom"),
     Check("nom_usage"),
 )
-"""Checks of the civil status that a query gives, in the order in which they run (docs/reference/contract.md §1.5.5)."""
+"""Validation rules for the civil status in a query, in the order in which they are applied (docs/reference/contract.md
+§1.5.5)."""
 # Sex and place of birth, except the country, are optional; workers leave absent ones out of their requests to the
 # CNAV's hub.
 
 PIVOT_CHECKS = (Check("pays"), Check("date_partial"))
-"""Checks of an identity from FranceConnect. Sex, commune of birth and first names may be missing, since the CNAV's hub
-does not require them."""
+"""Validation rules for an identity from FranceConnect. Sex, commune of birth and first names may be missing, since the
+CNAV's hub, which passes the question on to CAF or MSA, does not require them."""
 
 IDENTITY_CHECKS_V2 = with_query_names(
     IDENTITY_CHECKS,
@@ -214,7 +215,7 @@ PERIOD_REFUSED = "period_refused"
 QUOTIENT_MISSING = "quotient_missing"
 
 IDENTITY_UNKNOWN = REFUSALS["identity_unknown"]
-"""Failure for a person whom the CNAV's hub cannot identify."""
+"""Failure for a person whom the CNAV's hub, the system between a worker and CAF or MSA, cannot identify."""
 
 PROBLEMS: dict[str, Failure] = {
     # Of this resource alone, and still a 400 (docs/reference/contract.md §1.6.1).
@@ -283,8 +284,8 @@ PROOF = Proof(
         ),
     ),
 )
-"""Content of the proof of a quotient familial. Such a proof is an addition of ours: the contract of API Particulier has
-none for this resource."""
+"""Content of the proof of a quotient familial. This proof is an addition of Bouquet: in API Particulier's contract, the
+resource has none."""
 
 
 class Regimes(Struct, frozen=True, kw_only=True):

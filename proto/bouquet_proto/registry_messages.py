@@ -16,12 +16,12 @@ PROVIDER = "registry"
 UNKNOWN = "token_invalid"
 """Reason of the `NotFound` with which the registry answers about an unknown token."""
 AS_OF = "as_of"
-"""Key in the `meta` of the registry's `NotFound` for an unknown token. Its value is the number of the last change that
-the registry had made when it answered."""
+"""Key in the `meta` of the registry's `NotFound` for an unknown token. The value is the number of the latest change in
+the registry's log at the time of the answer."""
 
 
 class GroupLimit(Struct, frozen=True):
-    """Largest number of calls per minute to all operations of a group together."""
+    """Limit on the calls per minute to all operations of a group together."""
 
     paths: str
     """Prefix of the paths of the group's operations, such as `/v3/dss/`."""
@@ -29,7 +29,7 @@ class GroupLimit(Struct, frozen=True):
 
 
 class Rights(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Rights that a habilitation gives, limited to what a gateway needs to know."""
+    """Rights that a habilitation gives, as far as a gateway needs to know them."""
 
     siret: str
     """SIRET of the habilitation's holder."""
@@ -103,21 +103,22 @@ class DelegationPage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Answer to `Changes`: the tokens and the editors' delegations that have changed since the change `Changes.since`,
-    the withdrawn keys, and the number of the last change."""
+    """Reply to `Changes`: the tokens and editors' delegations that have changed since the change number
+    `Changes.since`, the names of the withdrawn keys, and the number of the last change."""
 
     log: str
     """Name of the registry's log of changes. Each log counts its changes from the start, so that numbers from different
     logs cannot be compared."""
     cursor: int
-    """Number of the last change, which the gateway sends as `since` the next time."""
+    """Number of the last change in the registry's log. The gateway sends this number as `since` in its next
+    `Changes`."""
     tokens: tuple[str, ...] | None = None
     """Ids of the changed tokens. `None` means that any token and any delegation may have changed: there are too many
     changes to list, or the gateway named another log."""
     editors: tuple[str, ...] = ()
-    """Ids of the editors with a changed delegation: one that was created or revoked, or whose habilitation has
-    changed."""
+    """Ids of the editors of whose delegations at least one has changed. A delegation changes when it is created or
+    revoked, or when its habilitation changes."""
     withdrawn_keys: tuple[str, ...] | None = None
-    """Names (`kid`) of all withdrawn keys: gateways refuse tokens signed with them. The empty name stands for the
-    shared secret, which has no name. `None` comes from a registry too old to send the names, and a gateway then keeps
-    the names that it knows."""
+    """Names (`kid`) of all withdrawn keys, whose tokens a gateway refuses; the empty name stands for the shared secret,
+    which has no name. `None` from an older registry, which does not send the names: the gateway then keeps those it
+    knows."""

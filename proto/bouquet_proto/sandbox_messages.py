@@ -1,8 +1,8 @@
-"""Replies of a sandbox to gateways: its recorded cases, and the faults of a proposed case.
+"""Replies of a sandbox to gateways: its cases (recorded answers about invented people), and the faults of a proposed
+case.
 
-A gateway sends `ListCases` to each sandbox provider, page by page, until a page gives no next one. It sends `CheckCase`
-to the provider of the operation for which a case is proposed. Workers that are no sandbox answer both requests with
-`malformed_request`.
+A gateway sends `ListCases` to each provider of a sandbox, once for each page. It sends `CheckCase` to the provider of
+the operation for which a case is proposed. Outside of a sandbox, workers answer both requests with `malformed_request`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import TypeAlias
 from msgspec import Raw, Struct
 
 Asked: TypeAlias = dict[str, str | tuple[str, ...]]
-"""Query parameters of a call by name, ready to be sent: a text such as `nomNaissance`, or several values for a list
-such as `prenoms[]`. `recipient` is not included; the caller may add any SIRET."""
+"""Query parameters of a call, by the name to send: one text for a parameter such as `nomNaissance`, several for a list
+such as `prenoms[]`. The parameter `recipient` is not included; the caller may send any SIRET."""
 
 
 class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Case of a sandbox: the call to make, and the answer to it. Dates in the answer are computed relative to the day
-    of the reply."""
+    """Case of a sandbox: the call to make, and the answer that this call gets. Dates in the answer are computed
+    relative to the day of the reply."""
 
     id: str
     """Path of the case's file without its extension: the folder and the name, such as `OPERATION/200_anne`."""
@@ -26,7 +26,7 @@ class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Id of the operation in the official document."""
     status: int
     payload: Raw
-    """Body of the answer to a caller with every scope."""
+    """Body of the answer, as a caller with every scope gets it."""
     description: str = ""
     person: str = ""
     """Name of the invented person; empty if the case's file gives none."""

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 _REF = "#/$defs/"
 ALWAYS = "x-always"
-"""Key that marks a field in a schema. The field is in each reply of a worker, but callers without one of the field's
-scopes do not see it."""
+"""Key in a schema that marks a field that each reply of a worker has. Callers without one of the field's scopes do not
+get the field all the same."""
 
 
 class UnknownFieldError(LookupError):
@@ -65,8 +65,8 @@ def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> None:
-    """Marks the field at `path` in a schema as optional, and adds the scopes that give access to it. Raises `KeyError`
-    if there is no such field."""
+    """Marks the field at `path` in a schema as optional, since some callers do not get the field, and adds the scopes
+    that give access to it. Raises `KeyError` if there is no such field."""
     # A misspelt path would leave a field open to every caller.
     holder = _object_of(node)
     name, *rest = path

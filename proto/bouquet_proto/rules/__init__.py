@@ -33,8 +33,8 @@ class Check(Struct, frozen=True, omit_defaults=True, dict=True):
 
     rule: str
     names: dict[str, str] = {}
-    """Names of query parameters, by canonical field. Lists only the fields whose parameter does not have its usual name
-    (`Field.name`) in this operation."""
+    """Names of query parameters, by canonical field (the field's name inside Bouquet). Lists only the fields whose
+    parameter does not have its usual name (`Field.name`) in this operation."""
 
     @cached_property
     def parameter_names(self) -> Mapping[str, str]:
@@ -43,7 +43,7 @@ class Check(Struct, frozen=True, omit_defaults=True, dict=True):
 
 
 class Refusals(Struct, frozen=True):
-    """Faults of a query, as public codes such as `00367`."""
+    """Faults found in a query, as public error codes such as `00367`."""
 
     codes: tuple[str, ...]
 

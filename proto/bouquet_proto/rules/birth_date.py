@@ -57,7 +57,7 @@ def _date_in_one(context: RuleContext) -> None:
 
 
 def _age_16_to_25(context: RuleContext) -> None:
-    """Requires that the person is from 16 to 25 years old today. Refuses an impossible date as well."""
+    """Requires a birth date for which the person is from 16 to 25 years old today. Also refuses an impossible date."""
     born = _day({part: context.integer(part) for part in PARTS})
     if born is None or not 16 <= _age_years(born, context.today) <= 25:
         context.refuse("39400")

@@ -52,8 +52,8 @@ def _keep_names(context: RuleContext, names: tuple[str, ...] | Malformed | None,
 
 
 def _prenoms_known(context: RuleContext) -> None:
-    """Requires at least one first name, and that none is blank. Allows all characters, since FranceConnect has given
-    the names."""
+    """Requires at least one first name, and refuses blank ones. Allows all characters, because the names come from
+    FranceConnect."""
     match context.items("prenoms"):
         case (_, *_) as names if all(name.strip() for name in names):
             context.keep("prenoms", tuple(names))

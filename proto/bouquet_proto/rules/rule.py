@@ -33,8 +33,8 @@ class Field(Struct, frozen=True, kw_only=True):
 
 
 class RuleContext(Struct, gc=False):
-    """Query under validation, and the results so far: values that the rules have accepted, and public codes of faults
-    that they have found."""
+    """Query under validation, and the results so far: the values that rules have accepted, and the public codes of the
+    faults that rules have found."""
 
     query: Query
     names: Mapping[str, str]
@@ -90,7 +90,7 @@ class RuleContext(Struct, gc=False):
         self._keep_or_refuse(field, self.matching(field, pattern), code)
 
     def accept(self, field: str, code: str, pattern: re.Pattern[str] = ANY_TEXT) -> None:
-        """Does nothing if the field is blank; otherwise does the same as `require`."""
+        """Does nothing if the field is absent, empty or only spaces; otherwise does the same as `require`."""
         text = self.text(field)
         if not _is_blank(text):
             self._keep_or_refuse(field, _whole(text, pattern), code)

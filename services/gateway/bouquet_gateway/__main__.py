@@ -1,4 +1,4 @@
-"""`bouquet-gateway`: serve the public contract, examine a deployment, or print a token."""
+"""`bouquet-gateway`: command that serves the public contract, examines a deployment, or prints a token."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _queues(file: str) -> bytes:
 
 def _token(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
     """Prints a signed token for demos and sandboxes. A gateway accepts the token only if the setting `tokens_from` is
-    `claims`; scopes and expiry are then those in the token (docs/reference/contract.md §2.1)."""
+    `claims`: scopes and expiry are then read from the token itself (docs/reference/contract.md §2.1)."""
     settings = load(GatewaySettings, environ, GATEWAY_PREFIX)
     scopes = arguments.scopes or sorted(embedded.scopes(embedded.installed(sandbox=False)))
     print(tokens.issue(settings.token_key, scopes, expires_at=int(time.time()) + arguments.valid_s))

@@ -51,12 +51,12 @@ class Call(Struct):
     began: float = field(default_factory=time.perf_counter)
 
     counted_paths: tuple[str, ...] = ()
-    """Paths of the calls that the rate limit counts in place of this call, such as those of a dossier's parts; empty if
-    the call itself is counted."""
+    """Paths of the calls that the rate limit counts in place of this call, such as those of a dossier (several calls in
+    one request). Empty if the call itself is counted."""
 
     # Written by the journal.
     is_recorded: bool = False
-    """Whether the call must be recorded in the access journal."""
+    """Whether the journal writes a record of this call once it is answered."""
     # Even such a call leaves no record if its caller turns out to have neither a token of ours nor a citizen's session.
     record_id: str = ""
     """Id of the call's record in the access journal; empty if there is no journal."""
@@ -71,7 +71,7 @@ class Call(Struct):
 
     # Written by the endpoint that answers.
     operation: str = ""
-    """Id of the called operation, or name of an endpoint of the gateway; empty if the path is neither."""
+    """Id of the called operation, or name of the gateway's own endpoint; empty if the path belongs to neither."""
     version: str = ""
     """Version of the called operation, such as `v3`; empty without an operation."""
     route: str = ""
@@ -80,25 +80,25 @@ class Call(Struct):
     """Announced retirement of the called operation: its dates and its successor. `None` if no retirement is
     announced."""
     failures: Mapping[str, Failure] = {}
-    """Errors that the called operation's provider has added to the failure table, by reason. They apply to this
-    provider only."""
+    """Rows that the called operation's provider adds to the failure table, by reason. The rows apply to this provider
+    only."""
     reached_data: bool = False
-    """Whether the call has passed all checks of its right to data: address, rate limit, token and scopes (rows 1 to 9
-    of docs/reference/contract.md §2.7)."""
+    """Whether the call has passed all checks of its right to data: those of address, rate limit, token and scopes (rows
+    1 to 9 of docs/reference/contract.md §2.7)."""
     recipient: str = ""
     """SIRET of the administration that the data is for; empty until the parameter `recipient` has been checked."""
     person: Identity | None = None
-    """Identity of the person whom the call asks about; `None` as long as the person is not known."""
+    """Identity of the person whom the call asks about; `None` until the identity is known."""
     people_found: Callable[[], tuple[NamedPerson, ...]] = tuple
     """Function that returns the persons whom the answer names. Only the journal calls it."""
     cached_for_s: int | None = None
     """Seconds until the answer expires in the cache; `None` if the answer did not come from the cache."""
     provider: str = ""
-    """Name of the provider that was asked or, if the operation chooses between CAF and MSA, that found the person;
-    empty if there is none."""
+    """Name of the provider that was asked; empty if none was. If the operation chooses between CAF and MSA, the one
+    that found the person."""
     authority: str = ""
-    """Label, such as `CNAF`, of the authority whose answer (fresh or cached) or failure the caller gets; empty if no
-    authority was asked."""
+    """Label, such as `CNAF`, of the authority whose data or failure the caller gets, even if the data comes from the
+    cache. Empty if no authority was asked."""
     regime: str = ""
     """Name of the provider (CAF or MSA) that found the person, if the operation chooses between the two; else empty."""
     waited_s: float = 0.0
@@ -108,14 +108,14 @@ class Call(Struct):
     outcome: Outcome | None = None
     """Outcome of a call that was answered with an error, such as `refused`. None if the answer has data."""
     fault: str = ""
-    """Party at fault if the answer is an error: `caller`, `platform` or `provider`. Empty if it is not an error, or
-    nobody is at fault."""
+    """Party at fault if the answer is an error: `caller`, `platform` or `provider`. Empty if the answer is no error, or
+    if nobody is at fault."""
     code: str = ""
     """Public code of the first error; empty if the answer is not an error."""
 
 
 class Answer(Struct, frozen=True):
-    """HTTP status, JSON body and `Retry-After` seconds of the answer to a client."""
+    """Answer to a client: HTTP status, JSON body, and the seconds for the header `Retry-After`."""
 
     body: bytes
     status: int = 200
@@ -123,8 +123,8 @@ class Answer(Struct, frozen=True):
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:
-    """Returns the client's `X-Request-Id` if it is a UUID, else a new UUID. The CNAV hub requires request ids to be
-    UUIDs."""
+    """Returns the client's `X-Request-Id` if it is a UUID, else a new UUID. The CNAV's hub, one of the upstreams,
+    requires request ids that are UUIDs."""
     given = headers.get("X-Request-Id", "")
     return given if REQUEST_ID.fullmatch(given) else _new_request_id()
 

@@ -23,8 +23,8 @@ def parse_networks(texts: Iterable[str]) -> Networks:
 
 
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
-    """Returns the client's IP address: the last one, in `X-Forwarded-For` followed by `peer`, that is not a trusted
-    proxy. Returns the first one if all are trusted proxies, and `peer` if `trusted` is empty."""
+    """Returns the caller's IP address: in the list `X-Forwarded-For` followed by `peer`, the last address that is not a
+    trusted proxy. Returns the list's first address if all are trusted proxies, and `peer` if `trusted` is empty."""
     if not trusted:
         return peer
 
@@ -34,7 +34,7 @@ def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> st
 
 
 def is_in_networks(text: str, networks: Networks) -> bool:
-    """Returns whether `text` is an IP address in one of the networks."""
+    """Returns whether `text` is an IP address in one of the networks. False if `text` is no IP address."""
     try:
         address: Address = ip_address(text)
     except ValueError:

@@ -29,16 +29,16 @@ from bouquet_proto.query import parse_query
 
 TOKEN_MISSING = Refusal("token_missing")
 UNKNOWN_TOKEN_REASONS = frozenset({"token_invalid", "token_of_production", "token_of_staging"})
-"""Reasons for refusing a credential that is not one of our tokens. Each such refusal counts against the caller's IP
-address (`AddressThrottle`)."""
+"""Reasons for refusing a credential that is not a token of this environment. Each such refusal counts against the
+caller's IP address (`AddressThrottle`)."""
 UNKNOWN_SESSION_REASONS = frozenset({"session_malformed", "session_unknown"})
 """Reasons for refusing a bearer token that does not belong to a FranceConnect session. Each such refusal counts against
 the caller's IP address (`AddressThrottle`)."""
 
 
 class Admission(Struct, frozen=True):
-    """Result of the checks that come before the operation is known: a credential of the request, with its token or the
-    reason to refuse the credential."""
+    """Result of the checks of a request before its operation is known: the credential, and the token or the reason to
+    refuse the credential."""
 
     # A `Refusal` does not end the call yet, since another credential of the request may be valid, or this one may
     # belong to a FranceConnect session.
@@ -52,34 +52,34 @@ class Admission(Struct, frozen=True):
     """Whether the rate limit applies to this call, as to all calls except those of `/api/introspect` and
     `/v3/token/introspect`."""
     undelegated: Refusal | None = None
-    """Refusal of a call with an editor's token, if no habilitation was found that is delegated to the editor for this
-    call; the caller gets no data. None for all other calls."""
+    """Refusal of a call with an editor's token for which no habilitation delegated to the editor was found; the caller
+    gets no data. None for all other calls."""
 
     @property
     def may_be_session(self) -> bool:
-        """Whether the credential is a bearer token but none of ours, so that it may belong to a FranceConnect
+        """Whether the credential is a bearer token but none of Bouquet's, so that it may belong to a FranceConnect
         session."""
         is_unknown = isinstance(self.token, Refusal) and self.token.reason in UNKNOWN_TOKEN_REASONS
         return self.credential.place == "bearer" and is_unknown
 
 
 class Requester(Struct, frozen=True):
-    """Authenticated caller: an administration with its token, or a citizen with a token made from the FranceConnect
-    session."""
+    """Authenticated caller: an administration with its token, or a citizen with a token that the gateway made from the
+    FranceConnect session."""
 
     token: Token
     digest: str
     """Copy of `Admission.digest`: the SHA-256, in hexadecimal, that identifies the caller."""
     undelegated: Refusal | None = None
-    """Copy of `Admission.undelegated`: the refusal if the token is an editor's and no delegated habilitation was found,
+    """Copy of `Admission.undelegated`: a refusal if the token is an editor's and no delegated habilitation was found,
     else None."""
     citizen: Identite | None = None
     """Identity of the citizen whose FranceConnect session was forwarded; `None` without a session."""
 
 
 class Authenticate:
-    """Authentication of callers in the order of docs/reference/contract.md §2.7. Each method raises `Problem` for
-    the first check that fails."""
+    """Service that authenticates callers, with checks in the order of docs/reference/contract.md §2.7. Each method
+    raises `Problem` for the first check that fails."""
 
     def __init__(
         self,
@@ -96,9 +96,9 @@ class Authenticate:
     ) -> None:
         """Takes the sources of tokens and FranceConnect sessions, and the limits on callers.
 
-        `recipients` limits editors' calls for unknown recipients; `None` sets no limit. Tokens whose SHA-256 is in
-        `exempt` skip the checks of blacklist, address and rate limit. `rate_limit_per` says whether each token has its
-        own rate limit or all tokens of a habilitation share one. `clock` returns the seconds since the epoch.
+        `recipients` limits editors' calls for unknown recipients; `None` sets no limit. `exempt` holds the SHA-256 of
+        tokens that skip the checks of blacklist, address and rate limit. `rate_limit_per` says whether each token has a
+        rate limit of its own, or all tokens of a habilitation share one. `clock` returns the seconds since the epoch.
         """
         self._tokens = tokens
         self._limiter = limiter
@@ -113,8 +113,8 @@ class Authenticate:
     async def admit(
         self, request: HttpRequest, call: Call, deadline: Deadline, *, is_rate_limited: bool = True
     ) -> Admission:
-        """Returns the admission of the request's first credential, which holds a `Refusal` if the credential is no
-        token of ours. Raises `Problem` if the token is blacklisted, or if the address or the rate limit forbids the
+        """Returns the admission of the request's first credential; it holds a `Refusal` if the credential is not a
+        valid token. Raises `Problem` if the token is blacklisted, or if the address or the rate limit forbids the
         call."""
         # The path of the request is matched to an operation only after these checks.
         return await self._admit(next(credentials_of(request), NO_CREDENTIAL), request, call, deadline, is_rate_limited)
@@ -123,9 +123,8 @@ class Authenticate:
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
         """Returns the requester of a call whose operation is known. An operation with the modality `france_connect`
-        needs the access token of a citizen's session as a bearer token; any other needs one of our tokens. Raises
-        `Problem` if the token is missing or invalid, or is an editor's without a delegated habilitation for this
-        call."""
+        needs a bearer token of a citizen's session; any other operation needs a token of Bouquet. Raises `Problem` if
+        the token is missing or invalid, or is an editor's without a delegated habilitation for this call."""
         if not match.by_session:
             requester = await self.identify_by_token(admission, request, call, deadline)
             if requester.undelegated is not None:
@@ -150,8 +149,8 @@ class Authenticate:
     async def identify_by_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of the first credential that is one of our tokens. Raises `Problem` if no credential is
-        one, or if the token is expired."""
+        """Returns the requester of the first credential that is a token of Bouquet. Raises `Problem` if no credential
+        is one, or if the token is expired."""
         admission = await self.admit_token(admission, request, call, deadline)
         assert isinstance(admission.token, Token)
         return Requester(admission.token, admission.digest, admission.undelegated)
@@ -159,8 +158,8 @@ class Authenticate:
     async def admit_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Admission:
-        """Returns the admission of the first credential that is one of our tokens. Raises `Problem` if no credential is
-        one, or if the token is expired."""
+        """Returns the admission of the first credential that is a token of Bouquet. Raises `Problem` if no credential
+        is one, or if the token is expired."""
         reasons: list[str] = []
         remaining = islice(credentials_of(request), 1, None)
         while isinstance(admission.token, Refusal):
@@ -176,7 +175,8 @@ class Authenticate:
         return admission
 
     async def count_call(self, admission: Admission, request: HttpRequest, call: Call) -> None:
-        """Counts a further call of an admitted caller. Raises `Problem` if the caller exceeds a rate limit."""
+        """Counts one more call of an admitted caller against the rate limits. Raises `Problem` if the call exceeds one
+        of them."""
         if not self._is_exempt(admission.credential):
             await self._count(admission, request, call)
 
@@ -184,9 +184,9 @@ class Authenticate:
         return bool(self._exempt) and hash_of(credential.text) in self._exempt
 
     def _refusal(self, reasons: list[str], request: HttpRequest, *, is_rate_limited: bool) -> Problem:
-        """Returns the error for a request without a valid token. `reasons` has, for each credential, the reason for its
-        refusal; the first reason outside of `UNKNOWN_TOKEN_REASONS` or, without one, the first of all becomes the
-        error's reason."""
+        """Returns the error for a request without a valid token. `reasons` holds the reason for refusing each
+        credential. The error has the first reason outside of `UNKNOWN_TOKEN_REASONS` or, without one, the first reason
+        of all."""
         if is_rate_limited and _unknown_bearers(reasons):
             self._check_throttle(request)
             self._count_refused(request, _unknown_bearers(reasons))
@@ -234,9 +234,9 @@ class Authenticate:
         deadline: Deadline,
         throttle: RecipientThrottle | None,
     ) -> Token | Refusal:
-        """Returns the token that decides the rights of the call: for an editor's token, a copy with the rights of the
-        habilitation delegated for this call, or a refusal if none is delegated. Returns `token` unchanged if it is a
-        refusal, not an editor's or expired, or if the call is to v2, which has no delegations."""
+        """Returns the token whose rights the call has. For an editor's token, that is a copy with the rights of the
+        habilitation delegated for this call, or a refusal if none is delegated. All other tokens, refusals, expired
+        tokens and calls of v2, which has no delegations, get `token` unchanged."""
         if isinstance(token, Refusal) or not token.editor or call.envelope == "v2" or self._is_expired(token):
             return token
         query = parse_query(request.raw_query)
@@ -246,8 +246,8 @@ class Authenticate:
         return token.expires_at <= self._clock()
 
     def _check_token(self, token: Token, request: HttpRequest) -> None:
-        """Raises `Problem` if the token is blacklisted, or if the call comes from an address outside of the token's
-        networks."""
+        """Raises `Problem` if the token is blacklisted, or if the call comes from an IP address outside of the networks
+        to which the token is limited."""
         if token.blacklisted_at is not None and token.blacklisted_at <= self._clock():
             raise Problem("token_blacklisted")
         self._check_address(token, request)
@@ -292,7 +292,7 @@ class Authenticate:
             raise Problem("too_many_requests", meta={"retry_in": allowance.retry_after_s})
 
     def _key_of_habilitation(self, token: Token, digest: str) -> str:
-        """Returns the key under which a token's calls are counted: a key that all tokens of its habilitation share. If
+        """Returns the key under which a token's calls are counted, shared by all tokens of the token's habilitation. If
         the token is expired or has no habilitation, returns `digest`, which only this token has."""
         # An expired token counts for itself, so that it cannot use up the calls of the habilitation's other tokens.
         is_shared = token.habilitation and not self._is_expired(token)
@@ -300,8 +300,8 @@ class Authenticate:
 
 
 def limits_of(rights: Rights, paths: Sequence[str]) -> tuple[Limit, ...]:
-    """Returns the limits per minute of a habilitation that calls of `paths` count against: the limit for all its calls,
-    if it has one, and the limit of each group of paths to which one of `paths` belongs."""
+    """Returns a habilitation's limits per minute that apply to calls of `paths`: the limit on all its calls, if it has
+    one, and the limit of each group of paths that contains one of `paths`."""
     if not rights.calls_per_minute and not rights.group_limits:
         return ()
     whole = (Limit(rights.calls_per_minute, MINUTE_S, cost=len(paths)),) if rights.calls_per_minute else ()

@@ -18,7 +18,7 @@ BEARER = re.compile(r"Bearer (\S.*)", re.DOTALL)
 
 
 class Credential(Struct, frozen=True):
-    """Text of a credential, and its place in the request."""
+    """Credential: its text, and the place in the request where it was found (`nowhere` if there is none)."""
 
     place: Literal["bearer", "api_key", "query", "nowhere"] = "nowhere"
     text: str = ""
@@ -42,7 +42,8 @@ def credentials_of(request: HttpRequest) -> Iterator[Credential]:
 
 
 def _query_token(raw_query: str) -> str:
-    """Returns the last value of the `token` parameter in the query, or "" (docs/reference/contract.md §0)."""
+    """Returns the last value of the `token` parameter in the query, or "" if there is none (docs/reference/contract.md
+    §0)."""
     # Not read through the contract's `Query`, which drops values as long as a token.
     for pair in reversed(raw_query.split("&")):
         name, _, value = pair.partition("=")

@@ -81,16 +81,16 @@ def choose(delegations: tuple[Delegation, ...], wanted: str | Malformed | None) 
 
 
 class PublicDelegation(Struct, frozen=True):
-    """A delegation as an editor sees it."""
+    """Delegation in the form in which an editor sees it."""
 
     id: str
     siret: str
     intitule: str
     scopes: tuple[str, ...]
     statut: str
-    """`active` or `revoked`."""
+    """State of the delegation: `active` or `revoked`."""
     created_at: str
-    """Time of the delegation, as ISO 8601 in UTC."""
+    """Time at which the delegation was created, as ISO 8601 in UTC."""
     authorization_request_id: str | None
     """Id of the habilitation in DataPass; `None` if it has none there."""
 

@@ -10,16 +10,17 @@ from msgspec import Struct
 from bouquet_gateway.access.tokens import Token
 
 VERSION = 3
-"""Only version of the API that describes a token."""
+"""Version in the path `/v3/token/introspect`. No other version of the API has this path."""
 DATAPASS = "https://datapass.api.gouv.fr/demandes/"
 """Beginning of the URL of a habilitation in DataPass; the habilitation's id follows."""
 
 LAST_S = 253_402_300_799.0
-"""Last second, since the epoch, that ISO 8601 can write with a year of four digits."""
+"""Last second of the year 9999, in seconds since the epoch: the latest time that ISO 8601 can write with a year of four
+digits."""
 
 
 class DelegationInUse(Struct, frozen=True):
-    """Delegation that gives an editor's token its rights for the `recipient` of this call."""
+    """Delegation whose rights an editor's token has in this call, for the administration `recipient`."""
 
     id: str
     siret_delegant: str
@@ -69,6 +70,6 @@ def introspection_of(token: Token) -> Introspection:
 
 
 def moment(at: float) -> str:
-    """Returns a time, in seconds since the epoch, as ISO 8601 in UTC. Times before 1970 and after 9999 are shown as the
-    nearest moment between."""
+    """Returns a time, given in seconds since the epoch, as ISO 8601 in UTC. A time before 1970 is shown as the
+    beginning of 1970, a time after 9999 as the end of 9999."""
     return datetime.fromtimestamp(min(max(at, 0.0), LAST_S), UTC).isoformat().replace("+00:00", "Z")

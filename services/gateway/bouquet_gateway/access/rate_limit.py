@@ -17,8 +17,8 @@ MAX_KEYS = 100_000
 
 
 class RateWindow(Struct, frozen=True):
-    """Period in which calls are counted. Time since the epoch is divided into periods of `period_s` seconds, and
-    `number` counts them from 0."""
+    """Period in which calls are counted. Time since the epoch is divided into periods of `period_s` seconds; `number`
+    is the number of this period, from 0."""
 
     period_s: int
     number: int
@@ -36,7 +36,7 @@ class Limit(Struct, frozen=True):
     period_s: int
     group: str = ""
     cost: int = 1
-    """Number of calls that are counted at once."""
+    """Number of calls by which the count rises for one request."""
 
 
 class Counters(Protocol):
@@ -54,7 +54,7 @@ class Allowance(Struct, frozen=True):
     reset_at: int
     """End of the window, in seconds since the epoch."""
     retry_after_s: int
-    """Seconds to wait before the next call; zero when this call is allowed."""
+    """Seconds to wait before the next call; 0 if this call is allowed."""
     allowed: bool
 
     def headers(self) -> dict[str, str]:
@@ -82,7 +82,7 @@ class RateLimiter:
         self, key: str, *own: Limit, group: str = "", calls: int = 0, own_key: str | None = None, cost: int = 1
     ) -> Allowance:
         """Counts a call by the caller `key` against several limits. Returns the allowance (result) of the first limit
-        that refuses the call or, if all allow it, of the last one.
+        that refuses the call or, if all limits allow the call, the allowance of the last limit.
 
         The first limit is the caller's: `calls` in each period or, if `calls` is 0, the limiter's own number. This
         limit counts calls of different groups, such as `v2` and `v3`, separately, and `cost` calls at once: all of
@@ -102,8 +102,8 @@ class RateLimiter:
 
 
 def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance:
-    """Returns the allowance of call number `count` in its window: allowed if `count` is at most `limit`. If several
-    calls are counted at once, `count` is the number of the last. `reset_at` and `now` are in seconds since the
+    """Returns the allowance of call number `count` in its window; the call is allowed if `count` is at most `limit`. If
+    several calls are counted at once, `count` is the number of the last. `reset_at` and `now` are in seconds since the
     epoch."""
     allowed = count <= limit
     return Allowance(
@@ -116,8 +116,8 @@ def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance
 
 
 class MemoryCounters:
-    """Counters in the memory of one process. If a window (period) has more than `max_keys` callers, the count of the
-    caller that came first is dropped."""
+    """Counters in the memory of one process. Above `max_keys` callers in a window (period), the count of the caller
+    that came first is dropped."""
 
     def __init__(self, max_keys: int = MAX_KEYS) -> None:
         self._max_keys = max_keys
@@ -139,7 +139,7 @@ class _WindowCounts(Struct):
     counts: dict[str, int] = {}
 
     def accepts(self, window: RateWindow) -> bool:
-        """Returns whether this object counts the calls of `window`: it counts the calls of its own period, and late
+        """Returns whether this object counts the calls of `window`. It counts the calls of its own period, and late
         calls of the period just before."""
         # A window counts its own calls and those of the window before. Such a late call may have waited for redis
         # until its own window was over.

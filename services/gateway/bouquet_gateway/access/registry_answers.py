@@ -20,14 +20,14 @@ V = TypeVar("V")
 
 ASK_TIMEOUT_S = 2.0
 MAX_REFRESHES = 2
-"""Age up to which calls may still use a remembered answer while the gateway asks the registry again in the background,
-as a multiple of `refresh_s`. With an older answer, the call waits for the new one."""
+"""Largest age of a remembered answer that calls may still use while the gateway asks the registry again in the
+background. The unit is `refresh_s`; with an older answer, the call waits for the new one."""
 AWAY = Refusal("registry_unavailable")
 
 
 class Polls(Protocol):
-    """State of the polls by which the gateway regularly asks the registry for changes. All `RegistryAnswers` of a
-    gateway share this state."""
+    """State of the polls, the regular requests by which the gateway asks the registry for changes. All
+    `RegistryAnswers` of a gateway share one state."""
 
     @property
     def cursor(self) -> int:
@@ -35,16 +35,17 @@ class Polls(Protocol):
 
     @property
     def is_silent(self) -> bool:
-        """Whether the registry has stopped answering polls."""
+        """Whether the registry has stopped answering the gateway's regular requests for changes (polls)."""
 
     @property
     def is_tolerated(self) -> bool:
-        """Whether remembered answers may be used: true while the registry answers, and during the first `patience_s`
-        seconds of its silence."""
+        """Whether remembered answers may be used. True while the registry answers, and for the first `patience_s`
+        seconds after it has stopped answering."""
 
 
 class Answered(Struct, Generic[V], frozen=True):
-    """Answer of the registry. `as_of` is the number of the last change of tokens that the answer takes into account."""
+    """Answer of the registry. `as_of` is the number of the last change in the registry's log that the answer takes into
+    account."""
 
     value: V
     as_of: int
@@ -58,7 +59,7 @@ class _Known(Struct, Generic[V], frozen=True):
 
 
 class RegistryAnswers(Generic[V]):
-    """Answers of the registry by key, each requested once, then remembered. At most `max_known` are kept; above that,
+    """Memory of the registry's answers by key, each requested once. At most `max_known` answers are kept; above that,
     the least recently used one is dropped.
 
     An answer in use is requested again in the background after `refresh_s` seconds, in case a change was missed.
@@ -74,7 +75,7 @@ class RegistryAnswers(Generic[V]):
         max_known: int,
         clock: Callable[[], float],
     ) -> None:
-        """Takes `decode(key, reply)`, which extracts the answer about `key` from the registry's reply, or returns
+        """Takes `decode(key, reply)`, which extracts the answer about `key` from the registry's reply. `decode` returns
         `None` if the reply is a failure or cannot be read."""
         self._bus = bus
         self._polls = polls
@@ -112,17 +113,17 @@ class RegistryAnswers(Generic[V]):
         self.forget([key for key in self._known if condition(key)])
 
     def _is_fresh(self, known: _Known[V]) -> bool:
-        """Tells whether a call may use a remembered answer without a new question to the registry. While the registry
-        answers polls, an answer up to `refresh_s` seconds old may be used; while the registry is silent, any answer, as
-        long as the silence is tolerated (`Polls.is_tolerated`)."""
+        """Returns whether a call may use a remembered answer without asking the registry again. While the registry
+        answers polls, the answer may be up to `refresh_s` seconds old. While the registry is silent, any answer may be
+        used as long as the silence is tolerated (`Polls.is_tolerated`)."""
         if self._polls.is_silent:  # a new request would not be answered
             return self._polls.is_tolerated
         return self._clock() - known.asked_at < self._refresh_s
 
     def _is_usable_meanwhile(self, known: _Known[V]) -> bool:
-        """Tells whether a call may use a remembered answer while the registry is asked again in the background. If the
-        registry is silent, or the answer is older than `MAX_REFRESHES` times `refresh_s`, the call waits for the new
-        answer instead."""
+        """Returns whether a call may use a remembered answer while the gateway asks the registry again in the
+        background. False if the registry is silent, or if the answer is older than `MAX_REFRESHES` times `refresh_s`:
+        the call then waits for the new answer."""
         return not self._polls.is_silent and self._clock() - known.asked_at < MAX_REFRESHES * self._refresh_s
 
     async def _ask(self, key: str, question: Request) -> V | Refusal:

@@ -1,7 +1,8 @@
 """Tokens and delegations from the registry: requested once, then remembered until the registry reports a change
 (docs/adr/0008).
 
-The gateway verifies the signature. Scopes, SIRET, expiry, blacklist, addresses and rate limit come from the registry.
+The gateway verifies a token's signature itself. Scopes, SIRET, expiry, blacklist, allowed addresses and rate limit come
+from the registry.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ log = logging.getLogger(__name__)
 
 POLL_S = 2.0
 REPORT_SCOPES_S = 600.0
-"""Seconds after which the gateway tells the registry again which scopes its operations have. Changed scopes are told at
-the next poll."""
+"""Seconds after which the gateway sends the scopes of its operations to the registry again. Scopes that have changed
+are sent with the next poll."""
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
-"""Seconds after the last poll that the registry answered, after which the registry counts as silent."""
+"""Age, in seconds, of the last answered poll at which the registry counts as silent."""
 
 _token_decoder = msgspec.json.Decoder(registry_messages.KnownToken)
 _delegations_decoder = msgspec.json.Decoder(registry_messages.KnownDelegations)
@@ -164,8 +165,8 @@ class RegistryClient:
             self._delegations.forget_if(lambda pair: pair.partition(" ")[0] in editors)
 
     def _withdraw(self, kids: tuple[str, ...] | None) -> None:
-        """Refuses the tokens of exactly those keys that `kids` names, and forgets which keys were withdrawn before.
-        Changes nothing if `kids` is None."""
+        """Refuses the tokens signed with the keys that `kids` names, and accepts those of all other keys, even of keys
+        withdrawn before. Changes nothing if `kids` is None."""
         if kids is not None and self._verifier.withdraw(kids):
             log.warning("withdrawn token keys changed", extra={"kids": list(kids)})
 
@@ -181,7 +182,7 @@ class RegistryClient:
         return True
 
     def _log_silence(self, was_silent: bool) -> None:
-        """Logs the registry's silence once, when it begins."""
+        """Logs once that the registry no longer answers, when its silence begins."""
         if not was_silent and self.is_silent:
             log.error(
                 "registry does not answer", extra={"known_tokens": len(self._tokens), "patience_s": self._patience_s}
@@ -189,7 +190,8 @@ class RegistryClient:
 
 
 def _pair(editor: str, siret: str) -> str:
-    """Returns the key under which the delegations from an organisation to an editor are remembered."""
+    """Returns the key under which the gateway remembers the delegations from an organisation, given by its SIRET, to an
+    editor."""
     return f"{editor} {siret}"
 
 

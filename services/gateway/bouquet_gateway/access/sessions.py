@@ -25,13 +25,14 @@ from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import Found, Lookup, NotFound, Rejected, Reply
 
 CITIZEN_ID = "11111111-1111-1111-1111-111111111111"
-"""Token id used for all calls with a FranceConnect session, since a citizen has no token of ours."""
+"""Token id of all calls with a FranceConnect session, since a citizen has no token of Bouquet."""
 
 SESSION_REMEMBERED_S = 600.0
 """Seconds for which an opened session counts as recent. The gateway accepts calls with a recent session even from an IP
 address that has sent too many unknown bearer tokens."""
 REFUSAL_REMEMBERED_S = 10.0
-"""Seconds for which the gateway refuses a session again by itself, after the worker has refused it."""
+"""Seconds for which the gateway refuses an access token by itself, after FranceConnect's worker has refused its
+session."""
 MAX_REMEMBERED = 50_000
 """Largest number of opened sessions that a process remembers; the same limit applies to refused sessions. A session
 takes about 0.3 kB."""
@@ -44,8 +45,8 @@ _session = msgspec.json.Decoder(Session)
 
 
 class Sessions:
-    """Opener of FranceConnect sessions. It asks a worker for each session, remembers refusals, and limits the rate
-    of new sessions."""
+    """Source of FranceConnect sessions. It asks FranceConnect's worker for each session, remembers refusals, and limits
+    the rate of new sessions."""
 
     def __init__(
         self,
@@ -56,10 +57,12 @@ class Sessions:
         unknown_per_second: int,
         refused_s: float = REFUSAL_REMEMBERED_S,
     ) -> None:
-        """Takes `report(name, is_outage)`, which is called with FranceConnect's name in `/api/{status}/ping` after each
-        question to the worker (`is_outage` as in `errors.problems.is_outage`); `is_deployed`, which returns whether the
-        gateway may ask that worker; `unknown_per_second`, the number of new sessions that may be opened per second; and
-        `refused_s`, the seconds for which a refusal is remembered."""
+        """Takes `report(name, is_outage)`, called after each question to FranceConnect's worker: `name` is
+        FranceConnect's name in `/api/{status}/ping`, and `is_outage` is as in `errors.problems.is_outage`.
+
+        `is_deployed` returns whether the gateway may ask that worker. `unknown_per_second` is the number of new
+        sessions that may be opened per second. `refused_s` is the number of seconds for which a refusal is remembered.
+        """
         self._bus = bus
         self._report = report
         self._is_deployed = is_deployed
@@ -117,8 +120,8 @@ def _key(access_token: str, match: Match) -> bytes:
 
 
 def token_of(session: Session, version: int) -> Token:
-    """Returns a token with the scopes of a FranceConnect session; from version 3 on, without the scopes of identity
-    data."""
+    """Returns a token with the scopes of a FranceConnect session. From version 3 on, the token lacks the scopes that
+    stand for the citizen's identity."""
     # From version 3 on, the scopes of identity data are left out, since FranceConnect itself gives the identity.
     scopes = frozenset(scope for scope in session.scopes if "_identite" not in scope or version == V2)
     return Token(id=CITIZEN_ID, scopes=scopes, siret="", expires_at=0.0)

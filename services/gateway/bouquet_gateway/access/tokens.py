@@ -30,11 +30,11 @@ ALGORITHMS: dict[type[Key], str] = {OctKey: "HS256", ECKey: "ES256"}
 # A forger could otherwise sign a token with a public key, as if it were a shared secret.
 
 KEY_BYTES = 32
-"""Minimum length of an HS256 key, in bytes (RFC 7518 §3.2)."""
+"""Minimum length, in bytes, of the secret that signs tokens by the algorithm HS256 (RFC 7518 §3.2)."""
 
 LEEWAY_S = 60.0
-"""Largest number of seconds by which a token's claim `nbf` (not before) may be in the future, since the signer's clock
-may be ahead of ours (RFC 7519 §4.1.5)."""
+"""Tolerance, in seconds, for a token's claim `nbf` (not before) that is in the future, since the signer's clock may be
+ahead of the gateway's (RFC 7519 §4.1.5)."""
 
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
 """Id of the public token of staging environments, which anybody may use."""
@@ -45,7 +45,8 @@ DINUM_SIRET = "13002526500013"
 
 
 class Rights(Struct, frozen=True, kw_only=True):
-    """Rights of a habilitation. A call gets them from its token, or from a delegation to an editor."""
+    """Rights of a habilitation. A call has the rights of its token's habilitation, or of the one delegated to an
+    editor."""
 
     scopes: frozenset[str]
     siret: str
@@ -60,7 +61,7 @@ class Rights(Struct, frozen=True, kw_only=True):
     """Largest number of calls per second for the habilitation; 0 if the gateway's default limit applies."""
     group_limits: tuple[GroupLimit, ...] = ()
     networks: Networks | None = None
-    """Networks that the call may come from; `None` for any."""
+    """Networks from which calls are allowed; `None` for any."""
     allows_ine: bool = True
     """Whether the call may identify a student by INE, the national student number."""
     datapass_id: str | None = None
@@ -90,8 +91,7 @@ class Delegation(Rights, frozen=True, kw_only=True):
 
 
 class Refusal(Struct, frozen=True):
-    """Result that says why a credential gives no token. `reason` is a key of the failure table
-    (bouquet_proto/failures.py)."""
+    """Reason why a credential gives no token. `reason` is a key of the failure table (bouquet_proto/failures.py)."""
 
     reason: str
     retry_in_s: int = 0
@@ -104,11 +104,13 @@ WITHDRAWN = Refusal("token_blacklisted")
 
 
 class TokenSource(Protocol):
-    """Source that finds the token and rights for a caller's credential: the registry, or the token's own claims."""
+    """Source that finds the token for a caller's credential, and the token's rights. One source asks the registry,
+    another reads the token's own claims."""
 
     @property
     def ready(self) -> bool:
-        """Whether tokens can already be looked up."""
+        """Whether tokens can already be looked up. A source that asks the registry is ready once the registry has
+        answered."""
 
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
         """Returns the token of a credential, even an expired or blacklisted one, or the reason for its refusal."""
@@ -147,8 +149,8 @@ class _Claims(Struct, frozen=True):
 
 
 class TokenVerifier:
-    """Verifier of signed tokens. A token must be signed with `secret`, or with the key of `named_keys` that its header
-    names (`kid`)."""
+    """Verifier of signed tokens. Accepts a token that is signed with `secret`, or with the key in `named_keys` that the
+    token's header names (`kid`)."""
 
     # `secret` is tried on every token. The last `max_known` valid tokens are remembered by their hash.
 
@@ -175,9 +177,9 @@ class TokenVerifier:
         self._known: dict[bytes, Token] = {}
 
     def withdraw(self, kids: Iterable[str]) -> bool:
-        """Withdraws exactly the keys named in `kids`: from now on, refuses every token that one of them has signed, and
-        accepts the tokens of all other keys. The name "" stands for `secret`. A key with several names is withdrawn
-        under all of them. Returns whether the set of withdrawn keys has changed."""
+        """Withdraws exactly the keys named in `kids`: from now on, refuses the tokens of these keys, and accepts those
+        of all others. The name "" stands for `secret`; a key with several names is withdrawn under all of them. Returns
+        whether the set of withdrawn keys has changed."""
         names = frozenset(kids)
         secrets = {key.thumbprint() for name, key in self._all_keys if name in names}
         refused = tuple(pair for pair in self._all_keys if pair[1].thumbprint() in secrets)
@@ -188,7 +190,8 @@ class TokenVerifier:
         return True
 
     def read(self, credential: Credential) -> Token | Refusal:
-        """Returns the token of a credential, expired or not, or the reason for its refusal."""
+        """Returns the token of a credential, even if the token is expired, or the reason for refusing the
+        credential."""
         digest = hash_of(credential.text)
         token = self._known.pop(digest, None) or _decode(credential.text, self._keys, self._is_staging)
         if isinstance(token, Refusal):
@@ -288,16 +291,16 @@ def _decode(text: str, keys: _Keys, is_staging: bool) -> Token | Refusal:
 
 
 def _refusal_of_unverified(claims: _UnverifiedClaims, is_staging: bool) -> Refusal:
-    """Returns the refusal of a wrongly signed token. The reason says so if the token claims to be for the other
-    environment (production or staging)."""
+    """Returns the refusal of a token with a wrong signature. If the token's claims are those of the other environment
+    (production or staging), the reason says so."""
     if claims.is_staging == is_staging:
         return INVALID
     return Refusal("token_of_production" if is_staging else "token_of_staging")
 
 
 def _is_signed_with_one(keys: Iterable[tuple[str, Key]], signed: jws.CompactSignature) -> bool:
-    """Tells whether one of `keys` has signed a token. Tries only the keys without a name, and those whose name is in
-    the token's header (`kid`)."""
+    """Returns whether one of `keys` has signed a token. Tries only the keys without a name, and those that the token's
+    header names (`kid`)."""
     named = ("", signed.headers().get("kid", ""))
     return any(_signed_with(key, signed) for name, key in keys if name in named)
 

@@ -18,8 +18,8 @@ MAX_NETWORKS = 100_000
 """Largest number of networks for which unknown bearer tokens are counted; together they take about 20 MB. Above this
 number, the oldest network is dropped."""
 ADDRESSES_PER_NETWORK = 10
-"""Factor between two limits: an IPv6 /48 network may send this many times as many unknown bearer tokens as one IPv6 /64
-network or IPv4 address."""
+"""Number of times as many unknown bearer tokens that an IPv6 /48 network may send, compared with one IPv6 /64 network
+or one IPv4 address."""
 
 V = TypeVar("V")
 Clock = Callable[[], float]
@@ -31,8 +31,8 @@ class _Count(Struct):
 
 
 class AddressThrottle:
-    """Limiter of unknown bearer tokens by IP address. An address that sends too many of them in a minute must wait
-    until the next minute."""
+    """Limiter of unknown bearer tokens, by the IP address that sends them. An address with more than `limit` refused
+    tokens in a minute, and more refused than accepted ones, must wait until the next minute."""
 
     # These are more than `limit` refused ones, and more refused than accepted. In IPv6, the address is its /64 network;
     # since one customer may have a /48 of 65,536 such networks, that is limited too.
@@ -101,8 +101,8 @@ class Pacer:
 
 
 class ExpiringValues(Generic[V]):
-    """Mapping whose values expire after `ttl_s` seconds. The mapping holds at most `limit` values; one more removes the
-    oldest."""
+    """Mapping whose values expire after `ttl_s` seconds. The mapping holds at most `limit` values: above that, the
+    oldest value is removed."""
 
     def __init__(self, limit: int, ttl_s: float, clock: Clock = time.monotonic) -> None:
         self._limit = limit

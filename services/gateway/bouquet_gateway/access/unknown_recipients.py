@@ -1,5 +1,5 @@
-"""Limit on an editor's calls for recipients that delegate no habilitation to the editor. Without the limit, each such
-call would make the gateway ask the registry."""
+"""Limit on an editor's calls for unknown recipients: administrations that delegate no habilitation to the editor.
+Without the limit, each such call would make the gateway ask the registry."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bouquet_gateway.access.rate_limit import MINUTE_S, Limit, RateLimiter
 from bouquet_gateway.access.unknown_bearers import ExpiringValues
 
 SERVED_S = 3600.0
-"""Seconds for which the gateway remembers that a recipient delegates a habilitation to an editor. Meanwhile this limit
-never refuses the editor's calls for this recipient."""
+"""Seconds for which the gateway remembers that a recipient delegates a habilitation to an editor. During this time, the
+limit on unknown recipients never refuses the editor's calls for this recipient."""
 MAX_SERVED = 50_000
-"""Largest number of pairs that one process remembers: an editor, and a recipient that delegates a habilitation to this
-editor."""
+"""Largest number of pairs that one process remembers. A pair is an editor and a recipient that delegates a habilitation
+to this editor."""
 GROUP = " unknown recipients"
 """Name under which the rate limiter counts an editor's calls for unknown recipients, apart from the editor's other
 calls."""
@@ -54,8 +54,8 @@ class RecipientThrottle:
         self._served.put(_key(editor, siret), True)
 
     async def count_unknown(self, editor: str) -> int:
-        """Counts an editor's call for an unknown recipient. Returns the seconds that the editor must wait if the call
-        exceeds the editor's limit, else 0."""
+        """Counts an editor's call for an unknown recipient, one that delegates nothing to the editor. Returns the
+        seconds that the editor must wait if the call exceeds the editor's limit, else 0."""
         allowance = await self._limiter.count(editor, self._limit)
         if allowance.allowed:
             metrics.UNKNOWN_RECIPIENTS.labels("refused").inc()
