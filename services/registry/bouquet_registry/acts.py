@@ -42,7 +42,7 @@ class Act(Struct, frozen=True, kw_only=True):
     version: int | None = None
     """Version of the target after the act; None if the act changed nothing, or if the target has no versions."""
     changed: tuple[str, ...] = ()
-    """Names of the fields that the act changed; empty if the act changed no existing record."""
+    """Names of the fields that the act changed; empty if the act changed no fields of an existing record."""
 
 
 async def record(

@@ -23,7 +23,7 @@ from bouquet_registry.transactions import Transaction
 
 
 class Versioned(Protocol):
-    """Any record that has an id and a version number, such as a habilitation."""
+    """Protocol of the records that have an id and a version number, such as habilitations and tokens."""
 
     @property
     def id(self) -> str: ...
@@ -87,9 +87,9 @@ class Administration(Struct, frozen=True):
             return made
 
     async def issue(self, author: Author, habilitation: str, *, mcp: bool = False) -> IssuedToken:
-        """Issues a token of a habilitation for 18 months; if `mcp` is true, for use with the Model Context Protocol
-        too. Raises `Unknown` for an unknown id, and `Refused` if the habilitation is not active or the key that signs
-        tokens is withdrawn."""
+        """Issues a token of a habilitation for 18 months; if `mcp` is true, also for use with the Model Context
+        Protocol. Raises `Unknown` for an unknown id, and `Refused` if the habilitation is not active or the key that
+        signs tokens is withdrawn."""
         signer = Signer(self.signing_key)
         async with transactions.begin(self.store, author, self.clock) as transaction:
             own = await queries.habilitation(transaction.connection, habilitation)
@@ -117,21 +117,22 @@ class Administration(Struct, frozen=True):
     async def revoke(
         self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
     ) -> Token:
-        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Unknown` for an unknown id,
-        `Stale` for an outdated version, `Refused` if the token is blacklisted already and `at` is no earlier time, and
-        `Invalid` if `reason` contains the text of a token."""
+        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token has been
+        blacklisted since an earlier time than the new one, and `Invalid` if `reason` contains the text of a token.
+        Raises `Unknown` for an unknown id, and `Stale` for an outdated version."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.revoke(await _token(transaction, id_, version), reason, at)
 
     async def set_mcp(self, author: Author, id_: str, version: int | None, *, mcp: bool) -> Token:
-        """Sets or clears a token's flag `mcp`, which allows its use with the Model Context Protocol; texts signed
-        earlier keep the former flag. Raises `Unknown` for an unknown id, and `Stale` for an outdated version."""
+        """Sets or clears a token's flag `mcp`, which allows its use with the Model Context Protocol. Signed texts
+        (JWTs) of the token made earlier keep the former flag. Raises `Unknown` for an unknown id, and `Stale` for an
+        outdated version."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.set_mcp(await _token(transaction, id_, version), mcp=mcp)
 
     async def record(self, author: Author, act: str, target: str = "") -> None:
-        """Records, in a transaction of its own, an act that changes no habilitation or token, such as reading the
-        journal."""
+        """Records an act that changes no habilitation or token, such as reading the journal. The act is written in a
+        transaction of its own; `target` is the id of the record that the act concerns, or "" if there is none."""
         async with self.store.writing() as connection:
             await acts.record(connection, author, act, target, self.clock())
 

@@ -37,7 +37,7 @@ from bouquet_registry.transactions import checked
 Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
 
 UUID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.ASCII)
-"""Pattern of the ids that gateways accept in the claim `jti`."""
+"""Pattern of a token's id (claim `jti`), a lowercase UUID. Gateways refuse tokens with other ids."""
 BOM = b"\xef\xbb\xbf"
 """Byte order mark of UTF-8, with which some text editors begin a file. The import skips the mark."""
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
@@ -88,25 +88,25 @@ class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token"
     """Name of the key that signed the token's text: `kid` in the header of the text, or "" if the header has no `kid`.
     If left out, the key counts as unknown."""
     scopes: tuple[str, ...] | UnsetType = UNSET
-    """Scopes in the token's signed text, if given. They are only compared with the habilitation's scopes, and must
-    equal these."""
+    """Scopes in the token's signed text. If given, these scopes must equal those of the habilitation; the import does
+    not store them."""
 
 
 Line: TypeAlias = HabilitationLine | TokenLine
 
 
 class Known(Struct, frozen=True):
-    """Content of the database before an import. Holds only the data needed to check the lines of the file."""
+    """Ids and scopes in the database before an import, which are needed to check the lines of the import file."""
 
     habilitations: dict[str, frozenset[str]]
-    """Scopes of each habilitation, by id."""
+    """Scopes of each existing habilitation, by the habilitation's id."""
     datapass_ids: frozenset[str]
     tokens: frozenset[str]
     """Ids of all tokens, those of editors included."""
 
 
 class Plan(Struct, frozen=True):
-    """Records that a file would create."""
+    """Records that the import of a file would create."""
 
     habilitations: list[Habilitation]
     tokens: list[Token]
@@ -116,7 +116,8 @@ class Plan(Struct, frozen=True):
     """Line number, kind (habilitation or token) and id of each record in the file."""
 
     async def report_with_warnings(self, connection: AsyncConnection, now: datetime) -> list[Shown]:
-        """Returns the report. The row of a habilitation with scopes that no gateway serves has a `warning`."""
+        """Returns `report`, in which the row of a habilitation with scopes that no gateway serves also has a
+        `warning`."""
         scopes = {own.id: own.scopes for own in self.habilitations}
         wanted = dict.fromkeys(scope for each in scopes.values() for scope in each)
         unserved = await unserved_scopes(connection, wanted, now)
@@ -125,9 +126,9 @@ class Plan(Struct, frozen=True):
 
 
 async def import_file(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Creates the habilitations and tokens of a file in one transaction, or only checks the file with `--dry-run`, and
+    """Creates the habilitations and tokens of a file in one transaction (with `--dry-run`, only checks the file), and
     returns a report with a row for each record. If any line is wrong, creates nothing and raises `Refused`, which names
-    every wrong line; raises `SettingsError` for an unreadable file."""
+    every wrong line. Raises `SettingsError` for an unreadable file."""
     try:
         text = given.file.read_bytes()
     except OSError as error:
@@ -182,8 +183,8 @@ def plan(text: bytes, known: Known, now: datetime) -> Plan:
 
 
 def _decoded(text: bytes) -> tuple[dict[int, Line], dict[int, list[str]]]:
-    """Decodes the lines of a file. Returns the decoded lines, and the faults of the lines that cannot be decoded, both
-    by line number. Skips empty lines."""
+    """Decodes the lines of a file, except empty ones. Returns the decoded lines by line number, and the faults of the
+    lines that cannot be decoded, also by line number."""
     decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(HabilitationLine | TokenLine)
     lines: dict[int, Line] = {}
     faults: dict[int, list[str]] = {}
@@ -225,8 +226,8 @@ def _token_faults(line: TokenLine, scopes: dict[str, frozenset[str]]) -> Iterato
 
 
 def _time_faults(line: Line, *names: str) -> Iterator[str]:
-    """Yields a text `field: problem` for each of the fields `names` with a time that some databases and clients cannot
-    represent. An absent time is no fault."""
+    """Yields a text `field: problem` for each of the fields `names` whose time lies outside the years `FIRST_YEAR` to
+    `LAST_YEAR`. A field without a time has no fault."""
     for name in names:
         time = getattr(line, name)
         if time is not None and not FIRST_YEAR <= time.year <= LAST_YEAR:

@@ -26,9 +26,9 @@ MAX_TOKENS = 1000
 """Largest number of changed tokens and editors that an answer lists. If more have changed, the answer lists none, and
 gateways must treat all tokens and editors as changed."""
 SINCE_EVER = 0.0
-"""Blacklisting time, in seconds since the epoch, that gateways receive for each token of an archived habilitation or
-editor; gateways of a former release also receive it for each token that a withdrawn key may have signed. The time lies
-in the past, so that gateways refuse the token at once."""
+"""Blacklisting time, in seconds since the epoch, that makes gateways refuse a token at once. Gateways receive this time
+for each token of an archived habilitation or editor; gateways of a former release also for each token that a withdrawn
+key may have signed."""
 
 _own = schema.habilitations.c
 RIGHTS: tuple[ColumnElement[Any], ...] = (
@@ -36,15 +36,15 @@ RIGHTS: tuple[ColumnElement[Any], ...] = (
     *(_own.calls_per_minute, _own.calls_per_second, _own.group_limits, _own.datapass_id),
 )
 """Columns of a habilitation that gateways receive: its id, its SIRET, and the columns that limit its calls, such as
-scopes and allowed addresses."""
+`scopes` and `allowed_ips`."""
 
 
 async def find_token(
     connection: AsyncConnection, token: str, *, refuses_withdrawn: bool
 ) -> tuple[KnownToken | None, int]:
     """Returns the rights of a token (None if the token is unknown), and the number of the last entry in the log of
-    changes that these rights reflect. Unless the gateway itself refuses texts signed by withdrawn keys
-    (`refuses_withdrawn`), a token that such a key may have signed counts as blacklisted."""
+    changes that these rights reflect. If a withdrawn key may have signed the token, the rights say that the token is
+    blacklisted, unless `refuses_withdrawn` says that the gateway itself refuses such tokens."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = (
@@ -183,8 +183,8 @@ async def changes_since(connection: AsyncConnection, log: str, since: int) -> To
 
 
 async def _changed_since(connection: AsyncConnection, since: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-    """Returns the ids of the changed tokens (None if there are too many changes to list), and the ids of the changed
-    editors."""
+    """Returns the ids of the tokens and of the editors that changed after entry number `since` of the log of changes.
+    If there are more than `MAX_TOKENS` of them, returns None for the tokens and an empty tuple for the editors."""
     tokens = (
         *await _changed(connection, schema.tokens, since),
         *await _changed(connection, schema.editor_tokens, since),
@@ -199,8 +199,8 @@ async def _changed(connection: AsyncConnection, table: Table, since: int) -> tup
 
 
 async def log_position(connection: AsyncConnection) -> tuple[str, int]:
-    """Returns the name of the log of changes, which tells one database from another, and the number of the log's last
-    change."""
+    """Returns the name of the log of changes, which differs from one database to another, and the number of the log's
+    last change."""
     row = (await connection.execute(select(schema.log.c.name, schema.log.c.number))).one()
     return row.name, row.number
 

@@ -26,7 +26,7 @@ Shown: TypeAlias = dict[str, Any]
 Command: TypeAlias = Callable[["Context", argparse.Namespace], Awaitable[Shown | list[Shown]]]
 
 CONTACT_KINDS = ("demandeur", "contact_metier", "contact_technique")
-"""Kinds of contact that `--contacts` accepts."""
+"""Kinds of contact person that the option `--contacts` accepts."""
 
 COLUMNS = (
     *("kid", "is_current", "tokens", "withdrawn_at", "withdrawn_by", "withdrawn_why"),
@@ -38,8 +38,8 @@ COLUMNS = (
     *("author", "act", "target", "reason"),
     *("is_recorded", "jwt"),
 )
-"""Names of the fields that a printed list shows for each record, in this order. Fields that a record lacks are
-skipped."""
+"""Names of the fields that a printed list shows for each record, in this order. A field that the record does not have
+is left out."""
 
 
 class Context(Struct, frozen=True):
@@ -54,8 +54,8 @@ class Context(Struct, frozen=True):
         return Administration(self.store, self.settings.signing_key, self.clock)
 
     async def record(self, given: argparse.Namespace, act: str, target: str = "") -> None:
-        """Records an act in a transaction of its own, before the command's result is shown. Used by commands that
-        change no record, such as those that read the journal."""
+        """Records an act in a transaction of its own, before the command shows its result. Commands that change no
+        record but must leave a trace use this method, such as those that read the journal."""
         await self.administration.record(author_of(given), act, target)
 
 
@@ -67,7 +67,8 @@ async def list_acts(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 def author_of(given: argparse.Namespace) -> Author:
     """Returns the author of a command: the name given by `--author`, or else the login name of the user at the
-    terminal. Raises `SettingsError` if that user has no name."""
+    terminal, with the reason for the command. Raises `SettingsError` if the option is absent and the user has no
+    name."""
     return Author(given.author or acts.operator_name(), given.why)
 
 
@@ -79,7 +80,7 @@ async def create(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def list_habilitations(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the habilitations; includes archived ones only if `--archived` is given."""
+    """Returns the habilitations. Archived ones are included only with `--archived`."""
     async with context.store.reading() as connection:
         return [plain(found) for found in await queries.habilitations(connection, archived=given.archived)]
 
@@ -101,8 +102,8 @@ async def update(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def archive(context: Context, given: argparse.Namespace) -> Shown:
-    """Archives a habilitation, so that gateways refuse its tokens, or makes it active again with `--undo`. Returns the
-    habilitation."""
+    """Archives a habilitation, so that gateways refuse its tokens; with `--undo`, makes the habilitation active again.
+    Returns the habilitation."""
     state = "active" if given.undo else "archived"
     return plain(await context.administration.change(author_of(given), given.id, given.version, state=state))
 
@@ -115,8 +116,8 @@ async def issue(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a token with the thresholds (days before expiry) of the notices sent for it. With `--reveal`, also
-    returns the token's signed text (`jwt`), and records an act."""
+    """Returns a token, and for each notice sent before its current expiry, the number of days before expiry at which
+    the notice was due. With `--reveal`, also returns the token's signed text (`jwt`), and records an act."""
     async with context.store.reading() as connection:
         token = await queries.token(connection, given.id)
         shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
@@ -127,7 +128,7 @@ async def show_token(context: Context, given: argparse.Namespace) -> Shown:
 
 async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
     """Returns the tokens of all habilitations, or of the one given by `--habilitation`, sorted by expiry. With
-    `--expiring-within`, returns only tokens in force that expire within this number of days."""
+    `--expiring-within DAYS`, returns only tokens in force that expire within this number of days."""
     days = given.expiring_within
     between = None if days is None else queries.within(context.clock(), days)
     async with context.store.reading() as connection:
@@ -141,15 +142,15 @@ async def prolong(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
-    """Blacklists a token, at once or from the time `--at`, and returns the token. Raises `Refused` if the token is
-    blacklisted already and the time is no earlier one."""
+    """Blacklists a token, at once or from the time `--at`, and returns the token. Raises `Refused` if the token has
+    been blacklisted since an earlier time than the new one."""
     own = context.administration
     return plain(await own.revoke(author_of(given), given.id, given.version, given.reason, given.at))
 
 
 async def set_mcp(context: Context, given: argparse.Namespace) -> Shown:
-    """Sets the flag `mcp` of a token, which allows its use with the Model Context Protocol, or clears the flag with
-    `--undo`. Returns the token."""
+    """Sets the flag `mcp` of a token, which allows its use with the Model Context Protocol; with `--undo`, clears the
+    flag. Returns the token."""
     own = context.administration
     return plain(await own.set_mcp(author_of(given), given.id, given.version, mcp=not given.undo))
 
@@ -247,8 +248,9 @@ def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def given_fields(given: argparse.Namespace, kind: type[Struct]) -> Shown:
-    """Returns, by name, the values of those fields of the struct `kind` that are given as command-line options; lists
-    become tuples. Leaves out `id`, `version` and `editor`, which name the record."""
+    """Returns, by name, the values of those fields of the struct `kind` that were given as command-line options;
+    converts lists to tuples. Leaves out `id`, `version` and `editor`: these options name the record, and are no fields
+    to change."""
     wanted = set(kind.__struct_fields__) - {"id", "version", "editor"}
     own = {name: value for name, value in vars(given).items() if name in wanted and value is not None}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}
@@ -279,8 +281,8 @@ def _group_limit(text: str) -> GroupLimit:
 
 
 def moment(text: str) -> datetime:
-    """Parses an ISO 8601 time with a time zone. Raises `ArgumentTypeError` if the time zone is missing, and
-    `ValueError` for any other text."""
+    """Parses an ISO 8601 time with a time zone. Raises `ArgumentTypeError` for a time without a time zone, and
+    `ValueError` for a text that is no ISO 8601 time."""
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:
         raise argparse.ArgumentTypeError("needs a time zone")
@@ -292,8 +294,8 @@ def plain(found: Struct) -> Shown:
 
 
 def text_of(shown: Shown | list[Shown], *, json: bool) -> str:
-    """Renders a result as JSON if `json` is true, else as text: one line for each item of a list (`none` for an empty
-    list), or for each field of a record."""
+    """Renders the result of a command, as JSON if `json` is true. Otherwise, the text has one line for each item of a
+    list (`none` for an empty list), or for each field of a record."""
     if json:
         return visible(msgspec.json.encode(shown).decode())
     if isinstance(shown, list):

@@ -22,7 +22,7 @@ DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 MODES = ("sslmode", "ssl")
 """Query parameters, in libpq and asyncpg, that set how the server's certificate is verified."""
 FILES = ("sslrootcert", "sslcert", "sslkey")
-"""Query parameters of libpq whose values are paths of PEM files."""
+"""Query parameters of libpq whose values are paths of PEM files, for TLS."""
 VERIFIED, PLAIN = "verify-full", "disable"
 
 
@@ -43,7 +43,7 @@ class Database(Struct, frozen=True):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """Keyword arguments with which the driver connects."""
+        """Keyword arguments with which SQLAlchemy's driver connects."""
         if self.is_sqlite:
             return {}
         if not self.ports:
@@ -54,8 +54,8 @@ class Database(Struct, frozen=True):
 
 
 def database_of(setting: Secret) -> Database:
-    """Parses a database URL, such as `postgresql://a,b:5433/name` for two servers. Raises `SettingsError` for an
-    unusable one."""
+    """Parses a database URL, such as `postgresql://a,b:5433/name` for two servers. Raises `SettingsError` for a
+    malformed or unsupported URL."""
     # The certificate and host name of a PostgreSQL server are verified unless the URL says `sslmode=disable`.
     try:
         servers = [make_url(server) for server in each_server(setting.reveal())]
@@ -87,7 +87,7 @@ def database_of(setting: Secret) -> Database:
 
 def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
     """Returns the port of each server in the URL. Raises `SettingsError` if a server has no host or occurs twice, or if
-    the query of the URL names servers as well."""
+    both the URL's host part and its query name servers."""
     ports = tuple(server.port or DEFAULT_PORTS["postgresql"] for server in servers)
     if not all(server.host for server in servers):
         raise SettingsError([f"{SETTING}: has an empty host"])
@@ -99,8 +99,8 @@ def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
 
 
 def _hosts_in_query(url: URL) -> tuple[str | None, ...]:
-    """Returns the hosts in the URL's query: `a` and `b` for `?host=a,b`. A host that is the folder of a Unix socket is
-    replaced by None."""
+    """Returns the hosts that the query of the URL names: `a` and `b` for `?host=a,b`. Returns None in place of a host
+    that is the folder of a Unix socket."""
     named = url.query["host"]
     addresses = named.split(",") if isinstance(named, str) else named
     hosts = (address.partition(":")[0] if address.count(":") == 1 else address for address in addresses)

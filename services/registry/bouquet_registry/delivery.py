@@ -30,7 +30,7 @@ from bouquet_registry.webhook_signature import HEADER, signature_of
 log = logging.getLogger(__name__)
 
 SETTING = f"{PREFIX}NOTICES_TO"
-"""Name of the setting with the destination of notices."""
+"""Name of the setting that contains the URL to which notices are sent."""
 MAIL = ("smtp", "smtps")
 CA_FILE = "cafile"
 """Parameter in the mail server's URL: path of a PEM file with the certificate of the authority that signed the server's
@@ -74,14 +74,17 @@ class NoticeDestination(Struct, frozen=True):
 
     @property
     def starts_tls(self) -> bool:
-        """Whether a connection begins unencrypted and goes on with TLS (STARTTLS)."""
+        """Whether a connection to the mail server begins unencrypted and then changes to TLS (STARTTLS)."""
         return self.url.scheme == "smtp" and self.tls is not None
 
 
 def notice_destination(settings: RegistrySettings) -> NoticeDestination:
-    """Returns the mail server or webhook that the setting `notices_to` names, with an empty URL if the setting is
-    empty. Raises `SettingsError` for an unencrypted destination, unless `notices_plain` allows it and its URL has
-    neither user nor `cafile`; also for an unknown option or an unusable certificate file of a mail server."""
+    """Returns the mail server or webhook that the setting `notices_to` names; its URL is empty if the setting is.
+    Raises `SettingsError` for an unknown option or an unusable certificate file of a mail server.
+
+    An unencrypted destination also raises `SettingsError`, unless the setting `notices_plain` is true and the URL
+    contains neither a user, a password nor `cafile`.
+    """
     # An unencrypted destination whose URL contains a password is never allowed.
     url = URL(settings.notices_to.reveal())
     if not url.scheme:
@@ -101,8 +104,8 @@ def notice_destination(settings: RegistrySettings) -> NoticeDestination:
 
 
 def account_url(settings: RegistrySettings) -> str:
-    """Returns the URL of the portal's account page, or "" if no portal is set. Raises `SettingsError` for a URL
-    without `https` or without a host, or with a user, a query or a fragment."""
+    """Returns the URL of the portal's account page, or "" if the setting `portal_url` is empty. Raises `SettingsError`
+    for a URL without `https` or without a host, or with a user, a query or a fragment."""
     if not settings.portal_url:
         return ""
     url = URL(settings.portal_url)
@@ -209,8 +212,8 @@ class Mail(NoticeChannel):
 
 
 class Webhook(NoticeChannel):
-    """Channel that posts notices as JSON, signed unless the secret is empty. The header `Idempotency-Key` contains the
-    notice's id."""
+    """Channel that posts notices as JSON to a URL. Each is signed unless the secret is empty, and has the header
+    `Idempotency-Key` with the notice's id."""
 
     def __init__(self, session: aiohttp.ClientSession, url: URL, secret: Secret) -> None:
         self._session = session
@@ -241,6 +244,6 @@ def _webhook_body(notice: Notice) -> dict[str, Any]:
 
 
 def days_left_in_french(days_left: int) -> str:
-    """Returns the French expression for a date that is `days_left` days away: `aujourd'hui`, `demain`, `dans 7
-    jours`."""
+    """Returns the French expression for a date that is `days_left` days away: `aujourd'hui` for 0, `demain` for 1,
+    `dans 7 jours` for 7."""
     return {0: "aujourd'hui", 1: "demain"}.get(days_left, f"dans {days_left} jours")

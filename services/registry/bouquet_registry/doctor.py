@@ -31,7 +31,7 @@ from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.worker import registry
 
 START = "start `bouquet-registry serve`, and see its log"
-"""Advice that `bouquet-registry doctor` prints if no process reads from one of the registry's queues."""
+"""Advice that `bouquet-registry doctor` prints if no process consumes one of the registry's queues."""
 NTP = "set the clocks by NTP: deadlines and ends of tokens are wall-clock times"
 """Advice that `bouquet-registry doctor` prints if the clocks of this machine and of the database differ."""
 
@@ -41,15 +41,16 @@ applied."""
 
 
 GRANT = "`bouquet-registry migrate`, as the tables' owner, with the options that name each role"
-"""Advice that the doctor prints if a database role lacks rights, or has more than its process needs."""
+"""Advice that `bouquet-registry doctor` prints if a database role lacks rights that its process needs, or has more than
+these."""
 ROLE = "give it a role of its own: docs/operations/users-and-rights.md"
 
 DatabaseCheck: TypeAlias = Callable[[Store], Awaitable[Finding]]
 
 
 async def examine(environ: Mapping[str, str], checks_s: float = CHECKS_S) -> list[Finding]:
-    """Runs all checks and returns their findings. No check waits longer than `checks_s`. Raises `SettingsError` for
-    wrong settings."""
+    """Runs all checks of `bouquet-registry doctor`, and returns a finding for each. No check waits longer than
+    `checks_s` seconds. Raises `SettingsError` for wrong settings."""
     mesh, settings = read_all(environ, lambda reader: read_process(reader, lambda own, _: registry.read(own)))
     bus_url = mesh.bus_url
     deadline = Deadline.after(checks_s)
@@ -69,8 +70,8 @@ def _keys(settings: RegistrySettings) -> Finding:
 
 
 async def check_database(settings: RegistrySettings, deadline: Deadline, *checks: DatabaseCheck) -> list[Finding]:
-    """Checks that the database answers and has the tables of this version; if so, also runs `checks` on it. Checks the
-    certificates that the database's servers have shown, too."""
+    """Checks that the database answers and has the tables of this version and, if so, runs `checks` on it. Also checks
+    the TLS certificates that the servers of the database have shown."""
     findings = await _examine_tables(settings.database_url, deadline.left_s(), checks)
     return [*findings, *files.check_servers(f"{PREFIX}DATABASE_URL", settings.database_url)]
 
@@ -92,7 +93,7 @@ async def _examine_tables(url: Secret, limit_s: float, checks: Sequence[Database
 
 def rights_check(needed: tuple[str, ...]) -> DatabaseCheck:
     """Returns a check that the database role of this process has exactly the rights `needed`. On SQLite, which has no
-    roles, the finding is unknown."""
+    roles, the status of the finding is "unknown"."""
     subject = "rights in the database"
 
     async def check(store: Store) -> Finding:
@@ -112,8 +113,8 @@ def rights_check(needed: tuple[str, ...]) -> DatabaseCheck:
 
 
 async def check_clock(store: Store) -> Finding:
-    """Compares the clocks of this machine and of the database: wrong if they differ by more than `CLOCK_TOLERANCE_S`,
-    unknown on SQLite, which has no clock of its own."""
+    """Compares the clocks of this machine and of the database. The finding is "wrong" if the clocks differ by more than
+    `CLOCK_TOLERANCE_S` seconds, and "unknown" on SQLite, which has no clock of its own."""
     async with store.reading() as connection:
         if connection.dialect.name == "sqlite":
             return unknown("clock", "SQLite has the time of this machine: nothing to compare it with")
@@ -156,8 +157,8 @@ async def _notices(settings: RegistrySettings, deadline: Deadline) -> list[Findi
 
 
 async def _mail_server(way: NoticeDestination, deadline: Deadline) -> Finding:
-    """Checks that the mail server of an `smtp://` URL can be reached and begins TLS with a valid certificate
-    (STARTTLS)."""
+    """Checks that the mail server of an `smtp://` URL can be reached, and that STARTTLS begins TLS with a valid
+    certificate."""
     setting = f"{PREFIX}NOTICES_TO"
     subject, host = f"the way to {setting}", way.url.host or ""
     try:

@@ -34,7 +34,7 @@ class Clients:
         self._own = Secret(pairs[0][2] if pairs else "")
 
     def __bool__(self) -> bool:
-        """Whether there is any client with a secret."""
+        """Returns whether at least one client has a secret."""
         return bool(self._names)
 
     @property
@@ -65,9 +65,9 @@ def clients_of(settings: RegistrySettings) -> Clients:
 
 
 def check_access(settings: RegistrySettings) -> ssl.SSLContext | None:
-    """Returns the TLS context of the API's port; None for a port without TLS. Raises `SettingsError` if the TLS files
-    are unusable, or if the API would admit unauthenticated clients or accept connections from other machines without
-    TLS."""
+    """Returns the TLS context of the API's port, or None for a port without TLS. Raises `SettingsError` if the TLS
+    files are unusable, if clients would need neither a secret nor a certificate, or if a port without TLS would accept
+    connections from other machines."""
     has_clients = bool(clients_of(settings))
     if not settings.api_certificate:
         if settings.api_client_ca:

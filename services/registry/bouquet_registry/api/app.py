@@ -35,11 +35,11 @@ MAX_BODY_BYTES = 256 * 1024
 TIMEOUT_S = 20.0
 """Longest time, in seconds, that a request may take; then the request is cancelled and answered with 503."""
 DOCUMENT = "read_document"
-"""Name under which logs record a request for the OpenAPI document."""
+"""Name that logs and metrics give to requests for the OpenAPI document."""
 UNKNOWN = "unknown"
-"""Name under which logs record a request that matches no route."""
+"""Name that logs and metrics give to requests that match no route."""
 NOBODY = Author("")
-"""Empty author, for requests that only read data and so are no administrative acts."""
+"""Author with an empty name, for requests that only read data and so are no administrative acts."""
 ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 """Pattern of the ids in the paths of requests and in `X-Request-Id`. Another id in a path is answered with 404; another
 request id is replaced."""
@@ -50,7 +50,8 @@ otherwise the API makes one."""
 DONE = "done"
 """Value of the metrics' label `outcome` for a request that was not refused."""
 OUTCOME: web.ResponseKey[str] = web.ResponseKey("outcome", str)
-"""Key under which the aiohttp response to a refused request holds the first error code, for a metric."""
+"""Key under which the aiohttp response to a refused request holds the code of the first error, such as `invalid`. A
+metric counts requests by this code."""
 HEADERS = {"Cache-Control": "no-store", "Server": "bouquet"}
 
 Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -92,8 +93,8 @@ def _answer_of(administration: Administration, route: Route) -> Answer:
 
 
 async def _read(request: web.Request, route: Route) -> Call:
-    """Reads a request. Raises one `ApiError` that lists every error in the request's headers and in its parameters or
-    body."""
+    """Reads the headers of a request, and its query parameters or its body. Raises `ApiError`, which lists every error
+    found in them."""
     errors: list[Error] = []
     author, given = NOBODY, None
     body = await request.read()

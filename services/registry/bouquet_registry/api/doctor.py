@@ -28,7 +28,7 @@ ROTATE = "give the gateways the key's public half first: docs/operations/keys.md
 
 
 class Asked(Struct, frozen=True):
-    """Options of `bouquet-registry doctor api`."""
+    """Command-line options of `bouquet-registry doctor api`."""
 
     url: str = ""
     """Address at which the doctor checks that the API answers; empty to skip this check."""
@@ -39,8 +39,8 @@ class Asked(Struct, frozen=True):
 
 
 async def examine_api(environ: Mapping[str, str], asked: Asked, checks_s: float = CHECKS_S) -> list[Finding]:
-    """Runs all checks and returns their findings. No check waits longer than `checks_s`. Raises `SettingsError` for
-    wrong settings."""
+    """Runs all checks of `bouquet-registry doctor api`, and returns a finding for each. No check waits longer than
+    `checks_s` seconds. Raises `SettingsError` for wrong settings."""
     _, parts = read_all(environ, lambda reader: read_process(reader, read_settings))
     settings = parts.registry
     findings = [well("settings", "whole; clients: " + (", ".join(parts.clients.names) or "those with a certificate"))]
@@ -55,8 +55,8 @@ async def examine_api(environ: Mapping[str, str], asked: Asked, checks_s: float 
 
 
 def _signing_key(settings: RegistrySettings, token_keys: bytes) -> Finding:
-    """Checks that `token_keys`, the key set with which gateways verify tokens, contains the signing key; if not,
-    gateways refuse every token signed with it. Without `token_keys`, returns an unknown finding."""
+    """Checks that `token_keys`, the key set with which gateways verify tokens, contains the signing key: without this
+    key, gateways refuse every token signed with it. The finding is "unknown" if `token_keys` is empty."""
     subject = "signing key"
     if not token_keys:
         return unknown(subject, "not compared with the gateways' keys", "give those by --token-keys")
@@ -77,8 +77,8 @@ def _certificates(settings: RegistrySettings) -> Iterator[Finding]:
 
 
 async def _answers(asked: Asked, clients: Clients, deadline: Deadline) -> list[Finding]:
-    """Checks that the API answers at `asked.url`, with a client's secret and a certificate that clients trust. Without
-    this address, returns an unknown finding."""
+    """Checks that the API answers at `asked.url`, given a client's secret, and shows a certificate that clients trust.
+    The finding is "unknown" if `asked.url` is empty."""
     subject = "api"
     if not asked.url:
         return [unknown(subject, "not called", "give its address by --url, and its authority by --ca")]

@@ -46,8 +46,8 @@ class EditorWithTokens(Struct, frozen=True, kw_only=True):
 
 
 class EditorFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Optional fields of a request that creates or changes an editor. If a field is left out, a new editor gets the
-    field's default, and an existing editor keeps its value."""
+    """Optional fields of a request that creates or changes an editor. A field that is left out gets its default in a
+    new editor, and keeps its value in an existing one."""
 
     form_uids: tuple[Annotated[str, Meta(max_length=200)], ...] | UnsetType = UNSET
     allowed_ips: Addresses | UnsetType = UNSET
@@ -229,36 +229,39 @@ async def text(own: Administration, call: Call) -> SignedText:
 
 
 async def change_token(own: Administration, call: Call) -> EditorToken:
-    """Changes the label or the allowed addresses of an editor's token. Raises `Invalid` if an address lies outside
-    `Editor.allowed_ips` or the label contains the text of a token, and `Stale` for an outdated version."""
+    """Changes the label or the allowed addresses of an editor's token. Raises `Unknown` for an unknown id, `Stale` for
+    an outdated version, and `Invalid` if an address lies outside `Editor.allowed_ips` or the label contains the text of
+    a token."""
     fields = _given(call.given)
     return await editors_of(own).change_token(call.author, call.id, fields.pop("version"), **fields)
 
 
 async def prolong(own: Administration, call: Call) -> EditorToken:
     """Moves the expiry of an editor's token to 18 months from now; a blacklisted token stays blacklisted. Raises
-    `Invalid` if an address of the token no longer lies within `Editor.allowed_ips`."""
+    `Unknown` for an unknown id, `Stale` for an outdated version, and `Invalid` if an address of the token no longer
+    lies within `Editor.allowed_ips`."""
     return await editors_of(own).prolong(call.author, call.id, call.given.version)
 
 
 async def rotate(own: Administration, call: Call) -> RotatedToken:
-    """Issues a token that replaces an older one, which stays valid for `grace_hours` more. Raises `Refused` if the
-    older token is blacklisted, even from a later time on, or if its editor is archived."""
+    """Issues a token that replaces an older one. Gateways accept the older token for `Rotation.grace_hours` more.
+    Raises `Unknown` for an unknown id, `Stale` for an outdated version, and `Refused` if the older token is blacklisted
+    (now or from a future time) or its editor is archived."""
     given: Rotation = call.given
     return await editors_of(own).rotate(call.author, call.id, given.version, timedelta(hours=given.grace_hours))
 
 
 async def revoke(own: Administration, call: Call) -> EditorToken:
-    """Blacklists an editor's token, at once or from a given time. Raises `Refused` if the token is blacklisted already
-    and the time is no earlier one."""
+    """Blacklists an editor's token, at once or from a given time. Raises `Unknown` for an unknown id, `Stale` for an
+    outdated version, and `Refused` if the token has been blacklisted since an earlier time than the new one."""
     given: Revocation = call.given
     at = given.at if isinstance(given.at, datetime) else None
     return await editors_of(own).revoke(call.author, call.id, given.version, call.author.reason, at)
 
 
 async def list_notices(own: Administration, call: Call) -> Page[EditorNoticeRow]:
-    """Returns the notices, due or sent, before the expiry of editors' tokens that match a search, latest due date
-    first."""
+    """Returns the notices that match a search, sent or not, latest due date first. Each notice warns that a token of an
+    editor will soon expire."""
     asked: EditorNoticeSearch = call.given
     known = schema.editor_notices.c
     query = select(schema.editor_notices, schema.editor_tokens.c.editor).join(schema.editor_tokens)
@@ -297,13 +300,15 @@ async def read_delegation(own: Administration, call: Call) -> Delegation:
 
 
 async def delegate(own: Administration, call: Call) -> Delegation:
-    """Delegates a habilitation to an editor. Raises `Refused` if either is not active or the editor accepts no
-    delegations, and `Conflict` if the habilitation is already delegated to this editor."""
+    """Delegates a habilitation to an editor. Raises `Unknown` if either does not exist, `Refused` if either is not
+    active or the editor accepts no delegations, and `Conflict` if the habilitation is already delegated to this
+    editor."""
     return await editors_of(own).delegate(call.author, call.given.editor, call.given.habilitation)
 
 
 async def withdraw(own: Administration, call: Call) -> Delegation:
-    """Revokes a delegation. Raises `Refused` if the delegation is revoked already."""
+    """Revokes a delegation. Raises `Unknown` for an unknown id, `Stale` for an outdated version, and `Refused` if the
+    delegation is revoked already."""
     return await editors_of(own).withdraw(call.author, call.id, call.given.version)
 
 

@@ -1,5 +1,5 @@
-"""Routes of the events of DataPass that could not be applied and were set aside: stored until an operator replays or
-discards them."""
+"""Routes of the events of DataPass, the State's service for requesting habilitations, that could not be applied and
+were set aside. Such an event is stored until an operator replays or discards it."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class EventAsideBody(Struct, frozen=True):
 
     event: EventAside
     body: str
-    """Body as DataPass sent it, decoded as UTF-8; wrong bytes are replaced by U+FFFD."""
+    """Body that DataPass sent, decoded as UTF-8. Bytes that are not UTF-8 are replaced by U+FFFD."""
 
 
 class Replay(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of a request that replays an event: applies an event that was set aside."""
+    """Body of a request to replay an event, that is, to apply an event that was set aside."""
 
     late: bool = False
-    """Whether to apply the event even if a more recent event of its habilitation was applied before; if not, the event
-    then stays aside."""
+    """Whether to apply the event even if a more recent event of its habilitation was applied before. If false, such an
+    event stays aside."""
 
 
 class Replayed(Struct, frozen=True):
@@ -55,8 +55,9 @@ async def list_aside(own: Administration, call: Call) -> Page[EventAside]:
 
 
 async def show(own: Administration, call: Call) -> EventAsideBody:
-    """Returns an event that was set aside, with its body; records an administrative act, since the body names people.
-    Raises `Unknown` unless exactly one digest begins with the given id."""
+    """Returns an event that was set aside, with its body, and records an administrative act, since the body names
+    people. Raises `Unknown` unless the id in the path begins the digest (hash of the body) of exactly one such
+    event."""
     async with own.store.writing() as connection:
         found = await inbox.event_aside(connection, call.id)
         await acts.record(connection, call.author, "datapass-event show", found.digest, own.clock())
@@ -64,8 +65,8 @@ async def show(own: Administration, call: Call) -> EventAsideBody:
 
 
 async def replay(own: Administration, call: Call) -> Replayed:
-    """Applies an event that was set aside. Raises `Unknown` unless exactly one digest begins with the given id, and
-    `Refused` if the event still cannot be applied."""
+    """Applies an event that was set aside. Raises `Unknown` unless the id in the path begins the digest (hash of the
+    body) of exactly one such event, and `Refused` if the event still cannot be applied."""
     async with own.store.reading() as connection:
         found = await inbox.event_aside(connection, call.id)
     answer, outcome = await inbox.replay(own.store, found, own.clock, call.author, late=call.given.late)
@@ -73,8 +74,8 @@ async def replay(own: Administration, call: Call) -> Replayed:
 
 
 async def discard(own: Administration, call: Call) -> EventAside:
-    """Deletes an event that was set aside, and returns it without its body. Raises `Unknown` unless exactly one digest
-    begins with the given id."""
+    """Deletes an event that was set aside, and returns it without its body. Raises `Unknown` unless the id in the path
+    begins the digest (hash of the body) of exactly one such event."""
     async with own.store.reading() as connection:
         found = await inbox.event_aside(connection, call.id)
     await inbox.discard(own.store, found.digest, own.clock, call.author)

@@ -47,9 +47,10 @@ class FormRow(Struct, frozen=True, kw_only=True):
     definition_id: str
     authorization_request_class: RequestClass
     data: RequestData
-    """Data with which a request begins: the form's own, overridden by those that the query string fills in."""
+    """Data with which a request begins: the form's own data, in which those of the query string (`prefill`) take
+    precedence."""
     prefill: RequestData
-    """Data that the query string has filled in, as in `data`; empty if none."""
+    """Data that the query string of this request has filled in; empty if none. `data` contains them too."""
     multiple_steps: bool
     introduction: str
     service_provider: FormProvider | None
@@ -69,7 +70,8 @@ class FormList(Struct, frozen=True):
 
 
 class FormSearch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Parameters of a search for forms: those of one use case, or of all use cases if `use_case` is empty."""
+    """Parameters of a search for forms. The search finds the forms of one use case, or all forms if `use_case` is
+    empty."""
 
     use_case: Annotated[str, Meta(max_length=200, description="Use case of the forms.")] = ""
 
@@ -123,14 +125,14 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 
 class FormHandlers:
-    """Handlers of the routes of the forms in a catalogue."""
+    """Handlers of the routes that read the forms in a catalogue and make drafts of requests from them."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
 
     async def list(self, _: Administration, call: Call) -> FormList:
-        """Returns the public forms of a definition, of all use cases or of a given one. Raises `Unknown` if no
-        definition has this id."""
+        """Returns the public forms of a definition (a kind of habilitation), only those of a use case if one is given.
+        Raises `Unknown` if no definition has this id."""
         class_, use_case = _class_of(call.id), call.given.use_case
         return FormList(
             tuple(
@@ -141,8 +143,8 @@ class FormHandlers:
         )
 
     async def read(self, _: Administration, call: Call) -> FormRow:
-        """Returns a form, public or not, with the data of the query string. Raises `Unknown` if the definition has no
-        form with this uid."""
+        """Returns a form, public or not, prefilled with the data of the query string. Raises `Unknown` if the
+        definition has no form with this uid."""
         form = self._catalogue.form(call.id)
         if form.authorization_request != _class_of(call.parent):
             raise Unknown("no form of this definition has this uid")

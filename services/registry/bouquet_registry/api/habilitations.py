@@ -59,8 +59,8 @@ class HabilitationWithTokens(Struct, frozen=True, kw_only=True):
 
 
 class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Optional fields of a request that creates or changes a habilitation. If a field is left out, a new habilitation
-    gets the field's default, and an existing habilitation keeps its value."""
+    """Optional fields of a request that creates or changes a habilitation. A field that is left out gets its default in
+    a new habilitation, and keeps its value in an existing one."""
 
     name: Line | UnsetType = UNSET
     purpose: Line | UnsetType = UNSET
@@ -102,8 +102,8 @@ class VersionOnly(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """New rate limits of a habilitation, which replace all its former ones. 0 calls per minute mean no limit; 0 calls
-    per second mean the default limit of gateways."""
+    """New rate limits of a habilitation, which replace all its former ones. A limit of 0 calls per minute means no
+    limit; a limit of 0 calls per second means the default limit of gateways."""
 
     version: Version
     calls_per_minute: int = 0
@@ -112,8 +112,8 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AllowedAddresses(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """New addresses and CIDR ranges from which a habilitation's tokens may be used, in place of all former ones; empty
-    for any address."""
+    """New list of the IP addresses and CIDR ranges from which a habilitation's tokens may be used. The list replaces
+    the former one; an empty list allows any address."""
 
     version: Version
     allowed_ips: Addresses
@@ -174,7 +174,8 @@ async def create(own: Administration, call: Call) -> Habilitation:
 
 async def change(own: Administration, call: Call) -> Habilitation:
     """Changes the given fields of a habilitation. Raises `Unknown` for an unknown id, `Stale` for an outdated version,
-    and `Invalid` for wrong fields."""
+    `Invalid` for wrong fields or new scopes that no provider serves, and `Conflict` if another habilitation has the
+    same `datapass_id`."""
     fields = _given(call.given)
     return await own.change(call.author, call.id, fields.pop("version"), **fields)
 

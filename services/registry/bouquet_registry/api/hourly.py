@@ -24,9 +24,9 @@ Hour: TypeAlias = tuple[Number]
 
 
 class HourlySearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a request for hourly numbers of calls: a period of at most 400 days, and filters, of which at least
-    one of `habilitation`, `token` and `editor` is required. Only calls that match all given filters are counted; a page
-    covers `limit` hours."""
+    """Parameters of a request for hourly numbers of calls. The period is at most 400 days; at least one of the filters
+    `habilitation`, `token` and `editor` is required. Calls that match all given filters are counted, and a page covers
+    `limit` hours."""
 
     since: Time
     until: Time
@@ -52,14 +52,14 @@ class HourlyCounts(Struct, frozen=True):
 
     data: tuple[HourlyCount, ...]
     next: str | None
-    """Cursor of the next hours; null on the last page."""
+    """Cursor with which the next request gets the following hours; null on the last page."""
     uncounted: int
     """Number of journal records, of all habilitations, that are too recent to be included in the counts yet."""
 
 
 async def read(own: Administration, call: Call) -> HourlyCounts:
-    """Returns the numbers of calls in each hour that match the request. Also records an administrative act, because the
-    numbers come from the access journal."""
+    """Returns, for each hour of a period, the number of calls that match the filters of the request. Also records an
+    administrative act, because the numbers come from the access journal."""
     asked: HourlySearch = call.given
     callers = Callers(**{name: getattr(asked, name) for name in Callers.__struct_fields__})
     _check(asked, callers)
@@ -108,4 +108,4 @@ ROUTES = (
         is_act=True,
     ),
 )
-"""Route of the numbers of calls by the hour, the only one of this module."""
+"""Single route of this module, which returns hourly numbers of calls."""

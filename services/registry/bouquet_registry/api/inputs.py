@@ -35,7 +35,7 @@ percent-encoded UTF-8."""
 MAX_HEADER = 500
 """Largest length of an author's name and of a reason, in characters."""
 NAME = re.compile(r"[A-Za-z_]{1,40}")
-"""Pattern of field names that may be repeated in an error. Other names are shown as `?`."""
+"""Pattern of the field names that an error may repeat. An error shows any other name as `?`."""
 QUOTED = re.compile(r" '.*'", re.DOTALL)
 """Pattern that finds the client's value in msgspec's message about a value outside an enumeration, so that the value
 can be removed from the message."""
@@ -154,8 +154,8 @@ def _is_struct(kind: Any) -> bool:
 
 
 def value_problems(value: Any, path: str) -> Iterator[Error]:
-    """Yields an error for each time or text in `value` that a database cannot store. The types in `value` must be
-    correct already."""
+    """Yields an error for each time or text in `value` that a database cannot store. The caller has already checked the
+    types in `value`."""
     match value:
         case datetime() if not FIRST_YEAR <= value.year <= LAST_YEAR:
             yield Error("invalid", f"is not between the years {FIRST_YEAR} and {LAST_YEAR}", path)

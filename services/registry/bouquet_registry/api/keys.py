@@ -36,19 +36,19 @@ class KeyTokens(PageRequest, frozen=True, kw_only=True):
 
 
 class KeyList(Struct, frozen=True):
-    """All keys that have signed tokens in force or are withdrawn, and the present key, sorted by name."""
+    """List, sorted by name, of the present key, of the keys that have signed tokens in force, and of the withdrawn
+    keys."""
 
     data: tuple[SigningKey, ...]
 
 
 async def list_keys(own: Administration, call: Call) -> KeyList:
-    """Returns the keys that have signed tokens in force or are withdrawn, and the present key."""
+    """Returns the present key, the keys that have signed tokens in force, and the withdrawn keys."""
     return KeyList(tuple(await KeyAdministration(own).keys()))
 
 
 async def list_tokens(own: Administration, call: Call) -> Page[SignedToken]:
-    """Returns a page of the tokens, sorted by expiry, that are in force and whose text the key has signed or may have
-    signed."""
+    """Returns a page of the tokens in force whose text a key has signed or may have signed, sorted by expiry."""
     asked: KeyTokens = call.given
     query = tokens_signed_by(asked.kid, own.clock())
     known = query.selected_columns

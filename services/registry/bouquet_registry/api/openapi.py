@@ -19,7 +19,7 @@ VERSION = "1"
 PATH = "/openapi.json"
 REFERENCE = "#/components/schemas/{name}"
 BY_SERVER = (400, 413)
-"""HTTP statuses with which the HTTP server itself may refuse a request, so that no route receives it."""
+"""HTTP statuses with which the HTTP server refuses a request itself, before any route receives the request."""
 ALWAYS = (400, 401, 413, 500, 503)
 """HTTP statuses with which every route may refuse a request."""
 DESCRIPTION = """Habilitations, tokens, acts and the access journal, for the operator's own programs: a portal, scripts.
@@ -104,8 +104,8 @@ def _path_parameters(route: Route) -> list[Json]:
 
 
 def _query_parameters(route: Route, components: Json) -> list[Json]:
-    """Returns the OpenAPI parameters in the query of a GET route; none for another method. None may be null, since a
-    query string cannot express null."""
+    """Returns the OpenAPI parameters in the query of a GET route; an empty list for a route with another method. No
+    parameter may be null, since a query string cannot express null."""
     parameters = [OPEN_QUERY] if route.has_open_query else []
     if route.takes is None or route.method != "GET":
         return parameters

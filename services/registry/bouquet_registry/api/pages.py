@@ -79,8 +79,8 @@ async def page_of(
     asked: PageRequest,
     read: Callable[[Any], T],
 ) -> Page[T]:
-    """Runs a query and returns one page of its items: the first page, or the page after the cursor in `asked`. `read`
-    converts a row to an item. Raises `ApiError` for a malformed cursor."""
+    """Runs a query and returns one page of its items: the first page, or the page after `asked.cursor` if this is not
+    empty. `read` converts a row to an item. Raises `ApiError` for a malformed cursor."""
     names = [column.key for column in order.columns]
     rows = (await connection.execute(order.apply(query, asked.cursor).limit(asked.limit + 1))).mappings().all()
     some = rows[: asked.limit]

@@ -46,7 +46,8 @@ async def serve_api(environ: Mapping[str, str]) -> None:
 
 
 def read_settings(reader: Reader, _: MeshSettings) -> ApiParts:
-    """Reads and checks the settings of the process, and adds any problems with them to `reader`."""
+    """Reads and checks the settings of `bouquet-registry api`, and adds each problem to `reader`, which reports all
+    problems together."""
     settings = registry.read(reader)
     reader.check(_check_key, settings)
     tls = reader.check(check_access, settings)

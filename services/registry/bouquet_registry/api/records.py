@@ -29,7 +29,8 @@ MAX_PERIOD = timedelta(days=400)
 
 
 class EventSearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for events that DataPass sent: all of them, or those with one name."""
+    """Parameters of a search for events that DataPass sent. The search finds all events, or only those with the name
+    `event`."""
 
     event: Annotated[str, Meta(max_length=64, description="Name of the event, such as `approve`.")] = ""
 
@@ -56,8 +57,8 @@ class JournalSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class Period(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Parameters of a request for statistics: a habilitation, and the period, of 400 days at most, in which its calls
-    are counted."""
+    """Parameters of a request for statistics: a habilitation, and the period in which its calls are counted. The period
+    may last at most 400 days."""
 
     habilitation: Id
     since: Time
@@ -68,7 +69,7 @@ class EventRow(Struct, frozen=True, kw_only=True):
     """Event that DataPass sent, with the answer of the registry."""
 
     digest: str
-    """Hash of the event's body, which identifies the event."""
+    """SHA-256 of the event's body, in hexadecimal, which identifies the event."""
     event: str
     received_at: datetime
     answer: dict[str, str]
@@ -105,7 +106,7 @@ class CallCount(Struct, frozen=True, kw_only=True):
     outcome: Outcome
     calls: int
     justificatifs_evites: int
-    """Number of supporting documents that these calls spared citizens."""
+    """Number of supporting documents that citizens did not have to supply, thanks to these calls."""
 
 
 class Statistics(Struct, frozen=True):

@@ -20,7 +20,8 @@ class Call(Struct, frozen=True):
     id: str
     """Identifier in the path of the request, the last one if the path has two; "" for a path without identifiers."""
     given: Any
-    """Parameters or body of the request, as the struct that the route takes; None for a route that takes nothing."""
+    """Query parameters or body of the request, as a struct of the type `Route.takes`; None if the route takes
+    neither."""
     author: Author
     """Author of the administrative act; empty if the request is no act."""
     parent: str = ""
@@ -30,8 +31,8 @@ class Call(Struct, frozen=True):
 
 
 Handler: TypeAlias = Callable[[Administration, Call], Awaitable[Any]]
-"""Function that does what a call of a route asks, and returns the content of the answer, of the type `Route.answers`.
-Raises `Refused` or `ApiError` to refuse the call."""
+"""Function that does what a request to a route asks, and returns the content of the answer, of the type
+`Route.answers`. Raises `Refused` or `ApiError` to refuse the request."""
 
 
 class Route(Struct, frozen=True, kw_only=True):

@@ -40,7 +40,7 @@ class NoticeSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class TokenWithNotices(Struct, frozen=True, kw_only=True):
-    """Token with the notices already sent about its current expiry."""
+    """Token with the notices already sent to warn of its current expiry."""
 
     token: Token
     notices_sent: tuple[int, ...]
@@ -66,7 +66,7 @@ class Revocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     version: Version
     at: Time | UnsetType = UNSET
-    """Time from which the token is refused; now if left out."""
+    """Time from which gateways refuse the token. If left out, the token is refused at once."""
 
 
 class SignedText(Struct, frozen=True):
@@ -113,13 +113,13 @@ async def read(own: Administration, call: Call) -> TokenWithNotices:
 
 async def issue(own: Administration, call: Call) -> IssuedToken:
     """Issues a token of a habilitation for 18 months, and returns it with its signed text. Raises `Unknown` for an
-    unknown habilitation, and `Refused` for one that is not active."""
+    unknown habilitation, and `Refused` if the habilitation is not active or the key that signs tokens is withdrawn."""
     return await own.issue(call.author, call.id, mcp=call.given.mcp)
 
 
 async def text(own: Administration, call: Call) -> SignedText:
     """Returns the signed text of a token, and records that the author has seen the text. Raises `Unknown` for an
-    unknown id."""
+    unknown id, and `Refused` if the key that signs tokens is withdrawn."""
     return SignedText(await own.text(call.author, call.id))
 
 
@@ -136,15 +136,16 @@ async def prolong(own: Administration, call: Call) -> Token:
 
 
 async def revoke(own: Administration, call: Call) -> Token:
-    """Blacklists a token, at once or from a given time. Raises `Refused` if the token is blacklisted already and the
-    time is no earlier one."""
+    """Blacklists a token, at once or from a given time. Raises `Unknown` for an unknown id, `Stale` for an outdated
+    version, and `Refused` if the token has been blacklisted since an earlier time than the new one."""
     given: Revocation = call.given
     at = given.at if isinstance(given.at, datetime) else None
     return await own.revoke(call.author, call.id, given.version, call.author.reason, at)
 
 
 async def list_notices(own: Administration, call: Call) -> Page[NoticeRow]:
-    """Returns the notices, due or sent, before the expiry of tokens that match a search, latest due date first."""
+    """Returns the notices that match a search, sent or not, latest due date first. Each notice warns that a token of a
+    habilitation will soon expire."""
     asked: NoticeSearch = call.given
     query = select(schema.notices, schema.tokens.c.habilitation).join(schema.tokens)
     if asked.token:

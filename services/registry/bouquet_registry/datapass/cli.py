@@ -1,4 +1,5 @@
-"""The commands `bouquet-registry datapass-event`, for events of DataPass that could not be applied."""
+"""The commands `bouquet-registry datapass-event`, which list, show, replay or discard events of DataPass that could not
+be applied."""
 
 from __future__ import annotations
 
@@ -12,15 +13,15 @@ from bouquet_registry.refusals import Refused
 
 
 async def list_events(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the events of DataPass that were set aside because they could not be applied, oldest first, with the
-    reasons but without the bodies."""
+    """Returns the events of DataPass that were set aside because they could not be applied, oldest first. Each has the
+    reason, but not the body."""
     async with context.store.reading() as connection:
         return [_shown(found) for found in await inbox.events_aside(connection)]
 
 
 async def show(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns the event of DataPass that was set aside and whose digest begins with `given.id`, with its body. Records
-    that it was read, since the body names people; raises `Unknown` if no such event, or more than one, is found."""
+    """Returns an event of DataPass that was set aside, with its body, and records an act, since the body names people.
+    Raises `Unknown` unless `given.id` begins the digest (hash of the body) of exactly one such event."""
     async with context.store.reading() as connection:
         found = await inbox.event_aside(connection, given.id)
     await context.record(given, "datapass-event show", found.digest)  # the body names people
@@ -28,9 +29,10 @@ async def show(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def replay(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Applies events of DataPass that were set aside, each in a transaction of its own: all of them, oldest first, or
-    those in `given.id`. Returns the outcome for each event, with the reason if it is refused again; raises `Unknown`
-    before applying any if an id does not match exactly one event."""
+    """Applies events of DataPass that were set aside, each in a transaction of its own: with `--all`, all of them,
+    oldest first, otherwise those in `given.id`. Returns the outcome for each event, and the reason if the event is
+    refused again. Raises `Unknown`, before applying any event, if an id does not begin the digest of exactly one
+    event."""
     async with context.store.reading() as connection:
         if given.all:
             digests = [event.digest for event in await inbox.events_aside(connection)]
@@ -51,7 +53,7 @@ async def replay(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 async def discard(context: Context, given: argparse.Namespace) -> Shown:
     """Deletes an event of DataPass that was set aside, records an act, and returns the event without its body. Raises
-    `Unknown` unless `given.id` begins the digest of exactly one such event."""
+    `Unknown` unless `given.id` begins the digest (hash of the body) of exactly one such event."""
     async with context.store.reading() as connection:
         found = await inbox.event_aside(connection, given.id)
     await inbox.discard(context.store, found.digest, context.clock, author_of(given))

@@ -1,4 +1,4 @@
-"""Effects of DataPass's events on habilitations, tokens and delegations."""
+"""Effects of DataPass's events: the changes to habilitations, tokens and delegations that each event causes."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = 
 
 
 async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitation | None) -> Habilitation:
-    """Creates the habilitation that an event concerns, or changes it if it exists; sets its scopes only if they are
-    granted. Raises `Invalid` for wrong fields, or for a transfer that names no new applicant."""
+    """Creates the habilitation that an event concerns, or changes it if it exists already. Sets the scopes only if
+    DataPass has granted them. Raises `Invalid` for wrong fields, or for a transfer that names no new applicant."""
     # Sets its scopes only if the event says that they are granted.
     if event.event == TRANSFER and not any(contact.kind == "demandeur" for contact in event.contacts):
         raise Invalid(["contacts: a transfer to nobody"])
@@ -93,8 +93,9 @@ def _state(event: str, own: Habilitation | None) -> State:
 
 
 async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
-    """Prolongs the habilitation's token that expires last, or issues one if there is none and the habilitation allows
-    calls that identify people by parameters. Returns the answer to DataPass: the token's id, or an empty object."""
+    """Prolongs the habilitation's token that expires last. If there is no such token, issues one, unless the
+    habilitation does not allow calls that identify people by parameters. Returns the answer to DataPass: the token's
+    id, or an empty object without a token."""
     # No token is issued if the habilitation is used through FranceConnect only.
     token = await _longest_token(transaction, own)
     if token is not None:
@@ -105,8 +106,8 @@ async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
 
 
 async def _delegate(transaction: Transaction, own: Habilitation, form_uid: str) -> None:
-    """Delegates a habilitation to each active editor whose DataPass forms include `form_uid`. Logs a warning instead
-    for an editor that accepts no delegations."""
+    """Delegates a habilitation to each active editor whose DataPass forms include `form_uid`. If an editor accepts no
+    delegations, logs a warning and delegates nothing to this editor."""
     # An editor that may not be delegated to gets a warning in the log, and no delegation.
     for editor in await editor_queries.editors_of_form(transaction.connection, form_uid):
         present = await editor_queries.delegations(
@@ -121,7 +122,8 @@ async def _delegate(transaction: Transaction, own: Habilitation, form_uid: str) 
 
 
 async def _longest_token(transaction: Transaction, own: Habilitation) -> Token | None:
-    """Returns the habilitation's token with the latest expiry, or None. Blacklisted tokens do not count."""
+    """Returns the token of a habilitation with the latest expiry, or None if the habilitation has no token. Ignores
+    tokens that are blacklisted, even from a future time."""
     tokens = await queries.tokens(transaction.connection, of=own.id)
     return next((token for token in reversed(tokens) if token.blacklisted_at is None), None)
 

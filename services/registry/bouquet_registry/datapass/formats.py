@@ -142,8 +142,8 @@ class _Test(Struct, frozen=True):
 
 
 def is_test(body: bytes) -> bool:
-    """Returns whether a body is the payload with which DataPass tests a new webhook: `"test": true`, without an
-    event."""
+    """Returns whether a body is the message with which DataPass tests a new webhook: a JSON object with `"test": true`
+    and no event."""
     try:
         sent = msgspec.json.decode(body, type=_Test)
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -152,8 +152,8 @@ def is_test(body: bytes) -> bool:
 
 
 def read(dialect: Dialect, body: bytes) -> DatapassEvent:
-    """Parses the body of a webhook, and removes line breaks from its texts. Raises `Unreadable` for a malformed
-    body."""
+    """Parses the body of a webhook in the format `dialect`, and puts each of its texts on one line. Raises `Unreadable`
+    for a malformed body."""
     try:
         if dialect == "v1":
             return _event_of_v1(msgspec.json.decode(body, type=_EventV1))

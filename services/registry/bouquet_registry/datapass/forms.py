@@ -24,7 +24,8 @@ EXAMPLES = "examples"
 """Value of the setting `forms` that stands for the forms in `forms.yaml`, which are part of this package."""
 
 Block: TypeAlias = Literal["basic_infos", "legal", "modalities", "scopes", "personal_data", "contacts"]
-"""Part of a form: a page to fill in (`steps`), or a part that the applicant cannot change (`static_blocks`)."""
+"""Name of a part of a form. In `Form.steps`, the part is a page that the applicant fills in; in `Form.static_blocks`, a
+part that the applicant cannot change."""
 Modality: TypeAlias = Literal["params", "formulaire_qf", "france_connect"]
 RequestClass: TypeAlias = Literal["APIParticulier", "APIParticulierDemarcheNumerique", "FormulaireQF"]
 
@@ -44,7 +45,7 @@ PLACEHOLDERS = ("form_name", "service_provider_name")
 
 
 class RequestData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Attributes of a request for a habilitation, as DataPass names them. Only filled attributes are present."""
+    """Attributes of a request for a habilitation, as DataPass names them. Attributes without a value are absent."""
 
     intitule: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
@@ -61,7 +62,7 @@ class RequestData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     scopes: tuple[str, ...] | UnsetType = UNSET
     destinataire_donnees_caractere_personnel: str | UnsetType = UNSET
     duree_conservation_donnees_caractere_personnel: int | UnsetType = UNSET
-    """Months for which the data is kept."""
+    """Number of months for which the administration keeps the personal data."""
     duree_conservation_donnees_caractere_personnel_justification: str | UnsetType = UNSET
     contact_metier_email: str | UnsetType = UNSET
     contact_metier_given_name: str | UnsetType = UNSET
@@ -85,7 +86,7 @@ class RequestData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 def block_of(attribute: str) -> Block:
-    """Returns the block of a form that has an attribute of `RequestData`."""
+    """Returns the name of the part of a form that contains an attribute of `RequestData`."""
     if attribute.startswith(CONTACTS):
         return "contacts"
     if attribute.startswith(("fc_", "france_connect_")):
@@ -98,7 +99,7 @@ def block_of(attribute: str) -> Block:
 
 
 class ServiceProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Software editor, or provider of software as a service, that offers forms."""
+    """Software editor that offers forms, or provider of software as a service that does."""
 
     type: Literal["editor", "saas"]
     name: str
@@ -106,23 +107,24 @@ class ServiceProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fie
     fc_certified: bool = False
     """Whether FranceConnect has certified the software."""
     apipfc_enabled: bool = False
-    """Whether one request may ask for the habilitation and for FranceConnect. If true, `fc_certified` must be true."""
+    """Whether one request may ask both for the habilitation and for the use of FranceConnect. If true, `fc_certified`
+    must be true too."""
     already_integrated: bool = False
 
 
 class ScopesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Choice of the scopes that a form shows, and of those that the applicant may tick."""
+    """Lists of the scopes that a form shows, hides, or does not let the applicant change."""
 
     displayed: tuple[str, ...] = ()
-    """Scopes that are shown; empty for all."""
+    """Scopes that the form shows; empty for all scopes."""
     disabled: tuple[str, ...] = ()
     """Scopes that are shown, and that the applicant can neither tick nor untick."""
     hide: tuple[str, ...] = ()
-    """Scopes that are never shown, even those in `displayed`. A request may still begin with them
-    (`Form.initialize_with`)."""
+    """Scopes that the form never shows, even those in `displayed`. `Form.initialize_with` may still contain these
+    scopes."""
 
     def is_editable(self, scope: str) -> bool:
-        """Returns whether the applicant may tick and untick a scope."""
+        """Returns whether the applicant may change the choice of a scope in the form."""
         is_shown = not self.displayed or scope in self.displayed
         return is_shown and scope not in self.disabled and scope not in self.hide
 
@@ -137,19 +139,20 @@ class Form(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     of the editor."""
     authorization_request: RequestClass = "APIParticulier"
     service_provider_id: str = ""
-    """Id of the editor that offers the form; empty for a use case without one."""
+    """Id of the editor that offers the form; empty if no editor does."""
     use_case: str = ""
     default: bool = False
-    """Whether a request of this class that names no form begins with this form."""
+    """Whether a request that names only its class (`authorization_request`), and no form, begins with this form."""
     public: bool = True
     """Whether lists of forms contain the form. A form that is not listed can still be read by its uid."""
     startable_by_applicant: bool = True
     steps: tuple[Block, ...] = ()
     """Pages to fill in, in this order; empty for a single page."""
     single_page_view: str = ""
-    """Name of the view of a form with a single page, or "". A form with `steps` may have none."""
+    """Name of the DataPass view that shows a form with a single page; "" if none is given, and for a form with
+    `steps`."""
     static_blocks: tuple[Block, ...] = ()
-    """Blocks that the applicant cannot change."""
+    """Parts of the form that the applicant cannot change."""
     scopes_config: ScopesConfig = ScopesConfig()
     initialize_with: RequestData = RequestData()
     """Data with which a request begins."""
@@ -162,14 +165,14 @@ class Catalogue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     forms: dict[str, Form] = {}
 
     def form(self, uid: str) -> Form:
-        """Returns a form by its uid. Raises `Unknown` if there is none."""
+        """Returns a form by its uid. Raises `Unknown` if the catalogue has no form with this uid."""
         if uid not in self.forms:
             raise Unknown("no form has this uid")
         return self.forms[uid]
 
     def default_uid(self, class_: str) -> str:
-        """Returns the uid of the form marked `default` in a class of requests, or else of the only form of this class.
-        Raises `Unknown` if there is neither."""
+        """Returns the uid of the form marked `default` in a class of requests; without such a form, that of the only
+        form of the class. Raises `Unknown` if no form is marked and the class has no form or several."""
         of_class = [(uid, form) for uid, form in self.forms.items() if form.authorization_request == class_]
         found = [uid for uid, form in of_class if form.default] or [uid for uid, _ in of_class][: len(of_class) == 1]
         if not found:

@@ -74,10 +74,12 @@ async def apply_once(
     author: Author | None = None,
     late: bool = False,
 ) -> tuple[Answer, Outcome]:
-    """Applies an event, unless it was applied before, and stores the answer to DataPass, all in one transaction; the
-    acts name `author`, or DataPass if `author` is None. Returns the answer, which for an event applied before is the
-    stored one, and the outcome. Raises `Refused` if the event cannot be applied, or if `author` replays an event that
-    is no longer aside."""
+    """Applies an event, unless it was applied before, and stores the answer to DataPass, all in one transaction.
+    Returns the answer (for an event applied before, the stored one) and the outcome.
+
+    If `author` replays an event that was set aside, the recorded acts name this person; if `author` is None, DataPass.
+    Raises `Refused` if the event cannot be applied, or if the event to replay is no longer set aside.
+    """
     digest = received.digest
     async with transactions.begin(store, author or Author("DataPass", event.event), clock) as transaction:
         connection = transaction.connection
@@ -103,7 +105,7 @@ async def apply_once(
 
 
 async def set_aside(store: Store, received: Received, reason: str) -> None:
-    """Stores an event that cannot be applied, with the reason. Does nothing if the event is stored already."""
+    """Stores an event that cannot be applied, with the reason. Does nothing if the event is set aside already."""
     row = {
         "digest": received.digest,
         "dialect": received.dialect,
@@ -121,8 +123,8 @@ async def set_aside(store: Store, received: Received, reason: str) -> None:
 async def replay(
     store: Store, aside: EventAsideWithBody, clock: Clock, author: Author, *, late: bool = False
 ) -> tuple[Answer, Outcome]:
-    """Applies an event that was set aside, as `apply_once` does, whatever its age. Raises `Refused`, and leaves the
-    event aside, if the event still cannot be applied."""
+    """Applies an event that was set aside, however old it is, and returns the same as `apply_once`. Raises `Refused`,
+    and leaves the event aside, if the event still cannot be applied."""
     event = formats.read(aside.dialect, aside.body)
     return await apply_once(store, aside.received, event, clock, author=author, late=late)
 

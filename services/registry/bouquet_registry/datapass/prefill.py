@@ -1,5 +1,5 @@
-"""Data with which a request for a habilitation begins. The data of a link's query string override the form's own data,
-and the applicant's data override both."""
+"""Data with which a request for a habilitation begins. If several sources fill in an attribute, the applicant's data
+take precedence over those of a link's query string, and these over the form's own."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from bouquet_registry.habilitations import EMAIL
 from bouquet_registry.served_scopes import FRANCE_CONNECT_SCOPES
 
 LISTS = ("modalities", "scopes")
-"""Attributes whose values are lists."""
+"""Names of the attributes whose values are lists."""
 TYPES = {field.name: field.type for field in structs.fields(RequestData)}
 LINKABLE = frozenset(name for name in TYPES if not name.startswith(CONTACTS))
-"""Attributes that a link may fill in: all but those of contacts."""
+"""Names of the attributes that a link may fill in: all but those of contacts."""
 REQUIRED: dict[Block, tuple[str, ...]] = {
     "basic_infos": ("intitule", "description"),
     "legal": ("cadre_juridique_nature", "cadre_juridique_url"),
@@ -28,10 +28,10 @@ REQUIRED: dict[Block, tuple[str, ...]] = {
         "duree_conservation_donnees_caractere_personnel",
     ),
 }
-"""Attributes that each block needs before a request may be submitted. A PDF file in DataPass may take the place of
-`cadre_juridique_url`."""
+"""Maps each block to the attributes that the block needs before a request may be submitted. In DataPass, a PDF file may
+take the place of `cadre_juridique_url`."""
 MAX_MONTHS = 36
-"""Longest time, in months, for which data may be kept without a justification."""
+"""Longest time, in months, for which personal data may be kept without a justification in the request."""
 
 
 def from_link(form: Form, query: Iterable[tuple[str, str]]) -> RequestData:
@@ -76,8 +76,8 @@ def faults_in(form: Form, typed: RequestData) -> Iterator[str]:
 
 
 def merged(form: Form, *layers: RequestData) -> RequestData:
-    """Returns the form's own data, overridden by each of `layers` in turn. Scopes that the applicant cannot change stay
-    as the form has them."""
+    """Returns the form's own data, changed by each of `layers` in turn: a later layer takes precedence. Scopes that the
+    applicant cannot change remain as in the form."""
     start = form.initialize_with.filled()
     data = dict(start)
     for layer in layers:
@@ -90,8 +90,8 @@ def merged(form: Form, *layers: RequestData) -> RequestData:
 
 
 def missing(form: Form, data: RequestData, provider: ServiceProviderEntry | None) -> tuple[str, ...]:
-    """Returns the names of the attributes that a request still needs before it may be submitted. The certification of
-    `provider`, the editor that offers the form, decides which ones FranceConnect needs."""
+    """Returns the names of the attributes that a request still needs before it may be submitted. With FranceConnect,
+    they also depend on whether the software of `provider`, the editor that offers the form, is certified."""
     blocks = {*form.steps, *form.static_blocks} if form.steps else set(REQUIRED)
     filled = {name: value for name, value in data.filled().items() if value not in ("", ())}
     needed = [name for block, names in REQUIRED.items() if block in blocks for name in names]

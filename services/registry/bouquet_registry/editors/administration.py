@@ -41,7 +41,7 @@ class RotatedToken(Struct, frozen=True):
 
 class EditorAdministration(Struct, frozen=True):
     """Administration of the editors in one database. The methods that make the signed text of a token need
-    `signing_key`: they raise `SettingsError` without it, and `Refused` if this key is withdrawn.
+    `signing_key`: they raise `SettingsError` without this key, and `Refused` if it is withdrawn.
 
     All methods except `create` raise `Unknown` for an unknown id. Those with an argument `version`, the version that
     the author has read, raise `Stale` if the record has changed since then; None skips this check.
@@ -97,8 +97,8 @@ class EditorAdministration(Struct, frozen=True):
             return await changes.prolong_token(transaction, await _token(transaction, id_, version))
 
     async def rotate(self, author: Author, id_: str, version: int | None, grace: timedelta) -> RotatedToken:
-        """Issues a token that replaces an older one, and blacklists the older one after `grace`. Raises `Refused` if
-        the older token is blacklisted, even from a later time on, or if its editor is archived."""
+        """Issues a token that replaces an older one, and blacklists the older one from the time `grace` after now.
+        Raises `Refused` if the older token is blacklisted (now or from a future time), or if its editor is archived."""
         signer = Signer(self.signing_key)
         async with self._begin(author) as transaction:
             token = await _token(transaction, id_, version)
@@ -110,8 +110,8 @@ class EditorAdministration(Struct, frozen=True):
     async def revoke(
         self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
     ) -> EditorToken:
-        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token is
-        blacklisted already and `at` is no earlier time, and `Invalid` if `reason` contains the text of a token."""
+        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token has been
+        blacklisted since an earlier time than the new one, and `Invalid` if `reason` contains the text of a token."""
         async with self._begin(author) as transaction:
             return await changes.revoke_token(transaction, await _token(transaction, id_, version), reason, at)
 
@@ -137,7 +137,7 @@ class EditorAdministration(Struct, frozen=True):
 
 
 def editors_of(own: Administration) -> EditorAdministration:
-    """Returns an `EditorAdministration` with the database, signing key and clock of `own`."""
+    """Returns an `EditorAdministration` that uses the database, signing key and clock of `own`."""
     return EditorAdministration(own.store, own.signing_key, own.clock)
 
 

@@ -26,7 +26,7 @@ from bouquet_registry.text import contains_token, one_line
 from bouquet_registry.transactions import Transaction, changed_fields, columns_of
 
 ROTATED = "remplacé par un nouveau jeton"
-"""Reason for blacklisting a token that was replaced."""
+"""Reason recorded with the blacklisting of a token that a new one has replaced."""
 DELEGATED = "this habilitation is delegated to this editor already"
 
 
@@ -90,9 +90,9 @@ async def prolong_token(transaction: Transaction, token: EditorToken) -> EditorT
 async def rotate_token(
     transaction: Transaction, token: EditorToken, grace: timedelta = timedelta()
 ) -> tuple[EditorToken, EditorToken]:
-    """Issues a new token with the label and addresses of a former one, and blacklists the former one after `grace`.
-    Returns the new and the former token. Raises `Refused` if the former token is blacklisted, even from a later time
-    on, or if its editor is archived."""
+    """Issues a new token with the label and addresses of a former one, and blacklists the former one from the time
+    `grace` after now. Returns the new and the former token. Raises `Refused` if the former token is blacklisted (now or
+    from a future time), or if its editor is archived."""
     if token.blacklisted_at is not None:
         raise Refused(f"token {token.id} is blacklisted: issue another")
     editor = await queries.editor(transaction.connection, token.editor)
@@ -106,8 +106,8 @@ async def rotate_token(
 async def revoke_token(
     transaction: Transaction, token: EditorToken, reason: str, at: datetime | None = None
 ) -> EditorToken:
-    """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token is blacklisted
-    already and `at` is no earlier time, and `Invalid` if `reason` contains the text of a token."""
+    """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token has been
+    blacklisted since an earlier time than the new one, and `Invalid` if `reason` contains the text of a token."""
     return await _change_token(transaction, "editor-token revoke", token, **transaction.blacklisting(token, reason, at))
 
 
@@ -201,8 +201,8 @@ def _label(text: str) -> str:
 
 
 def _checked(made: Editor, fields: Container[str] = Editor.__struct_fields__) -> Editor:
-    """Returns a copy of the editor with its name on one line. Raises `Invalid`, which lists all faults, if one of
-    `fields` is wrong."""
+    """Returns a copy of the editor with its name on one line. Raises `Invalid`, which lists all faults, if one of the
+    fields named in `fields` is wrong."""
     made = structs.replace(made, name=one_line(made.name))
     if problems := problems_in(fields, validation_errors(made)):
         raise Invalid(problems)

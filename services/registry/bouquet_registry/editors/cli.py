@@ -1,4 +1,5 @@
-"""The commands `bouquet-registry editor`, `editor-token` and `delegation`."""
+"""The commands `bouquet-registry editor`, `editor-token` and `delegation`, which administer software editors, their
+tokens, and the habilitations delegated to them."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ async def update(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def archive(context: Context, given: argparse.Namespace) -> Shown:
-    """Archives an editor, so that gateways refuse its tokens, or makes it active again with `--undo`. Returns the
+    """Archives an editor, so that gateways refuse its tokens; with `--undo`, makes the editor active again. Returns the
     editor."""
     return await _change(context, given, state="active" if given.undo else "archived")
 
@@ -53,8 +54,8 @@ async def issue(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the tokens of all editors, or of the one given by `--editor`. With `--expiring-within`, returns only
-    tokens that are accepted now and expire within that many days."""
+    """Returns the tokens of all editors, or of the one given by `--editor`, sorted by expiry. With `--expiring-within
+    DAYS`, returns only tokens that are accepted now and expire within this number of days."""
     days = given.expiring_within
     between = None if days is None else registry_queries.within(context.clock(), days)
     async with context.store.reading() as connection:
@@ -62,8 +63,9 @@ async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a token of an editor with the thresholds (days before expiry) of the notices sent for it. With
-    `--reveal`, also returns the token's signed text (`jwt`), and records an act."""
+    """Returns a token of an editor, and for each notice sent before its current expiry, the number of days before
+    expiry at which the notice was due. With `--reveal`, also returns the token's signed text (`jwt`), and records an
+    act."""
     async with context.store.reading() as connection:
         token = await queries.editor_token(connection, given.id)
         shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
@@ -73,7 +75,9 @@ async def show_token(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def update_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Changes the label or the allowed addresses of an editor's token, and returns the token."""
+    """Changes the label or the allowed addresses of an editor's token, and returns the token. Raises `Unknown` for an
+    unknown id, `Stale` for an outdated `--version`, and `Invalid` if an address lies outside `Editor.allowed_ips` or
+    the label contains the text of a token."""
     fields = given_fields(given, EditorToken)
     return plain(await _own(context).change_token(author_of(given), given.id, given.version, **fields))
 
@@ -85,8 +89,8 @@ async def prolong(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def rotate(context: Context, given: argparse.Namespace) -> Shown:
-    """Replaces an editor's token by a new one. Returns the new token with its signed text (`jwt`), and the time from
-    which gateways refuse the former token (`former_until`), `--grace-hours` from now."""
+    """Replaces an editor's token by a new one, and returns the new token with its signed text (`jwt`). `former_until`
+    in the result is the time, `--grace-hours` from now, from which gateways refuse the former token."""
     grace = timedelta(hours=given.grace_hours)
     made = await _own(context).rotate(author_of(given), given.id, given.version, grace)
     return plain(made.token) | {"former_until": plain(made.former)["blacklisted_at"], "jwt": made.jwt}
@@ -94,7 +98,7 @@ async def rotate(context: Context, given: argparse.Namespace) -> Shown:
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
     """Blacklists an editor's token, at once or from the time `--at`, and returns the token. Raises `Refused` if the
-    token is blacklisted already and the time is no earlier one."""
+    token has been blacklisted since an earlier time than the new one."""
     own = _own(context)
     return plain(await own.revoke(author_of(given), given.id, given.version, given.reason, given.at))
 
@@ -106,7 +110,7 @@ async def delegate(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def list_delegations(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the delegations, newest first; includes revoked ones only if `--revoked` is given."""
+    """Returns the delegations, newest first. Revoked ones are included only with `--revoked`."""
     async with context.store.reading() as connection:
         found = await queries.delegations(
             connection, editor=given.editor, habilitation=given.habilitation, revoked=given.revoked
@@ -122,7 +126,7 @@ async def show_delegation(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def withdraw(context: Context, given: argparse.Namespace) -> Shown:
-    """Revokes a delegation, and returns the delegation. Raises `Refused` if it is revoked already."""
+    """Revokes a delegation, and returns the delegation. Raises `Refused` if the delegation is revoked already."""
     return plain(await _own(context).withdraw(author_of(given), given.id, given.version))
 
 

@@ -26,12 +26,12 @@ DELEGATIONS = (
 
 
 async def editor(connection: AsyncConnection, id_: str) -> Editor:
-    """Returns an editor by its id. Raises `Unknown` if there is none."""
+    """Returns an editor by its id. Raises `Unknown` if no editor has this id."""
     return record_of(await _one(connection, select(schema.editors).where(schema.editors.c.id == id_), id_), Editor)
 
 
 async def editors(connection: AsyncConnection, *, archived: bool = False) -> list[Editor]:
-    """Returns all editors in the order of their names. Archived editors are included only if `archived` is true."""
+    """Returns the active editors, sorted by name; if `archived` is true, also the archived ones."""
     query = select(schema.editors).order_by(schema.editors.c.name, schema.editors.c.id)
     if not archived:
         query = query.where(schema.editors.c.state == "active")
@@ -39,13 +39,12 @@ async def editors(connection: AsyncConnection, *, archived: bool = False) -> lis
 
 
 async def editors_of_form(connection: AsyncConnection, form_uid: str) -> list[Editor]:
-    """Returns the active editors that have the DataPass form `form_uid` among their forms; none if `form_uid` is
-    empty."""
+    """Returns the active editors whose DataPass forms include `form_uid`; none if `form_uid` is empty."""
     return [one for one in await editors(connection) if form_uid in one.form_uids] if form_uid else []
 
 
 async def editor_token(connection: AsyncConnection, id_: str) -> EditorToken:
-    """Returns an editor's token by its id. Raises `Unknown` if there is none."""
+    """Returns an editor's token by its id. Raises `Unknown` if no editor's token has this id."""
     query = select(schema.editor_tokens).where(schema.editor_tokens.c.id == id_)
     return record_of(await _one(connection, query, id_), EditorToken)
 
@@ -72,15 +71,15 @@ def in_force(now: datetime) -> ColumnElement[bool]:
 
 
 async def notices_of(connection: AsyncConnection, token: EditorToken) -> list[int]:
-    """Returns the thresholds (days before expiry), largest first, of the notices sent about the current expiry of an
-    editor's token."""
+    """Returns, for each notice sent before the current expiry of an editor's token, the number of days before expiry at
+    which the notice was due; largest number first."""
     notices = schema.editor_notices.c
     own = (notices.token == token.id) & (notices.expires_at == token.expires_at) & notices.sent_at.is_not(None)
     return list(await connection.scalars(select(notices.days).where(own).order_by(notices.days.desc())))
 
 
 async def delegation(connection: AsyncConnection, id_: str) -> Delegation:
-    """Returns a delegation by its id. Raises `Unknown` if there is none."""
+    """Returns a delegation by its id. Raises `Unknown` if no delegation has this id."""
     query = DELEGATIONS.where(schema.delegations.c.id == id_)
     return record_of(await _one(connection, query, id_), Delegation)
 
@@ -94,9 +93,9 @@ async def delegations(
     most: int | None = None,
     skipped: int = 0,
 ) -> list[Delegation]:
-    """Returns delegations, newest first: leaves out the first `skipped`, and returns at most `most` of the rest. If the
-    id `editor` is given, returns only delegations to this editor; if the id `habilitation` is given, only delegations
-    of this habilitation. Leaves out revoked delegations if `revoked` is false."""
+    """Returns delegations, newest first: skips the newest `skipped` of them, then returns at most `most` (None for
+    all). If the id `editor` is given, returns only delegations to this editor; if the id `habilitation` is given, only
+    delegations of this habilitation. Leaves out revoked delegations if `revoked` is false."""
     query = DELEGATIONS.limit(most).offset(skipped or None)
     own = schema.delegations.c
     if editor is not None:

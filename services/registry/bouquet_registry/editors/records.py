@@ -22,20 +22,20 @@ class Editor(Struct, frozen=True, kw_only=True):
     siret: str
     name: str = ""
     form_uids: tuple[str, ...] = ()
-    """Ids of the editor's DataPass forms. A habilitation that DataPass grants after a request with one of these forms
-    is delegated to the editor."""
+    """Ids of the editor's DataPass forms. If DataPass grants a habilitation that was requested with one of these forms,
+    the habilitation is delegated to the editor."""
     allowed_ips: tuple[str, ...] = ()
     """IP addresses and CIDR ranges from which the editor calls; empty for any address."""
     members: tuple[str, ...] = ()
-    """E-mail addresses of the people who act for the editor."""
+    """E-mail addresses of the people who may act for the editor."""
     delegable: bool = False
     """Whether habilitations may be delegated to the editor."""
     copies_tokens: bool = False
     """Whether the editor may see the text of its clients' tokens."""
     state: EditorState = "active"
     version: int = 1
-    """Version of the editor's record, from 1. Each change increments it, and a change based on an older version is
-    refused."""
+    """Version of the editor's record, beginning at 1. Each change increments the version, and a change based on an
+    older version is refused."""
     created_at: datetime
     updated_at: datetime
 
@@ -56,7 +56,8 @@ class EditorToken(Struct, frozen=True, kw_only=True):
     blacklisted_at: datetime | None = None
     blacklist_reason: str = ""
     last_used_at: datetime | None = None
-    """Time of the latest use that the registry knows of. The registry may learn of a use up to an hour later."""
+    """Time of the latest use that the registry knows of; None before the first. A use may become known up to an hour
+    later."""
     version: int = 1
 
 
@@ -81,7 +82,7 @@ class Delegation(Struct, frozen=True, kw_only=True):
 
 
 def validation_errors(editor: Editor) -> list[str]:
-    """Returns the faults in an editor's fields, as `field: problem`."""
+    """Returns the faults in an editor's fields, each as a text `field: problem`."""
     return list(_validation_errors(editor))
 
 
@@ -101,8 +102,8 @@ def _validation_errors(editor: Editor) -> Iterator[str]:
 
 
 def token_address_errors(allowed_ips: Iterable[str], editor: Editor) -> list[str]:
-    """Returns the faults in the addresses of an editor's token, as `field: problem`. Each address must lie within
-    `Editor.allowed_ips`."""
+    """Returns the faults in the addresses of an editor's token, each as a text `field: problem`. An address must lie
+    within `Editor.allowed_ips`."""
     allowed = tuple(allowed_ips)
     if problems := list(address_errors(allowed)):
         return problems
