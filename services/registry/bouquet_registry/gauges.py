@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 COUNT_INTERVAL_S = 10.0
 """Seconds between two counts of habilitations, tokens and events set aside."""
 DAYS = (7, 14, 30)
-"""Numbers of days within which recently used tokens expire: a metric counts these tokens for each number."""
+"""Numbers of days for which a metric counts the recently used tokens that expire within as many days."""
 IN_USE = timedelta(days=30)
-"""Longest time since a token's last use for which the token counts as recently used. Alerts ignore the expiry of all
+"""Longest time since a token's last use for which the token counts as recently used. Alerts about expiry ignore all
 other tokens."""
 MAX_NAMES = 500
 """Largest number of habilitations whose names appear in the metrics. If more exist, only the names of the most recently
@@ -31,8 +31,8 @@ changed ones appear."""
 
 
 async def count_periodically(store: Store, clock: Clock) -> None:
-    """Counts habilitations and tokens every `COUNT_INTERVAL_S` seconds until cancelled. If the database is unavailable,
-    logs this and tries again later."""
+    """Sets the metrics that count habilitations, tokens, and events set aside, every `COUNT_INTERVAL_S` seconds until
+    cancelled. If the database is unavailable, logs this and tries again at the next time."""
     while True:
         try:
             await count(store, clock())
@@ -76,7 +76,7 @@ async def _count_tokens(connection: AsyncConnection, now: datetime) -> None:
 
 
 async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
-    """Counts, for each number in `DAYS`, the recently used tokens that expire within that many days."""
+    """Sets the metric that counts the recently used tokens (`IN_USE`) that expire within 7, 14 and 30 days (`DAYS`)."""
     tokens = schema.tokens.c
     query = (
         select(tokens.expires_at)

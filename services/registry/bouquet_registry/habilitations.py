@@ -18,23 +18,23 @@ ContactKind: TypeAlias = Literal["demandeur", "contact_metier", "contact_techniq
 State: TypeAlias = Literal["requested", "active", "refused", "revoked", "archived"]
 
 BY_PARAMETERS = "params"
-"""Modality (way to identify the person) in which the caller sends the person's identity as parameters, and
-authenticates with a token. Other modalities require a citizen's session (docs/reference/contract.md §7)."""
+"""Modality (way to identify the person of a call) in which the caller authenticates with a token, and sends the
+person's identity as parameters. Other modalities require a citizen's session (docs/reference/contract.md §7)."""
 TOKEN_LIFE_MONTHS = 18
 """Months from the issue or prolongation of a token to its expiry."""
 MAX_ITEMS = 500
 """Largest number of items in each list of a habilitation or of an editor, such as `allowed_ips`."""
 # Gateways compare the address of each call with all of `allowed_ips`.
 MAX_TEXT = 500
-"""Largest length, in characters, of each text without an entry in `MAX_TEXTS`."""
+"""Largest length, in characters, of a text in a field for which `MAX_TEXTS` gives no other limit."""
 MAX_TEXTS = {"purpose": 2_000, "description": 20_000, "datapass_id": 64}
-"""Largest length, in characters, of the texts in a field, by the field's name."""
+"""Maps names of fields to the largest length, in characters, of their texts."""
 # Each token's signed text contains `purpose`, and comes in a header.
 SCOPE = re.compile(r"[a-z0-9_.:-]{1,100}")
 MAX_CALLS = 1_000_000
-"""Largest rate limit, in calls per minute or per second, that a habilitation may have."""
+"""Largest rate limit that a habilitation may have: a number of calls per minute or per second."""
 PATHS = re.compile(r"/(?:v[1-9][0-9]*|api)/[a-z0-9_./-]*")
-"""Pattern of a path prefix, such as `/v3/dss/`. The prefix stands for a group of operations: all those whose paths
+"""Pattern of a path prefix, such as `/v3/dss/`. The prefix names a group of operations: all operations whose paths
 begin with the prefix."""
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -73,18 +73,18 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     """Name of the habilitation's holder, an administration."""
     purpose: str = ""
     description: str = ""
-    """Longer text about the purpose."""
+    """Longer description of the purpose; "" if there is none."""
     contacts: tuple[Contact, ...] = ()
     scopes: tuple[str, ...] = ()
     modalities: tuple[str, ...] = (BY_PARAMETERS,)
     calls_per_minute: int = 0
-    """Largest number of calls per minute with the habilitation; 0 for no limit per minute. The limit per second applies
-    as well."""
+    """Largest number of calls per minute with the habilitation, or 0 for no limit. `calls_per_second` applies in both
+    cases."""
     # Gateways count each token alone, or all tokens of the habilitation together (`BOUQUET_GATEWAY_RATE_LIMIT_PER`).
     calls_per_second: int = 0
-    """Largest number of calls per second for the habilitation; 0 if the gateways' default limit applies."""
+    """Largest number of calls per second with the habilitation, or 0 for the default limit of gateways."""
     group_limits: tuple[GroupLimit, ...] = ()
-    """Largest numbers of calls per minute to groups of operations. The calls to each group are counted separately."""
+    """Largest numbers of calls per minute to groups of operations. Each group of operations has its own count."""
     allowed_ips: tuple[str, ...] = ()
     """IP addresses and CIDR ranges from which the habilitation may be used; empty for any address."""
     ine: bool = False
@@ -100,8 +100,8 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     """Data protection officer of the administration that holds the habilitation. No notices are sent to this person."""
     state: State = "active"
     version: int = 1
-    """Version of the habilitation's record, from 1. Each change increments it, and a change based on an older version
-    is refused."""
+    """Version of the habilitation's record, beginning at 1. Each change increments the version, and a change based on
+    an older version is refused."""
     created_at: datetime
     updated_at: datetime
     told_at: datetime | None = None
@@ -123,16 +123,18 @@ class Token(Struct, frozen=True, kw_only=True):
     blacklisted_at: datetime | None = None
     blacklist_reason: str = ""
     last_used_at: datetime | None = None
-    """Time of the last known use. A later use may become known up to an hour after it happened."""
+    """Time of the latest use that the registry knows of; None before the first. A use may become known up to an hour
+    later."""
     # A gateway asks the registry only once an hour for a token in use.
     mcp: bool = False
-    """Whether the token may be used with the Model Context Protocol; the claim `mcp` of the signed text says so."""
+    """Whether the token may be used with the Model Context Protocol. The claim `mcp` of the signed text has the same
+    value."""
     version: int = 1
 
 
 def problems_in(fields: Container[str], problems: Iterable[str]) -> list[str]:
-    """Returns those of `problems`, texts of the form `field: problem`, whose field is one of `fields` or a part of
-    one."""
+    """Returns those of `problems` that concern one of `fields` or a part of one, such as an item of its list. Each
+    problem is a text `field: problem`."""
     return [problem for problem in problems if re.split(r"[.:\[]", problem, maxsplit=1)[0] in fields]
 
 
@@ -174,7 +176,7 @@ def _validation_errors(habilitation: Habilitation) -> Iterator[str]:
 
 def size_errors(record: Struct) -> Iterator[str]:
     """Yields a text `field: problem` for each list with more than `MAX_ITEMS` items, and for each field with a text
-    that is too long."""
+    longer than `MAX_TEXTS` or `MAX_TEXT` allows."""
     for name in record.__struct_fields__:
         value, longest = getattr(record, name), MAX_TEXTS.get(name, MAX_TEXT)
         if isinstance(value, tuple) and len(value) > MAX_ITEMS:
@@ -195,8 +197,8 @@ def _texts_in(value: object) -> Iterator[str]:
 
 
 def address_errors(addresses: Iterable[str]) -> Iterator[str]:
-    """Yields a text `allowed_ips[number]: problem` for each item that is no IP address or CIDR range, or that has an
-    IPv6 zone."""
+    """Yields a text `allowed_ips[number]: problem` for each item that is neither an IP address nor a CIDR range, or
+    that has an IPv6 zone. Items are numbered from 0."""
     for number, address in enumerate(addresses):
         try:
             # A zone (`fe80::1%eth0`) may be any text, and is of one machine alone.
@@ -208,14 +210,14 @@ def address_errors(addresses: Iterable[str]) -> Iterator[str]:
 
 
 def expiry_after(from_: datetime) -> datetime:
-    """Returns the time `TOKEN_LIFE_MONTHS` months after `from_`, when a token issued or prolonged at `from_`
-    expires."""
+    """Returns the time at which a token that is issued or prolonged at `from_` expires: `TOKEN_LIFE_MONTHS` months
+    later."""
     return months_later(from_, TOKEN_LIFE_MONTHS)
 
 
 def months_later(moment: datetime, months: int) -> datetime:
-    """Returns the same day and time `months` months after `moment`, or before `moment` if `months` is negative. If the
-    month has no such day, returns its last day."""
+    """Returns the time `months` months after `moment`, on the same day and at the same time of day; a negative number
+    counts back. If the resulting month has no such day, returns its last day."""
     months += moment.month - 1
     year, month = moment.year + months // 12, months % 12 + 1
     return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))

@@ -1,5 +1,5 @@
-"""Times of tokens' last use, which the registry notes when a gateway asks about a token and writes to the database
-later."""
+"""Times at which tokens were last used. The registry notes the time when a gateway asks about a token, and writes it to
+the database later."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def _update(table: Table) -> Update:
 
 
 UPDATE_LAST_USED = tuple(map(_update, (tokens, editor_tokens)))
-"""SQL statements that set the time of a token's last use: one for the tokens of habilitations, one for those of
+"""SQL statements that set the time of a token's last use: one for tokens of habilitations, one for tokens of
 editors."""
 
 
 class LastUses:
-    """Last uses of tokens, kept in memory until they are written."""
+    """Times at which tokens were last used, kept in memory until they are written to the database."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

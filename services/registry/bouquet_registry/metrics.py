@@ -86,5 +86,5 @@ JOURNAL_PRUNING_FAILED = Gauge(
 )
 JOURNAL_NEWEST = Gauge(
     "bouquet_registry_journal_newest_timestamp_seconds",
-    "Time of the newest call in the last batch written, in epoch seconds; time() minus it is the journal's lag.",
+    "Time of the newest call in the last batch written, in epoch seconds. The journal's lag is time() minus this time.",
 )

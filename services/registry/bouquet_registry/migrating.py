@@ -1,4 +1,4 @@
-"""Migration of the tables by Alembic. A module of its own, so that `serve` does not load Alembic."""
+"""Migration of the tables by Alembic. The module is separate so that `serve` does not load Alembic."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def migrate(connection: Connection, revision: str = "head") -> None:
-    """Brings the tables to a revision, by default to the newest."""
+    """Migrates the tables to a revision of the migration scripts, by default to the newest one."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")

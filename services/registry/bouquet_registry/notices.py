@@ -29,10 +29,10 @@ log = logging.getLogger(__name__)
 THRESHOLDS = (90, 60, 30, 14, 7, 0)
 """Days before a token's expiry at which a notice is due (docs/reference/contract.md §7)."""
 OUTCOMES = ("sent", "undelivered")
-"""Outcomes of sending a notice: the values of a metric's label."""
+"""Outcomes of sending a notice, which are the values of the label `outcome` of a metric."""
 CLAIM = timedelta(minutes=10)
-"""Time that a process has to send a notice that it has claimed. Afterwards, another process may claim an unsent
-notice."""
+"""Time for which a notice is reserved to the process that claimed it. If the notice is unsent after this time, another
+process may claim it."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
@@ -57,14 +57,15 @@ class Notice(Struct, frozen=True, kw_only=True):
 
 
 class _Kind(Struct, frozen=True):
-    """Kind of tokens, those of habilitations or those of editors, with the tables and queries that their notices
-    need."""
+    """Kind of tokens: those of habilitations, or those of editors. Holds the tables and queries that the notices of
+    this kind need."""
 
     notices: Table
     tokens: Table
     owners: Table
     in_force: Callable[[datetime], ColumnElement[bool]]
-    """Function that returns the SQL condition for tokens that are in force at a given time, apart from their expiry."""
+    """Function that returns, for a time, the SQL condition for tokens that are in force at this time. The condition
+    ignores the tokens' expiry."""
     read: Callable[[AsyncConnection, str], Awaitable[tuple[Token | EditorToken, Habilitation | Editor]]]
     """Function that returns a token and its owner, given the token's id."""
 
@@ -94,9 +95,9 @@ async def send_notices_periodically(store: Store, channel: NoticeChannel, every_
 
 
 async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -> None:
-    """Creates the notices that are due, and sends the unsent ones, except those that another process has claimed and
-    those whose token was prolonged, blacklisted or has expired since. A notice that cannot be delivered stays
-    unsent."""
+    """Creates the notices that are due, and sends the unsent ones. Leaves out a notice that another process has
+    claimed, or whose token has been prolonged or blacklisted or has expired since. A notice that cannot be delivered
+    stays unsent."""
     async with transactions.begin(store, Author("bouquet-registry"), clock) as transaction:
         for kind in _KINDS:
             await _create_due_notices(transaction, kind)
@@ -107,7 +108,7 @@ async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -
 
 
 async def _is_delivered(channel: NoticeChannel, notice: Notice) -> bool:
-    """Sends a notice. Logs a failure, and counts the outcome; returns whether the notice was delivered."""
+    """Sends a notice, and returns whether it was delivered. Logs a failure, and counts the outcome in a metric."""
     try:
         await channel.give(notice)
     except DeliveryError as error:
@@ -144,8 +145,8 @@ async def _create_due_notices(transaction: Transaction, kind: _Kind) -> None:
 
 
 async def _claim(store: Store, kind: _Kind, now: datetime) -> Notice | None:
-    """Reserves an unsent notice for this process for the time `CLAIM`, and returns the notice. Returns None if there is
-    no notice to send."""
+    """Reserves an unsent notice for this process for the time `CLAIM`, and returns the notice. Returns None if no
+    notice is to be sent."""
     # Leaves out a notice if, since its creation, the token has been prolonged, has expired, or is refused.
     notices, tokens = kind.notices.c, kind.tokens.c
     free = notices.sent_at.is_(None) & (notices.claimed_until.is_(None) | (notices.claimed_until <= now))

@@ -1,4 +1,4 @@
-"""Connection to the primary, the one of several PostgreSQL servers that accepts writes."""
+"""Connection to the primary: the one among several PostgreSQL servers that accepts writes."""
 
 from __future__ import annotations
 

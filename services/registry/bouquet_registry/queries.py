@@ -21,7 +21,7 @@ TOKENS = select(schema.tokens, schema.habilitations.c.siret, schema.habilitation
 
 
 async def habilitation(connection: AsyncConnection, id_: str) -> Habilitation:
-    """Returns a habilitation by its id. Raises `Unknown` if there is none."""
+    """Returns a habilitation by its id. Raises `Unknown` if no habilitation has this id."""
     return await _one(connection, schema.habilitations.c.id == id_, f"no habilitation {id_}")
 
 
@@ -34,7 +34,7 @@ async def habilitation_of_datapass(connection: AsyncConnection, datapass_id: str
 
 
 async def habilitations(connection: AsyncConnection, *, archived: bool = False) -> list[Habilitation]:
-    """Returns all habilitations, oldest first; includes archived ones only if `archived` is true."""
+    """Returns the habilitations, oldest first. Archived ones are included only if `archived` is true."""
     query = select(schema.habilitations).order_by(schema.habilitations.c.created_at, schema.habilitations.c.id)
     if not archived:
         query = query.where(schema.habilitations.c.state != "archived")
@@ -42,7 +42,7 @@ async def habilitations(connection: AsyncConnection, *, archived: bool = False) 
 
 
 async def token(connection: AsyncConnection, id_: str) -> Token:
-    """Returns a token by its id. Raises `Unknown` if there is none."""
+    """Returns a token by its id. Raises `Unknown` if no token of a habilitation has this id."""
     row = (await connection.execute(TOKENS.where(schema.tokens.c.id == id_))).mappings().one_or_none()
     if row is None:
         raise Unknown(f"no habilitation has a token {id_}")
@@ -75,8 +75,8 @@ def in_force(now: datetime) -> ColumnElement[bool]:
 
 
 async def notices_of(connection: AsyncConnection, token: Token) -> list[int]:
-    """Returns the thresholds (days before expiry), largest first, of the notices sent about a token's current
-    expiry."""
+    """Returns, for each notice sent before a token's current expiry, the number of days before expiry at which the
+    notice was due; largest number first."""
     own = (schema.notices.c.token == token.id) & (schema.notices.c.expires_at == token.expires_at)
     sent = select(schema.notices.c.days).where(own, schema.notices.c.sent_at.is_not(None))
     return list(await connection.scalars(sent.order_by(schema.notices.c.days.desc())))

@@ -64,7 +64,7 @@ it can change the roll-ups, which are only counts and no evidence."""
 
 
 CHECKED_VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
-"""Kinds of rights on tables that `compare_rights` compares."""
+"""Kinds of rights on tables that `compare_rights` checks. Other kinds of rights are ignored."""
 HELD = """
     SELECT v.verb, c.relname AS table, a.attname AS column
     FROM pg_class c
@@ -74,14 +74,14 @@ HELD = """
     AND CASE WHEN v.verb IN ('DELETE', 'TRUNCATE') THEN has_table_privilege(c.oid, v.verb)
         ELSE has_column_privilege(c.oid, a.attnum, v.verb) END
 """
-"""SQL query of the rights that the current user has on columns. A right on a whole table is listed once for each column
-of the table."""
+"""SQL query of the rights that the current user has on columns. A right on a whole table is listed for each of its
+columns."""
 OWNED = "SELECT pg_get_userbyid(relowner) = current_user FROM pg_class WHERE oid = to_regclass('journal')"
 
 
 class Compared(Struct, frozen=True):
-    """Result of comparing a role's rights with those that its process needs. `missing` and `surplus` list the rights
-    that the role lacks, and those that it does not need, each as `VERB table`."""
+    """Comparison of a role's rights with those that its process needs. `missing` lists the rights that the role lacks,
+    and `surplus` those that the process does not need, each as `VERB table`."""
 
     missing: tuple[str, ...]
     surplus: tuple[str, ...]
@@ -90,7 +90,8 @@ class Compared(Struct, frozen=True):
 
 
 def compare_rights(connection: Connection, needed: tuple[str, ...]) -> Compared:
-    """Compares the rights of the current user of a PostgreSQL database with `needed`, such as `API_RIGHTS`."""
+    """Compares the rights of the current user of a PostgreSQL database with the rights `needed`, such as
+    `API_RIGHTS`."""
     columns = {name: [column.name for column in table.columns] for name, table in journal.metadata.tables.items()}
     columns[ALEMBIC] = ["version_num"]
     wanted = {each for right in needed for each in _columns_of(right, columns)}
@@ -117,8 +118,8 @@ PRUNING_RIGHTS = (
     "UPDATE (pruned_number, pruned_hash, pruning) ON journal_head",
     "INSERT ON journal_pruned_hours",
 )
-"""Further rights of the role of `journal serve` if it removes expired records. `limit_pruning` limits them to such
-records."""
+"""Rights that the role of `journal serve` has in addition if it removes expired records. `limit_pruning` restricts
+these rights to expired records."""
 
 
 POLICIES = """
@@ -129,8 +130,8 @@ POLICIES = """
 
 
 def limit_pruning(connection: Connection, role: str, keep_months: int) -> None:
-    """Lets a role remove only those records of the journal that are older than `keep_months` months, by row-security
-    policies."""
+    """Creates row-security policies by which a role can remove only those records of the journal that are older than
+    `keep_months` months."""
     # A change of policies waits for readers of the table, such as a dump under way, and holds new readers up. So
     # policies that exist already stay.
     name = f"bouquet_expire_{keep_months}"
@@ -143,8 +144,8 @@ def limit_pruning(connection: Connection, role: str, keep_months: int) -> None:
 
 
 def _retention_policies(name: str, role: str, keep_months: int) -> Iterator[str]:
-    """Yields the SQL statements that create row-security policies. The policies let a role remove only journal records
-    that are older than `keep_months` months, and the entries of removed records in the index of people."""
+    """Yields the SQL statements that create row-security policies for a role. By these policies, the role can remove
+    only journal records older than `keep_months` months, and the entries of removed records in the index of people."""
     # Records dated more than a day in the future come from a wrong clock, and are removed with their neighbours.
     now = "extract(epoch FROM now())"
     oldest_kept = f"extract(epoch FROM (now() AT TIME ZONE 'UTC') - interval '{keep_months} months')"
@@ -171,8 +172,8 @@ NO_ROLES = Roles()
 
 
 def grant(connection: Connection, roles: Roles, keep_months: int = 0) -> None:
-    """Grants each role its rights on the registry's tables, and revokes all others. If `keep_months` is not 0, the role
-    of `journal serve` may remove the records of the journal that are older than this number of months."""
+    """Grants each role its rights on the registry's tables, and revokes all its other rights on them. If `keep_months`
+    is not 0, the role of `journal serve` may remove the journal's records that are older than this number of months."""
     # If both processes have the same role, it gets the rights of both.
     rights_of = ((roles.registry, REGISTRY_RIGHTS), (roles.journal, JOURNAL_RIGHTS), (roles.api, API_RIGHTS))
     wanted = [(role, rights) for role, rights in rights_of if role]

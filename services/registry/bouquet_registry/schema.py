@@ -69,7 +69,8 @@ habilitations = Table(
     Column("updated_at", Moment, nullable=False),
     Column("told_at", Moment),
 )
-"""Table of habilitations. The column `delegations` is empty, and kept only for processes of the former version."""
+"""Table of habilitations. The column `delegations` is always empty, and remains only for processes of the former
+version."""
 
 tokens = Table(
     "tokens",
@@ -169,7 +170,7 @@ withdrawn_keys = Table(
     Column("withdrawn_by", Text, nullable=False),
     Column("withdrawn_why", Text, nullable=False),
 )
-"""Table of withdrawn keys. A row is deleted when the withdrawal is undone."""
+"""Table of withdrawn keys. If the withdrawal of a key is undone, its row is deleted."""
 
 served_scopes = Table(
     "served_scopes",
@@ -208,8 +209,8 @@ def _notices(name: str, tokens: str) -> Table:
 
 
 notices = _notices("notices", "tokens")
-"""Table of notices that a token will expire. For each expiry time of a token, the table has one row per threshold
-(number of days before expiry). A prolonged token has a new expiry time, and so gets new rows."""
+"""Table of the notices that warn that a token will expire. For each expiry time of a token, the table has one row per
+threshold (number of days before expiry). A prolonged token has a new expiry time, and so gets new rows."""
 
 editor_notices = _notices("editor_notices", "editor_tokens")
 """Table of notices before the expiry of editors' tokens, with the same columns as `notices`."""
@@ -222,8 +223,8 @@ events = Table(
     Column("received_at", Moment, nullable=False),
     Column("answer", JSON, nullable=False),
 )
-"""Table of events received from DataPass, with the answers given. An event is identified by the hash of its body; an
-event that is sent again gets the stored answer."""
+"""Table of events received from DataPass, with the answers given. The SHA-256 of its body identifies an event; an event
+that DataPass sends again gets the stored answer."""
 
 events_aside = Table(
     "events_aside",
@@ -248,4 +249,5 @@ acts = Table(
     Column("version", Integer),
     Column("changed", JSON, nullable=False, server_default=text("'[]'")),
 )
-"""Table of administrative acts, such as changing a habilitation or reading the journal. Rows are only added."""
+"""Table of administrative acts, such as changing a habilitation or reading the journal. Rows are added, but never
+changed or deleted."""

@@ -24,7 +24,7 @@ SERVICE = "bouquet-registry"
 JOURNAL_SERVICE = "bouquet-registry-journal"
 """Service name of `journal serve` in logs and traces."""
 UNUSED_KEYS = ("signing_key", "journal_keys")
-"""Names of settings that hold keys. Neither `serve` nor `journal serve` needs these keys."""
+"""Names of settings that contain keys which neither `serve` nor `journal serve` needs."""
 MAX_BODY_BYTES = 1024 * 1024
 """Largest accepted body of a webhook, in bytes."""
 
@@ -76,7 +76,7 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
 
 
 def warn_of_unused_keys(settings: RegistrySettings, *names: str) -> None:
-    """Logs a warning for each setting in `names` that is configured, since this process does not use these keys, and an
+    """Logs a warning for each setting in `names` that is not empty. This process does not use these keys, and an
     attacker who takes over the process would get them."""
     for name in names:
         if getattr(settings, name):
@@ -97,7 +97,7 @@ async def _journal(process: Process, settings: RegistrySettings, store: Store) -
 async def _listening(
     process: Process, settings: RegistrySettings, routes: Iterable[web.RouteDef] = ()
 ) -> AsyncIterator[int | None]:
-    """Runs the HTTP server with `routes`, the probes and the metrics, and yields its port."""
+    """Runs the HTTP server with `routes`, the probes (`/livez`, `/readyz`) and the metrics, and yields its port."""
     # A webhook whose sender closes the connection is still processed to the end.
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.add_routes(routes)

@@ -1,4 +1,4 @@
-"""Scopes of the operations that gateways serve, as reported by gateways. New scopes of a habilitation are checked
+"""Scopes of the operations that gateways serve, as the gateways report them. New scopes of a habilitation are checked
 against the reported scopes."""
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WRITE_INTERVAL_S = 1.0
 REFRESH = timedelta(hours=1)
 """Shortest time between two updates of one scope's `ServedScope.reported_at`."""
 FORGOTTEN_AFTER = timedelta(days=30)
-"""Time after a scope's last report from which the scope no longer counts as served."""
+"""Time after which a scope that no gateway has reported again no longer counts as served."""
 # Long, since the worker of a provider may be stopped for days while its habilitations are administered.
 FRANCE_CONNECT_SCOPES = frozenset(
     ("family_name", "given_name", "birthdate", "birthplace", "birthcountry", "gender", "openid")
@@ -34,14 +34,14 @@ FRANCE_CONNECT_SCOPES = frozenset(
 """Scopes of FranceConnect itself, which DataPass grants along with those of providers. No gateway reports these scopes
 as served, so `unserved_scopes` accepts them always."""
 MAX_SCOPES = 5000
-"""Largest number of scopes in the database, and largest number in one report; further scopes are ignored."""
+"""Largest number of scopes in the database, and also in one report. Further scopes are ignored."""
 # Without it a worker whose offers have other scopes each time would fill the database.
 
 
 class ServedScope(Struct, frozen=True):
     scope: str
     reported_at: datetime
-    """Time, exact to `REFRESH`, at which a gateway last reported that it serves the scope."""
+    """Time at which a gateway last reported that it serves the scope. The time may be too early by up to `REFRESH`."""
 
 
 class ScopeReports:
@@ -90,8 +90,8 @@ class ScopeReports:
 
 
 def _within_limit(reported: list[str], known: Mapping[str, datetime], now: datetime) -> list[str]:
-    """Returns the reported scopes for which the database has room, `MAX_SCOPES` in all. Logs a warning with the number
-    of the others."""
+    """Returns those of the reported scopes that fit into the database, which holds at most `MAX_SCOPES`. Logs a warning
+    with the number of scopes left out, if any."""
     kept = {scope for scope, reported_at in known.items() if now - reported_at < FORGOTTEN_AFTER}
     refreshed = [scope for scope in reported if scope in kept]
     new = [scope for scope in reported if scope not in kept]
@@ -114,9 +114,9 @@ async def served_scopes(connection: AsyncConnection) -> list[ServedScope]:
 async def unserved_scopes(
     connection: AsyncConnection, scopes: Iterable[str], now: datetime, known: Iterable[str] = ()
 ) -> tuple[str, ...]:
-    """Returns those of `scopes` that no gateway serves. Leaves out FranceConnect's own scopes and those in `known`,
-    which the habilitation has already. If no gateway has reported any scope lately, returns none and logs a
-    warning."""
+    """Returns those of `scopes` that no gateway serves. Leaves out FranceConnect's own scopes, and those in `known`,
+    which the habilitation has already. If no gateway has reported any scope within `FORGOTTEN_AFTER`, returns none and
+    logs a warning."""
     reported = await served_scopes(connection)
     served = {one.scope for one in reported if now - one.reported_at < FORGOTTEN_AFTER}
     if not served:
@@ -135,6 +135,7 @@ def unserved_problems(scopes: Iterable[str], unserved: Iterable[str]) -> list[st
 async def check_scopes(
     connection: AsyncConnection, scopes: tuple[str, ...], now: datetime, known: Iterable[str] = ()
 ) -> None:
-    """Raises `Invalid`, which lists the scopes by number, if `unserved_scopes` returns any of `scopes`."""
+    """Raises `Invalid` if `unserved_scopes` returns any of `scopes`. The error lists these scopes by their numbers in
+    `scopes`, from 0."""
     if problems := unserved_problems(scopes, await unserved_scopes(connection, scopes, now, known)):
         raise Invalid(problems)

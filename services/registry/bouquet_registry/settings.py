@@ -22,17 +22,18 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """Key that signs tokens: the secret shared with the gateways (HS256), or a private JWK with a `kid` (HS256 or
     ES256). Needed only by `api` and by the commands that sign tokens or print the key set (`jwks`)."""
     concurrency: int = 50
-    """Largest number of gateways' requests that are answered at a time; further ones wait in the queue."""
+    """Largest number of gateways' requests answered at a time. Further requests wait in the queue."""
     drain_s: float = 10.0
-    """Seconds that requests under way may still take after SIGTERM."""
+    """Seconds after SIGTERM within which requests under way may still be answered."""
     host: str = "127.0.0.1"
     """Address on which the HTTP server of `port` listens."""
     port: Port = 8010
     """Port of the HTTP server of DataPass's webhooks, `/livez`, `/readyz` and `/metrics`."""
     datapass_secret: Secret = Secret("")
-    """Secret with which DataPass signs its webhooks. Empty: all webhooks are refused."""
+    """Secret with which DataPass signs its webhooks. If empty, the registry refuses all webhooks."""
     datapass_window_s: float = 24 * 3600.0
-    """Greatest age, in seconds, at which an event of DataPass is still accepted; DataPass retries for a day."""
+    """Greatest age, in seconds, of a DataPass event that is accepted. DataPass sends an unanswered event again for a
+    day."""
     forms: str = ""
     """Path of the YAML file of DataPass's prefilled forms, which `bouquet-registry api` serves. `examples` stands for
     twelve examples that come with the registry. If empty, there are no forms."""
@@ -41,13 +42,13 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     URL of a webhook. `smtp://` requires STARTTLS, and `?cafile=…` names the PEM file of the mail server's authority.
     If empty, no notices are sent."""
     notices_plain: bool = False
-    """Whether notices may go without TLS (`smtp://`, `http://`), to a server on a developer's machine. The URL must
-    then contain no password."""
+    """Whether notices may be sent without TLS (`smtp://`, `http://`), for a server on a developer's machine. The URL
+    must then contain no user and no password."""
     notices_from: str = "ne-pas-repondre@bouquet.invalid"
     """Sender address of the notices sent by mail."""
     portal_url: str = ""
-    """Address of the portal, `https://…`, where holders prolong their tokens; mails name its page `/compte`. If empty,
-    mails refer to the administration that issued the token."""
+    """Address of the portal, `https://…`. Mails point holders to its page `/compte`, where they prolong their tokens.
+    If empty, mails refer to the administration that issued the token."""
     notices_secret: Secret = Secret("")
     """Secret that signs the notices sent to a webhook, in the same way as DataPass signs its webhooks. If empty, the
     notices are not signed."""
@@ -56,21 +57,20 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     journal: bool = True
     """Whether `serve` also writes the access journal; if not, `bouquet-registry journal serve` must run beside it."""
     journal_keep_months: int = 0
-    """Months for which the journal keeps its records; then its writer removes them, day by day. 0 keeps all records
-    until `journal prune`. On PostgreSQL, `migrate` needs the same value, to give the writer's role the right to remove
-    them."""
+    """Months after which the journal's writer removes records, day by day. 0 keeps all records until `journal prune` is
+    run. On PostgreSQL, `migrate` needs the same value, to give the writer's role the right to remove records."""
     journal_keys: Secret = Secret("")
-    """Every key, former ones too, with which gateways made pseudonyms of people, as `name:secret,…`. Only
-    `journal who-read` needs these keys."""
+    """Every key, former ones too, with which gateways have made pseudonyms of people, as `name:secret,…`. Only `journal
+    who-read` needs these keys."""
     api_host: str = "127.0.0.1"
     """Address on which `bouquet-registry api` listens. Without `api_certificate`, it must be a loopback address."""
     api_port: Port = 8020
-    """Port of the internal API of `bouquet-registry api`. The probes of this process are on `port`."""
+    """Port of the internal API of `bouquet-registry api`. The probes and metrics of the same process are on `port`."""
     api_secrets: Secret = Secret("")
-    """Secret of each client of the internal API, 32 bytes or more, as `name:secret,…`; a client sends its own as a
-    bearer token. May be empty if `api_client_ca` is set."""
+    """Secrets of the internal API's clients, each of 32 bytes or more, as `name:secret,…`. A client sends its secret as
+    a bearer token. May be empty if `api_client_ca` is set."""
     api_certificate: str = ""
-    """Path of the PEM certificate of the internal API; empty for no TLS."""
+    """Path of the PEM certificate of the internal API's port. If empty, the port has no TLS."""
     api_key: str = ""
     """Path of the PEM key that belongs to `api_certificate`; needed if `api_certificate` is set."""
     api_client_ca: str = ""

@@ -1,4 +1,5 @@
-"""Database, SQLite or PostgreSQL: opening, migration, read connections and write transactions."""
+"""Database of the registry, SQLite or PostgreSQL: opening it, migrating its tables, reading from it, and writing in
+transactions."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ from bouquet_registry.schema import REVISION
 PREFIX = "BOUQUET_REGISTRY_"
 NOT_TAKEN = f"{SETTING}: has a host or an option that its driver does not take"
 LOCK_TIMEOUT_S = 5
-"""Seconds that SQLite waits for a lock."""
+"""Longest time, in seconds, that SQLite waits for a lock on the database."""
 SQLITE_PRAGMAS = (
     f"busy_timeout={LOCK_TIMEOUT_S * 1000}",
     "foreign_keys=ON",
@@ -81,8 +82,8 @@ async def open_store(url: Secret) -> AsyncIterator[Store]:
 
 async def upgrade(url: Secret, roles: Roles = NO_ROLES, keep_months: int = 0) -> str:
     """Migrates the tables to this version, and returns their revision. On PostgreSQL, also grants `roles` their rights;
-    if `keep_months` is not 0, that of `journal serve` may then remove records older than this number of months. Raises
-    `SettingsError` for a wrong URL or an unknown role."""
+    if `keep_months` is not 0, the role of `journal serve` may then remove records older than this number of months.
+    Raises `SettingsError` for a wrong URL or an unknown role."""
     async with _engine(url) as engine:
         if engine.dialect.name == "postgresql":
             await _check_roles(engine, roles)
@@ -143,8 +144,8 @@ async def _connect_once(engine: AsyncEngine) -> None:
 
 
 def _write_ahead(file: str) -> None:
-    """Sets write-ahead logging in an SQLite file. A missing file is created, readable by its owner only, also where
-    `file` is a symbolic link to it."""
+    """Sets write-ahead logging in an SQLite file. Creates a missing file, readable by its owner only; if `file` is a
+    symbolic link, the file to which it leads."""
     # Retries if the file is locked, because SQLite does not wait for the lock when two processes set the mode at once.
     # Ignores other errors, which will appear again at the first connection.
     with suppress(OSError):

@@ -1,5 +1,5 @@
-"""Signed text (JWT) of a token, in the portal's format (docs/reference/contract.md §2.1). The text is made each time
-that it is shown, and not stored."""
+"""Signing of tokens: makes the signed text (JWT) of a token, in the portal's format (docs/reference/contract.md §2.1).
+The text is made each time that it is shown, and not stored."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ KEY_BYTES = 32
 
 
 class Signer:
-    """Signer of tokens with the key of the settings. Raises `SettingsError` for an unusable key."""
+    """Signer of tokens, whose key comes from the setting `signing_key`. Raises `SettingsError` for an unusable key."""
 
     def __init__(self, secret: Secret) -> None:
         self._key = _key_of(secret)
 
     @property
     def kid(self) -> str:
-        """Name of the key; empty for a shared secret without a name."""
+        """Name of the signing key; empty for a shared secret without a name."""
         return self._key.kid or ""
 
     def sign(self, token: Token, habilitation: Habilitation) -> str:
@@ -68,9 +68,9 @@ class _KeySet(Struct, frozen=True):
 
 
 def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
-    """Returns, as JSON, the key set (JWKS) with which gateways verify tokens: the key for tokens signed with `secret`,
-    and the keys of `beside`, another JWKS. Raises `SettingsError` if `secret` is no JWK with a `kid`, or `beside` no
-    JWKS."""
+    """Returns, as JSON, the key set (JWKS) with which gateways verify tokens. It contains the key that verifies tokens
+    signed with `secret`, and the keys of the JWKS `beside`. Raises `SettingsError` if `secret` is no JWK with a `kid`,
+    or `beside` no JWKS."""
     # A key of `beside` with the same `kid` is left out. If `secret` is a shared secret, it both signs and verifies, so
     # the set contains the secret itself.
     key = _key_of(secret)
@@ -84,8 +84,8 @@ def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
 
 
 def kid_in(secret: Secret, key_set: bytes) -> str | None:
-    """Returns the `kid` of the key `secret` if the JWKS `key_set` contains this key under the same `kid`, else None.
-    Raises `SettingsError` if `key_set` is no JWKS."""
+    """Returns the `kid` of the key `secret` if the JWKS `key_set` contains this key under the same `kid`, otherwise
+    None. Raises `SettingsError` if `key_set` is no JWKS."""
     key = _key_of(secret)
     try:
         known = [JWKRegistry.import_key(one) for one in msgspec.json.decode(key_set, type=_KeySet).keys]

@@ -44,8 +44,8 @@ async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIt
 
 
 def lock_log(numbers: int = 0) -> Update:
-    """Returns the SQL statement that locks the log of changes and increases the number of its last change by
-    `numbers`."""
+    """Returns the SQL statement that locks the log of changes until the transaction ends, and adds `numbers` to the
+    number of its last change."""
     return update(schema.log).values(number=schema.log.c.number + numbers)
 
 
@@ -117,14 +117,14 @@ class Transaction:
         return await self._change_token("token prolong", token, expires_at=expiry_after(self.now))
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
-        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token is
-        blacklisted already and `at` is no earlier time, and `Invalid` if `reason` contains the text of a token."""
+        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token has been
+        blacklisted since an earlier time than the new one, and `Invalid` if `reason` contains the text of a token."""
         return await self._change_token("token revoke", token, **self.blacklisting(token, reason, at))
 
     def blacklisting(self, token: Token | EditorToken, reason: str, at: datetime | None) -> dict[str, Any]:
         """Returns, by name, the values of a token's fields that blacklist the token from the time `at`, or at once if
-        `at` is None. Raises `Refused` if the token is blacklisted already and `at` is no earlier time, and `Invalid` if
-        `reason` contains the text of a token."""
+        `at` is None. Raises `Refused` if the token has been blacklisted since an earlier time than the new one, and
+        `Invalid` if `reason` contains the text of a token."""
         if contains_token(reason):
             raise Invalid(["reason: contains a token"])
         since, moment = token.blacklisted_at, at or self.now
@@ -137,13 +137,13 @@ class Transaction:
         return await self._change_token("token change", token, mcp=mcp)
 
     async def record(self, act: str, target: str, *, version: int | None = None, changed: tuple[str, ...] = ()) -> None:
-        """Records an act of the author in this transaction. `version` and `changed` are the new version and the changed
-        fields of the target, if the act changes one."""
+        """Records an act of the author in this transaction. If the act changes the record `target`, `version` is the
+        record's new version, and `changed` names the changed fields."""
         await acts.record(self.connection, self.author, act, target, self.now, version=version, changed=changed)
 
     async def replace(self, table: Table, id_: str, version: int, values: dict[str, Any], taken: str = "") -> None:
-        """Sets `values` in the row whose id is `id_`. Raises `Conflict` if the row's version is no longer `version`,
-        and `Conflict` with the message `taken` if another row already has a value that must be unique."""
+        """Sets `values` in the row whose id is `id_`. Raises `Conflict` if the row's version is no longer `version`;
+        also, with the message `taken`, if another row already has a value that must be unique."""
         same = (table.c.id == id_) & (table.c.version == version)
         if not await self.execute(update(table).where(same).values(values), taken):
             raise Conflict(f"{id_} was changed by somebody else meanwhile: nothing was done")
@@ -157,8 +157,8 @@ class Transaction:
             raise Conflict(taken) from None
 
     async def _record_delegations(self, former: str, changed: Habilitation) -> None:
-        """Records an act for each delegation that is suspended or reactivated because the state of its habilitation
-        changes."""
+        """Records an act for each delegation of a habilitation that is suspended or resumed because the habilitation's
+        state changes from or to `active`."""
         if (former == "active") == (changed.state == "active"):
             return
         act = "delegation resume" if changed.state == "active" else "delegation suspend"
@@ -168,7 +168,8 @@ class Transaction:
             await self.record(act, id_)
 
     async def _mark_changed(self, habilitation: str) -> None:
-        """Marks all tokens and editors whose rights depend on a habilitation as changed by this transaction."""
+        """Marks all tokens and editors whose rights depend on a habilitation as changed by this transaction, so that
+        gateways ask for them again."""
         # They have changed for its tokens and for the editors that act for it.
         delegated = schema.delegations.c
         editors = select(delegated.editor).where(delegated.habilitation == habilitation, delegated.revoked_at.is_(None))
@@ -188,7 +189,8 @@ class Transaction:
 
 
 def checked(made: Habilitation, fields: Container[str] = Habilitation.__struct_fields__) -> Habilitation:
-    """Returns the habilitation with each free text on one line. Raises `Invalid` if one of `fields` is wrong."""
+    """Returns a copy of the habilitation in which each free text is on one line. Raises `Invalid` if one of the fields
+    named in `fields` is wrong."""
     # A field that stays as it is may be wrong by the rules of this version: that must not keep anybody from closing
     # the habilitation.
     made = structs.replace(
@@ -206,12 +208,12 @@ def checked(made: Habilitation, fields: Container[str] = Habilitation.__struct_f
 
 
 def _on_one_line(part: S | None) -> S | None:
-    """Returns a copy of a struct of texts in which each text is on one line; None for None."""
+    """Returns a copy of a struct of texts in which each text is on one line; None if `part` is None."""
     return part and type(part)(*map(one_line, structs.astuple(part)))
 
 
 def changed_fields(before: R, after: R) -> tuple[str, ...]:
-    """Returns the names of the fields in which two versions of a record differ."""
+    """Returns the names of the fields in which two versions of a record differ, except those in `KEPT_BY_REGISTRY`."""
     names = (name for name in before.__struct_fields__ if name not in KEPT_BY_REGISTRY)
     return tuple(name for name in names if getattr(before, name) != getattr(after, name))
 

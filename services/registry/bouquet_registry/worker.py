@@ -1,5 +1,5 @@
-"""Registry on the bus: answers gateways and sends notices. A process that embeds the bus runs the registry as the
-object `registry` of this module."""
+"""Registry on the bus, where it answers gateways and sends notices. A program that embeds the bus runs the registry in
+its own process, by the object `registry` of this module."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from bouquet_registry.token_signing import Signer
 log = logging.getLogger(__name__)
 
 MAX_PER_PAGE = 100
-"""Largest number of delegations on one page when an editor lists its delegations."""
+"""Largest number of delegations on one page of an editor's list of its delegations."""
 
 CHECKS: tuple[Callable[[RegistrySettings], object], ...] = (
     lambda settings: database_of(settings.database_url),
@@ -56,21 +56,23 @@ CHECKS: tuple[Callable[[RegistrySettings], object], ...] = (
     lambda settings: notice_destination(settings),
     lambda settings: account_url(settings),
 )
-"""Functions that check the settings at the start, before the database or a connection is opened."""
+"""Functions that check the settings at the start, before any connection is opened. Each raises `SettingsError` for a
+wrong setting."""
 
 
 class Service:
-    """Registry as a service that another program runs in its own process, on an embedded bus."""
+    """Registry as a service that another program runs in its own process, connected to an embedded bus."""
 
     provider = PROVIDER
     """Name under which gateways call the registry."""
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns no offer, because only gateways send requests to the registry."""
+        """Returns an empty tuple: the registry offers no operations, because only gateways send requests to it."""
         return ()
 
     def read(self, reader: Reader) -> RegistrySettings:
-        """Reads and checks the registry's settings, and records problems in `reader`."""
+        """Reads and checks the registry's settings. Adds each problem to `reader`, which reports all problems
+        together."""
         return reader.read(RegistrySettings, PREFIX, *CHECKS)
 
     def settings(self, environ: Mapping[str, str]) -> RegistrySettings:
@@ -114,7 +116,8 @@ async def answering(
 
 
 class GatewayRequests:
-    """Handler of gateways' requests. Each time a gateway asks about a known token, notes that the token was used."""
+    """Handler of gateways' requests. When a gateway asks about a known token, also notes the time as that of the
+    token's last use."""
 
     def __init__(self, store: Store, uses: LastUses, scopes: ScopeReports, clock: Clock = utc_now) -> None:
         self._store = store

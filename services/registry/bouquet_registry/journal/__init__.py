@@ -1,1 +1,2 @@
-"""The access journal: records of calls, chained by their hashes (docs/adr/0010)."""
+"""The access journal: records of calls, in a chain in which each record contains the hash of the previous one
+(docs/adr/0010)."""

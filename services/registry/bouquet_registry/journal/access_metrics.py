@@ -1,4 +1,5 @@
-"""Metric of accesses by habilitation and operation. A habilitation is an administration, never a person."""
+"""Metric that counts accesses by habilitation and operation. The label `habilitation` names an administration, never a
+person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verification of the journal's chain, and pruning, the removal of its oldest records."""
+"""Verification of the journal's chain of records, and pruning, which removes the oldest records."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ChainEnds(Struct, frozen=True):
     head: Link
     """Number and hash of the newest record, according to the table `journal_head`."""
     last: int
-    """Highest record number in the table `journal`. If the table is empty, the number of the last pruned record."""
+    """Highest record number in the table `journal`; the number of the last pruned record if the table is empty."""
     # In an intact journal, it is the number in `head`.
     first: int | None = None
     """Lowest record number in the table `journal`, or None if the table is empty."""
@@ -48,16 +48,16 @@ class ChainEnds(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """Record as stored in the journal, with its entries in the table `journal_found`: for each person whom the answer
-    names, `indexed` contains a number made from the person's pseudonym."""
+    """Record as stored in the journal. `indexed` holds its entries in the table `journal_found`: for each person whom
+    the answer names, a number made from the person's pseudonym."""
 
     row: Row
     indexed: frozenset[int]
 
 
 class Verified(Struct, frozen=True):
-    """Result of a verification: number and hash of the last verified record, and the records about prunings among the
-    verified ones."""
+    """Result of a verification. `head` is the number and hash of the last verified record; `prunings` are those
+    verified records that describe a pruning."""
 
     head: Link
     prunings: tuple[Row, ...] = ()
@@ -172,9 +172,9 @@ async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
 
 
 async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
-    """Verifies the next rows after the record `after`, up to number `last` and at most `ROWS_PER_READ`, and returns the
-    number and hash of the last of them. Appends the records about prunings to `prunings`; raises `BrokenChain` for a
-    wrong or missing row."""
+    """Verifies the rows after the record `after`, up to number `last` and at most `ROWS_PER_READ` of them. Appends
+    those that describe a pruning to `prunings`, and returns the number and hash of the last verified row. Raises
+    `BrokenChain` for a wrong or missing row."""
     _check_noted(after, noted)
     rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
@@ -230,9 +230,9 @@ async def _select_rows(connection: AsyncConnection, after: int, last: int) -> li
 
 
 async def prune(store: Store, before: float, now: Clock = time.time) -> int:
-    """Removes the oldest records, all those before the first one dated `before` (epoch seconds) or later, and returns
-    how many it removed. Before that, appends a record about the pruning. Raises `BrokenChain` if a record to remove is
-    wrong, and `Refused` if the database role may not remove it."""
+    """Removes the oldest records, up to the first one dated `before` (epoch seconds) or later, which is kept; returns
+    the number of removed records. Before that, appends a record that describes the pruning. Raises `BrokenChain` if a
+    record to remove is wrong, and `Refused` if the database role may not remove it."""
     # Records end at the first one that is not older.
     known = await read_ends(store)
     _check_pruned(known)
@@ -251,16 +251,16 @@ async def prune(store: Store, before: float, now: Clock = time.time) -> int:
 
 
 async def oldest_at(store: Store, now: float) -> float | None:
-    """Returns the time (epoch seconds) of the first record that is not dated more than a day in the future; None for an
-    empty journal."""
+    """Returns the time (epoch seconds) of the oldest record. Ignores records dated more than a day after `now`; returns
+    None if there is no other record."""
     number, at = schema.journal.c.number, schema.journal.c.at
     async with store.reading() as connection:
         return await connection.scalar(select(at).where(at <= now + DAY_S).order_by(number).limit(1))
 
 
 async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: float) -> int:
-    """Returns the number of the last record that a pruning removes: the one before the first record dated `before` or
-    later."""
+    """Returns the number of the last record that a pruning removes, which precedes the first record dated `before` or
+    later. Both times are in epoch seconds."""
     # Ignores records dated more than a day in the future, since a wrong clock must not keep older records from being
     # removed.
     number, at = schema.journal.c.number, schema.journal.c.at

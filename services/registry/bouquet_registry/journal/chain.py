@@ -14,7 +14,7 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 
 class Link(Struct, frozen=True):
-    """Number and hash of a record, written as `NUMBER:HASH`."""
+    """Number and hash of a record. The text of a link is `NUMBER:HASH`, with the hash in hexadecimal."""
 
     number: int
     hash: str
@@ -24,7 +24,7 @@ class Link(Struct, frozen=True):
 
 
 START = Link(0, "00" * 32)
-"""Number and hash, all zeros, that the first record of the chain uses in place of a previous record's."""
+"""Link that takes the place of a previous record for the first record of the chain: number 0, and a hash of zeros."""
 
 
 class Row(Struct, frozen=True):

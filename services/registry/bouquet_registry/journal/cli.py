@@ -23,8 +23,8 @@ from bouquet_registry.serve import serve_journal
 
 
 async def verify(context: Context, given: argparse.Namespace) -> Shown:
-    """Verifies the journal's chain from record `--from` on. Returns the range of verified records and the prunings
-    among them; raises `BrokenChain` for a wrong or missing record."""
+    """Verifies the journal's chain from record `--from` on, and the record `--head` if given. Returns the range of
+    verified records, and the prunings described in it. Raises `BrokenChain` for a wrong or missing record."""
     verified = await audit.verify(context.store, given.since, given.head)
     known = await audit.read_ends(context.store)
     return {
@@ -42,15 +42,14 @@ def _pruning(row: Row) -> str:
 
 
 async def head(context: Context, _: argparse.Namespace) -> Shown:
-    """Returns number and hash of the journal's last record (`head`), and of the last pruned one (`pruned_to`), each as
-    `NUMBER:HASH`."""
+    """Returns the last record of the journal (`head`) and the last pruned one (`pruned_to`), each as `NUMBER:HASH`."""
     known = await audit.read_ends(context.store)
     return {"head": str(known.head), "pruned_to": str(known.pruned)}
 
 
 async def prune(context: Context, given: argparse.Namespace) -> Shown:
-    """Removes the oldest records, all those before the first one dated `--before` or later, and records an act. Returns
-    the number of removed records and both ends of the chain."""
+    """Removes the oldest records, up to the first one dated `--before` or later, which is kept, and records an act.
+    Returns the number of removed records and both ends of the chain."""
     await context.record(given, "journal prune")
     pruned = await audit.prune(context.store, given.before.timestamp())
     return {"pruned": pruned} | await head(context, given)
@@ -76,16 +75,16 @@ async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def request(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the calls whose `X-Request-Id`, or whose record, has the given id, none if the journal has none. Records
-    an act."""
+    """Returns the calls whose `X-Request-Id` or journal record has the given id; an empty list for an unknown id.
+    Records an act."""
     await context.record(given, "journal request")
     async with context.store.reading() as connection:
         return await queries.of_id(connection, given.id)
 
 
 async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the numbers of calls in the last `--months` months, and of supporting documents that these calls
-    replaced, by habilitation, operation and outcome. Records an act."""
+    """Returns the number of calls in the last `--months` months, and the number of supporting documents that these
+    calls replaced, for each habilitation, operation and outcome. Records an act."""
     await context.record(given, "journal stats")
     now = context.clock()
     await rollups.roll_up(context.store)
@@ -94,7 +93,7 @@ async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def rollup(context: Context, given: argparse.Namespace) -> Shown:
-    """Adds the records that are not counted yet to the roll-ups (counts by hour and day); with `--rebuild`, counts
+    """Adds the records that are not counted yet to the roll-ups (counts by hour and day). With `--rebuild`, counts
     again all records that were not pruned. Records an act, and returns the number of records counted."""
     await context.record(given, "journal rollup")
     return {"counted": await (rollups.rebuild if given.rebuild else rollups.roll_up)(context.store)}
@@ -112,7 +111,7 @@ QUESTIONS: dict[str, str] = {
     "numero_allocataire": "numéro d'allocataire",
     "code_postal": "code postal, with the numéro d'allocataire",
 }
-"""Label of each part of an identity, in options and prompts."""
+"""Maps the name of each part of an identity to its label in options and prompts."""
 
 
 def _ask_identity() -> dict[str, str]:

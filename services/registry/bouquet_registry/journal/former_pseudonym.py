@@ -26,8 +26,9 @@ def former_pseudonym(key: Secret, identity: Identity) -> str:
 
 
 def former_spellings(identity: Identity) -> Iterator[Identity]:
-    """Yields the spellings of an identity that share its pseudonym by the present rule and have different ones by the
-    former rule, such as `Œuvrard` and `Oeuvrard`. Each spelling writes a letter such as `œ` everywhere, or nowhere."""
+    """Yields the spellings of an identity that have the same pseudonym by the present rule, but different ones by the
+    former rule, such as `Œuvrard` and `Oeuvrard`. In each spelling, a letter such as `œ` is either kept or written out
+    everywhere."""
     if not isinstance(identity, Identite):
         yield identity
         return

@@ -1,4 +1,4 @@
-"""Calls by the hour of one habilitation, token or editor, from the journal's roll-ups."""
+"""Counts of calls by the hour, for one habilitation, token or editor, from the journal's roll-ups."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Callers(Struct, frozen=True):
     habilitation: str = ""
     token: str = ""
     editor: str = ""
-    """Id of an editor, whose tokens made the calls."""
+    """Id of the editor whose tokens made the calls; "" for any editor or none."""
     operation: str = ""
 
 

@@ -19,14 +19,14 @@ from bouquet_registry.refusals import Invalid
 from bouquet_registry.store import PREFIX
 
 Given: TypeAlias = Mapping[str, str]
-"""Parts of an identity, by names such as `nom` and `prenom`."""
+"""Parts of a person's identity, by names such as `nom` and `prenom`."""
 LeftOutParts: TypeAlias = tuple[str, ...]
 """Names of the parts of an identity that a caller did not give, such as `sexe`. Without these parts, the call may have
 been about a namesake."""
 
 Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
-"""One way in which a caller may have sent a part of an identity, such as the birth date: the resulting fields of the
-identity with their values, and the names of the parts that the caller left out."""
+"""One way in which a caller may have sent a part of an identity, such as the birth date: the fields of the identity
+that this way fills in, with their values, and the names of the parts that it leaves out."""
 
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "nom": ("prenom", "naissance", "sexe", "commune", "pays"),
@@ -34,8 +34,8 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "identifiant": (),
     "numero_allocataire": ("code_postal",),
 }
-"""Parts of an identity by which a search for a person may begin. Each is mapped to the further parts that must be given
-with it; of `commune` and `pays`, one suffices."""
+"""Parts of an identity by which a person can be searched for. Each is mapped to the further parts that must be given
+with it, except that one of `commune` and `pays` suffices."""
 WORD_END = re.compile(r"[\s'-]+")
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 
@@ -54,8 +54,8 @@ def keys_of(setting: Secret) -> list[Secret]:
 
 
 def identity_of(given: Given) -> Identity:
-    """Returns the identity with these parts, of which exactly one is a key of `NAMED_BY`. Raises `Invalid` for a
-    missing or wrong part."""
+    """Returns the identity that has the given parts. Raises `Invalid` for a missing or wrong part, or unless exactly
+    one of the parts is a key of `NAMED_BY`."""
     named = [name for name in NAMED_BY if given.get(name)]
     if len(named) != 1:
         raise Invalid([f"one of {', '.join(NAMED_BY)} says who it is"])

@@ -24,9 +24,11 @@ PSEUDONYMS_PER_QUERY = 1000
 
 
 async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOutParts]) -> list[Facts]:
-    """Returns the calls about a person who has any of these pseudonyms, newest first. In each call, `named` contains
-    `asked` if the caller asked about the person and `found` if the answer named the person, and `left_out` the parts of
-    the identity that the caller did not give."""
+    """Returns the calls about a person who has any of these pseudonyms, newest first.
+
+    In each call, the list `named` contains `asked` if the caller asked about the person, and `found` if the answer
+    named the person. `left_out` contains the names of the parts of the identity that the caller did not give.
+    """
     # `left_out` lists the parts of the identity that the caller left out; because they are missing, the call may have
     # been about a namesake.
     names = list(pseudonyms)
@@ -42,9 +44,9 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
 
 
 def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
-    """Adds the call in `row`, a record of the journal, to `calls`, by the record's number, unless it is there already.
-    Adds `named` (`asked` or `found`) to the call's list `named`, once, and keeps the shortest `left_out` of the
-    call."""
+    """Adds the call in `row`, a record of the journal, to `calls` under the record's number, or finds it there. Adds
+    `named` (`asked` or `found`) to the call's list `named` if missing, and keeps the shorter of `left_out` and the
+    call's own list."""
     # Several pseudonyms may match one call, each with its own list of parts left out.
     facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person", "found")}
     known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})
@@ -54,8 +56,8 @@ def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: 
 
 
 async def of_id(connection: AsyncConnection, id: str) -> list[Facts]:
-    """Returns the calls whose `X-Request-Id`, or whose record, has this id, oldest first: none for an unknown id,
-    several if a caller used a request id again."""
+    """Returns the calls whose `X-Request-Id` or journal record has this id, oldest first. There are none for an unknown
+    id, and several if a caller has used a request id again."""
     is_named = or_(journal.c.request_id == id, journal.c.id == id)
     query = _calls(journal.c.status, journal.c.duration_ms, journal.c.id).where(is_named)
     return [_facts(row._mapping) for row in await connection.execute(query.order_by(journal.c.number))]
@@ -94,12 +96,12 @@ async def calls(
     after: ColumnElement[bool] | None = None,
     most: int,
 ) -> FoundCalls:
-    """Returns a page of at most `most` calls, newest first, whose columns have the values in `equal`. Empty values in
-    `equal` are ignored.
+    """Returns a page of at most `most` calls, newest first, whose columns have the values in `equal`; ignores empty
+    values in `equal`. `after` is an SQL condition that selects the records after the previous page; None for the first
+    page.
 
-    Examines at most `MAX_EXAMINED` records, selected by request id or habilitation if given, and by time. So a page may
-    have fewer than `most` calls although more pages follow. `after` is an SQL condition that selects the records after
-    the previous page.
+    Examines at most `MAX_EXAMINED` records, selected by time, and by request id or habilitation if given. So a page may
+    have fewer than `most` calls although more pages follow.
     """
     given = {name: value for name, value in equal.items() if value}
     selective = next((name for name in INDEXED if name in given), None)
@@ -147,9 +149,9 @@ def _facts(row: Mapping[str, Any]) -> Facts:
 async def stats(
     connection: AsyncConnection, since: datetime, until: datetime, habilitation: str | None = None
 ) -> list[Facts]:
-    """Returns, for each habilitation, operation and outcome, the number of calls and the number of supporting documents
-    (`justificatifs_evites`) that people need not provide thanks to these calls; only for `habilitation`, if given.
-    Calls are counted by whole hours, documents by whole days (UTC)."""
+    """Returns, for each habilitation, operation and outcome, the number of calls, and the number of supporting
+    documents that citizens did not have to supply thanks to these calls (`justificatifs_evites`). If `habilitation` is
+    given, only for this one. Calls are counted by whole hours, documents by whole days (UTC)."""
     avoided = {tuple(row[:2]): row[2] for row in await connection.execute(_avoided(since, until, habilitation))}
     return [
         dict(row) | {"justificatifs_evites": avoided.get((row["habilitation"], row["operation"]), 0) * _found(row)}

@@ -1,4 +1,5 @@
-"""Retention of the journal: removal of its oldest records, day by day, after the months for which they are kept."""
+"""Retention of the journal: its oldest records are removed, day by day, once they have been kept for a set number of
+months."""
 
 from __future__ import annotations
 
@@ -49,8 +50,8 @@ async def prune_periodically(store: Store, months: int, clock: Clock = utc_now) 
 
 
 async def prune_expired(store: Store, months: int, now: datetime) -> int:
-    """Removes the records of each whole day (UTC) that is more than `months` months ago, in one pruning per day from
-    the oldest day on, and returns the number of removed records. Raises `Refused` for a broken chain or a missing
+    """Removes the records of each whole day (UTC) that lies more than `months` months before `now`, oldest day first,
+    in one pruning per day. Returns the number of removed records. Raises `Refused` for a broken chain or a missing
     right, and `TimeoutError` if one day takes longer than `DAY_TIMEOUT_S`."""
     # After an error, the next attempt continues at the day that was not removed.
     before = months_later(now, -months).timestamp() // DAY_S * DAY_S

@@ -1,5 +1,5 @@
-"""Roll-ups of the journal: calls counted by the hour, people and supporting documents by the day. The roll-ups are kept
-when the records are pruned."""
+"""Roll-ups of the journal: counts of calls by the hour, and of people and supporting documents by the day. The roll-ups
+remain when the records are pruned."""
 # They are beside the chain, which does not cover them: each can be counted again as long as its records are kept.
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from bouquet_registry.store import INSERTS, Store
 log = logging.getLogger(__name__)
 
 ROLL_UP_INTERVAL_S = 10.0
-"""Seconds between two countings of new records."""
+"""Seconds between two searches for records that are not counted yet."""
 STEP_S = 0.05
 """Pause, in seconds, between two transactions of one counting or pruning, so that the journal's writer can use the
 database meanwhile."""
@@ -45,14 +45,14 @@ HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 HOURS_PER_DAY = 24
 NOTHING_NEW, NEW_DOCUMENT, NEW_PERSON = range(3)
-"""Kinds of calls by what they add to a day's counts: nothing, one supporting document, or one document and one
-person."""
+"""Kinds of calls, by what a call adds to the counts of its day: nothing, one supporting document, or one document and
+one person."""
 
 Condition: TypeAlias = ColumnElement[bool]
 
 
 class Progress(Struct, frozen=True):
-    """Progress of the roll-ups: which records they count, and up to which record the latest rebuild goes."""
+    """Progress of the roll-ups: the last record that they count, and the last record of the latest rebuild."""
 
     number: int
     """Number of the last record that is counted."""
@@ -113,8 +113,8 @@ async def uncounted_in(connection: AsyncConnection) -> int:
 
 
 async def rebuild(store: Store) -> int:
-    """Counts again all records that were not pruned, and returns their number. Leaves the counts of an hour or day as
-    they are if any of its records was pruned."""
+    """Counts again all records that were not pruned, and returns their number. An hour or day of which any record was
+    pruned keeps its former counts."""
     # If it ends early, the periodic task goes on.
     async with store.writing() as connection:
         progress = await _lock(connection)
@@ -127,8 +127,8 @@ async def rebuild(store: Store) -> int:
 
 
 async def keep_counts(connection: AsyncConnection, last: int) -> None:
-    """Prepares the removal of all records up to number `last`: counts those that are not counted yet, and notes the
-    hours of their calls, so that no rebuild deletes the counts of these hours."""
+    """Prepares the removal of all records up to number `last`. Counts those that are not counted yet, and notes the
+    hours of their calls, so that no later rebuild deletes the counts of these hours."""
     progress = await _lock(connection)
     # A rebuild ends first: it skips hours that are noted here.
     to = max(last, progress.recounted_to)
@@ -190,9 +190,9 @@ def _calls_by_hour(within: Condition) -> Select[Any]:
 
 
 def _people_by_day(within: Condition) -> Select[Any]:
-    """Returns the query that counts, by day (UTC), the people about whom calls found something, and the supporting
-    documents (`justificatifs`) that these calls replaced. Repeated calls about a person for the same operation,
-    recipient and day count as one document."""
+    """Returns the query that counts, by habilitation, day (UTC) and operation, the people about whom calls found
+    something, and the supporting documents (`justificatifs`) that these calls replaced. Repeated calls about a person
+    for the same recipient count as one document."""
     # It counts even if the answers came from a cache. A call that names nobody counts as one document.
     own, before = journal.c, journal.alias("before")
     of_recipient = _unindexed(before.c.recipient) == own.recipient
@@ -211,9 +211,9 @@ def _people_by_day(within: Condition) -> Select[Any]:
 
 
 def _has_earlier(before: FromClause, *more: Condition) -> Condition:
-    """Returns the SQL condition that a call repeats an earlier one: on the same day, the same habilitation called the
-    same operation and found something about the same person. The earlier call, in the table `before`, must also meet
-    the conditions `more`."""
+    """Returns the SQL condition that a call has an earlier one in the table `before`: on the same day (UTC), with the
+    same habilitation and operation, and with something found about the same person. The earlier call must also meet the
+    conditions `more`."""
     day = _day_of(journal)
     return exists().where(
         before.c.person == journal.c.person,

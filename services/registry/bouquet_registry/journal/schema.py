@@ -1,4 +1,4 @@
-"""Tables of the journal, made for a billion rows."""
+"""Tables of the journal, designed for a billion rows."""
 # Hashes are stored as bytes, and each index serves a frequent query.
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Digest(TypeDecorator[str]):
 
 
 class Digests(TypeDecorator[tuple[str, ...]]):
-    """Column type for several hexadecimal texts of `DIGEST_BYTES` bytes, stored one after the other."""
+    """Column type for a sequence of hexadecimal texts, each of `DIGEST_BYTES` bytes, which the database stores as their
+    bytes one after the other."""
 
     impl = LargeBinary
     cache_ok = True
@@ -95,7 +96,7 @@ found_index = Table(
 
 
 def prefix_of(pseudonym: str) -> int:
-    """Returns the first 60 bits of a pseudonym as a number."""
+    """Returns the first 60 bits of a pseudonym, a hexadecimal text, as a number."""
     # Of 10^18 pairs of people, about one pair has the same number.
     return int(pseudonym[:15], 16)
 
@@ -122,8 +123,8 @@ aside = Table(
     Column("at", Double, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
-"""Table of messages that this version cannot read as records. `journal readmit` tries again to read the messages, for
-instance with a later version."""
+"""Table of messages that the writer could not read as records. `journal readmit` tries to read them again, for instance
+in a later version."""
 
 hours = Table(
     "journal_hours",
@@ -161,8 +162,8 @@ rollup = Table(
     Column("number", BigInteger, nullable=False),
     Column("recounted_to", BigInteger, nullable=False),
 )
-"""Table of one row: the number of the last record that the roll-ups count, and the number of the last record to be
-counted again by the latest rebuild."""
+"""Table of one row. `number` is the number of the last record that the roll-ups count; `recounted_to` that of the last
+record to be counted again by the latest rebuild."""
 ONLY_ROLLUP = rollup.c.id == HEAD_ID
 
 pruned_hours = Table(

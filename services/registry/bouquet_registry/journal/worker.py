@@ -41,11 +41,11 @@ class JournalWriter:
 
     @property
     def writing(self) -> bool:
-        """Whether the writer is running and connected to the outbox, so that new records are written without delay."""
+        """Whether the writer is running and connected to the outbox. If not, new records wait in the outbox."""
         return self._outbox.connected and not self._work.done()
 
     async def stop(self) -> None:
-        """Stops writing. The outbox delivers unwritten batches again."""
+        """Stops writing. Batches that were not written remain in the outbox, which delivers them again later."""
         self._work.cancel()
         await asyncio.gather(self._work, return_exceptions=True)
 
@@ -55,7 +55,7 @@ class JournalWriter:
             await batch.done()
 
     async def _write(self, bodies: Sequence[bytes]) -> None:
-        """Writes encoded records to the journal; retries until it succeeds."""
+        """Writes encoded records to the journal. After a failure, tries again until it succeeds."""
         batch = writer.parse_records(bodies)
         failures = 0
         while not await self._is_written(batch):

@@ -40,7 +40,7 @@ MAX_FOUND = 300
 
 
 class Batch(Struct, frozen=True):
-    """Messages from the outbox: records to write, and invalid messages to set aside."""
+    """Messages from the outbox, sorted into records to write and unreadable messages to set aside."""
 
     accesses: list[Access]
     aside: list[bytes]
@@ -52,7 +52,7 @@ class Written(Struct, frozen=True):
 
 
 def parse_records(bodies: Iterable[bytes]) -> Batch:
-    """Parses messages into a batch. Messages that `read` does not accept go to the batch's `aside`."""
+    """Parses messages into a batch. A message that `read` cannot parse goes to the batch's `aside`."""
     batch = Batch([], [])
     for body in bodies:
         access = read(body)
@@ -64,7 +64,7 @@ def parse_records(bodies: Iterable[bytes]) -> Batch:
 
 
 def read(body: bytes) -> Access | None:
-    """Parses a message as a record. Returns None if the message is malformed or the database would refuse the
+    """Parses a message as a record. Returns None if the message is malformed, or if the database could not store its
     record."""
     # One such record must not stop the records that follow.
     try:
@@ -126,8 +126,8 @@ async def readmit(store: Store) -> tuple[int, int]:
 
 
 async def lock_head(connection: AsyncConnection) -> Link:
-    """Returns number and hash of the journal's last record, and locks their row until the transaction ends, so that
-    nobody else writes to the journal."""
+    """Returns the number and hash of the journal's last record. Until the transaction ends, no other transaction can
+    write to the journal."""
     row = (await connection.execute(select(schema.head).where(schema.ONLY_HEAD).with_for_update())).one()
     return Link(row.number, row.hash)
 
@@ -146,13 +146,13 @@ def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
 
 
 async def _remove_known(connection: AsyncConnection, known: ColumnElement[str], named: dict[str, T]) -> None:
-    """Removes from `named`, a dict of items by key, those whose keys are already in the database column `known`."""
+    """Removes from `named`, a dict of items by key, each item whose key is already in the database column `known`."""
     for name in await connection.scalars(select(known).where(known.in_(named))):
         del named[name]
 
 
 async def append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
-    """Inserts rows at the end of the chain, whose head the caller has locked."""
+    """Inserts rows at the end of the chain. The caller has locked the chain's head by `lock_head`."""
     if rows:
         await _insert(connection, schema.journal, [_journal_values(row) for row in rows])
         await _insert(connection, schema.found_index, [entry for row in rows for entry in _index_values(row)])

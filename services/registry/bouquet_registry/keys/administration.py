@@ -33,13 +33,14 @@ class KeyAdministration(Struct, frozen=True):
     own: Administration
 
     async def keys(self) -> list[SigningKey]:
-        """Returns the keys that signed tokens in force, the withdrawn keys, and the present key, sorted by name."""
+        """Returns, sorted by name, the present key, the keys that have signed tokens in force, and the withdrawn
+        keys."""
         async with self.own.store.reading() as connection:
             return await signatures.signing_keys(connection, self._current, self.own.clock())
 
     async def tokens(self, kid: str) -> list[SignedToken]:
-        """Returns the tokens in force that the key `kid` has signed, and those for which no signing key is recorded,
-        sorted by owner's name and expiry."""
+        """Returns the tokens in force that the key `kid` has signed, and those for which no signing key is recorded.
+        The tokens are sorted by their owners' names, then by expiry."""
         async with self.own.store.reading() as connection:
             return await signatures.signed_tokens(connection, kid, self.own.clock())
 
@@ -109,7 +110,8 @@ class KeyAdministration(Struct, frozen=True):
 
 
 async def _mark_changed(transaction: Transaction, kid: str) -> None:
-    """Marks the tokens that a key has signed, or may have signed, as changed by this transaction."""
+    """Marks the tokens that a key has signed, or may have signed, as changed by this transaction, so that gateways ask
+    for them again."""
     # For gateways of a former release, which know withdrawn keys by the blacklisting of their tokens alone.
     own = schema.signatures.c
     signed = select(own.token).where(own.kid.in_((kid, UNRECORDED)))

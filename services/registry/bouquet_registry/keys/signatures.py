@@ -16,17 +16,17 @@ from bouquet_registry.store import INSERTS
 from bouquet_registry.text import contains_token
 
 UNRECORDED = "?"
-"""Name recorded in place of the key of a token that was issued before the registry recorded keys, or that was imported
-without the name of its key. Such a token counts as signed by every key."""
+"""Value recorded in place of a key's name for a token whose signing key is unknown: one issued before the registry
+recorded keys, or imported without the name of its key. Such a token counts as signed by every key."""
 MAX_KID = 255
 """Largest length of a key's name, in characters."""
 
 
 class SigningKey(Struct, frozen=True, kw_only=True):
-    """Key that signs tokens now, or has signed tokens."""
+    """Key that signs tokens now or has signed tokens before."""
 
     kid: str
-    """Name of the key, as in the header of tokens; empty for a shared secret without a name."""
+    """Name of the key, as in the header `kid` of tokens; empty for a shared secret without a name."""
     is_current: bool
     """Whether the registry signs tokens with this key now."""
     tokens: int
@@ -53,8 +53,8 @@ class SignedToken(Struct, frozen=True, kw_only=True):
 
 
 def is_kid(text: str) -> bool:
-    """Returns whether a text can be the name of a key: printable ASCII, at most `MAX_KID` characters, not `UNRECORDED`,
-    and without the text of a token."""
+    """Returns whether a text can be the name of a key: printable ASCII of at most `MAX_KID` characters, other than
+    `UNRECORDED`, that does not contain the text of a token."""
     return (
         text.isascii()
         and text.isprintable()
@@ -94,8 +94,8 @@ async def has_withdrawn_signature(connection: AsyncConnection, token: str) -> bo
 
 
 async def signing_keys(connection: AsyncConnection, current: str | None, now: datetime) -> list[SigningKey]:
-    """Returns, sorted by name, the keys that signed tokens in force, the withdrawn keys, and `current`, the name of the
-    key that signs tokens now."""
+    """Returns, sorted by name, the keys that have signed tokens in force, the withdrawn keys, and `current`, the key
+    that signs tokens now (None if there is no such key)."""
     rows = (await connection.execute(select(schema.withdrawn_keys))).mappings()
     withdrawn = {row["kid"]: {name: row[name] for name in row if name != "kid"} for row in rows}
     signed = _signed_tokens(now).subquery()
@@ -119,15 +119,15 @@ def tokens_signed_by(kid: str, now: datetime) -> Select[Any]:
 
 
 async def signed_tokens(connection: AsyncConnection, kid: str, now: datetime) -> list[SignedToken]:
-    """Returns the tokens of `tokens_signed_by`, sorted by owner's name and expiry."""
+    """Returns the tokens of `tokens_signed_by`, sorted by their owners' names, then by expiry."""
     rows = (await connection.execute(tokens_signed_by(kid, now))).mappings()
     found = [record_of(row, SignedToken) for row in rows]
     return sorted(found, key=lambda token: (token.name, token.expires_at, token.id))
 
 
 def _signed_tokens(now: datetime) -> Any:
-    """Returns the SQL query of the tokens in force of habilitations and editors, with one row for each key that has
-    signed a token."""
+    """Returns the SQL query of the tokens in force, both of habilitations and of editors. A token has one row for each
+    key that has signed it."""
     halves = (
         _half("token", schema.tokens, schema.habilitations, schema.tokens.c.habilitation, now),
         _half("editor_token", schema.editor_tokens, schema.editors, schema.editor_tokens.c.editor, now),
