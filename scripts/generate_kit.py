@@ -54,6 +54,7 @@ SECTIONS = {
         "day_or_none",
         "none_if_blank",
         "to_ascii",
+        "parse_xml",
     ),
     "Contract": (
         "operation",

@@ -72,6 +72,7 @@ def test_the_public_names_of_bouquet_worker_are_these() -> None:
         "none_if_blank",
         "operation",
         "paris_today",
+        "parse_xml",
         "published_operation",
         "to_ascii",
         "v2_operation",

@@ -1,18 +1,15 @@
 """Questions and answers of the CAF's older web service: SOAP 1.1 in MIME, with an XML document as text inside
-(docs/reference/upstreams/cnaf.md). XML that declares a document type (DOCTYPE) is refused before parsing."""
-# The service's XML is read as if an attacker had written it. Without a document type, the parser has no entity to
-# resolve or fetch.
+(docs/reference/upstreams/cnaf.md)."""
 
 from __future__ import annotations
 
 import re
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
 from msgspec import Struct
 
-from bouquet_worker import NumeroAllocataire, UpstreamError
+from bouquet_worker import NumeroAllocataire, UpstreamError, parse_xml
 
 HEADERS = {"Content-Type": "text/xml; charset=utf-8"}  # and no SOAPAction (docs/reference/upstreams/cnaf.md §1)
 
@@ -106,7 +103,7 @@ def retour_of(body: bytes) -> Retour:
     # It finds the envelope by its tags, whatever the message's headers and boundaries (docs/reference/upstreams/cnaf.md
     # §3).
     opening, closings = OPENING.search(body), [closing.end() for closing in CLOSING.finditer(body)]
-    bean = parsed(body[opening.start() : closings[-1]] if opening and closings else b"").find(BEAN)
+    bean = parse_xml(body[opening.start() : closings[-1]] if opening and closings else b"").find(BEAN)
     if bean is None:
         raise UpstreamError("upstream_malformed", field=BEAN)
     return Retour(code=_integer(bean, "{*}codeRetour"), document=_text(bean, "{*}fluxRetour"))
@@ -114,7 +111,7 @@ def retour_of(body: bytes) -> Retour:
 
 def document_of(text: str) -> Document:
     """Returns the content of the XML document about a family's file. Raises `UpstreamError` if it is unreadable."""
-    root = parsed(text.strip().encode())
+    root = parse_xml(text.strip().encode())
     if root.tag != "drtData":
         raise UpstreamError("upstream_malformed", field="drtData")
     return Document(
@@ -123,18 +120,6 @@ def document_of(text: str) -> Document:
         children=_persons(root, "identeEnfants/UNENFANT"),
         quotient=_quotient(root.find("quotients/QFMOIS")),
     )
-
-
-def parsed(xml: bytes) -> Element:
-    """Returns the root element of an XML text. Raises `UpstreamError` if the text is malformed or declares a document
-    type (DOCTYPE)."""
-    # Always read as UTF-8, as the MIME headers promise: in another encoding a document type would not be found.
-    if b"<!DOCTYPE" in xml:
-        raise UpstreamError("upstream_malformed", cause="document type")
-    try:
-        return ElementTree.fromstring(xml, ElementTree.XMLParser(encoding="utf-8"))
-    except ElementTree.ParseError as error:  # its text quotes the document
-        raise UpstreamError("upstream_malformed", cause=type(error).__name__) from None
 
 
 def _persons(root: Element, path: str) -> tuple[Person, ...]:

@@ -46,6 +46,7 @@ from bouquet_worker.settings import ClientCredentialsSettings, WorkerSettings
 from bouquet_worker.shapes import published_operation, view_of
 from bouquet_worker.upstream import Upstream, UpstreamClient
 from bouquet_worker.worker import PARIS, InternalOperation, PublishedOperation, Question, Worker, paris_today
+from bouquet_worker.xml_documents import parse_xml
 
 __all__ = [
     "PARIS",
@@ -100,6 +101,7 @@ __all__ = [
     "none_if_blank",
     "operation",
     "paris_today",
+    "parse_xml",
     "published_operation",
     "to_ascii",
     "v2_operation",
