@@ -1,5 +1,5 @@
-"""Data of one call: the request, the answer, and facts for the answer's headers, the log, the metrics and the
-journal."""
+"""Data of one call: the request, the answer, and the facts that the answer's headers, the log, the metrics and the
+journal need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REQUEST_ID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.IGNORECA
 
 
 class HttpRequest(Struct, frozen=True, kw_only=True):
-    """Parts of an HTTP request that authentication and lookups read."""
+    """Parts of an HTTP request that are needed to authenticate the caller and to look up data."""
 
     method: str
     raw_path: str

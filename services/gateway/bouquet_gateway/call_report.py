@@ -1,4 +1,4 @@
-"""Report of a call once it is answered: attributes of its span, log line and metrics."""
+"""Report of a call once it is answered, in its trace span, a log line and the metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Examination of RabbitMQ: the gateway's permissions, the queues that it sends to, and who answers on them."""
+"""Examination of RabbitMQ for `bouquet-gateway doctor`: the gateway's permissions, the queues that the gateway sends
+to, and the workers that answer on them."""
 
 from __future__ import annotations
 
@@ -28,8 +29,8 @@ JOURNAL_REMEDY = "start `bouquet-registry serve`, or its `journal serve`; until 
 
 
 async def examine(bus_url: Secret, settings: GatewaySettings, deadline: Deadline) -> list[Finding]:
-    """Returns the findings about the broker and, if it can be reached, about the gateway's rights, the queues, and the
-    workers and the registry that answer through it."""
+    """Returns the findings about the broker. If the broker can be reached, the findings also cover the gateway's
+    permissions, the queues, and the workers and the registry that answer through the broker."""
     url = bus_url.reveal()
     if url == EMBEDDED:
         return [unknown("broker", "none is used (memory:): the gateway hosts its workers itself")]

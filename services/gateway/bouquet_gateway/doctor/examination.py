@@ -1,5 +1,5 @@
-"""Examination of a deployment by `bouquet-gateway doctor`: settings, broker, workers, certificates, spool, redis,
-gateway."""
+"""Examination of a deployment by the command `bouquet-gateway doctor`: settings, broker, workers, certificates, spool
+of the journal, redis, and a running gateway."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ from bouquet_proto.names import GATEWAY_PREFIX, MESH_PREFIX
 async def examine(
     environ: Mapping[str, str], url: str = "", queues: bytes = b"", checks_s: float = CHECKS_S
 ) -> list[Finding]:
-    """Examines a deployment and returns the findings, also about the running gateway at `url` and about the broker
-    nodes that host `queues` (JSON of RabbitMQ's `GET /api/queues/VHOST`), if given. No check waits longer than
-    `checks_s`. Raises `SettingsError` for wrong settings."""
+    """Examines a deployment and returns the findings. Raises `SettingsError` for wrong settings; no check waits longer
+    than `checks_s` seconds.
+
+    `url` is the URL of a running gateway; if empty, no gateway is examined. `queues` is the answer of RabbitMQ to `GET
+    /api/queues/VHOST`, from which the nodes that host the queues are read; if empty, the nodes are not examined.
+    """
     shared, hosting = read_all(environ, lambda reader: read_process(reader, read))
     bus_url, settings = shared.bus_url, hosting.settings
     deadline = Deadline.after(checks_s)

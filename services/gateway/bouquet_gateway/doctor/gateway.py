@@ -1,4 +1,4 @@
-"""Examination of a running gateway: whether it is ready, and how recent calls ended."""
+"""Examination of a running gateway over HTTP: whether the gateway is ready, and how its recent calls ended."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class _Readiness(Struct, frozen=True):
 
 
 NEEDS = {"bus": ("broker", RIGHTS_SUBJECT), "registry": (REGISTRY,), "journal": ("journal", SPOOL)}
-"""Maps each thing that a gateway may lack, by its name in `/readyz`, to the subjects of the findings that may explain
-why."""
+"""Subjects of the findings that may explain why a gateway is not ready. The key is the name, in `/readyz`, of what the
+gateway lacks."""
 
 
 async def examine(url: str, providers: Iterable[str], deadline: Deadline) -> list[Finding]:
-    """Returns the findings about the gateway at `url`; `providers` are those that the gateway may ask. If `url` is
-    empty, returns one finding, which advises the operator to give the option `--url`."""
+    """Returns the findings about the gateway at `url`; `providers` holds the names of the providers that the gateway
+    may ask. If `url` is empty, returns one finding, which advises the operator to give the option `--url`."""
     if not url:
         return [
             unknown(
@@ -69,8 +69,8 @@ def _ready(readiness: _Readiness) -> Finding:
 
 
 def _resource_finding(name: str, status: Status, workers: tuple[str, ...]) -> Finding:
-    """Returns the finding about a resource. A status does not name the worker that answers for the resource, so
-    `workers` are the subjects of the findings about all workers."""
+    """Returns the finding about a resource, such as `quotient_familial`. `workers` are the subjects of the findings
+    about all workers, any of which may explain the resource's state."""
     last = f"last success {status.last_ok_status}" if status.last_ok_status else "no success since it started"
     match status.status:
         case "ok":

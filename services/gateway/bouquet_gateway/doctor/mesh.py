@@ -1,5 +1,5 @@
-"""Examination of the workers and the registry, by messages over the bus. Workers answer `Describe` without calling
-their provider's API."""
+"""Examination of the workers and the registry by messages over the bus. The workers answer without calling an
+upstream."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ REGISTRY_REMEDY = "see the registry's log, and that of its database"
 
 
 def worker_subject(provider: str) -> str:
-    """Returns the subject of the finding about a provider's worker."""
+    """Returns the subject, such as `worker of cnaf`, of the finding about a provider's worker."""
     return f"worker of {provider}"
 
 
 async def examine(url: str, settings: GatewaySettings, deadline: Deadline) -> list[Finding]:
-    """Returns a finding for each worker and for each offer that is refused, and one for the registry if it is the
-    source of tokens."""
+    """Returns a finding for each worker, and one for each offer with a part that the gateway refuses. Adds a finding
+    about the registry if the gateway gets tokens' rights from there."""
     async with closed_in_time(open_bus(url, "bouquet-gateway doctor")) as bus:
         describe = Describe(id=str(uuid.uuid4()), deadline=deadline.at)
         asking = (bus.call(provider, describe) for provider in settings.providers)
@@ -72,7 +72,7 @@ async def _registry(bus: Calling, deadline: Deadline) -> Finding:
 
 
 def _path_to(provider: str) -> tuple[str, ...]:
-    """Returns the subjects of the findings about the way of a message to a provider: the broker's permissions and the
+    """Returns the subjects of the findings about what a message to a provider passes: the broker's permissions and the
     provider's queue."""
     return RIGHTS_SUBJECT, queue_subject(provider)
 

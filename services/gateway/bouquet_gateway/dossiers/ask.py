@@ -1,4 +1,5 @@
-"""Calls of a dossier: each part is answered as a single call would be, by `lookup.answer`."""
+"""Calls of a dossier (several lookups in one request). Each part of the dossier is answered like a single call, by
+`lookup.answer`."""
 
 from __future__ import annotations
 
@@ -22,11 +23,11 @@ from bouquet_proto.deadline import Deadline
 from bouquet_proto.query import parse_query
 
 METHOD = "GET"
-"""HTTP method of the single call that a part replaces."""
+"""HTTP method of the single call that a part of a dossier replaces."""
 
 
 class Services(Struct, frozen=True, kw_only=True):
-    """Parts of the gateway that answer single calls."""
+    """Services of the gateway that answer single calls."""
 
     authenticate: Authenticate
     lookups: Lookups
@@ -35,7 +36,8 @@ class Services(Struct, frozen=True, kw_only=True):
 
 
 class Asker(Struct, frozen=True, kw_only=True):
-    """Makes the single calls of one dossier, with the credential, the request id and the deadline of the dossier."""
+    """Maker of the single calls of one dossier. All of them have the credential, the request id and the deadline of the
+    dossier."""
 
     services: Services
     request: HttpRequest
@@ -43,12 +45,13 @@ class Asker(Struct, frozen=True, kw_only=True):
     """Call of the dossier itself."""
     admission: Admission
     is_session: bool
-    """Whether the credential is a FranceConnect session, which opens nothing but the citizen's own data."""
+    """Whether the credential belongs to a FranceConnect session. Such a credential gives access only to the citizen's
+    own data."""
     deadline: Deadline
 
     async def ask(self, target: Target, raw_query: str, *, is_counted: bool) -> PartResult:
-        """Makes the single call of `target` with this query string, and returns its result, which may be an error.
-        `is_counted` tells whether the rate limit has counted this call already."""
+        """Makes the single call of `target` with the query string `raw_query`, and returns the result: data or an
+        error. `is_counted` tells whether the rate limit has already counted this call."""
         own = self.call
         call = Call(own.request_id, own.envelope, target.path, token_id=own.token_id, habilitation=own.habilitation)
         if target.match is not None:
@@ -76,7 +79,8 @@ class Asker(Struct, frozen=True, kw_only=True):
             return answer_of(problem_of(error), call, call.path)
 
     def _recorded(self, answer: Answer, call: Call) -> Answer:
-        """Writes the journal record of a call. Returns `answer`, or an error if the record cannot be written."""
+        """Writes the journal record of a call. Returns `answer`, or the answer of an error if the record cannot be
+        written."""
         try:
             self.services.journal.end(call, answer.status)
         except Problem as problem:

@@ -1,4 +1,5 @@
-"""Opening of a dossier: checks of its body, its caller and the rate limit, before any provider is asked."""
+"""Opening of a dossier (several lookups in one request): checks of the body, the caller and the rate limit, before any
+provider is asked."""
 
 from __future__ import annotations
 
@@ -17,10 +18,10 @@ from bouquet_proto.deadline import Deadline
 
 
 class Dossiers:
-    """Opens dossiers: reads the body, plans the parts, and admits the caller."""
+    """Service that opens dossiers: it reads the body, plans the parts, and admits the caller."""
 
     def __init__(self, offers: Discovery, services: Services, deadline_s: float) -> None:
-        """Takes `deadline_s`, the seconds that a dossier may take as a whole."""
+        """Takes `deadline_s`, the seconds after which all parts of a dossier must be answered."""
         self._offers = offers
         self._services = services
         self._deadline_s = deadline_s
@@ -62,8 +63,8 @@ class Dossiers:
 
 
 def _with_recipient(raw_query: str, plan: Plan) -> str:
-    """Returns the query string of the dossier's request with `recipient` and `delegation_id` added, by which the
-    delegation to an editor is found."""
+    """Returns the query string of the dossier's request with the parameters `recipient` and `delegation_id` of `plan`
+    added. Authentication needs them to find the delegation to an editor."""
     # They stand last, since the last value of a parameter counts.
     named = {"recipient": plan.recipient, "delegation_id": plan.delegation_id}
     return "&".join(filter(None, (raw_query, urlencode(named))))

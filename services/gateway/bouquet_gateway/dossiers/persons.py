@@ -1,4 +1,5 @@
-"""Reading of the persons whom a part's data names, so that other parts can ask about them."""
+"""Reading of the persons whom the data of a dossier's part names, so that other parts of the dossier can ask about
+these persons."""
 
 from __future__ import annotations
 
@@ -14,13 +15,13 @@ from bouquet_gateway.offers.data_paths import objects_at
 from bouquet_proto.offer import People
 
 SEX = "sexe"
-"""Name of the field `sexe_etat_civil` in the data of answers."""
+"""Name that the data of answers gives to the canonical field `sexe_etat_civil`."""
 
 
 def persons_in(data: Raw, people: People) -> Sequence[Values] | None:
-    """Returns the civil status of each person at `people.at` in the data, by canonical field (such as `nom_naissance`),
-    without fields that the data lacks. Returns `None` if the data has no such place, since the caller's scopes do not
-    open it."""
+    """Returns the civil status of each person at `people.at` in the data, by canonical field (such as `nom_naissance`);
+    fields that the data lacks are left out. Returns `None` if the caller's scopes do not open this place in the
+    data."""
     whole = msgspec.json.decode(data)
     if not _is_open(whole, people.at):
         return None

@@ -1,4 +1,5 @@
-"""Plan of a dossier: the operation and the query of each part, or everything that is wrong with the dossier."""
+"""Plan of a dossier (several lookups in one request): the operation and the query of each part, or all faults of the
+dossier."""
 
 from __future__ import annotations
 
@@ -24,32 +25,33 @@ from bouquet_gateway.offers.discovery import Discovery
 from bouquet_proto.offer import Operation, People
 
 USUAL_MODALITY = "identite"
-"""Modality (kind of identity) that a part uses if it names none. If the operation has only one modality, the part uses
-that one instead."""
+"""Modality (way to identify the person) of a part that names none. If the operation has only one modality, the part
+uses that one instead."""
 
 OF_SESSIONS = "france_connect"
 """Modality of the operations that need a citizen's FranceConnect session, and last segment of their paths."""
 
 
 class ForEach(Struct, frozen=True, kw_only=True):
-    """Member `for_each` of a part: persons in the data of another part, about each of whom the part makes one call."""
+    """Member `for_each` of a part. The part makes one call about each of the persons in the data of another part."""
 
     source: str
-    """Name of the other part, whose data names the persons."""
+    """Name of the other part, in whose data the persons are."""
     people: People | None
-    """Place and fields of the persons in the other part's data; `None` while the other part's operation is not
-    offered."""
+    """Place and fields of the persons in the other part's data; `None` if the other part's operation is not offered yet
+    or has a fault."""
     fallback: Values
-    """Values for fields of the civil status that the other part's data lacks, by canonical field (such as
-    `nom_naissance`)."""
+    """Values of the civil status, by canonical field (such as `nom_naissance`), for fields that the other part's data
+    lacks."""
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """Operation that a part asks."""
+    """Operation that a part of a dossier calls."""
 
     path: str
     match: Match | None
-    """Operation at the path; `None` if no provider offers the path yet, but one whose offer is missing may."""
+    """Operation at `path`. `None` if no provider offers the path yet, but a provider whose offer is still missing may
+    do so later."""
 
     @property
     def served(self) -> Served | None:
@@ -82,17 +84,17 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 class Part(Struct, frozen=True, kw_only=True):
-    """Part of a dossier whose operation is known."""
+    """Part of a dossier (one lookup, or one for each of several persons), with its operation."""
 
     name: str
     target: Target
     values: Values
-    """Query parameters, by the operation's own names, without `recipient`."""
+    """Query parameters of the call, by the names that the operation gives to them; without `recipient`."""
     for_each: ForEach | None = None
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """Parts of a dossier without faults, in the caller's order."""
+    """Plan of a dossier without faults: its parts, in the caller's order."""
 
     recipient: str
     delegation_id: str
@@ -100,8 +102,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def named_paths(self) -> tuple[str, ...]:
-        """Paths of the calls that the rate limit counts before any call is made: one for each part without `for_each`.
-        The calls of a `for_each` are counted once its persons are known."""
+        """Paths of the calls that the rate limit counts before any call is made, one for each part without `for_each`.
+        The calls of a part with `for_each` are counted later, once its persons are known."""
         return tuple(part.target.path for part in self.parts if part.for_each is None)
 
     @property
@@ -111,7 +113,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 def plan_dossier(request: DossierRequest, offers: Discovery, today: date) -> Plan | Problem:
-    """Returns the plan of a dossier, or a `Problem` (422) with all its faults."""
+    """Returns the plan of a dossier, or a `Problem` (422) that names all faults of the dossier."""
     faults = list(request.faults)
     targets = {part.name: _target(part, offers, today) for part in request.parts}
     parts: list[Part] = []
@@ -132,8 +134,8 @@ def plan_dossier(request: DossierRequest, offers: Discovery, today: date) -> Pla
 
 
 def query_of(recipient: str, values: Values) -> str:
-    """Returns the query string of one part's call: `recipient`, a SIRET, then the parameters `values` sorted by name.
-    Equal parameters give equal strings, by which identical calls are recognized."""
+    """Returns the query string of one part's call: `recipient`, a SIRET, then the parameters `values`, sorted by name.
+    Equal parameters give equal strings, so that identical calls can be recognized."""
     # Names need no encoding: they are the fields of an offer's rules, or fit `read.PARAMETER_NAME`.
     pairs = [f"recipient={recipient}"]
     for name, value in sorted(values.items()):
@@ -152,8 +154,8 @@ def _encoded(value: str | int) -> str:
 def _for_each(
     persons: PersonsOf, fallback: Values, request: DossierRequest, targets: Mapping[str, Target | None]
 ) -> ForEach | None:
-    """Returns the persons whom a part asks about. Returns `None` if the reference names no part, names a part with a
-    `for_each` of its own (so that there is no circle), or names a place where that part's data has no persons."""
+    """Returns the persons whom a part asks about. Returns `None` if the other part does not exist, has a `for_each` of
+    its own (which could make a circle), or has no persons at this place in its data."""
     source = next((part for part in request.parts if part.name == persons.part), None)
     if (source is None and persons.part not in request.names) or (source is not None and source.for_each is not None):
         return None
@@ -168,8 +170,8 @@ def _for_each(
 
 
 def _target(part: PartRequest, offers: Discovery, today: date) -> Target | None:
-    """Returns the operation of a part, in the version that the part names or else the newest that is not deprecated.
-    Returns `None` if no provider offers the operation in this version, and none may offer the operation later."""
+    """Returns the operation of a part, in the version that the part names or, without one, in the newest version that
+    is not deprecated. Returns `None` if no provider offers the operation in this version, and none may do so later."""
     family = _family(part, offers)
     if family is None:
         path = f"/v{part.version or 3}/{part.operation}/{part.modality or USUAL_MODALITY}"
@@ -186,7 +188,8 @@ def _family(part: PartRequest, offers: Discovery) -> Family | None:
 
 
 def _newest(family: Family, today: date) -> int:
-    """Returns the number of the newest version that is not deprecated or, if all are deprecated, of the newest one."""
+    """Returns the number of the newest version that is not deprecated. If all versions are deprecated, returns the
+    number of the newest."""
     current = (version for version, served in family.versions.items() if not _is_deprecated(served[0], today))
     return max(current, default=max(family.versions))
 

@@ -1,4 +1,4 @@
-"""Reading of a dossier's body: JSON into typed parts, and a fault for each field that is wrong."""
+"""Reading of a dossier's JSON body: its parts, and a fault for each wrong field."""
 # Fields are decoded one by one, since msgspec stops at the first fault.
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from bouquet_proto.rules import is_siret
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_PARTS = 20
-"""Largest number of named parts in a dossier."""
+"""Largest number of parts in a dossier."""
 MAX_MEMBERS = 32
-"""Largest number of members of one object in a dossier, except the object `resources`. The limit bounds the work for a
-body whose sender is not known yet."""
+"""Largest number of members of one object in a dossier, except the object `resources`. Limits the work for a body whose
+sender is not known yet."""
 MAX_INTEGER = 10**15
 
 FIELD, COUNT, OPERATION, FOR_EACH = "dossier_field", "dossier_count", "dossier_operation", "dossier_for_each"
-"""Reasons of the faults of a dossier, in the failure table."""
+"""Reasons, in the failure table, of a dossier's faults: wrong field, too many or no parts (or too many persons),
+unknown operation, and wrong `for_each`."""
 RECIPIENT = "00210"
 
 Integer: TypeAlias = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 Value: TypeAlias = str | Integer | list[str | Integer]
-"""Value of a query parameter; a list stands for `name[]=…` once for each item."""
+"""Value of a query parameter. A list stands for several values: the query has `name[]=…` once for each item."""
 Values: TypeAlias = Mapping[str, Value]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-"""Pattern of a part's name. Only a name that fits the pattern is quoted in the JSON pointer of an error; any other name
-is a fault of `/resources`."""
+"""Pattern of a part's name. A name that does not fit the pattern is never quoted: the error then points to
+`/resources`."""
 PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
@@ -47,21 +48,21 @@ CIVIL_STATUS: Mapping[str, str] = {_camel(field): field for field in Identite.__
 IDENTIFIERS: Mapping[str, str] = {
     _camel(field): field for kind in (Ine, Identifiant, NumeroAllocataire) for field in kind.__struct_fields__
 }
-"""Maps each member of a dossier that identifies the person other than by civil status, such as `ine`, to its canonical
-field."""
+"""Maps each member of a dossier that identifies the person, other than by civil status, to its canonical field: `ine`
+to `ine`, `numeroAllocataire` to `numero_allocataire`."""
 OF_WHOLE = frozenset({"recipient", "delegation_id", "token"})
 """Query parameters that belong to the dossier as a whole. A part may not set them."""
 
 
 class PersonsOf(Struct, frozen=True):
-    """Reference of `for_each` to the persons in another part's data: name of the part, dotted path in its data."""
+    """Value of `for_each`: the name of another part, and the dotted path of the persons in the data of that part."""
 
     part: str
     path: str
 
 
 class PartRequest(Struct, frozen=True, kw_only=True):
-    """One named part of a dossier, as the caller has written it."""
+    """One part of a dossier, as the caller has written it."""
 
     name: str
     operation: str
@@ -70,22 +71,22 @@ class PartRequest(Struct, frozen=True, kw_only=True):
     """Version of the operation; 0 for the newest that is not deprecated."""
     modality: str = ""
     parameters: Values = {}
-    """Parameters of this part alone, by the operation's own names."""
+    """Query parameters of this part alone, by the names that the operation gives to them."""
     for_each: PersonsOf | None = None
     fallback: Values = {}
-    """Member `with`: values for fields of the civil status that the other part's data lacks, by canonical field (such
-    as `nom_naissance`)."""
+    """Value of the member `with`: civil status, by canonical field (such as `nom_naissance`), for fields that the other
+    part's data lacks."""
 
 
 class Fault(Struct, frozen=True):
-    """Wrong field of a dossier: a reason in the failure table, and the field's JSON pointer (RFC 6901)."""
+    """Wrong field of a dossier: the reason (a key of the failure table), and the field's JSON pointer (RFC 6901)."""
 
     reason: str
     pointer: str
 
 
 class DossierRequest(Struct, frozen=True, kw_only=True):
-    """A dossier as the caller has written it, without the fields and parts that have a fault."""
+    """Dossier as the caller has written it, without the fields and parts that have a fault."""
 
     recipient: str
     delegation_id: str
@@ -93,7 +94,7 @@ class DossierRequest(Struct, frozen=True, kw_only=True):
     """Values that identify the person, by canonical field (such as `nom_naissance`)."""
     parts: tuple[PartRequest, ...]
     names: frozenset[str]
-    """Names of all parts, including parts that are left out of `parts` for a fault."""
+    """Names of all parts, including those that `parts` lacks because of a fault."""
     faults: tuple[Fault, ...]
 
 
@@ -124,7 +125,8 @@ PART: Mapping[str, msgspec.json.Decoder[Any]] = {
 
 
 def read_dossier(body: bytes) -> DossierRequest:
-    """Reads a dossier. Raises `Problem` (400) if the body is no JSON object; other faults are in the result."""
+    """Reads a dossier from a JSON body. Raises `Problem` (400) if the body is no JSON object; the result lists all
+    other faults."""
     try:
         members = _members.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -196,8 +198,8 @@ def _parameters(raw: Raw | None, pointer: str, faults: list[Fault]) -> dict[str,
 
 
 def _values_of(raw: Raw | None, known: Mapping[str, str], pointer: str, faults: list[Fault]) -> dict[str, Value]:
-    """Returns the values of an object's members by canonical field, to which `known` maps the members. Adds a fault for
-    each wrong member to `faults`; gives no values if `raw` is `None`."""
+    """Returns the values of an object's members by canonical field; `known` maps each member's name to its field. Adds
+    a fault for each wrong member to `faults`. Returns no values if `raw` is `None`."""
     members = {} if raw is None else _objects(raw, pointer, faults)
     read = _read(members, dict.fromkeys(known, _value), pointer, faults)
     return {known[member]: value for member, value in read.items()}
@@ -215,7 +217,8 @@ def _read(
     members: Mapping[str, Raw], known: Mapping[str, msgspec.json.Decoder[Any]], pointer: str, faults: list[Fault]
 ) -> dict[str, Any]:
     """Decodes the members of an object with the decoders in `known`, and adds a fault to `faults` for each wrong
-    member. An unknown member is a fault of the object itself, so that no unknown name is quoted in a JSON pointer."""
+    member. An unknown member is a fault of the object itself, so that an error never quotes a name that the caller
+    invented."""
     read: dict[str, Any] = {}
     if len(members) > MAX_MEMBERS:
         faults.append(Fault(FIELD, pointer))

@@ -1,4 +1,4 @@
-"""Result of a part of a dossier, as the caller gets it."""
+"""Result of each part of a dossier (several lookups in one request), as the caller gets it."""
 
 from __future__ import annotations
 
@@ -16,37 +16,38 @@ from bouquet_gateway.errors.problems import NO_ROWS, Problem, render
 
 Status: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed"]
 COMPLETE: frozenset[Status] = frozenset({"found", "not_found"})
-"""Statuses of a part whose question is answered. A part with another status may be asked again."""
+"""Statuses of a part that has its final answer. A part with another status may be asked again."""
 REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
-"""HTTP statuses of a call that make the part `refused`; 401 also for a FranceConnect session that is not known."""
+"""HTTP statuses of a call for which the status of the part is `refused`. Status 401 also stands for an unknown
+FranceConnect session."""
 BY_HTTP_STATUS: Mapping[int, Status] = {
     400: "rejected",
     404: "not_found",
     409: "rejected",
     422: "rejected",
 }
-"""Maps the HTTP status of an error in a sandbox's recorded case to the status of the part. The part is `failed` for
-every other error."""
+"""Status of a part whose answer is an error recorded in a sandbox's case, by the error's HTTP status. For any other
+HTTP status, the part is `failed`."""
 
 
 class PartResult(Struct, frozen=True, kw_only=True):
-    """Result of one call: `data` or `errors`, exactly as the single call gives them."""
+    """Result of one call of a dossier. `data` or `errors` are exactly those that a single call gets."""
 
     status: Status
     data: Raw | UnsetType = UNSET
     errors: Raw | UnsetType = UNSET
     provider: str | UnsetType = UNSET
-    """Label of the authority that answered or failed; unset if nobody was asked."""
+    """Label, such as `CNAF`, of the authority that answered or failed; absent if no authority was asked."""
     obtained_at: str | UnsetType = UNSET
-    """Time at which the authority answered, as ISO 8601 in UTC, also for an answer from the cache. Set only for the
-    statuses `found` and `not_found`."""
+    """Time of the authority's answer, as ISO 8601 in UTC. For an answer from the cache, it is the time before it was
+    cached. Absent unless the status is `found` or `not_found`."""
     cached: bool | UnsetType = UNSET
     retry_in: int | UnsetType = UNSET
-    """Seconds after which a new attempt may succeed; unset if unknown."""
+    """Seconds after which a new attempt may succeed; absent if unknown."""
 
 
 class PersonsResult(Struct, frozen=True):
-    """Results about the persons of a `for_each`, in the order of the list in the other part's data."""
+    """Results of a part with `for_each`: one for each person, in the order of the list in the other part's data."""
 
     parts: Sequence[PartResult]
 
@@ -64,7 +65,7 @@ _body = msgspec.json.Decoder(_Body)
 
 def result_of(call: Call, answer: Answer, now: datetime, cache_s: int) -> PartResult:
     """Returns the result of a call that was answered at `now`. `cache_s` is the number of seconds for which answers of
-    the called operation are cached."""
+    the operation are cached."""
     body, status = _body.decode(answer.body), _status(call, answer.status)
     is_answer = status in COMPLETE and bool(call.authority)
     age_s = 0 if call.cached_for_s is None else max(cache_s - call.cached_for_s, 0)
@@ -86,8 +87,8 @@ def refused(reason: str) -> PartResult:
 
 
 def without_source(source: Result) -> PartResult:
-    """Returns the result of a part that asks about nobody, because the part named by its `for_each` has no data: the
-    status, errors and waiting time of that part (`source`)."""
+    """Returns the result of a part with `for_each` whose other part (`source`) has no data, so that there is nobody to
+    ask about. The result has the status, errors and waiting time of `source`."""
     assert isinstance(source, PartResult)
     return PartResult(status=source.status, errors=source.errors, retry_in=source.retry_in)
 
@@ -98,7 +99,7 @@ def is_complete(result: Result) -> bool:
 
 
 def _status(call: Call, http_status: int) -> Status:
-    """Returns the status of a part: the outcome of its call. If the gateway has refused the call, the status is
+    """Returns the status of a part from the outcome of its call. If the gateway refused the call, the status is
     `rejected` for wrong parameters (422), else `refused`."""
     match call.outcome:
         case _ if http_status in REFUSED:

@@ -1,4 +1,5 @@
-"""Execution of a dossier: the calls of all parts run concurrently, and identical calls are made once."""
+"""Execution of a dossier (several lookups in one request): all calls run concurrently, and identical calls are made
+once."""
 
 from __future__ import annotations
 
@@ -15,21 +16,22 @@ from bouquet_gateway.dossiers.read import COUNT, Values
 from bouquet_gateway.dossiers.result import PartResult, PersonsResult, Result, refused, without_source
 
 MAX_PERSONS = 12
-"""Largest number of persons about whom one `for_each` asks; further persons get an error."""
+"""Largest number of persons about whom one part with `for_each` makes calls; the result for each further person is an
+error."""
 
 Tell: TypeAlias = Callable[[str, Result], Awaitable[None]]
 """Function that is called with the name and the result of each part, as soon as the result is known."""
 
 
 class Dossier(Struct, frozen=True):
-    """Dossier whose caller is admitted, before any call for its parts."""
+    """Dossier whose caller is admitted, and whose calls have not begun."""
 
     plan: Plan
     asker: Asker
 
     async def run(self, tell: Tell, is_wanted: Callable[[], bool]) -> None:
-        """Makes the calls of all parts, and passes the result of each part to `tell` as soon as the result is known.
-        Once `is_wanted` returns false, the parts with `for_each` begin no further call."""
+        """Makes the calls of all parts, and passes the result of each part to `tell` as soon as the result is known. If
+        `is_wanted` returns false, parts with `for_each` that still wait for another part are left out."""
         async with asyncio.TaskGroup() as group:
             run = _Run(self.plan.recipient, self.asker, group, is_wanted)
             asked = {part.name: run.ask(part) for part in self.plan.parts if part.for_each is None}
@@ -47,12 +49,12 @@ class _Run:
         """Tasks of the calls so far, by path and query."""
 
     def ask(self, part: Part) -> asyncio.Task[PartResult]:
-        """Begins the call of a part without `for_each`."""
+        """Begins the call of a part without `for_each`, and returns its task."""
         return self._call(part.target, part.values, is_counted=True)
 
     async def tell(self, part: Part, asked: Mapping[str, asyncio.Task[PartResult]], tell: Tell) -> None:
-        """Waits for the result of a part, and passes the result to the function `tell`. `asked` holds the calls of the
-        parts without `for_each`, by name of the part; a part with `for_each` waits for one of them."""
+        """Waits for the result of a part, and passes it to the function `tell`. `asked` holds the calls of the parts
+        without `for_each`, by the part's name; a part with `for_each` waits for one of these calls."""
         if part.for_each is None:
             await tell(part.name, await asked[part.name])
             return
@@ -77,7 +79,8 @@ class _Run:
         return self._call(part.target, {**of_person, **part.values}, is_counted=False)
 
     def _call(self, target: Target, values: Values, *, is_counted: bool) -> asyncio.Task[PartResult]:
-        """Returns the task of a call. Begins the call, unless an identical one (same path and query) has begun."""
+        """Returns the task of a call. If a call with the same path and query has already begun, returns its task, else
+        begins the call."""
         query = query_of(self._recipient, values)
         call = self._calls.get((target.path, query))
         if call is None:

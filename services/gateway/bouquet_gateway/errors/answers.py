@@ -14,7 +14,8 @@ log = logging.getLogger(__name__)
 
 
 def answer_of(problem: Problem, call: Call, path: str) -> Answer:
-    """Returns the answer to a call of `path` that ends with `problem`. Notes outcome, code and fault in the call."""
+    """Returns the answer to a call of `path` that ends with the error `problem`. Stores the outcome, the error code and
+    the party at fault in `call`."""
     _note_problem(call, problem)
     for reason in problem.reasons:
         metrics.problems(reason if reason in FAILURES else "own", failure_of(reason, call.failures).fault).inc()
@@ -23,8 +24,8 @@ def answer_of(problem: Problem, call: Call, path: str) -> Answer:
 
 
 def problem_of(error: Exception) -> Problem:
-    """Returns a `Problem` unchanged, and the problem `internal` for any other exception. Such an exception is a bug,
-    logged without its text, which may quote personal data."""
+    """Returns a `Problem` unchanged, and the problem `internal` for any other exception. The latter is a bug: it is
+    logged, without the exception's text, which may quote personal data."""
     if isinstance(error, Problem):
         return error
     log.error("gateway bug", extra={"error": type(error).__name__, "at": logs.raised_at(error)})

@@ -1,5 +1,5 @@
-"""List of every error that the gateway can answer, by operation. The OpenAPI document and `/api/errors` are both
-made from it."""
+"""List of every error that the gateway can answer, by operation. The OpenAPI document and the answer of `/api/errors`
+are made from this list."""
 # It is computed from the rules and reasons that each operation declares, and from the failure table
 # (bouquet_proto/failures.py).
 
@@ -19,14 +19,14 @@ from bouquet_proto.offer import Authority
 from bouquet_proto.rules import RULES
 
 RECIPIENT = "00210"
-"""Reason for a missing or wrong `recipient` parameter."""
+"""Reason, and public code, of the error for a missing or wrong parameter `recipient`."""
 
 DELEGATION_REASONS = ("delegation_ambiguous", "recipient_not_delegated")
-"""Reasons of two errors that only a software editor's call can have: several delegated habilitations match the call, or
-none. They occur in operations of version 3 and later, without a FranceConnect session."""
+"""Reasons of two errors that only a software editor's call gets: several delegated habilitations match the call, or
+none does. They occur only in operations of version 3 and later that need no FranceConnect session."""
 
 DOSSIER_REASONS = ("dossier_field", "dossier_count", "dossier_operation", "dossier_for_each")
-"""Reasons of the faults of a dossier's body."""
+"""Reasons of the errors in the body of a dossier (several lookups in one request)."""
 
 PROOF_REASONS = ("proof_unknown", "proof_expired")
 """Reasons for which the verification of a proof fails."""
@@ -44,7 +44,7 @@ NOT_COMMON_REASONS = frozenset(
         *PROOF_REASONS,
     }
 )
-"""Reasons that occur only in some operations, or on paths without an operation."""
+"""Reasons of errors that occur only in some operations, or only on paths that belong to no operation."""
 
 PROVIDER_REASONS = tuple(reason for reason in PROVIDER if reason not in NOT_COMMON_REASONS)
 COMMON_REASONS = (RECIPIENT, *(reason for reason in PLATFORM if reason not in NOT_COMMON_REASONS), *PROVIDER_REASONS)
@@ -74,22 +74,23 @@ SESSION_REASONS = (*SESSION, *PROVIDER_REASONS)
 API = "particulier"
 ABSENCE_SUBCODE = "003"
 STATUSES_FIRST = (422, 404, 502)
-"""HTTP statuses with which the list of errors begins, in the order of the contract. All others follow in numeric
+"""HTTP statuses with which the list of errors begins, in the contract's order. All other statuses follow in numeric
 order."""
 
 
 class Cause(Struct, frozen=True, kw_only=True):
-    """One of several causes of an error code. `fault` is the party at fault: `caller`, `platform` or `provider`."""
+    """One of several causes of the same error code. `fault` is the party at fault: `caller`, `platform` or
+    `provider`."""
 
     detail: str
     fault: str
     retry: bool
-    """Whether the same call may succeed later."""
+    """Whether the same call may succeed if it is made again later."""
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Error code with its first cause, which `detail`, `fault` and `retry` describe. `other_causes` are the further
-    causes of the same code."""
+    """Error code and its causes. `detail`, `fault` and `retry` describe the first cause; `other_causes` holds all
+    others."""
 
     code: str
     title: str
@@ -120,11 +121,11 @@ class Subcode(Struct, frozen=True, omit_defaults=True):
 
 
 class Nomenclature(Struct, frozen=True, kw_only=True):
-    """Body of the answer of `/api/errors`, in the format that the contract of October 2026 defines."""
+    """List of errors that `/api/errors` answers, in the format of the contract (October 2026)."""
 
     api: str
     providers: dict[str, str]
-    """Labels of the providers, such as `CNAF`, by the first two digits of their codes."""
+    """Labels of the providers, such as `CNAF`, by the first two digits of their error codes."""
     generic_subcodes: dict[str, Subcode]
     platform_codes: Errors
     """Errors of the platform itself, which any operation may answer."""
@@ -133,8 +134,8 @@ class Nomenclature(Struct, frozen=True, kw_only=True):
 
 
 def reasons_of(served: Served) -> tuple[str, ...]:
-    """Returns the reasons of all errors that an operation may answer: error codes of the rules that check its
-    parameters, reasons that the operation declares, and common reasons."""
+    """Returns the reasons of all errors that an operation may answer: the error codes of its validation rules, the
+    reasons in its offer, and the reasons common to all operations."""
     operation = served.operation
     checks = (*(check for stage in operation.checks for check in stage), *operation.identity_checks)
     codes = [code for check in checks for code in RULES[check.rule].codes]

@@ -49,31 +49,31 @@ PRECEDENCE = (
 answer with several errors."""
 
 BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
-"""Reasons of errors that are found before the path is matched to an operation. Their body has the form (envelope) of
-version 3, except under `/api/v2/` (docs/reference/contract.md §3.1)."""
+"""Reasons of errors that are found before the path is matched to an operation. The body of such an error has the form
+(envelope) of version 3, except under `/api/v2/` (docs/reference/contract.md §3.1)."""
 
 V3_OUTSIDE_V2_PATHS = BEFORE_ROUTING | {"unknown_operation"}
-"""Reasons of errors whose body has the form (envelope) of version 3 at every path that does not contain `/api/v2/`. The
-envelope of all other errors depends on the path."""
+"""Reasons of errors whose body has the form (envelope) of version 3 at every path outside of `/api/v2/`. The envelope
+of all other errors depends on the path."""
 # `unknown_operation`, which only `/api/errors` answers, is one of them, since the v2 envelope of other `/api/` paths
 # shows no error codes.
 
 GATEWAY_ONLY = frozenset({"session_missing", *PLATFORM} - {"bus_unavailable"})
-"""Reasons that only the gateway can establish, such as an expired token or a full journal. If a worker gives one of
-them, its reply is treated as the failure `upstream_unknown`, except in a sandbox."""
+"""Reasons that only the gateway can give, such as an expired token or a full journal. Outside of a sandbox, a worker's
+reply with one of these reasons counts as the failure `upstream_unknown`."""
 # The client of the bus gives `bus_unavailable` in place of a worker's reply.
 
 
 OUTAGES = frozenset({502, 503, 504})
 NOT_SENT = frozenset({"provider_busy", "quota_spent"})
-"""Reasons of failures in which the provider was not asked."""
+"""Reasons of failures in which the question was not sent to the provider."""
 
 OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "rejected", Failed: "failed"}
 
 
 class Problem(Exception):
-    """Exception that the gateway answers with an error instead of data. `reasons` tell what is wrong, `values` fill the
-    placeholders in the error's texts, and `meta` is included in the error."""
+    """Exception for a call that ends with an error. `reasons` are keys of the failure table, `values` fill the
+    placeholders in the error's texts, and the error contains `meta`."""
 
     # There is one reason, or the codes of several wrong parameters. `outcome` is the outcome of the provider's reply;
     # `None` if no provider was asked, or none replied. `pointers` are the JSON pointers of the wrong fields of a body,
@@ -105,8 +105,9 @@ class Problem(Exception):
         *,
         is_sandbox: bool = False,
     ) -> Problem:
-        """Converts a worker's reply to the problem that the caller gets. The reason is `upstream_unknown` if the reply
-        has data, or if the worker may not give the reason in its reply (`is_credible`)."""
+        """Converts a worker's reply without data to the problem that the caller gets. The reason becomes
+        `upstream_unknown` if the worker may not give its own reason (`is_credible`), or if the reply has data after
+        all."""
         if isinstance(reply, Found | Recorded):
             return cls(UPSTREAM_UNKNOWN, authority=authority, outcome="failed")
         reason = reply.reason if is_credible(reply, allowed_reasons, is_sandbox=is_sandbox) else UPSTREAM_UNKNOWN
@@ -118,8 +119,8 @@ class Problem(Exception):
 def is_credible(
     reply: NotFound | Rejected | Failed, allowed_reasons: Container[str] | None, *, is_sandbox: bool = False
 ) -> bool:
-    """Returns whether a worker may give the reason in its reply: one of `allowed_reasons` (`None` allows any). Outside
-    of a sandbox, reasons in `GATEWAY_ONLY` are never credible, nor are refusals in a `Failed` reply."""
+    """Returns whether a worker may give the reason that is in its reply. The reason must be one of `allowed_reasons`
+    (`None` allows any). Outside of a sandbox, it must not be in `GATEWAY_ONLY`, nor a refusal in a `Failed` reply."""
     # Only a `Rejected` reply refuses the question. In a sandbox, recorded cases also show refusals by the gateway.
     disbelieved = GATEWAY_ONLY | REFUSALS.keys() if isinstance(reply, Failed) else GATEWAY_ONLY
     return (is_sandbox or reply.reason not in disbelieved) and (
@@ -128,13 +129,14 @@ def is_credible(
 
 
 def error_envelope(reasons: Iterable[str], path: str) -> Envelope:
-    """Returns the envelope (form of the body, v2 or v3) of an error with these reasons in the answer to a request of
-    `path`."""
+    """Returns the form of the body (envelope), `v2` or `v3`, of an error with these reasons, in the answer to a request
+    of `path`."""
     return "v3" if V3_OUTSIDE_V2_PATHS.issuperset(reasons) and "/api/v2/" not in path else envelope_of(path)
 
 
 def render(problem: Problem, provider_rows: Rows, envelope: Envelope) -> tuple[int, bytes]:
-    """Returns the HTTP status and JSON body of a problem."""
+    """Returns the HTTP status and the JSON body of a problem. `provider_rows` are the rows that the operation's
+    provider adds to the failure table."""
     rows = [failure_of(reason, provider_rows) for reason in problem.reasons]
     if envelope == "v2":
         return RENDERINGS[rows[0].kind].v2_status, msgspec.json.encode(_v2(rows[0], problem))
@@ -145,7 +147,7 @@ def render(problem: Problem, provider_rows: Rows, envelope: Envelope) -> tuple[i
 
 
 def retry_after(problem: Problem, provider_rows: Rows = NO_ROWS) -> int | None:
-    """Returns the seconds after which a new attempt may succeed, at most a day; `None` if unknown."""
+    """Returns the seconds after which a new attempt may succeed, from 0 to 86,400 (one day); `None` if unknown."""
     return longest_wait(_meta(failure_of(reason, provider_rows), problem).get("retry_in") for reason in problem.reasons)
 
 
@@ -156,15 +158,16 @@ def longest_wait(waits: Iterable[object]) -> int | None:
 
 
 def is_outage(reply: Reply, provider_rows: Rows = NO_ROWS) -> bool | None:
-    """Returns whether a reply shows that the provider is out of service. Returns `None` if the reply shows neither this
-    nor the contrary, because the provider was not asked."""
+    """Returns whether a reply shows that the provider is out of service. Returns `None` if the provider was not asked,
+    so that the reply says nothing about it."""
     if isinstance(reply, Failed) and reply.reason in NOT_SENT:
         return None
     return isinstance(reply, Failed) and RENDERINGS[failure_of(reply.reason, provider_rows).kind].v3_status in OUTAGES
 
 
 def failure_of(reason: str, provider_rows: Rows = NO_ROWS) -> Failure:
-    """Returns the row of the failure table for a reason, or the row `upstream_unknown` if the reason is unknown."""
+    """Returns the row of the failure table for a reason, among the common rows and `provider_rows`. Returns the row
+    `upstream_unknown` if there is none."""
     return failures.failure_of(reason, provider_rows) or FAILURES[UPSTREAM_UNKNOWN]
 
 

@@ -1,4 +1,5 @@
-"""The HTTP application: the gateway's own routes, a catch-all route for offered paths, and middlewares."""
+"""HTTP application of the gateway: routes of its own endpoints, a route for all paths that workers offer, and
+middlewares."""
 
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     journal: Journal
     bus: Calling
     proof_checks: ProofChecks | None = None
-    """Verification of proofs; `None` if the gateway makes none."""
+    """Service that verifies proofs; `None` if the gateway makes no proofs."""
 
 
 def make_app(parts: Parts) -> web.Application:

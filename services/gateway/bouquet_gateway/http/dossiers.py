@@ -20,12 +20,13 @@ from bouquet_gateway.http.responses import json_response
 from bouquet_gateway.journal.record import Journal
 
 LINES = "application/x-ndjson"
-"""Media type of an answer in lines, each of which is a JSON object."""
+"""Media type of an answer of several lines, each of which is a JSON object."""
 
 
 class DossierEndpoint:
-    """Endpoint that answers dossiers: with one JSON object or, if the client accepts `LINES`, with a line for each part
-    as soon as it is known, and a last line with `links` and `meta`."""
+    """Endpoint that answers dossiers (several lookups in one request), with one JSON object. If the client accepts
+    `LINES`, the answer has a line for each part, as soon as the part's result is known, and a last line with `links`
+    and `meta`."""
 
     def __init__(self, dossiers: Dossiers, journal: Journal) -> None:
         self._dossiers = dossiers
@@ -71,8 +72,8 @@ async def _lines(request: web.Request, dossier: Dossier) -> web.StreamResponse:
 
 
 def _one_line(text: bytes) -> bytes:
-    """Returns a JSON text on one line, with a line break at its end. Its value stays the same: in JSON, line breaks are
-    only white space between values."""
+    """Returns a JSON text on one line, with a line break at its end. Line breaks inside the text become spaces, which
+    does not change its value."""
     # A provider's data is passed on as the provider wrote it: after a line break, it could give the line of another
     # provider's part.
     return text.translate(None, b"\r\n") + b"\n"
@@ -88,7 +89,7 @@ def _is_connected(request: web.Request) -> Callable[[], bool]:
 
 
 def _ending(call: Call, results: Iterable[Result]) -> dict[str, object]:
-    """Returns the members `links` and `meta` of an answer. `meta` has the duration in milliseconds, and `complete`:
-    whether no part has to be asked again."""
+    """Returns the members `links` and `meta` of an answer. `meta` has the duration in milliseconds and `complete`,
+    which says whether each part has its final answer."""
     duration_ms = round((time.perf_counter() - call.began) * 1000)
     return {"links": {}, "meta": {"complete": all(map(is_complete, results)), "duration_ms": duration_ms}}

@@ -1,5 +1,5 @@
-"""HTTP endpoints. Each turns a request into plain data for the code that finds the answer, and the answer into an HTTP
-response."""
+"""HTTP endpoints. Each converts a request to plain data, calls the code that finds the answer, and converts the answer
+to an HTTP response."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ OPENAPI: dict[str, Envelope | None] = {
     "/api/france-connect/open-api.yml": "v2",
     "/api/open-api-v3.yml": "v3",
 }
-"""Paths at which the gateway serves OpenAPI documents. The value says which operations the document describes: those of
-version 2 (`v2`), those of later versions (`v3`), or all (`None`) (docs/reference/contract.md §5.4)."""
+"""Paths of the OpenAPI documents. The value says which operations the document describes: those of version 2 (`v2`),
+those of later versions (`v3`), or all (`None`) (docs/reference/contract.md §5.4)."""
 
 MAX_AGE_S = 300
-"""Seconds for which clients may keep a public document (`max-age`)."""
+"""Seconds for which clients may keep a public document (`max-age` of `Cache-Control`)."""
 ERRORS_MAX_AGE_S = 3600
-"""Seconds for which clients may keep `/api/errors` (`max-age`)."""
+"""Seconds for which clients may keep the answer of `/api/errors` (`max-age` of `Cache-Control`)."""
 SANDBOX_MAX_AGE_S = 60
-"""Seconds for which clients may keep the list of a sandbox's cases (`max-age`)."""
+"""Seconds for which clients may keep the list of a sandbox's cases (`max-age` of `Cache-Control`)."""
 MAX_SCOPES_BYTES = 16 * 1024
-"""Largest size, in bytes, of a request for a sandbox token."""
+"""Largest size, in bytes, of the body of a request for a sandbox token."""
 DAY_S = 86_400
 OPERATION_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
-"""Pattern of the `operation_id` values that an error text may safely quote."""
+"""Pattern of the values of the parameter `operation_id` that an error's text may quote."""
 
 
 def plain_request(request: web.Request) -> HttpRequest:
@@ -69,7 +69,8 @@ def plain_request(request: web.Request) -> HttpRequest:
 
 
 class LookupEndpoint:
-    """Endpoint of all paths that workers offer: lookups, which return data, and workers' public documents."""
+    """Endpoint of all paths that workers offer: operations, which return data about a person, and workers' public
+    documents."""
 
     def __init__(self, lookups: Lookups, documents: Documents, journal: Journal) -> None:
         self._lookups = lookups
@@ -91,7 +92,7 @@ class LookupEndpoint:
 
 
 class IntrospectionEndpoints:
-    """Endpoints that describe the caller's token: the scopes and, from version 3 on, also expiry, habilitation and rate
+    """Endpoints that describe the caller's token: its scopes and, in version 3, also expiry, habilitation and rate
     limit. Calls of these endpoints have no rate limit (docs/reference/contract.md §2.5)."""
 
     def __init__(self, authenticate: Authenticate, journal: Journal, deadline_s: float) -> None:
@@ -105,8 +106,8 @@ class IntrospectionEndpoints:
         return json_response({"_id": requester.token.id, "name": "", "scopes": sorted(requester.token.scopes)})
 
     async def token(self, request: web.Request) -> web.Response:
-        """Describes the caller's token. Raises `Problem` for a version other than 3, and for an editor's token if the
-        call names a `recipient` that has delegated no habilitation to the editor for this call."""
+        """Answers with the description of the caller's token. Raises `Problem` for a version other than 3. Also raises
+        `Problem` for an editor's token if the query's `recipient` has delegated no habilitation to the editor."""
         requester = await self._requester(request, "token_introspect")
         version = int(request.match_info["version"])
         if version != VERSION:
@@ -127,7 +128,7 @@ class IntrospectionEndpoints:
 
 
 class DelegationsEndpoint:
-    """Endpoint that returns a software editor's delegations. The bearer token must be the editor's."""
+    """Endpoint that lists the delegations to a software editor. The bearer token must be the editor's."""
 
     def __init__(self, authenticate: Authenticate, journal: Journal, bus: Calling, deadline_s: float) -> None:
         self._authenticate = authenticate
@@ -175,8 +176,8 @@ class DocumentEndpoints:
 
 
 class SandboxEndpoints:
-    """Endpoints of a sandbox: its cases, the check of a proposed case, and tokens with fewer scopes. Outside of a
-    sandbox these paths are unknown. What callers send is neither kept nor logged."""
+    """Endpoints of a sandbox: its cases (recorded answers), the check of a proposed case, and tokens with fewer scopes.
+    Outside of a sandbox these paths are unknown. What callers send is neither kept nor logged."""
 
     def __init__(self, authenticate: Authenticate, cases: SandboxCases, settings: GatewaySettings) -> None:
         self._authenticate = authenticate
@@ -190,8 +191,8 @@ class SandboxEndpoints:
         return document_response(request, document, max_age_s=SANDBOX_MAX_AGE_S)
 
     async def check(self, request: web.Request) -> web.Response:
-        """Checks the case file in the request's body and answers with its faults. The query parameter `operation_id`
-        names the operation that the case is proposed for."""
+        """Checks the case file (recorded answer) in the request's body, and answers with the file's faults. The query
+        parameter `operation_id` names the operation for which the case is proposed."""
         deadline = Deadline.after(self._settings.deadline_s)
         await self._requester(request, "sandbox_check", deadline)
         text = await read_text(request, MAX_CASE_BYTES)
@@ -200,8 +201,8 @@ class SandboxEndpoints:
         return json_response(report)
 
     async def issue(self, request: web.Request) -> web.Response:
-        """Answers with a new token, which has only the scopes that are in both the request's body and the caller's
-        token. The new token is valid for at most a day, and its calls count against the rate limit of the caller's
+        """Answers with a new token for the caller, with those scopes of the caller's token that the request's body
+        lists. The new token is valid for at most a day, and its calls count against the rate limit of the caller's
         token."""
         requester = await self._requester(request, "sandbox_token", Deadline.after(self._settings.deadline_s))
         try:

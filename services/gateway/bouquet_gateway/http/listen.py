@@ -16,8 +16,8 @@ from bouquet_mesh.http.server import serving
 
 @asynccontextmanager
 async def open_ports(parts: Parts, number: int, limits: Limits) -> AsyncIterator[int]:
-    """Serves HTTP while the context is open, and yields the port that callers use. `number` is 0 for a gateway's only
-    process. Several processes are numbered from 1, and each also serves its health and metrics at `port + number`."""
+    """Serves HTTP while the context is open, and yields the port that callers use. `number` is 0 for a gateway with one
+    process; otherwise processes are numbered from 1, and each also serves its health and metrics at `port + number`."""
     # Raises `SettingsError` for a port that is in use.
     host, port = parts.settings.host, parts.settings.port
     async with AsyncExitStack() as stack:
@@ -29,7 +29,7 @@ async def open_ports(parts: Parts, number: int, limits: Limits) -> AsyncIterator
 
 
 async def check_ports_free(settings: GatewaySettings) -> None:
-    """Raises `SettingsError` if another program listens on a port that this gateway's processes are to use."""
+    """Raises `SettingsError` if another program already listens on a port that this gateway's processes need."""
     # With `reuse_port`, the kernel would share connections between two gateways that do not know each other.
     loop = asyncio.get_running_loop()
     for port in range(settings.port, settings.port + settings.processes + 1):

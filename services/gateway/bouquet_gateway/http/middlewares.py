@@ -1,5 +1,5 @@
-"""Middlewares around every endpoint: request id, span, metrics, headers, access record, errors, refusal of encoded
-paths."""
+"""Middlewares around every endpoint: request id, trace span, metrics, headers, access record, errors, and refusal of
+percent-encoded paths."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ CALL = web.RequestKey("call", Call)
 
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Traces, logs and measures each call under its request id, and adds the gateway's headers to the answer."""
+    """Gives each call a request id, traces, logs and measures the call, and adds the gateway's headers to the
+    answer."""
     path = tidy(request.path)
     call = Call(request_id_of(request.headers), envelope_of(path), path)
     request[CALL] = call
@@ -67,7 +68,7 @@ def record_access(journal: Journal) -> Middleware:
 
 @web.middleware
 async def render_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Renders a `Problem` or other exception of the endpoint as an HTTP error."""
+    """Converts a `Problem`, or any other exception that the endpoint raises, to an HTTP error."""
     try:
         return await handler(request)
     except web.HTTPNotFound:  # raised by aiohttp for a target that is not a path: `*`, a host, a line break
@@ -77,8 +78,8 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
 
 
 def refuse_encoded_paths(lookups: Handler) -> Middleware:
-    """Returns a middleware that refuses every path with percent-encoded characters: it passes the request to the
-    handler `lookups`, which answers 404 to such a path."""
+    """Returns a middleware that refuses every path with percent-encoded characters. Such a request is passed to the
+    handler `lookups`, which answers 404."""
     # Otherwise an encoded spelling of one of the gateway's own paths would be answered.
 
     @web.middleware
@@ -99,8 +100,8 @@ def _error(request: web.Request, problem: Problem) -> web.Response:
 
 
 def headers_of(call: Call) -> dict[str, str]:
-    """Returns the answer's headers that depend on its call: request id, server name, rate limit and, if they apply, use
-    of the cache and announced retirement."""
+    """Returns the answer's headers that depend on its call: request id, server name, rate limit, whether the data comes
+    from the cache, and an announced retirement. The last two are absent if they do not apply."""
     headers = {"X-Request-Id": call.request_id, "Server": NAME, **call.rate_limit}
     if call.reached_data:
         hit = call.cached_for_s is not None
@@ -112,8 +113,8 @@ def headers_of(call: Call) -> dict[str, str]:
 
 
 def _retirement_headers(retirement: Retirement) -> dict[str, str]:
-    """Returns the headers of an announced retirement: `Deprecation` (RFC 9745), `Sunset` (RFC 8594), and a `Link` to
-    the successor."""
+    """Returns the headers of an operation whose end is announced: `Deprecation` (RFC 9745), `Sunset` (RFC 8594), and a
+    `Link` to the successor."""
     headers = {"Deprecation": f"@{int(_midnight(retirement.deprecated_on).timestamp())}"}
     if retirement.sunset_on:
         headers["Sunset"] = f"{_midnight(retirement.sunset_on):%a, %d %b %Y %H:%M:%S} GMT"

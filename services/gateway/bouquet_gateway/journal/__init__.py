@@ -1,1 +1,2 @@
-"""Access journal of the gateway: one record per call, spooled on disk and sent to the registry."""
+"""Access journal of the gateway. Each call leaves a record, which waits in a spool on disk until it is sent to the
+registry."""

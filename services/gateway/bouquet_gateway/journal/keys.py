@@ -23,8 +23,7 @@ class Keys(Struct, frozen=True):
     key: Key
     following: Key | None = None
     follows_at: float = math.inf
-    """Time, in seconds since the epoch, at which the next key replaces the current one. Infinite if there is no next
-    key."""
+    """Time, in seconds since the epoch, at which the next key replaces the current one; infinite without a next key."""
 
     def at(self, moment: float) -> Key:
         return self.key if self.following is None or moment < self.follows_at else self.following

@@ -1,5 +1,5 @@
-"""Access record of each call, written to the spool before the answer (docs/adr/0011). Without a record, the caller
-gets no data."""
+"""Access record of each call, written to the spool on disk before the answer is sent (docs/adr/0011). If the record
+cannot be written, the caller gets no data."""
 
 from __future__ import annotations
 
@@ -26,19 +26,18 @@ FULL = "journal_full"
 TOKEN_REFUSED = frozenset({401, 403, 429})
 """HTTP statuses with which the gateway refuses a call because of its token, the client's address or the rate limit."""
 REFUSALS_PER_MINUTE = 60
-"""Largest number of refused calls per minute that are recorded for one token, or for one editor's token and
-habilitation. Further refused calls are only counted in a metric."""
+"""Largest number of refused calls per minute that are recorded for one token (for an editor's token: for each
+habilitation it uses). Further refused calls are only counted in a metric."""
 
 
 class Journal(Protocol):
-    """Access journal of the gateway."""
+    """Access journal of the gateway, to which each call for data adds a record."""
 
     @property
     def is_full(self) -> bool: ...
 
     def begin(self, call: Call) -> None:
-        """Marks a call that must be recorded, so that `end` writes its record. Raises `Problem` if no record can be
-        written at present."""
+        """Marks `call`, so that `end` writes its record. Raises `Problem` if no record can be written at present."""
 
     def end(self, call: Call, status: int) -> None:
         """Writes the record of a call marked by `begin`. Raises `Problem` if the record cannot be written."""
@@ -65,7 +64,8 @@ class RefusalLimit:
         self._counts: dict[tuple[str, str], int] = {}
 
     def allow(self, token_id: str, habilitation: str) -> bool:
-        """Counts a refused call of the token with this habilitation, and returns whether the call is to be recorded."""
+        """Counts a refused call of the token with this habilitation. Returns whether the call is still within the
+        limit, so that it gets a record."""
         # An editor's token acts for many habilitations: the refusals of one must not hide those of another.
         minute = int(time.monotonic() // 60)
         if minute != self._minute:
@@ -112,8 +112,8 @@ class SpooledJournal:
 
 @asynccontextmanager
 async def open_journal(folder: Path, max_bytes: int, keys: Keys, outbox: Outbox) -> AsyncIterator[Journal]:
-    """Opens the journal with its spool in `folder`, and sends its records to `outbox`. Raises `OSError` if the
-    folder cannot be written."""
+    """Opens the journal, with its spool (records on disk that wait to be sent) in `folder`, and sends its records to
+    `outbox`. Raises `OSError` if `folder` cannot be written."""
     with open_spool(folder, max_bytes) as spool:
         metrics.JOURNAL_BYTES.set_function(lambda: spool.used_bytes)
         metrics.JOURNAL_MAX_BYTES.set(max_bytes)
@@ -159,13 +159,14 @@ def _new_id(at: float) -> str:
 
 
 def _time_of(id: str) -> float:
-    """Returns the time with which an id begins, to the millisecond."""
+    """Returns the time, in seconds since the epoch and exact to the millisecond, with which an id of `_new_id`
+    begins."""
     return int(id[:12], 16) / 1000
 
 
 def _people_asked_about(call: Call) -> tuple[NamedPerson, ...]:
-    """Returns the person whom the caller asked about, once with the birth name and once with the name in use, as far as
-    they are known. Returns an empty tuple if the question does not give a civil status."""
+    """Returns the person whom the caller asked about under the birth name and, if it is known, again under the usage
+    name. Returns an empty tuple if the question gives no civil status."""
     # So the journal can find the same person among those whom answers name, which seldom contain sex and place of
     # birth.
     match call.person:
@@ -178,6 +179,6 @@ def _people_asked_about(call: Call) -> tuple[NamedPerson, ...]:
 
 
 def _outcome_of(status: int) -> Outcome:
-    """Returns the outcome that the HTTP status of an answer shows. Used for calls that raised no `Problem`."""
+    """Returns the outcome of a call from the HTTP status of its answer, for calls that raised no `Problem`."""
     # The status need not be 200, since a sandbox answers with recorded cases of any status.
     return "found" if status < 400 else "not_found" if status == 404 else "failed"

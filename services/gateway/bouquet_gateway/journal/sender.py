@@ -18,10 +18,10 @@ log = logging.getLogger(__name__)
 PAUSE_S = 0.25
 """Seconds between checks for new records while the spool is empty."""
 RETRY_S = 1.0
-"""Seconds before unconfirmed records are sent again."""
+"""Seconds after which records that the broker has not confirmed are sent again."""
 ADOPT_S = 30.0
-"""Seconds between two searches for records that other, ended processes have left on disk. The process that finds such
-records sends them."""
+"""Seconds between two searches for records that ended processes have left on disk. The process that finds them sends
+them."""
 LAST_ROUND_S = 2.0
 """Seconds for which a stopping gateway tries to send its last records."""
 

@@ -1,5 +1,5 @@
-"""Spool of the journal: records on the local disk until the broker has confirmed them (docs/adr/0011). Each process
-has a subfolder of its own."""
+"""Spool of the journal: records that are kept on the local disk until the broker has confirmed them (docs/adr/0011).
+Each process has a subfolder of its own."""
 # Each line is one `write()`, so that it survives the end of the process. The kernel writes it to the disk later: a
 # power cut may lose the last seconds.
 
@@ -23,19 +23,19 @@ FILLING_AT = 0.8
 FULL_AT = 0.95
 """Fraction of the spool's maximum size at which the gateway begins to refuse calls."""
 TRIED_EVERY_S = 1.0
-"""Seconds after a failed write before the spool tests again whether the disk accepts writes."""
+"""Seconds between tests whether the disk accepts writes again, after a write has failed."""
 TRIAL_BYTES = 16_384
 SEGMENTS = "[0-9]*-[0-9]*.jsonl"
-"""Glob pattern of the file names of segments: a time, a hyphen and a number."""
+"""Glob pattern of the names of segments, the spool's files of records: a time, a hyphen and a number."""
 
 
 class SpoolFull(Exception):
-    """Error for a record that was not written because the spool or its disk is full, or the disk fails."""
+    """Error for a record that was not written, because the spool or its disk is full, or because the disk fails."""
 
 
 class Spool:
-    """Journal records of one process on disk. They are stored in files (segments): one current segment, to which
-    records are added, and closed segments, which wait to be sent."""
+    """Journal records of one process on disk, in files (segments). Records are added to the current segment; closed
+    segments wait to be sent."""
 
     def __init__(self, folder: Path, own: Path, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -44,8 +44,8 @@ class Spool:
         self._own = own
         self._segments_made = 0
         self._current: tuple[int, Path, int] | None = None
-        """File descriptor, path and size in bytes of the current segment; `None` if there is none, so that the next
-        record begins a segment."""
+        """File descriptor, path and size in bytes of the current segment. `None` if there is none: the next record then
+        begins a segment."""
         self._waiting: dict[Path, int] = {}
         """Sizes, in bytes, of the closed segments that wait to be sent, by path."""
         self._level = "room"
@@ -58,12 +58,12 @@ class Spool:
         return self.used_bytes >= self.max_bytes * FULL_AT or not self._disk_accepts()
 
     def oldest_age_s(self) -> float:
-        """Returns the age of the oldest segment in seconds, 0 for an empty spool."""
+        """Returns the age, in seconds, of the oldest segment (file of records); 0 if the spool is empty."""
         path = next(iter(self._waiting), self._current[1] if self._current else None)
         return max(0.0, time.time() - _made_at(path)) if path else 0.0
 
     def append(self, record: bytes) -> None:
-        """Writes a record to the current segment. Raises `SpoolFull` if that fails."""
+        """Writes a record to the current segment. Raises `SpoolFull` if the record cannot be written."""
         line = record + b"\n"
         if self.used_bytes + len(line) > self.max_bytes:
             raise SpoolFull
@@ -105,8 +105,8 @@ class Spool:
         return True
 
     def next_segment(self) -> Path | None:
-        """Returns the path of the oldest segment to send, or `None` if the spool is empty. Closes and returns the
-        current segment if no closed one waits."""
+        """Returns the path of the oldest closed segment, whose records are to be sent next. Without a closed segment,
+        closes and returns the current one; returns `None` if the spool is empty."""
         if not self._waiting:
             self._seal()
         return next(iter(self._waiting), None)
@@ -162,7 +162,8 @@ class Spool:
         self._log_level_change()
 
     def _log_level_change(self) -> None:
-        """Logs a message when the spool becomes filled to another level: `room`, `filling` or `full`."""
+        """Logs a message when the spool's fill level changes. The levels are `room`, `filling` (from `FILLING_AT`) and
+        `full` (from `FULL_AT`)."""
         share = self.used_bytes / self.max_bytes
         level = "full" if share >= FULL_AT else "filling" if share >= FILLING_AT else "room"
         if level != self._level:
@@ -181,8 +182,8 @@ LEVEL_EVENTS = {
 
 @contextmanager
 def open_spool(folder: Path, max_bytes: int) -> Iterator[Spool]:
-    """Opens a spool and takes over the segments of ended processes. Raises `OSError` if the folder cannot be
-    written."""
+    """Opens the spool of this process in `folder`, and takes over the records that ended processes have left there.
+    Raises `OSError` if `folder` cannot be written."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     own, lock = _own_folder(folder)
     spool = Spool(folder, own, max_bytes)
@@ -204,8 +205,8 @@ def _own_folder(folder: Path) -> tuple[Path, int]:
 
 
 def _lock(folder: Path) -> int | None:
-    """Locks a folder and returns the descriptor that holds the lock. Returns `None` if another process holds the lock,
-    or the folder cannot be opened."""
+    """Locks a folder and returns the file descriptor that holds the lock. Returns `None` if another process holds the
+    lock, or if the folder cannot be opened."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
@@ -223,7 +224,7 @@ def _made_at(segment: Path) -> float:
 
 
 def records_in(segment: Path) -> list[bytes]:
-    """Returns the records of a segment, which is a file with one record per line."""
+    """Returns the records of a segment, a file with one record per line."""
     # The last one may have been cut off by a write that failed midway; the registry puts such a line aside.
     try:
         return [line for line in segment.read_bytes().split(b"\n") if line]

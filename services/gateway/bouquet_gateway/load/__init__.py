@@ -1,2 +1,2 @@
-"""Protection against overload: limits on the requests in a process (admission) and on the calls to each provider
-(bulkheads)."""
+"""Protection against overload. Admission limits the requests that a process answers at a time, and bulkheads limit the
+calls to each provider."""

@@ -1,5 +1,5 @@
-"""Admission control: a process answers a limited number of requests at a time and refuses others at once, at little
-cost (docs/adr/0009)."""
+"""Admission control: a process answers a limited number of requests at a time. It refuses further requests at once and
+at little cost (docs/adr/0009)."""
 # A refusal reads no token, asks no store, opens no span and writes no log line of its own.
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ NEVER_REFUSED = frozenset({"/livez", "/readyz", "/metrics", "/api/ping"})
 """Paths that even an overloaded process answers, because monitoring needs them."""
 
 LOGGED_EVERY_S = 10.0
-"""Shortest time, in seconds, between log lines about refusals."""
+"""Seconds that must pass between two log lines about refused requests."""
 
 
 def admission(max_requests: int) -> Middleware:
-    """Returns a middleware that handles at most `max_requests` requests at a time, and refuses further ones with 503
-    `00529`."""
+    """Returns a middleware that handles at most `max_requests` requests at a time. Further requests are refused with
+    HTTP status 503 and error code `00529`."""
     # Requests for a path in `NEVER_REFUSED` are neither counted nor refused.
     in_flight = 0
 
@@ -77,8 +77,8 @@ class _RefusalAnswers:
         return json_bytes_response(body, status, self._headers | {"X-Request-Id": request_id_of(request.headers)})
 
     def _log(self) -> None:
-        """Counts a refusal. Logs the number of refusals since the last such log line, unless that line is less than
-        `LOGGED_EVERY_S` seconds old."""
+        """Counts a refused request. Logs the number of requests refused since the last such log line, but at most every
+        `LOGGED_EVERY_S` seconds."""
         self._not_logged += 1
         now = time.monotonic()
         if now - self._logged_at >= LOGGED_EVERY_S:

@@ -1,4 +1,5 @@
-"""Bulkheads: limits on the calls in flight to each provider, so that a slow provider leaves room for the others."""
+"""Bulkheads: limits on the calls in flight to each provider, so that a slow provider does not use up the gateway's
+capacity for the others."""
 
 from __future__ import annotations
 
@@ -9,12 +10,12 @@ from bouquet_mesh.bus.api import Calling
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Number by which the limit on calls in flight to a provider is divided to get the limit for one caller. At least this
-many callers can thus have calls in flight at the same time."""
+"""Number of callers that can always have calls in flight to a provider at the same time. One caller's limit is the
+limit on all calls to the provider, divided by this number."""
 
 
 class Bulkheads:
-    """Bus that limits the calls in flight to each provider: all callers' calls together, and each caller's calls. A
+    """Bus with two limits on the calls in flight to each provider: for all callers together, and for each caller. A
     call above a limit fails with `provider_busy`."""
 
     # A call counts until it ends, since the worker is busy with it. So no caller cancels a call that it does not need
@@ -35,8 +36,8 @@ class Bulkheads:
         return self._bus.ready
 
     async def call(self, provider: str, request: Request) -> Reply:
-        """Sends a request to a provider and returns the reply. Returns the failure `provider_busy` if a limit is
-        reached."""
+        """Sends a request to a provider and returns the reply. If a limit is reached, sends nothing and returns the
+        failure `provider_busy`."""
         if isinstance(request, Describe | Changes):
             return await self._bus.call(provider, request)
         caller = (provider, request.caller.mark) if isinstance(request, Lookup) and request.caller.mark else None

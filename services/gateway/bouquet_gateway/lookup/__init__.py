@@ -1,1 +1,2 @@
-"""Lookups: from a client's request for data to its answer (steps 3 to 10 in docs/architecture.md)."""
+"""Lookups: everything from a client's request for data about a person to the answer (steps 3 to 10 in
+docs/architecture.md)."""

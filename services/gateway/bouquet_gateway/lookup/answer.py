@@ -39,7 +39,7 @@ from bouquet_proto.messages import Caller, Found, Lookup, Recorded
 from bouquet_proto.query import Query, parse_query
 
 MARK_LENGTH = 16
-"""Number of hexadecimal digits of a caller's mark, the hash by which workers distinguish callers."""
+"""Number of hexadecimal digits of a caller's mark, the keyed hash by which workers tell callers apart."""
 
 
 MARKS = 10_000
@@ -47,8 +47,8 @@ MARKS = 10_000
 
 
 class Lookups:
-    """Service that answers requests for data: it checks the request, asks the cache or the provider, and removes the
-    fields outside the caller's scopes."""
+    """Service that answers requests for data about a person. It checks the request, gets the data from the cache or the
+    provider, and removes the fields outside the caller's scopes."""
 
     def __init__(
         self,
@@ -65,9 +65,9 @@ class Lookups:
         marking_key: Secret,
         proofs: Proofs | None = None,
     ) -> None:
-        """Takes `deadline_s`, the seconds that one lookup may take; `is_sandbox`, which says whether workers may answer
-        with recorded cases; `marking_key`, the secret with which `mark_of` hashes callers; and `proofs`, which makes
-        the proofs of answers, or `None` if the gateway makes none."""
+        """Takes `deadline_s`, the seconds that one lookup may take, and `is_sandbox`, which says whether workers may
+        answer with recorded cases. `marking_key` is the secret with which `mark_of` hashes callers. `proofs` makes the
+        proofs of answers; `None` if the gateway makes none."""
         self._offers = offers
         self._authenticate = authenticate
         self._in_flight = in_flight
@@ -99,9 +99,8 @@ class Lookups:
         call: Call,
         deadline: Deadline,
     ) -> Answer:
-        """Returns the answer to a call whose caller is admitted and whose operation is known, as `answer` does after
-        these two steps. Raises `Problem` for the first check that fails. Calls for the parts of a dossier begin
-        here."""
+        """Returns the answer to a call whose caller is admitted and whose operation is known. Raises `Problem` for the
+        first check that fails. `answer` continues here after these two steps, and the calls of a dossier begin here."""
         requester = await self._authenticate.identify(admission, match, request, call, deadline)
         call.person, scopes = requester.citizen, requester.token.scopes
         if scopes.isdisjoint(match.family.scopes) or (is_by_ine(match) and not requester.token.allows_ine):
@@ -123,8 +122,8 @@ class Lookups:
         return Answer(_enveloped(call.envelope, data, prove(data) if prove else {}))
 
     def _prover(self, served: Served, header: str, call: Call) -> sandbox.Prove | None:
-        """Returns a function that makes the proof of the data that the caller gets, and returns what is added to `meta`
-        of the answer; `None` if the value of `header` requests no proof, or the gateway makes none."""
+        """Returns a function that makes a proof of the answer's data, and returns the proof's members of `meta`.
+        Returns `None` if the value of `header` requests no proof, or if the gateway makes no proofs."""
         if self._proofs is None or not wants_proof(served, header):
             return None
         return partial(self._proofs.meta_of, served, call=call)
@@ -132,8 +131,8 @@ class Lookups:
     async def _look_up(
         self, served: Served, query: Query, requester: Requester, call: Call, deadline: Deadline, *, no_cache: bool
     ) -> Found | Recorded:
-        """Returns the data, from the cache or the provider. Raises `Problem` if the gateway or the provider refuses the
-        lookup, or if the lookup fails."""
+        """Returns the data from the cache or the provider or, in a sandbox, a recorded case. Raises `Problem` if the
+        gateway or the provider refuses the lookup, or if the lookup fails."""
         # An announced maintenance is reported even if parameters are wrong too.
         call.recipient = recipient_of(query, requester.token.siret, call.envelope)
         now = self._clock()
@@ -181,13 +180,13 @@ def is_by_ine(match: Match) -> bool:
 
 @lru_cache(maxsize=MARKS)
 def mark_of(key: Secret, caller: str) -> str:
-    """Returns the mark of a caller, a keyed hash by which workers distinguish callers."""
+    """Returns the mark of a caller: a keyed hash by which workers tell callers apart without learning who they are."""
     # Gateways that share the key give the same mark.
     return keyed_hash(key, f"mark {caller}".encode())[:MARK_LENGTH]
 
 
 def describe_call(call: Call, match: Match) -> None:
-    """Notes id, version, path, retirement and errors of the called operation in `call`. Does nothing if the resource
+    """Stores id, version, path, retirement and failures of the called operation in `call`. Does nothing if the resource
     lacks the requested version."""
     if (served := match.served) is None:
         return
@@ -197,8 +196,8 @@ def describe_call(call: Call, match: Match) -> None:
 
 
 def _enveloped(envelope: Envelope, data: Raw, meta: Mapping[str, str]) -> bytes:
-    """Returns the body of an answer: the data alone in the v2 envelope, an object with `data`, `links` and `meta` in
-    the v3 envelope."""
+    """Returns the body of an answer with data. In the v2 envelope, the body is the data alone; in the v3 envelope, it
+    is an object with `data`, `links` and `meta`."""
     if envelope == "v2":
         return bytes(data)
     return b'{"data":' + bytes(data) + b',"links":{},"meta":' + msgspec.json.encode(meta) + b"}"

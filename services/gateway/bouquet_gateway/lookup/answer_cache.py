@@ -1,4 +1,5 @@
-"""Cache of providers' answers, for as long as each operation allows (step 6 in docs/architecture.md)."""
+"""Cache of providers' answers. An answer is kept for as long as its operation allows (step 6 in
+docs/architecture.md)."""
 
 from __future__ import annotations
 
@@ -27,8 +28,8 @@ class AnswerCache:
         return key_of(self._secret, "data", operation.id, parsed, today.isoformat()[:7])
 
     async def get(self, key: str) -> CachedValue | None:
-        """Returns the cached answer, or `None` if there is none. Also returns `None` for an empty key, which stands for
-        a question that must not be answered from the cache."""
+        """Returns the cached answer, or `None` if there is none. An empty key stands for a question that must not be
+        answered from the cache, and also gives `None`."""
         stored = await self._cache.get(key) if key else None
         metrics.cache_lookups("bypassed" if not key else "hit" if stored else "miss").inc()
         return stored

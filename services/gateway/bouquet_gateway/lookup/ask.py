@@ -1,5 +1,5 @@
-"""Questions to providers (step 7 in docs/architecture.md). An operation asks one provider or, under the regime plan,
-CAF, MSA or both."""
+"""Questions to providers (step 7 in docs/architecture.md). An operation asks one provider or, if it has the plan
+`regime`, CAF, MSA or both."""
 
 from __future__ import annotations
 
@@ -36,18 +36,17 @@ BUSY, LATE = Failed("provider_busy"), Failed("deadline_exceeded")
 
 
 class ProviderAnswer(Struct, frozen=True):
-    """Answer to a lookup, and whether the answer is a refusal that other callers' identical lookups should not
-    share."""
+    """Decision on a lookup, and whether other callers with the same lookup should ask again instead of sharing it."""
 
     decision: Decision
     caller_was_refused: bool
-    """Whether the lookup failed because too many calls to the provider were in flight. Perhaps only this caller has
-    reached its limit, so other callers that waited for this answer ask again."""
+    """Whether the lookup failed because of a limit on calls in flight to the provider. The limit may be this caller's
+    alone, so other callers that waited for the same answer ask again."""
 
 
 class Providers:
-    """Access to the providers. Identical lookups at the same time are sent only once, and the data that providers
-    return is cached."""
+    """Service that asks providers. Identical lookups at the same time are sent only once, and the data in replies is
+    cached."""
 
     def __init__(
         self,
@@ -57,8 +56,9 @@ class Providers:
         timing: HedgeTiming,
         report: Callable[[str, bool | None], None],
     ) -> None:
-        """Takes `report`, which is called after each lookup with two arguments: the resource's name in
-        `/api/{status}/ping`, and whether the provider was out of service (`None` if it was not asked)."""
+        """Takes `report`, which is called after each lookup with two arguments. The first is the resource's name in
+        `/api/{status}/ping`; the second is whether the provider was out of service, or `None` if no provider was
+        asked."""
         self._bus = bus
         self._cache = cache
         self._hints = hints
@@ -66,12 +66,12 @@ class Providers:
         self._report = report
         self._flights: SingleFlight[ProviderAnswer] = SingleFlight()
         self._asking: set[asyncio.Task[Reply]] = set()
-        """Running tasks that ask CAF or MSA. A lookup may be answered while one of its tasks still runs; the set keeps
-        Python from destroying that task."""
+        """Running tasks that ask CAF or MSA. A lookup may be answered while a task still runs, and Python destroys a
+        task that nothing refers to."""
 
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Decision:
-        """Returns the decision on a lookup, with the reply for the caller. If the cache `key` is empty, the reply is
-        neither cached nor shared with identical lookups."""
+        """Asks the operation's providers, and returns the decision, which has the reply for the caller. If the cache
+        `key` is empty, the reply is neither cached nor shared with identical lookups."""
         ask = partial(self._ask, served, lookup, key, today)
         answer = await (self._share(served, key, ask, Deadline(lookup.deadline)) if key else ask())
         self._report(served.status, is_outage(answer.decision.reply, served.problems))
@@ -80,7 +80,7 @@ class Providers:
     async def _share(
         self, served: Served, key: str, ask: Callable[[], Coroutine[Any, Any, ProviderAnswer]], deadline: Deadline
     ) -> ProviderAnswer:
-        """Waits for the answer to an identical lookup, if one is in flight; otherwise asks the provider. Returns the
+        """Returns the answer to an identical lookup if one is in flight; otherwise asks the provider, and returns the
         answer."""
         # If the other lookup fails because of a limit on calls in flight, which may be its caller's own limit, tries
         # again until `deadline`.
@@ -105,8 +105,8 @@ class Providers:
             return reply
 
         async def ask_if_credible(provider: str, lookup: Lookup) -> Reply:
-            """Asks a provider and returns its reply. Returns a failure instead if the reply gives a reason that the
-            provider may not give."""
+            """Asks a provider and returns its reply. If the provider may not give the reason in its reply, returns the
+            failure `upstream_unknown` instead."""
             match await ask_one(provider, lookup):
                 case NotFound() | Rejected() | Failed() as reply if not is_credible(reply, reasons_of(served)):
                     return Failed(UPSTREAM_UNKNOWN)
@@ -128,8 +128,8 @@ class Providers:
         return ProviderAnswer(decision, caller_was_refused=was_busy and isinstance(decision.reply, Failed))
 
     async def _ask_one(self, served: Served, provider: str, lookup: Lookup) -> Reply:
-        """Asks one provider, and returns its reply without undeclared fields. A reply that exceeds a limit or does not
-        match its schema becomes the failure `malformed_reply`."""
+        """Asks one provider and returns its reply, without fields that the offer does not declare. A reply that exceeds
+        a limit or does not match the operation's schema becomes the failure `malformed_reply`."""
         received = await self._bus.call(provider, lookup)
         reply = limited(received, provider, lookup.operation, served.operation.reply)
         if not isinstance(reply, Found):

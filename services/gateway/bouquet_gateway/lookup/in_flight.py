@@ -9,13 +9,13 @@ from bouquet_gateway.stores.cache import Cache, key_of
 from bouquet_mesh.secret import Secret
 
 MARGIN_S = 1.0
-"""Seconds by which the marker of a call in flight outlives the call's deadline."""
+"""Seconds after a call's deadline at which the mark of the call as in flight expires."""
 # The expiry removes a marker that a process could not delete because it ended during the call.
 
 
 class InFlight:
-    """Markers of calls in flight, kept in the cache. While a call is marked, the same caller may not make the same call
-    again."""
+    """Marks of the calls in flight, kept in the cache. While a call is marked, the same caller cannot make the same
+    call again."""
 
     def __init__(self, cache: Cache, secret: Secret, deadline_s: float) -> None:
         self._cache = cache
@@ -23,15 +23,15 @@ class InFlight:
         self._lives_s = deadline_s + MARGIN_S
 
     def exclusive(self, path: str, raw_query: str, digest: str) -> AbstractAsyncContextManager[None]:
-        """Marks a call as in flight while the context is open. Raises `Problem` if the same caller has the same call in
-        flight already. `digest` identifies the caller."""
+        """Marks a call as in flight while the context is open. Raises `Problem` if the same caller already has the same
+        call in flight. `digest` identifies the caller."""
         # The order of query parameters makes no difference.
         marker = key_of(self._secret, "in flight", path, sorted(raw_query.split("&")), digest)
         return _Marked(self._cache, marker, self._lives_s)
 
 
 class _Marked(AbstractAsyncContextManager[None]):
-    """Context manager that marks a call on entry, and removes the marker on exit."""
+    """Context manager that marks a call as in flight on entry, and removes the mark on exit."""
 
     __slots__ = ("_cache", "_lives_s", "_marker")
 

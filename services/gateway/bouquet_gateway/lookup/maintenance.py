@@ -1,5 +1,5 @@
-"""Announced maintenance windows of authorities, in Paris time (docs/reference/contract.md §5.6), as in `MEN
-01:10-02:30; CNAF & MSA sunday 23:00-23:45`."""
+"""Announced maintenance windows of authorities, in Paris time (docs/reference/contract.md §5.6). They are written like
+`MEN 01:10-02:30; CNAF & MSA sunday 23:00-23:45`."""
 # A window is daily, weekly or on one date. If its end is not after its start, it ends on the next day.
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class OpenWindow(Struct, frozen=True):
 
 
 def parse_windows(text: str) -> MaintenanceWindows:
-    """Parses maintenance windows separated by semicolons or line ends. If some are malformed, raises a `SettingsError`
-    that gives their positions in the list, counted from 1."""
+    """Parses maintenance windows, separated by semicolons or line ends. Raises `SettingsError` if any is malformed; the
+    error gives the positions of all malformed windows in the list, from 1."""
     rows = [row.strip() for row in re.split("[;\n]", text) if row.strip()]
     windows = [_parse(row) for row in rows]
     if wrong := [str(number) for number, window in enumerate(windows, 1) if window is None]:
@@ -68,8 +68,8 @@ def parse_windows(text: str) -> MaintenanceWindows:
 
 
 def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenWindow | None:
-    """Returns the maintenance window of an authority that is open at `now`, or `None` if no window is open. If several
-    are open, returns the one that ends last."""
+    """Returns an authority's maintenance window that is open at `now`, or `None` if no window is open. If several
+    windows are open, returns the one that ends last."""
     found = [
         OpenWindow(f"{window.start:%H:%M}", f"{window.end:%H:%M}", math.ceil((ends - now).total_seconds()))
         for window, starts, ends in _around(windows, label, now)
@@ -79,19 +79,19 @@ def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenW
 
 
 def open_until(windows: MaintenanceWindows, label: str, now: datetime) -> datetime | None:
-    """Returns the end, in UTC, of the authority's maintenance window that is open at `now`, or `None` if no window is
-    open."""
+    """Returns the end, in UTC, of an authority's maintenance window that is open at `now`. Returns `None` if no window
+    is open."""
     return max((ends for _, starts, ends in _around(windows, label, now) if starts <= now < ends), default=None)
 
 
 def has_ended_since(windows: MaintenanceWindows, label: str, since: datetime, now: datetime) -> bool:
-    """Returns whether a window of the authority has ended between `since` and `now`."""
+    """Returns whether a maintenance window of the authority has ended between `since` and `now`."""
     return any(since < ends <= now for _, _, ends in _around(windows, label, now))
 
 
 def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: datetime) -> None:
-    """Raises a `Problem` if a maintenance window of the authority is open. The `Problem` tells how many seconds are
-    left until the window ends."""
+    """Raises a `Problem` if a maintenance window of the authority is open; does nothing otherwise. The `Problem` tells
+    the seconds until the window ends."""
     if windows and (opened := open_window(windows, authority.label, now)):
         values = {"start": opened.start, "end": opened.end}
         raise Problem("maintenance", authority=authority, meta={"retry_in": opened.left_s}, values=values)
@@ -100,8 +100,8 @@ def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: dat
 def _around(
     windows: MaintenanceWindows, label: str, now: datetime
 ) -> Iterator[tuple[MaintenanceWindow, datetime, datetime]]:
-    """Yields the authority's windows that begin on the day of `now` or on one of the two days before, each with its
-    start and end in UTC. Windows that are open at `now` or have just ended are among them."""
+    """Yields those of the authority's windows that begin on the day of `now` or on one of the two days before, each
+    with its start and end in UTC. They include all windows that are open at `now` or have just ended."""
     today = now.astimezone(PARIS).date()
     for window in windows:
         for day in (today - timedelta(days=days) for days in range(3)):

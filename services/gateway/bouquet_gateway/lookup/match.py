@@ -16,13 +16,13 @@ REMOVED = {
     "/api/caf/famille": "gone_first_quotient",
     "/api/v2/composition-familiale": "gone_first_quotient",
 }
-"""Paths that the contract has withdrawn, each with the reason of the error that the gateway answers to it
+"""Paths that the contract has withdrawn, each with the reason of the error that its callers get
 (docs/reference/contract.md §1.3)."""
 
 
 def match_path(offers: Discovery, request: HttpRequest, path: str, credential: Credential, query: Query) -> Match:
-    """Returns the resource and the operation at `path`, in which superfluous slashes are already removed. Raises
-    `Problem` for a path that is unknown, withdrawn, or not offered yet."""
+    """Returns the resource and the operation at `path`, which has no superfluous slashes any more. Raises `Problem` if
+    the path is unknown, withdrawn, or not offered yet."""
     if ENCODED in request.raw_path:
         raise Problem("unknown_route")
     is_reading = request.method in READING
@@ -37,7 +37,7 @@ def match_path(offers: Discovery, request: HttpRequest, path: str, credential: C
 
 
 def _naming(credential: Credential, query: Query) -> Naming:
-    """Returns the way in which a v2 request identifies the person: by FranceConnect session, by INE (student number),
-    or by other parameters."""
+    """Returns the way in which a v2 request identifies the person: by FranceConnect session, by INE (national student
+    number), or by other parameters."""
     ine = query.scalar("ine")
     return Naming(by_session=credential.place == "bearer", by_ine=bool(ine.strip() if isinstance(ine, str) else ine))

@@ -1,4 +1,4 @@
-"""Parsing of the query (step 5 in docs/architecture.md): recipient, person's identity, other parameters."""
+"""Parsing of the query (step 5 in docs/architecture.md): the recipient, the person's identity and other parameters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bouquet_proto.tidy import tidied_identity
 
 
 class Parsed(Struct, frozen=True):
-    """Identity and parameters of a question, after the operation's checks."""
+    """Identity and parameters of a question that has passed the operation's validation rules."""
 
     identity: Identity
     parameters: dict[str, Parameter]
@@ -28,7 +28,7 @@ class Parsed(Struct, frozen=True):
 
 def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
     """Returns the SIRET of the administration that receives the data (docs/reference/contract.md §1.5.1). Raises
-    `Problem` if the query has no SIRET or a wrong one."""
+    `Problem` if the query's `recipient` is missing or wrong."""
     # Version 2 allows a query without `recipient`; the result is then `siret`, the SIRET of the caller's habilitation.
     recipient = query.scalar("recipient")
     if recipient is None and envelope == "v2":

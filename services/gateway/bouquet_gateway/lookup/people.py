@@ -16,8 +16,8 @@ from bouquet_mesh.pseudonym import NamedPerson, first_word
 from bouquet_proto.offer import Operation, People
 
 MAX_PEOPLE = 256
-"""Largest number of objects in one answer that the gateway searches for persons, and of persons that the search
-returns. The limit also bounds the results of a dossier's `for_each`, however long a list a worker invents."""
+"""Largest number of objects of one answer that are searched for persons, and of persons that the search returns. Limits
+the work, however long a list a worker sends."""
 MAX_WORDS = 10
 """Largest number of words read in a field that holds both the family name and the given name of a person."""
 KNOWN_DAY = re.compile(r"(?!0000)\d{4}-(?!00)\d\d-\d\d", re.ASCII)
@@ -27,7 +27,7 @@ DAY_FIRST = re.compile(r"(\d\d)(\d\d)(\d{4})", re.ASCII)
 
 
 def people_named(data: Raw, operation: Operation) -> tuple[NamedPerson, ...]:
-    """Returns the persons whom an answer names, up to `MAX_PEOPLE`."""
+    """Returns the persons whom an answer names, at the places that its operation declares; at most `MAX_PEOPLE`."""
     # The operation declares in `people` where its answers name persons.
     # If one field holds both names, it does not tell which name comes first or where the second begins. One person is
     # then returned for each reading of the field.
@@ -40,8 +40,8 @@ def people_named(data: Raw, operation: Operation) -> tuple[NamedPerson, ...]:
 
 
 def _people_of(node: Mapping[str, Any], fields: People) -> list[NamedPerson]:
-    """Returns the person that an object describes. If one field holds both family name and given name, returns one
-    person for each way to divide the field's words."""
+    """Returns the person that an object describes; empty if it has no name. If one field holds both family name and
+    given name, returns one person for each way to divide the field's words."""
     nom = _text(node.get(fields.nom))
     if not nom:
         return []

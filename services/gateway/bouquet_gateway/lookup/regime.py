@@ -29,7 +29,7 @@ NOT_ALPHANUMERIC = re.compile(r"[\W_]")
 
 
 class Outcome(StrEnum):
-    """Kind of a reply of CAF or MSA. The decision between two replies depends on their kinds."""
+    """Kind of a reply of CAF or MSA, on which the choice between two replies depends."""
 
     FOUND = auto()
     NO_FILE = auto()
@@ -45,14 +45,15 @@ INCONCLUSIVE = frozenset({Outcome.UNAVAILABLE, Outcome.TIMEOUT})
 """Outcomes that say nothing about the person, because the provider did not answer."""
 
 CONTRADICTS_FOUND = frozenset({Outcome.UNATTACHED, Outcome.UNIDENTIFIED})
-"""Outcomes of one provider (CAF or MSA) that contradict the other provider, if that one has found the person."""
+"""Outcomes of one provider (CAF or MSA) that contradict the other provider's reply if the other has found the
+person."""
 CONTRADICTORY_PAIR = frozenset({Outcome.NO_FILE, Outcome.UNIDENTIFIED})
-"""Outcomes that contradict each other if CAF gives one of them and MSA gives the other."""
+"""Outcomes that contradict each other if one of CAF and MSA gives the first, and the other gives the second."""
 
 
 class Anomaly(StrEnum):
-    """Contradiction between CAF and MSA, such as a person known to both (`double_rattachement`). It is counted, but
-    not shown to the caller."""
+    """Contradiction between CAF and MSA, such as a person known to both (`double_rattachement`). Contradictions are
+    counted in a metric, but not shown to the caller."""
 
     NONE = ""
     DOUBLE_RATTACHEMENT = "double_rattachement"
@@ -60,7 +61,8 @@ class Anomaly(StrEnum):
 
 
 class Side(Struct, frozen=True):
-    """Reply of one provider (CAF or MSA), with the provider's name and the authority that its errors name."""
+    """Reply of one of the two providers (CAF or MSA), with the provider's name and the authority that its errors
+    name."""
 
     provider: str
     authority: Authority
@@ -72,17 +74,18 @@ class Side(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """Facts about a lookup that decide between two answers, if both CAF and MSA know the person."""
+    """Facts about a lookup by which the gateway chooses between two answers, if both CAF and MSA have found the
+    person."""
 
     person: Identite
     past_month: bool
     file: type[File] = QuotientFamilial
-    """Type as which the data of both answers is decoded."""
+    """Type to which the data of both answers is decoded."""
 
 
 class Decision(Struct, frozen=True):
-    """Decision on a lookup: the reply for the caller, the authority that is named if the reply is an error, and the
-    name of the provider that has found the person ("" if neither CAF nor MSA has)."""
+    """Decision on a lookup: the reply for the caller, and the authority that an error names. `provider` is the name of
+    the provider that has found the person; "" if none has."""
 
     reply: Reply
     authority: Authority
@@ -91,7 +94,8 @@ class Decision(Struct, frozen=True):
 
 
 def outcome_of(reply: Reply) -> Outcome:
-    """Returns the outcome of a provider's reply. A `NotFound` with an unknown reason counts as `UNAVAILABLE`."""
+    """Returns the kind of a provider's reply. A `NotFound` with an unknown reason counts as `UNAVAILABLE`, so that it
+    never becomes "not found"."""
     match reply:
         case Found():
             return Outcome.FOUND
@@ -112,7 +116,8 @@ def outcome_of(reply: Reply) -> Outcome:
 
 
 def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Decides between the replies of two providers. An error that concerns both of them names the authority `both`."""
+    """Decides between the replies of two providers (CAF and MSA). An error that concerns both providers names the
+    authority `both`."""
     outcomes = {one.outcome, other.outcome}
     if Outcome.FOUND in outcomes:
         return _found(one, other, question, regimes)
@@ -131,8 +136,9 @@ def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: A
 
 
 def decide_with_hint(hint: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Decides between the replies of two providers. `hint` is the reply of the provider that knew the person the last
-    time (docs/reference/upstreams/regime.md §8)."""
+    """Decides between the replies of two providers (CAF and MSA). `hint` is the reply of the one that found the person
+    the last time (docs/reference/upstreams/regime.md §8): its technical failure counts, unless the other has found the
+    person."""
     # If that provider fails, the caller gets its failure, unless the other provider has found the person.
     if hint.outcome in INCONCLUSIVE and other.outcome is not Outcome.FOUND:
         return Decision(hint.reply, hint.authority)
@@ -151,7 +157,7 @@ def _found(one: Side, other: Side, question: Question, regimes: Regimes) -> Deci
 
 
 def _winner(finders: list[Side], question: Question, regimes: Regimes) -> Side:
-    """Chooses between the answers of two providers that have both found the person."""
+    """Returns the preferred one of two providers' answers, both of which have found the person."""
     # For a past month, it is the answer of the provider that keeps history. Otherwise it is the only answer that names
     # the person asked about or, if both or neither do, the answer of the provider with the freshest data. The
     # quotient's value and date of computation do not count, since one of the providers invents them
@@ -174,8 +180,8 @@ def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
 
 
 def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
-    """Returns the decision with the reply and the authority of the provider (`one` or `other`) whose outcome is in
-    `telling`. If both outcomes are, the reply is that of `one`, and the authority is `both`."""
+    """Returns a decision with the reply and the authority of the provider, `one` or `other`, whose outcome is in
+    `telling`. If both outcomes are in `telling`, the reply is that of `one`, and the authority is `both`."""
     tellers = [side for side in (one, other) if side.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both
     return Decision(tellers[0].reply, authority)
@@ -199,7 +205,7 @@ def _names_person(reply: Reply, question: Question) -> bool:
 
 
 def fold_name(name: str) -> str:
-    """Converts a name to upper case, without accents and punctuation, to compare it."""
+    """Converts a name to upper case, without accents and punctuation, so that two spellings of it can be compared."""
     # The journal's pseudonym drops the spaces too. Here the worse error is to take two persons for one; there, to count
     # one person twice.
     plain = name if name.isascii() else "".join(filterfalse(unicodedata.combining, unicodedata.normalize("NFKD", name)))

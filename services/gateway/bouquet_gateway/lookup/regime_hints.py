@@ -1,5 +1,5 @@
-"""Hints: memory of the provider (CAF or MSA) that last knew a person, so that this provider is asked first the next
-time (docs/reference/upstreams/regime.md §8)."""
+"""Hints: memory of which provider (CAF or MSA) last found a person, so that this provider is asked first the next time
+(docs/reference/upstreams/regime.md §8)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ HINT_S = 30 * 24 * 3600
 
 
 class RegimeHints:
-    """Memory of which provider (CAF or MSA) last knew each person. The hints are kept in the cache, where keyed hashes
-    stand for the persons."""
+    """Memory of which provider (CAF or MSA) last found each person. It is kept in the cache, where keyed hashes stand
+    for the persons."""
 
     def __init__(self, cache: Cache, secret: Secret) -> None:
         self._cache = cache

@@ -1,5 +1,5 @@
 """Regime plan: asks CAF, MSA or both about a person (docs/reference/upstreams/regime.md §8). The provider that last
-knew the person is asked first, and the other only if necessary."""
+found the person is asked first, and the other only if necessary."""
 # The first is the CAF if none is remembered. The other one is asked as soon as the first answers without having found
 # the person, or after `after_s` seconds without an answer. If `after_s` is 0, both are asked at once.
 
@@ -29,35 +29,35 @@ from bouquet_proto.quotient_familial import CNAF_AND_MSA, Regimes
 log = logging.getLogger(__name__)
 
 StartAsking: TypeAlias = Callable[[str, Lookup], "asyncio.Task[Reply]"]
-"""Function that starts a call to the provider with the given name. The call ends at the lookup's deadline at the
-latest."""
+"""Function that starts to ask the provider with the given name, and returns the task of this call. The call ends by the
+lookup's deadline."""
 Source: TypeAlias = Literal["hint", "first", "second", "both"]
 
 DISPROOF = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
-"""Outcomes that show that a provider does not know the person, although the hint says so."""
+"""Outcomes which show that the provider that found the person the last time does not know the person any more."""
 
 
 class HedgeTiming(Struct, frozen=True, kw_only=True):
-    """Two waits in a lookup that may ask two providers: before the second one is asked, and for the slower one's
-    answer."""
+    """Two waits in a lookup that may ask two providers: the wait before the second is asked, and the wait for the
+    slower answer."""
 
     after_s: float = 2.0
-    """Seconds after which the second provider is asked too, if the first has not answered."""
+    """Seconds after which the second provider is also asked, if the first has not answered."""
     grace_s: float = 0.3
-    """Seconds to wait for the slower provider after the other has found the person."""
+    """Seconds for which the gateway still waits for the slower provider after the other has found the person."""
     # The late answer shows whether both know the person.
 
 
 class Resolution(Struct, frozen=True):
-    """Decision on a lookup that CAF and MSA may both answer, and what to remember about the person for the next
-    time."""
+    """Decision on a lookup that CAF or MSA answers, and what to remember about the person for the next lookup."""
 
     decision: Decision
     source: Source
-    """Reply that decided. `hint`: that of the provider that knew the person the last time, asked first. `first`: that
-    of the provider asked first, no hint being known. `second`: that of the other. `both`: the two compared."""
+    """Reply that decided. `hint`: that of the provider that found the person the last time, asked first. `first`: that
+    of the provider asked first without such a hint. `second`: that of the provider asked second. `both`: the two
+    replies were compared."""
     learned_provider: str = ""
-    """Provider to ask first the next time; empty unless exactly one has found the person."""
+    """Name of the provider to ask first the next time; empty unless exactly one provider has found the person."""
     forget_hint: bool = False
     """Whether to forget which provider last knew the person, because that provider no longer finds the person."""
 
@@ -70,8 +70,8 @@ async def resolve(
     timing: HedgeTiming,
     hint: str = "",
 ) -> Resolution:
-    """Asks one or both providers about a person, and decides between their replies. `hint` is the provider that last
-    knew the person, or ""."""
+    """Asks CAF, MSA or both about a person, and decides between their replies. `hint` is the provider that last found
+    the person, or "" if unknown."""
     first = hint or regimes.first
     second = regimes.second if first == regimes.first else regimes.first
     replies = await _hedged(start, lookup, (first, second), timing)
@@ -107,9 +107,9 @@ def _source(decision: Decision, first: str, has_hint: bool) -> Source:
 
 
 async def _hedged(start: StartAsking, lookup: Lookup, order: tuple[str, str], timing: HedgeTiming) -> dict[str, Reply]:
-    """Asks the first provider in `order` and, unless it finds the person within `timing.after_s` seconds, the second
-    too. Returns the replies by provider, without a reply that is still missing `timing.grace_s` seconds after the other
-    found the person."""
+    """Asks the first provider in `order` and, unless that one finds the person within `timing.after_s` seconds, also
+    the second. Returns the replies by provider. A reply that is missing `timing.grace_s` seconds after the other
+    provider has found the person is left out."""
     # If one has found the person and the other does not answer soon after, the result lacks the other's reply.
     first, second = order
     tasks = {first: start(first, lookup)}

@@ -1,4 +1,4 @@
-"""Answers of a sandbox (a gateway on which clients test), made from recorded cases without the fields to which the
+"""Answers of a sandbox (a gateway on which clients test), made from recorded cases. They lack the fields to which the
 caller's scopes give no access."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bouquet_gateway.paths import envelope_of
 from bouquet_proto.messages import Recorded
 
 Prove: TypeAlias = Callable[[Raw], Mapping[str, Any]]
-"""Function that makes the proof of an answer's data, and returns what is added to `meta` of the answer."""
+"""Function that makes a proof of an answer's data, and returns the proof's members of the answer's `meta`."""
 
 
 class _Meta(Struct, frozen=True):
@@ -36,14 +36,14 @@ _meta = msgspec.json.Decoder(dict[str, Any])
 
 
 def body_of(case: Recorded, served: Served, scopes: frozenset[str], prove: Prove | None = None) -> bytes:
-    """Returns the body of a recorded case. If its status is 200, only the fields that `scopes` give access to are
-    included, and the proof that `prove` makes of them."""
+    """Returns the body of the answer that a case records. If the case's status is 200, the body has only the fields to
+    which `scopes` give access, and the proof that `prove` makes of them."""
     return bytes(_filtered(case, served, scopes, prove) if case.status == 200 else case.body)
 
 
 def retry_after_of(case: Recorded) -> int | None:
-    """Returns the longest wait, in seconds, that the errors of a recorded case announce as `retry_in`; `None` if no
-    error announces one."""
+    """Returns the longest wait, in seconds, that the errors in a recorded case announce (`retry_in`). Returns `None` if
+    no error announces a wait."""
     try:
         errors = msgspec.json.decode(case.body, type=_Errors) if case.status >= 400 else _Errors()
     except msgspec.DecodeError:  # an error of version 2, or of another shape

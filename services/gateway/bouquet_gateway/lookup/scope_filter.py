@@ -1,4 +1,5 @@
-"""Filter by scopes (step 9 in docs/architecture.md): fields outside the caller's scopes are left out, not null."""
+"""Filter by scopes (step 9 in docs/architecture.md). Fields outside the caller's scopes are left out of the data, not
+replaced by null."""
 
 from __future__ import annotations
 
@@ -27,16 +28,16 @@ def open_fields(data: Raw, operation: Operation, scopes: frozenset[str]) -> Raw:
 
 
 def filter_data(data: Raw, fields: Mapping[str, tuple[str, ...]], scopes: frozenset[str]) -> Raw:
-    """Returns `data` without the fields to which `scopes` give no access. `fields` maps each dotted path to its scopes,
-    any of which is enough; `a&b` means that both are needed."""
+    """Returns `data` without the fields to which `scopes` give no access. `fields` lists the scopes of each field by
+    its dotted path: one of them is enough, and an entry `a&b` stands for both `a` and `b`."""
     cuts = closed_fields(tuple(fields.items()), scopes)
     return _without(data, cuts) if cuts else data
 
 
 @lru_cache(maxsize=4096)
 def closed_fields(fields: tuple[tuple[str, tuple[str, ...]], ...], scopes: frozenset[str]) -> ClosedFields:
-    """Returns the fields to which `scopes` give no access. Each item of `fields` is the dotted path of a field and the
-    scopes that give access to it."""
+    """Returns the fields to which `scopes` give no access. Each item of `fields` is a field's dotted path and the
+    scopes that give access to the field."""
     closed = {path for path, opening in fields if not _opens(opening, scopes)}
     cuts: ClosedFields = {}
     for path in closed:
@@ -74,8 +75,8 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """Returns `data` with `{}` in place of each object whose field `$any` lists scopes of which the caller has none.
-    The field `$any` is removed from all other objects."""
+    """Returns `data` with `{}` in place of each object that the caller may not see: its member `$any` lists scopes, and
+    the caller has none of them. The member `$any` is removed from all other objects."""
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 
 
