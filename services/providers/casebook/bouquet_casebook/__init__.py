@@ -1,1 +1,2 @@
-"""The sandbox, which answers from case files in YAML in place of every worker (docs/reference/contract.md §6)."""
+"""Sandbox: a process that answers gateways' questions from case files in YAML, in place of every provider's worker
+(docs/reference/contract.md §6)."""

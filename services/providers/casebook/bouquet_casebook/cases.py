@@ -1,5 +1,5 @@
-"""Case files, which hold the sandbox's answers: one folder per operation, one file per case. A folder is read again
-when a file or the date has changed."""
+"""Reading of case files, the YAML files with the sandbox's answers: one folder per operation, one file per case. A
+folder is read again when a file or the date has changed."""
 # YAML reads `NO` as false, `010` as 8 and `12:30:45` as 45045. A file with such a value is refused: the error names the
 # line, and asks the author to quote the value. A file may contain dates relative to today: `{annee}`, `{annee-3}`,
 # `{mois}`, and `{rentree}`, the year in which the current school year began.
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml")
 DEFAULT = "404.yaml"
-"""Name of the file with a folder's default case, which answers all questions that no other case of the folder
+"""Name of the file that holds a folder's default case: the answer to each question that no other case of the folder
 answers."""
 
 STATUSES = range(200, 600)
@@ -33,27 +33,27 @@ MAX_DEPTH = 50
 """Largest depth of nested mappings and lists in a case file."""
 # The YAML library would crash the process at some thousands of levels.
 MAX_VALUES = 20_000
-"""Largest number of values in a case file. A YAML alias counts as often as it is used, with all the values that it
-repeats."""
+"""Largest number of values in a case file. Each use of a YAML alias counts all the values that the alias repeats."""
 # Nested aliases can make a few lines stand for billions of values.
 READ = ("params", "status", "payload")
-"""Keys of a case file that have a meaning for the sandbox. It ignores all other keys, which authors may use for
-comments."""
+"""Keys that every case file must have. Their contents must not hold values that YAML reads differently from how they
+are written, such as `010` (read as 8)."""
 PADDED = re.compile(r"(mois|jour)\w*")
-"""Pattern of the parameters whose value may be a number with a zero in front, as in `moisDateDeNaissance: 07`. The
-State's own case files have such numbers."""
+"""Pattern of the names of parameters (months and days) whose numbers may begin with a zero, as in `mois: 07`. The
+State's own case files contain such numbers."""
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-"""Pattern of the texts that YAML 1.2 reads as numbers. YAML 1.1 reads some of them, such as `08`, as text, so a case
-file must put these in quotes."""
+"""Pattern of the texts that YAML 1.2 reads as numbers. A case file must quote those that YAML 1.1 reads as text, such
+as `08`."""
 # One person would take such a value for text and another for a number.
 MERGE = "tag:yaml.org,2002:merge"
 """Tag of the YAML key `<<`, which copies the entries of another mapping."""
 FROM_TODAY = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
-"""Pattern of placeholders for today's date, such as `{annee-3}` (the year three years ago)."""
+"""Pattern of the placeholders that a case file may contain for a year or a month relative to today. `{annee-3}` is the
+year three years ago, and `{rentree}` the year in which the current school year began."""
 
 State: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
-"""State of a folder: today's date, and the name, modification time and size of each file. The folder is read again when
-its state changes."""
+"""State of a folder: today's date and, for each case file, the name, the modification time (nanoseconds since 1970) and
+the size (bytes). A folder is read again when its state has changed."""
 
 
 class Fault(Struct, frozen=True):
@@ -63,14 +63,14 @@ class Fault(Struct, frozen=True):
     at: tuple[str | int, ...] = ()
     """Keys and indexes that lead to the fault, such as `("params", "prenoms", 0)`; empty if the whole file is meant."""
     line: int = 0
-    """Number of the line, from 1; 0 if unknown."""
+    """Number of the faulty line in the file, from 1; 0 if unknown."""
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.text}" if self.line else self.text
 
 
 class CaseError(Exception):
-    """Error for an invalid case file, with its faults."""
+    """Error for an invalid case file. `faults` tells the file's author what is wrong."""
 
     def __init__(self, *faults: Fault) -> None:
         super().__init__("; ".join(map(str, faults)))
@@ -96,16 +96,16 @@ class Folder(Struct, frozen=True):
 
     cases: tuple[Case, ...]
     errors: tuple[tuple[str, str], ...]
-    """Pairs of a file's name and the error because of which the file could not be read."""
+    """Unreadable files: pairs of a file's name and a text that says why the file cannot be read."""
 
     def find(self, signature: Signature) -> Case | None:
-        """Returns the case that has these parameters, or `None`. `signature` is the comparable form of a question's
-        parameters (`bouquet_casebook.matching`)."""
+        """Returns the case whose parameters have this signature (their comparable form, defined in
+        `bouquet_casebook.matching`), or `None`."""
         return next((case for case in self.cases if signature_of_case(case.params) == signature), None)
 
     @property
     def default(self) -> Case | None:
-        """Default case of the folder, from `404.yaml`, or `None`."""
+        """Default case of the folder, read from `404.yaml`; `None` if the folder has no such file."""
         return next((case for case in self.cases if case.name == DEFAULT), None)
 
 
@@ -118,8 +118,8 @@ class Casebook:
         self._known: dict[str, tuple[State, Folder]] = {}
 
     def folder(self, operation_id: str) -> Folder:
-        """Returns the cases of an operation. If a file has changed, its folder is read again. Unreadable files are
-        logged."""
+        """Returns the cases of an operation; none if the operation has no folder. Reads a folder again if one of its
+        files has changed, and logs unreadable files."""
         path, today = self.root / operation_id, self.today()
         state = (today, _files_of(path))
         known = self._known.get(operation_id)
@@ -183,8 +183,8 @@ def parse_case(name: str, text: str, today: date) -> Case:
 
 
 def composed(text: str) -> yaml.Node | None:
-    """Parses a YAML text and returns its root node. Raises `CaseError` if the text is nested too deeply or contains too
-    many values, and `yaml.YAMLError` if it is not YAML."""
+    """Returns the root node of a YAML text, or `None` for an empty text. Raises `CaseError` for a text that is nested
+    too deeply or contains too many values, and `yaml.YAMLError` for a text that is not YAML."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -213,14 +213,15 @@ def _values_in(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 def dated(text: str, today: date) -> str:
-    """Returns a text with its placeholders, such as `{annee-3}`, replaced by today's values."""
+    """Returns a text in which each placeholder for a date, such as `{annee-3}`, is replaced by the number that it means
+    on the day `today`."""
     now = {"annee": today.year, "mois": today.month, "rentree": today.year - (today.month < 9)}
     return FROM_TODAY.sub(lambda found: str(now[found[1]] + int(found[2] or 0)), text)
 
 
 def _loaded(text: str) -> tuple[Any, list[Fault]]:
-    """Returns the content of a YAML text and its faults. The content is `None` if there are faults."""
-    # A fault is a value that YAML reads differently from how it is written (`010` as 8), or a key that is given twice.
+    """Returns the content of a YAML text, with a fault for each repeated key and for each value that YAML reads
+    differently from how it is written, such as `010` as 8. The content is `None` if there are faults."""
     loader = yaml.CSafeLoader(text)
     try:
         root = composed(text)
@@ -248,7 +249,8 @@ def _value(loader: yaml.CSafeLoader, scalar: yaml.ScalarNode) -> Any:
 
 
 def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]]:
-    """Yields each scalar (single value) of a YAML node with the name of its key."""
+    """Yields each scalar (single value) in a YAML node, at any depth, with the name of the nearest key above the
+    scalar. For a node that is a scalar itself, this name is `name`."""
     # Keys are scalars too: each is paired with its own name. The key `<<` is left out, since it is an instruction to
     # YAML.
     match node:
@@ -272,7 +274,7 @@ def _mappings(root: yaml.MappingNode) -> list[yaml.MappingNode]:
 
 
 def _repeated(node: yaml.MappingNode) -> Iterator[yaml.Node]:
-    """Yields each repeated key of a mapping."""
+    """Yields each key of a mapping that repeats an earlier key."""
     # YAML would silently keep the last of them.
     seen: set[str] = set()
     for key, _ in node.value:

@@ -34,7 +34,7 @@ MAX_VIOLATIONS = 20
 
 
 class Finding(Struct, frozen=True):
-    """Fault of a case file. If `file` is empty, the fault concerns the whole folder."""
+    """Fault that a check has found in a case file or, if `file` is empty, in the whole folder."""
 
     folder: str
     file: str
@@ -53,8 +53,9 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """Result of trying to call an operation with a case's parameters. `signature` is the form of the parameters by
-    which the sandbox then looks for a case. If the operation refuses the call, `obstacle` tells why."""
+    """Result of trying to call an operation with a case's parameters. `signature` is the form of the call's parameters
+    by which the sandbox looks for a case; `obstacle` says why the operation refuses the call, and is empty if it does
+    not."""
 
     signature: Signature = ()
     obstacle: str = ""
@@ -68,8 +69,8 @@ class Citizen(Struct, frozen=True):
 
 
 class Askable(Struct, frozen=True):
-    """Operation whose answers come from a folder of cases. The check tries to call it with the parameters of each case
-    in this folder."""
+    """Operation that the sandbox answers from a folder of cases, with what the check needs to try it: parameter names
+    in case files, invented citizens, and today's date."""
 
     # Operations of version 2 that have the same path share one folder of cases.
 
@@ -92,7 +93,7 @@ class Checker:
         citizens = tuple(_citizens(root, today))
         operations = {one.id: one for offer in offers for one in offer.operations}
         self.ways: dict[str, list[Askable]] = defaultdict(list)
-        """Operations that are answered from the cases of a folder, by the folder's name."""
+        """Maps the name of each folder to the operations that the sandbox answers from the cases in this folder."""
         for operation in operations.values():
             way = Askable(operation, case_keys_of(operation, operations), citizens, today)
             self.ways[operation.folder].append(way)
@@ -102,7 +103,8 @@ class Checker:
                 self._version_2[one.successor.folder].append(one)
 
     def findings(self, path: Path, folder: Folder) -> Iterator[Finding]:
-        """Yields the faults of a folder's files."""
+        """Yields a finding for each fault in a folder's files. If no offered operation has the folder's name, yields a
+        finding about the folder and does not check its cases."""
         for name, error in folder.errors:
             yield Finding(path.name, name, f"cannot be read: {error}")
         if path.name != FOLDER and path.name not in self.ways:
@@ -135,8 +137,8 @@ def check(
     published: Mapping[str, PublishedOperation[Any]],
     today: date | None = None,
 ) -> Report:
-    """Checks all case files below `root`, a folder with one subfolder per operation. The other arguments are the same
-    as for `Checker`; `today` is the current date by default."""
+    """Checks all case files below `root`, a folder with one subfolder per operation. `offers` and `published` describe
+    the operations that the sandbox answers; `today` is by default the date in Paris."""
     today = today or paris_today()
     checker = Checker(root, offers, published, today)
     paths = sorted(path for path in root.iterdir() if path.is_dir())
@@ -146,7 +148,8 @@ def check(
 
 
 def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
-    """Explains why no call can be answered from the case. Returns "" if some call can."""
+    """Returns the reason why no call of the operations `ways` is answered from the case, whose signature is `own`.
+    Returns "" for the default case, and if a call is answered from the case."""
     if case.name == DEFAULT or any(reached == Reached(own) for asked in ways for _, reached in reaches(case, asked)):
         return ""
     asked = max(ways, key=lambda asked: len(asked.case_keys.keys.keys() & case.params.keys()))
@@ -159,9 +162,9 @@ def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
 
 
 def reaches(case: Case, asked: Askable) -> Iterator[tuple[str, Reached]]:
-    """Yields the results of trying to call an operation with a case's parameters. If the operation needs a
-    FranceConnect session, there is one result for each invented citizen who granted one of its scopes, with the
-    citizen's token. Otherwise there is one result, with "" in place of the token."""
+    """Tries to call an operation with a case's parameters, and yields pairs of a FranceConnect token and the result. An
+    operation by FranceConnect is tried with the token of each invented citizen who granted one of its scopes. Any other
+    operation, or one that refuses the parameters, gives one pair with the token ""."""
     operation = asked.operation
     values = apply_rules(operation.checks, parse_query(_query(case.params)), asked.today)
     if isinstance(values, Refusals):
@@ -209,8 +212,8 @@ def _difference(own: Signature, reached: Signature) -> str:
 
 
 def _schema_violations(case: Case, operation: Operation) -> Iterator[Fault]:
-    """Yields the places where a case's payload violates the schema. For a case with a status other than 200, yields one
-    fault if the payload is not an error body."""
+    """Yields a fault for each place, up to `MAX_VIOLATIONS`, where the payload of a case with status 200 violates the
+    operation's schema. For any other status, yields one fault if the payload is not an error body."""
     # The texts never contain a value, which may be a real person's.
     payload = msgspec.json.decode(case.payload)
     if case.status != 200:
@@ -228,7 +231,7 @@ def _schema_violations(case: Case, operation: Operation) -> Iterator[Fault]:
 
 
 def _described(error: jsonschema.ValidationError) -> tuple[str, tuple[str | int, ...]]:
-    """Returns the text of a schema violation, and its place in the data."""
+    """Returns a text about a schema violation, and the keys and indexes that lead to its place in the data."""
     missing: list[str] = []
     match error.validator, error.validator_value, error.instance:
         case "required", [*names], dict() as members:
@@ -250,8 +253,8 @@ def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> Iterato
 
 
 def _whole(node: Any) -> Any:
-    """Returns a copy of a schema in which all fields are required that depend on the caller's scopes, since a case must
-    contain them."""
+    """Returns a copy of a schema in which every field that the caller sees only with a scope (`x-scopes`) is
+    required."""
     # A case must have these fields, since it must hold the data for a caller with every scope.
     match node:
         case {"properties": dict() as properties}:

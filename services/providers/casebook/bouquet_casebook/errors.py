@@ -53,10 +53,11 @@ OF_GATEWAYS = frozenset(
         "several_matches",
     }
 )
-"""Reasons of errors for which there is no invented person. These errors depend on the path, the recipient or the token,
-or belong only to operations that declare them."""
+"""Reasons of the errors that no invented person causes, because these errors depend on the path, the recipient or the
+token, or belong only to operations that declare them."""
 AGE_YEARS = 20
-"""Age of the invented citizen of an error, about whom each operation may be asked."""
+"""Age, in years, of the invented citizens for whom FranceConnect operations answer with an error. Every operation
+accepts questions about a person of this age."""
 RETRY_IN_S = 1
 """Value of `Retry-After`, in seconds, in a simulated 429 answer."""
 FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")
@@ -95,7 +96,7 @@ def _spelt(name: str) -> str | None:
 
 
 def code_in_payload(payload: Raw) -> str:
-    """Returns the code in an error body of version 3, or ""."""
+    """Returns the code of the first error in an error body of version 3; "" if the payload is not such a body."""
     match msgspec.json.decode(payload):
         case {"errors": [{"code": str() as code}, *_]}:
             return code
@@ -133,8 +134,8 @@ def codes_of(operation: Operation, authority: Authority, problems: Mapping[str, 
 
 
 def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
-    """Returns the FranceConnect session of a citizen whose birth name makes every operation answer with the error
-    `code`."""
+    """Returns a FranceConnect session with the given scopes, for a citizen whose birth name makes every operation
+    answer with the error `code`."""
     citizen = Identite(
         nom_naissance=name_of(code),
         prenoms=("Camille",),

@@ -24,13 +24,14 @@ from bouquet_proto.sandbox_messages import (
 )
 
 PAGE_BYTES = 400_000
-"""Size, in bytes, at which a page of the list is full: once it is exceeded, further cases go on the next page."""
+"""Size, in bytes, above which a page of the list takes no further case."""
 MAX_CASE_BYTES = 600_000
-"""Largest size, in bytes, of a listed case. A larger one is left out, since no message could carry it."""
+"""Largest size, in bytes, of a listed case. The list leaves out larger cases, since no message could carry them."""
 
 
 def page_of(cases: Iterable[RecordedCase], after: str) -> CasePage:
-    """Returns the page of cases that follow the case with the id `after`. The cases must be sorted by id."""
+    """Returns the page with the cases after the one whose id is `after`; the first page if `after` is empty. The cases
+    must be sorted by id."""
     chosen: list[RecordedCase] = []
     size = 0
     for case in cases:
@@ -45,8 +46,8 @@ def page_of(cases: Iterable[RecordedCase], after: str) -> CasePage:
 
 
 def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
-    """Returns a case in the form in which gateways publish it, with the call that is answered by it. `ways` are the
-    operations that the case's folder belongs to."""
+    """Converts a case to the form that gateways publish, with the parameters and the FranceConnect tokens of calls that
+    are answered from the case. `ways` are the operations to which the case's folder belongs."""
     folder = ways[0].operation.folder
     is_default = case.name == DEFAULT
     own = Reached(signature_of_case(case.params))
@@ -112,7 +113,8 @@ def simulated_sessions(cases: Iterable[Case]) -> Iterator[SimulatedSession]:
 
 
 def _naming(operation: Operation, code: str) -> Asked:
-    """Returns the query parameters of a call that the sandbox answers with this error code, for this operation."""
+    """Returns the query parameters that name the invented person for whom an operation answers with the error
+    `code`."""
     facts = {
         "identite": {"nom_naissance": name_of(code)},
         "ine": {"ine": f"ERREUR{code}"},

@@ -22,8 +22,8 @@ GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
 TYPED = ("_with_civility", "")
-"""Endings of the ids of operations by civil status: `_with_civility` from version 3 on, none in version 2. Put in place
-of the ending `BY_SESSION`, they give the operation by civil status that corresponds to one by FranceConnect."""
+"""Endings of the ids of operations by civil status: `_with_civility` from version 3 on, none in version 2. The same
+operation by FranceConnect has the ending `BY_SESSION` instead."""
 
 
 class CaseKeys(Struct, frozen=True):
@@ -163,8 +163,8 @@ def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> C
 
 
 def signature_of_case(params: Mapping[str, Any]) -> Signature:
-    """Returns a case's parameters in the form in which they are compared with a question's. Numbers become texts, and
-    null an empty text; empty lists are left out."""
+    """Returns a case's parameters in the form in which they are compared with a question's. Numbers become texts, null
+    becomes an empty text, and empty lists are left out."""
     written = (_written(str(name), value) for name, value in params.items())
     return tuple(sorted((name, values) for name, values in written if values))
 

@@ -1,4 +1,5 @@
-"""Check of a proposed case file, given as text. Each fault has its line."""
+"""Check of a case file that an author proposes as text, before the file is among the sandbox's cases. Each fault gives
+the line where it is."""
 
 from __future__ import annotations
 
@@ -71,8 +72,8 @@ def _member(node: yaml.Node, key: str | int) -> tuple[int, yaml.Node] | None:
 
 
 def _line_in_payload(payload: yaml.ScalarNode, at: Sequence[str | int]) -> int:
-    """Returns the line of a place in the JSON text of a payload. If the text is not JSON, returns the line of the
-    error."""
+    """Returns the line of the case file, from 1, at which a place in the payload's JSON begins; the payload's first
+    line if the place cannot be found. If the payload is not JSON, returns the line of the error."""
     first = int(payload.start_mark.line) + 1
     if payload.style not in ("|", ">"):  # the text is on one line
         return first

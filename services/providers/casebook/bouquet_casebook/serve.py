@@ -1,4 +1,4 @@
-"""The sandbox on RabbitMQ. It answers from case files in place of every installed worker."""
+"""Process of the sandbox, which answers requests on RabbitMQ from case files, in place of every installed worker."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ class CasebookSettings(Struct, frozen=True, kw_only=True):
     """Settings of the sandbox, from `BOUQUET_CASEBOOK_*`."""
 
     cases: str
-    """Path of the case files: a folder per operation id, and `france_connect` for simulated sessions."""
+    """Path of the folder with the case files: a subfolder for each operation id, and `france_connect` for simulated
+    sessions."""
 
 
 def _need_folder(settings: CasebookSettings) -> None:
@@ -79,7 +80,8 @@ class CombinedServing(Struct, frozen=True):
         return all(serving.consuming for serving in self.each)
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns an empty mapping: the sandbox copies offers that their own workers answer for."""
+        """Returns an empty mapping: once the sandbox consumes requests, nothing else keeps it from being ready. A
+        gateway's refusal of an offer concerns the worker from which the sandbox copied the offer."""
         return {}
 
 
@@ -151,8 +153,8 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Returns copies of errors that name CNAF or MSA as their provider, for operations that both of them serve. Each
-    copy has a new reason, such as `cnaf_upstream_internal`."""
+    """Returns copies of errors for operations that CNAF and MSA both serve: each error once for CNAF and once for MSA,
+    with the provider's name and code. The keys are new reasons, such as `cnaf_upstream_internal`."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
         for reason, row in rows(OF_AUTHORITIES, problems):
@@ -172,7 +174,7 @@ def _scopes_of(offers: Iterable[Offer]) -> tuple[str, ...]:
 
 
 class Shelf:
-    """List of the sandbox's cases for gateways, and check of proposed cases."""
+    """Lists the sandbox's cases for gateways, and checks case files that authors propose."""
 
     def __init__(
         self, casebook: Casebook, offers: Sequence[Offer], published: Mapping[str, PublishedOperation[Any]]
@@ -196,7 +198,7 @@ class Shelf:
         return msgspec.structs.replace(page, errors=tuple(errors), sessions=tuple(citizens))
 
     def report(self, folder: str, text: str) -> CaseReport:
-        """Returns the faults of a file that is proposed for a folder."""
+        """Checks the text of a case file that is proposed for a folder, and returns its faults."""
         return report_on(text, folder, self._checker(), self._casebook.folder(folder).cases, self._casebook.today())
 
     def _checker(self) -> Checker:
@@ -291,7 +293,8 @@ def _recorded(case: Case | None) -> Recorded | None:
 
 
 def _sessions(casebook: Casebook, scopes: tuple[str, ...], shelf: Shelf) -> Handler:
-    """Returns the function that answers requests for FranceConnect sessions."""
+    """Returns the function that answers requests for FranceConnect sessions, and requests to list and check their case
+    files. `scopes` are the scopes that the invented citizen of an error grants."""
     # A token that contains an error code opens the session of an invented citizen, who grants all of `scopes`.
 
     async def handle(request: Request) -> Reply:

@@ -26,8 +26,9 @@ class _Payload(Struct, frozen=True):
 
 
 def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) -> Reply:
-    """Returns the session of the FranceConnect token in `lookup`, or a refusal if the casebook does not know the token.
-    A token that asks for an error gets the error, or a session with all of `scopes` whose operations give it."""
+    """Returns the session of the FranceConnect token in `lookup`, or a refusal for an unknown token. A token with an
+    error code, such as `jeton-erreur-35002`, gets this error, or a session with all of `scopes` for which every
+    operation answers with the error."""
     # A token with an error code, such as `jeton-erreur-35002`, gets that error if sessions can fail with it. Otherwise
     # it gets the session of a citizen who grants all of `scopes`, and for whom every operation answers with the error.
     if code := code_in_identity(lookup.identity):

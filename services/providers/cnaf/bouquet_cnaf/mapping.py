@@ -22,8 +22,8 @@ ADDRESS_FIELDS = (
 
 
 def to_contract(document: Document) -> contract.CompositionFamiliale | Failed:
-    """Returns the family composition as the contract publishes it, or a failure if there is no quotient
-    (docs/reference/upstreams/cnaf.md §4, §6)."""
+    """Converts the CAF's document about a family into the published family composition. Returns a failure if the
+    document has no quotient familial (docs/reference/upstreams/cnaf.md §4, §6)."""
     if document.quotient is None:
         return Failed(QUOTIENT_MISSING)
     return contract.CompositionFamiliale(
@@ -39,5 +39,6 @@ def to_contract(document: Document) -> contract.CompositionFamiliale | Failed:
 
 
 def personne(person: Person) -> contract.Personne:
-    """Returns a person of the CAF's document as the contract publishes it."""
+    """Converts an adult or a child in the CAF's document into a person as published. The sex is `None` if its code is
+    unknown."""
     return contract.Personne(nom_prenom=person.name, date_de_naissance=person.born, sexe=SEXES.get(person.sex))

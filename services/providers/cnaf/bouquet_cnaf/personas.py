@@ -45,9 +45,9 @@ class Dossier(Struct, frozen=True, kw_only=True):
     lines: tuple[str, str, str, str, str, str, str]
     """Seven lines of the address, unused ones empty."""
     quotient: str | None
-    """Quotient familial, or `None`."""
+    """Quotient familial in whole euros, as text; `None` for a file without a quotient."""
     month: tuple[int, int] | None = None
-    """Year and month of the quotient; by default the month before the current one."""
+    """Year and month of the quotient familial; `None` for the month before the current one."""
     mime: Mime = "plain"
 
 

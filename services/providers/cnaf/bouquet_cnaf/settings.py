@@ -1,4 +1,4 @@
-"""Settings of CNAF's worker for its two upstreams, and the TLS context that they give for the SOAP service
+"""Settings of CNAF's worker for its two upstreams, and the TLS context for the SOAP service, made from these settings
 (docs/reference/upstreams/cnaf.md §1)."""
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ class Settings(HubSettings, frozen=True, kw_only=True):
     soap_url: str
     """URL of the CAF's SOAP service."""
     soap_certificate_path: str = ""
-    """Path of the PEM client certificate, by which the SOAP service authenticates the worker."""
+    """Path of the PEM client certificate with which the worker authenticates itself to the SOAP service; empty for
+    none."""
     soap_key_path: str = ""
-    """Path of the PEM key of the client certificate, where the certificate's file does not hold it."""
+    """Path of the PEM private key of the client certificate; empty if the certificate's file contains the key."""
     soap_ca_path: str = ""
-    """Path of the PEM certificate of the authority that signed the CAF's certificate, where the system does not trust
-    it."""
+    """Path of the PEM certificate of the authority that signed the SOAP service's certificate; empty for an authority
+    that the system trusts."""
     soap_timeout_s: Seconds | None = None
     """Timeout of one call to the SOAP service, in seconds; by default the worker's `TIMEOUT_S`."""
 

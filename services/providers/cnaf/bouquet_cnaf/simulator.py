@@ -1,5 +1,5 @@
-"""Simulator of the services that CNAF's worker asks: the social-security hub, and the CAF's older SOAP service
-(docs/reference/upstreams/cnaf.md). It speaks plain HTTP."""
+"""Simulator, over plain HTTP, of the services that CNAF's worker asks: the social-security hub and the CAF's older SOAP
+service (docs/reference/upstreams/cnaf.md)."""
 # The simulated people, and the names and numbers that make the simulator fail, are in bouquet_hub.personas and
 # bouquet_cnaf.personas. A test adds files with `app[FILES][key] = …`.
 
@@ -115,8 +115,8 @@ def _someone(person: PersonOfFile) -> str:
 
 
 def _months(dossier: Dossier, today: date) -> tuple[str, ...]:
-    """Returns the content of the XML element `quotients`: the file's quotient familial and its month. Returns nothing
-    for a file without a quotient."""
+    """Returns the content of the XML element `quotients`: one element with the file's quotient familial and its month,
+    or none for a file without a quotient."""
     if dossier.quotient is None:
         return ()
     year, month = dossier.month or _month_before(today)

@@ -35,7 +35,7 @@ ENVELOPE = """\
 """
 OPENING = re.compile(rb"<(\?xml|(\w+:)?Envelope\b)")
 CLOSING = re.compile(rb"</(\w+:)?Envelope\s*>")
-"""Pattern of the envelope's closing tag."""
+"""Pattern of the closing tag of a SOAP envelope."""
 # It is searched for on its own, since a pattern of the whole envelope would take minutes on a long body without a
 # closing tag.
 BEAN = "{*}Body/{*}demanderDocumentWebResponse/{*}return/{*}beanRetourDemandeDocumentWeb"
@@ -62,8 +62,8 @@ FAILURES = dict.fromkeys((201, 211, 221, 231, 241, *range(251, 258)), "upstream_
 
 
 class Retour(Struct, frozen=True):
-    """Content of a SOAP envelope: the CAF's return code, and an XML document as text. The text is empty in most
-    refusals."""
+    """Content of a SOAP envelope: the CAF's return code, and an XML document as text. The text is usually empty if the
+    CAF refuses the question."""
 
     code: int
     document: str
@@ -83,7 +83,8 @@ class Person(Struct, frozen=True):
 
 
 class Document(Struct, frozen=True):
-    """Content of the CAF's document: people, address and quotient familial."""
+    """Content of the CAF's document about a family's file: the seven lines of the address, people and quotient
+    familial."""
 
     lines: tuple[str, ...]
     persons: tuple[Person, ...]
@@ -110,7 +111,8 @@ def retour_of(body: bytes) -> Retour:
 
 
 def document_of(text: str) -> Document:
-    """Returns the content of the XML document about a family's file. Raises `UpstreamError` if it is unreadable."""
+    """Returns the content of an XML text about a family's file. Raises `UpstreamError` for unreadable XML or another
+    document."""
     root = parse_xml(text.strip().encode())
     if root.tag != "drtData":
         raise UpstreamError("upstream_malformed", field="drtData")

@@ -64,14 +64,14 @@ worker.answers(*PUBLISHED)(quotient_familial)
 async def composition_familiale(
     question: Question[NumeroAllocataire], soap: UpstreamClient
 ) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Answers with the family composition in a CAF's file. The question names the file by its number and postal
-    code."""
+    """Answers a question about a family's file at a CAF, named by its number and postal code, with the family
+    composition. The answer is `Failed` if the file has no quotient familial."""
     return read(await soap.post(data=upstream.envelope(question.identity), idempotent=True))
 
 
 def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Converts the SOAP service's answer to the worker's reply: the family composition, an absence or refusal for some
-    return codes, or a failure if the document has no quotient (docs/reference/upstreams/cnaf.md §5-6). Raises
+    """Converts the SOAP service's answer to the worker's reply (docs/reference/upstreams/cnaf.md §5-6): the family
+    composition, or `NotFound`, `Rejected` or `Failed` for the return codes and documents that mean so. Raises
     `UpstreamError` for any other answer."""
     if answer.status == 500 and b"Internal Server Error" in answer.body:
         raise UpstreamError("upstream_internal", cause="HTTP 500")

@@ -1,5 +1,5 @@
-"""The published status of a scholarship holder (docs/reference/contract.md §1.6.5). The fields differ between
-versions; answers about a FranceConnect session contain no identity."""
+"""The published status of a scholarship holder (docs/reference/contract.md §1.6.5). Versions differ in their fields,
+and answers about a FranceConnect session never contain the student's identity."""
 # Version 3 has `est_boursier`. Version 4 has `statut_boursier` instead, which also says whether the student was struck
 # off (`est_radie`). Version 5 adds the INE. Only version 2 has the status of the grant; the later versions only say
 # whether the grant is provisional.
@@ -96,7 +96,7 @@ class EtudiantBoursier(EtudiantBoursierSansIdentite, frozen=True, kw_only=True, 
 
 
 class Dossier(EtudiantBoursier, frozen=True, kw_only=True):
-    """Scholarship holder, as the worker's handlers return it. Each version publishes some of the fields."""
+    """Scholarship holder, as the worker's handlers return it. Each version of the API publishes some of the fields."""
 
     statut_bourse: int | None
     """Status of the grant: 0 is final, a higher number provisional, `None` unknown (docs/contract.md, D13)."""
@@ -152,7 +152,7 @@ _PIVOT = (Check("prenoms_known"), Check("date_full"))
 
 
 class Version(NamedTuple):
-    """Version of the API, 3 or later, of the resource that publishes the status of a scholarship holder."""
+    """Version of the API, from 3 on, in which the status of a scholarship holder is published."""
 
     number: int
     data: type[Struct]
@@ -161,7 +161,7 @@ class Version(NamedTuple):
     calls have the struct `data`."""
     scopes: tuple[str, ...] = SCOPES
     superseded_on: str = ""
-    """Date on which the next version replaced this one; empty for the latest version."""
+    """Date, `YYYY-MM-DD`, on which the next version replaced this one; empty for the latest version."""
 
 
 VERSIONS = (
@@ -170,7 +170,7 @@ VERSIONS = (
     Version(5, EtudiantBoursier, EtudiantBoursierSansIdentite, (*SCOPES, "cnous_ine")),
 )
 SUNSET = "2027-09-01"
-"""Date on which versions 3 and 4 end, chosen by Bouquet."""
+"""Date, `YYYY-MM-DD`, on which versions 3 and 4 end. Bouquet has chosen the date."""
 # The date leaves software editors a whole school year, and is the time when a yearly campaign of scholarships begins.
 
 
@@ -211,7 +211,7 @@ FRANCE_CONNECT = _every_version("france_connect", "france_connect", WRONG_IDENTI
 
 StatutLibelle: TypeAlias = Literal["définitif", "provisoire (conditionnel)"]
 STATUTS: dict[bool | None, StatutLibelle] = {False: "définitif", True: "provisoire (conditionnel)"}
-"""Labels of a grant's status in version 2. The key says whether the grant is provisional."""
+"""Maps whether a grant is provisional to the label that version 2 publishes. A grant of unknown status has no label."""
 
 
 class EtudiantBoursierV2(Struct, frozen=True, kw_only=True, rename="camel"):

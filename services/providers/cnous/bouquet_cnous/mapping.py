@@ -1,4 +1,4 @@
-"""Conversion of a scholarship in Cnous's JSON into the published one (docs/reference/upstreams/cnous.md §3)."""
+"""Conversion of a scholarship from Cnous's JSON into the handlers' result (docs/reference/upstreams/cnous.md §3)."""
 
 from __future__ import annotations
 
@@ -39,5 +39,6 @@ def to_contract(scholarship: Scholarship) -> Dossier:
 
 
 def provisional(grant_status: int | None) -> bool | None:
-    """Returns whether a grant is provisional, or `None` if this is unknown (docs/contract.md, D13)."""
+    """Returns whether a grant with this status number is provisional; `None` for an unknown status (docs/contract.md,
+    D13)."""
     return None if grant_status is None else grant_status > 0

@@ -18,7 +18,7 @@ from bouquet_worker.simulated_faults import as_ine
 
 Json: TypeAlias = dict[str, Any]
 SimulatedAnswer: TypeAlias = tuple[int, Any]
-"""Answer of the simulator: HTTP status, and body to send as JSON."""
+"""Answer of the simulator: an HTTP status, and a value that is sent as the JSON body."""
 
 
 class Grant(Struct, frozen=True, kw_only=True):
@@ -36,10 +36,10 @@ class Student(Struct, frozen=True, kw_only=True):
     naissance: date
     sexe: str
     commune: str = ""
-    """INSEE code of the commune of birth; empty if abroad."""
+    """INSEE code of the commune of birth; empty for a birth abroad."""
     place: Mapping[str, object]
-    """Birth place in Cnous's JSON: `birthPlace` describes a commune by its code and name, `birthPlaceLibelle` is a free
-    text."""
+    """Keys about the birth place in Cnous's JSON: `birthPlace`, a commune's code and name, and `birthPlaceLibelle`, a
+    free text. One of them is null."""
     grants: Mapping[int, Grant]
     """Scholarships by campaign, counted back from the present one: 0 is the current campaign, 1 the previous one."""
 
@@ -134,8 +134,8 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "INCONNU-EN-LISTE": (404, [NOT_FOUND]),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): answer for name, answer in _UNUSUAL_BY_NAME.items()}
-"""Answers of the simulator that differ from the usual form. Each is there twice: under an invented birth name, such as
-`SANS-NOM`, and under the INE made from this name, such as `SANSNOM0000`."""
+"""Answers of the simulator that differ from the usual form, such as a list of two students. Each has two keys: an
+invented birth name, such as `SANS-NOM`, and the INE (student number) made from this name, such as `SANSNOM0000`."""
 
 
 def record_of(student: Student, campaign_year: int | None, today: date) -> Json | None:

@@ -62,7 +62,7 @@ simulator = Simulator(provider="cnous", app=cnous_app, settings=settings)
 
 
 async def _token(request: web.Request) -> web.StreamResponse:
-    """Answers with a token. Like Cnous, it refuses a request with a body."""
+    """Answers a request for an OAuth 2.0 token. Like Cnous, refuses a request that has a body."""
     if await request.read():
         return web.json_response(BAD_REQUEST, status=400)
     return await request.app[TOKENS].issue(request)
@@ -77,7 +77,7 @@ async def _by_ine(request: web.Request) -> web.StreamResponse:
 
 
 async def _by_identity(request: web.Request) -> web.StreamResponse:
-    """Answers a search by civil status. If it finds a scholarship, the body is an array that contains it."""
+    """Answers a search by civil status: with an array of one scholarship, or with 404 if none is found."""
     asked = await request.json()
     if not NEEDED <= asked.keys() <= SEARCHED_BY:
         return _malformed()

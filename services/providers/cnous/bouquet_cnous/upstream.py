@@ -14,7 +14,7 @@ FRANCE_CONNECT = "/v1/boursier/find"
 """Path of the search by FranceConnect's claims. The request is a GET with a body."""
 
 FAILURES = {500: "upstream_internal"}
-"""Reasons of failures by HTTP status (docs/reference/upstreams/cnous.md §4)."""
+"""Maps HTTP statuses of Cnous's answers to reasons of failure (docs/reference/upstreams/cnous.md §4)."""
 
 SEXES: dict[str | None, Literal["M", "F"]] = {"M": "M", "F": "F"}
 REMOVED: dict[str | None, bool] = {"O": True, "N": False}
@@ -32,7 +32,8 @@ class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=Tr
 
 
 class Pivot(Struct, frozen=True, kw_only=True, rename={"campaign_year": "campaignYear"}, omit_defaults=True):
-    """Search for a person by FranceConnect's claims. `birthplace` is empty for a birth abroad."""
+    """Search for a person by the claims (fields of identity) that FranceConnect has confirmed. `birthplace` is empty
+    for a birth abroad."""
 
     # `gender` is `M` or `F`, not `male` or `female` as in FranceConnect, and is not sent if unknown.
 
@@ -77,7 +78,7 @@ class Absence(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """Body of a 400 that comes from Cnous itself. It does not name the wrong parameter."""
+    """Body of a 400 that comes from Cnous itself: a parameter is wrong. The body does not say which one."""
 
     description: str
     code: Literal[400]
@@ -86,8 +87,8 @@ class Refusal(Struct, frozen=True):
 ABSENT: Any = Absence | tuple[Absence]
 REFUSED: Any = Refusal | tuple[Refusal]
 ANSWERED: Any = Scholarship | list[Scholarship]
-"""Type of the body of an answer with status 200: a scholarship, or an array of scholarships, in which more than one is
-an error."""
+"""Type of the body of a 200: a scholarship or an array of scholarships. Several scholarships in one array are an
+error."""
 
 
 def search_for(who: Identite, campaign_year: int | None) -> Search:

@@ -51,14 +51,15 @@ def cnous(settings: Settings) -> Upstream:
 
 @worker.answers(*contract.INE, contract.INE_V2)
 async def by_ine(question: Question[Ine], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
-    """Answers with the scholarship of the student with this INE."""
+    """Answers with the scholarship of the student with this INE (national student number)."""
     path, params = {"ine": question.identity.ine.upper()}, {"campaignYear": campaign_year(question)}
     return read(await cnous.get(upstream.INE, path=path, params=params), wrong=WRONG_INE)
 
 
 @worker.answers(*contract.IDENTITE, contract.IDENTITE_V2)
 async def by_identity(question: Question[Identite], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
-    """Answers with the scholarship of the student with this civil status."""
+    """Answers with the scholarship of the student with this civil status. A missing code of the commune of birth is
+    first looked up by the commune's name."""
     who = await with_commune_code(question.identity, Communes.packaged())
     if isinstance(who, Rejected):
         return who
@@ -74,15 +75,15 @@ async def by_france_connect(question: Question[Identite], cnous: UpstreamClient)
 
 
 def campaign_year(question: Question[Ine] | Question[Identite]) -> int | None:
-    """Returns the year of the requested campaign, `None` for the latest."""
+    """Returns the year in which the requested campaign of scholarships begins; `None` for the latest campaign."""
     year = question.parameters.get("campaign_year")
     return year if isinstance(year, int) else None
 
 
 def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
-    """Converts Cnous's answer to the worker's reply: the scholarship, an absence for a 404, or a refusal with the
-    reason `wrong` for a 400. A 404 or 400 counts only with the body that Cnous sends, and not with that of a proxy.
-    Several scholarships in one answer give a refusal too. Raises `UpstreamError` for any other answer."""
+    """Converts Cnous's answer to the worker's reply: the scholarship, `NotFound` for a 404, or `Rejected` with the
+    reason `wrong` for a 400 and with another one for several scholarships. Raises `UpstreamError` for any other answer,
+    also for a 404 or 400 without the body that Cnous itself sends."""
     match answer.status:
         case 200:
             return the_only(answer.decode(ANSWERED))

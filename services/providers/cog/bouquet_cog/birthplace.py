@@ -1,4 +1,4 @@
-"""Completion of a birth place: finds the commune's code by its name."""
+"""Search for the code of a person's commune of birth by the commune's name."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from bouquet_cog.source import CommuneSource
 from bouquet_worker import Identite, Rejected
 
 UNKNOWN_PLACE = "00365"
-"""Reason of the refusal if no commune, or more than one, fits the name of the birth place."""
+"""Reason of the refusal of a birth place whose name fits no commune, or several: an error code of the contract."""
 
 
 async def with_commune_code(who: Identite, communes: CommuneSource) -> Identite | Rejected:
-    """Returns the person with the code of the commune of birth. If the question has no code but the commune's name or
-    département, looks the code up, and returns a refusal unless exactly one commune fits. Raises `UpstreamError` if the
-    look-up in `communes` fails."""
+    """Returns the person with the code of the commune of birth, looked up in `communes` if the question has only the
+    commune's name or département. Returns a refusal unless exactly one commune fits. Raises `UpstreamError` if the
+    look-up fails."""
     # Without its place of birth, another person might be found.
     match who:
         case Identite(code_cog_insee_commune_naissance=str(code)) if code.strip():

@@ -40,13 +40,14 @@ class Communes:
         return choose(nom, *(_living(section, day) for day in days), is_borne=lambda name: self._bears(name, days))
 
     def _bears(self, bare_name: str, days: list[str]) -> bool:
-        """Returns whether any commune in France had the name `bare_name`, apart from an article at its beginning, on
-        one of `days`."""
+        """Returns whether a commune of any département had the name `bare_name` on one of `days`, `YYYY-MM-DD`. An
+        article at the beginning of a commune's name is left out."""
         sections = [section for section in self._sections.values() if f"{bare_name}\t" in section]
         return any(bare(name) == bare_name for section in sections for day in days for name, _ in _living(section, day))
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of a commune as `code` does, and counts the lookup in `COG_LOOKUPS`."""
+        """Returns the code of the commune in `departement` whose name was `nom` in the year `annee`, or `None` if none
+        or several fit. Counts the lookup in the metric `COG_LOOKUPS`."""
         return counted("packaged", self.code(nom, departement, annee))
 
 

@@ -18,7 +18,7 @@ example, codes in Corsica (2A and 2B) once began with 20."""
 
 
 class HttpGetter(Protocol):
-    """HTTP client with one method, `get`. `InseeCommunes` needs no more of an `UpstreamClient`."""
+    """Interface of the HTTP client of `InseeCommunes`: of an `UpstreamClient`, only the method `get` is needed."""
 
     async def get(self, route: str = "", *, params: Mapping[str, str] = {}) -> Answer: ...
 
@@ -35,8 +35,8 @@ class InseeCommunes:
         self._upstream = upstream
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of a commune by its name, or `None`, and counts the lookup in `COG_LOOKUPS`. Raises
-        `UpstreamError` if INSEE's API fails."""
+        """Returns the code of the commune in `departement` whose name was `nom` in the year `annee`, or `None` if none
+        or several fit. Counts the lookup in the metric `COG_LOOKUPS`. Raises `UpstreamError` if INSEE's API fails."""
         try:
             code = await self._code(nom, departement, annee)
         except UpstreamError:

@@ -28,7 +28,7 @@ def normalised(nom: str) -> str:
 
 
 def bare(name: str) -> str:
-    """Returns a normalised name without its article (`fleche` for `la fleche`)."""
+    """Returns a normalised name without the article at its beginning (`fleche` for `la fleche`)."""
     return _ARTICLE.sub("", name)
 
 
@@ -55,6 +55,6 @@ def choose(nom: str, *groups: Collection[Named], is_borne: Callable[[str], bool]
 
 
 def _first(groups: Iterable[Collection[Named]], is_alike: Callable[[str], bool]) -> set[str]:
-    """Returns the codes of matching communes, from the first group that has any."""
+    """Returns the codes of matching communes, from the first group that has any; an empty set if none has."""
     found = ({code for name, code in group if is_alike(name)} for group in groups)
     return next(filter(None, found), set())

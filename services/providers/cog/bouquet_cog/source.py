@@ -8,7 +8,8 @@ from prometheus_client import Counter
 
 COG_LOOKUPS = Counter(
     "bouquet_cog_lookups_total",
-    "Searches for the code of a commune of birth, by outcome: `found`, `unknown` (no commune, or several), `failed`.",
+    "Searches for the code of a commune of birth, by source (`packaged` data or `insee`) and by outcome: `found`, "
+    "`unknown` (no commune, or several) or `failed`.",
     ["source", "outcome"],
 )
 
@@ -22,6 +23,7 @@ class CommuneSource(Protocol):
 
 
 def counted(source: str, code: str | None) -> str | None:
-    """Counts a lookup in `COG_LOOKUPS` as `found` or `unknown`. Returns `code`."""
+    """Counts a lookup in the metric `COG_LOOKUPS`: as `unknown` if `code` is `None`, else as `found`. Returns
+    `code`."""
     COG_LOOKUPS.labels(source, "found" if code else "unknown").inc()
     return code

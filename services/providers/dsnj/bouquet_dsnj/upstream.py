@@ -16,7 +16,7 @@ STATUSES: dict[str | None, Statut] = {
     "Indéterminé": "indetermine",
     "Non concerné": "non_concerne",
 }
-"""Published status for each label of the DSNJ."""
+"""Maps the DSNJ's label of a status to the published status. The status of any other label is published as null."""
 
 
 class Pivot(Struct, frozen=True, kw_only=True):
@@ -42,7 +42,7 @@ class Found(Struct, frozen=True, tag_field="code", tag="OK"):
 
 
 class Unknown(Struct, frozen=True, tag_field="code", tag="NON_TROUVE"):
-    """The DSNJ does not know the person."""
+    """Result about a person whom the DSNJ does not know."""
 
 
 class Results(Struct, frozen=True):
@@ -53,8 +53,8 @@ class Results(Struct, frozen=True):
 
 
 def search_for(who: Identite) -> Search:
-    """Returns the search for a person: the first of the first names with one capital, the birth name in capitals, both
-    in ASCII."""
+    """Returns the search for a person. Only the first of the first names is sent; names are written in ASCII, the birth
+    name in capitals."""
     return Search(
         identites_pivot=(
             Pivot(

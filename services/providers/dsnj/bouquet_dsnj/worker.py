@@ -28,9 +28,9 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     url: str
     """URL of the DSNJ's API of national service."""
     token: Secret
-    """Bearer token that the DSNJ gave. It does not expire by itself."""
+    """Bearer token of every call, given by the DSNJ. The token does not expire by itself."""
     user_agent: str = "curl/8.15.0"
-    """Header `User-Agent` of each call. The DSNJ's firewall drops calls with an empty or unknown one."""
+    """Header `User-Agent` of every call. The DSNJ's firewall drops calls whose header is empty or unknown."""
 
 
 worker = Worker("dsnj", Settings, owner="team-dsnj", authority=Authority("DSNJ", "39"), problems=contract.PROBLEMS)
@@ -49,7 +49,7 @@ def dsnj(settings: Settings) -> Upstream:
 
 @worker.answers(IDENTITE, FRANCE_CONNECT)
 async def service_national(question: Question[Identite], dsnj: UpstreamClient) -> ServiceNational | NotFound:
-    """Answers with a young person's status."""
+    """Answers with a young person's status with regard to national service."""
     return read(await dsnj.post(json=search_for(question.identity), idempotent=True))
 
 

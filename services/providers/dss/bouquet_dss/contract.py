@@ -50,8 +50,8 @@ class Droit(Struct, frozen=True, kw_only=True):
 
     @property
     def avec_participation(self) -> bool:
-        """Whether the person pays a contribution for the C2S. False if the person is not entitled to the C2S
-        (docs/contract.md, C12)."""
+        """Whether the person pays a contribution for the complémentaire santé solidaire (C2S); false for a person who
+        is not entitled to the C2S (docs/contract.md, C12)."""
         # API Particulier answers so, although its document says null.
         return self.status == "beneficiaire_avec_participation_financiere"
 
@@ -199,7 +199,8 @@ _STATUSES = {
     "allocation_soutien_familial": "cnaf_msa_allocation_soutien_familial",
     "participation_familiale_eaje": "cnaf_msa_participation_familiale_eaje",
 }
-"""Name of each resource in the path `/api/{name}/ping`, which shows its health (docs/reference/contract.md §5.3)."""
+"""Maps each resource to its name in the path `/api/{name}/ping`, which shows the resource's health
+(docs/reference/contract.md §5.3)."""
 
 _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, REFUSED)
 
@@ -213,7 +214,8 @@ def _both_modalities(
     reasons: tuple[str, ...],
     proof: Proof | None = None,
 ) -> tuple[PublishedOperation[Any], PublishedOperation[Any]]:
-    """Returns a resource's operations by civil status, of which `proof` is the proof, and by FranceConnect."""
+    """Returns the two operations of a resource in version 3, by civil status and by FranceConnect. `proof` describes
+    the printable document of the answer, which only the operation by civil status has."""
     common: dict[str, Any] = {
         "summary": summary,
         "scopes": scopes,

@@ -289,7 +289,8 @@ def residents(today: date) -> list[Resident]:
 
 
 def answer_about(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
-    """Returns the answer about a person and a benefit, or `None` for an unknown person."""
+    """Returns the hub's answer about a person and the benefit `prestation`, such as `rsa`; `None` for an unknown
+    person."""
     # RNCPS gives the answer for the C2S; the CAF or the MSA gives the others.
     for resident in residents(today):
         if resident.registered.matches(who):
@@ -306,8 +307,8 @@ def _signature(fund: Fund, prestation: str) -> str:
 
 
 def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
-    """Returns the answer that is written into the person's birth name, or `None` if none is. For example, `CAF-FOUND`
-    stands for a file at the CAF."""
+    """Returns the hub's answer that the person's birth name prescribes, or `None` for an ordinary name. For example,
+    `CAF-FOUND` prescribes a file at the CAF."""
     if not (staging := re.match(rf"({'|'.join(SIGNATURES)})-(\S+)", who.nom)):
         return None
     signature, word = SIGNATURES[staging[1]], staging[2]

@@ -21,7 +21,7 @@ def right(model: type[Right], answer: Answer, _: date) -> Droit:
 
 def income(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
     """Converts an answer about RSA or prime d'activité to an entitlement. `majorations` says for each benefit code,
-    such as `FA3102`, whether it stands for an increased benefit."""
+    such as `FA3102`, whether the benefit is increased. Raises `UpstreamError` for an answer of another type."""
     file = answer.decode(Income)
     return to_droit(file, majoration(file.liste_prestation or (), majorations))
 
@@ -39,9 +39,8 @@ def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
 
 
 def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
-    """Returns whether the benefit that was opened first is increased, or `None` if no benefit is open
-    (docs/reference/upstreams/dss.md §2). `majorations` says for each benefit code whether it stands for an increased
-    benefit."""
+    """Returns whether the benefit that was opened first is increased (docs/reference/upstreams/dss.md §2).
+    `majorations` says so for each benefit code; the result is `None` if no open benefit has one of these codes."""
     opened = [
         (day_or_none(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
         for benefit in benefits

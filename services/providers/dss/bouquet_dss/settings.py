@@ -11,18 +11,19 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     """Settings of the worker, from `BOUQUET_DSS_*`."""
 
     hub_token_url: str
-    """URL of the hub's token endpoint, one for all benefits."""
+    """URL of the social-security hub's token endpoint, the same for all benefits."""
     hub_certificate_path: str = ""
-    """Path of the PEM client certificate, where the hub or its token endpoint requires one."""
+    """Path of the PEM client certificate with which the worker authenticates itself to the hub and the hub's token
+    endpoint; empty for none."""
     hub_key_path: str = ""
-    """Path of the PEM key of the client certificate, where the certificate's file does not hold it."""
+    """Path of the PEM private key of the client certificate; empty if the certificate's file contains the key."""
     hub_ca_path: str = ""
-    """Path of the PEM certificate of the authority that signed the hub's certificate, where the system does not trust
-    it."""
+    """Path of the PEM certificate of the authority that signed the hub's certificate; empty for an authority that the
+    system trusts."""
     hub_timeout_s: Seconds | None = None
     """Timeout of one call to the hub, in seconds; by default the worker's `TIMEOUT_S`."""
     c2s_url: str
-    """URL of the hub for the complémentaire santé solidaire (C2S)."""
+    """URL at which the social-security hub answers about the complémentaire santé solidaire (C2S)."""
     c2s_client_id: str
     """OAuth 2.0 client id that the hub gave for the complémentaire santé solidaire (C2S)."""
     c2s_client_secret: Secret
@@ -30,7 +31,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     c2s_scope: str
     """OAuth 2.0 scope of the complémentaire santé solidaire (C2S), sent to the token endpoint."""
     rsa_url: str
-    """URL of the hub for the revenu de solidarité active (RSA)."""
+    """URL at which the social-security hub answers about the revenu de solidarité active (RSA)."""
     rsa_client_id: str
     """OAuth 2.0 client id that the hub gave for the revenu de solidarité active (RSA)."""
     rsa_client_secret: Secret
@@ -38,7 +39,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     rsa_scope: str
     """OAuth 2.0 scope of the revenu de solidarité active (RSA), sent to the token endpoint."""
     ppa_url: str
-    """URL of the hub for the prime d'activité."""
+    """URL at which the social-security hub answers about the prime d'activité."""
     ppa_client_id: str
     """OAuth 2.0 client id that the hub gave for the prime d'activité."""
     ppa_client_secret: Secret
@@ -46,7 +47,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     ppa_scope: str
     """OAuth 2.0 scope of the prime d'activité, sent to the token endpoint."""
     aah_url: str
-    """URL of the hub for the allocation adulte handicapé (AAH)."""
+    """URL at which the social-security hub answers about the allocation adulte handicapé (AAH)."""
     aah_client_id: str
     """OAuth 2.0 client id that the hub gave for the allocation adulte handicapé (AAH)."""
     aah_client_secret: Secret
@@ -54,7 +55,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     aah_scope: str
     """OAuth 2.0 scope of the allocation adulte handicapé (AAH), sent to the token endpoint."""
     asf_url: str
-    """URL of the hub for the allocation de soutien familial (ASF)."""
+    """URL at which the social-security hub answers about the allocation de soutien familial (ASF)."""
     asf_client_id: str
     """OAuth 2.0 client id that the hub gave for the allocation de soutien familial (ASF)."""
     asf_client_secret: Secret
@@ -62,7 +63,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     asf_scope: str
     """OAuth 2.0 scope of the allocation de soutien familial (ASF), sent to the token endpoint."""
     aeeh_url: str
-    """URL of the hub for the allocation d'éducation de l'enfant handicapé (AEEH)."""
+    """URL at which the social-security hub answers about the allocation d'éducation de l'enfant handicapé (AEEH)."""
     aeeh_client_id: str
     """OAuth 2.0 client id that the hub gave for the allocation d'éducation de l'enfant handicapé (AEEH)."""
     aeeh_client_secret: Secret
@@ -70,7 +71,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     aeeh_scope: str
     """OAuth 2.0 scope of the allocation d'éducation de l'enfant handicapé (AEEH), sent to the token endpoint."""
     ars_url: str
-    """URL of the hub for the allocation de rentrée scolaire (ARS)."""
+    """URL at which the social-security hub answers about the allocation de rentrée scolaire (ARS)."""
     ars_client_id: str
     """OAuth 2.0 client id that the hub gave for the allocation de rentrée scolaire (ARS)."""
     ars_client_secret: Secret
@@ -78,7 +79,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     ars_scope: str
     """OAuth 2.0 scope of the allocation de rentrée scolaire (ARS), sent to the token endpoint."""
     eaje_url: str
-    """URL of the hub for the participation familiale (EAJE)."""
+    """URL at which the social-security hub answers about the participation familiale (EAJE)."""
     eaje_client_id: str
     """OAuth 2.0 client id that the hub gave for the participation familiale (EAJE)."""
     eaje_client_secret: Secret
@@ -88,8 +89,8 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 
 OWN = ("url", "client_id", "client_secret", "scope")
-"""Settings that each benefit has for itself, such as `url`, which is `rsa_url` for one benefit and `c2s_url` for
-another. The benefits share all other settings."""
+"""Names of the settings that each benefit has for itself, without the benefit's prefix: `url` stands for `rsa_url`,
+`c2s_url` and so on. The benefits share all other settings."""
 
 
 def hub_settings_of(name: str, settings: Settings) -> HubSettings:

@@ -1,5 +1,5 @@
-"""Simulator of the hub for eight benefits (docs/reference/upstreams/hub.md). Its people, and names that make it
-fail, are in `bouquet_dss.personas`; tests set answers with `app[SIMULATED_ANSWERS][name, who] = …`."""
+"""Simulator of the social-security hub for eight benefits (docs/reference/upstreams/hub.md). `bouquet_dss.personas`
+holds its people and the names that cause errors; tests set answers with `app[SIMULATED_ANSWERS][name, who] = …`."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from bouquet_hub.quotient import Address, Person
 from bouquet_worker import IsoDateOrBlank
 
 OPEN = 10
-"""State (`etat.cd`) of a benefit that is open: it is being paid."""
+"""State (`etat.cd`) of an open benefit, one that is being paid."""
 
 # Whether a benefit is increased, by its code.
 RSA_MAJORATIONS = {"FA3101": False, "FA3102": True}
@@ -73,7 +73,7 @@ class Member(Person, frozen=True, kw_only=True):
 
 
 class Household(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Answer about a household, for the crèche rate (EAJE)."""
+    """Answer about a household: members, address, and the figures for the crèche rate (EAJE)."""
 
     allocataires: Annotated[tuple[Member, ...], Meta(min_length=1)]
     enfants: tuple[Member, ...] | None = None

@@ -16,8 +16,8 @@ CLOCK_SKEW_S = 10.0
 
 
 class FranceConnect:
-    """Client of FranceConnect's token introspection and of its public keys (JWKS). Decrypts answers with our keys and
-    verifies their signatures with FranceConnect's."""
+    """Client of FranceConnect's token introspection and of its public keys (JWKS). Decrypts answers with the worker's
+    private keys, and verifies their signatures with FranceConnect's public keys."""
 
     def __init__(self, settings: Settings, checktoken: UpstreamClient, jwks: UpstreamClient) -> None:
         self._checktoken = checktoken
@@ -27,8 +27,9 @@ class FranceConnect:
         self._issuer = settings.issuer
 
     async def introspect(self, token: str, resource: object) -> Introspection | Rejected:
-        """Asks FranceConnect about a citizen's access token. Returns FranceConnect's description of the token, or a
-        refusal. Raises `UpstreamError` if the answer cannot be trusted."""
+        """Asks FranceConnect about a citizen's access token, as the OAuth 2.0 client of `resource`. Returns
+        FranceConnect's description of the token, or a refusal. Raises `UpstreamError` for a resource without a client
+        and for an answer that cannot be trusted."""
         # The client of the resource asks: FranceConnect has one OAuth 2.0 client for each resource.
         client = self._clients.get(resource)
         if client is None:

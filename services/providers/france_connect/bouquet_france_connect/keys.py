@@ -25,7 +25,7 @@ PrivateKeys: TypeAlias = tuple[RSAKey, ...]
 """Private keys of the worker, the current one first."""
 
 KID = "api_particulier_rsa_oaep_jwks"
-"""Name (`kid`) of the key that the worker publishes. It stays the same when the key is replaced
+"""Name (`kid`) of the key that the worker publishes. The name stays the same when the key is replaced
 (docs/reference/contract.md §5.5)."""
 KEY_BITS = 2048
 KEPT_S = 600.0
@@ -43,7 +43,7 @@ _PEM = re.compile(r"-----BEGIN (?:RSA )?PRIVATE KEY-----([\sA-Za-z0-9+/=]+)-----
 
 def private_keys(pem: str) -> PrivateKeys:
     """Returns the RSA keys in a PEM text. Raises `ValueError` if the text contains no key, a key that is not RSA, or
-    one that is too short."""
+    one of fewer than `KEY_BITS` bits."""
     # The text may have spaces in place of line ends.
     keys = [load_der_private_key(b64decode(body), password=None) for body in _PEM.findall(pem)]
     good = tuple(RSAKey.import_key(key) for key in keys if isinstance(key, RSAPrivateKey) and key.key_size >= KEY_BITS)
@@ -53,7 +53,7 @@ def private_keys(pem: str) -> PrivateKeys:
 
 
 def published(key: RSAKey) -> dict[str, Any]:
-    """Returns the public part of a key as a JWK. FranceConnect encrypts its answers with it."""
+    """Returns the public part of a key as a JWK, for FranceConnect to encrypt its answers with."""
     public = key.as_dict(private=False)
     return {"kty": "RSA", "kid": KID, "use": "enc", "alg": "RSA-OAEP", "n": public["n"], "e": public["e"]}
 
@@ -97,8 +97,9 @@ class SigningKeys:
         raise UpstreamError("upstream_unknown", cause="signed by an unknown key")
 
     async def _candidates(self, kid: object) -> tuple[ECKey, ...]:
-        """Returns the keys that may have signed a message: the key that the message names (`kid`) or, if it names none,
-        all keys."""
+        """Returns the keys that may have signed a message: those with the name `kid`, or all keys if the message names
+        none. Returns an empty tuple for an unknown name. Raises `UpstreamError` if FranceConnect's keys cannot be
+        requested."""
         # Requests FranceConnect's keys first if the remembered ones are too old or none has this name.
         async with self._asking:
             known = self._named(kid) if self._clock() < self._good_until else ()

@@ -27,7 +27,7 @@ SCOPES = " ".join(
         "gip_mds_service_civique_organisme_accueil gip_mds_service_civique_dates dsnj_statut_service_national",
     )
 )
-"""Scopes of the session of a citizen who granted every scope."""
+"""Scopes, separated by spaces, of the session of a citizen who granted every scope."""
 # They include `identite_pivot`, an identity scope of FranceConnect that no operation needs.
 
 

@@ -1,5 +1,5 @@
-"""Session from a FranceConnect introspection: the citizen's identity and scopes
-(docs/reference/upstreams/france_connect.md §4)."""
+"""Conversion of FranceConnect's description of a token (introspection) into a session: the citizen's identity and
+scopes (docs/reference/upstreams/france_connect.md §4)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from bouquet_worker import Rejected
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")
 ALIASES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "birth": BIRTH}
-"""FranceConnect's scopes that stand for several others, such as `birth` for `birthplace` and `birthcountry`
-(docs/reference/contract.md §2.4)."""
+"""Maps each scope of FranceConnect that stands for several others to these, such as `birth` to `birthplace` and
+`birthcountry` (docs/reference/contract.md §2.4)."""
 
 
 def session_of(introspection: Introspection, today: date) -> Session | Rejected:
-    """Returns the session in an active token's introspection. Returns a refusal if the identity is unusable."""
+    """Converts the introspection of an active token into a session. Returns a refusal if the citizen's identity cannot
+    be used."""
     who = identity_of(introspection)
     return Session(identity=who, scopes=scopes_of(introspection)) if is_usable(who, today) else Rejected(UNUSABLE)
 
 
 def scopes_of(introspection: Introspection) -> tuple[str, ...]:
-    """Returns the scopes that the citizen granted, and then the scopes that these stand for, such as `birthplace` for
-    `birth`."""
+    """Returns the scopes that the citizen granted, followed by the scopes that some of them stand for, such as
+    `birthplace` for `birth`."""
     scopes = (introspection.scope or "").split()
     meant = [scope for alias in scopes for scope in ALIASES.get(alias, ())]
     return tuple(dict.fromkeys((*scopes, *meant)))

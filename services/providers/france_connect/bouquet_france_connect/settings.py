@@ -20,11 +20,13 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     issuer: str
     """Issuer of FranceConnect's answers (`iss`), such as `https://…/api/v2`."""
     clients: Secret
-    """JSON object of the OAuth 2.0 clients by resource: `{"quotient_familial": {"id": "…", "secret": "…"}}`."""
+    """JSON object that maps each resource of the API to its OAuth 2.0 client at FranceConnect: `{"quotient_familial":
+    {"id": "…", "secret": "…"}}`."""
     private_keys: Secret
-    """RSA private keys in PEM: the published one first, then older ones for which FranceConnect may still encrypt."""
+    """RSA private keys in PEM: first the one whose public key is published, then older ones for which FranceConnect may
+    still encrypt."""
     timeout_s: Seconds = 5.0
-    """Timeout of one call to FranceConnect, in seconds. The default, half of the time for a question, leaves the
+    """Timeout of one call to FranceConnect, in seconds. The default is half of the time for a question, and leaves the
     provider the other half."""
 
 
@@ -34,7 +36,7 @@ class Client(Struct, frozen=True):
 
 
 def clients_of(settings: Settings) -> dict[object, Client]:
-    """Returns the OAuth 2.0 clients by resource. Raises `SettingsError` for anything but the documented JSON."""
+    """Returns the OAuth 2.0 clients by resource. Raises `SettingsError` if the setting is not the documented JSON."""
     try:
         return dict(msgspec.json.decode(settings.clients.reveal(), type=dict[str, Client]))
     except msgspec.DecodeError:

@@ -136,7 +136,7 @@ FORGED_ANSWERS: dict[str, Callable[[AnswerMaker], str]] = {
     "jeton-sans-introspection": lambda maker: maker.answer(token_introspection=None),
     "jeton-sans-avis": lambda maker: maker.answer(token_introspection={"sub": "…"}),
 }
-"""Functions that make forged answers, by access token."""
+"""Maps each access token that causes a forged answer to the function that makes this answer."""
 
 ISSUER = web.AppKey("issuer", Issuer)
 SESSIONS = web.AppKey("sessions", MutableMapping[str, Citizen])

@@ -13,8 +13,8 @@ REFUSALS: dict[str | None, str] = {
     "invalid_request": "session_malformed",
     "invalid_client": "session_unknown",  # of an unknown token, or for every token where our own secret is wrong
 }
-"""Reason of the refusal for each value of the field `error` in the body of a 400 or a 401. For any other value, the
-reason is `upstream_unknown`."""
+"""Maps the field `error` in the body of a 400 or a 401 to the reason of the refusal. Any other value is a failure with
+the reason `upstream_unknown`."""
 
 
 class Refusal(Struct, frozen=True):
@@ -24,7 +24,7 @@ class Refusal(Struct, frozen=True):
 
 
 class Introspection(Pivot, frozen=True, kw_only=True):
-    """FranceConnect's description of a token. For an inactive token it has only the field `active`."""
+    """FranceConnect's description of a token. The description of an inactive token has only the field `active`."""
 
     active: bool
     scope: str | None = None
