@@ -16,12 +16,13 @@ CATEGORIES = {
     5: "PERSONNE POURVUE D'UN EMPLOI A LA RECHERCHE D'UN AUTRE",
 }
 CERTIFICATIONS = ("VC", "IC", "PC", "AC", "DC", "EC", "RC")
-"""Known values of the field `code_certification_cnav`, which says how far the CNAV has certified an identity."""
+"""Known values of the field `code_certification_cnav`, a code for how far the CNAV has certified a person's
+identity."""
 
 
 def _among(*values: str | int) -> Meta:
-    """Returns metadata that puts a field's known values into its JSON schema. They are only documented, not enforced:
-    the worker publishes other values too."""
+    """Returns metadata that puts a field's known values into the field's JSON schema. The values are not enforced: the
+    worker publishes other values too."""
     return Meta(extra_json_schema={"enum": [*values]})
 
 

@@ -1,4 +1,4 @@
-"""Conversion of a jobseeker and of payments in France Travail's JSON into the published ones
+"""Conversion of jobseekers and payments from France Travail's JSON into the published status and payments
 (docs/reference/upstreams/france_travail.md §2-3)."""
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from bouquet_worker import day_of, day_or_none, none_if_blank
 
 
 def to_statut(identifiant: str, seeker: Jobseeker) -> contract.Statut:
-    """Converts a jobseeker in France Travail's JSON into the status that the contract publishes."""
+    """Converts a jobseeker in France Travail's JSON into the published status. A blank text becomes `None`, and a time
+    is cut to its date, `YYYY-MM-DD`."""
     return contract.Statut(
         identifiant=identifiant,
         identite=contract.Identite(

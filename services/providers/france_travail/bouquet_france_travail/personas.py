@@ -17,7 +17,7 @@ class SimulatedAnswer(Struct, frozen=True):
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """Invented jobseeker, with the answers of France Travail's two APIs about this person."""
+    """Invented jobseeker: a story for the reader, and the answers of France Travail's two APIs about this person."""
 
     story: str
     statut: SimulatedAnswer
@@ -52,8 +52,8 @@ def registration(category: str, since: str, certification: str, until: str | Non
 
 
 def payments(*rows: tuple[str | float, ...], registered: bool = True) -> SimulatedAnswer:
-    """Returns an answer of the payments API. Each of `rows` is one payment: its date, total, allowances, aids and other
-    amounts, in this order."""
+    """Returns an answer of the payments API about a person who is registered or not. Each of `rows` is one payment: its
+    date, then its total, allowances, aids and other amounts, in euros."""
     keys = ("datePaiement", "montantPaiement", "allocations", "aides", "autresPaiements")
     return SimulatedAnswer(
         200,

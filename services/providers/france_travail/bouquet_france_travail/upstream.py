@@ -19,10 +19,10 @@ UNPAID = 204
 """HTTP status with which the payments API answers about a person without payments."""
 
 TIMED_OUT = "java.util.concurrent.TimeoutException"
-"""Text in the body of a 500 when a service behind France Travail has timed out."""
+"""Text that the message in the body of a 500 contains if a service behind France Travail has timed out."""
 
 Number = Annotated[str, Meta(pattern=r"^\d{1,3}$")]
-"""Number that France Travail sends as a text of one to three digits."""
+"""Number of one to three digits, which France Travail sends as text."""
 
 
 class Address(Struct, frozen=True, rename="camel"):
@@ -37,7 +37,7 @@ class Address(Struct, frozen=True, rename="camel"):
 
 
 class Jobseeker(Struct, frozen=True, rename="camel"):
-    """Registered jobseeker: the body of the status API's 200."""
+    """Registered jobseeker: the body of an answer of the status API with status 200."""
 
     categorie_inscription: Number
     libelle_categorie: str | None = field(name="libellecategorieInscription", default=None)
@@ -63,7 +63,8 @@ class Unknown(Struct, frozen=True, rename="camel"):
 
 
 class Payment(Struct, frozen=True, rename="camel"):
-    """Payment in an answer of the payments API. Every amount is required, so that a missing one is not read as zero."""
+    """Payment in an answer of the payments API, with amounts in euros. Every amount is required, so that a missing
+    amount is not read as zero."""
 
     date_paiement: IsoDate
     montant_paiement: float
@@ -73,10 +74,10 @@ class Payment(Struct, frozen=True, rename="camel"):
 
 
 class Payments(Struct, frozen=True, rename="camel"):
-    """Body of the payments API's 200. Its list of payments may be empty."""
+    """Body of an answer of the payments API with status 200. The list of payments may be empty."""
 
     statut_inscription: bool | None
-    """Whether the person is registered. The key is required but not used."""
+    """Whether the person is registered. The worker requires the key in an answer, but does not use its value."""
     liste_paiement: tuple[Payment, ...]
 
 
@@ -85,14 +86,14 @@ class Error(Struct, frozen=True, rename="camel"):
 
 
 def headers_of(caller: Caller) -> dict[str, str]:
-    """Returns the header by which France Travail tells callers apart. It contains the id of the caller's token
+    """Returns the header with the id of the caller's token, by which France Travail tells callers apart
     (docs/reference/upstreams/france_travail.md §1)."""
     return {"X-pe-consommateur": f"DINUM - {caller.token_id}"}
 
 
 def has_data(answer: Answer, absent: int) -> bool:
-    """Returns whether an answer contains data (status 200), or says that there are none: by the status `absent`, which
-    depends on the API, or by a 404 of France Travail itself. Raises `UpstreamError` for any other answer."""
+    """Returns `True` for an answer with data (status 200), and `False` for one that says that there are none: by the
+    status `absent`, or by a 404 of France Travail itself. Raises `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return True

@@ -24,9 +24,9 @@ class Settings(ClientCredentialsSettings, frozen=True, kw_only=True):
     """Settings of the worker, from `BOUQUET_FRANCE_TRAVAIL_*`."""
 
     statut_url: str
-    """URL of the API of a jobseeker's status."""
+    """URL of France Travail's API that answers with a jobseeker's status."""
     indemnites_url: str
-    """URL of the API of a jobseeker's payments."""
+    """URL of France Travail's API that answers with a jobseeker's payments."""
 
 
 worker = Worker(
@@ -51,7 +51,8 @@ def indemnites_api(settings: Settings) -> Upstream:
 
 
 def _api(name: str, url: str, settings: Settings) -> Upstream:
-    """Declares one of the two APIs, with its own circuit breaker and token."""
+    """Declares one of France Travail's two APIs as an upstream, with a circuit breaker and an OAuth 2.0 token of its
+    own."""
     return Upstream(
         name,
         url,
@@ -69,7 +70,7 @@ def _api(name: str, url: str, settings: Settings) -> Upstream:
 
 @worker.answers(STATUT, STATUT_V2)
 async def statut(question: Question[Identifiant], statut_api: UpstreamClient) -> contract.Statut | NotFound:
-    """Answers with a jobseeker's status."""
+    """Answers with a jobseeker's status, or `NotFound` for a person who is unknown or not registered."""
     # The body sent to France Travail is the bare identifier, without the quotes of JSON.
     answer = await statut_api.post(
         data=question.identity.identifiant, headers=headers_of(question.caller), idempotent=True
@@ -81,7 +82,7 @@ async def statut(question: Question[Identifiant], statut_api: UpstreamClient) ->
 
 @worker.answers(INDEMNITES, INDEMNITES_V2)
 async def indemnites(question: Question[Identifiant], indemnites_api: UpstreamClient) -> contract.Indemnites | NotFound:
-    """Answers with a jobseeker's payments. If there are none, the answer is an absence, as for an unknown person
+    """Answers with a jobseeker's payments, or `NotFound` for a person who is unknown or has no payments
     (docs/reference/upstreams/france_travail.md §4)."""
     identifiant = question.identity.identifiant
     answer = await indemnites_api.get(params={"loginMnemotechnique": identifiant}, headers=headers_of(question.caller))

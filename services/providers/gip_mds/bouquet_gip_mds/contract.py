@@ -1,4 +1,4 @@
-"""The published contracts of civic service of a person (docs/reference/contract.md §1.6.9)."""
+"""The published contracts of a person's civic service (docs/reference/contract.md §1.6.9)."""
 
 from __future__ import annotations
 

@@ -21,18 +21,19 @@ class PersonKey(Struct, frozen=True):
 
 
 class Contract(Struct, frozen=True):
-    """Contract of civic service. Its beginning and end are pairs of a number of years, counted from the present year,
-    and a day `MM-DD`: `(-3, "02-01")` is 1 February three years ago."""
+    """Contract of civic service. The beginning and the end are pairs: a number of years, counted from the present year,
+    and a day `MM-DD`. For example, `(-3, "02-01")` is 1 February three years ago."""
 
     siret: str
     raison_sociale: str
     begins: tuple[int, str]
     ends: tuple[int, str] | None = None
-    """Declared end, or `None` if no end is declared. The planned end is a year after the beginning in either case."""
+    """Declared end; `None` if no end is declared. The planned end is always a year after the beginning."""
     motif_rupture: str | None = None
 
     def employer(self, year: int) -> Json:
-        """Returns the GIP-MDS's JSON about the contract, with its host, in the calendar year `year`."""
+        """Returns the GIP-MDS's JSON about the contract and the employer that hosts the volunteer. `year` is the
+        present calendar year."""
         years, day = self.begins
         contract = {
             "dateDebutContrat": f"{year + years}-{day}",
@@ -70,11 +71,12 @@ PEOPLE: dict[PersonKey, tuple[Contract, ...]] = {
     PersonKey("LE GOUADEC", "maëlys", "14061989"): (),
 }
 NAMESAKES = PersonKey("MARTIN", "jean", "01011990")
-"""Civil status of several people."""
+"""Civil status that several people have. The simulator refuses a question about it."""
 
 
 def file_of(contracts: tuple[Contract, ...], year: int) -> Json:
-    """Returns the body of the GIP-MDS's answer about a person with these contracts."""
+    """Returns the body of the GIP-MDS's answer about a person with these contracts. `year` is the present calendar
+    year."""
     return {
         "individu": {"entreprise": [contract.employer(year) for contract in contracts]},
         "retour": {"codeRetour": "OK", "message": "Pas d'erreur."},

@@ -63,7 +63,7 @@ async def _contracts(request: web.Request) -> web.StreamResponse:
 
 
 def _answer(key: PersonKey, year: int) -> SimulatedAnswer:
-    """Returns the status and the body of the answer about a person."""
+    """Returns the HTTP status and the body of the answer about a person; `year` is the present calendar year."""
     match PEOPLE.get(key):
         case None if key == NAMESAKES:
             return 413, error("TOO_MANY_INDIVIDU")

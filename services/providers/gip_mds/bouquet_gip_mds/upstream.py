@@ -13,9 +13,10 @@ CONTRACTS = "/contrats-generique"
 TOKEN = "/token"
 """Path of the token endpoint below the URL of the API."""
 CIVIC_SERVICE = "89"
-"""Code of the nature of a contract of civic service, in employers' social declarations (DSN)."""
+"""Code of civic service among the natures of a contract, in employers' social declarations (DSN)."""
 NOT_ENDED = ("99", "100")
-"""Values of `motif_rupture` of a contract that has not ended: `99` (not broken) and `100` (end not declared)."""
+"""Values of `motif_rupture` that mean that a contract with an end date has not ended: `99` (not broken) and `100` (end
+not declared)."""
 
 
 class Contract(Struct, frozen=True, rename="camel"):
@@ -24,7 +25,8 @@ class Contract(Struct, frozen=True, rename="camel"):
     date_fin_previsionnelle: IsoDateOrBlank | None = None
     motif_rupture: str | None = None
     nature_contrat: str | None = None
-    """Code of the contract's nature. The API is asked for one nature, and may leave it out of its answer."""
+    """Code of the contract's nature; `None` if the answer leaves it out, as it may since every question asks for one
+    nature."""
 
     @property
     def is_current(self) -> bool:
@@ -32,7 +34,7 @@ class Contract(Struct, frozen=True, rename="camel"):
 
     @property
     def last_day(self) -> str | None:
-        """Day of the declared end or, if there is none, of the planned one."""
+        """Day of the declared end, else of the planned end; `None` if both are unknown."""
         return none_if_blank(self.date_fin_contrat) or self.date_fin_previsionnelle
 
 
@@ -51,7 +53,7 @@ class Person(Struct, frozen=True):
 
 
 class File(Struct, frozen=True):
-    """Body of an answer with status 200."""
+    """Body of an answer with status 200: a person with employers, establishments and contracts."""
 
     individu: Person
 
@@ -69,19 +71,19 @@ class Error(Struct, frozen=True):
 
 
 class Errors(Struct, frozen=True):
-    """Body of an answer with another status that comes from the GIP-MDS itself."""
+    """Body of an answer with an error status that comes from the GIP-MDS itself, not from a proxy."""
 
     erreurs: Annotated[tuple[Error, ...], Meta(min_length=1)]
 
 
 def error_of(answer: Answer) -> str:
-    """Returns the code of the first error in the body of an answer, or an empty text if there is none."""
+    """Returns the code of the first error in an answer's body; "" if the body holds no errors of the GIP-MDS."""
     return answer.decode(Errors).erreurs[0].code if answer.matches(Errors) else ""
 
 
 def current_and_past(person: Person) -> tuple[Engagement | None, Engagement | None]:
-    """Returns a person's current contract of civic service, the one that began last if there are several, and the
-    person's former one, the one that ended last."""
+    """Returns two of a person's contracts of civic service: the current one that began last, and the former one that
+    ended last. Either is `None` if there is none."""
     every = tuple(_engagements(person))
     current = (one for one in every if one.contract.is_current)
     past = (one for one in every if not one.contract.is_current)
@@ -100,8 +102,8 @@ def _engagements(person: Person) -> Iterator[Engagement]:
 
 
 def query_of(who: Identite) -> dict[str, str]:
-    """Returns the query parameters for a person: the birth name in capitals, the first of the first names, and the
-    birth date as `DDMMYYYY`."""
+    """Returns the query parameters for a person's contracts of civic service: the birth name in capitals, the first of
+    the first names, the birth date as `DDMMYYYY`, and two fixed values."""
     return {
         "nom": who.nom_naissance.upper(),
         "prenom": who.prenoms[0],

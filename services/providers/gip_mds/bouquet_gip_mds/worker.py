@@ -65,13 +65,15 @@ def gip_mds(settings: Settings) -> Upstream:
 async def service_civique(
     question: Question[Identite], gip_mds: UpstreamClient
 ) -> ServiceCivique | NotFound | Rejected:
-    """Answers with the current and the last former contract of civic service of a person."""
+    """Answers with a person's current and former contract of civic service. Returns `NotFound` for an unknown person,
+    and `Rejected` if several people fit."""
     return read(await gip_mds.get(CONTRACTS, params=query_of(question.identity)))
 
 
 def read(answer: Answer) -> ServiceCivique | NotFound | Rejected:
-    """Returns the contracts in an answer of the GIP-MDS; a known person may have none. Returns `NotFound` for an
-    unknown person, or `Rejected` if there are several. Raises `UpstreamError` for any other answer."""
+    """Returns the contracts in an answer of the GIP-MDS, without any for a known person who has none. Returns
+    `NotFound` for an unknown person, and `Rejected` if several people fit. Raises `UpstreamError` for any other
+    answer."""
     match answer.status, error_of(answer):
         case 200, _:
             return to_contract(answer.decode(File).individu)
@@ -86,8 +88,8 @@ def read(answer: Answer) -> ServiceCivique | NotFound | Rejected:
 
 
 def to_contract(person: Person) -> ServiceCivique:
-    """Returns a person's contracts as published: the current one that began last, and the former one that ended
-    last."""
+    """Returns a person's contracts as published: the current one that began last, and the former one that ended last. A
+    missing contract is published as `NO_CONTRACT`."""
     current, past = current_and_past(person)
     return ServiceCivique(statut_actuel=block(current), statut_passe=block(past))
 

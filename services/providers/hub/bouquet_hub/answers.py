@@ -1,4 +1,4 @@
-"""Tables of the refusals, absences and failures in the social-security hub's answers, the same for every benefit
+"""Refusals, absences and failures that the social-security hub's answers report, the same for every benefit
 (docs/reference/upstreams/hub.md §3)."""
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from bouquet_worker import Answer, Identite, NotFound, Rejected, UpstreamError, 
 log = logging.getLogger(__name__)
 
 FUND_HEADER = "X-APISECU-FD"
-"""Header that names the provider behind the hub: CNAF, MSA or the directory RNCPS."""
+"""Header that names the provider which answered behind the social-security hub: CNAF, MSA or the directory RNCPS."""
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""Reasons to report for a 404 of the hub, by the provider that answered. The reason is `NO_FILE` for every provider; an
-operation may use another table (docs/reference/upstreams/regime.md §2)."""
+"""Maps the provider that answered a 404 to the reason of the absence: `NO_FILE` for all of them. An operation may use
+another table (docs/reference/upstreams/regime.md §2)."""
 # A 404 without the header `FUND_HEADER` is a failure, unless its error code tells the reason.
 # Unless its error code tells the reason.
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
-"""Reasons of failures by HTTP status. Other statuses are `upstream_unknown`."""
+"""Maps HTTP statuses of the hub's answers to reasons of failure. For any other status, the reason is
+`upstream_unknown`."""
 
 BAD_REQUESTS: Mapping[int | None, str] = {
     # The failure table says of each reason whether the caller, the platform or the provider is at fault.
@@ -40,22 +41,24 @@ BAD_REQUESTS: Mapping[int | None, str] = {
     40013: REFUSED,
     40024: "upstream_internal",
 }
-"""Reason to report for each error code in the body of a 400. For any other code, the reason is `upstream_unknown`."""
+"""Maps the error code in the body of a 400 to the reason of the refusal or failure. For any other code, the reason is
+`upstream_unknown`."""
 PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
-"""Error codes by which the hub says that a question is malformed. The worker logs a warning, because the gateway should
-have refused such a question."""
+"""Error codes by which the hub says that a question is malformed. The worker logs a warning for them, because the
+gateway should have refused the question."""
 # A gateway that follows the contract's rules should have refused the question.
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
-"""Number of digits from which on a message of the hub is not shown to callers, because it may contain a number that
-identifies a person."""
+"""Smallest number of digits in a message of the hub that hides the message from callers, because the digits may be a
+number that identifies a person."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
-"""Error code of at most five digits. A longer one might be a social security number."""
+"""Error code of the hub, of at most five digits. A longer number is not accepted, as it might be a social security
+number."""
 
 
 class Error(Struct, frozen=True):
-    """Error of the hub in the body of an answer: code and message."""
+    """Error in the body of the hub's answer: its code and its message, each `None` if missing."""
 
     code: Code | None = field(name="errorCode", default=None)
     text: str | None = field(name="error", default=None)
@@ -76,8 +79,8 @@ def refusal_of(
     """Returns the refusal or the absence that an answer reports, or `None` for a 200. Raises `UpstreamError` for any
     other answer.
 
-    The error codes of the directories of people are checked before `FUND_HEADER`, since a directory may one day send
-    this header too.
+    The error codes for an unknown person are checked before the header `FUND_HEADER`, so that they count even if the
+    answer has this header.
 
     Args:
         answer: The hub's answer.
@@ -113,8 +116,8 @@ def _error_in(body: bytes) -> Error | None:
 
 
 def _complaint(error: Error, who: Identite) -> Meta:
-    """Returns the hub's error code and message, to be shown to the caller. A message that may identify the person is
-    left out."""
+    """Returns the hub's error code, if it has one, and its message, to be shown to the caller. Leaves out a message
+    that may identify the person."""
     meta: Meta = {}
     if error.code is not None:
         meta["provider_error_code"] = error.code
@@ -129,7 +132,7 @@ def _holds_a_number(text: str) -> bool:
 
 
 def _mentions(text: str, who: Identite) -> bool:
-    """Returns whether a text contains a word of the identity, in any letter case, with or without accents."""
+    """Returns whether a text contains a word of the identity. Letter case and accents do not matter."""
     # A word of one or two letters counts only as a whole word of the text.
     text, words = _folded(text), _words(text)
     return any(word in words or (len(word) > 2 and word in text) for word in _words(*_texts(who)))

@@ -41,14 +41,15 @@ RNCPS_CODE = "99430000"
 
 
 class File(Struct, frozen=True):
-    """Answer 200 with a household's file. If the file lacks its month of computation, the simulator adds one."""
+    """Answer with status 200 and a household's file. If the file lacks the month in which its quotient familial was
+    computed, the simulator adds the month."""
 
     body: Mapping[str, Any]
 
 
 class Refusal(Struct, frozen=True):
-    """Error of the hub: HTTP status, code and message. `signed_by` is the party named in the header `X-APISECU-FD`,
-    if any."""
+    """Error of the hub: HTTP status, code and message. `signed_by` says whom the header `X-APISECU-FD` names: the
+    provider that was asked (`fund`), the directory RNCPS, or nobody (no header)."""
 
     # It is the provider that was asked (`fund`), the directory RNCPS (`rncps`), or nobody.
 
@@ -94,7 +95,7 @@ TOWNS = {
 
 
 class CivilStatus(Struct, frozen=True):
-    """Civil status of a person, in the register or in a question. Unknown fields are empty."""
+    """Civil status of a person, in the hub's register or in a question. Unknown fields are empty."""
 
     nom: str
     prenoms: str
@@ -115,8 +116,7 @@ class CivilStatus(Struct, frozen=True):
         )
 
     def born(self, commune: str, pays: str) -> CivilStatus:
-        """Returns a copy of the civil status with a place of birth, which is given by the codes of its commune and its
-        country."""
+        """Returns a copy with a place of birth, which is given by the INSEE codes of the commune and the country."""
         departement = commune[: 3 if commune.startswith("97") else 2]
         return structs.replace(self, commune=commune, pays=pays, ville=TOWNS.get(commune, ""), departement=departement)
 
@@ -140,7 +140,7 @@ ASKED_BY = {
 
 
 def person_asked_for(query: Mapping[str, str]) -> CivilStatus:
-    """Returns the civil status in a query to the hub, with all texts in upper case and without accents."""
+    """Returns the civil status that a query to the hub asks about, with all texts in upper case and without accents."""
     return CivilStatus(**{field: _plain(query.get(name, "")) for name, field in ASKED_BY.items()})
 
 
@@ -166,7 +166,7 @@ def household(
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """Invented person, and what CAF and MSA answer about this person."""
+    """Invented person, with the answer of the CAF and that of the MSA about this person."""
 
     story: str
     who: CivilStatus
@@ -430,13 +430,14 @@ _QUOTIENTS = {"FOUND": 500, "INCOMPLETE": None}
 
 
 def answers_of_personas(fund: Fund) -> dict[CivilStatus, SimulatedAnswer]:
-    """Returns a dictionary from the civil status of each of `PERSONAS` to a provider's answer about this person."""
+    """Maps the civil status of each invented person (`PERSONAS`) to the answer of the provider `fund` about this
+    person."""
     return {persona.registered: persona.answers[fund] for persona in PERSONAS}
 
 
 def scripted_answer(who: CivilStatus, fund: Fund) -> SimulatedAnswer | None:
-    """Returns the answer of a provider that a scripted birth name, such as `CAF-SLOW MSA-FOUND`, prescribes. Returns
-    `None` if the name is not a scripted one."""
+    """Returns the answer of the provider `fund` that a scripted birth name prescribes, such as `CAF-SLOW MSA-FOUND`.
+    Returns `None` for any other name."""
     words = dict(word.split("-", 1) for word in who.nom.split() if word.startswith(("CAF-", "MSA-")))
     if not words:
         return None

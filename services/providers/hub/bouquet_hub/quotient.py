@@ -1,4 +1,5 @@
-"""The quotient familial from the hub, for CNAF and MSA (docs/reference/upstreams/quotient.md)."""
+"""Questions to the social-security hub about the quotient familial, in the workers of CNAF and MSA
+(docs/reference/upstreams/quotient.md)."""
 
 from __future__ import annotations
 
@@ -37,8 +38,8 @@ Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
 BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
-"""Reason to report for each error code in the body of a 400, if the question asked for the quotient of a month: those
-of `BAD_REQUESTS`, and `PERIOD_REFUSED` for 40029, a month for which the hub has no data."""
+"""Maps the error code in the body of a 400 to the reason to report, for questions about the quotient of a month.
+Besides those of `BAD_REQUESTS`, contains the code for a month without data, 40029."""
 
 
 class Person(Struct, frozen=True, rename="camel"):
@@ -78,7 +79,8 @@ PUBLISHED: tuple[Operation | PublishedOperation[QuotientFamilial], ...] = (
     *V3,
     *(PublishedOperation(one, contract.composition_familiale, QuotientFamilial) for one in V2),
 )
-"""Operations of the workers of CNAF and MSA, all answered by `quotient_familial`."""
+"""Operations about the quotient familial, which the workers of CNAF and MSA answer with the handler
+`quotient_familial`."""
 
 
 class Month(NamedTuple):
@@ -89,7 +91,8 @@ class Month(NamedTuple):
 async def quotient_familial(
     question: Question[Identite], hub: UpstreamClient
 ) -> QuotientFamilial | NotFound | Rejected | Failed:
-    """Answers with a household's quotient familial, in the workers of CNAF and MSA."""
+    """Answers with a household's quotient familial for the month asked for, as the worker of CNAF or MSA. Returns
+    `Failed` if the file has no quotient."""
     month = asked(question)
     params = query_of(question.identity) | {"anneeDemandee": str(month.year), "moisDemande": f"{month.month:02d}"}
     answer = await hub.get(params=params, headers=headers_of(question))
@@ -98,8 +101,8 @@ async def quotient_familial(
 
 
 def asked(question: Question[Identite]) -> Month:
-    """Returns the month that a question asks about. A year or a month that the question lacks is that of the current
-    date (docs/reference/upstreams/quotient.md §1)."""
+    """Returns the month that a question asks about. The current date replaces a year or a month that the question does
+    not give (docs/reference/upstreams/quotient.md §1)."""
     year, month = question.parameters.get("annee"), question.parameters.get("mois")
     return Month(
         year if isinstance(year, int) else question.today.year,
@@ -108,8 +111,8 @@ def asked(question: Question[Identite]) -> Month:
 
 
 def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed:
-    """Converts a household's file into the contract's data, or into a `Failed` if the file has no quotient. Raises
-    `UpstreamError` if no header of the answer names CNAF or MSA as the file's source, or the file is malformed."""
+    """Converts a household's file into the contract's data, or into `Failed` if the file has no quotient. Raises
+    `UpstreamError` for a malformed file, and if `FUND_HEADER` does not name CNAF or MSA."""
     # It is a failure if the file has no quotient. A quotient of 0 is valid; a blank one counts as missing.
     # The signature matters because without it no provider certifies the file.
     fund, file = fund_of(answer), answer.decode(File)
@@ -134,8 +137,9 @@ def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed
 
 
 def computation(file: File, fund: Fournisseur, today: date) -> Month:
-    """Returns the month in which a file's quotient was computed (docs/reference/upstreams/quotient.md §2). Raises
-    `UpstreamError` if the file comes from CNAF and does not give the month."""
+    """Returns the month in which a file's quotient was computed (docs/reference/upstreams/quotient.md §2): for MSA the
+    current month, for CNAF the month in the file. Raises `UpstreamError` if a file from CNAF does not give the
+    month."""
     # For the MSA this is always the current month, whatever the file says.
     if fund == "MSA":
         return Month(today.year, today.month)
@@ -145,7 +149,7 @@ def computation(file: File, fund: Fournisseur, today: date) -> Month:
 
 
 def personne(person: Person) -> contract.Personne:
-    """Converts a person of the hub's JSON into a `Personne`."""
+    """Converts a person in the hub's JSON into a person as published. An unknown birth date becomes `0000-00-00`."""
     born = none_if_blank(person.date_naissance) or UNKNOWN_DATE
     return contract.Personne(
         nom_naissance=none_if_blank(person.nom_naissance),

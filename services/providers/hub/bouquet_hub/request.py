@@ -1,5 +1,5 @@
-"""Request to the hub: its query describes the person, and its headers the caller (docs/reference/upstreams/hub.md
-§1-2)."""
+"""Query and headers of a request to the social-security hub: the query describes the person, the headers the caller
+(docs/reference/upstreams/hub.md §1-2)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def transliterate(text: str) -> str:
 
 
 def query_of(who: Identite) -> dict[str, str]:
-    """Returns the query parameters about a person, the same for every benefit (docs/reference/upstreams/hub.md §2)."""
+    """Returns the query parameters that describe a person, the same for every benefit (docs/reference/upstreams/hub.md
+    §2). Leaves out unknown values. Raises `ValueError` for a name that cannot be written in ASCII."""
     # The birth date is always sent, the commune only for a birth in France.
     born_in_france = who.code_cog_insee_pays_naissance == FRANCE
     query = {
@@ -36,8 +37,8 @@ def query_of(who: Identite) -> dict[str, str]:
 
 
 def headers_of(question: Question[Identite]) -> dict[str, str]:
-    """Returns the headers that tell the hub the id of the request and the administration that receives the data
-    (docs/reference/upstreams/regime.md §8)."""
+    """Returns the headers of a request: among them, the id of the caller's request and the SIRET of the administration
+    that receives the data (docs/reference/upstreams/regime.md §8)."""
     # They are the id of the caller's request, the same for CNAF and MSA, and the administration that receives the data.
     return {
         "Content-Type": "application/json",  # on a GET too, as the hub requires (docs/reference/upstreams/hub.md §1)

@@ -1,5 +1,5 @@
-"""Simulator of the hub for the CAF or the MSA (docs/reference/upstreams/hub.md). The simulated people, and birth names
-that cause errors, are in `personas`; tests add people with `app[SIMULATED_ANSWERS][who] = …`."""
+"""Simulator of the social-security hub for the CAF or the MSA (docs/reference/upstreams/hub.md). `personas` holds the
+simulated people and the birth names that cause errors; tests add people with `app[SIMULATED_ANSWERS][who] = …`."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def _client_id(fund: Fund) -> str:
 
 
 async def grant(request: web.Request, endpoints: Mapping[str, TokenEndpoint]) -> web.StreamResponse:
-    """Answers a request for a token. Each scope has its own token endpoint, with its own clients
-    (docs/reference/upstreams/hub.md §1)."""
+    """Answers a request for an OAuth 2.0 token with the endpoint that `endpoints` holds for the requested scope
+    (docs/reference/upstreams/hub.md §1). Answers 400 for an unknown scope."""
     form = await request.post()
     endpoint = endpoints.get(str(form.get("scope")))
     if form.get("grant_type") != "client_credentials" or endpoint is None:
@@ -117,8 +117,8 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
 
 
 def objection(query: Mapping[str, str], formats: tuple[Format, ...] = PERSON_FORMATS) -> Refusal | None:
-    """Returns the hub's refusal of a wrong query, or `None` if the query is right (docs/reference/upstreams/hub.md
-    §3)."""
+    """Returns the hub's refusal of a wrong query, or `None` for a right one. A query is wrong if a parameter is unknown
+    or missing, or breaks its rule in `formats` (docs/reference/upstreams/hub.md §3)."""
     if not query.keys() <= {name for name, *_ in formats}:
         return UNKNOWN_PARAMETER
     if query.get("codeLieuNaissance") and query.get("codePaysNaissance") != FRANCE:
@@ -139,16 +139,16 @@ def _month_asked(request: web.Request) -> tuple[int, int]:
 
 
 def _month_before(request: web.Request) -> dict[str, int]:
-    """Returns the month before the requested one: the month in which the simulated quotient was computed
-    (docs/reference/upstreams/cnaf.md §4)."""
+    """Returns year and month of the month before the requested one, as keys of the hub's JSON. In this month the
+    simulated quotient was computed (docs/reference/upstreams/cnaf.md §4)."""
     year, month = _month_asked(request)
     before = date(year, month - 1, 1) if month > 1 else date(year - 1, 12, 1)
     return {"annee": before.year, "mois": before.month}
 
 
 def refused(refusal: Refusal, fund_code: str) -> web.Response:
-    """Returns the HTTP answer for an error of the hub. `fund_code` is the value of the header `X-APISECU-FD` if the
-    provider signs the error; other errors have another value or no such header."""
+    """Returns the HTTP answer for an error of the hub. `fund_code` is the value of the header `X-APISECU-FD` for an
+    error that the provider signs; other errors name the directory RNCPS, or have no such header."""
     code = {"nobody": "", "fund": fund_code, "rncps": RNCPS_CODE}[refusal.signed_by]
     return web.json_response(
         {"errorCode": refusal.code, "error": refusal.text},

@@ -12,9 +12,9 @@ class HubSettings(WorkerSettings, frozen=True, kw_only=True):
     """Settings of a worker that asks the social-security hub for one benefit."""
 
     hub_url: str
-    """Complete URL at which the social-security hub answers about the benefit; the hub's URLs have no common root."""
+    """Complete URL at which the social-security hub answers about the benefit. The hub's URLs have no common root."""
     hub_token_url: str
-    """URL of the hub's token endpoint."""
+    """URL of the social-security hub's token endpoint."""
     hub_client_id: str
     """OAuth 2.0 client id that the hub gave."""
     hub_client_secret: Secret
@@ -22,12 +22,13 @@ class HubSettings(WorkerSettings, frozen=True, kw_only=True):
     hub_scope: str
     """OAuth 2.0 scope of the benefit, sent to the token endpoint."""
     hub_certificate_path: str = ""
-    """Path of the PEM client certificate, where the hub or its token endpoint requires one."""
+    """Path of the PEM client certificate with which the worker authenticates itself to the hub and the hub's token
+    endpoint; empty for none."""
     hub_key_path: str = ""
-    """Path of the PEM key of the client certificate, where the certificate's file does not hold it."""
+    """Path of the PEM private key of the client certificate; empty if the certificate's file contains the key."""
     hub_ca_path: str = ""
-    """Path of the PEM certificate of the authority that signed the hub's certificate, where the system does not trust
-    it."""
+    """Path of the PEM certificate of the authority that signed the hub's certificate; empty for an authority that the
+    system trusts."""
     hub_timeout_s: Seconds | None = None
     """Timeout of one call to the hub, in seconds; by default the worker's `TIMEOUT_S`."""
 
@@ -53,8 +54,8 @@ def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:
 
 
 def hub_tls(provider: str, settings: HubSettings) -> SSLContext | None:
-    """Returns the TLS context for the hub, or `None` if no setting names a file for TLS. Raises `SettingsError` for
-    unusable files."""
+    """Returns the TLS context for the hub, or `None` if no setting gives the path of a certificate or key. Raises
+    `SettingsError` for unusable files."""
     files = (settings.hub_ca_path, settings.hub_certificate_path, settings.hub_key_path)
     setting = f"{worker_prefix(provider)}HUB_CERTIFICATE_PATH"
     return client_context(setting, settings.hub_url, *files) if any(files) else None
