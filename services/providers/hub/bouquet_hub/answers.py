@@ -26,7 +26,6 @@ NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
 """Maps the provider that answered a 404 to the reason of the absence: `NO_FILE` for all of them. An operation may use
 another table (docs/reference/upstreams/regime.md §2)."""
 # A 404 without the header `FUND_HEADER` is a failure, unless its error code tells the reason.
-# Unless its error code tells the reason.
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
 """Maps HTTP statuses of the hub's answers to reasons of failure. For any other status, the reason is
 `upstream_unknown`."""
@@ -46,7 +45,6 @@ BAD_REQUESTS: Mapping[int | None, str] = {
 PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
 """Error codes by which the hub says that a question is malformed. The worker logs a warning for them, because the
 gateway should have refused the question."""
-# A gateway that follows the contract's rules should have refused the question.
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
 """Smallest number of digits in a message of the hub that hides the message from callers, because the digits may be a

@@ -51,8 +51,6 @@ class Refusal(Struct, frozen=True):
     """Error of the hub: HTTP status, code and message. `signed_by` says whom the header `X-APISECU-FD` names: the
     provider that was asked (`fund`), the directory RNCPS, or nobody (no header)."""
 
-    # It is the provider that was asked (`fund`), the directory RNCPS (`rncps`), or nobody.
-
     status: int
     code: int
     text: str

@@ -113,8 +113,7 @@ def asked(question: Question[Identite]) -> Month:
 def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed:
     """Converts a household's file into the contract's data, or into `Failed` if the file has no quotient. Raises
     `UpstreamError` for a malformed file, and if `FUND_HEADER` does not name CNAF or MSA."""
-    # It is a failure if the file has no quotient. A quotient of 0 is valid; a blank one counts as missing.
-    # The signature matters because without it no provider certifies the file.
+    # A quotient of 0 is valid; a blank one counts as missing. Without the header, no provider certifies the file.
     fund, file = fund_of(answer), answer.decode(File)
     if fund is None or fund == "RNCPS":
         raise UpstreamError("upstream_malformed", field=FUND_HEADER)

@@ -39,7 +39,7 @@ def query_of(who: Identite) -> dict[str, str]:
 def headers_of(question: Question[Identite]) -> dict[str, str]:
     """Returns the headers of a request: among them, the id of the caller's request and the SIRET of the administration
     that receives the data (docs/reference/upstreams/regime.md §8)."""
-    # They are the id of the caller's request, the same for CNAF and MSA, and the administration that receives the data.
+    # The id of the request is the same for CNAF and MSA.
     return {
         "Content-Type": "application/json",  # on a GET too, as the hub requires (docs/reference/upstreams/hub.md §1)
         "X-Correlation-ID": question.request_id,

@@ -1,5 +1,5 @@
-"""Kit for writing the worker of a provider. Simulators also import from `bouquet_worker.simulate` and
-`bouquet_worker.simulated_faults`, tests from `bouquet_worker.testing`."""
+"""Kit for writing the worker of a provider. Simulators also import names from `bouquet_worker.simulate` and
+`bouquet_worker.simulated_faults`, and tests import names from `bouquet_worker.testing`."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    """Checks a worker's deployment and prints the findings. Returns 1 if a finding is bad, else 0."""
+    """Checks a worker's deployment and prints the findings. Returns the exit status: 1 if a finding is bad, else 0."""
     # Imported here: it loads a library for certificates, which `run` does without.
     from bouquet_worker.doctor import examine
 

@@ -27,8 +27,8 @@ class Answer(Struct, frozen=True):
     """Body of the answer, not decoded."""
 
     def decode(self, model: type[T]) -> T:
-        """Returns the body, decoded as JSON of type `model`. Raises `UpstreamError("upstream_malformed")` with the
-        path of the wrong field."""
+        """Returns the body, decoded as JSON of type `model`. Raises `UpstreamError("upstream_malformed")`, with the
+        path of the wrong field, for any other body."""
         try:
             return msgspec.json.decode(self.body, type=model)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -54,7 +54,7 @@ class Answer(Struct, frozen=True):
 
 
 def _field(text: str) -> str:
-    """Returns the path of the wrong field, such as `$.holder.lastName`, from the text of a msgspec error; `$` if the
-    text names no field."""
+    """Returns the path of the wrong field that the text of a msgspec error names, such as `$.holder.lastName`; `$` if
+    the text names no field."""
     path, missing = _PATH.search(text), _MISSING.match(text)
     return (path[1] if path else "$") + (f".{missing[1]}" if missing else "")

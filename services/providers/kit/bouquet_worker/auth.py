@@ -26,7 +26,6 @@ ATTEMPTS = 5
 # A request is repeated only if the token endpoint's answer is not JSON, which may be temporary.
 ATTEMPT_PAUSE_S = 0.2
 """Seconds between two requests that are sent to obtain the same token."""
-# More requests with wrong credentials could lock the account.
 REFUSED_PAUSE_S = 1.0
 """Seconds after a refused token request during which no further token request is sent, since repeated refusals could
 lock the account."""
@@ -123,7 +122,8 @@ class ClientCredentials:
             return {"Authorization": self._authorization}
 
     def forget(self, refused: Mapping[str, str]) -> bool:
-        """Discards the refused token. Returns `True`, because another one can be requested."""
+        """Discards the refused token, unless it has been renewed meanwhile. Returns `True`, because a new token can be
+        requested."""
         if refused.get("Authorization") == self._authorization:
             self._good_until = 0.0
         return True
@@ -178,7 +178,7 @@ class ClientCredentials:
 def _read(answer: Answer) -> _Grant | None:
     """Returns the token in a token endpoint's answer, or `None` if the answer is not JSON. JSON of another shape gives
     a `_Grant` without a token."""
-    # That may be temporary. An answer of JSON of another shape gives a grant without a token.
+    # An answer that is not JSON may be temporary.
     try:
         return msgspec.json.decode(answer.body, type=_Grant, strict=False)
     except msgspec.ValidationError:

@@ -64,7 +64,7 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._probe_at: float | None = None
-        """Time of `clock`, in seconds, at which the open breaker starts to let probes through; `None` while it is
+        """Time of `clock`, in seconds, from which the open breaker lets probes through; `None` while the breaker is
         closed."""
         self._probing = 0
         self._timed_out_probes = 0
@@ -76,10 +76,9 @@ class Breaker:
 
     @contextmanager
     def guard(self, *, counts_timeout: bool = True) -> Iterator[None]:
-        """Records the result of the call that runs inside the context. Raises `UpstreamError` on entry, before the call
-        runs, if the breaker refuses the call."""
-        # Does not record a timeout if `counts_timeout` is false, since such a call has so little time left that its
-        # timeout says nothing about the upstream.
+        """Records the result of the call that runs inside the context, except a timeout if `counts_timeout` is false.
+        Raises `UpstreamError("breaker_open")` on entry, before the call runs, if the breaker refuses the call."""
+        # A call with little time left passes `counts_timeout=False`: its timeout says nothing about the upstream.
         probing = self._admit()
         failure: str | None = None  # a cancelled call says nothing of the upstream
         try:
@@ -110,7 +109,8 @@ class Breaker:
         return probing
 
     def _record(self, failure: str, probing: bool) -> None:
-        """Records how a call ended, and opens or closes the breaker. `failure` is empty if the upstream answered."""
+        """Records how a call ended, and opens or closes the breaker. `failure` is the reason why the upstream did not
+        answer, or "" if the upstream answered."""
         if self._probe_at is not None and not probing:  # a call under way when the breaker opened changes nothing
             return
         if failure and len(self._failed_for) < MIN_CALLERS:

@@ -26,7 +26,7 @@ def within(deadline: Deadline) -> Iterator[None]:
 
 
 def left_s(at_most_s: float) -> float:
-    """Returns the seconds left until the current task's deadline, or `at_most_s` if more are left or there is no
-    deadline."""
+    """Returns the seconds left until the current task's deadline, but at most `at_most_s`. Returns 0 after the
+    deadline, and `at_most_s` if there is no deadline."""
     deadline = _current.get()
     return at_most_s if deadline is None else min(at_most_s, deadline.left_s())

@@ -35,11 +35,11 @@ GATEWAY = (sys.executable, "-m", "bouquet_gateway")
 START_S = 60.0
 """Seconds within which the gateway must be ready."""
 STOP_S = 3.0
-"""Seconds that a gateway gets to stop before it is killed; fewer than watchfiles gives the process that runs the
-gateway."""
+"""Seconds that a gateway gets to stop before it is killed. The library watchfiles, which stops the process that runs
+the gateway, gives this process more time."""
 POLL_S = 0.05
 SHOWN_FRAMES = 3
-"""Number of steps of a traceback that are printed when the provider cannot be imported."""
+"""Number of stack frames of a traceback that are printed when the provider cannot be imported."""
 
 
 class Development(Struct, frozen=True, kw_only=True):
@@ -55,14 +55,14 @@ class Development(Struct, frozen=True, kw_only=True):
 
 
 def develop(development: Development) -> int:
-    """Serves the provider until Ctrl-C and returns the command's exit status: in this process if `development` has a
-    token key, otherwise in a child process that starts again after each change of a file."""
+    """Serves the provider until Ctrl-C, and returns the command's exit status. Serves in this process if `development`
+    has a token key, otherwise in a child process that starts again whenever a file changes."""
     return asyncio.run(_serve(development)) if development.token_key else _watch(development)
 
 
 def _watch(development: Development) -> int:
-    """Runs the serving process until Ctrl-C, starts the process again after each change of the provider's files, and
-    returns 0."""
+    """Runs the process that serves the provider until Ctrl-C, and returns 0. Starts this process again whenever a file
+    of the provider or of its cases changes."""
     # Imported here: production code does without the extra `dev`.
     from watchfiles import PythonFilter, run_process
 
@@ -88,8 +88,8 @@ def _watched(provider: str, cases: Path) -> list[Path]:
 
 
 async def _serve(development: Development) -> int:
-    """Serves the provider until SIGINT or SIGTERM, then returns 0; prints how to call it. Returns 1 if the provider
-    cannot be imported or the gateway ends by itself, and prints why."""
+    """Serves the provider until SIGINT or SIGTERM, prints how to call its operations, and returns 0. Returns 1, and
+    prints the cause, if the provider cannot be imported or the gateway ends by itself."""
     try:
         worker, simulator = _loaded(development.provider)
     except Exception as error:
@@ -125,8 +125,8 @@ def _stop_event() -> asyncio.Event:
 
 
 def _environ(development: Development, upstream: Mapping[str, str]) -> dict[str, str]:
-    """Returns the environment variables of a gateway that hosts the worker alone, with `upstream`, the settings that
-    lead the worker to its simulator."""
+    """Returns the environment variables of a gateway that hosts this worker and no other. `upstream` holds the
+    variables that make the worker call its simulator."""
     # Settings of a gateway or bus that the shell has are for other commands.
     own = {name: value for name, value in os.environ.items() if not name.startswith((GATEWAY_PREFIX, BUS_PREFIX))}
     return {
@@ -144,7 +144,8 @@ def _environ(development: Development, upstream: Mapping[str, str]) -> dict[str,
 
 @asynccontextmanager
 async def _gateway(environ: Mapping[str, str]) -> AsyncIterator[Process]:
-    """Runs `bouquet-gateway serve` until the context ends."""
+    """Runs `bouquet-gateway serve` until the context ends, and yields its process. Kills a gateway that does not stop
+    within `STOP_S` seconds."""
     gateway = await asyncio.create_subprocess_exec(*GATEWAY, "serve", env=environ, stdin=asyncio.subprocess.DEVNULL)
     try:
         yield gateway
@@ -159,8 +160,8 @@ async def _gateway(environ: Mapping[str, str]) -> AsyncIterator[Process]:
 
 
 async def _announce(development: Development, worker: Worker, environ: Mapping[str, str]) -> None:
-    """Waits until the gateway is ready, then prints a token and, for each operation, a curl command or why there is
-    none. Raises `TimeoutError` if the gateway is not ready within `START_S` seconds."""
+    """Waits until the gateway is ready, then prints a token and, for each operation, a curl command or a comment that
+    says why there is none. Raises `TimeoutError` if the gateway is not ready within `START_S` seconds."""
     url = f"http://{HOST}:{development.port}"
     token = await _new_token(environ)
     await _until_ready(url)

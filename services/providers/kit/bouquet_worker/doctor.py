@@ -1,5 +1,5 @@
-"""Checks of `bouquet-worker doctor NAME`: settings, broker, rights, certificates and a connection to each upstream.
-No request is sent to an upstream."""
+"""Checks of `bouquet-worker doctor NAME`: the worker's settings, its connection to the broker and its rights there, its
+certificates, and a connection to each upstream. No request is sent to an upstream."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ async def _readiness(process: ProcessSettings, provider: str, deadline: Deadline
 
 
 def _urls(provider: str, settings: WorkerSettings, declared: Sequence[Upstream]) -> dict[str, str]:
-    """Maps names to the URLs to check: the environment variable of each setting that holds a URL and, for URLs that no
-    setting holds, the upstream's name."""
+    """Maps names to the URLs to check. The name is the environment variable of the setting that holds the URL, or the
+    upstream's name if no setting holds it."""
     texts = {name: value for name, value in structs.asdict(settings).items() if isinstance(value, str) and value}
     own = {_variable(provider, name): text for name, text in texts.items() if name.endswith("url") or "://" in text}
     return own | {one.name: url for one in declared for url in one.urls if url not in own.values()}

@@ -11,7 +11,7 @@ from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
 
 HIDDEN = "***"
-"""Text in place of a secret."""
+"""Text that replaces each secret in what a developer is shown."""
 
 
 class Exchange(Struct, frozen=True):

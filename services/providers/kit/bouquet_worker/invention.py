@@ -20,7 +20,7 @@ _DATE = re.compile(
 _NUMBER = re.compile(r"(-?)(0(?!\d)|[1-9])(\d*)(\.\d+)?(e[+-]?\d+)?", re.ASCII)
 _FIRST_DAY, _DAYS = date(1930, 1, 1), 34_000
 _DRAWS = 50
-"""Number of random values of one length that are tried. If all of them occur in the original, longer ones are tried."""
+"""Number of random texts of one length that are tried. If all of them occur in the original, longer texts are tried."""
 
 
 class Inventor:

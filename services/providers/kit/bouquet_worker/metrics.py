@@ -1,4 +1,4 @@
-"""Metrics of a worker and its upstreams, without values from requests or answers in labels."""
+"""Metrics of a worker and its upstreams. No label holds a value from a request or an answer."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Verdict of gateways on a worker's offer: the parts of the offer that they refuse. Each gateway sends its verdict when
-it asks the worker for the offer again."""
+"""Verdict of gateways on a worker's offer (the description of its operations): the parts of the offer that they refuse.
+Each gateway sends its verdict when it asks the worker for the offer again."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class OfferVerdict:
         self._provider = provider
         self._digest = digest_of(offer)
         self.refused: tuple[str, ...] = ()
-        """Parts of the offer that the latest verdict refuses, each with the reason, such as `path already served:
-        acme_dossier`; empty if it refuses none."""
+        """Refused parts of the offer according to the latest verdict, each with the reason, such as `path already
+        served: acme_dossier`; empty if no part is refused."""
 
     def note(self, describe: Describe) -> None:
         """Stores the verdict that a request for the offer contains, and logs it if it has changed. Ignores a verdict on

@@ -28,8 +28,8 @@ class Quota:
         self._clock = clock
 
     async def wait_for_slot(self, max_wait_s: float) -> None:
-        """Waits for the next slot and takes it. Raises `UpstreamError` at once if the wait would exceed `max_wait_s`
-        seconds."""
+        """Waits for the next slot and takes it. Raises `UpstreamError("quota_spent")` at once if the wait would exceed
+        `max_wait_s` seconds."""
         wait_s = self._wait_s()
         if wait_s > max_wait_s:
             raise UpstreamError("quota_spent", retry_in_s=math.ceil(wait_s))

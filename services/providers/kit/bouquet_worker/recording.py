@@ -32,8 +32,8 @@ NAME = re.compile(r"[a-z0-9_]+")
 
 
 class Recording(Struct, frozen=True):
-    """Answers that a simulator gives to the requests of one question, the question, and the reply that the worker must
-    give."""
+    """Question about an invented person, with the answers that a simulator gives to the worker's requests, and the
+    reply that the worker must give."""
 
     answers: tuple[RecordedAnswer, ...]
     question: Lookup
@@ -76,9 +76,9 @@ def fields_of(worker_module: str) -> KnownFields:
 async def make_recording(
     worker: Worker, simulator: Simulator, trial: Trial, invented: Lookup, invent: Callable[[Any], Any]
 ) -> Recording:
-    """Records the worker's reply to `invented`, the question about an invented person, from a trial's answers whose
-    values `invent` has replaced. Raises `QuestionError` if an answer is not JSON, or if the reply's type or the number
-    of requests differs from the trial's."""
+    """Asks the worker the question `invented`, about an invented person, and records the reply. The upstream's answers
+    are those of `trial`, with the values replaced by `invent`. Raises `QuestionError` if an answer is not JSON, or if
+    the reply's type or the number of requests differs from the trial's."""
     answers = [
         Answer(exchange.outcome.status, {}, msgspec.json.encode(invent(_body(exchange))))
         for exchange in trial.exchanges

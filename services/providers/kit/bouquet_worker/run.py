@@ -32,8 +32,8 @@ class Running(Serving, Protocol):
     """Worker that serves its queue."""
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns the condition that keeps the worker from being ready although it serves its queue, such as an offer
-        that gateways refuse, as the body of `/readyz`; an empty mapping if there is none."""
+        """Returns the body of `/readyz` if something keeps the worker from being ready although it serves its queue,
+        such as an offer that gateways refuse; else an empty mapping."""
 
 
 class RunnableWorker(Protocol):
@@ -55,8 +55,8 @@ async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
 
 
 def read(worker: RunnableWorker, reader: Reader, mesh: MeshSettings) -> ProcessSettings:
-    """Reads the settings of the process and of the worker, and reports all wrong ones to `reader`. Returns the settings
-    of the process."""
+    """Reads the settings of the process and of the worker, and reports all wrong ones to `reader`, among them a bus
+    without a broker in `mesh`. Returns the settings of the process."""
     reader.check(require_broker, mesh, "a worker")
     worker.read(reader)
     return reader.read(ProcessSettings, PROCESS_PREFIX)

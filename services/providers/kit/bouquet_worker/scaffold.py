@@ -1,5 +1,5 @@
-"""Command `bouquet-worker new`, which writes the package of a new provider. It copies the folder `template/`, a
-working provider called `acme`, under another name."""
+"""Command `bouquet-worker new`, which writes the package of a new provider. The package is a copy, under another name,
+of the folder `template/`, which holds a working provider called `acme`."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _new(arguments: argparse.Namespace) -> int:
 
 
 def objection_to(name: str) -> str:
-    """Returns the reason why a provider cannot have this name, or ""."""
+    """Returns the reason why a new provider cannot have this name; "" if it can."""
     if not PROVIDER_NAME.fullmatch(name) or len(name) > MAX_LENGTH:
         return f"a name has lower case letters, digits and single underscores, {MAX_LENGTH} characters at most"
     if name.partition("_")[0].upper() in RESERVED_WORDS or keyword.iskeyword(name):

@@ -16,8 +16,8 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     concurrency: Annotated[int, Meta(ge=1)] = 50
     """Largest number of simultaneous requests in one process, and of simultaneous calls to each upstream."""
     upstream_calls_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
-    """Largest number of calls per minute that one process makes to each upstream; 0 for no limit. If several processes
-    run, divide the provider's limit among them. A call that would wait too long is refused (`XX008`)."""
+    """Largest number of calls per minute that one process makes to each upstream; 0 for no limit. Divide the provider's
+    limit by the number of processes. A call that would wait too long fails with an error code that ends in `008`."""
     timeout_s: Seconds = 10.0
     """Timeout of one call to an upstream, in seconds, for upstreams without a timeout of their own."""
     drain_s: Annotated[float, Meta(ge=0)] = 10.0

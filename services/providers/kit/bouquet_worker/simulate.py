@@ -33,7 +33,8 @@ class Simulator(Struct, frozen=True):
     provider: str
     app: Callable[[], web.Application]
     settings: Callable[[str], dict[str, str]]
-    """Function that takes the simulator's URL, and returns the environment variables that make a worker call it."""
+    """Function that takes the simulator's URL, and returns the environment variables that make a worker call the
+    simulator."""
 
 
 class Received(Struct, frozen=True):
@@ -55,7 +56,7 @@ CLOCK = web.AppKey[Callable[[], date]]("clock")
 
 @web.middleware
 async def record_request(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Keeps the request in `app[RECEIVED]`, and logs the status of its answer."""
+    """Keeps the request in the list `app[RECEIVED]`, answers it by the handler, and logs the answer's status."""
     received = request.app[RECEIVED]
     received.append(
         Received(
@@ -70,7 +71,8 @@ async def record_request(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def simulator_app(*middlewares: Middleware) -> web.Application:
-    """Returns an application for a simulator, with `app[RECEIVED]` and `app[CLOCK]`. The author adds routes."""
+    """Returns an application for a simulator, with `app[RECEIVED]` (its last requests) and `app[CLOCK]` (today's date).
+    The simulator's author adds the routes."""
     app = web.Application(middlewares=[record_request, *middlewares])
     app[RECEIVED] = []
     app[CLOCK] = paris_today

@@ -35,7 +35,8 @@ _ERRORS: tuple[tuple[type[Exception], str], ...] = (
 _EXCHANGE_ERRORS = (aiohttp.ClientError, OSError)
 """Exceptions of aiohttp and of sockets. `send` raises `UpstreamError` in place of them."""
 _UNREACHABLE = (errno.ENETUNREACH, errno.ENETDOWN)
-"""Error numbers that mean that this machine has no network. The contract has an error code for this."""
+"""Error numbers of the operating system that mean that this machine has no network. The contract has an error code for
+this case."""
 _STATUSES = {
     **dict.fromkeys((301, 302, 303, 307, 308), "upstream_redirected"),
     **dict.fromkeys((502, 503), "upstream_unavailable"),
@@ -132,7 +133,6 @@ class Transport:
 
 async def _exchange_once(request: aiohttp.ClientRequest, exchange: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
     """Sends a request once. Keeps aiohttp from sending a GET again after its connection was cut."""
-    # Without this middleware, aiohttp would repeat a GET whose connection was cut.
     # aiohttp retries after its own errors only: `UpstreamError`, raised here, is none.
     try:
         return await exchange(request)
@@ -155,7 +155,7 @@ def _upstream_error(error: Exception) -> UpstreamError:
 
 
 def reason_of(error: Exception) -> str:
-    """Maps an exception of aiohttp or of the operating system to a reason of failure, such as
+    """Maps an exception of aiohttp or of the operating system to a reason of failure (a key of `FAILURES`), such as
     `upstream_unreachable`."""
     if isinstance(error, OSError) and error.errno in _UNREACHABLE:
         return "upstream_unreachable"
@@ -163,7 +163,8 @@ def reason_of(error: Exception) -> str:
 
 
 def _cause(error: Exception) -> str:
-    """Returns the cause of an error for the log, such as `CERTIFICATE_EXPIRED`."""
+    """Returns a word for the log about an error's cause: the reason that TLS gives, such as `CERTIFICATE_EXPIRED`, else
+    the exception's type."""
     # Our own expired certificate would otherwise look like an upstream that is down.
     word = getattr(error.__cause__, "reason", None) if isinstance(error.__cause__, SSLError) else None
     return word or type(error).__name__

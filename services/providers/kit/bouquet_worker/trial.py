@@ -28,8 +28,8 @@ SHOWN_HEADERS = ("content-type", "location", "retry-after")
 
 
 class Trial(Struct, frozen=True):
-    """Reply of a worker to one question, the exchanges with upstreams that led to the reply, the secrets to hide in
-    them, and the error of an upstream that became the reply, if one did."""
+    """Outcome of asking a worker one question: its reply, and the exchanges with upstreams that led to the reply.
+    `secrets` are the texts to hide in the exchanges; `error` is the upstream's error that became the reply, if any."""
 
     reply: Reply
     exchanges: tuple[Exchange, ...]
@@ -120,8 +120,8 @@ def _answer_text(trial: Trial, operation: Operation, offer: Offer) -> str:
 
 
 def words_of(error: UpstreamError) -> str:
-    """Returns the reason of an error, with the field and the cause that it has, such as
-    `upstream_unknown, credentials refused`."""
+    """Returns the reason of an error, followed by the field and the cause if known, such as `upstream_unknown,
+    credentials refused`."""
     return ", ".join(filter(None, (error.reason, error.field, error.cause)))
 
 

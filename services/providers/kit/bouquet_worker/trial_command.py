@@ -37,8 +37,8 @@ async def try_question(
     worker: Worker, simulator: Simulator | None, words: Sequence[str], environ: Mapping[str, str]
 ) -> tuple[str, int]:
     """Asks the question in `words` of the simulator or, if `simulator` is `None`, of the real upstream. Returns the
-    text to print and the exit status: 1 if the worker replied with a failure, else 0. Raises `QuestionError` if the
-    question cannot be asked, or `SettingsError` for wrong settings."""
+    text to print and the exit status: 1 if the worker replied with a failure, else 0. Raises `QuestionError` for a
+    question that cannot be asked, and `SettingsError` for wrong settings."""
     if simulator:
         operation, lookup = question_in(worker, read_words(words))
         trial = await ask_simulated(worker, simulator, lookup)
@@ -63,7 +63,7 @@ async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, s
 
 def question_in(worker: Worker, words: Words) -> tuple[Operation, Lookup]:
     """Returns the operation that `words` name or imply, and the question as its worker receives it. Raises
-    `QuestionError` if `words` do not fit exactly one operation, or its rules refuse the parameters."""
+    `QuestionError` if `words` do not fit exactly one operation, or if the operation's rules refuse the parameters."""
     operation = operation_for(words, worker.offer().operations)
     recipient = words.parameters.get(RECIPIENT, (SIMULATED_RECIPIENT,))[-1]
     return operation, lookup_for(words, operation, recipient, worker.clock())

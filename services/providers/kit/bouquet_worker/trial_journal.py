@@ -24,12 +24,13 @@ class TrySettings(Struct, frozen=True, kw_only=True):
     """Settings of `bouquet-worker try --real`."""
 
     real: Literal["no", "yes"] = "no"
-    """Whether a real upstream may be asked about a real person."""
+    """`yes` if a real upstream may be asked about a real person; with `no`, the command refuses to ask."""
     gateway_url: Annotated[str, ServerUrl(("http",))]
     """URL of a gateway with an access journal. The command asks this gateway the question first, so that the journal
     records who asked."""
     token: Secret
-    """Token of the habilitation in whose name the question is asked, for the gateway at `gateway_url`."""
+    """Token for the gateway at `gateway_url`. The question is asked in the name of the token's habilitation (the right
+    of an administration to ask)."""
 
 
 class _Error(Struct):
@@ -41,7 +42,7 @@ class _Errors(Struct):
 
 
 def read_settings(environ: Mapping[str, str]) -> TrySettings:
-    """Reads the settings `BOUQUET_TRY_*`. Raises `SettingsError` if one is wrong, or if `BOUQUET_TRY_REAL` is not
+    """Reads the settings `BOUQUET_TRY_*`. Raises `SettingsError` if a setting is wrong, or if `BOUQUET_TRY_REAL` is not
     `yes`."""
     if environ.get(f"{PREFIX}REAL") != "yes":
         raise SettingsError([f"{PREFIX}REAL: must be yes for a question to a real upstream about a real person"])

@@ -58,8 +58,8 @@ def read_words(words: Sequence[str]) -> Words:
 
 def operation_for(words: Words, operations: Sequence[Operation]) -> Operation:
     """Returns the operation whose id `words` give. Without an id, returns the only operation, or the only one that
-    reads all the named parameters. Raises `QuestionError` if no single operation fits, or if it needs a FranceConnect
-    session."""
+    reads all the named parameters. Raises `QuestionError` if not exactly one operation fits, or if the operation needs
+    a FranceConnect session."""
     if words.operation:
         fitting = [operation for operation in operations if operation.id == words.operation]
     elif len(operations) == 1:
@@ -99,7 +99,7 @@ def query_for(words: Words, operation: Operation) -> list[tuple[str, str]]:
 
 def lookup_for(words: Words, operation: Operation, recipient: str, today: date) -> Lookup:
     """Returns the question as a worker receives it; `recipient` is the SIRET of the asking administration. Raises
-    `QuestionError` if the operation's rules refuse a parameter, or the operation does not read it."""
+    `QuestionError` for a parameter that the operation does not read or its rules refuse."""
     read = apply_rules(operation.checks, parse_query(urlencode(query_for(words, operation))), today)
     if isinstance(read, Refusals):
         raise QuestionError(f"{FAILURES[code].detail} ({code})" for code in read.codes)

@@ -28,13 +28,13 @@ from bouquet_worker.settings import WorkerSettings
 Param: TypeAlias = str | int | Sequence[str] | None
 """Value of a query parameter. A sequence sends the parameter once for each item; `None` leaves it out."""
 Data: TypeAlias = bytes | str | Mapping[str, str]
-"""Body of a request; a mapping is sent as a form."""
+"""Body of a request: a mapping is sent as a form, a text or bytes unchanged."""
 
 RETRY_DELAY_S = 0.1
 
 
 class _Call(Struct, frozen=True):
-    """Request to an upstream. `route` is its path's template, for spans and metrics."""
+    """Request to an upstream. `route` is the template of the path, such as `/students/{ine}`, for spans and metrics."""
 
     method: str
     route: str
@@ -81,8 +81,8 @@ class Upstream(Struct, frozen=True):
     headers: Mapping[str, str] = {}
     """Headers of every call. A call's own header replaces a header of the same name."""
     failures: Mapping[int, str] = {}
-    """Maps HTTP statuses to failure reasons. An answer with one of these statuses raises an `UpstreamError` with its
-    reason."""
+    """Maps HTTP statuses to reasons of failure. A call whose answer has one of these statuses raises an `UpstreamError`
+    with the reason."""
     # Redirects, 502, 503 and 504 always raise an error, as does 401 if `auth` is set.
     ssl: SSLContext | None = None
     """TLS context, such as `client_context` makes; `None` to trust the system's certificate authorities."""
@@ -177,16 +177,18 @@ class UpstreamClient:
         data: Data | None = None,
         idempotent: bool = False,
     ) -> Answer:
-        """Sends a POST request and returns its answer. Takes two more arguments than `get`, and raises the same errors.
+        """Sends a POST request and returns its answer.
 
         Args:
-            route: As in `get`.
-            path: As in `get`.
-            params: As in `get`.
-            headers: As in `get`.
-            json: As in `get`.
+            route: Path below the upstream's URL, with names in braces: `/students/{ine}`.
+            path: Values for the names in braces, each sent percent-encoded as one segment of the path.
+            params: Query parameters.
+            headers: Headers of this call, besides the headers of the upstream.
+            json: Body, sent as JSON.
             data: Body instead of `json`: a mapping is sent as a form, a text or bytes unchanged.
             idempotent: Whether the request only reads data; if so, it may be retried.
+
+        Raises `UpstreamError` if no answer comes, or if the answer's status is one of the upstream's `failures`.
         """
         return await self._exchange(self._call("POST", route, path, params, headers, json, data), idempotent=idempotent)
 
@@ -253,9 +255,8 @@ class UpstreamClient:
         return answer
 
     async def _authenticated(self, call: _Call) -> Answer:
-        """Sends a call with its credentials. If the answer is a 401, gets new credentials and sends the call once
-        more."""
-        # The retry budget and the rate limit must allow it.
+        """Sends a call with its credentials, and returns the answer. After a 401, sends the call once more with new
+        credentials, if these can be had and the limits on retries and calls allow it."""
         if self._auth is None:
             return await self._send(call, {})
         credentials = await self._auth.headers(self._transport)
@@ -277,7 +278,8 @@ class UpstreamClient:
         return await (self._observed(call, credentials, sending) if self._observer else sending)
 
     async def _observed(self, call: _Call, credentials: Mapping[str, str], sending: Awaitable[Answer]) -> Answer:
-        """Awaits an answer, and reports the exchange with this answer, or with the error, to the observer."""
+        """Awaits the answer of `sending` and returns it. Reports the exchange, with this answer or with the error, to
+        the observer."""
         outcome: Answer | UpstreamError = UpstreamError("upstream_timeout")  # if it is cancelled
         try:
             outcome = await sending
@@ -338,7 +340,8 @@ def _quoted(text: str) -> str:
 
 
 def _body(json: Any, data: Data | None) -> tuple[bytes | None, CIMultiDict[str]]:
-    """Returns the body of a request as bytes and, for JSON or a form, its header `Content-Type`."""
+    """Returns the body of a request as bytes (`None` for no body) and, for JSON or a form, its header
+    `Content-Type`."""
     if json is not None:
         return msgspec.json.encode(json), CIMultiDict({"Content-Type": "application/json"})
     if isinstance(data, Mapping):

@@ -79,7 +79,7 @@ class Question(Struct, Generic[I], frozen=True):
     identity: I
     """Identity of the person, in the form that the operation takes, such as civil status or INE (student number)."""
     parameters: Mapping[str, Parameter]
-    """Other parameters of the question, by name."""
+    """Parameters of the question that are not part of the identity, by name."""
     caller: Caller
     request_id: str
     """Id of the caller's HTTP request. The logs of the gateway and of the worker contain the same id."""
@@ -96,8 +96,8 @@ class PublishedOperation(Struct, Generic[R], frozen=True):
     view: Callable[[R], Any]
     """Function that converts the handler's result to the operation's data."""
     result: type[R] | None = None
-    """Type of the handler's result, from which the sandbox makes answers of version 2; `None` if it does not make
-    any."""
+    """Type of the handler's result, from which the sandbox makes answers of version 2; `None` if the sandbox makes none
+    for this operation."""
 
 
 class InternalOperation(Struct, frozen=True):
@@ -146,8 +146,7 @@ class RunningWorker(Struct, frozen=True):
         return self.serving.consuming
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns the body of `/readyz` if the worker is not ready although it serves its queue, else an empty
-        mapping."""
+        """Returns the body of `/readyz` while gateways refuse a part of the worker's offer, else an empty mapping."""
         return self.verdict.unmet_condition()
 
 
@@ -287,8 +286,6 @@ class Worker:
     def offers(self) -> tuple[Offer, ...]:
         """Returns the worker's offer as a tuple of one item. The sandbox, which has the same method, returns several
         offers."""
-        # It is a tuple because the sandbox, which has the same method, stands for several workers and returns several
-        # offers.
         return (self.offer(),)
 
     def read(self, reader: Reader) -> WorkerSettings:
@@ -332,9 +329,10 @@ class Worker:
         observer: Observer | None = None,
         answers: Iterator[Answer] | None = None,
     ) -> AsyncIterator[Mapping[str, Any]]:
-        """Opens the worker's upstreams until the context ends, and yields their clients by name. Raises
-        `SettingsError` for unusable settings."""
-        # Trials pass an observer of each exchange and, to replay a recording, answers in place of the upstreams'.
+        """Opens the worker's upstreams until the context ends, and yields their clients by name. The clients report
+        each exchange to `observer`, and take `answers`, if given, in place of an upstream's. Raises `SettingsError` for
+        unusable settings."""
+        # Only trials pass an observer, and only the replay of a recording passes answers.
         opened: dict[str, Any] = {}
         async with AsyncExitStack() as stack:
             for name, factory in self._upstreams.items():

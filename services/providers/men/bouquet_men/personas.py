@@ -20,13 +20,14 @@ class School(Struct, frozen=True):
     ministry: str = "06"
 
     def covered_by(self, degree: str, kind: str, codes: list[str]) -> bool:
-        """Returns whether the school has this `degree` and lies in one of the areas with the given `codes`. `kind` is
-        the kind of these areas: `departement` or `region`."""
+        """Returns whether the school has this `degree` and lies in one of the areas with the given `codes`. `kind` says
+        what these areas are: `departement` or `region`."""
         return degree == self.degree and {"departement": self.departement, "region": self.region}.get(kind) in codes
 
 
 class PupilKey(Struct, frozen=True):
-    """Civil status by which the simulator finds a pupil."""
+    """Civil status by which the simulator finds a pupil: the birth name and the first name in lower case, the
+    ministry's code of the sex, and the birth date."""
 
     nom: str
     prenom: str
@@ -40,13 +41,16 @@ class Persona(Struct, frozen=True, kw_only=True):
     other_names: tuple[str, ...] = ()
     school: School
     scolarite: Mapping[str, Any] | None
-    """Value of the key `info-scolarite`, or `None` for a pupil in higher education."""
+    """Value of the key `info-scolarite`, about the pupil's schooling, in the ministry's answer; `None` for a pupil in
+    higher education, about whom the ministry answers 404."""
     bourse: Mapping[str, Any] | None = None
-    """Value of the key `info-bourse`, or `None` if the key is missing."""
+    """Value of the key `info-bourse`, about the pupil's scholarship, in the ministry's answer; `None` if the answer
+    lacks the key."""
 
 
 def schooling(mef: str, libelle: str, regime: str | None = None, statut: str = "ST SCOLAIRE") -> dict[str, Any]:
-    """Returns the value of the key `info-scolarite` for an enrolled pupil."""
+    """Returns the value of the key `info-scolarite` for an enrolled pupil. `mef` is the code of the training, `statut`
+    the code and the label of the pupil's status, separated by a space."""
     code, _, label = statut.partition(" ")
     return {
         "est-scolarise": True,
@@ -116,8 +120,8 @@ PERSONAS = (
 
 
 def key_of(nom: str, prenom: str, sexe: int, naissance: str) -> PupilKey:
-    """Returns the key under which `BY_KEY` holds the pupil with this civil status. The names in keys are lower case, so
-    that a search ignores case."""
+    """Returns the key under which `BY_KEY` holds the pupil with this civil status. The key contains the names in lower
+    case, so that a search ignores case."""
     return PupilKey(nom.casefold(), prenom.casefold(), sexe, naissance)
 
 

@@ -15,7 +15,7 @@ FAILURES = {500: "upstream_internal"}
 
 SEXES = {"M": 1, "F": 2}
 SEXES_BY_CODE: dict[int | None, Sexe] = {1: "M", 2: "F"}
-"""Sex by the ministry's code. Other codes mean an unknown sex."""
+"""Maps the ministry's code to a person's sex. Other codes mean an unknown sex."""
 SCOPE = "men_statut_scolarite,men_statut_boursier,men_echelon_bourse"
 """All scopes that the ministry defines, separated by commas. Every question to the ministry contains them."""
 
@@ -28,7 +28,7 @@ class School(Struct, frozen=True, rename="kebab"):
 
 
 class Pupil(Struct, frozen=True, rename="kebab"):
-    """Identity, school and school year of a pupil."""
+    """Identity, school and school year of a pupil, in the ministry's JSON."""
 
     nom: str
     prenom: str
@@ -68,8 +68,8 @@ class File(Struct, frozen=True, rename="kebab"):
 
 
 class Absence(Struct, frozen=True):
-    """Body of a 404 that the ministry itself sends: the school or pupil is unknown, or outside the ministry's scope
-    (docs/reference/upstreams/men.md §4)."""
+    """Body of a 404 that the ministry itself sends, not a proxy: the school or the pupil is unknown, or outside of what
+    the ministry answers about (docs/reference/upstreams/men.md §4)."""
 
     title: str
     status: Literal["NOT_FOUND", "FORBIDDEN"]
@@ -82,14 +82,15 @@ class Enrolment(Struct, frozen=True, rename="kebab"):
 
 
 class Enrolled(Struct, frozen=True, rename="kebab"):
-    """Body of the ministry's answer about a known pupil (status 200). This struct has only the field that tells whether
-    the pupil is enrolled."""
+    """Body of the ministry's answer about a known pupil (status 200), of which only one field is read: whether the
+    pupil is enrolled."""
 
     info_scolarite: Enrolment
 
 
 def query_of(who: Identite, where: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """Returns the query parameters for a pupil."""
+    """Returns the query parameters for a pupil, without those that name a school or an area. `where` holds the
+    question's parameters that are not part of the identity."""
     # Only the first of several first names is sent; accents are kept, and the school year stays as the caller typed it.
     return {
         "nom": who.nom_naissance,
@@ -102,7 +103,8 @@ def query_of(who: Identite, where: Mapping[str, Parameter]) -> dict[str, Paramet
 
 
 def perimeter_of(where: Mapping[str, Parameter]) -> dict[str, Parameter] | None:
-    """Returns the query parameters for a search by région or département, or `None` if the question names a school."""
+    """Returns the query parameters for a search by région or département; `None` if the question names a school
+    instead."""
     for field, kind in PERIMETERS.items():
         if field in where:
             return {

@@ -24,7 +24,8 @@ class Settings(ClientCredentialsSettings, frozen=True, kw_only=True):
     """Settings of the worker, from `BOUQUET_MEN_*`."""
 
     url: str
-    """URL of the ministry's search by school; the search by département or region is at `/perimetre` below it."""
+    """URL of the ministry's search by school. The search by département or region is at the path `/perimetre` below
+    this URL."""
 
 
 worker = Worker("men", Settings, owner="team-men", authority=Authority("MEN", "30"), problems=contract.PROBLEMS)
@@ -44,8 +45,8 @@ def men(settings: Settings) -> Upstream:
 
 @worker.answers(V3, V4, V5, V2)
 async def scolarites(question: Question[Identite], men: UpstreamClient) -> ScolariteEtRegime | NotFound:
-    """Answers a question with a pupil's schooling. Searches by département or region if the question names any,
-    otherwise by school."""
+    """Answers a question with a pupil's schooling. Asks the ministry's search by département or region if the question
+    names one, otherwise its search by school."""
     query = query_of(question.identity, question.parameters)
     headers = {"X-Siret-Partenaire": question.caller.recipient}
     if perimeter := perimeter_of(question.parameters):
@@ -95,5 +96,6 @@ def to_contract(file: File) -> ScolariteEtRegime:
 
 
 def regime(code: str | None) -> contract.RegimePensionnat | None:
-    """Returns the boarding regime that a code of the ministry stands for, or `None` if there is no code."""
+    """Converts the ministry's code of a boarding regime into the regime as published; `None` if there is no code. An
+    unknown code has no label."""
     return contract.RegimePensionnat(code=code, libelle=contract.REGIMES.get(code)) if code else None

@@ -64,10 +64,10 @@ class StatutEtudiant(StatutEtudiantSansIdentite, frozen=True, kw_only=True, forb
 
 
 class Etudiant(StatutEtudiant, frozen=True, kw_only=True):
-    """Student, as returned by the worker's handlers. Each version of the contract publishes some of these fields."""
+    """Student, as the worker's handlers return one. Each version of the contract publishes some of the fields."""
 
     ine: str | None = None
-    """National student number (INE), if the question identified the student by it."""
+    """National student number (INE); `None` if the question identified the student by civil status."""
 
 
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -108,7 +108,7 @@ _REASONS_OF_INE = (UNKNOWN_STUDENT, WRONG_INE)
 _REASONS_OF_PERSON = (UNKNOWN_STUDENT, WRONG_IDENTITY, SEVERAL)
 
 BY_IDENTITY = "mesri_statut_etudiant_identite"
-"""Name, in the path `/api/{name}/ping`, of the operations that find a student by civil status
+"""Name of the operations that find a student by civil status, in the path `/api/{name}/ping`, which shows their health
 (docs/reference/contract.md §5.3)."""
 
 IDENTITE = published_operation(
@@ -153,8 +153,8 @@ FORMATIONS: dict[CodeRegime | None, tuple[str, str]] = {
     **dict.fromkeys(("RF1", "RF2", "RF3", "RF4"), INITIALE),
     **dict.fromkeys(("RF5", "RF6", "RF7"), CONTINUE),
 }
-"""Maps the code of a training regime to the kind of training that version 2 publishes, and to the scope that a caller
-needs to see an enrolment in this regime."""
+"""Maps the code of a training regime to two texts: the kind of training that version 2 publishes, and the scope that a
+caller needs to see an enrolment in this regime."""
 
 
 class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -171,12 +171,13 @@ class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
         str | UnsetType | None,
         Meta(description="Code officiel géographique de la commune de l'établissement"),
     ] = UNSET
-    """INSEE code of the commune. API Particulier answers null in production, and a code in its sandbox
-    (docs/contract.md, C10)."""
+    """INSEE code of the establishment's commune. API Particulier answers null in production and a code in its sandbox;
+    Bouquet always answers the code (docs/contract.md, C10)."""
 
 
 class InscriptionFermee(InscriptionV2, frozen=True, kw_only=True, rename="camel"):
-    """Enrolment that gateways show only to callers with at least one of the scopes in `opened_by`."""
+    """Enrolment that gateways show only to callers with at least one of the scopes in `opened_by`; to nobody if there
+    are none."""
 
     opened_by: tuple[str, ...] = field(name="$any")
 
@@ -201,7 +202,8 @@ def etudiant_v2(etudiant: Etudiant) -> EtudiantV2:
 
 
 def _inscription_v2(admission: Admission) -> InscriptionFermee:
-    """Returns an enrolment as version 2 publishes it."""
+    """Converts an admission or an enrolment to the form in which version 2 publishes it, with the scopes that open
+    it."""
     # No scope opens an enrolment in an unknown regime, or one that may be an enrolment or an admission.
 
     place: dict[str, Any] = {

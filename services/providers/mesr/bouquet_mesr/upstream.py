@@ -12,8 +12,8 @@ from bouquet_worker import Caller, Identite
 
 SEXES: dict[str | None, str] = {"M": "1", "F": "2"}
 ENROLLED: dict[str | None, bool] = {"inscrit": True, "admis": False}
-"""Maps the ministry's value of `statut` to true if the student is enrolled, to false if the student is only
-admitted."""
+"""Maps the ministry's value of `statut` to true if the student is enrolled, and to false if the student is only
+admitted. Any other value leaves this unknown."""
 
 REGIMES: dict[str | None, CodeRegime] = {
     "formation initiale": "RF1",
@@ -52,7 +52,7 @@ class Enrolment(Struct, frozen=True, rename="camel"):
 
 
 class Student(Struct, frozen=True, rename="camel"):
-    """Student in the ministry's JSON: the body of a 200."""
+    """Student in the ministry's JSON: the body of an answer with status 200."""
 
     nom_famille: Annotated[str, Meta(min_length=1)]
     ine: str | None = None
@@ -66,8 +66,8 @@ class Complaint(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """Body of an error answer of the ministry (status 400, 404 or 409). The worker does not use its texts, since they
-    may contain the INE."""
+    """Body of an error answer of the ministry (status 400, 404 or 409). The worker uses none of the texts in the body,
+    since they may contain the INE (student number)."""
 
     message: str
     uid: str
@@ -85,5 +85,6 @@ def search_for(who: Identite) -> Search:
 
 
 def headers_of(caller: Caller) -> dict[str, str]:
-    """Returns the header `X-Caller`, which identifies the client to the ministry by the id of the client's token."""
+    """Returns the header `X-Caller`, by which the ministry tells callers apart. The header contains the id of the
+    caller's token."""
     return {"X-Caller": f"DINUM - {caller.token_id}"}

@@ -46,15 +46,15 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     url: str
     """URL of the ministry's student API."""
     ine_key: Secret
-    """API key for questions by INE."""
+    """API key, given by the ministry, for questions by INE (student number)."""
     identite_key: Secret
-    """API key for questions by civil status."""
+    """API key, given by the ministry, for questions by civil status."""
 
 
 REFUSALS_OF_INE = {400: WRONG_INE}
 REFUSALS_OF_PERSON = {400: WRONG_IDENTITY, 409: SEVERAL}
-"""Maps the HTTP status with which the ministry refuses a search by civil status to the reason in the worker's
-`Rejected` reply."""
+"""Maps the HTTP status with which the ministry refuses a search by civil status to the reason of the refusal that the
+worker replies with."""
 # It applies only if the body is the ministry's own error.
 
 worker = Worker("mesr", Settings, owner="team-mesr", authority=Authority("MESRI", "25"), problems=contract.PROBLEMS)
@@ -74,14 +74,15 @@ def by_identity(settings: Settings) -> Upstream:
 
 @worker.answers(INE, INE_V2)
 async def statut_of_ine(question: Question[Ine], by_ine: UpstreamClient) -> Etudiant | NotFound | Rejected:
-    """Answers a question by INE with the student's admissions and enrolments."""
+    """Answers a question by INE (student number) with the student's admissions and enrolments."""
     params = {"INE": question.identity.ine.upper()}
     return read(await by_ine.get(params=params, headers=headers_of(question.caller)), REFUSALS_OF_INE)
 
 
 @worker.answers(IDENTITE, FRANCE_CONNECT, IDENTITE_V2, FRANCE_CONNECT_V2)
 async def statut_of_person(question: Question[Identite], by_identity: UpstreamClient) -> Etudiant | NotFound | Rejected:
-    """Answers a question by civil status with the student's admissions and enrolments."""
+    """Answers a question by civil status with the student's admissions and enrolments. A missing code of the commune of
+    birth is first looked up by the commune's name."""
     who = await with_commune_code(question.identity, Communes.packaged())
     if isinstance(who, Rejected):
         return who

@@ -1,5 +1,5 @@
-"""Simulator of the social-security hub for the MSA. Its people, and names that make it fail, are in
-bouquet_hub.personas."""
+"""Simulator of the social-security hub for the MSA. `bouquet_hub.personas` holds the simulated people and the birth
+names that cause errors."""
 
 from __future__ import annotations
 

@@ -58,11 +58,12 @@ def other_status(record: Record, training: Training | None) -> contract.StatutPr
 
 
 _UNKNOWN = Training(active=False)
-"""Stands for a training of which neither the establishment nor the region is known."""
+"""Training whose establishment and region are unknown. It takes the place of a missing training in the current
+status."""
 
 
 def _status(record: Record) -> dict[str, Any]:
-    """Returns the fields that the current status and the other ones have in common."""
+    """Returns the fields that the current status and the other statuses have in common."""
     return {
         "periode": contract.Periode(
             date_debut_statut=day_of(record.debut_droits), date_fin_statut=day_of(record.fin_droits)
@@ -92,5 +93,6 @@ def _region(training: Training) -> contract.Region:
 
 
 def _code(number: int | None) -> str | None:
-    """Returns the text that publishes a number of the Sport Data Hub."""
+    """Converts a number of the Sport Data Hub, such as a federation's, to the text that is published; `None` stays
+    `None`."""
     return None if number is None else str(number)

@@ -23,8 +23,8 @@ PAU = {"etablissement": 6402, "nomEtablissement": "POLE SIMULE DE PAU", "region"
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """Invented athlete. The key `years` of a record or a training is replaced by its dates: the first and the last
-    calendar year, counted from this year."""
+    """Invented athlete. A record or a training has the key `years`: its first and last calendar year, counted from this
+    year. The simulator replaces the key by dates."""
 
     story: str
     person: Json
@@ -32,7 +32,7 @@ class Persona(Struct, frozen=True, kw_only=True):
     trainings: tuple[Json, ...] = ()
 
     def file(self, year: int) -> Json:
-        """Returns the simulator's JSON about the athlete, in the calendar year `year`."""
+        """Returns the simulator's JSON about the athlete. `year` is the present calendar year."""
         return self.person | {
             "fichesHN": [_dated(record, year, "debutDroits", "finDroits") for record in self.records],
             "fichesClub": [],

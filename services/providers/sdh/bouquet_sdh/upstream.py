@@ -10,13 +10,14 @@ from msgspec import Meta, Struct, field
 from bouquet_worker import IsoDate, IsoDateOrBlank, day_of
 
 ATHLETE = "/{identifiant}"
-"""Route of the athlete with this number, below the URL of the Sport Data Hub."""
+"""Path of the resource about one athlete, named by number, below the URL of the Sport Data Hub."""
 
 SEXES: dict[str | None, Literal["M", "F"]] = {"M": "M", "F": "F"}
 
 
 class Record(Struct, frozen=True, rename="camel"):
-    """Period in which a person is on one of the ministry's lists. Its dates are the first and the last day."""
+    """Period in which a person is on one of the sports ministry's lists. `debut_droits` is the first day of the period,
+    and `fin_droits` the last."""
 
     fiche: int
     debut_droits: IsoDate
@@ -37,7 +38,7 @@ class Record(Struct, frozen=True, rename="camel"):
 
 
 class Training(Struct, frozen=True, rename="camel"):
-    """Period in which an athlete trains at an establishment."""
+    """Period in which an athlete trains at an establishment. `None` means that a value is unknown."""
 
     active: bool
     debut: IsoDateOrBlank | None = None
@@ -48,13 +49,14 @@ class Training(Struct, frozen=True, rename="camel"):
     nom_region: str | None = None
 
     def overlaps(self, record: Record) -> bool:
-        """Returns whether the two periods have a day in common. An end that is not known lies in the future."""
+        """Returns whether the training and the period of `record` have a day in common. An unknown end lies in the
+        future; a training whose beginning is unknown has no day in common."""
         begins, ends = day_of(self.debut or ""), day_of(self.fin or "") or "9999-12-31"
         return bool(begins) and begins <= day_of(record.fin_droits) and day_of(record.debut_droits) <= ends
 
 
 class Athlete(Struct, frozen=True, rename="camel"):
-    """Body of an answer with status 200. The key `fichesHN` is required, so that an answer of another service is not
+    """Body of an answer with status 200. The key `fichesHN` is required, so that the answer of another service is not
     read as an athlete without any status."""
 
     nom: Annotated[str, Meta(min_length=1)]
@@ -67,11 +69,12 @@ class Athlete(Struct, frozen=True, rename="camel"):
 
 
 class Absence(Struct, frozen=True):
-    """Body of a 404 that may come from the Sport Data Hub itself: any JSON object, since its own is not published."""
+    """Body of a 404 that may come from the Sport Data Hub itself: any JSON object, since the form of its own is not
+    documented."""
 
 
 def current_record(records: Iterable[Record], today: str) -> Record | None:
-    """Returns the record that is valid on the day `today` (`YYYY-MM-DD`), the first of several, or `None`."""
+    """Returns the first record that is valid on the day `today` (`YYYY-MM-DD`), or `None` if none is."""
     return next((record for record in records if record.is_current(today)), None)
 
 
@@ -81,7 +84,8 @@ def training_today(trainings: Iterable[Training]) -> Training | None:
 
 
 def training_during(record: Record, trainings: Iterable[Training]) -> Training | None:
-    """Returns the training in the period of `record`, the one that began last if there are several, or `None`."""
+    """Returns the training that has a day in common with the period of `record`, or `None`. Of several trainings,
+    returns the one that began last."""
     return max(
         (training for training in trainings if training.overlaps(record)),
         key=lambda training: training.debut or "",

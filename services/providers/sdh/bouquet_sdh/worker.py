@@ -27,7 +27,7 @@ class Settings(ClientCredentialsSettings, frozen=True, kw_only=True):
     """Settings of the worker, from `BOUQUET_SDH_*`."""
 
     url: str
-    """URL of the Sport Data Hub, to which the athlete's number is appended."""
+    """URL of the Sport Data Hub. The worker appends a slash and the athlete's number."""
 
 
 worker = Worker("sdh", Settings, owner="team-sdh", authority=Authority("SDH", "41"), problems=contract.PROBLEMS)

@@ -50,7 +50,6 @@ class CapturedTelemetry(logging.Handler):
         metrics."""
         # Leaves out times, durations, ports, trace ids and values of metrics, since they may equal a personal number by
         # chance. Also leaves out tracebacks, since production does not log them.
-        # Times and the like hold any number sooner or later; production does not log tracebacks.
         return {
             "a log line": "\n".join(map(log_text_of, self._records)),
             "a span": "\n".join(map(_span, self.spans.get_finished_spans())),

@@ -211,8 +211,8 @@ class Conformance:
             return await (harness.ask_for_little_time(case) if behaviour == Fault.SLOW else harness.ask(case))
 
     async def _requests_of(self, case: Case) -> int:
-        """Returns the number of requests that the worker sends to upstreams in a case. Skips the test if it sends
-        none."""
+        """Returns the number of requests that the worker sends to upstreams in a case. Skips the test if the worker
+        sends none."""
         asked = type(self), case.name
         if asked not in _REQUESTS:
             async with self._harness() as harness:
@@ -260,7 +260,8 @@ def _difference(case: Case, reply: Reply) -> str:
 
 
 def _bug(caplog: pytest.LogCaptureFixture) -> str:
-    """Returns a text with the type and place of each unexpected exception that the bus logged; "" if there is none."""
+    """Returns a text with the type and the place in the code of each unexpected exception that the bus logged; "" for
+    none."""
     bugs = [record for record in caplog.records if record.getMessage() in ("worker bug", "handler returned nothing")]
     return "".join(f"\n{vars(bug).get('error', bug.getMessage())} at {vars(bug)['at']}" for bug in bugs)
 

@@ -28,13 +28,13 @@ CALLER = Caller(recipient="13002526500013", token_id="9d2c1b0a-3f4e-4d5c-8b6a-7e
 PATIENCE_S = 60.0
 """Seconds that a worker has to answer a test's question."""
 SILENT_UPSTREAM_S = 0.3
-"""Seconds that a worker waits for a silent upstream in tests."""
+"""Seconds that a worker waits, in tests, for an upstream that does not answer."""
 REPLY_MARGIN_S = 5.0
 """Replacement for `deadline.REPLY_MARGIN_S` in tests of a silent upstream: the worker stops waiting for the upstream
 this many seconds before the deadline of its reply."""
 
 Behaviour: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
-"""Function that answers a request in place of the simulator."""
+"""Function that answers a request in place of the simulator. It receives the request and the simulator's handler."""
 
 
 class FaultInjector:
@@ -108,9 +108,9 @@ FAULTY_BEHAVIOURS: dict[str, Behaviour] = {
     "proxy_400_json": partial(_answer_of_a_proxy, status=400, text=_BAD_REQUEST_JSON, content_type="application/json"),
     "proxy_403": partial(_answer_of_a_proxy, status=403, text="<h1>403 Forbidden</h1>", content_type="text/html"),
 }
+"""Behaviours of a failing upstream, by name in test reports."""
 BARE_404S = frozenset({"proxy_404_json", "proxy_404_empty"})
 """Names of the behaviours that answer 404 without a page of HTML."""
-"""Behaviours of a failing upstream, by name in test reports."""
 
 
 class WorkerHarness:
@@ -177,7 +177,8 @@ async def simulating(
 
 @contextmanager
 def without_pauses(worker: Worker, today: date) -> Iterator[None]:
-    """Sets the worker's date to `today` and removes its pauses before retries, until the context ends."""
+    """Until the context ends, sets the worker's date to `today` and removes the pauses before retries of calls and of
+    token requests."""
     with (
         mock.patch.object(worker, "clock", lambda: today),
         mock.patch.object(auth, "ATTEMPT_PAUSE_S", 0.0),

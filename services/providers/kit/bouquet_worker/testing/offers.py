@@ -66,8 +66,8 @@ def objections_to_offer(offer: Offer) -> Iterator[str]:
 
 
 def _place_of(operation: Operation) -> str:
-    """Returns a text with the path of an operation and, in version 2, the modality (kind of identity). No two
-    operations of an offer may have the same text."""
+    """Returns a text that no two operations of an offer may share: the path of the operation and, in version 2, the
+    modality (kind of identity)."""
     by = f" by {operation.modality}" if operation.path.startswith("/api/") else ""
     return f"path {operation.path}{by}"
 
@@ -91,8 +91,8 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
 
 
 def _of_proof(operation: Operation) -> Iterator[str]:
-    """Checks what the proof of an operation's answer shows. Yields a fault for each path that the schema lacks and for
-    each unknown way to show a field, and one for a proof in version 2."""
+    """Checks `operation.proof`, the printable document made from an answer. Yields a fault for each path that the
+    schema lacks and for each unknown way to show a field, and one for a proof in version 2."""
     if operation.proof is None:
         return
     if operation.path.startswith("/api/"):

@@ -67,7 +67,7 @@ def _promises_value(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 
 def _open_end(body: list[ast.stmt]) -> ast.stmt | None:
-    """Returns a statement after which a function may end without a `return`; `None` if the function cannot end so."""
+    """Returns a statement after which a function with this body may end without a `return`; `None` if there is none."""
     match body[-1]:
         case ast.Return() | ast.Raise() | ast.While() | ast.Expr(value=ast.Call(func=ast.Name(id="assert_never"))):
             return None
