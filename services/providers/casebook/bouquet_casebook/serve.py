@@ -262,8 +262,8 @@ class _Answers:
         return self._casebook.folder(operation.folder).find(signature)
 
     def _as_version_2(self, lookup: Lookup, operation: Operation) -> Reply | None:
-        """Answers a question of version 2 from a case of the successor in a later version, whose payload is converted
-        to version 2. Returns `None` if no case has the question's parameters."""
+        """Answers a question of version 2 from a case of the operation's successor, which asks the same in a later
+        version, with the payload converted to version 2. Returns `None` if no case has the question's parameters."""
         # Returns `None` as well if the operation of version 2 has cases of its own.
         older = self._older.get(operation.id)
         if older is None or self._casebook.folder(operation.folder).cases:

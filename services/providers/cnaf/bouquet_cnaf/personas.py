@@ -32,8 +32,8 @@ class PersonOfFile(NamedTuple):
 
 
 Mime: TypeAlias = Literal["plain", "crlf", "doubled", "unclosed"]
-"""Variant of the MIME message around an answer, for tests of the worker's parser: `crlf`, for instance, has CRLF line
-ends (docs/reference/upstreams/cnaf.md §3)."""
+"""Variant of the simulator's MIME message, for tests of the worker's parser: `crlf` has CRLF line ends, `doubled` has
+blank lines doubled, and `unclosed` lacks the closing boundary (docs/reference/upstreams/cnaf.md §3)."""
 
 
 class Dossier(Struct, frozen=True, kw_only=True):
@@ -117,8 +117,8 @@ POSTAL_CODE_OF_CODES = "00000"
 
 
 def answer_to(files: Mapping[Key, SimulatedAnswer], key: Key) -> SimulatedAnswer:
-    """Returns the simulator's answer about the file `key`. Files in `files` have the answers given there; for all
-    others, the list at the top of this module applies."""
+    """Returns the simulator's answer about the file `key`, a file number and a postal code, by the list at the top of
+    this module. `files` are the files to use as `PERSONAS`."""
     if key.code_postal == POSTAL_CODE_OF_CODES:
         return Retour(int(key.numero), f"Anomalie {int(key.numero)}.")
     return files.get(key) or FAULTS.get(key) or UNKNOWN

@@ -10,10 +10,10 @@ from bouquet_worker import Seconds, client_context, worker_prefix
 
 
 class Settings(HubSettings, frozen=True, kw_only=True):
-    """Settings of the worker, from `BOUQUET_CNAF_*`."""
+    """Settings of CNAF's worker, from the environment variables `BOUQUET_CNAF_*`."""
 
     soap_url: str
-    """URL of the CAF's SOAP service."""
+    """URL of the CAF's SOAP service, which answers questions about a family's file."""
     soap_certificate_path: str = ""
     """Path of the PEM client certificate with which the worker authenticates itself to the SOAP service; empty for
     none."""

@@ -56,7 +56,7 @@ def cnaf_app() -> web.Application:
 
 
 def cnaf_settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables that make a worker call the simulator."""
+    """Returns the environment variables that make a worker call the simulator at `base_url`."""
     return hub_settings(CAF, base_url) | {"BOUQUET_CNAF_SOAP_URL": base_url + PATH}
 
 

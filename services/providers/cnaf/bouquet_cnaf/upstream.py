@@ -1,5 +1,5 @@
-"""Questions and answers of the CAF's older web service: SOAP 1.1 in MIME, with an XML document as text inside
-(docs/reference/upstreams/cnaf.md)."""
+"""Questions to the CAF's older web service, and the service's answers: SOAP 1.1 in MIME, with an XML document as text
+inside (docs/reference/upstreams/cnaf.md)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The worker of CNAF: quotient familial and family composition.  Owner: team-cnaf.
+"""The worker of CNAF, the national fund of family allowances: quotient familial and family composition.
 
-Upstreams: the social-security hub (bouquet_hub) for questions about a civil status, and the CAF's older SOAP service
-for questions about a file number.
+Owner: team-cnaf. Upstreams: the social-security hub (bouquet_hub) for questions about a civil status, and the older
+SOAP service of the CAF (CNAF's local offices) for questions about a file number.
 """
 
 from __future__ import annotations

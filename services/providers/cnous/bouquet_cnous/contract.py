@@ -103,7 +103,7 @@ class Dossier(EtudiantBoursier, frozen=True, kw_only=True):
 
     @property
     def est_boursier(self) -> bool:
-        """Whether the student holds a scholarship, under the name that version 3 publishes."""
+        """Whether the student holds a scholarship. Version 3 of the API publishes the value under this name."""
         return self.statut_boursier.est_boursier
 
 
@@ -233,7 +233,7 @@ class EtudiantBoursierV2(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def boursier_v2(dossier: Dossier) -> EtudiantBoursierV2:
-    """Returns a scholarship holder as version 2 publishes it."""
+    """Converts a scholarship holder to the form in which version 2 of the API publishes one."""
     prenom, prenom2, *_ = (*dossier.identite.prenoms, None, None)
     return EtudiantBoursierV2(
         nom=dossier.identite.nom,

@@ -49,7 +49,7 @@ def cnous_app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables that make a worker call the simulator."""
+    """Returns the environment variables that make a worker call the simulator at `base_url`."""
     return {
         "BOUQUET_CNOUS_BASE_URL": base_url,
         "BOUQUET_CNOUS_TOKEN_URL": f"{base_url}/token",

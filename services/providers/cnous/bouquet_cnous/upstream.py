@@ -1,4 +1,4 @@
-"""Questions to Cnous's scholarship API and its answers (docs/reference/upstreams/cnous.md §1-3)."""
+"""Requests to Cnous's scholarship API, and the API's answers (docs/reference/upstreams/cnous.md §1-3)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REMOVED: dict[str | None, bool] = {"O": True, "N": False}
 
 
 class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Search for a person by civil status. Unknown fields are not sent."""
+    """Search for a student by civil status: the body of a request. Unknown fields are not sent."""
 
     last_name: str
     first_names: str

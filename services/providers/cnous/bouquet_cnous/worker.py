@@ -1,6 +1,7 @@
-"""The worker of Cnous: the scholarship of a student.  Owner: team-cnous.
+"""The worker of Cnous, which grants scholarships to students: the scholarship of a student.
 
-Upstream: Cnous's scholarship API (docs/reference/upstreams/cnous.md), which answers for the latest campaign by default.
+Owner: team-cnous. Upstream: Cnous's scholarship API (docs/reference/upstreams/cnous.md), which answers for the latest
+campaign by default.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from bouquet_worker import (
 
 
 class Settings(ClientCredentialsSettings, frozen=True, kw_only=True):
-    """Settings of the worker, from `BOUQUET_CNOUS_*`."""
+    """Settings of Cnous's worker, from the environment variables `BOUQUET_CNOUS_*`."""
 
     base_url: str
     """Base URL of Cnous's API: the part before `/v1/boursier`."""

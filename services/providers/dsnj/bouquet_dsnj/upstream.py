@@ -1,4 +1,4 @@
-"""Questions to the DSNJ's API of national service and its answers (docs/reference/upstreams/dsnj.md §1-3)."""
+"""Requests to the DSNJ's API of national service, and the API's answers (docs/reference/upstreams/dsnj.md §1-3)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STATUSES: dict[str | None, Statut] = {
 
 
 class Pivot(Struct, frozen=True, kw_only=True):
-    """Civil status of a person. `birthplace` is `None` for a birth abroad or at an unknown place."""
+    """Civil status of the person asked about. `birthplace` is `None` for a birth abroad or at an unknown place."""
 
     given_name: str
     family_name: str
@@ -46,7 +46,7 @@ class Unknown(Struct, frozen=True, tag_field="code", tag="NON_TROUVE"):
 
 
 class Results(Struct, frozen=True):
-    """Body of an answer about one person. Any other result or return code is a failure."""
+    """Body of an answer about one person. A body with another return code or another number of results is a failure."""
 
     return_code: Literal["OK"]
     results: tuple[Found | Unknown]

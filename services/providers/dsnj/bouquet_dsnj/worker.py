@@ -1,5 +1,5 @@
-"""The worker of the DSNJ: status of a young person with regard to national service. Owner: team-dsnj. Upstream: the
-DSNJ's API of national service (docs/reference/upstreams/dsnj.md)."""
+"""The worker of the DSNJ, the directorate of national service and youth: status of a young person with regard to
+national service. Owner: team-dsnj. Upstream: the DSNJ's API of national service (docs/reference/upstreams/dsnj.md)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bouquet_worker import (
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
-    """Settings of the worker, from `BOUQUET_DSNJ_*`."""
+    """Settings of the DSNJ's worker, from the environment variables `BOUQUET_DSNJ_*`."""
 
     url: str
     """URL of the DSNJ's API of national service."""

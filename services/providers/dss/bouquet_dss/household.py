@@ -1,4 +1,4 @@
-"""Figures of a household for the crèche rate (EAJE), read from the hub's answer
+"""Figures of a household for the crèche rate (EAJE), read from the social-security hub's answer
 (docs/reference/upstreams/dss.md §4)."""
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def under(age: int, child: Member, today: date) -> bool:
 
 
 def personne(person: Member) -> contract.Personne:
-    """Returns a member of a household as the contract publishes it (docs/reference/upstreams/dss.md §4)."""
+    """Converts a member of a household in the social-security hub's JSON into a person as published
+    (docs/reference/upstreams/dss.md §4)."""
     return contract.Personne(
         nom_naissance=person.nom_naissance,
         nom_usage=person.nom_usage,

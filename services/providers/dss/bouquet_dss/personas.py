@@ -62,36 +62,37 @@ QUALITIES = {"ALLOCATAIRE": "105", "OUVRANT_DROIT": "205"}
 
 
 class Right(Struct, frozen=True, kw_only=True):
-    """Entitlement of a person to a benefit, as the hub describes it."""
+    """Entitlement of a person to a benefit, as the social-security hub describes it."""
 
     word: str = "BENEFICIAIRE"
     since: str
     benefits: tuple[tuple[str, str, int], ...] = ()
-    """Benefits in the hub's list. Each has a code, an opening date and a state; the state 10 means open."""
+    """Benefits in the social-security hub's list. Each has a code, an opening date and a state; the state 10 means
+    open."""
 
 
 def paid(cd: str, since: str) -> Right:
-    """Returns an entitlement with a single benefit, open from the day `since`. `cd` is the hub's code of the benefit,
-    such as `FA3101`."""
+    """Returns an entitlement with a single benefit, open from the day `since`. `cd` is the social-security hub's code
+    of the benefit, such as `FA3101`."""
     return Right(since=since, benefits=((cd, since, 10),))
 
 
 def aeeh(word: str, since: str) -> Right:
-    """Returns an entitlement to the AEEH from the day `since`. `word` is the hub's keyword for the person's role:
-    `ALLOCATAIRE` (the parent) or `OUVRANT_DROIT` (the child)."""
+    """Returns an entitlement to the AEEH (allowance for a disabled child) from the day `since`. `word` is the hub's
+    keyword for the person's role: `ALLOCATAIRE` (the parent) or `OUVRANT_DROIT` (the child)."""
     return Right(word=word, since=since, benefits=(("FA1510", since, 10),))
 
 
 def ars(word: str, since: str) -> Right:
-    """Returns an entitlement to the ARS from the day `since`. `word` is the hub's keyword for the person's role:
-    `ALLOCATAIRE` (the parent) or `OUVRANT_DROIT` (the child)."""
+    """Returns an entitlement to the ARS (allowance for the new school year) from the day `since`. `word` is the hub's
+    keyword for the person's role: `ALLOCATAIRE` (the parent) or `OUVRANT_DROIT` (the child)."""
     # No benefit is listed, since the worker does not read the list for the ARS.
     return Right(word=word, since=since)
 
 
 def c2s(since: str, *, participation: bool) -> Right:
-    """Returns an entitlement to the C2S from the day `since`. `participation` says whether the person pays a
-    contribution."""
+    """Returns an entitlement to the C2S (complementary health cover) from the day `since`. `participation` says whether
+    the person pays a contribution."""
     return Right(word=f"BENEFICIAIRE_{'AVEC' if participation else 'SANS'}_PARTICIPATION_FINANCIERE", since=since)
 
 
@@ -106,7 +107,7 @@ class Child(Struct, frozen=True):
     genre: str
 
     def as_of(self, today: date) -> dict[str, str]:
-        """Returns the child in the hub's JSON. The year of birth depends on `today`."""
+        """Returns the child in the social-security hub's JSON. The year of birth depends on `today`."""
         return person(
             CivilStatus(self.nom, self.prenoms, f"{today.year - self.born_years_ago}-{self.birthday}", self.genre)
         )
@@ -121,22 +122,24 @@ class Resident(Struct, frozen=True, kw_only=True):
     pays: str = "99100"
     fund: Fund
     household: Mapping[str, Any]
-    """Household in the hub's JSON: `allocataires`, `enfants` and `adresse`. `enfants` is left out if `child` is set."""
+    """Household in the social-security hub's JSON: `allocataires`, `enfants` and `adresse`. `enfants` is left out if
+    `child` is set."""
     child: Child | None = None
-    """Only child of the household, set if the hub's answer depends on the child's age. If it is `None`, `household`
-    contains the children."""
+    """Only child of the household, set if the social-security hub's answer depends on the child's age. If it is `None`,
+    `household` contains the children."""
     rights: Mapping[str, Right] = {}
     usage: str = ""
     ressources: int = 17_400
 
     @property
     def registered(self) -> CivilStatus:
-        """Civil status of the person in the hub's register, which includes birth place and name of use."""
+        """Civil status of the person in the social-security hub's register, which includes birth place and name of
+        use."""
         return structs.replace(self.who.born(self.commune, self.pays), usage=self.usage)
 
 
 class SignedAnswer(Struct, frozen=True):
-    """Simulated answer of the hub, with a header that names the provider which gave it."""
+    """Simulated answer of the social-security hub, with a header that names the provider which gave it."""
 
     answer: SimulatedAnswer
     signature: str
@@ -168,8 +171,8 @@ _FOUND = {
 
 
 def _sent_to(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
-    """Returns the provider, CAF or MSA, to which the hub sends a question about the person, and this provider's
-    answer."""
+    """Returns the provider, CAF or MSA, to which the social-security hub sends a question about the person, and this
+    provider's answer."""
     # It is the provider that has the person's file. If both or neither have a file, it is the CAF.
     files = [(fund, answer) for fund, answer in persona.answers.items() if isinstance(answer, File)]
     return files[0] if files else (CAF, persona.answers[CAF])
@@ -284,13 +287,13 @@ def _with_child(resident: Resident, child: Child, today: date) -> Resident:
 
 
 def residents(today: date) -> list[Resident]:
-    """Returns all people with a file. The children's birth dates depend on `today`."""
+    """Returns all simulated people with a file at the CAF or the MSA. The children's birth dates depend on `today`."""
     return _of_the_hub() + _own(today)
 
 
 def answer_about(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
-    """Returns the hub's answer about a person and the benefit `prestation`, such as `rsa`; `None` for an unknown
-    person."""
+    """Returns the social-security hub's answer about a person and the benefit `prestation`, such as `rsa`; `None` for
+    an unknown person."""
     # RNCPS gives the answer for the C2S; the CAF or the MSA gives the others.
     for resident in residents(today):
         if resident.registered.matches(who):
@@ -307,8 +310,8 @@ def _signature(fund: Fund, prestation: str) -> str:
 
 
 def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
-    """Returns the hub's answer that the person's birth name prescribes, or `None` for an ordinary name. For example,
-    `CAF-FOUND` prescribes a file at the CAF."""
+    """Returns the social-security hub's answer that the person's birth name prescribes, or `None` for an ordinary name.
+    For example, `CAF-FOUND` prescribes a file at the CAF."""
     if not (staging := re.match(rf"({'|'.join(SIGNATURES)})-(\S+)", who.nom)):
         return None
     signature, word = SIGNATURES[staging[1]], staging[2]
@@ -317,8 +320,8 @@ def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAns
 
 
 def _staged_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:
-    """Returns the file for a scripted birth name, or `None` if the name stands for an answer without a file. `word` is
-    the part of the name after the first hyphen, such as `FOUND` in `CAF-FOUND`."""
+    """Returns the file that a scripted birth name prescribes, or `None` if the name prescribes an answer without a
+    file. `word` is the part of the name after the first hyphen, such as `FOUND` in `CAF-FOUND`."""
     age = {"FOUND": 3, "NOT-ENTITLED": 9, "INCOMPLETE": 0}.get(word)
     if age is None:
         return File({"indicateur": "EN_COURS"}) if word == "MALFORMED" else None
@@ -362,7 +365,7 @@ def _benefit(fund: Fund, word: str, cd: str, since: str, state: int) -> Json:
 
 
 def _household(resident: Resident, today: date) -> Json:
-    """Returns the hub's JSON about a resident's household, with the income of the year before last."""
+    """Returns the social-security hub's JSON about a resident's household, with the income of the year before last."""
     # Only the resident has a birth place there, not the other members.
     known = {key: resident.household.get(key, []) for key in ("allocataires", "enfants")}
     people = {key: [_placed(resident, person) for person in members] for key, members in known.items()}

@@ -1,4 +1,4 @@
-"""Entitlements to benefits, read from the hub's answers (docs/reference/upstreams/dss.md §1-2)."""
+"""Entitlements to benefits, read from the social-security hub's answers (docs/reference/upstreams/dss.md §1-2)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ UNKNOWN_DAY = "9999-99-99"
 
 
 def right(model: type[Right], answer: Answer, _: date) -> Droit:
-    """Returns the entitlement in an answer of the hub. Raises `UpstreamError` for an answer that is not of the type
-    `model`."""
+    """Returns the entitlement in an answer of the social-security hub. Raises `UpstreamError` for an answer that is not
+    of the type `model`."""
     return to_droit(answer.decode(model))
 
 
@@ -27,8 +27,9 @@ def income(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
 
 
 def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
-    """Converts the hub's answer about an entitlement to the handler's result (docs/reference/upstreams/dss.md §2).
-    `avec_majoration` tells whether the benefit is increased; `None` if that is unknown or does not exist."""
+    """Converts the social-security hub's answer about an entitlement to the handler's result
+    (docs/reference/upstreams/dss.md §2). `avec_majoration` tells whether the benefit is increased; `None` if that is
+    unknown or does not exist."""
     # For a person who is not entitled, the result has no date.
     droit = Droit(
         status=file.indicateur.lower(),

@@ -31,7 +31,7 @@ def dss_app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables that make a worker call the simulator."""
+    """Returns the environment variables that make a worker call the simulator at `base_url`."""
     own = {
         f"BOUQUET_DSS_{name.upper()}_{setting}": value
         for name in PRESTATIONS

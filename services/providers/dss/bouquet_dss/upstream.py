@@ -1,5 +1,5 @@
-"""Types of the hub's answers about an entitlement (docs/reference/upstreams/dss.md §1) and about a household
-(docs/reference/contract.md §4), and the codes that these answers contain."""
+"""Types of the social-security hub's answers about an entitlement (docs/reference/upstreams/dss.md §1) and about a
+household (docs/reference/contract.md §4), and the codes that these answers contain."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ PPA_MAJORATIONS = {"FA3105": False, "FA3106": True}
 
 
 class Right(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Answer about an entitlement. Each subclass lists the valid keywords of `indicateur`, such as `BENEFICIAIRE`."""
+    """Answer about an entitlement. Each subclass lists the values that the keyword `indicateur` may have, such as
+    `BENEFICIAIRE`."""
 
     # An answer with any other keyword is malformed, and is never taken for an entitlement.
 
@@ -49,7 +50,7 @@ class ChildAllowance(Right, frozen=True, kw_only=True):
 
 
 class State(Struct, frozen=True):
-    """State of a benefit. The code `cd` is 10 if the benefit is open."""
+    """State of a benefit. The code `cd` is 10 if the benefit is open (being paid), and `None` if unknown."""
 
     cd: int | None = None
 

@@ -37,7 +37,7 @@ Resource: TypeAlias = Droit | contract.ParticipationFamiliale
 
 
 class Prestation(Struct, frozen=True):
-    """Operations of one benefit, and the function that reads the hub's answers about this benefit."""
+    """Operations of one benefit, and the function that reads the social-security hub's answers about this benefit."""
 
     published: tuple[PublishedOperation[Any], ...]
     read: Callable[[Answer, date], Resource | NotFound]
@@ -63,16 +63,16 @@ worker = Worker(
 
 
 def hub(name: str, settings: Settings) -> Upstream:
-    """Returns the hub, declared as an upstream for the benefit `name`, with a token and a circuit breaker of its
-    own."""
+    """Returns the social-security hub, declared as an upstream for the benefit `name`, with a token and a circuit
+    breaker of its own."""
     return hub_upstream("dss", name, hub_settings_of(name, settings))
 
 
 async def answer(
     prestation: Prestation, question: Question[Identite], hub: UpstreamClient
 ) -> Resource | NotFound | Rejected:
-    """Asks the hub about a person and a benefit. Returns the entitlement or the household's data, or the absence or
-    refusal that the hub reports; raises `UpstreamError` for any other answer."""
+    """Asks the social-security hub about a person and a benefit. Returns the entitlement or the household's data, or
+    the absence or refusal that the hub reports; raises `UpstreamError` for any other answer."""
     response = await hub.get(params=query_of(question.identity), headers=headers_of(question))
     return refusal_of(response, question.identity, ABSENCES) or prestation.read(response, question.today)
 

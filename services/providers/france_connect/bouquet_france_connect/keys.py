@@ -59,8 +59,8 @@ def published(key: RSAKey) -> dict[str, Any]:
 
 
 def decrypted(body: bytes, keys: PrivateKeys) -> bytes:
-    """Returns the content of a message encrypted for one of the `keys`. Raises `UpstreamError` if none can decrypt
-    it."""
+    """Returns the content of a message that is encrypted for one of the `keys`. Raises `UpstreamError` if no key can
+    decrypt the message."""
     # Every key is tried: they all have one name, so that the message does not tell which was used.
     for key in keys:
         with suppress(*_UNREADABLE):
@@ -69,8 +69,8 @@ def decrypted(body: bytes, keys: PrivateKeys) -> bytes:
 
 
 class SigningKeys:
-    """Public keys with which FranceConnect's signatures are verified. They are requested again after `KEPT_S` seconds,
-    or when a message names a key that is not among them.
+    """Public keys with which FranceConnect's signatures are verified. The keys are requested again after `KEPT_S`
+    seconds, or when a message names an unknown key.
 
     Args:
         api: Client of FranceConnect's API of keys.
@@ -112,7 +112,7 @@ class SigningKeys:
         return tuple(key for key in self._keys if kid in (None, key.kid))
 
     async def _renew(self) -> None:
-        """Requests FranceConnect's keys and remembers them. Raises `UpstreamError` if that fails
+        """Requests FranceConnect's keys and remembers them. Raises `UpstreamError` if the request fails
         (docs/reference/upstreams/france_connect.md §5)."""
         self._rests_until = self._clock() + REQUEST_PAUSE_S
         try:

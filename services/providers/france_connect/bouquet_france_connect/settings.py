@@ -1,4 +1,4 @@
-"""Settings of FranceConnect's worker, and the OAuth 2.0 clients and private keys that they contain."""
+"""Settings of FranceConnect's worker, and the OAuth 2.0 clients and private keys that are read from these settings."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from bouquet_worker import Seconds, Secret, SettingsError, WorkerSettings, worke
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
-    """Settings of the worker, from `BOUQUET_FRANCE_CONNECT_*`."""
+    """Settings of FranceConnect's worker, from the environment variables `BOUQUET_FRANCE_CONNECT_*`."""
 
     checktoken_url: str
-    """URL of FranceConnect's token introspection."""
+    """URL at which FranceConnect describes a citizen's access token (token introspection)."""
     jwks_url: str
-    """URL of FranceConnect's public keys."""
+    """URL of FranceConnect's public keys (JWKS), with which the worker verifies signatures."""
     issuer: str
     """Issuer of FranceConnect's answers (`iss`), such as `https://…/api/v2`."""
     clients: Secret

@@ -56,7 +56,7 @@ class Issuer:
     def __init__(self) -> None:
         self.keys: list[ECKey] = []
         self.fault: Fault | None = None
-        """Fault that the API of public keys simulates, or `None`."""
+        """Fault that the simulated API of public keys answers with; `None` for a sound answer."""
         self.rotate()
 
     @property
@@ -141,7 +141,8 @@ FORGED_ANSWERS: dict[str, Callable[[AnswerMaker], str]] = {
 ISSUER = web.AppKey("issuer", Issuer)
 SESSIONS = web.AppKey("sessions", MutableMapping[str, Citizen])
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, tuple[int, Any]])
-"""Key under which the simulator keeps the answers set by tests, by access token."""
+"""Key under which the simulator's application keeps the answers that tests set, each an HTTP status and a body, by
+access token."""
 
 
 def app() -> web.Application:
@@ -160,7 +161,7 @@ def app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables that make a worker call the simulator."""
+    """Returns the environment variables that make a worker call the simulator at `base_url`."""
     clients = {resource: {"id": _client_id(resource), "secret": _registered(_worker_key())} for resource in RESOURCES}
     return {
         "BOUQUET_FRANCE_CONNECT_CHECKTOKEN_URL": f"{base_url}/api/v2/checktoken",
@@ -256,8 +257,8 @@ def _client_id(resource: str) -> str:
 
 
 def _registered(key: RSAKey) -> str:
-    """Returns the client secret under which the simulator knows a worker: the modulus of the worker's public key. Since
-    the worker sends its secret with each request, the simulator can encrypt the answer for it."""
+    """Returns the client secret by which the simulator knows a worker: the modulus of the worker's public key. The
+    secret comes with each request, so the simulator can encrypt the answer with the key."""
     return str(key.as_dict(private=False)["n"])
 
 

@@ -1,6 +1,6 @@
-"""The worker of FranceConnect: identity and granted scopes of a session. Owner: team-france-connect. Gateways ask it
-before they ask a provider's worker (docs/adr/0007). Upstreams: FranceConnect's token introspection and public keys
-(docs/reference/upstreams/france_connect.md)."""
+"""The worker of FranceConnect: identity and granted scopes of a session. Owner: team-france-connect. Gateways ask this
+worker before they ask a provider's worker (docs/adr/0007). Upstreams: FranceConnect's token introspection and public
+keys (docs/reference/upstreams/france_connect.md)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ worker = Worker(
 
 @worker.document("/api/france_connect_jwks")
 def jwks(settings: Settings) -> dict[str, Any]:
-    """Returns the document that gateways publish: the public key with which FranceConnect encrypts its answers."""
+    """Returns the JWKS document that gateways publish: the worker's public key, with which FranceConnect encrypts its
+    answers."""
     return {"keys": [keys.published(private_keys_of(settings)[0])]}
 
 

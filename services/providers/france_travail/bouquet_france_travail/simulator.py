@@ -33,7 +33,7 @@ def app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables that make a worker call the simulator."""
+    """Returns the environment variables that make a worker call the simulator at `base_url`."""
     return {
         "BOUQUET_FRANCE_TRAVAIL_STATUT_URL": f"{base_url}/statut",
         "BOUQUET_FRANCE_TRAVAIL_INDEMNITES_URL": f"{base_url}/indemnites",

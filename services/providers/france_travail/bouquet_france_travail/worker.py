@@ -1,5 +1,5 @@
-"""The worker of France Travail: status and payments of a jobseeker. Owner: team-france-travail. Upstreams: two APIs of
-France Travail, both called with the same OAuth 2.0 client (docs/reference/upstreams/france_travail.md)."""
+"""The worker of France Travail, the employment agency: status and payments of a jobseeker. Owner: team-france-travail.
+Upstreams: two APIs of France Travail, called with one OAuth 2.0 client (docs/reference/upstreams/france_travail.md)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bouquet_worker import (
 
 
 class Settings(ClientCredentialsSettings, frozen=True, kw_only=True):
-    """Settings of the worker, from `BOUQUET_FRANCE_TRAVAIL_*`."""
+    """Settings of France Travail's worker, from the environment variables `BOUQUET_FRANCE_TRAVAIL_*`."""
 
     statut_url: str
     """URL of France Travail's API that answers with a jobseeker's status."""

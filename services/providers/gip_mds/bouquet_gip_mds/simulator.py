@@ -32,7 +32,7 @@ def app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables that make a worker call the simulator."""
+    """Returns the environment variables that make a worker call the simulator at `base_url`."""
     return {
         "BOUQUET_GIP_MDS_BASE_URL": base_url,
         "BOUQUET_GIP_MDS_CLIENT_ID": CLIENT_ID,

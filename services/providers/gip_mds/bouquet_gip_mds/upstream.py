@@ -1,4 +1,4 @@
-"""Questions to the GIP-MDS's API of contracts and its answers (docs/reference/upstreams/gip_mds.md §1-3)."""
+"""Requests to the GIP-MDS's API of contracts, and the API's answers (docs/reference/upstreams/gip_mds.md §1-3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bouquet_worker import Answer, Identite, IsoDateOrBlank, none_if_blank
 
 CONTRACTS = "/contrats-generique"
 TOKEN = "/token"
-"""Path of the token endpoint below the URL of the API."""
+"""Path of the token endpoint, below the URL of the GIP-MDS's API."""
 CIVIC_SERVICE = "89"
 """Code of civic service among the natures of a contract, in employers' social declarations (DSN)."""
 NOT_ENDED = ("99", "100")

@@ -34,7 +34,7 @@ from bouquet_worker import (
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
-    """Settings of the worker, from `BOUQUET_GIP_MDS_*`."""
+    """Settings of the GIP-MDS's worker, from the environment variables `BOUQUET_GIP_MDS_*`."""
 
     base_url: str
     """Base URL of the GIP-MDS's API: the part before `/contrats-generique` and `/token`."""

@@ -27,7 +27,7 @@ NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
 another table (docs/reference/upstreams/regime.md §2)."""
 # A 404 without the header `FUND_HEADER` is a failure, unless its error code tells the reason.
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
-"""Maps HTTP statuses of the hub's answers to reasons of failure. For any other status, the reason is
+"""Maps HTTP statuses of the social-security hub's answers to reasons of failure. For any other status, the reason is
 `upstream_unknown`."""
 
 BAD_REQUESTS: Mapping[int | None, str] = {
@@ -43,28 +43,28 @@ BAD_REQUESTS: Mapping[int | None, str] = {
 """Maps the error code in the body of a 400 to the reason of the refusal or failure. For any other code, the reason is
 `upstream_unknown`."""
 PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
-"""Error codes by which the hub says that a question is malformed. The worker logs a warning for them, because the
-gateway should have refused the question."""
+"""Error codes by which the social-security hub says that a question is malformed. The worker logs a warning for them,
+because the gateway should have refused the question."""
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
-"""Smallest number of digits in a message of the hub that hides the message from callers, because the digits may be a
-number that identifies a person."""
+"""Smallest number of digits in a message of the social-security hub that hides the message from callers, because the
+digits may be a number that identifies a person."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
-"""Error code of the hub, of at most five digits. A longer number is not accepted, as it might be a social security
-number."""
+"""Error code of the social-security hub, of at most five digits. A longer number is not accepted, as it might be a
+social security number."""
 
 
 class Error(Struct, frozen=True):
-    """Error in the body of the hub's answer: its code and its message, each `None` if missing."""
+    """Error in the body of the social-security hub's answer: its code and its message, each `None` if missing."""
 
     code: Code | None = field(name="errorCode", default=None)
     text: str | None = field(name="error", default=None)
 
 
 def fund_of(answer: Answer) -> Fund | None:
-    """Returns the provider that an answer's header `FUND_HEADER` names; `None` if it names no known one
-    (docs/reference/upstreams/hub.md §1)."""
+    """Returns the provider that an answer's header `FUND_HEADER` names; `None` if the header is missing or names
+    another one (docs/reference/upstreams/hub.md §1)."""
     return FUNDS.get(answer.headers.get(FUND_HEADER, ""))
 
 
@@ -114,8 +114,8 @@ def _error_in(body: bytes) -> Error | None:
 
 
 def _complaint(error: Error, who: Identite) -> Meta:
-    """Returns the hub's error code, if it has one, and its message, to be shown to the caller. Leaves out a message
-    that may identify the person."""
+    """Returns the social-security hub's error code, if it has one, and its message, to be shown to the caller. Leaves
+    out a message that may identify the person."""
     meta: Meta = {}
     if error.code is not None:
         meta["provider_error_code"] = error.code

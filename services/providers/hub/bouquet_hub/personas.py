@@ -30,7 +30,7 @@ from bouquet_worker.simulate import Fault
 class Fund(Struct, frozen=True):
     provider: Literal["cnaf", "msa"]
     word: str
-    """Name of the provider in birth names such as `CAF-FOUND`: `CAF` or `MSA`."""
+    """Name of the provider in the simulator's birth names, such as `CAF-FOUND`: `CAF` or `MSA`."""
     code: str
     """Value of the header `X-APISECU-FD` in the provider's answers."""
 
@@ -93,7 +93,7 @@ TOWNS = {
 
 
 class CivilStatus(Struct, frozen=True):
-    """Civil status of a person, in the hub's register or in a question. Unknown fields are empty."""
+    """Civil status of a person, in the social-security hub's register or in a question. Unknown fields are empty."""
 
     nom: str
     prenoms: str
@@ -134,11 +134,12 @@ ASKED_BY = {
     "villeNaissance": "ville",
     "depNaissance": "departement",
 }
-"""Maps each query parameter of the hub to the field of `CivilStatus` that holds its value."""
+"""Maps each query parameter of the social-security hub to the field of `CivilStatus` that holds its value."""
 
 
 def person_asked_for(query: Mapping[str, str]) -> CivilStatus:
-    """Returns the civil status that a query to the hub asks about, with all texts in upper case and without accents."""
+    """Returns the civil status that a query to the social-security hub asks about, with all texts in upper case and
+    without accents."""
     return CivilStatus(**{field: _plain(query.get(name, "")) for name, field in ASKED_BY.items()})
 
 

@@ -43,7 +43,7 @@ Besides those of `BAD_REQUESTS`, contains the code for a month without data, 400
 
 
 class Person(Struct, frozen=True, rename="camel"):
-    """Person in the hub's JSON. Any key may be absent."""
+    """Person in the social-security hub's JSON. Any key may be absent."""
 
     nom_naissance: str | None = None
     nom_usage: str | None = None
@@ -53,7 +53,7 @@ class Person(Struct, frozen=True, rename="camel"):
 
 
 class Address(Struct, frozen=True, rename="camel"):
-    """Address in the hub's JSON. Any key may be absent."""
+    """Address in the social-security hub's JSON. Any key may be absent."""
 
     identite: str | None = None
     complement_information: str | None = None
@@ -65,7 +65,7 @@ class Address(Struct, frozen=True, rename="camel"):
 
 
 class File(Struct, frozen=True, rename="camel"):
-    """Household's file, the body of a 200. Any key may be absent."""
+    """Household's file in the hub's JSON: the body of an answer with status 200. Any key may be absent."""
 
     allocataires: tuple[Person, ...] | None = None
     enfants: tuple[Person, ...] | None = None
@@ -148,7 +148,8 @@ def computation(file: File, fund: Fournisseur, today: date) -> Month:
 
 
 def personne(person: Person) -> contract.Personne:
-    """Converts a person in the hub's JSON into a person as published. An unknown birth date becomes `0000-00-00`."""
+    """Converts a person in the social-security hub's JSON into a person as published. An unknown birth date becomes
+    `0000-00-00`."""
     born = none_if_blank(person.date_naissance) or UNKNOWN_DATE
     return contract.Personne(
         nom_naissance=none_if_blank(person.nom_naissance),

@@ -8,8 +8,8 @@ from bouquet_worker import Identite, Question, to_ascii
 
 
 def transliterate(text: str) -> str:
-    """Returns a name in ASCII, without accents, as the hub requires (docs/reference/upstreams/shared.md §2). Raises
-    `ValueError` for letters of other alphabets."""
+    """Returns a name in ASCII, without accents, as the social-security hub requires (docs/reference/upstreams/shared.md
+    §2). Raises `ValueError` for letters of other alphabets."""
     # The contract's rules refuse them: if they were replaced, the hub would look for another person.
     spelt = to_ascii(text)
     if spelt is None:

@@ -36,7 +36,7 @@ CLIENT_SECRET = "s3cr3t?????"
 
 Format: TypeAlias = tuple[str, str, int, str]
 """Rule for a query parameter: the parameter's name, the pattern of valid values, and the error code and message with
-which the hub refuses other values."""
+which the social-security hub refuses other values."""
 PERSON_FORMATS: tuple[Format, ...] = (
     # docs/reference/upstreams/hub.md §3, known error codes; the texts of 40001 and 40005 are ours, and 40001 for a
     # place.
@@ -60,7 +60,7 @@ ABROAD = Refusal(400, 40001, "Une commune ne se donne que pour une naissance en 
 
 
 def hub_app(fund: Fund) -> web.Application:
-    """Returns the simulator of the hub for the provider `fund`, CAF or MSA."""
+    """Returns the simulator of the social-security hub for the provider `fund`, CAF or MSA."""
     app = simulator_app()
     app[FUND] = fund
     app[SIMULATED_ANSWERS] = answers_of_personas(fund)
@@ -70,7 +70,7 @@ def hub_app(fund: Fund) -> web.Application:
 
 
 def hub_settings(fund: Fund, base_url: str) -> dict[str, str]:
-    """Returns the environment variables that make a worker call the simulator."""
+    """Returns the environment variables that make a worker call the simulator at `base_url`."""
     prefix = f"BOUQUET_{fund.provider.upper()}_HUB_"
     return {
         f"{prefix}URL": f"{base_url}/qf",
@@ -117,8 +117,8 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
 
 
 def objection(query: Mapping[str, str], formats: tuple[Format, ...] = PERSON_FORMATS) -> Refusal | None:
-    """Returns the hub's refusal of a wrong query, or `None` for a right one. A query is wrong if a parameter is unknown
-    or missing, or breaks its rule in `formats` (docs/reference/upstreams/hub.md §3)."""
+    """Returns the social-security hub's refusal of a wrong query, or `None` for a right one. A query is wrong if a
+    parameter is unknown or missing, or breaks its rule in `formats` (docs/reference/upstreams/hub.md §3)."""
     if not query.keys() <= {name for name, *_ in formats}:
         return UNKNOWN_PARAMETER
     if query.get("codeLieuNaissance") and query.get("codePaysNaissance") != FRANCE:
@@ -139,16 +139,17 @@ def _month_asked(request: web.Request) -> tuple[int, int]:
 
 
 def _month_before(request: web.Request) -> dict[str, int]:
-    """Returns year and month of the month before the requested one, as keys of the hub's JSON. In this month the
-    simulated quotient was computed (docs/reference/upstreams/cnaf.md §4)."""
+    """Returns year and month of the month before the requested one, as keys of the social-security hub's JSON. In this
+    month the simulated quotient was computed (docs/reference/upstreams/cnaf.md §4)."""
     year, month = _month_asked(request)
     before = date(year, month - 1, 1) if month > 1 else date(year - 1, 12, 1)
     return {"annee": before.year, "mois": before.month}
 
 
 def refused(refusal: Refusal, fund_code: str) -> web.Response:
-    """Returns the HTTP answer for an error of the hub. `fund_code` is the value of the header `X-APISECU-FD` for an
-    error that the provider signs; other errors name the directory RNCPS, or have no such header."""
+    """Returns the HTTP answer for an error of the social-security hub. `fund_code` is the value of the header
+    `X-APISECU-FD` for an error that the provider signs; other errors name the directory RNCPS, or have no such
+    header."""
     code = {"nobody": "", "fund": fund_code, "rncps": RNCPS_CODE}[refusal.signed_by]
     return web.json_response(
         {"errorCode": refusal.code, "error": refusal.text},

@@ -16,26 +16,26 @@ class HubSettings(WorkerSettings, frozen=True, kw_only=True):
     hub_token_url: str
     """URL of the social-security hub's token endpoint."""
     hub_client_id: str
-    """OAuth 2.0 client id that the hub gave."""
+    """OAuth 2.0 client id that the social-security hub gave."""
     hub_client_secret: Secret
-    """OAuth 2.0 client secret that the hub gave."""
+    """OAuth 2.0 client secret that the social-security hub gave."""
     hub_scope: str
     """OAuth 2.0 scope of the benefit, sent to the token endpoint."""
     hub_certificate_path: str = ""
-    """Path of the PEM client certificate with which the worker authenticates itself to the hub and the hub's token
-    endpoint; empty for none."""
+    """Path of the PEM client certificate with which the worker authenticates itself to the social-security hub and the
+    hub's token endpoint; empty for none."""
     hub_key_path: str = ""
     """Path of the PEM private key of the client certificate; empty if the certificate's file contains the key."""
     hub_ca_path: str = ""
-    """Path of the PEM certificate of the authority that signed the hub's certificate; empty for an authority that the
-    system trusts."""
+    """Path of the PEM certificate of the authority that signed the social-security hub's certificate; empty for an
+    authority that the system trusts."""
     hub_timeout_s: Seconds | None = None
-    """Timeout of one call to the hub, in seconds; by default the worker's `TIMEOUT_S`."""
+    """Timeout of one call to the social-security hub, in seconds; by default the worker's `TIMEOUT_S`."""
 
 
 def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:
-    """Returns the hub, declared as an upstream of `provider`; `name` is the upstream's name in metrics and logs. Raises
-    `SettingsError` for unusable certificates."""
+    """Returns the social-security hub, declared as an upstream of `provider`; `name` is the upstream's name in metrics
+    and logs. Raises `SettingsError` for unusable certificates."""
     # The declaration maps no HTTP status to a failure, because `answers.refusal_of` decides by the body and a header
     # too.
     return Upstream(
@@ -54,8 +54,8 @@ def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:
 
 
 def hub_tls(provider: str, settings: HubSettings) -> SSLContext | None:
-    """Returns the TLS context for the hub, or `None` if no setting gives the path of a certificate or key. Raises
-    `SettingsError` for unusable files."""
+    """Returns the TLS context for the social-security hub, or `None` if no setting gives the path of a certificate or
+    key. Raises `SettingsError` for unusable files."""
     files = (settings.hub_ca_path, settings.hub_certificate_path, settings.hub_key_path)
     setting = f"{worker_prefix(provider)}HUB_CERTIFICATE_PATH"
     return client_context(setting, settings.hub_url, *files) if any(files) else None

@@ -37,8 +37,8 @@ class Auth(Protocol):
     authenticates calls in another way."""
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
-        """Returns the headers that authenticate a call. Raises `UpstreamError` if a token is needed but cannot be
-        obtained."""
+        """Returns the headers that authenticate a call; a missing token is requested through `transport`. Raises
+        `UpstreamError` if a token cannot be obtained."""
 
     def forget(self, refused: Mapping[str, str]) -> bool:
         """Discards the credentials in the headers `refused`, which the upstream did not accept. Returns whether the

@@ -33,7 +33,7 @@ HOST = "127.0.0.1"
 BUS_PREFIX = f"{MESH_PREFIX}BUS_"
 GATEWAY = (sys.executable, "-m", "bouquet_gateway")
 START_S = 60.0
-"""Seconds within which the gateway must be ready."""
+"""Seconds within which the gateway of `bouquet-worker dev` must be ready."""
 STOP_S = 3.0
 """Seconds that a gateway gets to stop before it is killed. The library watchfiles, which stops the process that runs
 the gateway, gives this process more time."""

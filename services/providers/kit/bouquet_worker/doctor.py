@@ -37,8 +37,8 @@ class _Readiness(Struct, frozen=True):
 
 
 async def examine(worker: Worker, environ: Mapping[str, str], checks_s: float = CHECKS_S) -> list[Finding]:
-    """Runs all checks and returns their findings. No check waits longer than `checks_s`. Raises `SettingsError` for
-    wrong settings."""
+    """Runs the checks of `bouquet-worker doctor` for a worker, and returns their findings. No check waits longer than
+    `checks_s` seconds. Raises `SettingsError` for wrong settings."""
 
     def read(reader: Reader, _: MeshSettings) -> tuple[WorkerSettings, ProcessSettings]:
         return worker.read(reader), reader.read(ProcessSettings, PROCESS_PREFIX)
@@ -56,8 +56,8 @@ async def examine(worker: Worker, environ: Mapping[str, str], checks_s: float = 
 
 
 async def _upstreams(worker: Worker, settings: WorkerSettings, deadline: Deadline) -> list[Finding]:
-    """Checks that the worker's upstreams can be opened with the settings, and that their servers can be reached. Raises
-    `SettingsError` if an upstream refuses a setting."""
+    """Returns the findings of two checks: that the worker's upstreams can be opened with the settings, and that their
+    servers can be reached. Raises `SettingsError` if an upstream refuses a setting."""
     try:
         async with worker.connected(settings) as clients:
             declared = [client.upstream for client in clients.values() if isinstance(client, UpstreamClient)]

@@ -13,7 +13,8 @@ log = logging.getLogger(__name__)
 
 
 class OfferVerdict:
-    """Latest verdict on the offer of a running worker, whichever gateway has sent it.
+    """Latest verdict of a gateway on the offer of a running worker (the description of its operations): the parts of
+    the offer that the gateway refuses.
 
     Args:
         provider: Name of the worker's provider, for the log.

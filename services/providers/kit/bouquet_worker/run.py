@@ -29,7 +29,7 @@ class ProcessSettings(Struct, frozen=True, kw_only=True):
 
 
 class Running(Serving, Protocol):
-    """Worker that serves its queue."""
+    """Interface of a worker that serves its queue."""
 
     def unmet_condition(self) -> Mapping[str, object]:
         """Returns the body of `/readyz` if something keeps the worker from being ready although it serves its queue,

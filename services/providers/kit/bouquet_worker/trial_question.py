@@ -22,7 +22,7 @@ RECIPIENT = "recipient"
 SIMULATED_RECIPIENT = "13002526500013"
 """SIRET of the DINUM, which the command names as the asking administration if the question has no `recipient`."""
 PATIENCE_S = 30.0
-"""Seconds within which the worker must answer."""
+"""Seconds within which the worker must answer a question of `bouquet-worker try`."""
 
 
 class QuestionError(Exception):

@@ -385,8 +385,8 @@ class Worker:
         return text
 
     def _within_limits(self, reply: Reply, operation: Operation | InternalOperation) -> Reply:
-        """Returns the reply, or a failure with the reason `malformed_reply` if the reply exceeds the operation's
-        limits."""
+        """Returns the reply, or a failure with the reason `malformed_reply` if the reply is longer, or has more
+        elements, than the operation allows."""
         # Gateways would refuse it as well. Here the log of the worker's own team says why.
         excess = excess_of(reply, operation.reply)
         if not excess:

@@ -175,7 +175,7 @@ class ScolariteV2(Struct, frozen=True, kw_only=True):
 
 
 def scolarite_v2(scolarite: ScolariteEtRegime) -> ScolariteV2:
-    """Returns a pupil's schooling as version 2 publishes it."""
+    """Converts a pupil's schooling to the form in which version 2 of the API publishes it."""
     return ScolariteV2(
         eleve=scolarite.identite,
         annee_scolaire=scolarite.annee_scolaire,

@@ -47,7 +47,7 @@ def app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables that make a worker call the simulator."""
+    """Returns the environment variables that make a worker call the simulator at `base_url`."""
     return {
         "BOUQUET_MEN_URL": f"{base_url}/scolarites",
         "BOUQUET_MEN_TOKEN_URL": f"{base_url}/token",

@@ -39,7 +39,7 @@ class Pupil(Struct, frozen=True, rename="kebab"):
 
 
 class Status(Struct, frozen=True):
-    """Status of a pupil at school: code and label, such as `AP` and `APPRENTI`."""
+    """Status of a pupil at school, in the ministry's JSON: code and label, such as `AP` and `APPRENTI`."""
 
     code: str
     libelle: str
@@ -76,7 +76,7 @@ class Absence(Struct, frozen=True):
 
 
 class Enrolment(Struct, frozen=True, rename="kebab"):
-    """Part of `info-scolarite` that tells whether the pupil is enrolled."""
+    """Part of the key `info-scolarite` in the ministry's answer: whether the pupil is enrolled."""
 
     est_scolarise: bool
 

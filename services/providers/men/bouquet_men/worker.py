@@ -1,5 +1,5 @@
-"""The worker of MEN: schooling and scholarship of a pupil. Owner: team-men. Upstream: the ministry's school API,
-version 2 (docs/reference/upstreams/men.md)."""
+"""The worker of the ministry of education (MEN): schooling and scholarship of a pupil. Owner: team-men. Upstream: the
+ministry's school API, version 2 (docs/reference/upstreams/men.md)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bouquet_worker import (
 
 
 class Settings(ClientCredentialsSettings, frozen=True, kw_only=True):
-    """Settings of the worker, from `BOUQUET_MEN_*`."""
+    """Settings of the worker of the ministry of education (MEN), from the environment variables `BOUQUET_MEN_*`."""
 
     url: str
     """URL of the ministry's search by school. The search by département or region is at the path `/perimetre` below

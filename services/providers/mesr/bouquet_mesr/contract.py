@@ -191,7 +191,7 @@ class EtudiantV2(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def etudiant_v2(etudiant: Etudiant) -> EtudiantV2:
-    """Returns a student as version 2 publishes it."""
+    """Converts a student to the form in which version 2 of the API publishes one."""
     return EtudiantV2(
         ine=etudiant.ine or UNSET,
         nom=etudiant.identite.nom_naissance,

@@ -38,7 +38,7 @@ class Student(Struct, frozen=True):
     sexe: str
     commune: str
     registrations: tuple[Registration, ...] | None
-    """Admissions and enrolments, or `None` to leave them out of the answer."""
+    """Admissions and enrolments of the student; `None` to leave them out of the ministry's answer."""
 
     def matches(self, search: dict[str, str]) -> bool:
         """Returns whether the student has every value in `search`, regardless of case."""

@@ -39,7 +39,7 @@ def mesr_app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables that make a worker call the simulator."""
+    """Returns the environment variables that make a worker call the simulator at `base_url`."""
     return {
         "BOUQUET_MESR_URL": base_url + PATH,
         "BOUQUET_MESR_INE_KEY": INE_KEY,

@@ -1,5 +1,6 @@
-"""The worker of MESR: admissions and enrolments of a student this year. Owner: team-mesr. Upstream: the ministry's
-student API, with keys for the INE and for civil status (docs/reference/upstreams/mesr.md)."""
+"""The worker of the ministry of higher education (MESR): admissions and enrolments of a student this year. Owner:
+team-mesr. Upstream: the ministry's student API, with keys for the INE and for civil status
+(docs/reference/upstreams/mesr.md)."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ from bouquet_worker import (
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
-    """Settings of the worker, from `BOUQUET_MESR_*`."""
+    """Settings of the worker of the ministry of higher education (MESR), from the environment variables
+    `BOUQUET_MESR_*`."""
 
     url: str
     """URL of the ministry's student API."""
@@ -62,13 +64,13 @@ worker = Worker("mesr", Settings, owner="team-mesr", authority=Authority("MESRI"
 
 @worker.upstream
 def by_ine(settings: Settings) -> Upstream:
-    """Declares the student API as an upstream, with the key for questions by INE."""
+    """Declares the ministry's student API as an upstream, with the API key for questions by INE (student number)."""
     return Upstream("mesr ine", settings.url, auth=ApiKey("X-API-Key", settings.ine_key))
 
 
 @worker.upstream
 def by_identity(settings: Settings) -> Upstream:
-    """Declares the student API as an upstream, with the key for questions by civil status."""
+    """Declares the ministry's student API as an upstream, with the API key for questions by civil status."""
     return Upstream("mesr identite", settings.url, auth=ApiKey("X-API-Key", settings.identite_key))
 
 

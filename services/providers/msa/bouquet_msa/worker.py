@@ -1,6 +1,7 @@
-"""The worker of MSA: the quotient familial of farmers and their families.  Owner: team-msa.
+"""The worker of MSA, the social security of farmers: the quotient familial of farmers and their families.
 
-Upstream: the social-security hub (bouquet_hub). The MSA computes each quotient for today, and keeps no history.
+Owner: team-msa. Upstream: the social-security hub (bouquet_hub). The MSA computes each quotient for today, and keeps no
+history.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from bouquet_worker import Authority, Upstream, Worker
 
 
 class Settings(HubSettings, frozen=True, kw_only=True):
-    """Settings of the worker, from `BOUQUET_MSA_*`."""
+    """Settings of MSA's worker, from the environment variables `BOUQUET_MSA_*`."""
 
 
 worker = Worker(

@@ -30,7 +30,7 @@ def app() -> web.Application:
 
 
 def settings(base_url: str) -> dict[str, str]:
-    """Returns the environment variables that make a worker call the simulator."""
+    """Returns the environment variables that make a worker call the simulator at `base_url`."""
     return {
         "BOUQUET_SDH_URL": f"{base_url}/sportifs",
         "BOUQUET_SDH_TOKEN_URL": f"{base_url}/token",

@@ -79,7 +79,7 @@ def current_record(records: Iterable[Record], today: str) -> Record | None:
 
 
 def training_today(trainings: Iterable[Training]) -> Training | None:
-    """Returns the first active training, or `None`."""
+    """Returns the first training that is active today, or `None` if none is."""
     return next((training for training in trainings if training.active), None)
 
 

@@ -24,7 +24,7 @@ from bouquet_worker import (
 
 
 class Settings(ClientCredentialsSettings, frozen=True, kw_only=True):
-    """Settings of the worker, from `BOUQUET_SDH_*`."""
+    """Settings of the Sport Data Hub's worker, from the environment variables `BOUQUET_SDH_*`."""
 
     url: str
     """URL of the Sport Data Hub. The worker appends a slash and the athlete's number."""
@@ -45,7 +45,7 @@ def sdh(settings: Settings) -> Upstream:
 
 @worker.answers(STATUT_SPORTIF)
 async def statut_sportif(question: Question[Identifiant], sdh: UpstreamClient) -> StatutSportif | NotFound:
-    """Answers with the sporting status of the athlete with this number."""
+    """Answers with the sporting status of the athlete with this number; `NotFound` if the number is unknown."""
     return read(await sdh.get(ATHLETE, path={"identifiant": question.identity.identifiant}), question.today)
 
 

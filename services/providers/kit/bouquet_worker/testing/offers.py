@@ -37,11 +37,11 @@ MESH_REASONS = {
 """Failure reasons that are reserved for the worker kit, the bus and the gateways. A worker's handler must not return
 them."""
 MUST_ANNOUNCE = {"several_matches"}
-"""Reasons that a worker may give only for an operation that lists them in `reasons`."""
+"""Reasons of failure that a worker may give only for an operation that declares them in `reasons`."""
 
 
 def objections_to_offer(offer: Offer) -> Iterator[str]:
-    """Yields the faults of an offer as a whole, such as two operations with one path."""
+    """Yields the faults of a worker's offer as a whole, such as two operations with one path."""
     for authority in (offer.authority, *(operation.authority for operation in offer.operations)):
         if authority and not PREFIX.fullmatch(authority.prefix):
             yield f"authority {authority.label}: its prefix is not two digits"
@@ -122,7 +122,7 @@ def _of_people(operation: Operation) -> Iterator[str]:
 
 
 def _objects(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Iterable[str]]]:
-    """Yields the dotted path and the field names of each object in a schema."""
+    """Yields the dotted path and the field names of each object in a schema. The path of the outermost object is ""."""
     properties = schema.get("properties", {})
     if properties:
         yield path, properties
