@@ -1,5 +1,5 @@
-"""AMQP channel, with the broker operations that the mesh needs. `wire.py` reads and writes messages, for speed; the
-library aiormq does the rest."""
+"""AMQP channel, with the broker operations that the mesh needs. Messages are read and written by `wire.py`, for speed;
+the library aiormq does the rest."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ class Channel:
         auto_delete: bool = False,
         arguments: dict[str, Any] | None = None,
     ) -> None:
-        """Creates a queue, unless it exists. Raises `PreconditionFailed` if it exists with other options."""
+        """Creates a queue, unless a queue of this name exists. Raises `PreconditionFailed` if the existing queue has
+        other options."""
         await self._aiormq.queue_declare(
             name, durable=durable, exclusive=exclusive, auto_delete=auto_delete, arguments=arguments
         )
@@ -86,8 +87,8 @@ class Channel:
         await self._aiormq.basic_qos(prefetch_count=self._prefetch_count)
 
     async def consume(self, queue: str, deliver: Deliver, *, no_ack: bool = False, priority: int = 0) -> None:
-        """Starts to consume a queue, and calls `deliver`, which must not raise, with each message that arrives. If
-        `no_ack` is true, the broker expects no acknowledgement of the messages."""
+        """Starts to consume a queue: calls `deliver` with each message that arrives. `deliver` must not raise. If
+        `no_ack` is true, messages need no acknowledgement; the broker prefers consumers with a higher `priority`."""
         # A channel has at most one consumer. The broker gives a consumer messages only while every consumer of a higher
         # `priority` already holds as many as its prefetch limit allows.
         self._wire.deliver = deliver
@@ -97,8 +98,8 @@ class Channel:
         self._consumer_tag = consumed.consumer_tag or ""
 
     async def consume_instead(self, queue: str, deliver: Deliver, *, priority: int = 0) -> None:
-        """Starts to consume `queue`, then stops consuming the former queue. Messages that the former queue has
-        delivered can still be acknowledged."""
+        """Starts to consume `queue`, then stops consuming the queue that the channel consumed before. Messages that
+        this former queue has delivered can still be acknowledged."""
         former = self._consumer_tag
         await self.consume(queue, deliver, priority=priority)
         await self._aiormq.basic_cancel(former)
@@ -117,8 +118,8 @@ class Channel:
         self._wire.send(body, properties, exchange=exchange, routing_key=routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes a message to a queue. Once the broker has replied or the channel is closed, calls `settled`: with
-        `None` if the broker has accepted the message, else with the error, which is `Returned`, `Refused` or
+        """Publishes a message to a queue, and calls `settled` once the broker has replied or the channel is closed. The
+        argument is None if the broker has accepted the message; otherwise the error, which is `Returned`, `Refused` or
         `ConnectionResetError`."""
         # `settled` must not raise. Requires a channel opened with `confirms`.
         self._wire.publish(body, properties, settled, queue=queue)
@@ -137,7 +138,7 @@ class Channel:
         self._wire.ack(tag, multiple=multiple)
 
     async def close(self) -> None:
-        """Closes the channel. The publishers of messages that the broker has not confirmed by then get a
+        """Closes the channel. Publishers of messages that the broker has not confirmed by then get a
         `ConnectionResetError`."""
         self._on_lost = _ignore_loss
         await self._handle.close()
@@ -152,7 +153,7 @@ class Channel:
 async def open_channel(
     connection: aio_pika.Connection, stream: StreamFactory, on_lost: OnLost | None, *, confirms: bool
 ) -> Channel:
-    """Opens a channel on `connection`. If `on_lost` is given, it is called with the error that ends the channel; if
+    """Opens a channel on `connection`. Calls `on_lost`, unless it is None, with the error that ends the channel. If
     `confirms` is true, the broker confirms or refuses each published message."""
     # `stream` is the factory that opened the connection's socket; it makes the `Wire` that reads and writes the
     # channel's messages.
@@ -178,4 +179,4 @@ async def _ignore_message(_: object) -> None:
 
 
 def _ignore_loss(_: Exception) -> None:
-    """Does nothing. Replaces `on_lost` where the end of the channel need not be reported."""
+    """Does nothing. Takes the place of `on_lost` if nobody needs to know that the channel has ended."""

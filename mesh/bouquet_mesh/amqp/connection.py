@@ -1,4 +1,4 @@
-"""One connection to the broker. When it is lost, `link.py` opens another one."""
+"""A single connection to the broker. A lost connection is not restored here: `link.py` opens another one."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ HEARTBEAT_S = 5
 """Seconds between heartbeats. After two or three missed heartbeats, the broker drops the connection
 (docs/faults.md)."""
 BLOCKED_CHECK_S = 0.01
-"""Seconds that `Connection.is_blocked` waits for the connection to accept messages. If the connection accepts none by
-then, the broker has blocked it."""
+"""Seconds that `Connection.is_blocked` waits for the connection to accept messages. A connection that accepts none by
+then counts as blocked by the broker."""
 
 
 class Connection:
@@ -30,8 +30,8 @@ class Connection:
         self._name = name
 
     async def another(self) -> Connection:
-        """Opens a second connection to the same broker node, under the same name. Raises the same errors as
-        `connect`."""
+        """Opens a second connection to the same broker node, with the same name. Raises one of the errors in
+        `CONNECTION_LOST` if that fails."""
         return await connect(str(self._handle.url), self._name)
 
     def on_lost(self, report: OnLost) -> None:
@@ -43,7 +43,7 @@ class Connection:
         self._handle.close_callbacks.add(lose)
 
     async def channel(self, on_lost: OnLost | None = None, *, confirms: bool = False) -> Channel:
-        """Opens a channel. If `on_lost` is given, it is called with the error that ends the channel; if `confirms` is
+        """Opens a channel. Calls `on_lost`, unless it is None, with the error that ends the channel. If `confirms` is
         true, the broker confirms or refuses each message published on the channel."""
         return await open_channel(self._handle, self._handle.stream, on_lost, confirms=confirms)
 
@@ -63,8 +63,8 @@ class Connection:
         self._handle.stream.close()
 
     async def is_blocked(self) -> bool:
-        """Reports whether the broker has blocked the connection: a broker that is short of memory or disk accepts no
-        messages on it."""
+        """Returns whether the broker has blocked the connection. A broker that is short of memory or disk accepts no
+        messages on its connections."""
         transport = self._handle.transport
         if transport is None:
             return False

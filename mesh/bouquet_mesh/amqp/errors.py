@@ -22,8 +22,8 @@ from aiormq.exceptions import (
 CLOSE_TIMEOUT_S = 2.5
 
 CONNECTION_LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, RuntimeError)
-"""Exceptions that mean that the connection is lost, or that the broker has refused an operation and closed the
-channel."""
+"""Exceptions that mean either that the connection is lost, or that the broker has refused an operation and so closed
+the channel."""
 # `RuntimeError` is among them because aiormq raises it for a closed connection.
 
 AccessRefused = ChannelAccessRefused
@@ -36,18 +36,18 @@ PreconditionFailed = ChannelPreconditionFailed
 """Error for a queue that is in use, or that exists with other options. The broker also closes the channel."""
 
 BAD_CREDENTIALS = (AuthenticationError, ProbableAuthenticationError)
-"""Exceptions for a wrong user or password."""
+"""Exceptions that mean that the user or the password is wrong."""
 
 BAD_VHOST = (ConnectionNotAllowed, ConnectionClosed, InvalidFrameError)
 """Exceptions that mean that the virtual host does not exist or that the user may not use it."""
 # `InvalidFrameError` is among them because aiormq cannot parse the broker's refusal.
 
 _RIGHT = re.compile(r"((?:\w+ )?access to \w+) '(.+?)(?:\.[0-9a-f]{16})?' in vhost")
-"""Pattern of the broker's message about a missing right, such as `write access to exchange 'bouquet.replies'`."""
+"""Pattern of the broker's error text about a missing right, such as `write access to exchange 'bouquet.replies'`."""
 
 
 class Returned(AMQPError):
-    """Error for a message that the broker returned because no queue accepts it."""
+    """Error for a message that the broker returned because there is no queue for it."""
 
 
 class Refused(AMQPError):
@@ -55,16 +55,16 @@ class Refused(AMQPError):
 
 
 def missing_right(error: BaseException) -> str:
-    """Returns the right that the broker's user lacks, such as `write access to exchange bouquet.replies`, if `error`
-    reports a missing right. Returns "" for any other error."""
+    """Returns the right that the broker's user lacks according to `error`, such as `write access to exchange
+    bouquet.replies`. Returns "" if `error` does not report a missing right."""
     found = _RIGHT.search(str(error)) if isinstance(error, AccessRefused) else None
     return " ".join(found.groups()) if found else ""
 
 
 @contextmanager
 def cancellation_as_loss() -> Iterator[None]:
-    """Raises `ConnectionResetError` if the enclosed block is cancelled by aiormq because the channel is lost. If the
-    current task itself has been cancelled, raises `CancelledError` as usual."""
+    """Raises `ConnectionResetError` if aiormq cancels the enclosed block, which means that the channel is lost. A
+    cancellation of the current task itself still raises `CancelledError`."""
     # When aiormq closes a channel, it raises `CancelledError` in the tasks that wait on the channel.
     try:
         yield

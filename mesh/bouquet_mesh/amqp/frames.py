@@ -36,7 +36,7 @@ property."""
 
 
 class Properties(msgspec.Struct, frozen=True, kw_only=True):
-    """AMQP properties of a message. A property that is an empty text or 0 is not sent."""
+    """AMQP properties of a message. Properties that are "" or 0 are not sent."""
 
     content_type: str = "application/json"
     is_persistent: bool = False
@@ -44,7 +44,7 @@ class Properties(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str = ""
     reply_to: str = ""
     expires_ms: int = 0
-    """Milliseconds that the message may wait for a consumer; 0 for no limit."""
+    """Longest time, in milliseconds, that the message may wait for a consumer; 0 for no limit."""
     message_id: str = ""
 
 
@@ -58,7 +58,7 @@ def message(
     mandatory: bool,
     max_payload_bytes: int,
 ) -> bytes:
-    """Returns the frames that publish one message, each with at most `max_payload_bytes` of payload."""
+    """Returns the frames that publish one message. Each frame has at most `max_payload_bytes` of payload."""
     method = _publish(channel, exchange, routing_key, mandatory)
     frames = method + _frame(HEADER, channel, _header(properties, len(body)))
     if len(body) <= max_payload_bytes:
@@ -94,7 +94,7 @@ def read_delivery(data: bytes, at: int) -> tuple[int, bool]:
 
 
 def read_confirm(data: bytes, at: int) -> tuple[int, bool]:
-    """Returns the delivery tag and the multiple flag of the `basic.ack` or `basic.nack` at index `at`."""
+    """Returns the delivery tag and the multiple flag of the `basic.ack` or `basic.nack` at index `at` of `data`."""
     tag, bits = _TAG.unpack_from(data, at + _METHOD.size)
     return tag, bool(bits & 1)
 
@@ -147,7 +147,7 @@ def _encode_short_string(text: str) -> bytes:
 
 
 def _read_short_string(data: bytes, at: int) -> tuple[str, int]:
-    """Returns the short string at index `at` and the index after it."""
+    """Returns the AMQP short string at index `at` of `data`, and the index after it."""
     # Bytes that are not UTF-8 become surrogates, which `_encode_short_string` turns into the same bytes again.
     end = at + 1 + data[at]
     return data[at + 1 : end].decode(errors="surrogateescape"), end

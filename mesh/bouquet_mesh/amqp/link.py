@@ -1,4 +1,4 @@
-"""Connection to the broker that reconnects after any loss, and then restarts all that uses the connection
+"""Connection to the broker that is opened again after any loss. All components that use it are then started again
 (docs/adr/0002)."""
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SETUP_TIMEOUT_S = 5.0
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 NEXT_SERVER_AFTER_S = 1.0
-"""Seconds that an attempt to connect to one server may last before an attempt at the next server begins beside it."""
+"""Seconds after which an unfinished attempt to connect to one server is joined by an attempt at the next server."""
 # Several servers may be silent, each for the whole time that an attempt to connect may take.
 STABLE_AFTER_S = 10.0
 """Seconds after which a connection counts as stable. Pauses between attempts to connect grow with each failure; after a
@@ -49,8 +49,8 @@ PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
 """Seconds after which an unanswered probe means that the broker does not respond."""
 MAX_MISSED_PROBES = 2
-"""Number of waits without an answer to the same probe, of `PROBE_TIMEOUT_S` seconds each, after which the link replaces
-the connection. Waits during which the broker announces a lack of memory or disk do not count."""
+"""Number of periods of `PROBE_TIMEOUT_S` seconds without an answer to a probe after which the link replaces the
+connection. Periods in which the broker announces a lack of memory or disk do not count."""
 # The heartbeat would detect the loss much later.
 MIN_AGE_SHARE = 0.5
 """Share of its maximum age that a connection must reach before it is replaced. Each connection is replaced at a random
@@ -58,7 +58,7 @@ age between this share and the whole maximum, so that processes that connected t
 MAJORITY_CHECK_EVERY_S = 5.0
 """Seconds between checks that the broker's node belongs to a majority of its cluster."""
 DRAIN_TIMEOUT_S = 90.0
-"""Longest time, in seconds, that a replaced connection stays open for the work that was begun on it."""
+"""Longest time, in seconds, that a replaced connection stays open so that work begun on it can end."""
 # Longer than the deadline of any call.
 
 Drain: TypeAlias = Callable[[], Awaitable[None]]
@@ -70,13 +70,14 @@ class Part(Protocol):
     connection."""
 
     owner: str
-    """Name of the process to which the component belongs, such as `gateway` or a provider's name. The names of queues
-    declared for checks contain it, since each broker user may declare only its own."""
+    """Name of the process to which the component belongs, such as `gateway` or a provider's name. The name of a queue
+    declared for a check contains it, because the broker lets a user declare only queues named after the user's
+    process."""
 
     async def start(self, connection: Connection, on_lost: OnLost) -> Drain | None:
         """Opens the channels, declares the queues and starts the consumer that this component needs. If a channel ends
-        later, calls `on_lost` with the error. Returns a function that drains the channels, or None if the component
-        cannot move to another connection while this one is open."""
+        later, calls `on_lost` with the error. Returns a function that waits until the work taken on these channels has
+        ended, or None if the component cannot move to another connection while this one is open."""
         # `Link` starts the component on the new connection first, then drains the former one.
 
     async def probe(self) -> None:
@@ -84,12 +85,12 @@ class Part(Protocol):
         not."""
 
     def stop(self) -> None:
-        """Ends the component's work that depended on the connection, after the connection was lost."""
+        """Ends the work of the component that depended on a lost connection."""
 
 
 class _Signal(Enum):
-    """Signal to the task that runs a link: `WAKE` to check whether all components are up, `MOVE` to replace a
-    connection that has become old, `LEAVE` to replace one whose node is in a minority of its cluster."""
+    """Signal to the task that runs a link. `WAKE`: check whether all components are up; `MOVE`: replace the connection
+    because of its age; `LEAVE`: replace the connection because its node is in a minority of its cluster."""
 
     WAKE = auto()
     MOVE = auto()
@@ -100,8 +101,8 @@ _Event: TypeAlias = Part | Exception | _Signal
 
 
 class _Session:
-    """Connection to one server. For each component started on the connection, the session also holds a function that
-    waits until the component's work there has ended."""
+    """Connection to one server, and the functions (`Drain`) that wait for the end of the work of each component started
+    on the connection."""
 
     def __init__(self, connection: Connection, server: str) -> None:
         self.connection = connection
@@ -131,9 +132,9 @@ class _Session:
 
 
 class Link:
-    """Connection to the broker, and the components (`Part`) that use it. A lost connection is replaced. If there are
-    several servers, a connection is also replaced before its age exceeds `max_age_s`, and closed once the work begun on
-    it has ended."""
+    """Connection to the broker, and the components (`Part`) that use the connection. A lost connection is replaced. If
+    there are several servers, a connection is also replaced before its age exceeds `max_age_s` seconds, and closed once
+    the work begun on it has ended."""
 
     # Without moves, the processes would not spread over the servers again after each server has been restarted.
 
@@ -158,7 +159,7 @@ class Link:
 
     @property
     def responsive(self) -> bool:
-        """Whether the broker has answered the last probe in time. False while the broker hangs, even if the connection
+        """Whether the broker has answered the last probe in time. False if the broker hangs, even if the connection
         stays open."""
         return self._has_responded and not self._missed_last_probe
 
@@ -215,14 +216,15 @@ class Link:
             failures += 1
 
     async def _connect(self) -> _Session:
-        """Connects to one of the servers, tried in random order. The server of the last session comes last."""
+        """Connects to one of the servers, and returns the session. Tries the servers in random order, that of the last
+        session at the end."""
         former = self._session.server if self._session else ""
         return await self._connect_to_any(sorted(self._servers, key=lambda server: (server == former, random.random())))
 
     async def _connect_to_any(self, servers: Iterable[str]) -> _Session:
-        """Connects to the first server that answers. Tries the servers in their order, each as soon as the attempt
-        before it has failed or has lasted `NEXT_SERVER_AFTER_S`. If all fail, raises the error of the last one to
-        fail."""
+        """Connects to the first server that answers, and returns the session. Tries the servers in their order: the
+        next attempt begins once the one before has failed or has lasted `NEXT_SERVER_AFTER_S`. If all attempts fail,
+        raises the last error."""
         untried = deque(servers)
         attempts: set[asyncio.Task[_Session]] = set()
         try:
@@ -255,7 +257,7 @@ class Link:
         return _Session(connection, server)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs `work`, which closes a connection, beside the task of the link. The link ends only once `work` has
+        """Runs `work`, which closes a connection, in a task of its own. The link does not end before `work` has
         ended."""
         task = asyncio.create_task(work)
         self._closing.add(task)
@@ -269,8 +271,8 @@ class Link:
             self._logged[server] = reason
 
     async def _run_session(self, session: _Session) -> NoReturn:
-        """Keeps all components running on a session, and then on each session that replaces it. Raises the error that
-        ends the last session."""
+        """Keeps all components running on a session, then on each session that replaces the one before. Raises the
+        error that ends the last session."""
         self._gauge.set(1)
         self.connected = True
         self.settled.clear()
@@ -319,11 +321,12 @@ class Link:
                 probing.cancel()
 
     async def _moved_from(self, session: _Session, *, must: bool) -> bool:
-        """Moves all components to another server, and closes the connection of `session` once the work on it is done.
-        Returns False, with nothing changed, if none of the servers tried can be used, or if a component cannot move.
+        """Moves all components to another server, and closes the connection of `session` once the work on it has ended.
+        Returns False, with nothing changed, if no server tried can be used.
 
-        Tries one server chosen at random, which may be the present one. If `must` is true, tries all other servers
-        instead, and raises `ConnectionResetError` if a component cannot move.
+        If `must` is false, tries one server chosen at random, and returns False if this is the present server or if a
+        component cannot move. If `must` is true, tries all other servers, and raises `ConnectionResetError` if a
+        component cannot move.
         """
         if None in session.drains:
             if must:
@@ -344,9 +347,9 @@ class Link:
         return False
 
     async def _start_all_on(self, successor: _Session) -> bool:
-        """Starts all components on a new session. If the first component fails, closes the session and returns
-        False; if a later one fails, raises its error, because the components before it have already left the former
-        session."""
+        """Starts all components on a new session, and returns whether that succeeded. If the first component fails,
+        closes the session and returns False. If a later one fails, raises its error, since the components before it
+        have already left the former session."""
         started = False
         try:
             with cancellation_as_loss():
@@ -379,8 +382,8 @@ class Link:
         session.events.put_nowait(TimeoutError())
 
     async def _has_majority(self, session: _Session) -> bool:
-        """Reports whether the broker's node belongs to a majority of its cluster. Returns True without a check if the
-        cluster has one node only, or within `MAJORITY_CHECK_EVERY_S` seconds after the last check."""
+        """Returns whether the broker's node belongs to a majority of its cluster. Checks this at most every
+        `MAJORITY_CHECK_EVERY_S` seconds; between two checks, and for a cluster of one node, returns True."""
         if len(self._servers) == 1 or not self._parts or time.monotonic() < session.majority_check_at:
             return True
         session.majority_check_at = time.monotonic() + MAJORITY_CHECK_EVERY_S
@@ -392,8 +395,8 @@ class Link:
             return True
 
     async def _responds(self, session: _Session) -> bool:
-        """Probes the components, and reports whether the broker answers within `MAX_MISSED_PROBES` times
-        `PROBE_TIMEOUT_S`. Time during which the broker announces a lack of memory or disk does not count."""
+        """Probes the components, and returns whether the broker answers within `MAX_MISSED_PROBES` times
+        `PROBE_TIMEOUT_S` seconds. Time during which the broker announces a lack of memory or disk does not count."""
         round_trip = asyncio.create_task(self._round_trip())  # no timeout: aiormq closes the channel of a cancelled one
         missed = 0
         try:
@@ -424,15 +427,16 @@ class Link:
 async def open_link(
     url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED, *, max_age_s: float = math.inf
 ) -> AsyncIterator[Link]:
-    """Opens a link, which connects in the background. `name` identifies the connection to the broker's operators, and
-    `gauge` is set to 1 while the link is connected, else to 0. Raises `SettingsError` if the URL cannot be used."""
+    """Opens a link, which connects in the background. `name` identifies the connection to the broker's operators;
+    `gauge` is 1 while the link is connected, else 0. Raises `SettingsError` for an unusable URL."""
     link = Link(each_server(verified_url(Secret(url), f"{MESH_PREFIX}BUS_URL")), name, gauge, max_age_s)
     async with alongside(link.run()):
         yield link
 
 
 async def _closed(attempt: asyncio.Task[_Session]) -> None:
-    """Closes the session of an attempt to connect that has been cancelled, if it succeeded all the same."""
+    """Waits for an attempt to connect that has been cancelled, and closes its session if the attempt has succeeded
+    nevertheless."""
     with suppress(asyncio.CancelledError, *CONNECTION_LOST):
         await (await attempt).close()
 

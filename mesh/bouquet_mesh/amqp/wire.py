@@ -21,14 +21,15 @@ from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.tls.certificates import CertificateObserver
 
 Settled: TypeAlias = Callable[[Exception | None], object]
-"""Callback with the result of publishing a message: `None` for success, else the error."""
+"""Callback with the result of publishing a message: None if the broker has accepted the message, otherwise the
+error."""
 
 MAX_FRAME_BYTES = 1 << 20
-"""Largest size, in bytes, of a frame to read. A larger frame ends the connection."""
+"""Largest size, in bytes, of a frame that is read. A larger frame ends the connection."""
 # RabbitMQ sends at most 128 kB, unless its operator chose otherwise.
 MAX_BODY_BYTES = 4 << 20
-"""Number of bytes after which the rest of a message's body is dropped. The body is then incomplete, so that decoding
-the message fails."""
+"""Largest number of bytes kept of a message's body. The rest of a longer body is dropped, so that the message cannot be
+decoded."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -137,7 +138,7 @@ class FrameReader(asyncio.StreamReader):
 
 
 class Wire:
-    """Sender and receiver of one channel's messages, with confirms and acknowledgements."""
+    """Sender and receiver of the messages, confirms and acknowledgements of one channel."""
 
     def __init__(self, channel: int, max_payload_bytes: int, outlet: BatchingWriter) -> None:
         self.deliver: Deliver = _drop
@@ -155,8 +156,8 @@ class Wire:
         self._write_message(body, properties, exchange, routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes a message to a queue. Calls `settled` once: with `None` when the broker has accepted the message,
-        else with the error, which is `Returned`, `Refused` or `ConnectionResetError`."""
+        """Publishes a message to a queue, and calls `settled` once: with None when the broker has accepted the message,
+        otherwise with the error, which is `Returned`, `Refused` or `ConnectionResetError`."""
         # `settled` must not raise.
         tag = self._published + 1  # the broker counts the same way; a returned message carries it as `message_id`
         named = msgspec.structs.replace(properties, message_id=str(tag))
@@ -174,7 +175,7 @@ class Wire:
         self._write(frames.ack(self._channel, tag, multiple=multiple))
 
     def close(self) -> None:
-        """Ends deliveries and publishing. The publishers of messages that the broker has not confirmed by then get a
+        """Ends deliveries and publishing. Publishers of messages that the broker has not confirmed by then get a
         `ConnectionResetError`."""
         self._is_open = False
         self.deliver = _drop
@@ -182,9 +183,9 @@ class Wire:
             self._settle_one(next(iter(self._unconfirmed)), ConnectionResetError())
 
     def takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
-        """Processes a frame that belongs to a message or a confirm, and returns True. Returns False for any other
-        frame, which the caller passes to aiormq. Raises `ValueError`, `IndexError` or `struct.error` for an invalid
-        frame."""
+        """Processes a frame that belongs to a message or a confirm, and returns True. For any other frame, returns
+        False, and the caller passes the frame to aiormq. Raises `ValueError`, `IndexError` or `struct.error` for an
+        invalid frame."""
         match kind:
             case frames.METHOD:
                 # A copy of the payload: a false length inside it must not reach into the frames that follow.
@@ -223,8 +224,8 @@ class Wire:
         return True
 
     def _complete(self) -> None:
-        """Handles a message that has arrived completely. Delivers a message that comes from a queue. If the broker has
-        returned a message instead, reports `Returned` to the code that published it."""
+        """Handles a message that has arrived completely. A message from a queue is delivered to the consumer; for a
+        message that the broker has returned, the code that published it gets the error `Returned`."""
         arrived = self._incoming
         if arrived.tag:
             self.deliver(Delivery(arrived.tag, arrived.redelivered, arrived.properties, arrived.body))

@@ -47,45 +47,46 @@ from bouquet_proto.names import GATEWAY_OWNER, REPLY_EXCHANGE, queue_of, reserve
 log = logging.getLogger(__name__)
 
 SYSTEM = "rabbitmq"
-"""Name of the messaging system in spans."""
+"""Name of the messaging system that spans (OpenTelemetry) record."""
 PUBLISH_TIMEOUT_S = 2.0
 """Longest wait, in seconds, for the broker's confirm of a request."""
 REPUBLISH_WITHIN_S = 4.0
-"""Seconds for which a request is published again and again as long as no queue accepts it. After that, the call
-fails."""
+"""Longest time, in seconds, for which a request that no queue accepts is published again and again. After that, the
+call fails."""
 # A full queue does not accept it, nor does one on a failed node; or there is no queue, though the provider has just
 # answered.
 FIRST_REPUBLISH_S = 0.05
 LAST_REPUBLISH_S = 0.4
 REFUSED = Failed("provider_busy")
-"""Failure of a request that the provider's queue has refused. The request may be published again, since no worker has
-received it."""
+"""Failure of a request that the provider's queue has refused. As no worker has received the request, it may be
+published again."""
 NOT_DEPLOYED = Failed("not_deployed")
 UNQUEUED = (REFUSED, NOT_DEPLOYED)
-"""Failures that mean that the request is in no queue, because the provider's queue has refused it or does not exist."""
+"""Failures that mean that the request is in no queue: the provider's queue has refused it, or does not exist."""
 ANSWERED_WITHIN_S = 5.0
-"""Seconds after a provider's last reply for which the lack of its queue counts as temporary, since its workers probably
-declare the queue again soon."""
+"""Seconds after a provider's last reply within which a missing queue of the provider counts as a temporary fault. The
+provider's workers will probably declare the queue again soon."""
 FIRST_RETURN_S = 1.0
-"""Seconds until a worker's first attempt to return from the reserve queue to the usual one."""
+"""Seconds that a worker uses the reserve queue before its first attempt to return to the usual one."""
 # Soon, because the broker may only have been slow. The usual queue may then be declared after all, and accept requests
 # without a consumer.
 RETURN_EVERY_S = 5.0
-"""Seconds between a worker's further attempts, after the first, to return from the reserve queue to the usual one."""
+"""Seconds between a worker's further attempts to return from the reserve queue to the usual one."""
 RESERVE_TIMEOUT_S = 2.5
 """Longest wait, in seconds, for the declaration of a reserve queue. If the broker has not answered by then, the worker
 deletes the reserve queue, so that it can be declared again."""
 DELETE_AFTER_S = 15.0
-"""Seconds that a worker consumes the reserve queue before it deletes a usual queue that still cannot be declared."""
+"""Seconds that a worker uses the reserve queue before it deletes a usual queue that still cannot be declared."""
 PREFETCH_PER_SLOT = 2
-"""Number of requests that the broker delivers to a worker for each request that the worker can handle at a time. With
-2, the next request is already there when the worker has finished one."""
+"""Number of requests that the broker delivers to a worker ahead of their acknowledgement, for each request that the
+worker may handle at the same time. With 2, the next request is already there when one is finished."""
 LOWEST_PRIORITY = -1
 """Priority of a consumer that exists only for a check. Workers have priority 0, so the broker prefers them."""
 
 
 class _PendingCalls:
-    """Calling side of the bus: the reply queue, and the calls that wait for a reply, by correlation id."""
+    """Calling side of the bus: the reply queue of this process, and the calls that wait for a reply, by correlation
+    id."""
 
     owner = GATEWAY_OWNER
 
@@ -94,8 +95,8 @@ class _PendingCalls:
         self._reply_to = ""
         self._pending: dict[str, PendingReply] = {}
         self._queues: dict[str, tuple[str, str]] = {}
-        """Usual and reserve queue of each provider, in the order in which the provider's next call tries them. If a
-        provider has no entry, calls try its usual queue first."""
+        """Names of the usual and the reserve queue of a provider, in the order in which the next call tries them. For a
+        provider without an entry, a call tries the usual queue first."""
         self._answered_at: dict[str, float] = {}
         """Time of the last reply of each provider, in seconds by the clock `time.monotonic`."""
         metrics.CALLS_PENDING.set_function(lambda: len(self._pending))
@@ -119,12 +120,12 @@ class _PendingCalls:
         return self._pending_ended
 
     async def _pending_ended(self) -> None:
-        """Returns once the calls that are pending now have ended."""
+        """Waits until all calls that are pending now have ended."""
         if pending := tuple(self._pending.values()):
             await asyncio.wait(pending)
 
     def stop(self) -> None:
-        """Ends the pending calls with `bus_unavailable`."""
+        """Ends each pending call with the failure `bus_unavailable`."""
         self._channel = None
         for future in self._pending.values():
             resolve(future, Failed("bus_unavailable"))
@@ -145,8 +146,8 @@ class _PendingCalls:
         await channel.require_exchange(REPLY_EXCHANGE)
 
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Publishes a request to one of the provider's two queues (usual and reserve): first to the queue that accepted
-        the last request or, if it does not accept this one, to the other. Returns the body of the reply, or the
+        """Publishes a request to the queue of a provider that accepted the last request (at first, the usual queue). If
+        this queue does not accept the request, tries the provider's other queue. Returns the body of the reply, or the
         failure."""
         first, second = self._queues.get(provider) or (queue_of(provider), reserve_queue_of(provider))
         reply = await self._exchange_by(first, body, deadline)
@@ -165,8 +166,8 @@ class _PendingCalls:
         return time.monotonic() - self._answered_at.get(provider, -math.inf) < ANSWERED_WITHIN_S
 
     async def _exchange_by(self, queue: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Publishes a request to a queue and waits for the reply. Returns the reply's body, or a `Failed` that says why
-        there is none."""
+        """Publishes a request to a queue and waits for the reply. Returns the reply's body, or a `Failed` with the
+        reason why there is none."""
         if self._channel is None:
             return Failed("bus_unavailable")
         left_s, loop = deadline.left_s(), asyncio.get_running_loop()
@@ -193,8 +194,8 @@ class _PendingCalls:
             del self._pending[correlation_id]
 
     def _expect_reply(self) -> tuple[str, PendingReply]:
-        """Returns a new correlation id and the future of a reply with this id. The caller removes the id from
-        `_pending` at the end of its wait."""
+        """Returns a new correlation id, and the future of the reply that will have this id. The caller must remove the
+        id from `_pending` when it stops waiting."""
         # Unguessable, so that one provider's worker cannot answer another's call.
         correlation_id = secrets.token_hex(16)
         # A reply, a return and a loss all resolve this one future, the only thing that is awaited.
@@ -211,16 +212,16 @@ class _PendingCalls:
 
 
 def _publish_failure(error: Exception) -> Failed:
-    """Returns the failure of a call whose request could not be published, because of `error`. For example, the failure
-    is `not_deployed` if the provider has no queue."""
+    """Returns the failure of a call whose request could not be published because of `error`, such as `not_deployed` if
+    the provider has no queue."""
     if isinstance(error, Refused):
         return REFUSED
     return NOT_DEPLOYED if isinstance(error, Returned) else Failed("bus_unavailable")
 
 
 class _Consumer:
-    """Consumer of a provider's request queue, either the usual or the reserve queue. This base class only checks that
-    the queue can be consumed; its subclass `_WorkerConsumer` handles the requests."""
+    """Consumer of a provider's request queue, the usual or the reserve one. This base class only checks that the queue
+    can be consumed; the subclass `_WorkerConsumer` also handles the requests."""
 
     def __init__(self, provider: str, prefetch: int, priority: int = 0) -> None:
         self.owner = provider
@@ -236,7 +237,7 @@ class _Consumer:
 
     @property
     def consuming(self) -> bool:
-        """Whether the consumer is registered at the broker, which then delivers requests to it."""
+        """Whether the consumer is registered with the broker, so that requests are delivered to it."""
         return self._channel is not None
 
     async def start(self, connection: Connection, on_lost: OnLost) -> Drain:
@@ -263,9 +264,8 @@ class _Consumer:
             await channel.stop_consuming()
 
     async def _declare_queue(self, connection: Connection) -> str:
-        """Declares the usual queue or, if that fails because its node is down, the reserve queue, and returns the name
-        of the declared queue. If both fail, starts to delete the reserve queue in the background, and raises
-        `TimeoutError`."""
+        """Declares the usual queue and returns its name; if that fails because the queue's node is down, the reserve
+        queue. If both fail, starts to delete the reserve queue in the background, and raises `TimeoutError`."""
         if await queues.can_declare(connection, self._usual_queue):
             return self._usual_queue
         log.warning("queue unavailable", extra={"queue": self._usual_queue, "reserve": self._reserve_queue})
@@ -290,9 +290,9 @@ class _Consumer:
             await asyncio.wait([self._deletion])
 
     async def _return_to_usual_queue(self, connection: Connection, channel: Channel) -> None:
-        """Tries to declare the usual queue and, if that succeeds, consumes it instead of the reserve queue. If the
-        attempt fails more than `DELETE_AFTER_S` seconds after the reserve queue came into use, starts to delete the
-        usual queue."""
+        """Tries to declare the usual queue, then consumes it instead of the reserve queue. If the usual queue still
+        cannot be declared `DELETE_AFTER_S` seconds after the reserve queue came into use, starts to delete the usual
+        queue."""
         self._return_at = time.monotonic() + RETURN_EVERY_S
         can_declare = await queues.can_declare(connection, self._usual_queue)
         if self._channel is not channel:
@@ -312,9 +312,9 @@ class _Consumer:
         self._channel = None
 
     async def probe(self) -> None:
-        """Checks that replies can be published and that the queue has a consumer; raises `ConnectionResetError` if
-        there is none. While the reserve queue is in use, tries from time to time (`RETURN_EVERY_S`) to return to the
-        usual queue."""
+        """Checks that replies can be published, and that the queue has a consumer; raises `ConnectionResetError` for a
+        queue without consumer. While the reserve queue is in use, also tries every `RETURN_EVERY_S` seconds to return
+        to the usual queue."""
         # To check publishing, sends an unroutable message, but only after the first reply: until then the reply
         # exchange may not exist.
         channel = self._channel
@@ -328,7 +328,8 @@ class _Consumer:
             await self._return_to_usual_queue(self._connection, channel)
 
     def _on_request(self, channel: Channel, message: Delivery) -> None:
-        """Does nothing. The request stays unacknowledged, so the broker later delivers it to another consumer."""
+        """Does nothing with a request. The request is not acknowledged, so that the broker later delivers it to another
+        consumer."""
 
 
 class _WorkerConsumer(_Consumer):
@@ -343,8 +344,8 @@ class _WorkerConsumer(_Consumer):
         self._tasks: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
-        """Cancels the running handlers. They can no longer send their replies, so the broker redelivers the
-        requests."""
+        """Cancels the running handlers, which can no longer send their replies. The broker delivers their requests
+        again."""
         super().stop()
         for task in self._tasks:
             task.cancel()
@@ -384,7 +385,8 @@ class _WorkerConsumer(_Consumer):
                     channel.ack(message.tag)
 
     async def drain(self, drain_s: float) -> None:
-        """Stops consuming, waits up to `drain_s` for the handlers, then cancels those still running."""
+        """Stops consuming, waits up to `drain_s` seconds for the running handlers, then cancels those that have not
+        ended."""
         channel = self._channel
         try:
             if channel is not None:
@@ -400,14 +402,14 @@ class _WorkerConsumer(_Consumer):
 
 
 async def check_calling(connection: Connection) -> None:
-    """Checks that this process can call, as a gateway does: declares a reply queue and sends itself a message. Raises
-    the same errors as `trial_run`."""
+    """Checks that this process can call as a gateway does: declares a reply queue, and sends itself a message. Raises
+    one of the errors in `CONNECTION_LOST` if not."""
     await trial_run(connection, _PendingCalls())
 
 
 async def check_serving(connection: Connection, provider: str) -> None:
-    """Checks that this process can serve a provider, as a worker does: consumes the provider's queue for a moment, with
-    a lower priority than workers. Raises the same errors as `trial_run`."""
+    """Checks that this process can serve a provider as a worker does: consumes the provider's queue for a moment, with
+    a lower priority than workers. Raises one of the errors in `CONNECTION_LOST` if not."""
     # When the connection is closed, the broker redelivers to a worker any request that this check has received. If no
     # worker consumes the queue, the broker deletes it.
     consumer = _Consumer(provider, prefetch=1, priority=LOWEST_PRIORITY)
@@ -428,7 +430,7 @@ class _Serving:
 
 
 class AmqpBus:
-    """The `Bus` over a connection to RabbitMQ."""
+    """Implementation of `Bus` over a connection to RabbitMQ."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -460,7 +462,8 @@ class AmqpBus:
         self, calls: _PendingCalls, provider: str, body: bytes, deadline: Deadline, reply: bytes | Failed
     ) -> bytes | Failed:
         """Publishes a request again and again until a queue accepts it, for at most `REPUBLISH_WITHIN_S` seconds.
-        Returns the reply, or the last failure; `reply` is the failure of the first attempt."""
+        Returns the reply or, if no queue accepts the request, the last failure. `reply` is the failure of the first
+        attempt."""
         give_up_at = time.monotonic() + min(REPUBLISH_WITHIN_S, deadline.left_s())
         for refusals in itertools.count():
             await asyncio.sleep(pause_s(refusals, FIRST_REPUBLISH_S, LAST_REPUBLISH_S))
@@ -474,8 +477,8 @@ class AmqpBus:
         return reply
 
     async def _settles_by(self, deadline: Deadline) -> bool:
-        """Waits while an attempt to connect to the broker is under way. Returns True once it has succeeded or failed,
-        or False if the deadline passes first."""
+        """Waits for the end of the attempt to connect to the broker, if one is under way. Returns False if the deadline
+        passes first, else True, whether or not the attempt has succeeded."""
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline.left_s()):
                 return await self._link.settled.wait()
@@ -496,7 +499,7 @@ class AmqpBus:
 
 @asynccontextmanager
 async def open_amqp_bus(url: str, name: str, *, max_age_s: float = math.inf) -> AsyncIterator[AmqpBus]:
-    """Opens a bus, which connects in the background. Closing the bus ends the calls in flight with
+    """Opens a bus, which connects in the background. Calls that are still pending when the bus is closed end with
     `bus_unavailable`."""
     async with open_link(url, name, max_age_s=max_age_s) as link:
         yield AmqpBus(link)

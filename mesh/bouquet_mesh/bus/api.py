@@ -1,5 +1,5 @@
-"""Interface of the bus, for both its transports, RabbitMQ and memory. A call always ends by its deadline, and never
-raises an exception: each failure is returned as a `Failed`."""
+"""Interface of the bus, which both transports (RabbitMQ and memory) implement. A call always ends by its deadline, and
+never raises an exception: each failure is returned as a `Failed`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Exchange: TypeAlias = Callable[[str, bytes, Deadline], Awaitable[bytes | Failed]
 """Function of a transport (RabbitMQ or memory) that makes one call: sends an encoded request to a provider, and returns
 the encoded reply, or a `Failed`, by the deadline."""
 PendingReply: TypeAlias = "asyncio.Future[bytes | Failed]"
-"""Future of a call: the encoded reply, or the failure."""
+"""Future that receives the result of a call: the encoded reply, or the failure."""
 
 
 class Serving(Protocol):
@@ -37,7 +37,7 @@ class Serving(Protocol):
 
     @property
     def consuming(self) -> bool:
-        """Whether the requests of the provider reach this process."""
+        """Whether requests to the provider currently reach this process."""
 
 
 class Calling(Protocol):
@@ -87,7 +87,7 @@ def _decode_reply(provider: str, body: bytes) -> Reply:
 
 
 def resolve(reply: PendingReply, outcome: bytes | Failed) -> None:
-    """Sets the result of a call, unless it already has one."""
+    """Sets the result of a call. Does nothing if the call has a result already."""
     if not reply.done():
         reply.set_result(outcome)
 
@@ -96,8 +96,11 @@ async def answer(
     handler: Handler, system: str, provider: str, body: bytes, arrived_at: float, left_at_send_s: float = 0.0
 ) -> bytes:
     """Decodes a request, calls the handler, and returns the encoded reply. Never raises: a failure becomes a `Failed`
-    reply. `arrived_at` is in seconds since the epoch, and `left_at_send_s` the time that was left until the deadline
-    when the request was sent, 0 if unknown."""
+    reply.
+
+    `arrived_at` is the time of the request's arrival, in seconds since the epoch. `left_at_send_s` is the number of
+    seconds that were left until the deadline when the request was sent, or 0 if unknown.
+    """
     try:
         request = decode_request(body)
     except msgspec.DecodeError:
@@ -121,9 +124,8 @@ async def answer(
 
 
 def _deadline_by_local_clock(sent_deadline: float, arrived_at: float, left_at_send_s: float) -> Deadline:
-    """Returns a request's deadline by this host's clock (docs/adr/0014). Takes the deadline that the sender computed,
-    unless the two hosts' clocks seem to differ; in that case, the deadline is `left_at_send_s` seconds after the
-    arrival."""
+    """Returns a request's deadline by this host's clock (docs/adr/0014): the deadline that the sender computed or, if
+    the clocks of the two hosts seem to differ, the time `left_at_send_s` seconds after the arrival."""
     # The broker drops expired messages, so a request that arrives had time left: at most `left_at_send_s`.
     latest = arrived_at + left_at_send_s
     return Deadline(sent_deadline if not left_at_send_s or 0 <= latest - sent_deadline <= CLOCK_TOLERANCE_S else latest)
@@ -138,8 +140,8 @@ def _observe_times(provider: str, left_s: float, *, sent_at: float) -> None:
 
 
 async def _handle(handler: Handler, provider: str, request: Request, left_s: float) -> tuple[Reply, bytes]:
-    """Runs the handler for at most `left_s` seconds. Returns the reply both as an object and encoded:
-    `Failed("deadline_exceeded")` if time runs out, `Failed("worker_bug")` if the handler raises an exception."""
+    """Runs the handler for at most `left_s` seconds. Returns the reply, and the same reply encoded. The reply is
+    `Failed("deadline_exceeded")` if time runs out, and `Failed("worker_bug")` if the handler raises an exception."""
     if not left_s:
         return _failed("deadline_exceeded")
     try:

@@ -19,7 +19,7 @@ SYSTEM = "memory"
 
 
 class _Consumer:
-    """Consumer of one provider's requests, which handles at most `concurrency` of them at a time."""
+    """Consumer of one provider's requests, of which it handles at most `concurrency` at a time."""
 
     def __init__(self, provider: str, handler: Handler, concurrency: int) -> None:
         self.consuming = True
@@ -45,7 +45,7 @@ class _Consumer:
 
 
 class MemoryBus:
-    """Bus within one process. Several consumers of one provider take turns."""
+    """Bus within one process. If a provider has several consumers, they take turns."""
 
     ready = True
 

@@ -1,4 +1,4 @@
-"""Request queues at the broker: declares them, and deletes those that are unused or lost."""
+"""Functions that declare request queues at the broker, and delete queues that are unused or lost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ async def check_reply_right(connection: Connection) -> None:
 
 
 async def can_declare(connection: Connection, queue: str) -> bool:
-    """Tries to declare a request queue. Returns True if that succeeded, and False if the queue is on a failed node."""
+    """Tries to declare a request queue, and returns whether that succeeded. The declaration fails if the queue is on a
+    node that is down."""
     channel = await connection.channel()
     try:
         async with asyncio.timeout(DECLARE_TIMEOUT_S):
@@ -46,7 +47,7 @@ async def can_declare(connection: Connection, queue: str) -> bool:
 
 
 async def declare(channel: Channel, queue: str) -> None:
-    """Declares a request queue, which the broker deletes when its last consumer has gone."""
+    """Declares a request queue. The broker deletes the queue when its last consumer leaves."""
     await channel.declare_queue(queue, durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS)
 
 
@@ -57,7 +58,7 @@ async def delete_unused_queue(connection: Connection, queue: str) -> None:
 
 
 async def _is_there(connection: Connection, queue: str) -> bool:
-    """Reports whether a queue exists. Returns False also if the broker does not answer within `DECLARE_TIMEOUT_S`."""
+    """Returns whether a queue exists; also False if the broker does not answer within `DECLARE_TIMEOUT_S` seconds."""
     channel = await connection.channel()
     try:
         async with asyncio.timeout(DECLARE_TIMEOUT_S):
@@ -68,8 +69,8 @@ async def _is_there(connection: Connection, queue: str) -> bool:
 
 
 async def delete_lost_queue(connection: Connection, queue: str) -> None:
-    """Deletes a queue whose process inside the broker has ended, for example because its node hung. The queue can then
-    be declared again. Does nothing if the queue still works."""
+    """Deletes a queue that no longer works because its process inside the broker has ended, for example after its node
+    hung. The queue can then be declared again. Does nothing to a queue that works."""
     # On a connection of its own, since RabbitMQ may fail in the deletion and then closes the connection. Not with
     # `if-empty`: RabbitMQ refuses that for a queue whose process has ended.
     try:
