@@ -1,4 +1,5 @@
-"""File descriptors that a process keeps in reserve: incoming connections may not use them."""
+"""File descriptors that a process keeps in reserve for its own work, so that incoming connections cannot use them
+up."""
 
 from __future__ import annotations
 
@@ -10,14 +11,14 @@ import resource
 log = logging.getLogger(__name__)
 
 RESERVED = 128
-"""Number of file descriptors that incoming connections may not use. If the process may open fewer than 1024, an eighth
-of its limit is reserved instead."""
+"""Number of file descriptors kept in reserve. If the process may open fewer than 1024 descriptors, an eighth of this
+limit is reserved instead."""
 # More than are accepted before the server has closed as many others (`http.accept.ACCEPTED_AT_ONCE`).
 CHECK_INTERVAL_S = 1.0
 
 
 def unreserved() -> int:
-    """Returns the number of file descriptors that incoming connections may use: the process's limit minus the
+    """Returns the number of file descriptors that incoming connections may use: the process's limit minus those kept in
     reserve."""
     return _limit() - _reserve()
 
@@ -31,7 +32,7 @@ def in_use() -> int:
 
 
 def are_short() -> bool:
-    """Reports whether file descriptors may soon run out: at most half of the reserved ones are still free."""
+    """Returns whether file descriptors may soon run out: at most half of those kept in reserve are still free."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError:

@@ -1,4 +1,4 @@
-"""Typed values from environment variables, or from files that the variables name."""
+"""Typed values read from environment variables, or from the files whose paths are in environment variables."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def value_of(name: str, text: str | None, field: structs.FieldInfo) -> Any:
 
 
 def unknown_setting_problem(name: str, prefix: str, known: Iterable[str]) -> str:
-    """Returns the error text for an unknown variable. Suggests the most similar name in `known`, if there is one."""
+    """Returns the error text for a variable that names no setting. Suggests the most similar name in `known`, if there
+    is one."""
     nearest = get_close_matches(name.removeprefix(prefix), [one.removeprefix(prefix) for one in known], 1)
     return f"{name}: unknown setting" + (f"; is it {prefix}{nearest[0]}?" if nearest else "")
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import gc
 
 YOUNG_THRESHOLD = 20_000
-"""Number of new objects that triggers a collection of the young generation."""
+"""Number of new objects after which the garbage collector examines the young generation, that is, the newest
+objects."""
 # Python's default of 700 is reached every hundred calls.
 
 
 def exempt_started_objects() -> None:
-    """Exempts all objects that now exist from garbage collection, and makes collections of new objects rarer. A process
-    calls this once, at the end of its start."""
+    """Exempts all existing objects from garbage collection, and makes collections of new objects rarer. A process calls
+    this function once, at the end of its start."""
     # Without a collection before: it would free some hundred objects, and take 50 ms.
     gc.freeze()
     gc.set_threshold(YOUNG_THRESHOLD, *gc.get_threshold()[1:])

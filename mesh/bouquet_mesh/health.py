@@ -1,4 +1,4 @@
-"""The HTTP routes of every process for its operators: `/livez`, `/readyz` and `/metrics`."""
+"""HTTP routes that every process has for its operators: `/livez`, `/readyz` and `/metrics`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bouquet_mesh.http.sliced import SlicedResponse
 from bouquet_mesh.observe.metrics import exposition
 
 ReadinessCheck: TypeAlias = Callable[[], Mapping[str, object]]
-"""Function that returns the reasons why a process is not ready, which `/readyz` sends as its body, or an empty mapping
-if the process is ready."""
+"""Function that returns the reasons why a process is not ready, or an empty mapping if the process is ready. `/readyz`
+sends these reasons as its body."""
 
 
 def probe_routes(unmet_condition: ReadinessCheck) -> list[web.RouteDef]:
-    """Returns the routes of two probes. `/livez` always answers 200; `/readyz` answers 200, or 503 and the reason if
-    the process is not ready."""
+    """Returns the routes of the two probes. `/livez` always answers 200. `/readyz` answers 200 if the process is ready,
+    otherwise 503 with the reasons that `unmet_condition` returns."""
 
     async def livez(_: web.Request) -> web.Response:
         return _json({"status": "alive"}, 200)
@@ -31,7 +31,7 @@ def probe_routes(unmet_condition: ReadinessCheck) -> list[web.RouteDef]:
 
 
 def metrics_route(refresh: Callable[[], object] = lambda: None) -> web.RouteDef:
-    """Returns the route `/metrics`. Each request to this route calls `refresh` first, which sets gauges."""
+    """Returns the route `/metrics`. Each request to the route first calls `refresh`, which brings gauges up to date."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         refresh()

@@ -1,4 +1,4 @@
-"""Keyed hash (HMAC-SHA-256, RFC 2104). Nobody without the key can check whether a guessed text has this hash."""
+"""Keyed hash (HMAC-SHA-256, RFC 2104). Only somebody with the key can check whether a guessed text has a given hash."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from bouquet_mesh.secret import Secret
 
 MAX_CACHED_KEYS = 64
-"""Largest number of keys whose prepared HMAC object is kept for reuse."""
+"""Largest number of keys for which a prepared HMAC object is kept for reuse."""
 
 
 def keyed_hash(key: Secret, message: bytes) -> str:

@@ -1,5 +1,5 @@
-"""Measurement of the event loop's lag: how late it wakes a sleeping task. Lag is the first sign of an overloaded or
-blocked process."""
+"""Measurement of the event loop's lag: the delay with which the loop wakes a sleeping task. Lag is the first sign of an
+overloaded or blocked process."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Networks by which connections and calls of one client are counted, since one client may use very many IPv6
-addresses."""
+"""Networks by which the connections and calls of one client are counted. Addresses alone would not do, since one client
+may use very many IPv6 addresses."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 PREFIXES = (64, 48)
-"""Lengths, in bits, of the network prefixes by which an IPv6 client is counted, longest first."""
+"""Lengths, in bits, of the network prefixes under which an IPv6 client is counted, longest first."""
 # A provider gives a customer at least a /64, often a /56 or a /48.
 
 
 @lru_cache(maxsize=4096)
 def networks_of(address: str) -> tuple[str, ...]:
-    """Returns the networks by which a client with this address is counted, smallest first. An IPv4 client has only its
-    address; an IPv6 client has one network for each length in `PREFIXES`. Returns `("",)` if the text is not an
+    """Returns the networks under which a client with this address is counted, smallest first: for IPv4, only the
+    address itself; for IPv6, one network for each length in `PREFIXES`. Returns `("",)` for a text that is no
     address."""
     try:
         read = ip_address(address)

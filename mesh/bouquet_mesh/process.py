@@ -1,5 +1,5 @@
-"""Start and stop of every process of the mesh. A wrong setting ends the process before anything is opened; at
-SIGTERM or SIGINT, parts stop in reverse order of their start."""
+"""Start and stop of every process of the mesh. A wrong setting ends the process before it opens anything; at SIGTERM or
+SIGINT, the parts of the process stop in reverse order of their start."""
 
 from __future__ import annotations
 
@@ -32,18 +32,19 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NO_CONSUMER: Mapping[str, object] = {"status": "no consumer"}
-"""Body of `/readyz` while the process consumes no queue."""
+"""Body of `/readyz` while the process consumes no queue and so is not ready."""
 
 NO_DESCRIPTOR: Mapping[str, object] = {"status": "out of descriptors"}
-"""Body of `/readyz` while the process is running out of file descriptors, with at most half of its reserve free."""
+"""Body of `/readyz` while the process is running out of file descriptors: at most half of those kept in reserve are
+free."""
 
 ReadSettings: TypeAlias = Callable[[Reader, MeshSettings], T]
 """Function that reads the settings of one kind of process with a `Reader`."""
 
 
 class Process:
-    """Running process of the mesh, such as a gateway or a worker: opens the bus, the outbox and the HTTP port for the
-    parts that need them, and reports whether all parts are ready."""
+    """Running process of the mesh, such as a gateway or a worker. Opens the bus, the outbox and the HTTP port for the
+    parts of the process that need them, and reports whether all parts are ready."""
 
     def __init__(self, service: str, name: str, environ: Mapping[str, str], mesh: MeshSettings) -> None:
         self.environ = environ
@@ -59,18 +60,18 @@ class Process:
         return open_bus(self._bus_url, self.name, max_age_s=self._bus_max_age_s)
 
     def outbox(self, name: str = "") -> AbstractAsyncContextManager[Outbox]:
-        """Opens the outbox that the settings name, over a connection that the broker's operators see as `name`. If
-        `name` is empty, they see the process's name."""
+        """Opens the outbox that the settings name. `name` identifies the connection to the broker's operators; if
+        empty, the process's name does."""
         return open_outbox(self._bus_url, name or self.name, max_age_s=self._bus_max_age_s)
 
     def ready_when(self, unmet_condition: ReadinessCheck) -> None:
-        """Adds a condition, which counts as met while `unmet_condition` returns an empty mapping. The process is ready
-        while all its conditions are met. A process without any condition is never ready."""
+        """Adds a condition for the readiness of the process. The condition is met while `unmet_condition` returns an
+        empty mapping; the process is ready while it has at least one condition and all are met."""
         self._conditions.append(unmet_condition)
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns the reason why the process is not ready, which is the body of `/readyz`, or an empty mapping if the
-        process is ready."""
+        """Returns the reason why the process is not ready, as the body of `/readyz`; an empty mapping if the process is
+        ready."""
         if descriptors.are_short():
             return NO_DESCRIPTOR
         if not self._conditions:
@@ -96,14 +97,14 @@ class Process:
 
 
 StartParts: TypeAlias = Callable[[Process, T], AbstractAsyncContextManager[object]]
-"""Function that returns a context in which the parts of a process run."""
+"""Function that returns a context, in which the parts of a process run."""
 
 
 async def run_process(
     service: str, environ: Mapping[str, str], read: ReadSettings[T], start: StartParts[T], name: str = ""
 ) -> None:
-    """Reads all settings, then runs a process until SIGTERM or SIGINT. If settings are wrong, opens nothing and raises
-    one `SettingsError` that lists all wrong settings."""
+    """Reads all settings, then runs a process until SIGTERM or SIGINT. If any setting is wrong, opens nothing, and
+    raises one `SettingsError` that lists all wrong settings."""
     # A part may raise `SettingsError` later. `name` distinguishes this process, in logs and at the broker, from other
     # processes of the same `service`.
     mesh, settings = prepare(environ, read, name or service)
@@ -116,8 +117,8 @@ async def run_process(
 
 
 def prepare(environ: Mapping[str, str], read: ReadSettings[T], name: str) -> tuple[MeshSettings, T]:
-    """Reads all settings, then configures logs under `name`. Raises one `SettingsError` that lists all wrong settings,
-    if there are any."""
+    """Reads all settings, then configures logs under the service name `name`. If any setting is wrong, raises one
+    `SettingsError` that lists all wrong settings."""
     reader = Reader(environ)
     mesh, settings = read_process(reader, read)
     reader.close()
@@ -129,7 +130,8 @@ def prepare(environ: Mapping[str, str], read: ReadSettings[T], name: str) -> tup
 
 
 def read_process(reader: Reader, read: ReadSettings[T]) -> tuple[MeshSettings, T]:
-    """Reads the settings that every process has, then calls `read` for those that only this kind of process has."""
+    """Returns two settings structs: the one that every process has, and the one that `read` returns for this kind of
+    process."""
     mesh = read_mesh(reader)
     reader.check(_check_bus, mesh)
     return mesh, read(reader, mesh)

@@ -13,8 +13,8 @@ from bouquet_proto.identity import Identifiant, Identite, Identity
 from bouquet_proto.letters import fold
 
 CIVIL_STATUS = str(Identite.__struct_config__.tag)
-"""First item of the list whose hash is the pseudonym of a civil status. The lists of other kinds of identity begin with
-another item, so that no two kinds can give the same pseudonym."""
+"""First item of the list that is hashed to make the pseudonym of a civil status. Lists for other kinds of identity have
+another first item, so that no two kinds can give the same pseudonym."""
 
 
 class Key(Struct, frozen=True):
@@ -26,25 +26,25 @@ class Key(Struct, frozen=True):
 
 
 class NamedPerson(Struct, frozen=True):
-    """Person of whom only the name and the birth date are known, as in most answers of providers."""
+    """Person of whom only the name and the birth date are known; most answers of providers name people in this way."""
 
     nom_naissance: str
     prenom: str
     """First given name, empty if it is unknown."""
     date_naissance: str
-    """Birth date as `YYYY-MM-DD`, with zeros for unknown parts."""
+    """Birth date as `YYYY-MM-DD`. Unknown parts are zeros, as in `1990-00-00`."""
 
 
 def pseudonym(key: Secret, identity: Identity) -> str:
-    """Returns the pseudonym of a person, 64 hexadecimal digits. Two civil statuses that differ only in accents,
-    punctuation, or first names after the first have the same pseudonym."""
+    """Returns the pseudonym of a person, 64 hexadecimal digits. Accents, punctuation, and all first names but the first
+    make no difference to the pseudonym of a civil status."""
     # A country of birth from FranceConnect always counts, even for a provider that does not receive it.
     return keyed_hash(key, msgspec.json.encode(_folded(identity)))
 
 
 def distinct_pseudonyms(key: Secret, people: Iterable[NamedPerson]) -> tuple[str, ...]:
-    """Returns the pseudonyms of `people` in the same order, without duplicates. Each is the pseudonym that `pseudonym`
-    gives for a civil status of which only the name, the first given name and the birth date are known."""
+    """Returns the pseudonyms of `people`, in the same order and without duplicates. Each equals the result of
+    `pseudonym` for a civil status of which only the name, the first given name and the birth date are known."""
     folded = dict.fromkeys(
         msgspec.json.encode([CIVIL_STATUS, one.date_naissance, fold(one.nom_naissance), fold(one.prenom), "", ""])
         for one in people

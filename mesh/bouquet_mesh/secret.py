@@ -1,4 +1,4 @@
-"""Wrapper for secret values, which keeps them out of logs."""
+"""Wrapper for secret texts that keeps them out of logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Checks of a setting that must be the URL of one or several servers, and functions that read such a URL."""
+"""Check of a setting that must be the URL of one server or of several, and functions that read the parts of such a
+URL."""
 
 from __future__ import annotations
 
@@ -10,8 +11,7 @@ from yarl import URL
 DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379, "postgresql": 5432}
 _PARTS = re.compile(r"(?P<before>\w+://(?:[^/?#]*@)?)(?P<hosts>[^/?#]*)(?P<after>.*)", re.DOTALL)
 _SEVERAL = re.compile(r"\s|,\w+://")
-"""Pattern of text that can only separate two complete URLs: whitespace, or a comma before a scheme such as
-`amqp://`."""
+"""Pattern of what separates two complete URLs in a text: white space, or a comma before a scheme such as `amqp://`."""
 
 
 class ServerUrl(Struct, frozen=True):
@@ -19,16 +19,17 @@ class ServerUrl(Struct, frozen=True):
     "memory:")]` accepts `amqp://…`, `amqps://…` and `memory:`."""
 
     protocols: tuple[str, ...]
-    """Accepted schemes of the URL. Each scheme is also accepted with an `s` at its end, for TLS: `amqp` includes
+    """Accepted schemes of the URL. Each scheme also stands for the same scheme with TLS, which ends in `s`: `amqp` for
     `amqps`."""
     instead: str | None = None
-    """Only text, such as `memory:`, that is accepted although it is not the URL of a server. None if there is no such
-    text."""
+    """Single text that is accepted although it is no URL of a server, such as `memory:`; None if only URLs are
+    accepted."""
     several: bool = False
     """Whether a value may name several servers, as in `amqp://user:secret@a:5672,b:5672/vhost`."""
 
     def fault(self, text: str) -> str:
-        """Returns an error message that does not quote the value, or "" if the value is valid."""
+        """Returns the fault in the value of a setting, in words that do not quote the value, or "" if the value is
+        valid."""
         if text == self.instead:
             return ""
         if not text.startswith(tuple(f"{protocol}{tls}://" for protocol in self.protocols for tls in ("", "s"))):
@@ -38,15 +39,15 @@ class ServerUrl(Struct, frozen=True):
 
 
 def each_server(url: str) -> tuple[str, ...]:
-    """Splits a URL that names several servers into one URL for each server. Apart from host and port, all results equal
-    `url`."""
+    """Splits a URL that names several servers into one URL for each server. The results differ only in host and
+    port."""
     parts = _PARTS.fullmatch(url)
     return tuple(f"{parts['before']}{host}{parts['after']}" for host in _hosts(url)) if parts else (url,)
 
 
 def address_of(server: str, default_port: int = 0) -> str:
-    """Returns `host:port` of the server that a URL names. If the URL has no port, takes `default_port` or, if that is
-    0, the usual port of the scheme."""
+    """Returns `host:port` of the server that a URL names. If the URL names no port, the port is `default_port`; if that
+    is 0, the usual port of the URL's scheme."""
     url = URL(server)
     return f"{url.host}:{url.port or default_port or DEFAULT_PORTS.get(url.scheme, 0)}"
 

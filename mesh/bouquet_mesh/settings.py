@@ -1,4 +1,5 @@
-"""Settings as typed structs, read from environment variables. All errors are reported at once, without values."""
+"""Settings as typed structs, read from environment variables. One error reports all wrong settings, without their
+values."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 LAST_PORT = 65_535
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=LAST_PORT, description=f"must be a port, 0 to {LAST_PORT}")]
-"""TCP port to listen on; 0 means any free port."""
+"""TCP port on which to listen; 0 stands for any free port."""
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, description="must be more than 0")]
 """Duration above 0, in seconds."""
 
@@ -41,31 +42,31 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     """Settings that every process of the mesh has: `BOUQUET_*`."""
 
     bus_url: Annotated[Secret, _BUS_URL] = Secret("memory:")
-    """URL of the message broker, `amqp(s)://user:password@host/vhost`, or of the nodes of its cluster,
-    `amqps://user:password@a:5671,b:5671/vhost`, with optional TLS files `?cafile=…&certfile=…&keyfile=…`; or `memory:`,
-    to run gateway and workers in one process without a broker."""
+    """URL of the message broker, `amqp(s)://user:password@host/vhost`; `@a:5671,b:5671` names the nodes of a cluster,
+    and `?cafile=…&certfile=…&keyfile=…` TLS files. `memory:` runs gateway and workers in one process without a
+    broker."""
     bus_max_age_s: Seconds = 300.0
-    """Longest time in seconds that a process uses one connection to a broker of several nodes. The process then
+    """Longest time in seconds that a process uses one connection, if the broker has several nodes. The process then
     connects to a node chosen at random, and closes the former connection when the calls on it have ended. Journal
     writers stay connected to their node."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Lowest level of log lines that are written."""
     http_head_s: Seconds = 10.0
     """Longest time in seconds from the first to the last byte of an HTTP request's head, on every port. A connection
-    that exceeds this or one of the other HTTP limits is closed, and counted in a metric."""
+    that exceeds this limit, or one of the other HTTP limits, is closed and counted in a metric."""
     http_body_s: Seconds = 15.0
     """Longest time in seconds from the end of an HTTP request's head to the end of its body."""
     http_write_s: Seconds = 30.0
-    """Longest time in seconds that bytes of an HTTP response may wait until the client takes them."""
+    """Longest time in seconds that bytes of an HTTP response may wait for the client to take them."""
     http_idle_s: Seconds = 75.0
-    """Longest time in seconds that an HTTP connection stays open without a request. Must be longer than the
-    corresponding limit of a proxy in front."""
+    """Longest time in seconds that an HTTP connection stays open without a request. A proxy in front must have a
+    shorter limit of this kind."""
     http_max_connections: Annotated[int, Meta(ge=1)] = 2_000
     """Largest number of simultaneous HTTP connections on one port of one process. A further connection replaces the one
     that has waited longest for its client."""
     http_max_connections_per_address: Annotated[int, Meta(ge=1)] = 1_000
     """Largest number of simultaneous HTTP connections from one address (in IPv6, one /48 network) on one port of one
-    process. Counts the proxy's address if there is a proxy in front."""
+    process. If there is a proxy in front, this address is the proxy's."""
     http_max_unsent_bytes: Annotated[int, Meta(ge=65_536)] = 1_000_000
     """Largest number of response bytes that one HTTP connection may buffer for its client."""
 
@@ -83,8 +84,8 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
 
 
 class Reader:
-    """Reader of a process's settings structs from its environment variables. The reader collects all problems, and
-    `close` raises them as one error."""
+    """Reader of settings structs from the environment variables of a process. The reader collects all problems that it
+    finds, and `close` raises one error with all of them."""
 
     # A struct may lack fields that could not be read. Until `close` has returned, only checks may use it.
 
@@ -92,7 +93,7 @@ class Reader:
         self.environ = without_service_links(environ)
         self.problems: list[str] = []
         self.without_effect: list[str] = []
-        """Names of variables that are set but whose setting no longer exists."""
+        """Names of variables that are set, although the setting no longer exists."""
 
     def read(
         self,
@@ -103,11 +104,11 @@ class Reader:
         own: Sequence[str] = (),
     ) -> S:
         """Returns the settings struct `model`, read from the environment variables that begin with `prefix`, and calls
-        each of `checks` with it. Collects each invalid variable and each `SettingsError` of a check; `close` raises
-        them together.
+        each of `checks` with it. Collects a problem for each invalid variable, and for each `SettingsError` of a check.
 
-        `removed` are names, after the prefix, of settings of the previous release, which have no effect. Any other
-        variable that begins with one of `own`, by default the prefix, is a problem, so that a misspelt name is noticed.
+        `removed` contains names (without the prefix) of settings that the previous release still had; they have no
+        effect. Any other unknown variable that begins with one of `own` (by default, with `prefix`) is a problem, so
+        that a misspelt name is noticed.
         """
         # Each field has the variable `prefix` + its upper-case name, or the file named by `…_FILE`, unless `…_FILE` is
         # the variable of another field. Lists are comma-separated.
@@ -125,8 +126,8 @@ class Reader:
         return settings
 
     def check(self, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Calls `check` and returns its result. If `check` raises an error, collects the error for `close` and returns
-        None."""
+        """Calls `check` and returns its result. If `check` raises an error, collects this error as a problem and
+        returns None."""
         # A field that could not be read is collected already. An error other than `SettingsError` is collected by its
         # class and place, since its text may quote a setting.
         try:
@@ -145,9 +146,9 @@ class Reader:
             raise SettingsError(self.problems)
 
     def _value(self, field: structs.FieldInfo, prefix: str, *, reads_file: bool) -> Any:
-        """Returns the value of a field, `UNSET` if the variable is not set and the default applies, or, after
-        collecting the problem, `_UNREAD` if the value is invalid. If `reads_file` is true, the variable `…_FILE` may
-        name a file that holds the value."""
+        """Returns the value of the variable for a field, or `UNSET` if the variable is not set and the field has a
+        default. If the value is invalid, collects the problem and returns `_UNREAD`. If `reads_file` is true, a
+        variable `…_FILE` may instead name a file with the value."""
         name = prefix + field.name.upper()
         try:
             text = text_of(name, self.environ) if reads_file else self.environ.get(name)
@@ -167,7 +168,7 @@ class Reader:
 
 
 class _UnreadError(Exception):
-    """Error raised when a check uses a setting whose value could not be read."""
+    """Error raised if a check uses a setting whose value could not be read."""
 
 
 def _with_unread(model: type[S], unread: Iterable[str]) -> type[S]:
@@ -213,7 +214,8 @@ def is_embedded(bus_url: str) -> bool:
 
 
 def require_broker(mesh: MeshSettings, process: str) -> None:
-    """Raises `SettingsError` if the bus is in memory, because `process` could then reach no other process."""
+    """Raises `SettingsError` if the bus is in memory, since the process named `process` could then reach no other
+    process."""
     if is_embedded(mesh.bus_url.reveal()):
         raise SettingsError(
             [f"{MESH_PREFIX}BUS_URL: is required: {process} alone reaches no other process on {EMBEDDED}"]

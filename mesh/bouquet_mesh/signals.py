@@ -12,7 +12,7 @@ ASKING = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def stop_signals() -> Iterator[asyncio.Event]:
-    """Yields an event that the first SIGTERM or SIGINT sets. A second signal ends the process at once."""
+    """Yields an event that the first SIGTERM or SIGINT sets. A second such signal ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -30,6 +30,6 @@ def stop_signals() -> Iterator[asyncio.Event]:
 
 
 async def stop_requested() -> None:
-    """Returns at the first SIGTERM or SIGINT. A later signal ends the process at once."""
+    """Waits for the first SIGTERM or SIGINT. A later such signal ends the process at once."""
     with stop_signals() as stop:
         await stop.wait()

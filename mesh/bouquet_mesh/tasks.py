@@ -1,4 +1,4 @@
-"""Background tasks that end with the context that started them."""
+"""Running and ending of background tasks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ T = TypeVar("T")
 
 
 async def wait_at_most(seconds: float, task: asyncio.Task[Any]) -> None:
-    """Waits until a task has ended or `seconds` have passed. Never cancels the task: it goes on even if time runs out
-    or this wait is cancelled."""
+    """Waits until a task has ended or `seconds` have passed. The task goes on, even if the time has passed or this wait
+    is cancelled."""
     # `asyncio.wait`, which can wait for several tasks, takes twice the time.
     loop = asyncio.get_running_loop()
     over: asyncio.Future[None] = loop.create_future()
@@ -32,7 +32,8 @@ async def wait_at_most(seconds: float, task: asyncio.Task[Any]) -> None:
 
 @asynccontextmanager
 async def alongside(work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
-    """Runs `work` as a task while the context is open, then cancels it and waits for its end."""
+    """Runs `work` as a task while the context is open. At the end of the context, cancels the task and waits until it
+    has ended."""
     task = asyncio.create_task(work)
     try:
         yield
@@ -42,8 +43,8 @@ async def alongside(work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
 
 
 async def finish_or_cancel(tasks: set[asyncio.Task[T]], limit_s: float) -> None:
-    """Waits up to `limit_s` seconds for tasks, then cancels those still running and waits for their end, even if this
-    wait is cancelled itself."""
+    """Waits up to `limit_s` seconds for tasks, then cancels those still running and waits until they have ended. If
+    this wait is cancelled, also cancels the tasks and waits until they have ended."""
     try:
         if tasks:
             await asyncio.wait(tasks, timeout=limit_s)

@@ -34,8 +34,8 @@ RIGHTS_SUBJECT = "rights on the broker"
 
 @asynccontextmanager
 async def connected(url: str, name: str, deadline: Deadline) -> AsyncIterator[tuple[Connection | None, list[Finding]]]:
-    """Connects to each node of the broker, in half of the time until the deadline. Yields the first open connection, or
-    None if there is none, and the findings about all nodes."""
+    """Connects to each node of the broker, in at most half of the time until the deadline. Yields the first of the open
+    connections, or None if no node can be reached, and the findings about all nodes."""
     nodes, limit_s = each_server(url), deadline.left_s() / 2
     results = await asyncio.gather(*(_connect_to_node(node, name, _subject(nodes, node), limit_s) for node in nodes))
     connections = [connection for connection, _ in results if connection is not None]
@@ -49,7 +49,8 @@ async def connected(url: str, name: str, deadline: Deadline) -> AsyncIterator[tu
 
 
 async def _close(connection: Connection) -> None:
-    """Closes a connection within `CLOSE_S`, because a broker that has blocked the connection does not answer."""
+    """Closes a connection within `CLOSE_S` seconds. A broker that has blocked the connection would not answer the
+    closing."""
     with suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_S):
             await connection.close()
@@ -70,7 +71,8 @@ def _subject(nodes: Sequence[str], node: str) -> str:
 
 
 def _cluster_finding(up: int, size: int) -> Finding:
-    """Returns the finding about a cluster of `size` nodes if `up` of them can be reached: good only if all can."""
+    """Returns the finding about a cluster of `size` nodes of which `up` can be reached. The check passes only if all
+    nodes can be reached."""
     subject, says = "broker nodes", f"{up} of {size} can be reached"
     if up == size:
         return well(subject, says)
@@ -110,8 +112,8 @@ def queue_subject(provider: str) -> str:
 async def check_provider_queue(
     connection: Connection, provider: str, remedy: str, deadline: Deadline, needs: tuple[str, ...] = ()
 ) -> Finding:
-    """Checks that a provider's usual queue has consumers, which means that workers of the provider are running. If it
-    has none, the finding gives the advice `remedy`, and `needs` names the findings that may explain the lack."""
+    """Checks that workers of a provider consume the provider's usual queue. If not, the finding advises `remedy` to the
+    operator, and the findings whose subjects are in `needs` may explain the lack."""
     # Workers on the reserve queue are reported as wrong, although calls are answered.
     subject = queue_subject(provider)
     # At once: the broker may answer neither of them, for example while the node of a queue is down.
@@ -134,7 +136,7 @@ async def check_provider_queue(
 
 
 async def check_service(connection: Connection, provider: str, remedy: str, deadline: Deadline) -> list[Finding]:
-    """Checks what a worker of a provider needs of the broker: rights of the broker's user, and consumers on the
+    """Checks what a worker needs to serve a provider: the rights of the broker's user, and workers that consume the
     provider's queue."""
     # One after another, since the check of the rights is itself a consumer of the queue for a moment.
     half = deadline.earlier_by(deadline.left_s() / 2)
@@ -143,8 +145,8 @@ async def check_service(connection: Connection, provider: str, remedy: str, dead
 
 
 async def check_journal_queue(connection: Connection, remedy: str, deadline: Deadline) -> Finding:
-    """Checks that at least one process consumes the journal's queue, to write its records to the journal. If none does,
-    the finding gives the operator the advice `remedy`."""
+    """Checks that a process consumes the journal's queue, in order to write the queued records to the journal. If none
+    does, the finding advises `remedy` to the operator."""
     subject = "journal"
     match await _count(connection, JOURNAL_QUEUE, deadline):
         case str() as why:
@@ -158,7 +160,7 @@ async def check_journal_queue(connection: Connection, remedy: str, deadline: Dea
 
 
 async def check_call_rights(connection: Connection, deadline: Deadline) -> Finding:
-    """Checks the rights of the broker's user by doing what a gateway does at its start, on a connection of its own."""
+    """Checks the rights of the broker's user: does what a gateway does at its start, on a separate connection."""
     # The reply queue that it declares is deleted when that connection is closed. The reply exchange, which every
     # gateway declares too, stays.
     try:
@@ -187,7 +189,8 @@ def _no_message_returns(error: BaseException) -> Finding:
 
 
 async def check_serve_rights(connection: Connection, provider: str, deadline: Deadline) -> Finding:
-    """Checks the rights of the broker's user by doing what a worker does at its start, on a connection of its own."""
+    """Checks the rights of the broker's user: does what a worker of the provider does at its start, on a separate
+    connection."""
     # Its consumer ends when that connection is closed.
     try:
         async with asyncio.timeout(deadline.left_s()), _another(connection) as own:

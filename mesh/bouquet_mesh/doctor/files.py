@@ -28,8 +28,8 @@ def check_certificates(setting: str, url: Secret) -> Iterator[Finding]:
 
 
 def check_servers(setting: str, url: Secret) -> Iterator[Finding]:
-    """Yields a finding for each server in `url` to which this process has connected with TLS. The finding tells when
-    the server's certificate expires."""
+    """Yields a finding for each server in `url` to which this process has made a TLS connection: when the server's
+    certificate expires."""
     for server in each_server(url.reveal()):
         host = urlsplit(server).hostname or ""
         ends = server_certificate_end(host)

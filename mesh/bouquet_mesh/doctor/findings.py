@@ -1,5 +1,5 @@
-"""Results (findings) of the doctor's checks, and their report as text or JSON, in which the consequences of a problem
-follow their cause. No finding contains a secret."""
+"""Findings, the results of a doctor's checks, and their report as text or JSON. The report lists the consequences of a
+problem after their cause; no finding contains a secret."""
 
 from __future__ import annotations
 
@@ -14,26 +14,28 @@ from bouquet_mesh.visible import visible
 
 State: TypeAlias = Literal["well", "wrong", "unknown"]
 MARKS: dict[State, str] = {"wrong": "WRONG", "unknown": "?    ", "well": "ok   "}
-"""Mark of each state in the report's text. The report lists the findings in this order of states."""
+"""Mark with which the text of a report shows each state of a finding. The report lists the findings by state, in this
+order."""
 
 
 class Finding(Struct, frozen=True):
-    """Result of one check."""
+    """Result of one check of a doctor."""
 
     subject: str
-    """Thing that was checked, such as `journal`."""
+    """Name of what was checked, such as `journal`."""
     state: State
     says: str
     """Result in words, such as "has no consumer"."""
     remedy: str = ""
     """Advice to the operator; empty if there is none."""
     needs: tuple[str, ...] = ()
-    """Subjects of other findings without which this check cannot pass. If this check did not pass, the first of them
-    that is `wrong` counts as the cause."""
+    """Subjects of other checks that must pass for this check to pass. If this check does not pass, the first of these
+    checks that failed counts as the cause."""
 
 
 class ReportedFinding(Struct, frozen=True):
-    """Finding in a report. `follows_from` is the subject of the finding that caused this one, or "" if none did."""
+    """Finding in a report. `follows_from` is the subject of the finding that caused this one, or "" if there is no such
+    finding."""
 
     subject: str
     state: State
@@ -58,13 +60,13 @@ def unknown(subject: str, says: str, remedy: str = "", needs: tuple[str, ...] = 
 
 
 def is_well(findings: Iterable[Finding]) -> bool:
-    """Returns False if a check has failed, else True. A check that could not be made does not count as failed."""
+    """Returns whether no check has failed. A check that could not be made does not count as failed."""
     return all(finding.state != "wrong" for finding in findings)
 
 
 def report(findings: Sequence[Finding]) -> list[ReportedFinding]:
-    """Returns the findings for a report, in the order of `MARKS`. A finding that another one caused stands after its
-    cause instead."""
+    """Returns the findings in the order of a report: by state, in the order of `MARKS`. A finding that another one has
+    caused comes directly after this cause."""
     failed = {finding.subject: finding for finding in findings if finding.state == "wrong"}
     reported = [
         ReportedFinding(one.subject, one.state, one.says, one.remedy, _cause_of(one, failed)) for one in findings
@@ -74,7 +76,8 @@ def report(findings: Sequence[Finding]) -> list[ReportedFinding]:
 
 
 def _cause_of(finding: Finding, failed: Mapping[str, Finding]) -> str:
-    """Returns the subject of the first cause in the chain that leads to a finding, or "" if nothing explains it."""
+    """Returns the subject of the finding at the beginning of the chain of causes of `finding`, or "" if no failed check
+    explains it."""
     if finding.state == "well":
         return ""
     explaining = next((failed[subject] for subject in finding.needs if subject in failed), None)
@@ -86,8 +89,8 @@ def _consequences(cause: ReportedFinding, reported: Iterable[ReportedFinding]) -
 
 
 def as_text(findings: Sequence[Finding]) -> str:
-    """Returns the report for a terminal: one to three lines for each cause, the last of which names the consequences,
-    if there are any."""
+    """Returns the report for a terminal. It has one to three lines for each cause; if the cause has consequences, the
+    last line names them."""
     reported = report(findings)
     causes = [one for one in reported if not one.follows_from]
     return visible("\n".join(line for cause in causes for line in _lines(cause, _consequences(cause, reported))))
@@ -107,7 +110,8 @@ def _lines(cause: ReportedFinding, consequences: Sequence[ReportedFinding]) -> I
 
 
 async def print_report(examination: Coroutine[Any, Any, list[Finding]], *, json: bool) -> int:
-    """Prints the report of an examination. Returns the exit status of a doctor: 0, or 1 if a check has failed."""
+    """Runs an examination (all checks of a doctor), and prints its report, as JSON if `json` is true. Returns the exit
+    status: 1 if a check has failed, else 0."""
     findings = await examination
     sys.stdout.write((as_json(findings) if json else as_text(findings)) + "\n")
     sys.stdout.flush()  # the end of the event loop may wait for a name server that is silent

@@ -1,6 +1,5 @@
-"""The doctor's report of which broker node hosts which queues, and of what the loss of a node means for them. The
-report is made from the list of queues that RabbitMQ's management API returns, since AMQP does not tell where a queue
-is."""
+"""Report of the doctor about which broker node hosts which queues, and what the loss of a node would mean for them. The
+report is made from the list of queues of RabbitMQ's management API, since AMQP does not tell where a queue is."""
 
 from __future__ import annotations
 
@@ -47,7 +46,8 @@ _queues = msgspec.json.Decoder(tuple[_Queue, ...])
 
 def check_hosts(document: bytes) -> list[Finding]:
     """Returns a finding for each node that hosts queues, and one for the journal's queue. `document` is the body of the
-    answer to `GET /api/queues/VHOST`; any other text gives one finding, `unknown`."""
+    management API's answer to `GET /api/queues/VHOST`; for any other text, returns one finding with the state
+    "unknown"."""
     try:
         queues = _queues.decode(document)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -66,8 +66,8 @@ def _node_finding(node: str, queues: Sequence[_Queue]) -> Finding:
 
 
 def _losses(node: str, queues: Sequence[_Queue]) -> Iterator[str]:
-    """Yields one text for each queue, or copy of a queue, that should run on a node and does not, with the consequence
-    for calls."""
+    """Yields a text for each queue, or copy of a queue, that should run on a node but does not. The text names the
+    consequence for calls."""
     for queue in queues:
         if queue.node == node and queue.is_down and queue.provider:
             yield f"the {_kind(queue)} of {queue.provider} is down: {_way_round(queue, queues)}"
@@ -76,7 +76,8 @@ def _losses(node: str, queues: Sequence[_Queue]) -> Iterator[str]:
 
 
 def _way_round(lost: _Queue, queues: Sequence[_Queue]) -> str:
-    """Returns a text that says what happens to a provider's calls while one of the provider's two queues is down."""
+    """Returns a text that says what happens to a provider's calls while `lost`, one of the provider's two queues, is
+    down."""
     for other in queues:
         if other.provider == lost.provider and other.is_reserve != lost.is_reserve and not other.is_down:
             return f"calls go by its {_kind(other)} on {other.node}"

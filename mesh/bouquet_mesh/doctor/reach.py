@@ -22,8 +22,8 @@ REACH_REMEDY = "is it up, and is there a way to it (proxy, firewall, network pol
 
 
 async def check_reachable(setting: str, url: str, deadline: Deadline, context: ssl.SSLContext | None = None) -> Finding:
-    """Checks that the server of `url` can be reached, with TLS if the URL says so. With TLS, the finding also tells
-    when the server's certificate expires."""
+    """Checks that the server of `url` accepts a connection, with TLS if the URL's scheme requires TLS. With TLS, the
+    finding also says when the server's certificate expires."""
     subject = f"the way to {setting}"
     if "://" not in url:
         return wrong(subject, "has no scheme, such as https://", f"mend {setting}")

@@ -1,4 +1,4 @@
-"""Time limits of a doctor, whose checks run side by side and all end by one deadline, whatever is broken."""
+"""Time limits of a doctor: its checks run side by side and all end by one deadline, even if servers do not answer."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from bouquet_proto.deadline import Deadline
 T = TypeVar("T")
 
 CHECKS_S = 3.75
-"""Seconds after which no check of an examination waits any longer: long enough to try a second database server after
-waiting in vain for the first."""
+"""Longest time, in seconds, that any check of an examination waits. The time suffices to try a second database server
+after the first has not answered."""
 CLOSE_S = 0.4
 """Longest wait, in seconds, for a connection to close."""
 END_S = 1.0
-"""Seconds after the deadline at which checks are cancelled. Checks use this time to close their connections."""
+"""Seconds after the deadline at which unfinished checks are cancelled. Checks use these seconds to close their
+connections."""
 
 Check: TypeAlias = Coroutine[Any, Any, list[Finding]]
 
 
 async def at_once(checks: Mapping[str, Check], deadline: Deadline) -> list[Finding]:
     """Runs checks side by side, and returns their findings in the order of `checks`. A check that has not ended `END_S`
-    after the deadline is cancelled, and gives one finding, whose subject is the check's key in `checks`."""
+    seconds after the deadline is cancelled; it gets one finding, whose subject is the check's key in `checks`."""
     tasks = {subject: asyncio.create_task(check) for subject, check in checks.items()}
     try:
         await asyncio.wait(tasks.values(), timeout=deadline.left_s() + END_S)
@@ -41,8 +42,8 @@ def _findings(subject: str, task: asyncio.Task[list[Finding]]) -> list[Finding]:
 
 @asynccontextmanager
 async def closed_in_time(context: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
-    """Enters a context. Spends at most `CLOSE_S` on leaving the context, since the server whose connection it closes
-    may be silent."""
+    """Enters a context, and leaves it within `CLOSE_S` seconds even if the server whose connection is closed there does
+    not answer."""
     entered = await context.__aenter__()
     try:
         yield entered

@@ -1,4 +1,4 @@
-"""Listening on a port, and accepting its connections."""
+"""Functions that listen on a port and accept its connections."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ SENDING_BYTES = 65_536
 HANDSHAKE_S = 10.0
 """Longest time in seconds that a TLS handshake may take."""
 MAX_HANDSHAKES = 256
-"""Largest number of TLS handshakes in progress at one port. To begin another one, the server ends the oldest."""
+"""Largest number of TLS handshakes in progress at one port. If a further connection arrives, the server ends the oldest
+handshake."""
 ACCEPT_PAUSE_S = 0.2
-"""Pause in seconds after a connection could not be accepted, for lack of descriptors or memory."""
+"""Seconds that the server waits after it could not accept a connection for lack of file descriptors or memory."""
 ACCEPTED_AT_ONCE = 32
 """Largest number of connections accepted in one iteration of the event loop."""
 # Each is accepted by its own handle of the listening socket, since libuv accepts only one connection per handle (libuv

@@ -20,19 +20,20 @@ NAME = "bouquet"
 # The default of aiohttp would tell the versions of aiohttp and Python.
 
 REFUSALS = ("bad_request", "request_too_large", "encoded_body", "unknown_route")
-"""Reasons for which the HTTP server refuses a request itself, before the application sees it."""
+"""Reasons for which the HTTP server itself refuses a request that the application never sees."""
 
 
 def refused(reason: str) -> web.Response:
-    """Counts and logs the refusal of a request for `reason`, without the request's content, and returns the
-    response."""
+    """Returns the response that refuses a request for `reason`. Also counts and logs the refusal, without the request's
+    content."""
     metrics.http_refused(reason).inc()
     log.info("http request refused", extra={"reason": reason})
     return refusal(reason)
 
 
 def refusal(reason: str) -> web.Response:
-    """Returns the JSON error for a reason in `failures.PLATFORM`. The connection is closed after this response."""
+    """Returns the response with the JSON error for a reason in `failures.PLATFORM`. The server closes the connection
+    after this response."""
     status, body = _rendered(reason)
     response = web.Response(body=body, status=status, content_type="application/json", charset="utf-8")
     response.headers.update({"X-Request-Id": str(uuid.uuid4()), "Server": NAME, "Cache-Control": "no-store"})

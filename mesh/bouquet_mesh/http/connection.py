@@ -1,4 +1,5 @@
-"""Time and size limits of one HTTP connection. A `Connection` passes one request at a time to aiohttp's protocol."""
+"""One HTTP connection, with its limits of time and size. A `Connection` passes one request at a time to aiohttp's
+protocol."""
 # It can therefore tell whether a byte belongs to a head, a body or the next request, without private names of aiohttp.
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ NOT_ASCII = re.compile(rb"[\x80-\xff]")
 HEAD_END = b"\r\n\r\n"
 CHUNKED = b"transfer-encoding"
 HTTP_2 = b"PRI * HTTP/2"
-"""First bytes that an HTTP/2 client sends, which look like the request line of an HTTP/1 request."""
+"""First bytes that an HTTP/2 client sends. They look like the request line of an HTTP/1 request."""
 # The parser refuses this head only together with the bytes that follow it, so both are passed to it.
 MAX_HELD_BYTES = 65_536
-"""Number of bytes of a client's next requests that the server keeps while it answers the present one. Above this
-number, the server stops reading from the client until the present request is answered."""
+"""Largest number of bytes of a client's next requests that the server holds while it answers the present one. Beyond
+that, the server reads nothing more from the client until the present request is answered."""
 
 CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", FullReason]
-"""Name of the limit that made the server close a connection. `head`, `body`, `write` and `idle` are time limits of
-`Limits`; `unsent` limits the bytes that the client leaves unread; the values of `FullReason` limit the number of
+"""Name of the limit for which the server closed a connection. `head`, `body`, `write` and `idle` are the time limits of
+these names in `Limits`; `unsent` is `Limits.max_unsent_bytes`; the values of `FullReason` are limits on the number of
 connections."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
@@ -36,18 +37,18 @@ MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
 
 
 class Stage(Enum):
-    """State of a connection: the bytes to be received or sent next."""
+    """State of a connection: what the server receives or sends next."""
 
     HEAD = auto()
-    """Head of a request."""
+    """Receiving the head of a request."""
     BODY = auto()
-    """Body of known length."""
+    """Receiving a body of known length."""
     CHUNKS = auto()
-    """Chunked body. No further request is read after it."""
+    """Receiving a chunked body. The server reads no further request after this body."""
     ANSWER = auto()
-    """The server's answer. Bytes that the client sends meanwhile belong to its next request, and wait."""
+    """Sending the answer. Bytes that the client sends meanwhile belong to its next request, and wait."""
     END = auto()
-    """No further bytes are read. The connection ends when the present answer has been sent."""
+    """Reading no further bytes. The connection ends when the present answer has been sent."""
 
 
 class Connection(asyncio.Protocol):
@@ -120,7 +121,8 @@ class Connection(asyncio.Protocol):
             handler.connection_lost(exc)
 
     def eof_received(self) -> None:
-        """Returns None, which tells asyncio to close the connection, since the client sends nothing more."""
+        """Returns None when the client has ended its side of the connection, which makes asyncio close the
+        connection."""
 
     # Reading
 
@@ -128,8 +130,8 @@ class Connection(asyncio.Protocol):
         self._feed(self._held + data if self._held else data)
 
     def request_started(self, request: web.BaseRequest, *, is_refused: bool) -> None:
-        """Starts the time limit for receiving the body of a request, if the request has a body. If `is_refused` is
-        true, ignores the body, and closes the connection after the answer."""
+        """Starts the time limit for the body of a request, if the request has a body. If `is_refused` is true, ignores
+        the body, and closes the connection after the answer."""
         self._end_wait()
         self._is_answered = False
         if is_refused or self._stage not in (Stage.ANSWER, Stage.CHUNKS):
@@ -149,8 +151,7 @@ class Connection(asyncio.Protocol):
         return self._stage in (Stage.CHUNKS, Stage.END)
 
     def response_sent(self, *, keeps_alive: bool) -> None:
-        """Prepares the connection for its next request, after an answer has been sent. If the connection is not kept
-        alive, prepares its end instead."""
+        """Prepares the connection, after an answer, for its next request; if `keeps_alive` is false, for its end."""
         self._is_answered = True
         if not keeps_alive or self.is_last:
             self._stage, self._body = Stage.END, None
@@ -175,7 +176,7 @@ class Connection(asyncio.Protocol):
             self._pause_reading()
 
     def _read_head(self, handler: web.RequestHandler, data: bytes) -> bytes:
-        """Passes the bytes of a head to aiohttp, and returns the bytes after it."""
+        """Passes the bytes of a request's head in `data` to aiohttp, and returns the bytes after the head."""
         if self._deadline_reason != "head":
             self._set_deadline("head", self._limits.head_s)
         if self._tail is None:
@@ -199,7 +200,7 @@ class Connection(asyncio.Protocol):
         return rest
 
     def _with_ascii_request_line(self, head: bytes) -> bytes:
-        """Returns a request head in which each byte of the request line that is not ASCII is percent-encoded."""
+        """Returns a request head whose request line is ASCII: each other byte of the line is percent-encoded."""
         # The parser would refuse them, but API Particulier accepts them as UTF-8.
         if head.isascii():
             self._in_request_line = b"\n" not in head

@@ -22,8 +22,8 @@ class ConnectionFactory:
 
     def __init__(self, server: web.Server, limits: Limits) -> None:
         self.is_stopping = False
-        """Whether the server is stopping: it accepts no connection, and closes each open one after its present
-        answer."""
+        """Whether the server is stopping. If so, it accepts no new connection, and closes each open one after its
+        present answer."""
         self._limits = limits
         self._server = server
         self._places: Places[Connection] = Places(limits)
@@ -50,8 +50,8 @@ class ConnectionFactory:
         return Handler(connection, self._server, **self._options)
 
     async def watch(self) -> None:
-        """Checks the connections at regular intervals until cancelled. Closes those that exceed a time limit, and those
-        for which the process has too few file descriptors."""
+        """Checks the connections at regular intervals until cancelled. Closes those that exceed a time limit, and as
+        many others as are needed if the process has too few file descriptors."""
         # One periodic check costs less than a timer for each request.
         loop = asyncio.get_running_loop()
         while True:

@@ -23,7 +23,7 @@ TOO_LARGE = re.compile(r"Got more than \d+ bytes|Too many headers")
 
 
 class Handler(web.RequestHandler):
-    """Asyncio protocol of one connection, made with only public names of aiohttp (docs/adr/0009)."""
+    """Asyncio protocol of one connection, which uses only public names of aiohttp (docs/adr/0009)."""
 
     __slots__ = ("connection",)
 

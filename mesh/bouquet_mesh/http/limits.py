@@ -9,18 +9,18 @@ OPERATORS_CONNECTIONS = 32
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Limits of a port and of each connection to it. `MeshSettings` has the same defaults."""
+    """Limits of a port and of each connection to the port. The defaults are those of `MeshSettings`."""
 
     head_s: float = 10.0
-    """Longest time, in seconds, from the first byte of a request's head to its last."""
+    """Longest time, in seconds, from the first byte of a request's head to its last byte."""
     body_s: float = 15.0
     """Longest time, in seconds, from the end of a request's head to the end of its body."""
     write_s: float = 30.0
-    """Longest time, in seconds, that bytes of an answer may wait until the client has taken all waiting bytes."""
+    """Longest time, in seconds, until the client has taken all bytes of an answer that wait to be sent."""
     # It starts again whenever the client has taken all that waited.
     idle_s: float = 75.0
     """Longest time, in seconds, that a connection stays open without a request. A proxy in front of the server needs a
-    shorter limit, so that it closes idle connections first."""
+    shorter limit, so that the proxy closes idle connections first."""
     max_connections: int = 2_000
     max_connections_per_address: int = 1_000
     """Largest number of connections from one address (in IPv6, from one /48 network)."""

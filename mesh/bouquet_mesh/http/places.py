@@ -1,5 +1,5 @@
-"""Limit on the number of connections of one port. Once the limit is reached, a new connection replaces the one for
-whose client the server has waited longest."""
+"""Limit on the number of connections of one port. Once the limit is reached, a new connection replaces the one whose
+client has kept the server waiting longest."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from bouquet_mesh.networks import networks_of
 from bouquet_mesh.observe import metrics
 
 FullReason: TypeAlias = Literal["address", "connections", "descriptors"]
-"""Name of the limit because of which a connection gets no place: `address` for the connections of one client address,
-`connections` for all connections of the port, `descriptors` for file descriptors."""
+"""Name of the limit that leaves no room for a connection: `address` for the connections of one client address,
+`connections` for all connections of the port, `descriptors` for the file descriptors of the process."""
 
 
 class Closable(Protocol):
@@ -36,8 +36,8 @@ class Places(Generic[C]):
         self._networks: dict[C, str] = {}
         self._counts: Counter[str] = Counter()
         self._waiting: OrderedDict[C, None] = OrderedDict()
-        """Connections for which the server waits until the client sends or reads bytes, the longest wait first. The
-        values are not used."""
+        """Connections for which the server waits until the client sends or reads bytes, longest wait first. The values
+        are unused: the mapping serves as an ordered set."""
         self._most = limits.max_connections
         self._most_reason: FullReason = "connections"
 
@@ -45,9 +45,8 @@ class Places(Generic[C]):
         return tuple(self._networks)
 
     def take(self, connection: C, address: str) -> FullReason | None:
-        """Gives a new connection a place and returns None. If a limit is reached, makes room by closing the connection
-        that has waited longest for its client. If no connection waits, gives no place, and returns the name of the
-        limit."""
+        """Gives a new connection a place, and returns None. If a limit is reached, first closes the connection that has
+        waited longest for its client; if no connection waits, gives no place and returns the name of the limit."""
         network = networks_of(address)[-1]
         if self._counts[network] >= self._limits.max_connections_per_address and not self._evict("address", network):
             return "address"
@@ -59,9 +58,9 @@ class Places(Generic[C]):
         return None
 
     def count_descriptors(self) -> None:
-        """Sets the number of places to the number of file descriptors that the rest of the process leaves free, up to
-        the port's limit. If there are more connections than places, closes those that have waited longest for their
-        clients. Does nothing on a port that may use the reserve."""
+        """Sets the number of places to the number of file descriptors that the rest of the process leaves free, but at
+        most to the port's limit. If there are more connections than places, closes those that have waited longest for
+        their clients. Does nothing if `Limits.may_use_reserve` is true."""
         if self._limits.may_use_reserve:
             return
         available = descriptors.unreserved() - (descriptors.in_use() - len(self._networks))
@@ -82,8 +81,8 @@ class Places(Generic[C]):
             del self._counts[network]
 
     def mark_waiting(self, connection: C) -> None:
-        """Records that a connection now waits for its client. Does nothing if the connection already waits, so that its
-        wait counts from the beginning."""
+        """Records that a connection now waits for its client. If the connection waits already, its wait still counts
+        from the beginning."""
         self._waiting[connection] = None
 
     def mark_busy(self, connection: C) -> None:
@@ -92,8 +91,8 @@ class Places(Generic[C]):
         self._waiting.pop(connection, None)
 
     def _evict(self, reason: FullReason, network: str | None = None) -> bool:
-        """Closes the connection that has waited longest for its client; if `network` is given, only among the
-        connections from this network. Returns False if there is none to close."""
+        """Closes the connection that has waited longest for its client, only among those from `network` if given.
+        Returns whether there was a connection to close."""
         found = next((one for one in self._waiting if network in (None, self._networks[one])), None)
         if found is not None:
             found.close_for(reason)

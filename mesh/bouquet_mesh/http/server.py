@@ -23,7 +23,7 @@ Answer: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 """Function that answers one request."""
 
 DRAIN_S = 15.0
-"""Default time, in seconds, that running requests have to finish when a server stops."""
+"""Default of the longest time, in seconds, that a stopping server waits for running requests."""
 HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 REASONS = {
     HTTPStatus.NOT_FOUND: "unknown_route",
@@ -31,7 +31,7 @@ REASONS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
     HTTPStatus.EXPECTATION_FAILED: "bad_request",
 }
-"""Reason with which the server refuses a request, for each HTTP status of the error that aiohttp raises."""
+"""Maps the HTTP status of an error that aiohttp raises to the reason with which the server refuses the request."""
 # They replace aiohttp's error responses, which may quote the request.
 
 
@@ -65,8 +65,8 @@ async def serving(
 async def connection_factory(
     app: web.Application, limits: Limits, *, drain_s: float = DRAIN_S, ends_with_client: bool = False
 ) -> AsyncIterator[ConnectionFactory]:
-    """Yields a factory that makes one protocol object, which serves the application, for each new connection. At the
-    end, waits up to `drain_s` seconds for running requests."""
+    """Yields a factory of the protocol objects that serve the application, one for each new connection. At the end of
+    the context, waits up to `drain_s` seconds for running requests."""
     runner = web.AppRunner(app, shutdown_timeout=drain_s, handler_cancellation=ends_with_client)
     await runner.setup()
     server = runner.server

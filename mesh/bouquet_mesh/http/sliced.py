@@ -1,4 +1,4 @@
-"""A response for large bodies that takes little memory while clients read slowly."""
+"""Response for large bodies that needs little memory even if its client reads slowly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SLICE_BYTES = 32_768
 
 
 class SlicedResponse(web.StreamResponse):
-    """Response that writes its body in slices, at the client's pace."""
+    """Response that writes its body in slices, each once the client has read enough of those before."""
 
     # So a thousand slow clients of one document share its bytes in memory, and buffer only one slice each.
 

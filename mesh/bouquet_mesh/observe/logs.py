@@ -20,7 +20,7 @@ OWN_LOGGERS = "bouquet"
 """Prefix of the names of Bouquet's own loggers, both in Bouquet's packages and in the workers of providers."""
 
 SILENCED_LOGGERS = ("aiormq", "aio_pika", "aiohttp.server", "aiohttp.client", "aiosqlite", "asyncio")
-"""Names of loggers that are turned off, since the libraries that use them may log a message body or a request line."""
+"""Names of loggers that are turned off. The libraries that use them might log a message body or a request line."""
 
 
 def raised_at(error: BaseException) -> str:
@@ -30,8 +30,8 @@ def raised_at(error: BaseException) -> str:
 
 
 class _Formatter(MsgspecFormatter):
-    """Formatter that adds service, request id and trace id, and leaves out exception texts, which may quote personal
-    data."""
+    """Formatter of log lines that adds the service, the request id and the trace id, and leaves out the texts of
+    exceptions, which may quote personal data."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -56,8 +56,8 @@ class _Formatter(MsgspecFormatter):
 
 
 def _may_be_written(record: logging.LogRecord) -> bool:
-    """Returns whether a record is written. Records below WARNING are written only if they come from Bouquet's own
-    loggers."""
+    """Returns whether a log record is written: always from level WARNING on; below, only if it comes from one of
+    Bouquet's own loggers."""
     return record.levelno >= logging.WARNING or record.name.startswith(OWN_LOGGERS)
 
 

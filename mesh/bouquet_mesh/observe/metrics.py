@@ -20,7 +20,7 @@ CALLS = Counter(
 )
 CALL_SECONDS = Histogram(
     "bouquet_bus_call_seconds",
-    "Time of a call over the bus, from publishing the request to its reply.",
+    "Seconds that a call over the bus took, from publishing the request to its reply.",
     ["provider", "request"],
     buckets=SECONDS,
 )
@@ -31,40 +31,40 @@ HANDLED = Counter(
 )
 HANDLE_SECONDS = Histogram(
     "bouquet_worker_request_seconds",
-    "Time that a worker took to handle a request.",
+    "Seconds that a worker took to handle a request.",
     ["provider", "request"],
     buckets=SECONDS,
 )
 REQUESTS_IN_FLIGHT = Gauge("bouquet_worker_requests_in_flight", "Requests that a worker is handling.", ["provider"])
 QUEUE_SECONDS = Histogram(
     "bouquet_worker_queue_seconds",
-    "Time from publishing a request to the start of its handling; wrong by as much as the hosts' clocks differ.",
+    "Seconds from publishing a request to the start of its handling; wrong by as much as the hosts' clocks differ.",
     ["provider"],
     buckets=SECONDS,
 )
 DEADLINE_LEFT_SECONDS = Histogram(
     "bouquet_worker_deadline_left_seconds",
-    "Time left until a request's deadline when a worker is about to handle it; a request with none left fails.",
+    "Seconds left until a request's deadline when its handling is about to begin. A request with 0 seconds left fails.",
     ["provider"],
     buckets=LEFT_SECONDS,
 )
 LATE_REPLIES = Counter("bouquet_bus_late_replies_total", "Replies that arrived after their call had ended.")
 CALLS_PENDING = Gauge("bouquet_bus_calls_pending", "Calls over the bus that wait for a reply.")
-BUS_CONNECTED = Gauge("bouquet_bus_connected", "Whether the bus of this process is connected to the broker.")
+BUS_CONNECTED = Gauge("bouquet_bus_connected", "1 if the bus of this process is connected to the broker, else 0.")
 OUTBOX_CONNECTED = Gauge(
     "bouquet_post_connected",
-    "Whether the outbox of this process, which sends or collects journal records, is connected to the broker.",
+    "1 if the outbox of this process, which sends or receives journal records, is connected to the broker, else 0.",
 )
-READY = Gauge("bouquet_ready", "Whether this process reports at /readyz that it is ready.", ["service"])
+READY = Gauge("bouquet_ready", "1 if this process reports at /readyz that it is ready, else 0.", ["service"])
 CERTIFICATE_END = Gauge(
     "bouquet_certificate_not_after_timestamp_seconds",
-    "Time at which a certificate expires. With `use` `own` (of this process) or `authority` (trusted for a server), "
-    "`setting` names the file's setting; with `server` (presented by a server), `setting` is the server's host name.",
+    "Time, in epoch seconds, at which a certificate expires. `use` is `own` (of this process), `authority` (trusted by "
+    "this process) or `server` (shown by a server); `setting` names the file's setting or, for `server`, the host.",
     ["setting", "use"],
 )
 LOOP_LAG_SECONDS = Histogram(
     "bouquet_event_loop_lag_seconds",
-    "Delay with which the event loop wakes a sleeping task. All other work of this process is delayed as much.",
+    "Seconds by which the event loop wakes a sleeping task too late. All other work of this process is as late.",
     buckets=SECONDS,
 )
 HTTP_CONNECTIONS = Gauge("bouquet_http_connections", "Open HTTP connections to the ports of this process.")
@@ -76,7 +76,9 @@ HTTP_CLOSED = Counter(
     ["reason"],
 )
 HTTP_REFUSED = Counter(
-    "bouquet_http_requests_refused_total", "HTTP requests that the HTTP server itself refused, by reason.", ["reason"]
+    "bouquet_http_requests_refused_total",
+    "HTTP requests that the HTTP server refused before the application saw them, by reason.",
+    ["reason"],
 )
 TASKS = Gauge("bouquet_tasks", "Asyncio tasks of this process that have not ended.")
 
@@ -93,7 +95,8 @@ http_refused = cache(HTTP_REFUSED.labels)
 
 
 def exposition(accept: str) -> tuple[bytes, str]:
-    """Returns the body and content type of `/metrics` for an `Accept` header."""
+    """Returns the body and the content type of the answer to `/metrics`, in the format that the `Accept` header asks
+    for."""
     encode, content_type = choose_encoder(accept)
     return encode(REGISTRY), content_type
 

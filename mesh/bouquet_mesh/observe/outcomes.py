@@ -1,4 +1,4 @@
-"""Outcome, reason and fault of a call over the bus, as labels of spans and metrics."""
+"""Labels of spans and metrics for a call over the bus: its outcome, the reason of a failure, and the party at fault."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def kind_of(request: Request) -> str:
 
 
 def operation_of(request: Request) -> str:
-    """Returns the id of the operation that a lookup calls. For any other request, returns its kind, such as
+    """Returns the id of the operation that a lookup calls. For a request that is no lookup, returns its kind, such as
     `describe`."""
     return request.operation if isinstance(request, Lookup) else kind_of(request)
 
 
 def outcome_of(reply: Reply) -> tuple[str, str]:
-    """Returns two labels for a reply: its outcome, such as `found`, and the reason of a failure or rejection. The
-    reason is "" for a success, and `own` for a reason that only one provider has defined."""
+    """Returns two labels for a reply: its outcome, such as `found`, and its reason, such as that of a failure. The
+    reason is "" for a success, and `own` for one that only one provider has defined."""
     tag = str(reply.__struct_config__.tag)
     if isinstance(reply, Found | Recorded):
         return tag, ""
@@ -32,9 +32,9 @@ def outcome_of(reply: Reply) -> tuple[str, str]:
 
 
 def fault_of(reply: Reply) -> str:
-    """Returns the party at fault for a failure or rejection (`caller`, `platform` or `provider`), or "" for any other
-    reply. For a reason that a provider has defined itself, this is the caller in a rejection, and the provider in a
-    failure."""
+    """Returns the party at fault for a failure or rejection: `caller`, `platform` or `provider`. If a provider has
+    defined the reason itself, the party is `caller` for a rejection, and `provider` for a failure. Returns "" for any
+    other reply."""
     match reply:
         case Failed(reason=reason) | Rejected(reason=reason) if reason in FAILURES:
             return FAILURES[reason].fault

@@ -33,8 +33,8 @@ NOT_SAMPLED = tuple("02468ace")
 def span(
     name: str, kind: SpanKind, attributes: Mapping[str, str | int], parent: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Span]:
-    """Opens a span that lasts as long as the context. Its parent is the span that the W3C headers `parent` name or,
-    without them, the current span. Exceptions are not recorded, since their texts may quote personal data."""
+    """Opens a span that lasts as long as the context. Its parent is the span named by the W3C headers `parent` or, if
+    `parent` is None, the current span. Exceptions are not recorded, since their texts may quote personal data."""
     # If the current span is not sampled, no new one is opened below it, since no sampler would keep it.
     above = trace.get_current_span()
     if parent is None and _is_unsampled(above.get_span_context()):
@@ -45,8 +45,8 @@ def span(
 def server_span(
     name: str, attributes: Mapping[str, str | int], headers: Mapping[str, str]
 ) -> AbstractContextManager[Span]:
-    """Opens the first span of a new trace, for an HTTP request from outside. A trace that the request's `headers` name
-    does not become its parent, but the span has a link to it."""
+    """Opens the first span of a new trace, for an HTTP request from outside. If the request's `headers` name a trace,
+    the new span links to that trace, but does not become a part of it."""
     # So a caller can choose neither the trace id, which the journal keeps, nor the sampling.
     return _start_span(
         name, SpanKind.SERVER, attributes, Context(), _links(headers) if "traceparent" in headers else ()
@@ -75,7 +75,7 @@ def _start_span(
 
 
 class _OpenSpan(AbstractContextManager[Span]):
-    """Context manager that makes a span the current one, and ends the span on exit."""
+    """Context manager that makes a span the current one, and ends the span when the context ends."""
 
     # Not a `contextmanager`, which takes longer to enter and leave.
 
@@ -97,8 +97,8 @@ class _OpenSpan(AbstractContextManager[Span]):
 
 @contextmanager
 def within_trace(headers: Mapping[str, str]) -> Iterator[Span]:
-    """Makes the trace that the W3C `headers` name the current one for the duration of the context, without opening a
-    span. Log lines written meanwhile carry the trace's id."""
+    """Makes the trace that the W3C `headers` name the current one while the context is open, without a new span. Log
+    lines written meanwhile contain the trace's id."""
     above = _w3c.extract(headers)
     current = trace.get_current_span(above)
     token, id_token = context.attach(above), trace_id.set(_trace_id_of(current))
@@ -124,8 +124,8 @@ def _trace_id_of(current: Span) -> str:
 
 
 def exemplar(current: Span) -> dict[str, str] | None:
-    """Returns the labels of a Prometheus exemplar, which links a measured value to the trace of `current`. Returns None
-    if the trace is not sampled."""
+    """Returns the labels of a Prometheus exemplar, which links a measured value to the trace of the span `current`.
+    Returns None if the trace is not sampled."""
     context = current.get_span_context()
     return {"trace_id": format(context.trace_id, "032x")} if context.trace_flags.sampled else None
 
@@ -138,8 +138,8 @@ def send_span(system: str, provider: str) -> AbstractContextManager[Span]:
 
 @contextmanager
 def process_span(system: str, provider: str, request: Request) -> Iterator[Span]:
-    """Opens the span in which a worker handles a request, within the caller's trace. Log lines written meanwhile carry
-    the request's id."""
+    """Opens the span in which a worker handles a request, within the caller's trace. Log lines written meanwhile
+    contain the request's id."""
     token = request_id.set(request.id)
     began = time.perf_counter()
     requests_in_flight = metrics.requests_in_flight(provider)

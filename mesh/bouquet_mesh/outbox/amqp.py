@@ -1,5 +1,5 @@
-"""The outbox (queue of journal records to the registry) on RabbitMQ: a durable quorum queue of persistent messages,
-each of which the broker confirms."""
+"""The outbox, which is the queue of journal records from gateways to the registry, on RabbitMQ. It is a durable quorum
+queue of persistent messages, and the broker confirms each message."""
 # It uses a connection that the bus does not share, since a broker short of memory or disk blocks connections that
 # publish.
 
@@ -30,7 +30,7 @@ BATCH_WAIT_S = 1.0
 """Longest time, in seconds, to wait for further records after the first record of a batch. Waiting makes batches
 larger, so that each record costs less; the broker keeps the records meanwhile."""
 UNLIMITED_DELIVERIES = 1_000_000_000
-"""Limit on the deliveries of one message to a consumer, so high that no message reaches it."""
+"""Limit on how often the broker delivers one message again. The number is so high that no message ever reaches it."""
 # RabbitMQ 4 drops a message after 20 redeliveries by default, and RabbitMQ 3.10 has no value for "no limit".
 JOURNAL_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
 PREFETCHED_BATCHES = 2
@@ -61,7 +61,7 @@ class _Publisher:
         return self._all_confirmed
 
     async def _all_confirmed(self) -> None:
-        """Waits until the broker has confirmed or refused every message that has been sent so far."""
+        """Waits until the broker has confirmed or refused every message sent so far."""
         if unconfirmed := tuple(self._unconfirmed):
             await asyncio.wait(unconfirmed)
 
@@ -74,8 +74,8 @@ class _Publisher:
         self._channel = self._on_lost = None
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Sends records, and returns once the broker has confirmed all of them. Raises one of the errors in
-        `CONNECTION_LOST` otherwise, such as `Returned` if there is no queue."""
+        """Sends records, and returns once the broker has confirmed all of them. If it does not, raises one of the
+        errors in `CONNECTION_LOST`, such as `Returned` if there is no queue."""
         # Reconnects after a nack too: while a quorum queue changes its leader, an old channel may be nacked for
         # minutes, and a new one works.
         channel, report_loss = self._channel, self._on_lost
@@ -103,13 +103,13 @@ class _Record(msgspec.Struct, frozen=True):
     body: bytes
     channel: Channel
     tag: int | None
-    """Delivery tag of the message that contained this record. Set only on the last record of a message; None on the
-    others."""
+    """Delivery tag of the message that contained this record, if this record is the last one of the message; otherwise
+    None."""
     # Acknowledging the tag acknowledges the whole message.
 
 
 class _Collector:
-    """Receiving side of the outbox: a consumer, and the records that are in no batch yet."""
+    """Receiving side of the outbox: a consumer of the queue, and the received records that are in no batch yet."""
 
     owner = JOURNAL_OWNER
 
@@ -134,7 +134,7 @@ class _Collector:
             await self._channel.round_trip()
 
     def stop(self) -> None:
-        """Discards the records that are in no batch yet. The broker delivers them again."""
+        """Discards the received records that are in no batch yet. The broker delivers these records again."""
         self._channel = None
         while not self._waiting.empty():
             self._waiting.get_nowait()
@@ -163,8 +163,7 @@ class _Collector:
 
 
 async def _acknowledge(records: Sequence[_Record]) -> None:
-    """Acknowledges each message of which the last record is in `records`, together with all messages delivered before
-    it."""
+    """Acknowledges the messages whose last record is in `records`, and all messages delivered before them."""
     # Correct because batches are formed, and done, in the order of delivery. A batch that spans a reconnection is
     # acknowledged on the later channel.
     for record in reversed(records):
@@ -175,7 +174,7 @@ async def _acknowledge(records: Sequence[_Record]) -> None:
 
 
 class AmqpOutbox:
-    """The `Outbox` over a connection to RabbitMQ."""
+    """Implementation of `Outbox` over a connection to RabbitMQ."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -214,7 +213,7 @@ class AmqpOutbox:
 
 @asynccontextmanager
 async def open_amqp_outbox(url: str, name: str, *, max_age_s: float = math.inf) -> AsyncIterator[AmqpOutbox]:
-    """Opens an outbox on the broker at `url`. The outbox connects in the background, and the broker's operators see its
-    connection as `name`."""
+    """Opens an outbox on the broker at `url`, which connects in the background. `name` identifies the connection to the
+    broker's operators; a connection to one of several nodes is replaced before its age exceeds `max_age_s` seconds."""
     async with open_link(url, name, metrics.OUTBOX_CONNECTED, max_age_s=max_age_s) as link:
         yield AmqpOutbox(link)

@@ -14,12 +14,12 @@ MAX_BATCH_RECORDS = 500
 
 
 class NotSent(Exception):
-    """Error raised when the outbox has not confirmed all records of one `send`. The sender must send all of them
+    """Error raised if the outbox has not confirmed all records of one `send`. The sender must send all these records
     again."""
 
 
 class Batch:
-    """Batch of encoded records. The outbox may deliver the batch again unless `done` has been called."""
+    """Batch of encoded records, which the outbox may deliver again as long as `done` has not been called."""
 
     def __init__(self, bodies: tuple[bytes, ...], acknowledge: Callable[[], Awaitable[None]]) -> None:
         self.bodies = bodies
@@ -42,21 +42,21 @@ class Outbox(Protocol):
         """Whether records can be sent and collected now."""
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Sends records, and returns once the outbox has stored all of them. Raises `NotSent` within ten seconds
-        otherwise."""
+        """Sends records, and returns once the outbox has stored all of them. Raises `NotSent` if the outbox has not
+        done so within ten seconds."""
 
     def collect(
         self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = ...
     ) -> AbstractAsyncContextManager[AsyncIterator[Batch]]:
         """Opens a collector, which yields batches of records without end. A batch ends at `max_records` records, or
-        `max_wait_s` seconds after its first record. The same batch is yielded again until its `done` has been
-        called."""
+        `max_wait_s` seconds after its first record. The collector yields the same batch again until the batch's `done`
+        has been called."""
         # Leaving the context puts the records of an unfinished batch back into the outbox.
 
 
 async def gather_batch(batch: list[T], waiting: asyncio.Queue[T], max_records: int, max_wait_s: float) -> None:
-    """Moves items from the queue `waiting` to the list `batch`. Waits without limit for the first item; ends once
-    `batch` has `max_records` items, or `max_wait_s` seconds after the first one."""
+    """Moves items from the queue `waiting` to the list `batch`. Waits without limit for the first item, then ends once
+    `batch` has `max_records` items or `max_wait_s` seconds have passed."""
     # The caller owns the list `batch`, and so still has the items if this wait is cancelled.
     batch.append(await waiting.get())
     with suppress(TimeoutError):

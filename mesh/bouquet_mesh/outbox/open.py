@@ -12,8 +12,8 @@ from bouquet_mesh.settings import is_embedded
 
 @asynccontextmanager
 async def open_outbox(url: str, name: str, *, max_age_s: float = math.inf) -> AsyncIterator[Outbox]:
-    """Opens the outbox at `url`, which is either `memory:` or `amqp(s)://…`. An outbox in memory connects only the
-    senders and collectors that share the returned object."""
+    """Opens the outbox at `url`: `amqp(s)://…` for RabbitMQ, or `memory:` for this process. An outbox in memory
+    connects only those senders and collectors that share the returned object."""
     if is_embedded(url):
         from bouquet_mesh.outbox.memory import MemoryOutbox
 

@@ -1,4 +1,4 @@
-"""Packing of several records into one message, because the broker confirms messages one by one."""
+"""Packing of several records into one message. This saves confirms, of which the broker sends one per message."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ def pack(bodies: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def unpack(package: bytes) -> list[bytes]:
-    """Returns the records in a message body. A body that `pack` has not made counts as one record and is returned
-    whole."""
+    """Returns the records in a message body. A body that was not made by `pack` is returned whole, as one record."""
     try:
         return _package.decode(package) or [package]
     except msgspec.DecodeError:

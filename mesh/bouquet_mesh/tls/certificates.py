@@ -1,4 +1,4 @@
-"""Metric of the time at which certificates expire."""
+"""Metric of the times at which TLS certificates expire."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from bouquet_mesh.observe.metrics import CERTIFICATE_END
 
 
 def export_certificate_end(setting: str, *, authority: str, own: str) -> None:
-    """Exports as a metric when certificates expire. `authority` is the PEM file of the certificate authorities that
-    this process trusts, and `own` the PEM file of its own certificate. An empty path is ignored."""
+    """Exports the times at which certificates expire as a metric. `authority` is the path of a PEM file with the
+    authorities that this process trusts, and `own` that of its own certificate. Ignores an empty path."""
     for use, path in (("authority", authority), ("own", own)):
         if path:
             CERTIFICATE_END.labels(setting, use).set_function(partial(certificate_end, path, use))
 
 
 def certificate_end(path: str, use: str) -> float:
-    """Returns the time, in seconds since 1970, at which a PEM file can no longer be used: when its last certificate
-    expires if `use` is `authority`, otherwise when its first one does. Returns NaN for an unreadable file."""
+    """Returns the time, in seconds since 1970, from which a PEM file can no longer be used. For the `use` `authority`,
+    this is the time when its last certificate expires; for any other, when its first one does. Returns NaN for an
+    unreadable file."""
     # For an `authority`, the last certificate to expire counts, since the file may hold an old authority and its
     # successor. For the process's `own` certificate, the first one to expire counts, since the whole chain must be
     # valid.
@@ -38,7 +39,7 @@ def certificate_end(path: str, use: str) -> float:
 
 
 class CertificateObserver(ssl.SSLObject):
-    """TLS connection that, after its handshake, writes the expiry date of the server's certificate to a metric."""
+    """TLS connection that, after its handshake, sets a metric to the time at which the server's certificate expires."""
 
     def do_handshake(self) -> None:
         super().do_handshake()

@@ -21,12 +21,12 @@ log = logging.getLogger(__name__)
 ENCRYPTED = ("amqps", "rediss", "https")
 CA_FILE, CERTIFICATE, KEY = ("cafile", "ssl_ca_certs"), ("certfile", "ssl_certfile"), ("keyfile", "ssl_keyfile")
 UNVERIFIED = ("no_verify_ssl", "ssl_cert_reqs", "ssl_check_hostname")
-"""Parameters of a URL that would turn off the verification of certificates. A URL with one of them is refused."""
+"""Parameters of a URL that would turn off the verification of certificates. A URL with such a parameter is refused."""
 
 
 def verified_url(url: Secret, setting: str) -> str:
-    """Returns the secret URL `url` as plain text, after checking it. Raises `SettingsError` if one of its parameters
-    turns off verification of the server's certificate, or names a certificate file that cannot be used."""
+    """Checks `url`, and returns it as plain text. Raises `SettingsError`, which names `setting`, if a parameter of the
+    URL turns off the verification of the server's certificate or names an unusable certificate file."""
     first = each_server(url.reveal())[0]  # `urlsplit` takes one server: several with IPv6 addresses are an error
     asked = dict(parse_qsl(urlsplit(first).query, keep_blank_values=True))
     if any(name in asked for name in UNVERIFIED):
@@ -52,9 +52,9 @@ def _first_present(asked: dict[str, str], names: tuple[str, ...]) -> str:
 def client_context(
     setting: str, url: str, ca_path: str = "", certificate_path: str = "", key_path: str = ""
 ) -> ssl.SSLContext:
-    """Returns the TLS context for connections to `url`, with certificates from PEM files: the server's authority (by
-    default the system's), the client's certificate, and its key. Raises `SettingsError` for files that cannot be used,
-    or that are given for a URL without TLS; its text begins with `setting`, the variable that holds the URL."""
+    """Returns the TLS context for connections to `url`. The paths are of PEM files: the server's authority (empty for
+    the system's authorities), the client's certificate, and its key. Raises `SettingsError`, which names `setting`, for
+    unusable files, or for files given with a URL without TLS."""
     # The key may be in the file of the certificate.
     if any((ca_path, certificate_path, key_path)) and urlsplit(url).scheme not in ENCRYPTED:
         raise SettingsError([f"{setting}: names certificates, and is not encrypted"])
@@ -62,9 +62,9 @@ def client_context(
 
 
 def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_path: str = "") -> ssl.SSLContext:
-    """Returns the TLS context for connections to a server, with certificates from PEM files. Does not take the server's
-    URL, unlike `client_context`, because the scheme of some URLs, such as `postgresql`, does not tell whether TLS is
-    used."""
+    """Returns the TLS context for connections to a server. The paths are of PEM files, as for `client_context`; but the
+    server's URL is not needed, because the scheme of some URLs, such as `postgresql`, does not tell whether TLS is
+    used. Raises `SettingsError`, which names `setting`, for unusable files."""
     if not (ca_path or certificate_path or key_path):
         return system_context()
     try:
@@ -89,14 +89,14 @@ def system_context() -> ssl.SSLContext:
 
 
 def warn_if_unencrypted(setting: str, host: str | None, *, is_encrypted: bool) -> None:
-    """Logs a warning for a connection to another machine without TLS."""
+    """Logs a warning, which names `setting`, if a connection goes to another machine without TLS."""
     if not is_encrypted and not is_this_machine(host):
         log.warning("connection is not encrypted", extra={"setting": setting})
 
 
 def is_this_machine(host: str | None) -> bool:
-    """Returns whether a connection to `host` stays on this machine. A missing host counts as this machine, as in the
-    URL of a Unix socket."""
+    """Returns whether a connection to `host` stays on this machine. None or "", as in the URL of a Unix socket, stands
+    for this machine."""
     if not host or host == "localhost":
         return True
     try:
@@ -106,8 +106,8 @@ def is_this_machine(host: str | None) -> bool:
 
 
 def tls_error_of(error: BaseException) -> str:
-    """Returns the cause of a TLS failure in OpenSSL's words, such as `Hostname mismatch`. Returns "" if neither the
-    error nor any of its causes is a TLS error."""
+    """Returns the cause of a TLS failure in OpenSSL's words, such as `Hostname mismatch`. Returns "" if neither `error`
+    nor any of its causes is a TLS error."""
     seen: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in seen:  # some libraries chain an error to itself
