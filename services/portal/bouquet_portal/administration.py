@@ -24,8 +24,8 @@ def migrate() -> None:
 
 
 def check() -> dict[str, list[str]]:
-    """Checks four parts of the installation: the application, the content, the database and the gateway. Returns the
-    problems found in each part."""
+    """Checks the application, the content, the database and the gateway. Returns the problems found in each of these
+    four parts, as an empty list for a part without problems."""
     django.setup()
     return {part: list(examine()) for part, examine in PARTS.items()}
 

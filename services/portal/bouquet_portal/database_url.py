@@ -1,5 +1,5 @@
-"""URL of the portal's database, and Django's settings for it. The certificate and the host name of a PostgreSQL server
-are verified unless the URL says `sslmode=disable`."""
+"""URL of the portal's database, and Django's settings for the database. The portal verifies the certificate and the
+host name of a PostgreSQL server, unless the URL says `sslmode=disable`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 VERIFIED, PLAIN = "verify-full", "disable"
-"""Values of `sslmode` that are accepted. libpq's default, `prefer`, verifies nothing, and does without TLS if the
+"""Values of `sslmode` that are accepted. libpq's own default, `prefer`, verifies nothing, and goes without TLS if the
 server, or an attacker in its place, offers none."""
 FILES = ("sslrootcert", "sslcert", "sslkey")
-"""Options of libpq whose values are paths of PEM files."""
+"""Options of libpq whose values are paths of PEM files, for TLS."""
 OPTIONS = ("host", "sslmode", *FILES, "application_name", "connect_timeout", "target_session_attrs")
-"""Options of libpq that a URL may have. `host` is for the folder of a Unix socket."""
+"""Options of libpq that a database URL may have. `host` may only be the folder of a Unix socket."""
 SQLITE: Mapping[str, Any] = {
     "timeout": 10,
     "init_command": "PRAGMA journal_mode=WAL",
     "transaction_mode": "IMMEDIATE",
 }
-"""Options with which a connection waits for another writer, and reads beside one."""
+"""Options of an SQLite connection. With these, a connection waits up to 10 seconds for another writer, and can read
+while another one writes."""
 
 
 def database_of(url: str) -> dict[str, Any]:
@@ -52,8 +53,9 @@ def database_of(url: str) -> dict[str, Any]:
 
 
 def _options(query: str) -> dict[str, str]:
-    """Returns the options of libpq in a URL's query, with a `sslmode` that verifies the server or that is `disable`.
-    Raises `ValueError` for an unknown option, one that is given twice, and one that would verify nothing."""
+    """Returns the options of libpq in a URL's query, among which `sslmode` either verifies the server or is `disable`.
+    Raises `ValueError` for an unknown, repeated or unsuitable option, such as a `sslmode` that encrypts without
+    verifying the server."""
     given = parse_qsl(query, keep_blank_values=True)
     options = dict(given)
     if len(options) < len(given) or not options.keys() <= set(OPTIONS):

@@ -1,5 +1,5 @@
-"""Settings of the portal, read from `BOUQUET_PORTAL_*`. All wrong settings are reported together, each by its name and
-problem, but never with its value."""
+"""Settings of the portal, read from the variables `BOUQUET_PORTAL_*`. One error reports all wrong settings, each with
+its name and its problem, but without its value."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|
 Service."""
 
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65_535, description="must be a port, 0 to 65535")]
-"""TCP port to listen on; 0 means any free port."""
+"""TCP port on which to listen; 0 stands for any free port."""
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, description="must be more than 0")]
 """Duration above 0, in seconds."""
 
@@ -55,7 +55,7 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
 
     public_url: str = "http://127.0.0.1:8030"
     """Address at which people reach the portal, such as `https://host`, without a path. If it begins with `https`,
-    browsers send the portal's cookies only over TLS, and use only TLS for the site for a year."""
+    browsers send the portal's cookies only over TLS, and for a year reach the site only over TLS."""
     gateway_url: str = "http://127.0.0.1:8000"
     """Address of the gateway whose documents and states the portal shows."""
     api_url: str = ""
@@ -72,20 +72,20 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """Seconds between two readings of the states of APIs."""
     database_url: Secret = Secret("sqlite:///bouquet-portal.db")
     """URL of the portal's own database, `postgresql://user:password@host/name` or `sqlite:///path`. The certificate of
-    a PostgreSQL server is verified; `?sslrootcert=…&sslcert=…&sslkey=…` are TLS files, and `?sslmode=disable` is for a
+    a PostgreSQL server is verified: `?sslrootcert=…&sslcert=…&sslkey=…` name PEM files; `?sslmode=disable` is for a
     developer's machine. Several hosts, as in `@a:5432,b:5432/name`, are a primary and its standbys."""
     secret_key: Secret = Secret("")
-    """Secret that signs cookies and links, at least 32 characters. Required if `public_url` begins with `https`. If
+    """Secret of at least 32 characters that signs cookies and links; required if `public_url` begins with `https`. If
     empty, the portal makes a new secret at each start, and no longer accepts cookies and links signed before."""
     host: str = "127.0.0.1"
     """Address on which the portal listens."""
     port: Port = 8030
     """Port of the site."""
     metrics_port: Port = 8031
-    """Port of `/metrics`, on the same address as the site. Keep it unreachable from outside."""
+    """Port of `/metrics`, on the same address as the site. The port must not be reachable from outside."""
     trusted_proxies: str = ""
-    """Addresses or CIDR ranges, separated by commas, of the proxies in front of the portal, whose `X-Forwarded-For` is
-    trusted. If empty, all visitors behind a proxy share the rate limit of the proxy's address."""
+    """Addresses or CIDR ranges, separated by commas, of the proxies in front of the portal. The portal trusts their
+    `X-Forwarded-For`. If empty, all visitors behind a proxy share the rate limit of the proxy's address."""
     threads: Annotated[int, Meta(ge=1, le=64)] = 8
     """Largest number of requests that the portal answers at the same time."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -97,13 +97,13 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     contact_email: str = "contact@bouquet.invalid"
     """E-mail address to which people write for help."""
     operator_address: str = "adresse à compléter"
-    """Postal address of the operator, in legal texts."""
+    """Postal address of the operator, shown in legal texts."""
     publication_director: str = "à compléter"
-    """Name of the person who is responsible for what the site publishes, in legal texts."""
+    """Name of the person responsible for what the site publishes, shown in legal texts."""
     hosting_provider: str = "à compléter"
-    """Name and address of the site's hosting provider, in legal texts."""
+    """Name and address of the site's hosting provider, shown in legal texts."""
     dpo_email: str = "dpo@bouquet.invalid"
-    """E-mail address of the operator's data protection officer."""
+    """E-mail address of the operator's data protection officer, shown on pages."""
     request_url: str = "https://datapass.api.gouv.fr/"
     """Address at which administrations request a habilitation."""
     review_delay: str = "11 jours en moyenne"
@@ -115,8 +115,8 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     source_url: str = ""
     """Address of the source code, to which a link at the foot of each page leads. If empty, there is no link."""
     sandbox_url: str = ""
-    """Address of the sandbox gateway, whose test cases the portal shows, and to which the portal sends the calls that
-    visitors try. If empty, the portal has no sandbox."""
+    """Address of the sandbox gateway. The portal shows its test cases, and sends it the calls that visitors try. If
+    empty, the portal has no sandbox."""
     sandbox_api_url: str = ""
     """Address of the sandbox gateway that the examples on pages name, such as `https://host`. If empty, the examples
     name `sandbox_url`."""
@@ -124,8 +124,8 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """Path of a PEM file with the certificate authority that signed the sandbox gateway's certificate. If empty, the
     portal trusts the system's authorities."""
     sandbox_token: Secret = Secret("")
-    """Token with which the portal calls the sandbox gateway, and which pages show to everybody. Required with
-    `sandbox_url`."""
+    """Token with which the portal calls the sandbox gateway. Pages show this token to everybody. Required if
+    `sandbox_url` is set."""
     calls_per_second: Annotated[int, Meta(ge=1)] = 20
     """Largest number of calls per second for one token, as stated on pages. The limit itself is a setting of the
     gateway."""
@@ -133,19 +133,19 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """Seconds within which the gateway answers a call, as stated on pages. The limit itself is a setting of the
     gateway."""
     client_timeout_s: Annotated[int, Meta(ge=1)] = 15
-    """Seconds for which clients should wait for an answer, as recommended on pages."""
+    """Seconds for which clients should wait for an answer, as recommended on pages. The portal itself does not use this
+    time."""
     availability: str = "99,5 %"
     """Availability that the operator promises, as a French text for pages."""
     mail_url: Secret = Secret("")
-    """Mail server that sends confirmations to editors, `smtp://user:password@host:port` with STARTTLS or `smtps://…`;
-    `?cafile=…` names a PEM file with the authority that signed the server's certificate; without it, the system's
-    authorities are trusted. `file:///folder` writes each mail to a file. If empty, the site has no form for editors,
-    and names `contact_email` instead."""
+    """URL of the mail server that sends confirmations to editors: `smtp://user:password@host:port` (STARTTLS) or
+    `smtps://…`, with `?cafile=…` for the PEM file of its authority, or `file:///folder` to write mails to files. If
+    empty, the site has no form for editors, and names `contact_email` instead."""
     mail_plain: bool = False
-    """Whether mails may go without TLS (`smtp://`), to a server on a developer's machine. The URL must then contain no
-    password."""
+    """Whether mails may be sent without TLS (`smtp://`), for a server on a developer's machine. The URL must then
+    contain no password."""
     mail_from: str = "ne-pas-repondre@bouquet.invalid"
-    """Sender address of the mails."""
+    """Sender address of the mails that the portal sends."""
     editor_requests_keep_months: Annotated[int, Meta(ge=1, le=60)] = 24
     """Months after which a confirmed request of an editor is deleted."""
     environment_notice: str = ""
@@ -154,7 +154,7 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
 
 
 def read(environ: Mapping[str, str]) -> PortalSettings:
-    """Reads the settings from environment variables. Raises `SettingsError` with every problem."""
+    """Reads the settings from environment variables. Raises one `SettingsError` that lists every problem."""
     own = {name: text for name, text in environ.items() if not _SERVICE_LINK.fullmatch(f"{name}={text}")}
     fields = {PREFIX + field.name.upper(): field for field in structs.fields(PortalSettings)}
     problems = list(_unknown(own, fields))
@@ -188,7 +188,8 @@ def _value(text: str, kind: Any) -> Any:
 
 
 def _wanted(kind: Any) -> str:
-    """Returns the end of an error message: which values a setting of this type may have, such as `must be one of …`."""
+    """Returns the end of an error message, which says what values a setting of this type may have, such as `must be one
+    of …`."""
     if getattr(kind, "__metadata__", ()):
         meta = kind.__metadata__[0]
         if meta.description:

@@ -18,8 +18,8 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the request that the current thread answers; empty outside of requests."""
 
 _RESERVED = frozenset({*RESERVED_ATTRS, "request", "status_code"})
-"""Attributes of a log record that are not written to the log line: those of the logging library, and Django's request
-and status code."""
+"""Names of attributes of a log record that are not written to the log line: those of the logging library itself, and
+Django's `request` and `status_code`."""
 
 _OWN_LOGGERS = "bouquet"
 
@@ -45,8 +45,8 @@ class _Formatter(MsgspecFormatter):
 
 
 def _message(record: logging.LogRecord) -> str:
-    """Returns the message of a log record without the values of its arguments. Returns a fixed text if a library may
-    have put such values into the message itself."""
+    """Returns the message of a log record without the values of its arguments, or a fixed text if a library may have
+    put values into the message itself."""
     # Django and gunicorn put paths and header values into their messages, sometimes before they log them.
     is_constant = record.name.startswith(_OWN_LOGGERS) or record.args
     return str(record.msg) if is_constant else "message of a library"
@@ -59,8 +59,8 @@ def raised_at(error: BaseException) -> str:
 
 
 def configure(level: str) -> None:
-    """Configures the root logger to write JSON lines of `level` and above on standard output. Of libraries, only lines
-    of level WARNING and above are written."""
+    """Configures the root logger to write JSON lines of `level` and above to standard output. Lines of libraries are
+    written only from level WARNING on."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_Formatter())
     handler.addFilter(lambda record: record.levelno >= logging.WARNING or record.name.startswith(_OWN_LOGGERS))

@@ -13,14 +13,14 @@ from django.http import HttpRequest
 from bouquet_portal.proxies import networks, visitor_address
 
 MOST_ADDRESSES = 10_000
-"""Number of counted addresses at which all counts restart at 0, to limit memory."""
+"""Largest number of addresses that are counted. At this number, all counts restart at 0, to limit memory."""
 IPV6_PREFIX = 64
-"""Length of the prefix of the IPv6 networks that count as one address each, since one visitor may use all addresses of
-such a network."""
+"""Length, in bits, of the prefix of the IPv6 networks that count as one address each. One visitor may use all addresses
+of such a network."""
 
 
 class RateLimit:
-    """Limit on the number of actions (`acts`) of one address in each period of `period_s` seconds."""
+    """Limit of `acts` actions for each visitor's address in each period of `period_s` seconds."""
 
     def __init__(self, acts: int, *, period_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._acts = acts
@@ -31,7 +31,7 @@ class RateLimit:
         self._counts: dict[str, int] = {}
 
     def allows(self, address: str) -> bool:
-        """Counts one action of this address, and returns whether it is within the limit."""
+        """Counts one action for this address, and returns whether the address is still within the limit."""
         counted = _network(address)
         with self._lock:
             period = int(self._clock() // self._period_s)

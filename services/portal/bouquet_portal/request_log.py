@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 NO_ROUTE = "none"
-"""Route name that is recorded for requests that reach no page, such as those for static files."""
+"""Name recorded in place of a route for requests that reach no page, such as those for static files."""
 
 
 def log_requests(get_response: GetResponse) -> GetResponse:

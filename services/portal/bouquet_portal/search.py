@@ -1,4 +1,4 @@
-"""Search in French texts without regard to accents, case or plural."""
+"""Search in French texts that ignores accents, case and plural endings."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ def simplified(text: str) -> str:
 
 
 def words(query: str) -> tuple[str, ...]:
-    """Returns the words of a search, at most twelve. An `s` or `x` at the end of a longer word is cut off, because it
-    may mark a plural."""
+    """Returns the words of a search, at most twelve. Cuts off an `s` or `x` at the end of longer words, since it may
+    mark a plural."""
     return tuple(word.rstrip("sx") if len(word) > 3 else word for word in simplified(query).split())[:12]
 
 
 def rank(query: tuple[str, ...], *texts: str) -> int | None:
-    """Returns how well `texts` (results of `simplified`) match the words of `query`: the sum, over the words, of the
-    index of the first text that contains the word. 0 is best; None means that a word occurs in no text."""
+    """Returns how well `texts` (results of `simplified`) match the words of `query`: for each word, the index of the
+    first text that contains it, all added up. 0 is the best match; None means that no text contains one of the
+    words."""
     places = [next((place for place, text in enumerate(texts) if word in text), None) for word in query]
     return None if None in places else sum(place for place in places if place is not None)

@@ -20,11 +20,11 @@ from bouquet_portal.environment import PortalSettings
 log = logging.getLogger(__name__)
 
 DRAIN_S = 10
-"""Seconds after SIGTERM for which requests that have already begun may still be answered."""
+"""Longest time, in seconds, that the process waits after SIGTERM for requests that have already begun."""
 UNUSED_STATIC_FILES = ["redoc", "*.js.map", "swagger-ui-standalone-preset.js", "oauth2-redirect.*"]
 """Patterns of files of installed libraries that no page loads."""
 REQUEST_S = 30
-"""Seconds without a sign of life from a worker process after which gunicorn replaces it."""
+"""Seconds without a sign of life from a worker process after which gunicorn replaces that process."""
 
 
 def serve(settings: PortalSettings, *, migrate: bool = False) -> int:
@@ -97,7 +97,7 @@ def _gunicorn_options(settings: PortalSettings) -> dict[str, Any]:
 
 
 class _Logger(GunicornLogger):
-    """Logger of gunicorn that leaves handlers and levels to the portal's own configuration."""
+    """Logger of gunicorn that does not change handlers and levels, which the portal configures itself."""
 
     def setup(self, cfg: Config) -> None:
         self.error_log.propagate = True

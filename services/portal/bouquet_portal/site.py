@@ -55,7 +55,7 @@ PLACEHOLDERS = (
     "client_timeout_s",
     "availability",
 )
-"""Settings that content files may name as placeholders."""
+"""Names of the settings that content files may contain as placeholders."""
 
 
 def variables(portal: PortalSettings) -> dict[str, str]:

@@ -9,7 +9,7 @@ from django.core.files.uploadhandler import FileUploadHandler
 
 
 class RefuseFiles(FileUploadHandler):
-    """Upload handler that refuses a request with a file, with status 400, before any part of the file is stored."""
+    """Upload handler that refuses any request with a file, with status 400. No part of the file is stored before."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise SuspiciousOperation("a file was sent")

@@ -1,2 +1,2 @@
-"""Last documents of gateways, stored in the portal's database. After a restart, pages show these documents while no
-gateway answers."""
+"""Archive of the last documents of gateways, in the portal's database. After a restart, pages show these documents
+until a gateway answers."""

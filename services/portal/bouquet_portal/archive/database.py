@@ -15,12 +15,12 @@ from bouquet_portal.documents.client import MOST_BYTES
 log = logging.getLogger(__name__)
 
 MOST_STORED_BYTES = 4 * 1024 * 1024
-"""Largest size, in bytes, of a compressed document that is stored. A larger document is not stored."""
+"""Largest size, in bytes, of a compressed document that is stored. The archive leaves out a larger document."""
 
 
 class DatabaseArchive:
-    """Archive of gateways' documents in the portal's database. No method raises an exception if the database fails:
-    each logs a warning, `load` returns `None`, and the others store nothing."""
+    """Archive of gateways' documents in the portal's database. If the database fails, no method raises an exception:
+    each logs a warning, `load` returns None, and the others store nothing."""
 
     def load(self, url: str) -> Archived | None:
         close_old_connections()
@@ -54,7 +54,7 @@ class DatabaseArchive:
 
 
 def _inflated(packed: bytes) -> bytes | None:
-    """Returns the decompressed document, or None if the document is damaged or larger than a gateway's answer may
+    """Returns the decompressed document. Returns None if the document is damaged, or larger than a gateway's answer may
     be."""
     inflate = zlib.decompressobj()
     try:

@@ -6,7 +6,7 @@ from django.db import models
 
 
 class ArchivedDocument(models.Model):
-    """Document that a gateway sent last, stored under the URL from which the portal read it."""
+    """Last document that a gateway sent from a URL, stored under this URL."""
 
     url = models.CharField(max_length=500, primary_key=True)
     body = models.BinaryField()

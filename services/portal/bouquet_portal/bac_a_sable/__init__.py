@@ -1,2 +1,2 @@
-"""Sandbox explorer: pages that show invented people and all errors, make calls to the sandbox, and check proposed
-cases."""
+"""Explorer of the sandbox, a gateway with invented people. Its pages show these people and all errors, make calls to
+the sandbox, and check proposed cases."""

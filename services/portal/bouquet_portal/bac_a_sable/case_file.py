@@ -1,4 +1,5 @@
-"""Text of a case file, offered as a starting point to the author of a new case."""
+"""Text of a case file, which describes a case of the sandbox (a call and its answer), as a starting point for the
+author of a new case."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from bouquet_portal.documents.model import Operation
 
 EXAMPLES: dict[str, Any] = {"objet": {}, "nombre entier": 0, "nombre": 0, "vrai ou faux": False}
 LEFT_OUT = ("recipient", "delegation_id")
-"""Required parameters of a call that a case file does not contain."""
+"""Parameters that a call requires, but a case file does not contain."""
 
 
 def of_case(case: Case) -> str:

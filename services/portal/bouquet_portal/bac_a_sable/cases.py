@@ -1,4 +1,5 @@
-"""Cases of a sandbox gateway, from its `/bouquet/v1/sandbox/cases`."""
+"""Cases of a sandbox gateway, read from its path `/bouquet/v1/sandbox/cases`. A case is a call, and the answer that the
+sandbox gives."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ Asked: TypeAlias = dict[str, str | tuple[str, ...]]
 
 
 class Case(Struct, frozen=True):
-    """Case of the sandbox: a call, and its answer. Dates that depend on the current day were computed for the day on
+    """Case of the sandbox: a call, and the answer to it. Dates that depend on the current day are those of the day on
     which the portal read the cases."""
 
     id: str
@@ -27,7 +28,7 @@ class Case(Struct, frozen=True):
     family: str = ""
     parameters: Asked = {}
     sessions: tuple[str, ...] = ()
-    """FranceConnect tokens, each of which makes the sandbox answer a call with this case; empty for operations without
+    """FranceConnect tokens for which the sandbox answers a call with this case; empty for operations without
     FranceConnect."""
     is_default: bool = False
     code: str = ""
@@ -39,7 +40,7 @@ class Case(Struct, frozen=True):
 
     @property
     def situation(self) -> str:
-        """Description of the case, without the name of the person if the description begins with this name."""
+        """Description of the case. If the description begins with the name of the person, leaves out this name."""
         name, colon, rest = self.description.partition(" : ")
         if not colon or not rest:
             return self.description
@@ -48,8 +49,8 @@ class Case(Struct, frozen=True):
 
 
 class SimulatedError(Struct, frozen=True):
-    """Error of the sandbox, with the `parameters` or the FranceConnect token (`session`) of a call that the sandbox
-    answers with this error."""
+    """Error that the sandbox simulates. A call gets the error if it has these `parameters`, or the FranceConnect token
+    `session` if `session` is not empty."""
 
     code: str
     status: int
@@ -67,8 +68,8 @@ class SimulatedError(Struct, frozen=True):
 
 
 class SimulatedErrors(Struct, frozen=True):
-    """Errors that the sandbox simulates for an operation, and the parameters that every call for such an error
-    needs."""
+    """Errors that the sandbox simulates for an operation. `parameters` are those that a call needs for any of these
+    errors."""
 
     operation_id: str
     errors: tuple[SimulatedError, ...]
@@ -92,7 +93,7 @@ class Person(Struct, frozen=True):
     """Invented person, with the cases about this person."""
 
     slug: str
-    """Last part of the URL of the person's page: the name without accents."""
+    """Last part of the URL of the person's page: the name without accents, its words joined by hyphens."""
     name: str
     family: str
     cases: tuple[Case, ...]
@@ -116,8 +117,8 @@ class Cases(Struct, frozen=True):
         return next((one for one in self.sessions if one.token == token), None)
 
     def people(self) -> tuple[Person, ...]:
-        """Returns the invented people, grouped by family: the largest family first, and at the end the people who have
-        no family."""
+        """Returns the invented people, grouped by family. The largest family comes first, and the people without family
+        come last."""
         found: dict[str, list[Case]] = {}
         for case in self.cases:
             if case.person:

@@ -1,4 +1,5 @@
-"""Dossiers: the request with which the page begins, and the answer as rows of a table."""
+"""Dossier, a call that combines several lookups about people: the text with which the page's form begins, and the
+answer as rows of a table."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ BEGINNING = """{
     "emploi": { "operation": "france_travail/statut", "parameters": { "identifiant": "erreur-24003" } }
   }
 }"""
-"""Dossier about an invented household of the sandbox, with parts of several statuses."""
+"""Dossier about an invented household, shown when the page opens. The parts of its answer have different statuses."""
 LABELS = {
     "found": "trouvée",
     "not_found": "absente chez le fournisseur",
@@ -33,21 +34,22 @@ LABELS = {
     "refused": "non autorisée",
     "failed": "panne, à redemander",
 }
-"""French label for each status of a part."""
+"""French label for each status that a part of a dossier's answer may have."""
 
 
 class Row(Struct, frozen=True):
-    """Row of the table: a part of the answer, or one person of a part with `for_each`."""
+    """Row of the table that shows a dossier's answer: one part (lookup) of the answer, or one person of a part that is
+    about several persons (`for_each`)."""
 
     name: str
     person: int
-    """Number of the person, from 1; 0 for a part about one person."""
+    """Number of the person within the part, from 1; 0 if the part is about one person."""
     status: str
     provider: str
     shown: Any
-    """The part's data or errors."""
+    """Data or errors of the part, to be shown as JSON."""
     codes: tuple[str, ...]
-    """Codes of its errors."""
+    """Error codes of the part; empty if it has no errors."""
 
     @property
     def label(self) -> str:
@@ -55,7 +57,8 @@ class Row(Struct, frozen=True):
 
 
 class Fault(Struct, frozen=True):
-    """Error of a part or, with the JSON pointer of the wrong field, of the request as a whole."""
+    """Error of a part of a dossier, or of the dossier as a whole. For the latter, `pointer` is the JSON pointer of the
+    wrong field."""
 
     code: str
     detail: str
@@ -63,7 +66,7 @@ class Fault(Struct, frozen=True):
 
 
 def json_fault(text: str) -> str:
-    """Returns where and why a text is no JSON object, in French, or "" if it is one."""
+    """Returns, in French, where and why a text is no JSON object; "" if the text is a JSON object."""
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
@@ -74,7 +77,8 @@ def json_fault(text: str) -> str:
 
 
 def rows(body: Any) -> Iterator[Row]:
-    """Yields the rows of an answer with status 200, in the order of its parts."""
+    """Yields the rows of a dossier's answer, the decoded body of a response with status 200, in the order of its
+    parts."""
     for name, part in _members(_members(body).get("data")).items():
         persons = _members(part).get("parts")
         if isinstance(persons, list):
@@ -84,7 +88,7 @@ def rows(body: Any) -> Iterator[Row]:
 
 
 def faults(body: Any) -> list[Fault]:
-    """Returns the errors in a part, or in an answer that has another status than 200."""
+    """Returns the errors in a part of a dossier's answer, or in the body of a response with another status than 200."""
     errors = _members(body).get("errors")
     return [
         Fault(

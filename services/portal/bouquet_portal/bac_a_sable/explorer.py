@@ -1,4 +1,4 @@
-"""Invented people and their cases, arranged as pages show them."""
+"""Invented people of the sandbox and their cases, arranged as the explorer's pages show them."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ class Known(Struct, frozen=True):
 
 
 class Topic(Struct, frozen=True):
-    """Cases of the sandbox that belong to one API, with the API's title."""
+    """Cases of the sandbox that belong to one API, and the API's title."""
 
     title: str
     known: tuple[Known, ...]
 
 
 class Row(Struct, frozen=True):
-    """Row of a table with people as rows and APIs as columns. Each cell holds one case of the API about the person, or
-    `None` if there is no such case."""
+    """Row of a table with people as rows and APIs as columns. Each cell holds one case of the API about the person;
+    None if there is no such case."""
 
     person: Person
     cells: tuple[Known | None, ...]
 
 
 class YieldedError(Struct, frozen=True):
-    """Documented error and, if the sandbox simulates the error, a call that gets it: the operation and what the call
-    must contain. Both are `None` if there is no such call."""
+    """Documented error, with a call for which the sandbox simulates the error: the operation, and what the call must
+    contain. Both are None if the sandbox does not simulate the error."""
 
     error: ErrorCode
     operation: Operation | None = None
@@ -72,8 +72,8 @@ def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Itera
 
 
 def _preference(known: Known) -> tuple[bool, int, int, int, str]:
-    """Returns a sort key that puts first the cases that suit new callers best: not deprecated, then by civil status,
-    then of the newest version."""
+    """Returns a sort key that puts first the cases that suit new callers best: first those of operations that are not
+    deprecated, then those by civil status, then those of the newest version."""
     operation = known.operation
     order = list(MODALITIES)
     rank = order.index(operation.modality) if operation.modality in order else len(order)
@@ -98,8 +98,8 @@ def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]
 
 
 def yielded(errors: Iterable[ErrorCode], cases: Cases, operations: Mapping[str, Operation]) -> Iterator[YieldedError]:
-    """Yields each documented error, with a call for which the sandbox simulates the error if there is one. If several
-    operations simulate the error, prefers one that is not deprecated."""
+    """Yields each of `errors`, with a call for which the sandbox simulates the error, if it does. Prefers a call to an
+    operation that is not deprecated."""
     preferred = sorted(
         (one for one in cases.errors if one.operation_id in operations),
         key=lambda one: (operations[one.operation_id].is_deprecated, operations[one.operation_id].is_by_session),

@@ -1,4 +1,4 @@
-"""French texts for the faults that a sandbox finds in a proposed case, which the sandbox names in English."""
+"""French texts for the faults that the sandbox finds in a proposed case. The sandbox itself reports them in English."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ REASONS = (
 
 
 def in_french(message: str) -> str:
-    """Returns the text of a fault in French. An unknown text is returned unchanged."""
+    """Returns the French text for a fault that the sandbox reports in English. Returns an unknown text unchanged."""
     for pattern, text in FRENCH:
         match = pattern.fullmatch(message)
         if match is not None:

@@ -1,5 +1,5 @@
-"""State of each field of an answer. A field is either present, or unknown to the provider, or left out because the
-caller has none of its scopes."""
+"""State of each field of an answer: present, unknown to the provider, or left out because the caller has none of the
+field's scopes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ LABELS: dict[State, str] = {
 
 
 class FieldState(Struct, frozen=True):
-    """State of one field of an answer, and the texts with which a page shows it."""
+    """State of one field of an answer, with the texts that a page shows for the field."""
 
     path: str
-    """Names and numbers that lead to the field, such as `enfants[0].prenoms`."""
+    """Names and indexes that lead to the field, such as `enfants[0].prenoms`."""
     state: State
     value: str = ""
     scopes: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class FieldState(Struct, frozen=True):
 
     @property
     def around(self) -> str:
-        """Beginning of the path, up to and including the last dot, such as `enfants[0].`; empty for a field at the top
+        """Part of the path up to and including the last dot, such as `enfants[0].`; empty for a field at the top
         level."""
         return self.path[: -len(self.name)]
 

@@ -1,4 +1,4 @@
-"""Form of the console, made from the parameters of an operation."""
+"""Input form of the sandbox's console, made from the parameters of an operation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ FEWEST_INPUTS = 3
 """Smallest number of input boxes that the form shows for a parameter that accepts several values."""
 MOST_VALUES = 20
 MOST_LENGTH = 255
-"""Number of characters after which a value is cut. The gateway has the same limit."""
+"""Largest length of a value, in characters, which is also the gateway's limit. The form cuts off the rest of a longer
+value."""
 ORDER = (
     "recipient",
     "nomNaissance",
@@ -32,11 +33,11 @@ ORDER = (
 )
 """Parameters that the form shows first, in this order. The others follow in the order of the OpenAPI document."""
 RARELY = ("delegation_id",)
-"""Parameters that most callers never send. The form shows them apart from the others."""
+"""Parameters that most callers never send. The form shows these parameters apart from the others."""
 
 
 class Input(Struct, frozen=True):
-    """Input of the form: one parameter, with one value or several."""
+    """Input of the form for one parameter, with one value or several."""
 
     parameter: Parameter
     values: tuple[str, ...]
@@ -86,8 +87,8 @@ def asked_by(operation: Operation, sent: QueryDict) -> Asked:
 
 
 def with_recipient(operation: Operation, asked: Asked) -> Asked:
-    """Returns the parameters `asked`. Adds `recipient`, with its documented example as value, if the operation has this
-    parameter and it is not in `asked`."""
+    """Returns the parameters `asked`, and adds `recipient` with its documented example as value if the operation has
+    this parameter and `asked` does not."""
     examples = {
         parameter.name: str(parameter.example)
         for parameter in parameters(operation)
@@ -97,8 +98,8 @@ def with_recipient(operation: Operation, asked: Asked) -> Asked:
 
 
 def faults_by_parameter(operation: Operation, body: Any, asked: Collection[str]) -> dict[str, list[str]]:
-    """Returns the texts of the errors in an answer, grouped by the name of the parameter that they are about. Errors
-    that are not about a parameter have the key ""."""
+    """Returns the texts of the errors in an answer, grouped by the name of the parameter that each error is about.
+    Errors that are about no parameter have the key ""."""
     found: dict[str, list[str]] = {}
     errors = body.get("errors", ()) if isinstance(body, dict) else ()
     for error in errors if isinstance(errors, list) else ():
@@ -109,8 +110,8 @@ def faults_by_parameter(operation: Operation, body: Any, asked: Collection[str])
 
 
 def _named(operation: Operation, error: Mapping[str, Any], asked: Collection[str]) -> str:
-    """Returns the name of the parameter that an error is about, or "" if the error is about none. Of several parameters
-    to which the error may belong, prefers one that is not in `asked`."""
+    """Returns the name of the parameter that an error is about, or "" if the error is about none. If the error may be
+    about several parameters, prefers one that is not in `asked`."""
     # Several parameters may share a code.
     source = error.get("source") or {}
     code = error.get("code", "")
@@ -123,7 +124,8 @@ def _named(operation: Operation, error: Mapping[str, Any], asked: Collection[str
 
 
 def relevant_scopes(operation: Operation) -> tuple[str, ...]:
-    """Returns the scopes that matter for an operation: those for the operation itself, and those for its fields."""
+    """Returns the scopes that matter for an operation: those that give access to the operation, and those that give
+    access to its fields."""
     of_fields: Iterable[str] = (
         part for field in operation.all_fields() for one in field.scopes for part in one.split("&")
     )

@@ -32,12 +32,13 @@ TOKENS = "/bouquet/v1/sandbox/tokens"
 CALL_S = 10.0
 """Longest time, in seconds, that a call to the sandbox may take."""
 MOST_BYTES = 1_000_000
-"""Largest size, in bytes, of the body of an answer. A larger body raises `GatewayError`."""
+"""Largest size, in bytes, of the body of a sandbox's answer. A call whose answer is larger raises `GatewayError`."""
 TOKEN_KEPT_S = 3600.0
-"""Seconds for which the portal reuses a token with fewer scopes than the public token. The sandbox issues such tokens
-on request, each for one day."""
+"""Seconds for which the portal reuses a token that has fewer scopes than the public token. The sandbox issues such
+tokens on request, and each is valid for one day."""
 MOST_TOKENS = 1_000
-"""Number of tokens with fewer scopes than the public token at which the portal forgets all of them, to limit memory."""
+"""Largest number of tokens with fewer scopes than the public token that the portal keeps. At this number, the portal
+forgets all of them, to limit memory."""
 
 
 class Call(Struct, frozen=True):
@@ -49,8 +50,8 @@ class Call(Struct, frozen=True):
 
     @property
     def parts(self) -> list[tuple[str, str]]:
-        """Names and values in the query string, in order. A parameter with several values occurs once for each
-        value."""
+        """Names and values in the query string of the call, in order. A parameter with several values occurs once for
+        each value."""
         return [
             (name, one) for name, value in self.asked.items() for one in ((value,) if isinstance(value, str) else value)
         ]
@@ -86,8 +87,8 @@ class Fault(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """Faults of a proposed case file, and the case as the sandbox would serve it. `case` is None if the file cannot be
-    read."""
+    """Result of the check of a proposed case file: its faults, and the case as the sandbox would serve it. `case` is
+    None if the file cannot be read."""
 
     faults: tuple[Fault, ...]
     case: cases.Case | None = None
@@ -151,8 +152,8 @@ class Sandbox:
         return token
 
     def check(self, operation_id: str, text: str) -> Report:
-        """Returns what the sandbox says about a case file that is proposed for an operation: its faults, and the case.
-        Raises `GatewayError` if the sandbox does not answer with a valid report."""
+        """Sends a case file that is proposed for an operation to the sandbox, which checks the file, and returns the
+        sandbox's report. Raises `GatewayError` if the sandbox does not answer with a valid report."""
         path = f"{CHECK}?{urlencode({'operation_id': operation_id})}"
         try:
             return msgspec.convert(self._posted(path, text.encode(), "application/yaml"), Report)
@@ -177,6 +178,6 @@ def _timed(call: Callable[[], Answer]) -> Result:
 
 @cache
 def sandbox() -> Sandbox | None:
-    """Returns the sandbox of this process, or `None` if the settings name none."""
+    """Returns the sandbox of this process, or None if the settings name no sandbox."""
     current = site()
     return Sandbox(current.settings, current.archive) if current.settings.sandbox_url else None

@@ -1,4 +1,5 @@
-"""Call that a visitor prepares in the console, read from the submitted form or from a URL, and written as a URL."""
+"""Call that a visitor prepares in the console. A call is read from the submitted form or from a URL, and can be written
+as a URL."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from bouquet_portal.documents.model import Operation
 
 
 class Wanted(Struct, frozen=True):
-    """Call as a visitor has prepared it in the console: parameters, switched-off scopes, and FranceConnect token."""
+    """Call that a visitor has prepared in the console: its parameters, the scopes that the visitor has switched off,
+    and the FranceConnect token."""
 
     asked: Asked
     closed: frozenset[str]
@@ -30,8 +32,9 @@ def sent(form_sent: QueryDict, operation: Operation) -> Wanted:
 
 
 def linked(url: QueryDict, operation: Operation, cases: Cases) -> Wanted:
-    """Returns the call with which the URL fills the form: the call of a case (`cas`) or of a simulated error
-    (`erreur`). If the URL names neither, returns a call without parameters that identify a person."""
+    """Returns the call with which a URL fills the form: that of the case (parameter `cas`) or of the simulated error
+    (`erreur`) that the URL names. If the URL names neither, returns a call without parameters that identify a
+    person."""
     closed = frozenset(url.getlist("sans")) & frozenset(form.relevant_scopes(operation))
     found = cases.case(f"{operation.id}/{url.get('cas', '')}")
     simulated = cases.errors_of(operation.id)
@@ -48,8 +51,8 @@ def linked(url: QueryDict, operation: Operation, cases: Cases) -> Wanted:
 
 
 def permalink(operation: Operation, wanted: Wanted, cases: Cases) -> str:
-    """Returns a URL that fills the form with this call. Returns "" for a call that belongs to no case and no simulated
-    error, because its parameters must not appear in a URL."""
+    """Returns a URL that fills the form with this call. Returns "" if the call belongs to no case and no simulated
+    error, because other parameters might identify a person and must not appear in a URL."""
     address = reverse("console", args=[operation.id])
     closed = [("sans", scope) for scope in sorted(wanted.closed)] if not operation.is_by_session else []
     for case in cases.cases:

@@ -1,4 +1,4 @@
-"""Use cases: which data a public service may ask for, and why."""
+"""Pages of use cases, which say what data a public service may ask for, and why."""
 
 from __future__ import annotations
 

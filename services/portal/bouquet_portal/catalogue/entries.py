@@ -1,4 +1,4 @@
-"""APIs of the catalogue: content files joined with the operations and states of the gateway."""
+"""APIs of the catalogue, made from content files and from the operations and states that the gateway publishes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bouquet_portal.documents.model import ErrorCode, Field, Operation, Resource
 from bouquet_portal.theme.words import MODALITIES, modality_name
 
 SEVERITY = ("bad_gateway", "maintenance", "unknown", "ok")
-"""States of an API, from the worst to the best."""
+"""States of an API, from the worst to the best one."""
 
 
 class Version(NamedTuple):
@@ -32,14 +32,14 @@ class Version(NamedTuple):
 
     @property
     def ends_on(self) -> date | None:
-        """Day on which the last operation of the version ends; `None` if the end of any of them is not announced."""
+        """Day on which the last of the version's operations ends; None if the end of at least one of them is not
+        announced."""
         days = [operation.ends_on for operation in self.operations]
         return max((day for day in days if day), default=None) if all(days) else None
 
 
 class Entry:
-    """API of the catalogue. The texts come from the API's content file or, without one, from the gateway's
-    documents."""
+    """API of the catalogue. Its texts come from its content file; if it has none, from the gateway's documents."""
 
     def __init__(self, uid: str, operations: Sequence[Operation], api: Api | None = None) -> None:
         self.uid = uid
@@ -94,7 +94,7 @@ class Entry:
 
     @cached_property
     def modalities(self) -> tuple[str, ...]:
-        """Names of the ways to identify a person in the newest version."""
+        """Names of the modalities (ways to identify a person) in the newest version."""
         if not self.operations:
             return ()
         return tuple(modality_name(one.modality) for one in self.newest.operations if one.modality)
@@ -114,7 +114,7 @@ class Entry:
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """Texts in which a search looks for words, in lower case and without accents. The most significant text comes
+        """Texts in which a search looks for words, in lower case and without accents, the most significant text
         first."""
         api = self.api
         fields = (f"{field.name} {field.description}" for field in self.fields) if self.operations else ()
@@ -191,12 +191,12 @@ def chosen(all_entries: Iterable[Entry], filters: Filters, use_cases: Iterable[U
 
 
 def providers(entry: Entry) -> tuple[str, ...]:
-    """Returns the names of an API's providers: `CAF et MSA` gives `CAF` and `MSA`."""
+    """Returns the names of an API's providers, which the API names in one text: `CAF et MSA` gives `CAF` and `MSA`."""
     return tuple(name.strip() for name in entry.provider.replace(" et ", ",").replace("&", ",").split(","))
 
 
 def state_of(entry: Entry, states: Mapping[str, ResourceState]) -> ResourceState | None:
-    """Returns the worst among the states of an API's resources, or None if the gateway reports no state for any of
+    """Returns the worst of the states of an API's resources. Returns None if the gateway reports no state for any of
     them."""
     names = entry.api.state_names if entry.api else ()
     found = [states[name] for name in names if name in states]

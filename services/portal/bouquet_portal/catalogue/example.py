@@ -32,13 +32,14 @@ class Line(Struct, frozen=True):
 
 def lines(fields: Sequence[Field], scopes: Collection[str], data: Any = None) -> list[Line]:
     """Returns the lines of an example answer to a caller with these scopes. The values come from `data`, the data of a
-    real answer; without it, they are invented to fit the types of the fields."""
+    real answer; if `data` is None, they are made up to fit the types of the fields."""
     members = data if isinstance(data, dict) else of_types(fields)
     return [Line("{"), Line('  "data": {'), *_members(fields, members, scopes, 2, False), Line("  }"), Line("}")]
 
 
 def of_types(fields: Sequence[Field]) -> dict[str, Any]:
-    """Returns invented data: each field has its documented example as value or, without one, any value of its type."""
+    """Returns made-up data for these fields: the documented example of each field or, without one, a value of its
+    type."""
     return {field.name: _of_type(field) for field in fields}
 
 
@@ -65,8 +66,8 @@ def _members(
 
 
 class Place(Struct, frozen=True):
-    """Layout of one field in the example: depth of indentation, comma at the end if any, scopes, and whether the field
-    is absent."""
+    """Layout of one field in the example: depth of indentation in steps of two spaces, `comma` that ends the field (""
+    after the last one), scopes, and whether the field is absent."""
 
     depth: int
     comma: str

@@ -106,8 +106,8 @@ def _call(operation: Operation) -> dict[str, Any]:
 
 
 def _errors(entry: Entry) -> dict[str, Any] | None:
-    """Returns the errors of an API, divided into the provider's and the platform's. Returns None if the gateway does
-    not serve the API or its errors are not known yet."""
+    """Returns the errors of an API: those of its provider, and those of the platform. Returns None if the gateway does
+    not serve the API, or if its errors are not known yet."""
     latest = site().gateway.errors.latest()
     if latest is None or not entry.is_served:
         return None
@@ -141,8 +141,8 @@ def example(request: HttpRequest, uid: str) -> HttpResponse:
 
 
 def _case(operation: Operation) -> Case | None:
-    """Returns the operation's case in the sandbox whose answer contains data; of several, the one with the longest
-    answer. Returns None if no case has data."""
+    """Returns the sandbox's case of the operation whose answer contains data; if there are several, the one with the
+    longest answer. Returns None if no case has data."""
     latest = sandbox_cases()
     found = [
         case
@@ -159,8 +159,8 @@ def sandbox_cases() -> tuple[Case, ...]:
 
 
 def _entry(uid: str) -> Entry | HttpResponsePermanentRedirect:
-    """Returns the API with this uid, or a redirect if an API formerly had this uid. Raises `Http404` for an unknown
-    uid."""
+    """Returns the API with this uid, or a redirect to the API that had this uid formerly. Raises `Http404` for an
+    unknown uid."""
     for entry in all_entries():
         if entry.uid == uid:
             return entry

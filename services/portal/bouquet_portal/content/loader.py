@@ -1,4 +1,4 @@
-"""Reading and checking of all content files. One wrong file makes the whole content invalid."""
+"""Reading and checking of all content files. A fault in one file makes the whole content invalid."""
 
 from __future__ import annotations
 
@@ -44,17 +44,18 @@ SECTIONS = {
     "Historique",
     "Conditions d'utilisation",
 }
-"""Headings that the body of a fiche (an API's page) may have."""
+"""Headings that sections of a fiche (an API's page) may have. Other headings are a fault."""
 QUESTIONS = "questions-et-reponses"
-"""Anchor of the section of a fiche that contains questions. Each of its sub-headings is a question."""
+"""Anchor of the section of a fiche (an API's page) that contains questions. Each sub-heading of the section is a
+question."""
 
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Safe YAML loader, in its fast C version if that is installed."""
+"""Safe YAML loader: the fast one in C, if it is installed."""
 PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 INCLUDE = re.compile(r"\{%\s*include:\s*([\w-]+)\s*%\}")
 CODE = re.compile(rf"\d{{5}}|{ANY_PROVIDER}\d{{3}}|{ANY_CODE}")
-"""Pattern of the headings in files with advice on errors: a complete error code, `XX` and the last three digits of a
-code of any provider, or `autre` for all codes without advice of their own."""
+"""Pattern of the headings in files with advice on errors: a complete error code of five digits, `XX` and three digits
+for this code of any provider, or `autre` for all codes without advice of their own."""
 FILE = re.compile(r"---\n(.*?)\n---\n(.*)", re.DOTALL)
 
 T = TypeVar("T")
@@ -146,7 +147,7 @@ def load(variables: Mapping[str, str], folder: Path = FOLDER) -> Content:
 
 
 class _File(Struct, frozen=True):
-    """Content file, with placeholders replaced and included files inserted."""
+    """Content file, after the placeholders were replaced and the included files inserted."""
 
     name: str
     """Path of the file without `.md`, relative to the folder of its kind, such as `apis`."""
@@ -158,7 +159,7 @@ class _File(Struct, frozen=True):
 
 
 class _Loader:
-    """Reader of content files, which collects the errors in all files."""
+    """Reader of content files. Collects the faults of all files instead of stopping at the first one."""
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self._folder = folder
@@ -166,8 +167,8 @@ class _Loader:
         self.problems: list[str] = []
 
     def all(self, kind: str, read: Callable[[_File], T]) -> tuple[T, ...]:
-        """Reads all files of one kind. Calls `read` for each file in the folder `kind`, in the order of the files'
-        names, and returns the results. Collects errors in `problems`."""
+        """Calls `read` for each file in the folder `kind`, in the order of the files' names, and returns the results.
+        Collects faults in `problems`."""
         return tuple(self._each(kind, read))
 
     def _each(self, kind: str, read: Callable[[_File], T]) -> Iterator[T]:
@@ -188,7 +189,8 @@ class _Loader:
         return _File(path.relative_to(folder).with_suffix("").as_posix(), head, match[2])
 
     def _completed(self, text: str) -> str:
-        """Returns a text in which files to include and values of placeholders are inserted."""
+        """Returns a text with its placeholders replaced by their values and with the files that it includes
+        inserted."""
         return PLACEHOLDER.sub(self._variable, INCLUDE.sub(self._included, text))
 
     def _included(self, match: re.Match[str]) -> str:
@@ -309,7 +311,8 @@ def _change(file: _File) -> Change:
 
 
 def _inconsistent(content: Content) -> Iterator[str]:
-    """Yields contradictions between files, such as a repeated uid or the name of an API that has no file."""
+    """Yields a text for each contradiction between content files, such as a repeated uid, or the name of an API that
+    has no file."""
     uids = [api.uid for api in content.apis]
     yield from _repeated("uid", [*uids, *(old for api in content.apis for old in api.old_uids)])
     yield from _repeated("operation", [resource for api in content.apis for resource in api.operations])

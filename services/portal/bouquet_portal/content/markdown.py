@@ -1,4 +1,4 @@
-"""Markdown of content files as HTML. HTML in a file is shown as text."""
+"""Conversion of the Markdown in content files to HTML. HTML in a file is shown as text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bouquet_portal.content.model import Text
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False, "typographer": False}).enable("table")
 
 _BLOCKS = MarkdownIt("commonmark").disable("inline")
-"""Markdown parser without inline markup, used to find headings because it takes half the time of the complete
+"""Markdown parser that ignores markup within lines. It serves to find headings, in half the time of the complete
 parser."""
 
 
@@ -30,7 +30,7 @@ class Parts(Struct, frozen=True):
 class Rendered(Struct, frozen=True):
     html: str
     plain: str
-    """Text without Markdown marks, for searches."""
+    """Text of the page without Markdown marks, in which a search looks for words."""
 
 
 def render(text: str) -> Rendered:
@@ -80,14 +80,15 @@ def _section(title: str, body: str) -> Text:
 
 
 def slug(text: str) -> str:
-    """Returns a text as part of an address: lower case, without accents, words joined by hyphens."""
+    """Returns a text in the form used in addresses: lower case, without accents, words joined by hyphens."""
     letters = unicodedata.normalize("NFKD", text.lower().replace("œ", "oe").replace("æ", "ae").replace("\u2019", " "))
     return re.sub(r"[^a-z0-9]+", "-", letters.encode("ascii", "ignore").decode()).strip("-")
 
 
 def _prepared(tokens: list[Token]) -> list[Token]:
-    """Gives each heading an anchor, puts each table or block of code into a box that scrolls and can be focused, and
-    repeats the heading of a table's column in each of its cells, for narrow screens."""
+    """Returns a text's Markdown tokens with additions: an anchor for each heading, a box that scrolls and can be
+    focused around each table or block of code, and in each cell of a table the heading of its column, for narrow
+    screens."""
     made: list[Token] = []
     columns: list[str] = []
     cell = 0

@@ -16,13 +16,14 @@ justified)."""
 
 
 ANY_PROVIDER = "XX"
-"""Letters that stand for the provider's digits in an error code: `XX002` is code 002 of any provider."""
+"""Letters in place of the two digits that stand for the provider in an error code: `XX002` is the code 002 of any
+provider."""
 ANY_CODE = "autre"
 """Heading of the advice on all error codes that have no advice of their own."""
 
 
 class ContentError(Exception):
-    """Error that lists everything wrong with the content files, each with the file's name."""
+    """Error that lists all faults in the content files, each with the name of its file."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = list(problems)
@@ -30,13 +31,13 @@ class ContentError(Exception):
 
 
 class Text(Struct, frozen=True):
-    """Part of a page under a heading of its own."""
+    """Section of a page, with its heading."""
 
     title: str
     anchor: str
     html: str
     plain: str
-    """Text without Markdown marks, for searches."""
+    """Text of the section without Markdown marks, in which a search looks for words."""
 
 
 class Alert(Struct, frozen=True):
@@ -52,7 +53,8 @@ class Alert(Struct, frozen=True):
 
 
 class Api(Struct, frozen=True):
-    """Texts on an API's page (fiche). The page's lists of parameters and fields come from the gateway's documents."""
+    """Texts of an API's page (fiche). The page's lists of parameters and fields are not among them, since they come
+    from the gateway's documents."""
 
     uid: str
     title: str
@@ -68,7 +70,7 @@ class Api(Struct, frozen=True):
     badges: tuple[Badge, ...]
     alerts: tuple[Alert, ...]
     sections: Mapping[str, Text]
-    """Sections by anchor, such as `perimetre`."""
+    """Sections of the page by their anchors, such as `perimetre`."""
     questions: tuple[Text, ...]
 
     @property
@@ -124,7 +126,7 @@ class Page(Struct, frozen=True):
 
 
 class Profile(Struct, frozen=True):
-    """Answer to the question whether a certain kind of organisation may use the service."""
+    """Answer to the question whether organisations of a certain kind may use the service."""
 
     title: str
     answer: str
@@ -138,8 +140,8 @@ class VersionNotes(Struct, frozen=True):
     uid: str
     html: str
     renamed: Mapping[str, str]
-    """New path of each renamed field, by its path in older versions. Lists only the renamings that the portal cannot
-    detect by itself."""
+    """Maps the paths of renamed fields in older versions to their new paths. Contains only those renamings that the
+    portal cannot detect by itself."""
 
 
 class Change(Struct, frozen=True):
@@ -160,10 +162,11 @@ class Content(Struct, frozen=True, eq=False):
     legal: Mapping[str, Page]
     profiles: tuple[Profile, ...]
     advice: Mapping[str, Text]
-    """Advice on errors by error code, by code of any provider such as `XX002`, or by `autre` for all other codes."""
+    """Advice on errors, by error code. The key `XX002` stands for the code 002 of any provider, and `autre` for all
+    codes without advice of their own."""
     version_notes: Mapping[str, VersionNotes]
-    """Notes for developers who move to a newer version, by uid of the API. The key `general` has the notes that concern
-    all APIs."""
+    """Notes for developers who move to a newer version of an API, by the API's uid. The key `general` has the notes
+    that concern all APIs."""
     changes: tuple[Change, ...]
     """Changes, newest first."""
 
@@ -171,8 +174,8 @@ class Content(Struct, frozen=True, eq=False):
         return next((api for api in self.apis if api.uid == uid), None)
 
     def advice_on(self, code: str) -> Text | None:
-        """Returns the advice on an error code: on this very code, or else on the same code of any provider, or else on
-        all other codes. Returns None if there is none of the three."""
+        """Returns the advice on an error code. Without advice on this code, returns that on the same code of any
+        provider; without this, that on all other codes; without any of the three, None."""
         names = (code, f"{ANY_PROVIDER}{code[2:]}", ANY_CODE)
         return next((self.advice[name] for name in names if name in self.advice), None)
 

@@ -1,1 +1,1 @@
-"""Documents that gateways publish: operations, errors and states. This package does not use Django."""
+"""Documents that gateways publish: operations, errors and states of APIs. This package does not use Django."""

@@ -1,4 +1,4 @@
-"""Store in which the documents of gateways outlive the process that has read them."""
+"""Interface of the archive, in which the documents of gateways outlive the process that has read them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class Archived(Struct, frozen=True):
 
 
 class Archive(Protocol):
-    """Store of the last documents, each under the URL from which it was read. No method raises an exception: a document
-    that cannot be stored or loaded is lost."""
+    """Store of the last document read from each URL, under this URL. No method raises an exception: a document that
+    cannot be stored or loaded counts as missing."""
 
     def load(self, url: str) -> Archived | None: ...
 
     def save(self, url: str, body: bytes) -> None: ...
 
     def confirm(self, url: str) -> None:
-        """Records that the document at `url` is still the same as the stored one."""
+        """Records that the document at `url` is now still the same as the stored one."""
 
 
 class NoArchive:

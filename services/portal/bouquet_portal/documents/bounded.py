@@ -1,5 +1,5 @@
-"""HTTP connections with a limit on the time of a whole answer, whereas urllib3 limits only each single read of the
-socket."""
+"""HTTP connections with a limit on the total time of an answer. urllib3 by itself limits only the time of each read
+from the socket."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
 class _Reader(io.RawIOBase):
-    """Bytes that arrive at a socket. A read raises `TimeoutError` once the monotonic clock is past `ends`."""
+    """Stream of the bytes that arrive at a socket. A read raises `TimeoutError` after the time `ends` of the monotonic
+    clock."""
 
     def __init__(self, sock: socket.socket, ends: float) -> None:
         self._sock = sock
@@ -66,7 +67,8 @@ class _TLSPool(HTTPSConnectionPool):
 
 def pool_manager(total_s: float, *, connections: int, cafile: str) -> urllib3.PoolManager:
     """Returns a pool of connections to any host. A request raises `urllib3.exceptions.HTTPError` if its answer has not
-    been read whole within `total_s` seconds; a body that is read late, without preloading, raises `TimeoutError`."""
+    arrived whole within `total_s` seconds. If the caller reads the body separately (without preloading), this reading
+    raises `TimeoutError` instead."""
     pool = urllib3.PoolManager(
         maxsize=connections,
         timeout=urllib3.Timeout(total=total_s, connect=min(2.0, total_s)),

@@ -1,4 +1,4 @@
-"""HTTP client of a gateway: each call is bounded in time and size, and follows no redirect."""
+"""HTTP client of a gateway. Each call is limited in time and size, and follows no redirect."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from msgspec import Struct
 from bouquet_portal.documents.bounded import pool_manager
 
 MOST_BYTES = 32 * 1024 * 1024
-"""Largest size, in bytes, of the body of an answer. A larger body raises `GatewayError`."""
+"""Largest size, in bytes, of the body of an answer. A call whose answer is larger raises `GatewayError`."""
 
 
 class GatewayError(Exception):
-    """Error raised when the gateway does not answer, or its answer is not the expected document."""
+    """Error raised if the gateway does not answer, or answers with something else than the expected document."""
 
 
 class Answer(Struct, frozen=True):
@@ -33,8 +33,8 @@ class Answer(Struct, frozen=True):
 
 
 class Client:
-    """Client of the gateway at `url`. A call takes `timeout_s` seconds at most, its whole answer included. Several
-    threads may use the client at the same time."""
+    """Client of the gateway at `url`. A call, including the reading of its answer, takes at most `timeout_s` seconds.
+    Several threads may use the client at the same time."""
 
     def __init__(
         self, url: str, *, timeout_s: float, cafile: str = "", connections: int = 8, most_bytes: int = MOST_BYTES
@@ -64,7 +64,7 @@ class Client:
         return Answer(response.status, dict(response.headers), body)
 
     def _body(self, response: urllib3.BaseHTTPResponse) -> bytes:
-        """Returns the whole body of a response. Raises `GatewayError` if the body is longer than the limit."""
+        """Returns the whole body of a response. Raises `GatewayError` if the body is larger than `MOST_BYTES`."""
         # An answer that was not read whole leaves a connection that no further call can use.
         whole = False
         try:

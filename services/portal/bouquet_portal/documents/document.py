@@ -1,4 +1,5 @@
-"""JSON document that a gateway publishes, decoded again only if it has changed since the last reading."""
+"""JSON document that a gateway publishes. The document is decoded again only if it has changed since the last
+reading."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ T = TypeVar("T")
 
 class Document(Generic[T]):
     """JSON document at one path of a gateway. The function `understand` converts the decoded JSON to the document's
-    value; each document for which this succeeds is stored in `archive`."""
+    value, or raises an error; each document that it can convert is stored in `archive`."""
 
     def __init__(
         self, client: Client, path: str, understand: Callable[[Any], T], archive: Archive | None = None
@@ -29,9 +30,8 @@ class Document(Generic[T]):
         """ETag and value of the last reading. None before the first reading, or if the gateway sent no ETag."""
 
     def read(self) -> T:
-        """Requests the document from the gateway and returns its value; if the gateway says that the document is
-        unchanged, returns the value of the last reading. Raises `GatewayError` if the gateway sends no document, or one
-        without the expected form."""
+        """Requests the document from the gateway and returns its value; an unchanged document has the value of the last
+        reading. Raises `GatewayError` if the gateway sends no document, or one that does not have the expected form."""
         # An OpenAPI document has more than a megabyte: to decode and understand it takes 0.1 s of a processor.
         known = {"If-None-Match": self._last[0]} if self._last else {}
         answer = self._client.get(self._path, {"Accept-Encoding": "gzip"} | known)

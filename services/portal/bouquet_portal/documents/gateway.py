@@ -1,4 +1,4 @@
-"""The documents of one gateway, each with its last known value."""
+"""Documents of one gateway, each with its last known value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ T = TypeVar("T")
 
 
 def ignore(states: States) -> None:
-    """Does nothing. `Gateway.of` uses it as `note_states` if the caller gives no function of its own."""
+    """Does nothing with the states. Takes the place of `note_states` in `Gateway.of` if the caller gives no
+    function."""
 
 
 def _noted(states: States, note: NoteStates) -> States:
@@ -46,8 +47,8 @@ FILES: Mapping[str, tuple[str, Callable[[Any], bytes]]] = {
     "v2": ("/api/open-api-v2.yml", msgspec.json.encode),
     "v3": ("/api/open-api-v3.yml", msgspec.json.encode),
 }
-"""OpenAPI files that visitors may download, by edition: the document's path on the gateway, and a function that
-converts the decoded document to the bytes of the file."""
+"""OpenAPI files that visitors may download, by edition (`all`, `current`, `v2`). Each has the path of a document on the
+gateway, and a function that converts the decoded document to the bytes of the file."""
 
 
 class Gateway(Struct, frozen=True):
@@ -57,14 +58,14 @@ class Gateway(Struct, frozen=True):
     errors: Kept[tuple[ErrorCode, ...]]
     states: Kept[Mapping[str, ResourceState]]
     files: Mapping[str, Kept[bytes]]
-    """OpenAPI documents as JSON, by edition. A document is read from the gateway only after its first download has been
-    requested."""
+    """OpenAPI documents as JSON, by edition. The portal reads a document from the gateway only once a visitor has
+    requested its download."""
     client: Client
 
     @classmethod
     def of(cls, settings: PortalSettings, note_states: NoteStates = ignore, archive: Archive | None = None) -> Gateway:
-        """Returns a `Gateway` for the gateway that the settings name. Nothing is read yet. `note_states` is called with
-        the states each time they have been read, and `archive` stores the documents."""
+        """Returns the documents of the gateway that the settings name; nothing is read yet. `note_states` is called
+        with the states each time that they have been read, and `archive`, unless None, stores the documents."""
         client = Client(settings.gateway_url, timeout_s=settings.gateway_timeout_s, cafile=settings.gateway_cafile)
 
         def kept(name: str, path: str, understand: Callable[[Any], T]) -> Kept[T]:

@@ -1,4 +1,4 @@
-"""Values that a thread reads repeatedly in the background. If a reading fails, the last value stays available."""
+"""Values that a background thread reads again and again. If a reading fails, the last value remains available."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_S = 3.0
-"""Seconds between the start of a failed reading and the next attempt, unless `every_s` is shorter."""
+"""Seconds from the start of a failed reading to the next attempt; `every_s` if that is shorter."""
 
 
 class Reading(Struct, Generic[T], frozen=True, eq=False):
-    """Value that has been read, and the time of the reading. Each reading equals only itself, so that results computed
-    from a reading can be cached with the reading as their key."""
+    """Value that has been read, and the time of the reading. Two readings are never equal, so that a reading can be the
+    key under which results computed from it are cached."""
 
     value: T
     at: datetime
@@ -33,7 +33,7 @@ class Reading(Struct, Generic[T], frozen=True, eq=False):
 
 
 class Kept(Generic[T]):
-    """Value that a background thread reads at intervals. While reading fails, the last value stays available."""
+    """Value that a background thread reads at intervals. If a reading fails, the last value remains available."""
 
     def __init__(
         self,
@@ -44,9 +44,9 @@ class Kept(Generic[T]):
         first_wait_s: float = 3.0,
         restore: Callable[[], tuple[T, datetime] | None] = lambda: None,
     ) -> None:
-        """Takes `every_s`, the seconds between readings, and `first_wait_s`, the longest time in seconds that `latest`
-        waits for the first reading. `restore` returns a value of an earlier process and its time, which stands in for
-        the first reading while that has not succeeded."""
+        """Takes `every_s`, the seconds between two readings, and `first_wait_s`, the longest time in seconds that
+        `latest` waits for the first reading. Until the first reading succeeds, `latest` returns what `restore` returns:
+        a value that an earlier process has read, with its time, or None."""
         self.name = name
         self.read = read
         self._restore = restore
@@ -74,8 +74,8 @@ class Kept(Generic[T]):
             self._thread.join()
 
     def latest(self) -> Reading[T] | None:
-        """Returns the last known value, or None if none could be read yet. Only the first call waits for a reading, for
-        at most `first_wait_s` seconds."""
+        """Returns the last known value, or None if no value is known yet. As long as nothing has been read, waits until
+        the first attempt has ended, for at most `first_wait_s` seconds."""
         if self._latest is None:
             self.start()
             self._tried.wait(self._first_wait_s)
@@ -99,7 +99,7 @@ class Kept(Generic[T]):
             self._restored = Reading(*restored, is_current=False)
 
     def _read_once(self) -> bool:
-        """Reads the value, and returns whether that succeeded. A failure is logged and counted."""
+        """Reads the value once, and returns whether the reading has succeeded. Logs and counts a failure."""
         former = self._latest or self._restored
         try:
             value = self.read()

@@ -25,7 +25,7 @@ class Parameter(Struct, frozen=True):
     choices: tuple[str, ...] = ()
     pattern: str = ""
     codes: tuple[str, ...] = ()
-    """Codes of the errors that may be about the parameter."""
+    """Codes of the errors in answers that may be about the parameter."""
 
 
 class Field(Struct, frozen=True):
@@ -37,8 +37,8 @@ class Field(Struct, frozen=True):
     kind: str
     description: str = ""
     scopes: tuple[str, ...] = ()
-    """Scopes that give access to the field; one of them is enough, and `a&b` stands for both `a` and `b`. A field for
-    which the document gives no scopes has those of the object that contains it."""
+    """Scopes that give access to the field. One of them is enough; `a&b` stands for the two scopes `a` and `b`
+    together. A field for which the document gives no scopes has those of the object that contains it."""
     begins_scopes: bool = False
     """Whether the field's scopes differ from the scopes of the object that contains it."""
     may_be_null: bool = False
@@ -77,16 +77,16 @@ class Operation(Struct, frozen=True):
     parameters: tuple[Parameter, ...]
     fields: tuple[Field, ...]
     is_cached: bool
-    """Whether the gateway may answer from its cache."""
+    """Whether the gateway may answer calls to the operation from its cache."""
     is_by_session: bool
     """Whether calls use a citizen's FranceConnect session instead of a token."""
     statuses: tuple[int, ...]
     description: str = ""
     ends_on: date | None = None
-    """Day on which a deprecated operation ends; `None` if no end is announced."""
+    """Day on which a deprecated operation ends; None if no day is announced."""
     deprecated_on: date | None = None
     successor: str = ""
-    """Path of the operation that replaces a deprecated one; empty if none does."""
+    """Path of the operation that replaces this deprecated one; empty if there is no such operation."""
 
     @property
     def credential(self) -> tuple[str, str]:
@@ -120,7 +120,7 @@ class ErrorCode(Struct, frozen=True):
     """Name of the provider that the code's first digits stand for; empty for the platform."""
     causes: tuple[ErrorCause, ...]
     operation_ids: tuple[str, ...] = ()
-    """Operations that may return the error; empty if any request may."""
+    """Ids of the operations that may return the error; empty if any request may get the error."""
 
 
 class ResourceState(Struct, frozen=True):

@@ -11,10 +11,11 @@ from bouquet_portal.documents.model import Field, Operation, Parameter
 
 PATH = re.compile(r"/(?:api/)?(?P<version>v\d+)/(?P<rest>.+)")
 SCOPES = "x-scopes"
-"""Key under which an operation or a field lists its scopes, of which a caller needs one. Operations that return no data
-about people lack this key."""
+"""Key under which an operation or a field lists its scopes. A caller needs one of them. Operations that return no data
+about people do not have this key."""
 MOST_DEPTH = 12
-"""Largest depth at which nested fields are read. The limit also ends the reading of a schema that contains itself."""
+"""Largest depth to which nested fields are read. Deeper fields are left out, so that reading ends even for a schema
+that contains itself."""
 
 KINDS = {
     "string": "texte",
@@ -34,8 +35,8 @@ FORMATS = {"date": "date", "date-time": "date et heure"}
 
 
 def operations(document: Mapping[str, Any]) -> tuple[Operation, ...]:
-    """Returns the operations that need a scope and so serve personal data, in the order of the OpenAPI document. Raises
-    `KeyError`, `TypeError` or `ValueError` if the document does not have the form of a gateway's."""
+    """Returns the operations that need a scope, and so return personal data, in the order of the OpenAPI document.
+    Raises `KeyError`, `TypeError` or `ValueError` if the document is not like that of a gateway."""
     schemas = document["components"]["schemas"]
     found = (
         _operation(path, method, schemas)
@@ -154,8 +155,7 @@ def _resolved(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str
 
 
 def _without_null(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Returns the schema of a value without the alternative null, and whether the original schema had this
-    alternative."""
+    """Returns the schema of a value that is not null, and whether the given schema also allows null."""
     choices = schema.get("anyOf") or schema.get("oneOf")
     if not choices:
         return dict(schema), False

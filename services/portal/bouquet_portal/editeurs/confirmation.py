@@ -15,7 +15,7 @@ from bouquet_portal.theme.typography import french
 
 SALT = "bouquet_portal.editeurs.confirmation"
 LINK_LIVES = timedelta(days=3)
-"""Time, from the sending of the mail, during which its link can confirm the request."""
+"""Time after the sending of a mail within which its link can confirm the request."""
 
 
 class LinkExpiredError(Exception):
@@ -42,8 +42,8 @@ def request_id(token: str) -> int:
 
 
 def mail(request: EditorRequest) -> EmailMessage:
-    """Returns the mail that asks for confirmation. The mail repeats nothing from the form, whose author may have
-    entered somebody else's address."""
+    """Returns the mail that asks for confirmation. The mail repeats nothing from the form, since somebody may have
+    entered another person's address."""
     portal: PortalSettings = settings.PORTAL
     link = f"{portal.public_url.rstrip('/')}{reverse('editor_confirmation', args=[token_of(request)])}"
     paragraphs = (

@@ -1,4 +1,4 @@
-"""Editors' requests for operators: a list, and files for a spreadsheet or a program."""
+"""Export of editors' requests for operators, as a list, or as a file for a spreadsheet or a program."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ COLUMNS = (
     "phone",
 )
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""First characters of a cell for which spreadsheets take the cell's text for a formula."""
+"""Characters that make spreadsheets take the text of a cell for a formula, if the text begins with one of them."""
 
 
 def rows(*, with_unconfirmed: bool = False) -> Iterator[dict[str, str]]:
-    """Yields the confirmed requests and, if `with_unconfirmed` is true, the unconfirmed ones too, oldest first. Each
+    """Yields the confirmed requests, oldest first; if `with_unconfirmed` is true, also the unconfirmed ones. Each
     request is a mapping from column names to texts."""
     found = EditorRequest.objects.order_by("pk")
     for request in found if with_unconfirmed else found.exclude(confirmed_at=None):
@@ -44,8 +44,8 @@ def _text(value: object) -> str:
 
 
 def write_csv(found: Iterator[dict[str, str]], to: TextIO) -> None:
-    """Writes requests as CSV. Adds an apostrophe before the text of a cell that a spreadsheet would take for a
-    formula."""
+    """Writes requests as CSV. If a spreadsheet would take the text of a cell for a formula, puts an apostrophe before
+    the text."""
     writer = csv.writer(to)
     writer.writerow(COLUMNS)
     for row in found:
@@ -68,5 +68,5 @@ FORMATS = {"list": write_list, "csv": write_csv, "json": write_json}
 
 
 def remove(id: int) -> bool:
-    """Deletes the request with this id. Returns False if there is none."""
+    """Deletes the request with this id. Returns whether there was such a request."""
     return bool(EditorRequest.objects.filter(pk=id).delete()[0])

@@ -19,10 +19,10 @@ DEPLOYMENTS = (
     ("both", "L'un ou l'autre, selon le client"),
 )
 BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Invisible characters that change the direction of the text around them, with which a line can be made to look like
-another one."""
+"""Invisible characters that change the direction of the text around them. With these, somebody could make a line look
+like another one."""
 LA_POSTE = "356000000"
-"""SIREN of La Poste, whose establishments have SIRET numbers with a checksum of another kind."""
+"""SIREN of La Poste, whose establishments have SIRET numbers with a different checksum."""
 
 
 def check_line(text: str) -> None:
@@ -43,13 +43,13 @@ def check_siret(siret: str) -> None:
 
 
 class Line(forms.CharField):
-    """Field for a text of one line."""
+    """Form field for a text of one line."""
 
     default_validators = [check_line]
 
 
 class Siret(forms.CharField):
-    """Field for a SIRET, which people also write with spaces between its digits."""
+    """Form field for a SIRET. Accepts spaces between its digits."""
 
     default_validators = [check_siret]
 
@@ -58,13 +58,13 @@ class Siret(forms.CharField):
 
 
 class WebAddress(forms.URLField):
-    """Field for the address of a page, `http` or `https`."""
+    """Form field for the address of a web page, `http` or `https`."""
 
     default_validators = [URLValidator(schemes=("http", "https"))]
 
 
 class EditorForm(forms.Form):
-    """Form of a request to be listed. The length of each text is limited to that of the table's column."""
+    """Form of an editor's request to be listed. No text may be longer than its column in the database table."""
 
     name = Line(
         label="Nom de l'entreprise ou de l'organisme",

@@ -12,7 +12,7 @@ class EditorRequest(models.Model):
     confirmed_at = models.DateTimeField(null=True)
     """Time at which the owner of the e-mail address confirmed the request; null until then."""
     mail_due_at = models.DateTimeField(null=True)
-    """Time from which the confirmation mail may be sent; null once it has been."""
+    """Time from which the confirmation mail may be sent; null once the mail has been sent."""
     mailed_at = models.DateTimeField(null=True)
     name = models.CharField(max_length=120)
     siret = models.CharField(max_length=14)

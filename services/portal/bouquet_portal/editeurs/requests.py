@@ -1,5 +1,5 @@
-"""Life of editors' requests to be listed: each is submitted, mailed, confirmed, and deleted at the end of its
-retention."""
+"""Steps in the life of an editor's request to be listed: it is submitted, confirmed by a mailed link, and deleted at
+the end of its retention."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ from bouquet_portal.editeurs.models import EditorRequest
 log = logging.getLogger(__name__)
 
 MOST_UNCONFIRMED = 1_000
-"""Number of unconfirmed requests at which no more are accepted, to limit what a flood of forms can store and mail."""
+"""Largest number of unconfirmed requests. At this number, no more are accepted, which limits what a flood of forms can
+store and mail."""
 MOST_OF_ADDRESS = 3
-"""Number of unconfirmed requests of one e-mail address at which no more of this address are accepted."""
+"""Largest number of unconfirmed requests of one e-mail address. At this number, no more of this address are
+accepted."""
 UNCONFIRMED_LIVES = timedelta(days=7)
 """Time after which an unconfirmed request is deleted."""
 MAIL_AGAIN_AFTER = timedelta(minutes=10)
-"""Time after a mail before an unchanged form that is sent again gets another mail."""
+"""Shortest time between two mails for the same request, if the editor sends the same form again."""
 RETRY_AFTER = timedelta(minutes=2)
-"""Time between two attempts to send a mail, which must exceed the longest time that one attempt may take."""
+"""Time between two attempts to send a mail. It must be longer than any attempt may take."""
 DAYS_PER_MONTH = 365.25 / 12
 
 Outcome = Literal["sent", "deferred", "refused", "too_many"]
-"""Outcome of a submitted form: the mail was sent, will be sent later (`deferred`), or was refused by the mail server
-because of its address, or there are too many unconfirmed requests."""
+"""Outcome of a submitted form. `sent`: the mail was sent; `deferred`: the mail will be sent later; `refused`: the mail
+server refused the address; `too_many`: there are too many unconfirmed requests."""
 
 
 def submit(values: Mapping[str, str]) -> Outcome:
-    """Stores a request, and sends its mail if the mail server accepts it. An unchanged form that is sent again stores
-    nothing, and gets another mail only after `MAIL_AGAIN_AFTER`. Raises `DatabaseError` if the request cannot be
-    stored."""
+    """Stores a request, and tries to send its mail. If the same form was submitted before, stores nothing, and sends
+    another mail only after `MAIL_AGAIN_AFTER`. Raises `DatabaseError` if the request cannot be stored."""
     now = timezone.now()
     with transaction.atomic():
         unconfirmed = EditorRequest.objects.filter(confirmed_at=None)
@@ -58,8 +59,8 @@ def submit(values: Mapping[str, str]) -> Outcome:
 
 
 def deliver(request: EditorRequest) -> Outcome:
-    """Sends the mail of a request if it is due; otherwise returns `deferred`. If several processes call this at the
-    same time, only one of them sends the mail."""
+    """Sends the mail of a request if the mail is due; otherwise returns `deferred`. If several processes call this
+    function at the same time, only one of them sends the mail."""
     now = timezone.now()
     due = EditorRequest.objects.filter(pk=request.pk, mail_due_at__lte=now)
     if not due.update(mail_due_at=now + RETRY_AFTER):
@@ -83,16 +84,16 @@ def _send(request: EditorRequest) -> Outcome:
 
 
 def deliver_due() -> None:
-    """Sends mails that are due, such as those that could not be sent before: at most 50, oldest first. Stops at the
-    first mail that the mail server does not accept."""
+    """Sends at most 50 mails that are due, such as those that could not be sent before, oldest first. Stops at the
+    first mail that cannot be sent now."""
     for request in EditorRequest.objects.filter(confirmed_at=None, mail_due_at__lte=timezone.now()).order_by("pk")[:50]:
         if deliver(request) == "deferred":
             return
 
 
 def confirm(request: EditorRequest) -> None:
-    """Confirms a request, or does nothing if it is confirmed already. Of the confirmed requests with the same address,
-    SIRET and solution, keeps only the one stored last."""
+    """Confirms a request, or does nothing if it is confirmed already. If several confirmed requests have the same
+    address, SIRET and solution, deletes all but the one stored last."""
     with transaction.atomic():
         unconfirmed = EditorRequest.objects.filter(pk=request.pk, confirmed_at=None)
         if not unconfirmed.update(confirmed_at=timezone.now(), mail_due_at=None):

@@ -1,4 +1,4 @@
-"""Thread that sends mails which could not be sent before, and deletes requests whose retention is over."""
+"""Thread that sends mails that are still due, and deletes requests whose retention is over."""
 
 from __future__ import annotations
 

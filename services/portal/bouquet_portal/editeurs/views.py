@@ -19,7 +19,7 @@ from bouquet_portal.rate_limit import RateLimit, address_of
 from bouquet_portal.site import site
 
 FORMS_PER_HOUR = 10
-"""Largest number of forms per hour that one visitor's address may send."""
+"""Largest number of forms per hour that may be sent from one visitor's address."""
 
 
 @cache
@@ -28,16 +28,16 @@ def limit() -> RateLimit:
 
 
 def see_other(route: str) -> HttpResponse:
-    """Returns a redirect (303) to the page named `route`, which a visitor can reload without repeating the change just
-    made."""
+    """Returns a redirect (303) to the page named `route`. A visitor who reloads this page does not repeat the change
+    just made."""
     return HttpResponse(status=303, headers={"Location": reverse(route)})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def request(request: HttpRequest) -> HttpResponse:
-    """Shows the form. If a form was sent, stores the request instead, and mails a confirmation link to its e-mail
-    address."""
+    """Shows the form. If the visitor has sent the form, instead stores the request, and mails a confirmation link to
+    the e-mail address given."""
     if not site().settings.mail_url.reveal():
         return render(request, "editeurs/closed.html", status=503 if request.method == "POST" else 200)
     if request.method != "POST":
@@ -84,8 +84,8 @@ def done(request: HttpRequest, *, act: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def confirmation(request: HttpRequest, token: str) -> HttpResponse:
-    """Shows the request that a link names, with a button to confirm it and one to remove it. Opening the link changes
-    nothing, since some programs open all links in mails."""
+    """Shows the request that a confirmation link names, with a button to confirm it and one to remove it. Opening the
+    link changes nothing, since some programs open all links in mails."""
     try:
         found = EditorRequest.objects.filter(pk=request_id(token)).first()
     except LinkExpiredError:

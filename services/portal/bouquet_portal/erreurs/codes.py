@@ -1,4 +1,4 @@
-"""Error codes as pages show them: each code once, even if different versions of the API return it with different HTTP
+"""Error codes as pages show them. Each code occurs once, even if versions of the API return it with different HTTP
 statuses."""
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from bouquet_portal.documents.model import ErrorCause, ErrorCode, Fault, Operati
 
 DIGITS = ("ZERO", "UN", "DEUX", "TROIS", "QUATRE", "CINQ", "SIX", "SEPT", "HUIT", "NEUF")
 WITHOUT_IDENTITY = {"51504"}
-"""Codes for which the sandbox has no invented person, because they mean that the call carries no FranceConnect
+"""Error codes for which the sandbox has no invented person. A call gets these errors if it has no FranceConnect
 token."""
 ABOUT_ANY_CALL = (401, 403, 409, 429, 500, 502, 503)
-"""HTTP statuses of the platform's errors that may concern any call. For these, the sandbox has an invented person; the
-platform's other errors concern a path or a parameter."""
+"""HTTP statuses of those errors of the platform that any call may get, and for which the sandbox therefore has an
+invented person. The platform's other errors concern a path or a parameter."""
 
 
 class Code(Struct, frozen=True):
-    """Error code with all its causes."""
+    """Error code, with all causes of the error."""
 
     code: str
     title: str
     provider: str
-    """Name of the provider that the first digits stand for; empty for the platform."""
+    """Name of the provider that the code's first two digits stand for; empty for an error of the platform."""
     status: int
-    """HTTP status in version 3 and later, or in version 2 if the code exists in version 2 only."""
+    """HTTP status of the error in version 3 and later, or in version 2 if later versions do not have the code."""
     former_status: int | None
-    """HTTP status in version 2. None if it is the same as `status`."""
+    """HTTP status of the error in version 2; None if it is the same as `status`."""
     causes: tuple[ErrorCause, ...]
     operation_ids: tuple[str, ...]
 
@@ -45,8 +45,8 @@ class Code(Struct, frozen=True):
 
 
 class Identity(Struct, frozen=True):
-    """Invented person for whom the sandbox answers with an error code: the parameter or header that identifies the
-    person, and its value."""
+    """Invented person for whom the sandbox answers with an error code. Holds the parameter or header that identifies
+    the person, and its value."""
 
     modality: str
     parameter: str
@@ -66,7 +66,7 @@ class Filters(Struct, frozen=True):
 
 
 def codes(errors: Iterable[ErrorCode], operations: Iterable[Operation]) -> list[Code]:
-    """Returns each error code once, in numeric order, with the causes and operations of all errors that have this
+    """Returns each error code once, in numeric order. Each has the causes and the operations of all `errors` with this
     code."""
     former = {operation.id for operation in operations if operation.version == "v2"}
     ordered = sorted(errors, key=lambda error: error.code)
@@ -105,8 +105,8 @@ def _texts(code: Code) -> Iterator[str]:
 
 
 def identities(code: Code, modalities: Iterable[str]) -> list[Identity]:
-    """Returns the invented persons for whom the sandbox answers with this error code, one for each of the ways to
-    identify a person (`modalities`)."""
+    """Returns the invented persons for whom the sandbox answers with this error code, one for each of `modalities`
+    (ways to identify a person), or one for each known way if `modalities` is empty."""
     if code.code in WITHOUT_IDENTITY or (code.code[:2] == PLATFORM and code.status not in ABOUT_ANY_CALL):
         return []
     in_letters = "-".join(DIGITS[int(digit)] for digit in code.code)

@@ -14,7 +14,7 @@ from bouquet_portal.site import site
 from bouquet_portal.theme.words import modality_name
 
 FAULTS = {"caller": "À vous", "platform": "À la plateforme", "provider": "Au fournisseur"}
-"""Words that tell a visitor who has to act on an error, by the party at fault."""
+"""French words, by the party at fault for an error, that tell a visitor who has to act."""
 
 
 @require_safe

@@ -1,4 +1,4 @@
-"""States of APIs, as last observed, so that they outlive a restart of the portal and of the gateways."""
+"""Table of the last known states of APIs, which outlive a restart of the portal and of the gateways."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Record of each change of an API's state."""
+"""Recording of the changes of APIs' states in the database."""
 
 from __future__ import annotations
 

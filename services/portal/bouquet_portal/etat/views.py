@@ -17,7 +17,7 @@ from bouquet_portal.etat.models import ObservedState
 from bouquet_portal.site import site
 
 ORDER = ("bad_gateway", "maintenance", "ok", "unknown")
-"""States in the order in which the page shows them: what does not work first."""
+"""States in the order in which the page shows them, so that APIs which do not work come first."""
 
 
 class Shown(Struct, frozen=True):
@@ -57,8 +57,8 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def _observed() -> Mapping[str, ObservedState]:
-    """Returns the states recorded in the database, by the gateway's name of the API. Returns an empty mapping if the
-    database cannot be read."""
+    """Returns the states recorded in the database, by the name that the gateway gives to the API. Returns an empty
+    mapping if the database cannot be read."""
     try:
         return ObservedState.objects.in_bulk()
     except DatabaseError:
@@ -68,8 +68,8 @@ def _observed() -> Mapping[str, ObservedState]:
 def _current(
     states: Mapping[str, ResourceState], kept: Mapping[str, ObservedState], apis: Mapping[str, Api]
 ) -> list[Shown]:
-    """Returns the states that this process has read last from the gateway, each with the time at which it began if that
-    is known."""
+    """Returns the states that this process has last read from the gateway, each with the time at which the state began,
+    if known."""
     return [
         Shown(
             state.name,

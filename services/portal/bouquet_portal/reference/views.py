@@ -50,8 +50,8 @@ def operation(request: HttpRequest, operation_id: str) -> HttpResponse:
 
 
 def _question(operation: Operation) -> tuple[str, str]:
-    """Returns the resource and the version of an operation. Operations that agree in both differ only in the way to
-    identify the person."""
+    """Returns the resource and the version of an operation. Operations with the same resource and version differ only
+    in the way to identify the person."""
     return operation.resource, operation.version
 
 
@@ -67,7 +67,7 @@ def _errors_of(shown: Operation) -> dict[int, list[ErrorCode]]:
 
 @require_safe
 def swagger(request: HttpRequest, edition: str) -> HttpResponse:
-    """Shows an OpenAPI file in Swagger UI, for those who prefer it to the site's own reference."""
+    """Shows an OpenAPI file in Swagger UI, for visitors who prefer it to the site's own reference."""
     shown = next((one for one in EDITIONS if one.name == edition), None)
     if shown is None:
         raise Http404

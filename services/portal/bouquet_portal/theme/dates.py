@@ -1,4 +1,4 @@
-"""French dates in words, in the time of Paris."""
+"""French dates in words, in the time zone of Paris."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ MONTHS = (
 
 
 def day(at: date) -> str:
-    """Returns a date such as `1er mars 2027`."""
+    """Returns a date in French words, such as `1er mars 2027`."""
     at = at.astimezone(PARIS) if isinstance(at, datetime) else at
     return f"{'1er' if at.day == 1 else at.day} {MONTHS[at.month - 1]} {at.year}"
 
 
 def moment(at: datetime) -> str:
-    """Returns a time such as `12 mars 2027 à 14 h 30`."""
+    """Returns a date and time in French words, such as `12 mars 2027 à 14 h 30`."""
     local = at.astimezone(PARIS)
     return f"{day(local)} à {local.hour} h {local.minute:02}"

@@ -11,11 +11,11 @@ WIDE = "\u00a0"
 """No-break space, before `:` and units, and inside « »."""
 
 LEFT_ALONE = ("code", "pre", "script", "style", "textarea", "kbd", "samp", "svg")
-"""HTML elements whose text is not prose, so that French typography is not applied to it."""
+"""HTML elements whose text is no prose, and so stays without French typography."""
 
 _SIGN = re.compile(r"['&;!?:«»%€.]|\d")
-"""Pattern of characters, at least one of which is in each text that a rule of typography changes. A text without any of
-them, as most texts of a page are, needs no further rule."""
+"""Pattern that finds at least one match in every text that the rules of typography change. Most texts of a page have no
+match, and so need no further work."""
 _TOKEN = re.compile(r"(<!--.*?-->|<[^>]*>)", re.DOTALL)
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)")
 _APOSTROPHE = "(?:'|&#x27;|&#39;)"
@@ -47,8 +47,8 @@ def french(text: str) -> str:
 
 
 def french_html(html: str) -> str:
-    """Applies French typography to the text in HTML, except in attributes and in the elements that `LEFT_ALONE`
-    lists."""
+    """Applies French typography to the text in HTML. Leaves attributes, and the elements in `LEFT_ALONE`, as they
+    are."""
     parts = _TOKEN.split(html)
     within = 0
     for number, part in enumerate(parts):
@@ -60,8 +60,8 @@ def french_html(html: str) -> str:
 
 
 def _step(tag: str) -> int:
-    """Returns the change in the number of open elements of `LEFT_ALONE` at a tag: 1 for a start tag, -1 for an end tag,
-    0 for any other tag."""
+    """Returns by how much a tag changes the number of open elements of `LEFT_ALONE`: 1 for a start tag of such an
+    element, -1 for its end tag, 0 for any other tag."""
     match = _TAG.match(tag)
     if match is None or match[2].lower() not in LEFT_ALONE or tag.endswith("/>"):
         return 0

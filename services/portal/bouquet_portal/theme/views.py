@@ -1,4 +1,4 @@
-"""Pages of errors."""
+"""Error pages of the site."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""French words for the keys in the gateway's documents, such as `france_connect`."""
+"""French words for keys in the gateway's documents, such as `france_connect`."""
 
 from __future__ import annotations
 

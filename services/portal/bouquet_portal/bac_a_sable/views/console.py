@@ -24,7 +24,7 @@ from bouquet_portal.rate_limit import address_of
 @require_http_methods(["GET", "HEAD", "POST"])
 @shows_sandbox
 def console(request: HttpRequest, shown: Shown, operation_id: str) -> HttpResponse:
-    """Shows the form for a call to an operation. If the form has been sent, also makes the call and shows the
+    """Shows the form for a call to an operation. If the visitor has sent the form, also makes the call and shows the
     answer."""
     operation = shown.operation(operation_id)
     cases = shown.cases.value
@@ -56,8 +56,8 @@ def console(request: HttpRequest, shown: Shown, operation_id: str) -> HttpRespon
 
 
 def _answered(operation: Operation, wanted: Wanted, shown: Shown) -> tuple[dict[str, Any], int]:
-    """Makes a call to the sandbox. Returns the variables with which the page's template shows the answer, and the HTTP
-    status of the page."""
+    """Makes a call to the sandbox. Returns the template variables that show the answer, and the HTTP status of the
+    page."""
     scopes = frozenset(form.relevant_scopes(operation)) - wanted.closed
     if not wanted.session.isascii() or not wanted.session.isprintable():
         return {

@@ -1,4 +1,5 @@
-"""Form that sends a dossier, several lookups in one call, to the sandbox, and shows the answer part by part."""
+"""Form that sends a dossier, which combines several lookups in one call, to the sandbox, and shows the answer part by
+part."""
 
 from __future__ import annotations
 
@@ -15,14 +16,14 @@ from bouquet_portal.documents.client import GatewayError
 from bouquet_portal.rate_limit import address_of
 
 MOST_BYTES = 64 * 1024
-"""Largest size, in bytes, of a dossier that a gateway takes."""
+"""Largest size, in bytes, of a dossier that a gateway accepts."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @shows_sandbox
 def dossier(request: HttpRequest, shown: Shown) -> HttpResponse:
-    """Shows the form, which begins with an invented household. If it has been sent, also sends the dossier to the
-    sandbox and shows the answer. The portal does not store the dossier."""
+    """Shows the form, which begins with a dossier about an invented household. If the visitor has sent the form, also
+    sends the dossier to the sandbox and shows the answer. The portal does not store the dossier."""
     if request.method != "POST":
         return render(request, "bac_a_sable/dossier.html", {"text": BEGINNING, "path": PATH})
     text = request.POST.get("text", "").replace("\r\n", "\n")

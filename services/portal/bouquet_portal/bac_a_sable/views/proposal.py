@@ -1,4 +1,4 @@
-"""Form that checks a proposed case of the sandbox line by line, and offers it as a file."""
+"""Form that checks a proposed case of the sandbox, shows its faults line by line, and offers the case as a file."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
 @require_http_methods(["GET", "HEAD", "POST"])
 @shows_sandbox
 def proposal(request: HttpRequest, shown: Shown) -> HttpResponse:
-    """Shows the page on which a visitor writes a case, checks the case in the sandbox, or returns it as a file to
-    download. The portal does not store the case."""
+    """Shows the page on which a visitor writes a case. If the visitor has sent the case, also checks it in the sandbox,
+    or returns it as a file to download. The portal does not store the case."""
     operation_id = (request.POST if request.method == "POST" else request.GET).get("operation", "")
     operation = next((one for one in shown.operations if one.id == operation_id), None)
     context: dict[str, Any] = {
@@ -85,8 +85,8 @@ def _numbered(text: str, report: Report) -> list[tuple[int, str, list[str]]]:
 
 
 def _beginning(request: HttpRequest, operation: Operation | None, shown: Shown) -> str:
-    """Returns the text with which the page's text box begins: the case of the operation that the URL names (`cas`) or,
-    without one, the operation's parameters with an empty answer. Returns "" if no operation is chosen."""
+    """Returns the text with which the page's text box begins: the case that the URL's parameter `cas` names or, without
+    one, the operation's parameters with an empty answer. Returns "" if the visitor has chosen no operation."""
     if operation is None:
         return ""
     found = shown.cases.value.case(f"{operation.id}/{request.GET.get('cas', '')}")

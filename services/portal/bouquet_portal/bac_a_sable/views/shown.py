@@ -46,8 +46,8 @@ def limit() -> RateLimit:
 def shows_sandbox(
     view: Callable[Concatenate[HttpRequest, Shown, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Decorator that passes a `Shown` to a view. If the portal has no sandbox, the visitor gets an error page with
-    status 404 instead; if nothing has been read from the sandbox yet, one with status 503."""
+    """Decorator that passes a `Shown` to a view. The visitor gets an error page instead if the portal has no sandbox
+    (status 404), or if nothing has been read from the sandbox yet (status 503)."""
 
     @wraps(view)
     def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:

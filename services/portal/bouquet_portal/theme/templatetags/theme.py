@@ -37,13 +37,13 @@ def typography_of(parser: Parser, token: Token) -> TypographyNode:
 
 @register.filter
 def day(at: date) -> SafeString:
-    """Returns a `time` element with a date in words."""
+    """Returns an HTML `time` element that shows a date in French words."""
     return format_html('<time datetime="{}">{}</time>', at.isoformat(), dates.day(at))
 
 
 @register.filter
 def moment(at: datetime) -> SafeString:
-    """Returns a `time` element with a date and time in words."""
+    """Returns an HTML `time` element that shows a date and time in French words."""
     return format_html('<time datetime="{}">{}</time>', at.isoformat(timespec="seconds"), dates.moment(at))
 
 
@@ -54,7 +54,7 @@ def as_json(value: Any) -> str:
 
 @register.filter
 def counted(number: int, words: str) -> str:
-    """Returns a number followed by a noun. `words` gives the noun's singular, used for 0 and 1, and its plural, as in
+    """Returns a number followed by a noun. `words` contains the noun's singular, for 0 and 1, and its plural, as in
     `erreur,erreurs`."""
     singular, _, plural = words.partition(",")
     return f"{number} {plural if number > 1 else singular}"
@@ -81,8 +81,8 @@ def as_example(value: Any) -> str:
 
 @register.simple_tag
 def icon(name: str, size: str = "") -> SafeString:
-    """Returns the HTML of an icon from `theme/icons.svg`, which screen readers ignore. `size` may be `large`; empty
-    gives the usual size."""
+    """Returns the HTML of an icon from `theme/icons.svg`. Screen readers ignore the icon; `size` is `large`, or empty
+    for the usual size."""
     return format_html(
         '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
         size,
@@ -93,21 +93,21 @@ def icon(name: str, size: str = "") -> SafeString:
 
 @register.filter
 def get(mapping: Mapping[str, Any], key: str) -> Any:
-    """Returns the value under `key` in a mapping, or None. Templates need this filter if a variable holds the key,
-    because Django's `mapping.key` takes `key` literally."""
+    """Returns the value under `key` in a mapping, or None if the mapping lacks the key. Templates need this filter for
+    a key in a variable, because Django's `mapping.key` takes `key` literally."""
     return mapping.get(key) if mapping else None
 
 
 @register.filter
 def as_codes(values: Iterable[str]) -> SafeString:
-    """Returns values as code, with commas between them."""
+    """Returns the HTML of values in `<code>` elements, with commas between them."""
     return format_html_join(", ", "<code>{}</code>", ((value,) for value in values))
 
 
 @register.filter
 def with_code(text: str) -> SafeString:
-    """Returns the HTML of a text from the gateway's documents, with `<code>` elements for what stands between
-    backticks."""
+    """Returns the HTML of a text from the gateway's documents, in which text between backticks becomes a `<code>`
+    element."""
     parts = text.split("`")
     if len(parts) % 2 == 0:
         return escape(text)
