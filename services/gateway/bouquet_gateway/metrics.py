@@ -13,8 +13,8 @@ OVERHEAD_SECONDS_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 
 
 REQUESTS = Counter(
     "bouquet_gateway_requests_total",
-    "HTTP requests answered, and parts of dossiers. `fault` is the party at fault for an error; empty for data, and "
-    "where the provider has no data.",
+    "HTTP requests answered; each part of a dossier (several lookups in one request) counts too. `fault` is the "
+    'party at fault for an error: caller, platform or provider. It is empty for data, and for "not found".',
     ["operation", "version", "status", "fault"],
 )
 REQUEST_SECONDS = Histogram(
@@ -25,18 +25,23 @@ REQUEST_SECONDS = Histogram(
 )
 OVERHEAD_SECONDS = Histogram(
     "bouquet_gateway_overhead_seconds",
-    "Seconds that a call took without its wait for providers: in this process, the registry and redis. Calls that "
-    "waited for no provider are left out.",
+    "Seconds that a call took, without its wait for providers: the time in this process, the registry and redis. "
+    "Calls that waited for no provider are left out.",
     buckets=OVERHEAD_SECONDS_BUCKETS,
 )
 PROBLEMS = Counter(
-    "bouquet_gateway_problems_total", "Errors answered to callers, by reason and party at fault.", ["reason", "fault"]
+    "bouquet_gateway_problems_total",
+    "Errors answered to callers. `reason` is a key of the failure table, and `fault` the party at fault.",
+    ["reason", "fault"],
 )
 IN_FLIGHT = Gauge(
-    "bouquet_gateway_requests_in_flight", "HTTP requests being answered, without health probes and `/metrics`."
+    "bouquet_gateway_requests_in_flight",
+    "HTTP requests that the process is answering, without health probes and `/metrics`.",
 )
 MAX_IN_FLIGHT = Gauge("bouquet_gateway_max_requests", "Limit on the HTTP requests that one process answers at a time.")
-MAX_CALLS_IN_FLIGHT = Gauge("bouquet_gateway_max_calls_per_provider", "Limit on the calls in flight to one provider.")
+MAX_CALLS_IN_FLIGHT = Gauge(
+    "bouquet_gateway_max_calls_per_provider", "Limit on the calls of one process to one provider that have not ended."
+)
 CALLS_IN_FLIGHT = Gauge(
     "bouquet_gateway_calls_in_flight",
     "Calls to a provider that have not ended, including those whose caller does not wait any more.",
@@ -44,12 +49,13 @@ CALLS_IN_FLIGHT = Gauge(
 )
 REFUSED = Counter(
     "bouquet_gateway_refused_total",
-    "Refusals for lack of capacity: requests (`overloaded`), and calls to a provider (`provider_busy`).",
+    "Refusals for lack of capacity. `reason` is `overloaded` for an HTTP request, `provider_busy` for a call to a "
+    "provider.",
     ["reason", "provider"],
 )
 OPERATIONS = Gauge(
     "bouquet_gateway_provider_operations",
-    "Number of operations in the offer of a provider that the gateway may ask; 0 until its first offer.",
+    "Number of operations in the offer of a provider that the gateway may ask; 0 until the provider has sent an offer.",
     ["provider"],
 )
 OPERATION_INFO = Gauge(
@@ -60,13 +66,13 @@ OPERATION_INFO = Gauge(
 )
 RESOURCE_STATE = Gauge(
     "bouquet_gateway_resource_state",
-    "1 for the current state of a resource, 0 for its other states (ok, bad_gateway, unknown, maintenance). It is the "
-    "state shown at `/api/{resource}/ping`, from the calls of this process.",
+    "1 for the current state of a resource, 0 for its other states. The states are those shown at "
+    "`/api/{resource}/ping` (ok, bad_gateway, unknown, maintenance), judged by the calls of this process.",
     ["resource", "state"],
 )
 SAFEGUARD_OFF = Gauge(
     "bouquet_gateway_safeguard_off",
-    "1 for a safeguard (JOURNAL, TOKENS_FROM, SANDBOX) that is turned off by its setting, else 0.",
+    "1 for a protection of real data that its setting (JOURNAL, TOKENS_FROM, SANDBOX) turns off, else 0.",
     ["setting"],
 )
 STORE_UP = Gauge(
@@ -74,63 +80,65 @@ STORE_UP = Gauge(
 )
 PROVIDERS_FILE_REFUSED = Gauge(
     "bouquet_gateway_providers_file_refused",
-    "1 while the file of BOUQUET_GATEWAY_PROVIDERS_FILE cannot be used, and the providers read before stay allowed; "
-    "else 0.",
+    "1 while the file named by BOUQUET_GATEWAY_PROVIDERS_FILE cannot be used, so that the providers read before stay "
+    "allowed; else 0.",
 )
 OFFERS_REFUSED = Counter(
     "bouquet_gateway_offers_refused_total",
-    "Operations, documents and offers of workers that the gateway does not serve, by reason; each counted once, when "
-    "its refusal begins.",
+    "Parts of workers' offers, or whole offers, that the gateway does not serve. `reason` says why; each refusal is "
+    "counted once, when it begins.",
     ["provider", "reason"],
 )
 OFFER_REFUSALS = Gauge(
     "bouquet_gateway_offer_refusals",
-    "Operations, documents and fields that the gateway refuses now of what a provider's workers offer.",
+    "Parts of a provider's offer (operations, documents, fields) that the gateway refuses now; 0 if it serves the "
+    "whole offer.",
     ["provider"],
 )
 REPLIES_RESHAPED = Counter(
     "bouquet_gateway_replies_reshaped_total",
-    "Workers' replies whose data does not match the operation's schema, by result: `refused`, or `trimmed` if only "
-    "undeclared fields had to be removed.",
+    "Workers' replies whose data does not match the operation's schema. `result` is `trimmed` if the gateway only "
+    "had to remove undeclared fields, else `refused`.",
     ["provider", "result"],
 )
 REPLIES_REFUSED = Counter(
     "bouquet_gateway_replies_refused_total",
-    "Workers' replies that were refused because they exceed a limit, which `excess` names: `too large`, `too deep` …",
+    "Workers' replies refused because they exceed a limit. `excess` names the limit: `too large`, `too many "
+    "elements`, `too deep`, or `words of its own` for a key or value that is not allowed.",
     ["provider", "excess"],
 )
 UNKNOWN_BEARERS = Counter(
     "bouquet_gateway_unknown_bearers_total",
-    "Unknown bearer tokens, by result: `refused`; `slowed`, if too many tokens from the same address were refused; "
-    "`too_many`, if too many new FranceConnect sessions were asked for at once.",
+    "Calls with an unknown bearer token. `result` is `refused`, `slowed` if the address has sent too many such "
+    "tokens, or `too_many` if too many FranceConnect sessions were to be opened at once.",
     ["result"],
 )
 for _result in ("refused", "slowed", "too_many"):
     UNKNOWN_BEARERS.labels(_result)
 UNKNOWN_RECIPIENTS = Counter(
     "bouquet_gateway_unknown_recipients_total",
-    "Calls by editors for recipients that delegate nothing to them, by result: `refused` (403), or `slowed` (429) once "
-    "the editor has made too many of them in a minute.",
+    "Editors' calls for administrations that delegate nothing to the editor. `result` is `refused` (403), or "
+    "`slowed` (429) once the editor has made too many such calls in a minute.",
     ["result"],
 )
 for _result in ("refused", "slowed"):
     UNKNOWN_RECIPIENTS.labels(_result)
 CACHE_LOOKUPS = Counter(
     "bouquet_gateway_cache_lookups_total",
-    "Lookups by result: `hit` or `miss` in the cache; `joined` if the lookup waited for an identical one in flight; "
-    "`bypassed` if its answer must not come from the cache.",
+    "Lookups by result: `hit` or `miss` in the cache, `joined` if the lookup waited for an identical one in flight, "
+    "`bypassed` if the answer must not come from the cache.",
     ["result"],
 )
 REGIME = Counter(
     "bouquet_gateway_regime_decisions_total",
-    "Choices between the CAF and the MSA. `provider` is the one that found the person (or none). `source` tells how: "
-    "the `hint` (it knew the person last time), the `first` or `second` provider asked, or a comparison of `both` "
-    "answers.",
+    "Choices between CAF and MSA. `provider` is the one that found the person, or `none`. `source` is `hint` for the "
+    "provider that found the person the last time, `first` or `second` for the provider asked first or second, "
+    "`both` for a comparison of both replies.",
     ["provider", "source"],
 )
 REGIME_ANOMALIES = Counter(
     "bouquet_gateway_regime_anomalies_total",
-    "Contradictions between the answers of the CAF and the MSA about one person.",
+    "Contradictions between the replies of CAF and MSA about one person, by kind (`anomaly`).",
     ["anomaly"],
 )
 
@@ -141,22 +149,32 @@ problems = cache(PROBLEMS.labels)
 cache_lookups = cache(CACHE_LOOKUPS.labels)
 regime = cache(REGIME.labels)
 
-JOURNAL_WRITTEN = Counter("bouquet_gateway_journal_written_total", "Journal records written to the spool.")
+JOURNAL_WRITTEN = Counter(
+    "bouquet_gateway_journal_written_total", "Records of the access journal written to this process's spool on disk."
+)
 JOURNAL_UNRECORDED = Counter(
     "bouquet_gateway_journal_strangers_total",
-    "Calls answered without data that left no journal record: calls with neither a token issued by Bouquet nor a "
-    "citizen's session, and refusals of one token beyond 60 a minute.",
+    "Calls answered without data that left no record in the access journal. They have neither a token of Bouquet nor "
+    "a citizen's session, or are refusals of one token beyond 60 per minute.",
 )
-JOURNAL_SENT = Counter("bouquet_gateway_journal_sent_total", "Journal records that the broker has confirmed.")
+JOURNAL_SENT = Counter(
+    "bouquet_gateway_journal_sent_total", "Records of the access journal that were sent, and confirmed by the broker."
+)
 JOURNAL_HOLD_UPS = Counter(
     "bouquet_gateway_journal_hold_ups_total",
-    "Failed attempts to send journal records: the broker did not confirm them.",
+    "Failed attempts to send records of the access journal: the broker did not confirm them.",
 )
 JOURNAL_REFUSED = Counter(
-    "bouquet_gateway_journal_refused_total", "Calls refused because their journal record could not be written."
+    "bouquet_gateway_journal_refused_total",
+    "Calls refused because their record of the access journal could not be written.",
 )
-JOURNAL_BYTES = Gauge("bouquet_gateway_journal_spool_bytes", "Bytes of journal records in the spool of this process.")
-JOURNAL_MAX_BYTES = Gauge("bouquet_gateway_journal_spool_max_bytes", "Limit on the bytes in the spool of this process.")
+JOURNAL_BYTES = Gauge(
+    "bouquet_gateway_journal_spool_bytes", "Bytes of journal records on disk that this process has not sent yet."
+)
+JOURNAL_MAX_BYTES = Gauge(
+    "bouquet_gateway_journal_spool_max_bytes", "Limit on the bytes of journal records that this process keeps on disk."
+)
 JOURNAL_OLDEST_SECONDS = Gauge(
-    "bouquet_gateway_journal_oldest_seconds", "Age in seconds of the oldest journal record not sent yet; 0 without any."
+    "bouquet_gateway_journal_oldest_seconds",
+    "Age, in seconds, of the oldest journal record on disk that is not sent yet; 0 if there is none.",
 )

@@ -1,5 +1,5 @@
-"""Public paths of the gateway. A path determines the API version and the envelope, which is the format of the
-answer."""
+"""Public paths of the gateway. A path determines the version of the API and the envelope (form of the answer's
+body)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ V2_PREFIX = "/api/"
 
 
 V2 = 0
-"""Number of version 2 in the results of `split`. The paths of this version begin with `/api/` and contain no number."""
+"""Number that `split` returns for version 2, whose paths begin with `/api/` and contain no number."""
 
 
 TOKEN_INTROSPECTION = "/v{version:0|[1-9][0-9]{0,8}}/token/introspect"
-"""Pattern, in aiohttp's notation, of the paths that describe a token; only version 3 exists."""
+"""Pattern, in aiohttp's notation, of the paths at which a token is described. Only version 3 of them exists."""
 DOSSIERS = "/bouquet/v1/dossiers"
 PROOFS = "/bouquet/v1/proofs"
 SANDBOX_CASES = "/bouquet/v1/sandbox/cases"
@@ -39,12 +39,12 @@ OFFERED = re.compile(r"/(?:v[1-9][0-9]{0,8}|api)(?:/[\w.-]+)+", re.ASCII)
 
 
 def tidy(path: str) -> str:
-    """Removes trailing and repeated slashes, as API Particulier's routes do."""
+    """Returns a path without trailing and repeated slashes, as API Particulier's routes treat them."""
     return SLASHES.sub("/", path).rstrip("/") if path.endswith("/") or "//" in path else path
 
 
 def envelope_of(path: str) -> Envelope:
-    """Returns the envelope, v2 or v3, of the answers at a path."""
+    """Returns the envelope, `v2` or `v3`, of the answers at a path: the form of their bodies."""
     return "v2" if tidy(path).startswith(V2_PREFIX) else "v3"
 
 

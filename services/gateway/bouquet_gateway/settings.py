@@ -1,4 +1,4 @@
-"""Settings of the gateway, `BOUQUET_GATEWAY_*`."""
+"""Settings of the gateway, read from environment variables `BOUQUET_GATEWAY_*`."""
 
 from __future__ import annotations
 
@@ -31,104 +31,109 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     token_key: Secret = Secret("")
     """Shared secret of the callers' tokens (HS256), at least 32 bytes. Required without `token_keys`."""
     token_keys: Secret = Secret("")
-    """Keys that verify callers' tokens, as a JWKS of shared secrets (HS256) or public keys (ES256). The header of a
-    token names its key (`kid`)."""
+    """Keys that verify callers' tokens, as a JSON Web Key Set of shared secrets (HS256) or public keys (ES256). A
+    token's header names the token's key (`kid`)."""
     tokens_from: Literal["registry", "claims"] = "registry"
-    """Source of a token's rights: the registry, or the token's own claims, for demos and sandboxes."""
+    """Source of a token's rights: the registry (`registry`), or the token's own claims (`claims`), for demos and
+    sandboxes."""
     registry_patience_s: float = 600.0
-    """Seconds for which remembered tokens are accepted while the registry is silent. Calls with other tokens get a
-    502."""
+    """Seconds for which remembered tokens are accepted while the registry does not answer. Calls with other tokens get
+    a 502."""
     registry_refresh_s: float = 3600.0
-    """Seconds after which the registry is asked again, in the background, about a remembered token in use. The request
-    also tells the registry that the token is used."""
+    """Seconds after which the gateway asks the registry again, in the background, about a remembered token in use. This
+    request also tells the registry that the token is used."""
     known_tokens: int = 50_000
-    """Limit on the tokens that one process remembers, about 0.8 kB each. The registry is asked for each token that is
-    not remembered."""
+    """Limit on the tokens that one process remembers, at about 0.8 kB each. For a token that is not remembered, the
+    gateway asks the registry."""
     exempt_tokens: tuple[str, ...] = ()
     """SHA-256, in hexadecimal, of tokens that are exempt from blacklist, address check and rate limit
     (docs/reference/contract.md §2.7, row 0)."""
     trusted_proxies: tuple[str, ...] = ()
-    """Addresses or CIDR ranges of our own proxies, whose `X-Forwarded-For` is trusted."""
+    """IP addresses or CIDR ranges of the operator's own proxies, whose header `X-Forwarded-For` is trusted."""
     host: str = "127.0.0.1"
-    """Address that the gateway listens on."""
+    """IP address on which the gateway listens."""
     port: Port = 8000
-    """Port that the gateway listens on for HTTP."""
+    """TCP port on which the gateway listens for HTTP."""
     public_url: str = ""
-    """URL under which callers reach the gateways, `https://host`, shown in `/api/pings` and the OpenAPI document. If
-    empty, these show paths without a host."""
+    """URL at which callers reach the gateways, `https://host`, shown in `/api/pings` and in the OpenAPI document. If
+    empty, both show paths without a host."""
     contact: str = ""
-    """Address where callers get help, `https://…` or e-mail, shown in the OpenAPI document."""
+    """Address at which callers get help, shown in the OpenAPI document: a URL `https://…` or an e-mail address. Empty
+    for none."""
     processes: int = 1
-    """Number of gateway processes that share the port; the option `serve --processes` sets it too. More than one
-    process needs a broker. Each process, counted from 1, also serves its own health and metrics at `port` plus its
-    number."""
+    """Number of gateway processes that share the port; more than one needs a broker. The option `serve --processes`
+    also sets this number. Process number n, counted from 1, serves its own health and metrics at `port` + n."""
     providers: tuple[str, ...] = ()
-    """Names of the providers that the gateway may ask. With the embedded bus, where workers run in the gateway's
-    process, empty means every installed provider."""
+    """Names of the providers that the gateway may ask. If empty, these are all installed providers with the embedded
+    bus, where workers run in the gateway's process. With a broker, either `providers` or `providers_file` is
+    required."""
     providers_file: str = ""
-    """Path of a file with the names of the providers, one per line, in place of `providers`. The file is read again
-    every 5 seconds: no restart is needed. While a line is wrong, the names read before stay allowed. Needs a broker."""
+    """Path of a file with the names of the providers, one per line; replaces `providers`, and needs a broker. The file
+    is read again every 5 seconds, without a restart. While it has a wrong line, the names read before stay allowed."""
     territories: tuple[str, ...] = ()
-    """Path prefixes that the paths of a provider must have, such as `acme:/v3/acme/`. A provider without an entry
-    may offer any path."""
+    """Prefixes with which the paths of a provider must begin, as entries `PROVIDER:PREFIX` such as `acme:/v3/acme/`. A
+    provider without an entry may offer any path."""
     deadline_s: float = 10.0
-    """Seconds that a request may take as a whole."""
+    """Seconds that the answer to a request may take, with all waits for other services."""
     max_requests: int = 400
-    """Limit on the requests in flight in one process; further requests are refused at once (`00529`). Health probes
-    always pass."""
+    """Limit on the requests that one process answers at a time. Further requests are refused at once (error `00529`),
+    except health probes."""
     max_calls_per_provider: int = 100
-    """Limit on the calls in flight to one provider; one caller may have a quarter of them. A good value is the sum of
-    `…_CONCURRENCY` over the provider's workers, divided by the number of gateways."""
+    """Limit on the calls of one process to one provider that have not ended; one caller may have a quarter of them. A
+    good value is the sum of `…_CONCURRENCY` over the provider's workers, divided by the number of gateways."""
     hedge_after_s: float = 2.0
-    """Seconds to wait for the likelier provider of a quotient familial (CAF or MSA) before the other is asked too. 0
-    asks both at once."""
+    """Seconds for which the gateway waits for the likelier of CAF and MSA in a lookup of a quotient familial, before it
+    also asks the other. With 0, the gateway asks both at once."""
     double_file_grace_s: float = 0.3
-    """Seconds to wait for the slower of CAF and MSA after the other has found the person. The wait detects persons
-    known to both."""
+    """Seconds for which the gateway waits for the slower of CAF and MSA after the other has found the person. This wait
+    detects persons whom both know."""
     cache_url: Annotated[Secret, ServerUrl(("redis",), EMBEDDED, several=True)] = Secret("memory:")
     """URL of the cache: `memory:` for the memory of each process, or `redis(s)://…` for a redis that all gateway
-    processes share. The query of the URL may name TLS files: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`. With
-    Sentinels, which know the primary server of the group `NAME`, the URL is
-    `redis(s)://a:26379,b:26379/0?sentinel=NAME`; `&sentinel_password=…` gives their password."""
+    processes share. The URL's query may name TLS files: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`.
+
+    With Sentinels, which know the primary server of the group `NAME`, the URL is
+    `redis(s)://a:26379,b:26379/0?sentinel=NAME`. `&sentinel_password=…` adds the Sentinels' password.
+    """
     cache_max_items: int = 50_000
-    """Limit on the items in the cache of one process. Used only if `cache_url` is `memory:`."""
+    """Limit on the items in the cache of one process, if `cache_url` is `memory:`. Ignored for redis."""
     cache_max_bytes: int = 64_000_000
-    """Limit on the bytes in the cache of one process. Used only if `cache_url` is `memory:`; redis has its own
+    """Limit, in bytes, on the cache of one process, if `cache_url` is `memory:`. Ignored for redis, which has its own
     `maxmemory`."""
     cache_key: Secret = Secret("")
-    """Secret that encrypts cached values and hashes their keys. All gateways that share a cache need the same secret.
-    If empty, a secret derived from `token_key` is used."""
+    """Secret that encrypts cached values and hashes their keys; the same in all gateways that share a cache. If empty,
+    the gateway derives a secret from `token_key`."""
     sandbox: bool = False
-    """Whether workers may answer with recorded cases. Needs `tokens_from` to be `claims`. With the embedded bus, the
-    gateway runs the casebook, which answers from case files, in place of the workers."""
+    """Whether workers may answer with recorded cases; needs `tokens_from` to be `claims`. With the embedded bus, the
+    gateway then runs the casebook, which answers from case files, in place of the workers."""
     calls_per_second: int = 20
-    """Rate limit of each token, in calls per second (docs/reference/contract.md §4). The registry may set a different
-    limit for a habilitation."""
+    """Rate limit, in calls per second, of each token or habilitation (docs/reference/contract.md §4). The registry may
+    set a different limit for a habilitation."""
     rate_limit_per: Literal["token", "habilitation"] = "token"
-    """Whether each token has the rate limit for itself (`token`), or all tokens of a habilitation share one
+    """Unit to which the rate limit applies: each token on its own (`token`), or all tokens of a habilitation together
     (`habilitation`). An editor's calls always count for the habilitation whose rights they use."""
     refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
-    """Limit on the unknown bearer tokens that one IPv4 address or IPv6 /64 network may send per minute; an IPv6 /48
-    network may send ten times as many. Further unknown tokens get 429 `00429`."""
+    """Limit on the unknown bearer tokens that one IPv4 address or IPv6 /64 network may send per minute; ten times as
+    many for an IPv6 /48 network. Above the limit, unknown tokens get a 429 (error `00429`)."""
     unknown_recipients_per_minute: Annotated[int, Meta(ge=1)] = 60
-    """Limit on an editor's calls per minute, with all its tokens, for recipients that delegate nothing to this editor.
-    Calls above the limit get 429 `00429`, except for recipients that were served in the last hour."""
+    """Limit on an editor's calls per minute, with all its tokens, for recipients that delegate no habilitation to the
+    editor. Above the limit, calls get a 429 (error `00429`), except for recipients that were served in the last
+    hour."""
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
-    """Limit on the FranceConnect sessions that one process opens for the first time, per second. Calls above the limit
-    wait for at most two seconds, then get 429."""
+    """Limit on the FranceConnect sessions that one process opens for the first time, per second. Above the limit, calls
+    wait for at most two seconds, and then get a 429."""
     journal: bool | None = None
-    """Whether calls for data leave records in the registry's journal; by default only if `tokens_from` is
-    `registry`."""
+    """Whether calls for data leave records in the registry's access journal. If unset, they do so only if `tokens_from`
+    is `registry`."""
     journal_key: Secret = Secret("")
-    """Key of the pseudonyms in the journal, as `name:secret`; the secret has at least 32 bytes. Required with a
-    journal. The next key may follow after a comma, named after the first day of its use: `,2027-01-31:secret`. The
-    registry needs all these keys (`…_JOURNAL_KEYS`)."""
+    """Key of the pseudonyms in the access journal, as `name:secret`, with a secret of at least 32 bytes. Required with
+    a journal; the registry needs the same keys (`…_JOURNAL_KEYS`). The next key may follow after a comma, named after
+    the first day of its use: `,2027-01-31:secret`."""
     journal_spool: str = "bouquet-journal"
-    """Path of the folder where journal records wait until they are sent. The folder must be on a disk that outlives the
-    process. Gateways may share it."""
+    """Path of the folder (spool) where journal records wait until they are sent; several gateways may share it. The
+    folder must be on a disk that keeps its content when the process or container ends."""
     journal_spool_max_bytes: int = 256 * 1024 * 1024
-    """Limit on the bytes in the spool of one process; a record takes about 400 bytes. A warning is logged from 80 % on,
-    and calls are refused from 95 % on (`00521`)."""
+    """Limit, in bytes, on the journal records that one process keeps on disk; a record takes about 400 bytes. From 80 %
+    of the limit on, a warning is logged; from 95 % on, calls are refused (error `00521`)."""
     proof_keys: Secret = Secret("")
     """Keys that seal and verify the proofs of answers, as `name:secret,…`; each secret has at least 32 bytes. The first
     seals; a former one stays for five years, since without it its proofs are unknown. All gateways need the same ones.
@@ -137,12 +142,12 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Limit on the verifications of proofs by one IPv4 address or IPv6 /64 network per minute. Further ones get 429
     `00429`."""
     maintenance: str = ""
-    """Announced maintenance windows of providers, in Paris time, such as `MEN 01:10-02:30`; see
-    docs/operations/maintenance-windows.md."""
+    """Announced maintenance windows of providers, in Paris time, such as `MEN 01:10-02:30`; empty for none. The format
+    is described in docs/operations/maintenance-windows.md."""
 
     def cache_secret(self) -> Secret:
-        """Returns the secret that protects the cache: `cache_key`, or one derived from `token_key`. Raises
-        `SettingsError` without either."""
+        """Returns the secret that protects the cache: `cache_key` or, if that is empty, a secret derived from
+        `token_key`. Raises `SettingsError` if both are empty."""
         # The derived secret is the same after a restart and in every process, and `token_key` cannot be computed back
         # from it.
         if self.cache_key:
@@ -158,7 +163,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         return self.journal
 
     def pseudonyms(self) -> Keys:
-        """Returns the keys of the journal's pseudonyms. Raises `SettingsError` for a wrong `journal_key`."""
+        """Returns the keys of the pseudonyms in the access journal. Raises `SettingsError` if `journal_key` is
+        malformed."""
         return keys_of(self.journal_key)
 
     def proofs(self) -> KeyRing | None:
@@ -166,16 +172,16 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         return ring_of(self.proof_keys)
 
     def proxies(self) -> Networks:
-        """Returns the networks of the trusted proxies. Raises `SettingsError` for a text that is neither address nor
-        range."""
+        """Returns the networks of the trusted proxies. Raises `SettingsError` if an entry is neither an IP address nor
+        a CIDR range."""
         networks = parse_networks(self.trusted_proxies)
         if len(networks) < len(self.trusted_proxies):
             raise SettingsError([f"{GATEWAY_PREFIX}TRUSTED_PROXIES: must be addresses or CIDR ranges"])
         return networks
 
     def bounds(self) -> Territories:
-        """Parses the setting `territories`, and returns the path prefixes under which each named provider may offer
-        operations. Raises `SettingsError` for an entry that is not like `acme:/v3/acme/`."""
+        """Returns the path prefixes that each provider may use, from the setting `territories`. Raises `SettingsError`
+        if an entry has not the form `acme:/v3/acme/`."""
         return territories(self.territories, f"{GATEWAY_PREFIX}TERRITORIES")
 
     def exempt(self) -> frozenset[bytes]:
@@ -195,7 +201,7 @@ class Safeguard(Struct, frozen=True):
     setting: str
     is_off: Callable[[GatewaySettings], bool]
     means: str
-    """Text that tells what happens while the protection is off, such as `no answer leaves a record`."""
+    """Text that says what the missing protection means, such as `no answer leaves a record`."""
 
 
 SAFEGUARDS = (
@@ -209,8 +215,7 @@ SAFEGUARDS = (
         "SANDBOX", lambda settings: settings.sandbox, "what a worker sends as a recorded case is answered as it is"
     ),
 )
-"""All protections of real data. Those that are turned off are named in the log, in a metric and by `bouquet-gateway
-doctor`."""
+"""All protections of real data. The log, a metric and `bouquet-gateway doctor` name those that are turned off."""
 
 
 def safeguards_off(settings: GatewaySettings) -> list[Safeguard]:
@@ -218,8 +223,8 @@ def safeguards_off(settings: GatewaySettings) -> list[Safeguard]:
 
 
 Constraint: TypeAlias = tuple[str, Callable[[GatewaySettings], bool], str]
-"""Condition that the settings must meet: the name of a setting, a function that returns whether the condition is met,
-and the error text if it is not, such as `must be shorter than …`."""
+"""Condition that the settings must meet. Its parts are the name of a setting, a function that returns whether the
+condition is met, and the error text if it is not, such as `must be shorter than …`."""
 
 CONSTRAINTS: tuple[Constraint, ...] = (
     (
@@ -304,19 +309,21 @@ CHECKS: tuple[Callable[[GatewaySettings], object], ...] = (
     GatewaySettings.bounds,
     lambda settings: parse_windows(settings.maintenance),
 )
-"""Checks of the settings. All of them run, so all wrong settings are reported at once."""
+"""Checks of the settings, each of which raises `SettingsError` for a wrong setting. All checks run, so that all wrong
+settings are reported at once."""
 
 REMOVED_SETTINGS = ("REGIME_STRATEGY", "TURN_S")
-"""Settings of the previous release that no longer have an effect."""
+"""Names of settings that the previous release had, and that have no effect any more."""
 
 
 def read_settings(reader: Reader) -> GatewaySettings:
-    """Reads and checks the gateway's settings. Problems are noted in `reader`."""
+    """Reads and checks the gateway's settings. Wrong settings do not raise an error here: `reader` collects them."""
     return reader.read(GatewaySettings, GATEWAY_PREFIX, *CHECKS, removed=REMOVED_SETTINGS)
 
 
 def wants_several(environ: Mapping[str, str]) -> bool:
-    """Returns whether the setting `PROCESSES` is above 1. Returns `False` if it is invalid."""
+    """Returns whether the setting `PROCESSES` asks for more than one process. Returns `False` if the setting is
+    invalid."""
     # Wrong settings are not reported here: each process reports them when it starts.
     reader = Reader(environ)
     settings = read_settings(reader)

@@ -1,2 +1,2 @@
-"""Discovery and checks of the workers' offers (the descriptions of their operations), and a catalogue of all offered
-operations."""
+"""Offers: the descriptions of operations that workers send. The gateway requests and checks offers, and makes a
+catalogue of all offered operations."""

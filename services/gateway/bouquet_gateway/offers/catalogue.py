@@ -20,25 +20,24 @@ from bouquet_proto.offer import Authority, Modality, Offer, Operation
 from bouquet_proto.rules import RULES
 
 Refusals: TypeAlias = defaultdict[str, tuple[Refusal, ...]]
-"""Parts of each provider's offer that the gateway does not serve, by provider."""
+"""Parts of offers that the gateway does not serve, by the provider's name."""
 
 STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""Operations that several providers serve, by the name of the plan that chooses between the providers, then by
-operation id. The gateway uses these definitions and ignores the ones in the providers' offers."""
+"""Operations that several providers serve: by the name of the plan (rule to choose between the providers), then by
+operation id. The gateway uses these definitions in place of those in the providers' offers."""
 # The offer of one provider must not decide which scopes open the data of another.
 
 
 class Served(Struct, frozen=True, dict=True):
-    """An operation that the gateway serves, with its authority and its providers."""
+    """Operation that the gateway serves, with its authority and its providers."""
 
     operation: Operation
     authority: Authority
     authorities: Mapping[str, Authority]
     """Authority of each provider of the operation, by provider's name."""
     problems: Mapping[str, Failure]
-    """Failures that only the operation's provider has, by reason. The provider's offer adds them to the failure
-    table."""
+    """Rows that the operation's provider adds to the failure table, by reason."""
     reply_schema: ReplySchema
     status: str = ""
     """Name of the operation in `/api/{status}/ping`; empty if its health is not shown."""
@@ -59,22 +58,23 @@ class Served(Struct, frozen=True, dict=True):
 
 
 class MonitoredResource(Struct, frozen=True):
-    """A resource whose health the gateway shows at `/api/{status}/ping`, with its authority and its providers."""
+    """Resource whose health the gateway shows at `/api/{status}/ping`, with its authority and the names of its
+    providers."""
 
     authority: Authority
     providers: frozenset[str]
 
 
 class Naming(Struct, frozen=True):
-    """Way in which a request identifies the person, such as by INE (student number). It decides which operation of a
-    v2 path answers (docs/reference/contract.md §1.2)."""
+    """Way in which a request identifies the person: by FranceConnect session, by INE (national student number), or
+    otherwise. This way decides which operation of a v2 path answers (docs/reference/contract.md §1.2)."""
 
     by_session: bool = False
     by_ine: bool = False
 
 
 class Family(Struct, frozen=True, dict=True):
-    """A path without its version, such as `men/scolarites/identite`, with its operations by version."""
+    """Operations of one path without its version, such as `men/scolarites/identite`, by version."""
 
     # From version 3 on, there is one operation for each version. Version 2 has up to three, which identify the person
     # in different ways (modalities).
@@ -91,18 +91,18 @@ class Family(Struct, frozen=True, dict=True):
 
 
 class Match(Struct, frozen=True):
-    """Result of a search for a path: the resource (`family`), the version in the path, and the operation that
-    answers."""
+    """Result of a search for a path: the operations of the path in all versions (`family`), the version in the path,
+    and the operation that answers."""
 
     family: Family
     version: int
     served: Served | None
-    """Operation that answers; `None` if the resource lacks this version."""
+    """Operation that answers; `None` if no operation has this version."""
 
     @property
     def by_session(self) -> bool:
-        """Whether the matched operation requires a FranceConnect session or, if the resource lacks the requested
-        version, whether all other operations of the resource require one."""
+        """Whether the operation requires a FranceConnect session. If no operation has the version in the path, whether
+        all operations of the other versions require one."""
         candidates = [self.served] if self.served else list(self.family.each())
         return all(served.operation.modality == "france_connect" for served in candidates)
 
@@ -113,12 +113,14 @@ class Match(Struct, frozen=True):
 
 
 class Catalogue:
-    """Operations, documents and monitored resources of all offers. A change of offers makes a new catalogue."""
+    """Operations, documents and monitored resources of all offers. The gateway makes a new catalogue when an offer
+    changes."""
 
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self.offers = tuple(offers)
         self.refusals: Refusals = defaultdict(tuple)
-        """Parts of valid offers that the gateway does not serve, because of other offers or of its own rules."""
+        """Parts of valid offers that the gateway does not serve, either because another offer has them too, or because
+        of the gateway's own rules."""
         self.by_path = served_by_path(self.offers, self.refusals)
         self.documents = documents_by_path(self.offers, self.by_path, self.refusals)
         self.monitored = monitored_by_status(self.offers, self.by_path)
@@ -130,7 +132,7 @@ class Catalogue:
 
     @cached_property
     def scopes(self) -> tuple[str, ...]:
-        """Scopes that give access to an operation or to a field, sorted."""
+        """All scopes that give access to an operation or to one of its fields, sorted."""
         operations = [served.operation for family in self._families.values() for served in family.each()]
         fields = (names for operation in operations for names in operation.fields.values())
         of_fields = (scope for names in fields for name in names for scope in name.split("&"))
@@ -138,8 +140,8 @@ class Catalogue:
 
     @cached_property
     def resources(self) -> Mapping[str, Mapping[str, Family]]:
-        """Families of each resource, such as `dss/quotient_familial`, by the last segment of their path, which is the
-        modality."""
+        """Families (operations of a path in all versions) of each resource, such as `dss/quotient_familial`. The inner
+        key is the last segment of the path: the modality, or way to identify the person."""
         found: dict[str, dict[str, Family]] = {}
         for path, family in self._families.items():
             resource, _, modality = path.rpartition("/")
@@ -147,7 +149,8 @@ class Catalogue:
         return found
 
     def match(self, path: str, naming: Naming) -> Match | None:
-        """Returns the resource and operation of a path, or `None` if the path is not offered."""
+        """Returns the operations of a path, and the one that answers. Returns `None` if no provider offers the path in
+        any version."""
         family_path, version = split(path)
         family = self._families.get(family_path)
         if family is None:
@@ -156,8 +159,8 @@ class Catalogue:
 
 
 def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
-    """Returns the operation, among those of a path, for the way in which the request identifies the person; `None` if
-    there is none (docs/reference/contract.md §1.2)."""
+    """Returns that one of a path's operations which fits the way in which the request identifies the person. Returns
+    `None` if no operation fits (docs/reference/contract.md §1.2)."""
     if len(modalities) == 1:
         return modalities[0]
     by_modality = {served.operation.modality: served for served in modalities}
@@ -171,8 +174,8 @@ def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
 
 def served_by_path(offers: Iterable[Offer], refusals: Refusals) -> dict[str, tuple[Served, ...]]:
     """Returns the operations that the gateway serves, by path. If two providers offer the same path, the gateway serves
-    the one offered earlier. Operations with a plan are the exception: their plan chooses between the providers at each
-    call."""
+    the earlier of the two offers. An operation with a plan is served for all its providers, and the plan chooses
+    between them at each call."""
     table: dict[str, dict[Modality, Served]] = {}
     status_owners = {france_connect_session.STATUS: france_connect_session.PROVIDER}
     for offer in offers:
@@ -183,9 +186,9 @@ def served_by_path(offers: Iterable[Offer], refusals: Refusals) -> dict[str, tup
 
 
 def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation, status_owners: dict[str, str]) -> str:
-    """Adds an offered operation to `modalities`, the operations already served at its path. Returns why the operation
-    is refused, or "" if it is added. `status_owners` maps each name in `/api/{status}/ping` to the provider or plan
-    that uses it."""
+    """Adds an offered operation to `modalities`, the operations already served at its path. Returns the reason why the
+    operation is refused, or "" if it is added. `status_owners` maps each name in `/api/{status}/ping` to the provider
+    or plan that uses the name."""
     if not _is_readable(operation):
         return "rule unknown"
     if operation.plan and not _may_join_plan(operation, offer.provider):
@@ -217,7 +220,7 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation,
 def monitored_by_status(
     offers: Iterable[Offer], by_path: Mapping[str, tuple[Served, ...]]
 ) -> dict[str, MonitoredResource]:
-    """Returns the resources whose health is shown, by the resource's name in the path `/api/{status}/ping`."""
+    """Returns the resources whose health the gateway shows, by their names in `/api/{status}/ping`."""
     table: dict[str, MonitoredResource] = {}
     if any(offer.provider == france_connect_session.PROVIDER for offer in offers):
         table[france_connect_session.STATUS] = MonitoredResource(
@@ -230,8 +233,8 @@ def monitored_by_status(
 
 
 def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str], refusals: Refusals) -> dict[str, bytes]:
-    """Returns the documents that workers offer, encoded as JSON, by path. Refuses a document if its path is outside of
-    `/api/` or already in use."""
+    """Returns the documents that workers offer, encoded as JSON, by path. A document whose path is outside of `/api/`
+    or already in use is added to `refusals` instead."""
     table: dict[str, bytes] = {}
     for offer in offers:
         for path, document in offer.documents.items():
@@ -243,7 +246,7 @@ def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str], 
 
 
 def _status(operation: Operation, provider: str, status_owners: dict[str, str]) -> str:
-    """Returns the name under which `/api/{status}/ping` reports the operation's state. Returns "" if the name in the
+    """Returns the name under which `/api/{status}/ping` reports the operation's health. Returns "" if the name in the
     offer is malformed, or belongs to another provider's operation."""
     status, owner = operation.status_name, operation.plan or provider
     if STATUS_NAME.fullmatch(status) and status_owners.setdefault(status, owner) == owner:
@@ -252,7 +255,7 @@ def _status(operation: Operation, provider: str, status_owners: dict[str, str]) 
 
 
 def _is_readable(operation: Operation) -> bool:
-    """Returns whether the gateway knows every rule that the operation's checks use."""
+    """Returns whether the gateway knows every validation rule that the operation names."""
     # A worker newer than the gateway may use rules that the gateway does not have.
     stages = (*operation.checks, operation.pivot, operation.identity_checks)
     return all(check.rule in RULES for stage in stages for check in stage)

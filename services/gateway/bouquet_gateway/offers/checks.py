@@ -1,5 +1,5 @@
-"""Checks of an offer. They refuse operations and documents that would break answers or take another provider's
-paths."""
+"""Checks of an offer (description of a provider's operations). They refuse operations and documents that would break
+answers or take another provider's paths."""
 
 from __future__ import annotations
 
@@ -17,26 +17,27 @@ from bouquet_proto.limits import MAX_DEPTH, MAX_OFFER_BYTES, MAX_OPERATIONS, MAX
 from bouquet_proto.offer import SHOWN, Authority, Offer, Operation, Retirement
 
 Territories: TypeAlias = Mapping[str, tuple[str, ...]]
-"""Path prefixes that each provider may use. A provider without an entry may offer any path."""
+"""Prefixes of the paths that each provider may offer, by the provider's name. A provider without an entry may offer any
+path."""
 
 MAX_WORD_LENGTH = 100
-"""Largest number of characters in any short text of an offer: an operation's id, public id or name in
-`/api/{status}/ping`, or an authority's label."""
+"""Largest number of characters in any short text of an offer. Such texts are the id, the public id and the name in
+`/api/{status}/ping` of an operation, and the label of an authority."""
 MAX_ROW_BYTES = 2_000
-"""Largest size in bytes, as JSON, of an error that a provider adds to the failure table."""
+"""Largest size, in bytes of JSON, of a row that a provider adds to the failure table."""
 MAX_OWN_REASONS = 50
-"""Largest number of failure reasons that one operation may list, and of rows that one provider may add to the failure
-table."""
+"""Largest number of failure reasons that one operation may list. The same limit applies to the rows that one provider
+may add to the failure table."""
 MAX_DOCUMENTS = 20
 MAX_CHECKS = 50
 MAX_SCHEMA_OBJECTS = 100
-"""Largest number of objects in an operation's JSON schema. The gateway makes a Python type for each object."""
+"""Largest number of objects in an operation's JSON schema, because the gateway makes a Python type for each."""
 MAX_FIELD_STEPS = 30
 """Largest number of names in a dotted path; `adresse.pays` has two."""
 MAX_FIELDS = 300
 MAX_PEOPLE = 16
 MAX_PROOF_ROWS = 50
-"""Largest number of sections and fields, together, of an operation's proof."""
+"""Largest number of sections and fields, counted together, in the proof that an operation declares."""
 MAX_UNION = 10
 MAX_CACHE_S = 86_400
 CODE_PREFIX = re.compile(r"\d{2}", re.ASCII)
@@ -45,8 +46,8 @@ _offer = msgspec.json.Decoder(Offer)
 
 
 def territories(entries: tuple[str, ...], setting: str) -> Territories:
-    """Parses entries such as `acme:/v3/acme/` into the path prefixes of each provider. Raises a `SettingsError` if an
-    entry is malformed; the error's text begins with `setting`, the setting's name."""
+    """Parses entries such as `acme:/v3/acme/` into the path prefixes of each provider. Raises `SettingsError` if an
+    entry is malformed; the error's text begins with `setting`, the name of the setting."""
     found: dict[str, tuple[str, ...]] = {}
     for entry in entries:
         provider, _, prefix = entry.partition(":")
@@ -57,15 +58,15 @@ def territories(entries: tuple[str, ...], setting: str) -> Territories:
 
 
 class Refusal(Struct, frozen=True):
-    """Part of an offer that the gateway does not serve: an operation, or a document or the whole offer if `operation`
-    is empty."""
+    """Part of an offer that the gateway does not serve. The part is the operation with the id `operation` or, if that
+    is empty, a document or the whole offer."""
 
     reason: str
-    """Reason as a fixed text, such as `offer too large`, since it is also a label of a metric and the message of a log
-    event."""
+    """Reason, one of a few fixed texts such as `offer too large`. It is also a label of a metric and the message of a
+    log event."""
     operation: str = ""
     field: str = ""
-    """Dotted path of the field that is at fault; empty if the refusal is not about a single field."""
+    """Dotted path of the field at fault; empty if the refusal is not about one field."""
 
     def __str__(self) -> str:
         return ": ".join(filter(None, (self.reason, self.operation, self.field)))
@@ -73,13 +74,13 @@ class Refusal(Struct, frozen=True):
 
 class ReadOffer(Struct, frozen=True):
     offer: Offer | None
-    """The offer without its invalid operations and documents, or `None` if the whole offer is invalid."""
+    """Offer without its refused operations and documents; `None` if the whole offer is refused."""
     refusals: tuple[Refusal, ...] = ()
 
 
 def read_offer(provider: str, data: Raw, allowed: Territories) -> ReadOffer:
-    """Decodes and checks the offer in a provider's reply, and returns its valid part and the refused parts. `allowed`
-    maps each provider to the path prefixes that it may use."""
+    """Decodes and checks the offer that a provider's worker has sent. Returns the valid part of the offer, and the
+    refused parts; `allowed` gives the path prefixes that each provider may use."""
     if len(memoryview(data)) > MAX_OFFER_BYTES:
         return ReadOffer(None, (Refusal("offer too large"),))
     try:
@@ -115,7 +116,8 @@ def _refusal_of(operation: Operation, prefixes: tuple[str, ...]) -> Refusal | No
 
 
 def _is_within_limits(offer: Offer) -> bool:
-    """Returns whether an offer respects the limits on its size."""
+    """Returns whether the numbers of operations, documents and failure rows in an offer, and the size of each row, are
+    within the limits."""
     return (
         len(offer.operations) <= MAX_OPERATIONS
         and len(offer.problems) <= MAX_OWN_REASONS
@@ -125,7 +127,7 @@ def _is_within_limits(offer: Offer) -> bool:
 
 
 def _is_operation_within_limits(operation: Operation) -> bool:
-    """Returns whether an operation is small enough for the gateway."""
+    """Returns whether the sizes, numbers and seconds that an operation declares are within the gateway's limits."""
     return (
         len(operation.reasons) <= MAX_OWN_REASONS
         and sum(map(len, (*operation.checks, operation.pivot, operation.identity_checks))) <= MAX_CHECKS
@@ -141,7 +143,7 @@ def _is_operation_within_limits(operation: Operation) -> bool:
 
 
 def _widest_union(node: Any) -> int:
-    """Returns the number of alternatives in the largest `anyOf` of a schema; 0 without `anyOf`."""
+    """Returns the number of alternatives in the largest `anyOf` of a JSON schema; 0 if the schema has no `anyOf`."""
     # An offer may have only so many, since the time to decode n alternatives grows with n².
     match node:
         case dict():
@@ -187,7 +189,8 @@ def _is_well_formed_retirement(retirement: Retirement) -> bool:
 
 
 def _is_proof_well_formed(operation: Operation) -> bool:
-    """Returns whether the gateway can make the proof that an operation declares, if it declares one."""
+    """Returns whether the gateway can make the proof that an operation declares; true for an operation without a
+    proof."""
     # A worker newer than the gateway may show fields in ways that the gateway does not know.
     if (proof := operation.proof) is None:
         return True

@@ -1,4 +1,5 @@
-"""Comparison of an offer with a later one of the same provider: fields that callers know and that would be gone."""
+"""Comparison of two offers of the same provider: fields that callers know from the first and that the later one
+lacks."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from bouquet_proto.offer import Offer, Operation
 
 
 def lost_fields(served: Offer, later: Offer) -> Iterator[Refusal]:
-    """Yields a refusal for each field of an operation in both offers that `later` lacks, or that has in `later` a type
-    that callers do not expect. Yields nothing for an operation that `later` lacks, since its path is gone too."""
+    """Yields a refusal for each field in `served` that `later` lacks, or whose type in `later` may give values that
+    callers do not expect. Operations that `later` lacks as a whole are left out."""
     # Operations with a plan are served as the gateway itself defines them.
     known = {operation.id: operation for operation in served.operations if not operation.plan}
     for operation in later.operations:
@@ -29,7 +30,8 @@ def _lost(served: Operation, later: Operation) -> Iterator[Refusal]:
 
 
 def _types(schema: Any, path: str) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yields the dotted path of each field of a schema, with the names of its JSON types."""
+    """Yields the dotted path of each field of a JSON schema, with the names of the JSON types that the field may
+    have."""
     for option in _options(schema):
         properties = option.get("properties")
         for name, field in properties.items() if isinstance(properties, dict) else ():
@@ -39,8 +41,8 @@ def _types(schema: Any, path: str) -> Iterator[tuple[str, frozenset[str]]]:
 
 
 def _options(schema: Any) -> Iterator[dict[str, Any]]:
-    """Yields the alternatives of a schema, with the items of a list in place of the list. Yields nothing if `schema` is
-    not a JSON schema."""
+    """Yields the alternatives of a JSON schema; a list is replaced by the alternatives of its items. Yields nothing if
+    `schema` is not a JSON schema."""
     match schema:
         case {"anyOf": list(options)}:
             for option in options:

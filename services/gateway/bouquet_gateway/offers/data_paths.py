@@ -1,4 +1,4 @@
-"""Objects in an operation's data, by the dotted paths of an offer."""
+"""Search for objects in an operation's data, by the dotted paths that an offer gives."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 
 def objects_at(value: Any, path: str) -> list[Mapping[str, Any]]:
-    """Returns the objects at a dotted path such as `foyer.enfants`. If a step of the path leads to a list, follows the
-    rest of the path from each item."""
+    """Returns the objects at a dotted path such as `foyer.enfants`; empty if there are none. If a step of the path
+    leads to a list, the rest of the path is followed from each item."""
     if isinstance(value, list):
         return [node for item in value for node in objects_at(item, path)]
     if not isinstance(value, dict):

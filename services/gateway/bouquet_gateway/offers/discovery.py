@@ -1,5 +1,5 @@
-"""Discovery of offers. The gateway asks each provider for its offer repeatedly, so a new worker needs no restart of the
-gateway."""
+"""Discovery of offers, the descriptions of operations that workers send. The gateway asks each provider for its offer
+again and again, so that a new worker needs no restart of the gateway."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ MAX_TOLD = 100
 
 
 class Discovery:
-    """Latest valid offer of each provider that the gateway may ask. The offer stays valid when the provider's workers
-    stop; calls to the provider then fail."""
+    """Service that holds the latest valid offer of each provider that the gateway may ask. An offer stays valid when
+    the provider's workers stop; calls to the provider then fail."""
 
     def __init__(
         self,
@@ -46,17 +46,17 @@ class Discovery:
         self._territories = territories or {}
         self._providers: dict[str, ProviderOffer] = {}
         self._reported: dict[str, tuple[Refusal, ...]] = {}
-        """Refusals of each provider's offer that have been logged."""
+        """Refused parts of each provider's offer that have been logged, by the provider's name."""
         self._first_round_done = asyncio.Event()
         self.catalogue = Catalogue()
-        """Catalogue of all current offers."""
+        """Catalogue of the operations in the current offers of all allowed providers."""
         self.silent: set[str] = set()
         """Names of the allowed providers that did not answer the last request for their offer."""
         self.allow(allowed)
 
     def allow(self, providers: Iterable[str]) -> None:
-        """Replaces the allowed providers. The offers of removed providers are dropped; added providers are asked for
-        their offers within `MISSING_RETRY_S` seconds."""
+        """Replaces the set of providers that the gateway may ask. The offers of removed providers are dropped; added
+        providers are asked for their offers within `MISSING_RETRY_S` seconds."""
         former, self._allowed = self._allowed, tuple(providers)
         if former == self._allowed:
             return
@@ -79,7 +79,7 @@ class Discovery:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Names of the allowed providers without an offer."""
+        """Names of the allowed providers that have not sent a valid offer yet."""
         return tuple(name for name in self._allowed if self._providers[name].served is None)
 
     def may_be_offered(self, path: str) -> bool:
@@ -94,7 +94,7 @@ class Discovery:
         await self._first_round_done.wait()
 
     async def run(self) -> None:
-        """Requests offers again and again, until cancelled."""
+        """Requests the providers' offers again and again, until cancelled."""
         # It asks every second from providers without an offer, and from those that must learn that a part of theirs is
         # refused; every half minute from all.
         refresh_in_s = 0.0
@@ -138,7 +138,8 @@ class Discovery:
             self._report_refusals(provider)
 
     def _report_refusals(self, provider: str) -> None:
-        """Logs and counts what the gateway has begun to refuse of a provider's offer."""
+        """Logs and counts the parts of a provider's offer that the gateway refuses since the last call of this
+        method."""
         _, refusals = self._verdict(provider)
         metrics.OFFER_REFUSALS.labels(provider).set(len(refusals))
         for refusal in refusals:
@@ -148,14 +149,14 @@ class Discovery:
 
 
 def report(provider: str, refusal: Refusal) -> None:
-    """Logs and counts a refusal."""
+    """Logs and counts a part of a provider's offer that the gateway refuses."""
     reason = refusal.reason
     log.error(reason, extra={"provider": provider, "operation": refusal.operation, "field": refusal.field})
     metrics.OFFERS_REFUSED.labels(provider, reason).inc()
 
 
 def _export_operations(catalogue: Catalogue) -> None:
-    """Exports as a metric which operations are served, and by which providers."""
+    """Sets the metric that says which operations the gateway serves, and by which providers."""
     metrics.OPERATION_INFO.clear()
     for served in (served for modalities in catalogue.by_path.values() for served in modalities):
         providers = ", ".join(sorted(served.authorities))
@@ -163,7 +164,7 @@ def _export_operations(catalogue: Catalogue) -> None:
 
 
 def _create_metrics(provider: str) -> None:
-    """Creates the counters of a provider at 0, so that a rate includes the first event."""
+    """Creates the metrics of a provider at 0, so that the first event of a counter is seen as an increase."""
     metrics.OPERATIONS.labels(provider).set(0)
     metrics.OFFER_REFUSALS.labels(provider).set(0)
     metrics.OFFERS_REFUSED.labels(provider, "offer unreadable")

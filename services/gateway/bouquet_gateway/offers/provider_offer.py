@@ -1,5 +1,5 @@
-"""Choice of the offer that the gateway serves among those of one provider: the latest that keeps the fields that
-callers know."""
+"""Choice between the offers that the workers of one provider send. The gateway serves the latest offer that keeps the
+fields that callers know."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bouquet_gateway.offers.compatibility import lost_fields
 from bouquet_proto.offer import Offer, digest_of
 
 KEPT_S = 90.0
-"""Seconds after a worker last sent the served offer, for which an offer that lacks one of its fields cannot replace
-it."""
+"""Seconds for which the served offer is protected after a worker has last sent it. In this time, an offer that lacks
+one of its fields cannot replace it."""
 # A worker that is rolled out beside the former one thus cannot take a field from callers. Once no former worker
 # answers, its offer counts: the provider has decided so.
 MAX_FORMER = 20
-"""Largest number of a provider's offers, the served one and former ones, whose digests the gateway remembers."""
+"""Largest number of offers of a provider (the served one and former ones) whose digests the gateway remembers."""
 
 
 class _Received(Struct):
@@ -26,12 +26,12 @@ class _Received(Struct):
     offer: Offer | None
     refusals: tuple[Refusal, ...]
     heard_at: float
-    """Time at which a worker has sent the offer last, by the clock of `ProviderOffer`."""
+    """Time at which a worker last sent the offer, in seconds of the clock of `ProviderOffer`."""
 
 
 class ProviderOffer:
-    """The offer of one provider that the gateway serves, and the refused parts of the offers that the provider's
-    workers send.
+    """Offer of one provider that the gateway serves, and the refused parts of the offers that the provider's workers
+    send.
 
     Args:
         provider: Name of the provider.
@@ -52,8 +52,8 @@ class ProviderOffer:
         return self._served.offer if self._served else None
 
     def receive(self, data: Raw) -> Offer | None:
-        """Takes an offer (JSON) that a worker has sent. Returns this offer if it is served from now on, or `None` if
-        the served offer stays the same."""
+        """Takes an offer (JSON) that a worker has sent. Returns the decoded offer if the gateway serves it from now on,
+        or `None` if the served offer stays the same."""
         digest, now, served = digest_of(bytes(data)), self._clock(), self._served
         if served and served.digest == digest:
             served.heard_at = now
@@ -77,9 +77,12 @@ class ProviderOffer:
             self._refused = None
 
     def verdict(self, conflicts: tuple[Refusal, ...]) -> tuple[str, tuple[Refusal, ...]]:
-        """Returns the digest of an offer and the parts of that offer that the gateway refuses. The offer is one that is
-        refused as a whole, if a worker has sent one in the last `KEPT_S` seconds, else the served one, whose refusals
-        include `conflicts` (those because of other providers' offers). Returns `("", ())` without either."""
+        """Returns the digest of an offer, and the parts of this offer that the gateway refuses; `("", ())` without an
+        offer.
+
+        The offer is one that was refused as a whole, if a worker has sent such an offer in the last `KEPT_S` seconds.
+        Otherwise it is the served offer, and its refused parts include `conflicts`, those that the catalogue refuses.
+        """
         refused, served = self._refused, self._served
         if refused and self._clock() - refused.heard_at < KEPT_S:
             return refused.digest, refused.refusals

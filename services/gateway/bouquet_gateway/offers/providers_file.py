@@ -19,8 +19,8 @@ MAX_BYTES = 64_000
 
 
 def read_names(path: str) -> tuple[str, ...]:
-    """Returns the names in a file, one per line or separated by commas; `#` begins a comment. Raises a `SettingsError`
-    with the number of every wrong line if a line is wrong, or if the file cannot be read or has no name."""
+    """Returns the names in a file, one per line or separated by commas; `#` begins a comment. Raises `SettingsError` if
+    the file cannot be read, has no name, or has a wrong line; the error gives the numbers of all wrong lines."""
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -49,8 +49,8 @@ def _names(text: str) -> Iterator[tuple[int, str]]:
 
 
 async def follow(path: str, allow: Callable[[Iterable[str]], None]) -> None:
-    """Reads the file every `READ_EVERY_S` seconds, until cancelled, and calls `allow` with its names. While the file
-    is wrong, the names that were read last stay allowed."""
+    """Reads the file every `READ_EVERY_S` seconds, until cancelled, and passes its names to `allow`. While the file is
+    wrong, the names that were read before stay allowed."""
     refused_for: list[str] = []
     metrics.PROVIDERS_FILE_REFUSED.set(0)
     while True:

@@ -1,4 +1,4 @@
-"""Check of a reply's data against the JSON schema in the offer: names and types of all fields."""
+"""Check of a reply's data against the JSON schema in the provider's offer: names and types of all fields."""
 # Workers write the patterns, and a pattern can take very long to match.
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Schema: TypeAlias = Mapping[str, Any]
 
 SCALARS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 GATE = {"$any": list[str]}
-"""Schema of the field `$any`, which lists scopes. If the operation is `gated`, its worker may add the field to any
-object in the data; the caller then gets the object only with one of these scopes."""
+"""Schema of the member `$any`, which lists scopes. The worker of an operation that is `gated` may add `$any` to any
+object in the data; a caller then gets the object only with one of these scopes."""
 
 
 class ReplySchema:
-    """Checks the data of an operation's replies against its JSON schema."""
+    """Check of the data in an operation's replies against the operation's JSON schema."""
 
     def __init__(self, schema: Schema, *, gated: bool = False) -> None:
         self._schema = schema
@@ -58,8 +58,8 @@ class _TypeBuilder:
         self._exact = exact
 
     def type_of(self, schema: Schema) -> Any:
-        """Returns the msgspec type for a schema. An unsupported schema becomes `Any`, which accepts every value that
-        the readers of the data can decode. `Raw` would also accept `1e400`."""
+        """Returns the msgspec type for a JSON schema. An unsupported schema becomes `Any`, which accepts every JSON
+        value. (`Raw` would also accept numbers such as `1e400`, which cannot be decoded.)"""
         match schema:
             case {"anyOf": list(options)}:
                 return _union_of([self.type_of(option) for option in options])
@@ -79,8 +79,8 @@ class _TypeBuilder:
                 return Any
 
     def _object(self, properties: Mapping[str, Schema], required: tuple[str, ...]) -> Any:
-        """Returns a msgspec struct for an object schema. A field may be absent if it is neither `required` nor marked
-        as `ALWAYS` present."""
+        """Returns a msgspec struct for an object schema. A field may be absent, unless it is `required` or marked as
+        `ALWAYS` present."""
         types = {name: self.type_of(schema) for name, schema in properties.items()} | self._gate_fields
         always = (name for name, schema in properties.items() if isinstance(schema, dict) and schema.get(ALWAYS))
         needed = {*required, *always}
@@ -100,7 +100,7 @@ def _count_members(text: bytes) -> int:
 
 
 def _union_of(types: list[Any]) -> Any:
-    """Returns the union of these types. Returns `Any`, which accepts any value, if msgspec cannot tell the types
+    """Returns the union of msgspec types. Returns `Any`, which accepts every value, if msgspec cannot tell the types
     apart."""
     try:
         union = reduce(or_, types)

@@ -1,1 +1,2 @@
-"""Public pages of the gateway: OpenAPI, list of errors, health of resources, readiness."""
+"""Public information that the gateway gives without a token: OpenAPI document, list of errors, health of resources,
+readiness."""

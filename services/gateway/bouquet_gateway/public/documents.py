@@ -16,7 +16,7 @@ from bouquet_gateway.public.encoded import Encoded, encoded, encoded_bytes
 
 
 class Documents:
-    """Public documents. Each is built at its first request, and kept until offers change."""
+    """Source of the public documents. Each document is built at its first request, and kept until the offers change."""
 
     def __init__(
         self,
@@ -27,8 +27,9 @@ class Documents:
         is_sandbox: bool = False,
         has_proofs: bool = False,
     ) -> None:
-        """Takes `public_url`, the URL at which callers reach the gateways; `contact`, a URL or e-mail address for help;
-        `is_sandbox`, whether the gateway answers with recorded cases; and `has_proofs`, whether it makes proofs."""
+        """Takes `public_url`, the URL at which callers reach the gateways, and `contact`, a URL or e-mail address for
+        help; both may be empty. `is_sandbox` says whether the gateway answers with recorded cases, `has_proofs` whether
+        it makes proofs."""
         self._is_sandbox = is_sandbox
         self._has_proofs = has_proofs
         self._offers = offers
@@ -40,7 +41,7 @@ class Documents:
 
     def openapi(self, envelope: Envelope | None = None) -> Encoded:
         """Returns the OpenAPI document of the gateway's own endpoints and of the offered operations with the given
-        `envelope` (`v2` or `v3`), or of all offered operations if `envelope` is `None`."""
+        `envelope`, `v2` or `v3`. `None` stands for all offered operations."""
 
         def make(catalogue: Catalogue) -> Encoded:
             paths = catalogue.by_path.items()
@@ -59,8 +60,8 @@ class Documents:
         return self._encoded_once(("openapi", envelope), make)
 
     def errors(self, operation_id: str = "") -> Encoded | None:
-        """Returns the list of errors of the operation, or of all operations if `operation_id` is "". Returns `None` for
-        an unknown id."""
+        """Returns the list of errors of the operation with the id `operation_id`, or of all operations if the id is "".
+        Returns `None` for an unknown id."""
         full_list = self._nomenclature()
         if not operation_id:
             return self._encoded_once("errors", lambda _: encoded(full_list))
@@ -87,7 +88,8 @@ class Documents:
         return self._errors
 
     def _current_catalogue(self) -> Catalogue:
-        """Returns the current catalogue. Drops the documents that were made from an earlier catalogue."""
+        """Returns the current catalogue of operations. If it has changed, drops the documents made from the former
+        one."""
         catalogue = self._offers.catalogue
         if catalogue is not self._made_of:
             self._made_of, self._made, self._errors = catalogue, {}, None

@@ -1,4 +1,5 @@
-"""Health of each resource, judged by how clients' calls ended. Providers are not probed."""
+"""Health of each resource, judged by how callers' recent calls ended. The gateway sends no calls of its own to find
+out."""
 
 from __future__ import annotations
 
@@ -18,16 +19,17 @@ TOO_MANY_OUTAGES = 0.10
 """Smallest share of outages among a resource's recent calls at which the resource is shown as down
 (docs/reference/contract.md §5.3)."""
 LEAST_CALLS = 10
-"""Number of recent calls below which a resource is never shown as down."""
+"""Smallest number of recent calls at which a resource may be shown as down."""
 # So one caller cannot cause it.
 LEAST_OUTAGES = 2
-"""Number of recent outages below which a resource is never shown as down."""
+"""Smallest number of recent outages at which a resource may be shown as down."""
 
 State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
 
 class Slice(Struct):
-    """Number of calls and of outages in one slice of `SLICE_S` seconds. `number` counts the slices since 1970."""
+    """Counts of calls and outages in one period of `SLICE_S` seconds. `number` is the number of this period since
+    1970."""
 
     number: int
     calls: int = 0
@@ -35,14 +37,15 @@ class Slice(Struct):
 
 
 class HealthWindow:
-    """Number of calls and outages of one resource in the last ten minutes."""
+    """Counts of one resource's calls and outages in the last ten minutes."""
 
     def __init__(self) -> None:
         self._slices: deque[Slice] = deque(maxlen=WINDOW_S // SLICE_S)
         self.last_success: datetime | None = None
 
     def record(self, at: datetime, *, outage: bool) -> None:
-        """Counts a call that ended at the time `at`; `outage` says whether it ended with a 502, 503 or 504."""
+        """Counts a call that ended at the time `at`. `outage` says whether the answer had the HTTP status 502, 503 or
+        504."""
         number = _slice_of(at)
         if not self._slices or self._slices[-1].number < number:
             self._slices.append(Slice(number))
@@ -65,8 +68,9 @@ class HealthWindows:
         self._windows: defaultdict[str, HealthWindow] = defaultdict(HealthWindow)
 
     def record(self, status: str, outage: bool | None) -> None:
-        """Counts a call to the resource whose name in `/api/{status}/ping` is `status`. Does nothing if `status` is
-        empty, or if the call was not sent (`outage` is `None`)."""
+        """Counts a call to the resource whose name in `/api/{status}/ping` is `status`; `outage` is true if the
+        provider was out of service. Does nothing if `status` is empty, or if `outage` is `None`: the provider was not
+        asked."""
         if status and outage is not None:
             self._windows[status].record(self._clock(), outage=outage)
 
@@ -75,18 +79,19 @@ class HealthWindows:
 
 
 class Circumstances(Struct, frozen=True, kw_only=True):
-    """Facts, besides the counts of recent calls, on which the state of a resource depends."""
+    """Facts on which the state of a resource depends, in addition to the counts of recent calls."""
 
     maintenance_until: datetime | None = None
-    """End of the open maintenance window, or `None`."""
+    """End of the maintenance window that is open; `None` if none is open."""
     just_reopened: bool = False
     """Whether a maintenance window ended in the last ten minutes."""
     is_silent: bool = False
-    """Whether a worker of the resource did not answer the last request for its offer."""
+    """Whether at least one of the resource's providers did not answer the last request for its offer."""
 
 
 def state_of(window: HealthWindow, circumstances: Circumstances, at: datetime) -> State:
-    """Returns the state of a resource: `maintenance`, `bad_gateway`, `ok` or `unknown`."""
+    """Returns the state of a resource: `maintenance` in a maintenance window, `bad_gateway` after too many outages,
+    `ok`, or `unknown` if nothing shows that the provider works."""
     # It is `maintenance` in a maintenance window, and `ok` in the ten minutes after one. Otherwise, from `LEAST_CALLS`
     # calls on, it is `bad_gateway` if too many were outages, else `ok`. After fewer calls, it is `ok` if one ended
     # well, and `unknown` if all were outages. Without calls, it is `ok` if the workers answer, else `unknown`.

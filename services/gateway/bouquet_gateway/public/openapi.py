@@ -1,5 +1,5 @@
-"""OpenAPI 3.1 document of the offered operations. It lists every error of each operation, and names every object
-schema, because client generators name classes after schemas."""
+"""OpenAPI 3.1 document of the offered operations, with every error of each operation. Every object schema has a name,
+because client generators name classes after schemas."""
 
 from __future__ import annotations
 
@@ -84,9 +84,12 @@ def document(
     is_sandbox: bool = False,
     has_proofs: bool = False,
 ) -> Json:
-    """Returns the OpenAPI document that describes the operations in `by_path` and the gateway's endpoints. `contact`
-    is a URL or an e-mail address; `monitored` holds the names of resources in `/api/{status}/ping`; `is_sandbox` says
-    whether the gateway has the endpoints of a sandbox, and `has_proofs` whether it makes and verifies proofs."""
+    """Returns the OpenAPI document that describes the operations in `by_path` and the gateway's own endpoints.
+    `contact` is a URL or an e-mail address; `monitored` holds the names of resources in `/api/{status}/ping`.
+
+    `is_sandbox` says whether the gateway has the endpoints of a sandbox, and `has_proofs` whether it makes and verifies
+    proofs.
+    """
     components = Components()
     sessions_last = sorted(by_path.items(), key=lambda item: (_is_by_session(item[1][0]), item[0]))
     operations = {path: {"get": _get(modalities, components)} for path, modalities in sessions_last}
@@ -118,7 +121,7 @@ def document(
 
 
 def _make_ids_unique(items: Iterable[Json]) -> None:
-    """Makes operation ids unique: a repeated id gets a number at its end (`…_2`)."""
+    """Makes the operation ids in the items unique: a repeated id gets a number at its end, as in `…_2`."""
     taken: set[str] = set()
     for operation in (operation for item in items for operation in item.values()):
         id = operation["operationId"]
@@ -149,7 +152,7 @@ def _checks(operation: Operation) -> Iterator[Check]:
 
 
 def _get(modalities: tuple[Served, ...], components: Components) -> Json:
-    """Returns the OpenAPI description of GET at one path. `modalities` are the operations at this path, one for each
+    """Returns the OpenAPI description of GET at one path. `modalities` holds the operations at this path, one for each
     way to identify the person."""
     operations = [served.operation for served in modalities]
     served, envelope = modalities[0], envelope_of(operations[0].path)
@@ -173,8 +176,8 @@ def _get(modalities: tuple[Served, ...], components: Components) -> Json:
 
 
 def _end_of_life(operation: Operation) -> Json:
-    """Returns the OpenAPI extensions of a retired operation: the days on which it is deprecated and ends, and the path
-    of its successor. Returns an empty dict for other operations."""
+    """Returns the OpenAPI extensions of an operation whose end is announced: the days on which it becomes deprecated
+    and ends, and the path of its successor. Returns an empty dict for all other operations."""
     if (end := operation.retirement) is None:
         return {}
     named = {"x-deprecation": end.deprecated_on, "x-sunset": end.sunset_on, "x-successor": end.successor}
@@ -208,8 +211,8 @@ def _parameters(operations: list[Operation]) -> list[Json]:
 
 
 def _table(operation: Operation) -> dict[str, Json]:
-    """Returns the OpenAPI query parameters of an operation, by name. A parameter counts as required if any rule that
-    reads it requires it."""
+    """Returns the OpenAPI query parameters of an operation, by name. A parameter counts as required if at least one of
+    the rules that read it requires it."""
     is_v3 = envelope_of(operation.path) == "v3"
     own = [msgspec.structs.replace(RECIPIENT, required=is_v3), *([DELEGATION] if is_v3 else [])]
     table: dict[str, Json] = {}
@@ -222,8 +225,8 @@ def _table(operation: Operation) -> dict[str, Json]:
 
 
 def _codes(operation: Operation, name: str) -> list[str]:
-    """Returns the error codes of all rules that read the parameter `name`, including codes that such a rule reports
-    only for other parameters."""
+    """Returns the error codes of all rules that read the parameter `name`. They include codes that a rule reports only
+    for another of its parameters."""
     if name == RECIPIENT.name:
         return [nomenclature.RECIPIENT]
     rules = (check.rule for check in _checks(operation) if name in check.parameter_names.values())
@@ -264,8 +267,7 @@ def _success(served: Served, components: Components) -> Json:
 
 
 def _names(operation: Operation) -> tuple[str, ...]:
-    """Returns possible schema names, such as `V3DssQuotientFamilial`, for the data of an operation. The preferred name
-    comes first."""
+    """Returns names for the schema of an operation's data, such as `V3DssQuotientFamilial`, in order of preference."""
     # Operations of the same resource share the first name if their types are equal.
     path = operation.path.removeprefix("/api/")
     resource, _, modality = path.rpartition("/")

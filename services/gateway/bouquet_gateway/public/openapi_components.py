@@ -1,4 +1,4 @@
-"""Components of an OpenAPI document: schemas and headers that are defined once and referenced by name."""
+"""Components of an OpenAPI document: schemas and headers that are defined once and referred to by name."""
 # Client generators name a type after its component. They name an object without a component by its title, and lose one
 # of two objects with the same title.
 
@@ -22,29 +22,29 @@ def pascal(text: str) -> str:
 
 
 class Components:
-    """Schemas and headers that an OpenAPI document references by name."""
+    """Collection of the schemas and headers to which an OpenAPI document refers by name."""
 
     def __init__(self) -> None:
         self._schemas: Json = {}
         self._headers: Json = {}
 
     def as_json(self) -> Json:
-        """Returns the members `headers` and `schemas` of the document's `components`."""
+        """Returns the members `headers` and `schemas` of the OpenAPI object `components`."""
         return {"headers": dict(sorted(self._headers.items())), "schemas": dict(sorted(self._schemas.items()))}
 
     def headers(self, known: Mapping[str, Json], names: Iterable[str]) -> Json:
-        """Adds the headers called `names` to the components, with their definitions in `known`. Returns the references
-        to them, by name."""
+        """Adds the headers with these `names` to the components; `known` holds their definitions. Returns references to
+        the headers, by name."""
         return {name: self._header(name, known[name]) for name in names}
 
     def schemas(self, known: Mapping[str, Json]) -> Json:
-        """Adds all schemas in `known` (name to schema) to the components. Returns a reference to the first of them."""
+        """Adds all schemas in `known` to the components, under their keys. Returns a reference to the first of them."""
         self._schemas |= known
         return _reference("schemas", next(iter(known)))
 
     def extract_objects(self, schema: Any, *names: str) -> Any:
         """Makes a component of every object schema inside `schema`, and returns `schema` with references to these
-        components. `names` are possible names for the outermost component, the preferred one first."""
+        components. `names` holds names for the outermost component, in order of preference."""
         # The component of the outermost object gets the first of `names` that is free or already names an equal schema.
         # For an object in a field, each of `names` is followed by the name of the field.
         if not isinstance(schema, Mapping):

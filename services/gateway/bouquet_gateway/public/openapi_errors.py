@@ -1,5 +1,5 @@
-"""Error responses in an OpenAPI document, by HTTP status. Their examples are the bodies that the gateway really
-sends."""
+"""Error responses in an OpenAPI document, by HTTP status. Their examples are bodies exactly as the gateway sends
+them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JSON = "application/json"
 MAY_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
 """HTTP statuses of errors that may have a `Retry-After` header."""
 SAMPLE_VALUES = {"start": "01:10", "end": "02:30", "named": " (inconnue)"}
-"""Values of the placeholders in error texts, for the examples in the OpenAPI document."""
+"""Values that replace the placeholders of error texts in the examples of the OpenAPI document."""
 
 
 def _header(description: str, kind: str = "integer") -> Json:
@@ -86,7 +86,7 @@ def error_answers(
     more: str = "",
 ) -> Json:
     """Returns the OpenAPI responses for the errors in `reasons`, with examples, by HTTP status. Each item of `reasons`
-    is a reason and the authority that the error names."""
+    is a key of the failure table, with the authority that the error names."""
     # `provider_rows` are the errors that the provider adds to the failure table, and `more` is appended to each
     # description.
     examples: dict[int, dict[str, Json]] = defaultdict(dict)
@@ -113,8 +113,8 @@ def _schema(forms: set[Envelope], components: Components) -> Json:
 
 
 def _add(examples: dict[str, Json], code: str, example: Mapping[str, Any]) -> None:
-    """Adds an example to `examples`, named after its error code. Further examples of the same code get a number, as in
-    `00210 (2)` (docs/reference/contract.md §3.5)."""
+    """Adds an example to `examples` under its error code. Further examples of the same code get a number, as in `00210
+    (2)` (docs/reference/contract.md §3.5)."""
     if example not in examples.values():
         already_there = sum(name.partition(" ")[0] == code for name in examples)
         examples[f"{code} ({already_there + 1})" if already_there else code] = dict(example)

@@ -1,5 +1,5 @@
-"""The gateway's own endpoints in the OpenAPI document: health of resources (docs/reference/contract.md §5.3), the
-token's scopes, an editor's delegations, and the list of errors."""
+"""Descriptions, in the OpenAPI document, of the gateway's own endpoints: health of resources
+(docs/reference/contract.md §5.3), scopes of a token, delegations to an editor, and list of errors."""
 
 from __future__ import annotations
 
@@ -275,7 +275,8 @@ def described(
     parameters: Iterable[Json] = (),
     body: Json | None = None,
 ) -> Json:
-    """Returns the OpenAPI item of a path with one operation: a GET or, if it has a request body, a POST."""
+    """Returns the OpenAPI item of a path with one operation: a POST if `body` describes its request body, else a
+    GET."""
     return {
         "get" if body is None else "post": {
             "operationId": id,

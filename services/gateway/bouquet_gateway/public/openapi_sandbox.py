@@ -1,4 +1,5 @@
-"""Endpoints of a sandbox in its OpenAPI document: the cases, the check of a proposed case, and tokens."""
+"""Descriptions, in the OpenAPI document, of a sandbox's endpoints: its cases (recorded answers), the check of a
+proposed case, and tokens with fewer scopes."""
 
 from __future__ import annotations
 

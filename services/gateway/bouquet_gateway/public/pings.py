@@ -21,10 +21,10 @@ class Status(Struct, frozen=True):
     status: State
     last_update: str
     last_ok_status: str | None | UnsetType = UNSET
-    """Time of the last call that did not end in an outage; `None` if there has been no such call yet, absent in a
+    """Time of the last call that did not end in an outage; `None` if this process has seen no such call. Absent in a
     sandbox."""
     until: str | UnsetType = UNSET
-    """End of the maintenance window; absent outside of one."""
+    """End of the maintenance window that is open; absent if none is open."""
 
 
 class Ping(Struct, frozen=True):
@@ -33,7 +33,7 @@ class Ping(Struct, frozen=True):
 
 
 class Pings:
-    """Health of all monitored resources, which are those that have a name in `/api/{status}/ping`."""
+    """Source of the health of all monitored resources, which are those with a name in `/api/{status}/ping`."""
 
     def __init__(
         self,
@@ -51,17 +51,17 @@ class Pings:
         self._is_sandbox = is_sandbox
 
     def all(self, origin: str) -> list[Ping]:
-        """Returns the name of every monitored resource with the URL of its health. `origin` is the scheme and host of
-        the URLs, such as `https://host`."""
+        """Returns the name of every monitored resource, with the URL of its health. Each URL begins with `origin`, a
+        scheme and a host such as `https://host`."""
         return [Ping(name, f"{origin}/api/{name}/ping") for name in sorted(self._offers.catalogue.monitored)]
 
     def status(self, name: str) -> Status | None:
-        """Returns the health of a resource, `None` for an unknown name."""
+        """Returns the health of the resource with this name, or `None` for an unknown name."""
         monitored = self._offers.catalogue.monitored.get(name)
         return None if monitored is None else self._status(name, monitored)
 
     def measure(self) -> None:
-        """Sets the metric of each resource's state."""
+        """Sets the metric `bouquet_gateway_resource_state` of each monitored resource."""
         metrics.RESOURCE_STATE.clear()
         for name, monitored in self._offers.catalogue.monitored.items():
             now = self._status(name, monitored).status
@@ -69,7 +69,7 @@ class Pings:
                 metrics.RESOURCE_STATE.labels(name, state).set(state == now)
 
     def _status(self, name: str, monitored: MonitoredResource) -> Status:
-        """Returns the health of a resource, always `ok` in a sandbox."""
+        """Returns the health of a monitored resource. In a sandbox, the state is always `ok`."""
         now = self._clock()
         if self._is_sandbox:
             return Status("ok", _iso(now.astimezone(UTC)))

@@ -1,4 +1,4 @@
-"""Readiness of a gateway to answer lookups."""
+"""Readiness of a gateway: whether it can answer lookups now."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from bouquet_mesh.bus.api import Calling
 
 
 class Readiness:
-    """Readiness of a gateway: whether bus, offers, registry, journal and file descriptors allow it to answer
-    lookups."""
+    """Check whether a gateway can answer lookups: its bus, offers, registry, journal and file descriptors."""
 
     def __init__(self, bus: Calling, offers: Discovery, tokens: TokenSource, journal: Journal) -> None:
         self._bus = bus
@@ -22,8 +21,8 @@ class Readiness:
         self._journal = journal
 
     def lacking(self) -> list[str]:
-        """Returns what keeps the gateway from answering lookups: any of `bus`, `offers`, `registry`, `journal` and
-        `descriptors` (file descriptors). The list is empty if the gateway is ready."""
+        """Returns the names of what keeps the gateway from answering lookups: any of `bus`, `offers`, `registry`,
+        `journal` and `descriptors` (file descriptors). Returns an empty list if the gateway is ready."""
         missing = {
             "bus": not self._bus.ready,
             "offers": not self._offers.catalogue.offers,
@@ -34,7 +33,7 @@ class Readiness:
         return [name for name, lacks in missing.items() if lacks]
 
     def waiting(self) -> Mapping[str, object]:
-        """Returns the body of `/readyz` while the gateway is not ready, with the names from `lacking`; an empty mapping
-        if the gateway is ready."""
+        """Returns the body of `/readyz` for a gateway that is not ready, with the names that `lacking` returns. Returns
+        an empty mapping if the gateway is ready."""
         lacking = self.lacking()
         return {"status": "waiting", "for": lacking} if lacking else {}

@@ -1,5 +1,5 @@
-"""Cases of a sandbox, published as one document, and checks of proposed cases. The gateway asks the casebook for both:
-in a sandbox, the casebook replaces all workers."""
+"""Cases of a sandbox (recorded answers about invented people), published as one document, and checks of proposed cases.
+The gateway asks the casebook for both, the service that replaces all workers in a sandbox."""
 
 from __future__ import annotations
 
@@ -30,17 +30,16 @@ from bouquet_proto.sandbox_messages import (
 T = TypeVar("T")
 
 KEPT_S = 5.0
-"""Seconds for which the document of cases is kept. After that, the next request makes a new one from the providers'
-answers."""
+"""Seconds for which the document of cases is kept. The first request after that makes a new document."""
 NO_SANDBOX = "malformed_request"
-"""Reason of the failure with which a worker answers a request about cases if it does not belong to a sandbox."""
+"""Reason of the failure with which a worker outside of a sandbox answers a request about cases."""
 
 _page = msgspec.json.Decoder(CasePage)
 _report = msgspec.json.Decoder(CaseReport)
 
 
 class CaseDocument(Struct, frozen=True):
-    """Cases of a sandbox, and the errors and FranceConnect sessions that it simulates."""
+    """Published list of a sandbox's cases, and of the errors and FranceConnect sessions that the sandbox simulates."""
 
     cases: tuple[RecordedCase, ...]
     errors: tuple[SimulatedErrors, ...]
@@ -48,8 +47,8 @@ class CaseDocument(Struct, frozen=True):
 
 
 class SandboxCases:
-    """Document of a sandbox's cases, and checks of proposed cases. Outside of a sandbox, a request for either gets the
-    error of an unknown path."""
+    """Service that publishes a sandbox's cases and has proposed cases checked. Outside of a sandbox, each method raises
+    the `Problem` of an unknown path."""
 
     def __init__(
         self, offers: Discovery, bus: Calling, *, is_sandbox: bool, clock: Callable[[], float] = time.monotonic
@@ -63,7 +62,7 @@ class SandboxCases:
         self._built_at = 0.0
 
     async def document(self, request_id: str, deadline: Deadline) -> Encoded:
-        """Returns the document of all cases. Raises `Problem` if there is no sandbox, or if a provider does not
+        """Returns the document of all cases. Raises `Problem` outside of a sandbox, or if a provider does not
         answer."""
         self._need_sandbox()
         async with self._building:
@@ -74,7 +73,7 @@ class SandboxCases:
 
     async def report(self, operation_id: str, text: str, request_id: str, deadline: Deadline) -> CaseReport:
         """Returns the faults of a proposed case file. Raises `Problem` if the operation is unknown, or if its provider
-        does not answer or is not a sandbox."""
+        does not answer or does not belong to a sandbox."""
         self._need_sandbox()
         offer = next((one for one in self._offers.catalogue.offers if operation_id in _folders(one)), None)
         if offer is None:
@@ -103,7 +102,8 @@ class SandboxCases:
         return CaseDocument(tuple(cases), tuple(errors), tuple(one for page in pages for one in page.sessions))
 
     async def _pages(self, offer: Offer, request_id: str, deadline: Deadline) -> AsyncIterator[CasePage]:
-        """Yields the pages of a provider's cases, or nothing if the provider is no sandbox."""
+        """Yields the pages of a provider's cases; yields nothing if the provider does not belong to a sandbox. Raises
+        `Problem` if the provider does not answer."""
         after: str | None = ""
         while after is not None:
             request = ListCases(id=request_id, deadline=deadline.at, after=after)
@@ -126,7 +126,7 @@ def _decoded(decoder: msgspec.json.Decoder[T], data: msgspec.Raw) -> T:
 
 
 def _folders(offer: Offer) -> set[str]:
-    """Returns the operation ids under which cases may be proposed to a provider. FranceConnect's worker also accepts
-    cases under `france_connect`."""
+    """Returns the ids of the operations for which cases may be proposed to a provider. For FranceConnect's worker, they
+    include `france_connect`."""
     sessions = {france_connect_session.PROVIDER} & {offer.provider}
     return {operation.folder for operation in offer.operations} | sessions

@@ -1,1 +1,1 @@
-"""Start of a gateway: its parts, its processes, and embedded workers."""
+"""Start of a gateway: its services, its processes, and the workers that run in its process."""

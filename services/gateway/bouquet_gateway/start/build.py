@@ -1,4 +1,4 @@
-"""Building of a gateway's parts (checks, lookups, documents, journal) from its settings."""
+"""Construction of a gateway's services (checks, lookups, documents, journal) from its settings."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ from bouquet_proto import france_connect_session
 from bouquet_proto.names import GATEWAY_PREFIX
 
 FIRST_OFFERS_S = 3.0
-"""Longest time, in seconds, that a starting gateway waits for providers' offers."""
+"""Longest time, in seconds, for which a starting gateway waits until it has asked all providers for their offers."""
 
 
 def paris_now() -> datetime:
-    """Returns the current time in Paris, which the contract's rules use."""
+    """Returns the current time in Paris, the time zone of the contract's rules."""
     return datetime.now(PARIS)
 
 
@@ -65,7 +65,7 @@ async def open_gateway(
     clock: Callable[[], datetime] = paris_now,
     epoch_s: Callable[[], float] = time.time,
 ) -> AsyncIterator[Parts]:
-    """Opens the parts of a gateway, and yields them once all providers have been asked for their offers, after
+    """Builds the services of a gateway, and yields them once all providers have been asked for their offers, but after
     `FIRST_OFFERS_S` seconds at the latest. Raises `SettingsError` for wrong settings."""
     # The records of the access journal are sent to `outbox`. `clock` is used by the rules of the contract, and
     # `epoch_s` (seconds since 1970) by the rate limits.
@@ -87,7 +87,8 @@ async def open_gateway(
 
 
 def _following(settings: GatewaySettings, offers: Discovery) -> AbstractAsyncContextManager[None]:
-    """Returns a context in which the file of providers, if one is set, decides which providers are allowed."""
+    """Returns a context in which the gateway reads the file of allowed providers again and again. The context does
+    nothing if no file is set."""
     path = settings.providers_file
     return alongside(providers_file.follow(path, offers.allow)) if path else nullcontext()
 

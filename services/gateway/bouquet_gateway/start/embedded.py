@@ -1,5 +1,5 @@
-"""Embedded bus: the gateway's process runs the installed workers or, in a sandbox, the casebook, which answers from
-case files."""
+"""Workers that run in the gateway's own process, with the embedded bus. In a sandbox, the casebook, which answers from
+case files, runs instead."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ log = logging.getLogger(__name__)
 
 
 class Hosted(Protocol):
-    """Worker that runs in the gateway's process. In a sandbox, the casebook, which answers from case files, replaces
-    all workers."""
+    """Worker that runs in the gateway's process. In a sandbox, the only one is the casebook, which answers from case
+    files in place of all workers."""
 
     def offers(self) -> tuple[Offer, ...]:
         """Returns the offer of this worker. The casebook returns the offers of all workers that it replaces."""
 
     def read(self, reader: Reader) -> object:
-        """Reads and checks the worker's settings."""
+        """Reads and checks the worker's settings. `reader` collects the wrong ones."""
 
     def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[object]:
         """Returns a context in which the worker answers on the bus."""
 
 
 class Service(Protocol):
-    """Service that runs in the gateway's process. The only one is the registry, which also receives the access
-    records."""
+    """Service other than a worker that runs in the gateway's process. The only one is the registry, which also receives
+    the records of the access journal."""
 
     def read(self, reader: Reader) -> object:
-        """Reads and checks the service's settings."""
+        """Reads and checks the service's settings. `reader` collects the wrong ones."""
 
     def running(
         self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None
@@ -46,12 +46,13 @@ class Service(Protocol):
 
 
 def installed(*, sandbox: bool) -> dict[str, Hosted]:
-    """Returns the installed workers by provider's name or, in a sandbox, only the casebook, which replaces them."""
+    """Returns the installed workers by the provider's name. In a sandbox, returns only the casebook, which replaces
+    them."""
     return _loaded(CASEBOOK if sandbox else WORKERS)
 
 
 def services() -> dict[str, Service]:
-    """Returns the installed services by name: the registry, if it is installed."""
+    """Returns the installed services by name: the registry, or an empty dict if it is not installed."""
     return _loaded(SERVICES)
 
 
@@ -82,8 +83,8 @@ async def hosting(
     hosts: Mapping[str, Hosted],
     services: Mapping[str, Service],
 ) -> AsyncIterator[None]:
-    """Runs the workers and services while the context is open. Raises `SettingsError` if a worker or service lacks a
-    setting."""
+    """Runs workers (`hosts`) and services in this process while the context is open. Raises `SettingsError` if one of
+    them lacks a setting."""
     log.warning("embedded bus: gateway and workers share one process", extra={"hosted": [*hosts, *services]})
     async with AsyncExitStack() as stack:
         for host in hosts.values():

@@ -1,5 +1,5 @@
-"""Several gateway processes on one port. A parent process starts them, replaces any that ends, and forwards signals to
-them (docs/adr/0013)."""
+"""Several gateway processes on one port. A parent process starts them, starts another in place of each that ends, and
+forwards signals to them (docs/adr/0013)."""
 # Each child is a whole gateway. Its standard input is a socket to the parent: through it the child reports that it has
 # started, and notices that the parent has ended.
 
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 30.0
 STABLE_S = 60.0
-"""Seconds after which a running process counts as stable. The pause before a process is started again grows with each
-early end, and is short again after a stable run."""
+"""Seconds for which a process must run to count as stable. The pause before a process is started again grows each time
+the process ends earlier, and is short again after a stable run."""
 
 _PARENT = 0
 _STARTED = b"."
@@ -34,8 +34,8 @@ _STARTED = b"."
 
 
 async def supervise(count: int, environ: Mapping[str, str]) -> int:
-    """Runs `count` gateway processes until SIGTERM or SIGINT. Returns 0 if all of them have exited with status 0, else
-    the first other status."""
+    """Runs `count` gateway processes until SIGTERM or SIGINT. Returns the first of their exit statuses that is not 0,
+    or 0 if there is none."""
     # If the first gateway cannot start, returns its exit status at once.
     supervisor = _Supervisor(environ)
     loop = asyncio.get_running_loop()
@@ -58,18 +58,20 @@ def report_started() -> None:
 
 
 class _Child(Struct, frozen=True):
-    """A child process, its start time, and the parent's end of the socket that connects parent and child."""
+    """Child process, its start time, and the parent's end of the socket between parent and child."""
 
     process: Process
     pipe: socket.socket
     started_at: float
 
     async def has_started(self) -> bool:
-        """Waits until the child reports its start, and returns `True`. Returns `False` if the child ends before."""
+        """Waits until the child reports its start, and returns `True`. Returns `False` if the child ends without a
+        report."""
         return await asyncio.get_running_loop().sock_recv(self.pipe, len(_STARTED)) == _STARTED
 
     async def ended(self) -> int:
-        """Waits for the end of the process, and returns its exit status: 128 + n if signal n ended it."""
+        """Waits for the end of the child, and returns its exit status. If signal n has ended the child, the status is
+        128 + n."""
         status = await self.process.wait()
         self.pipe.close()
         return status if status >= 0 else 128 - status
@@ -82,15 +84,16 @@ class _Supervisor:
         self._stopping = asyncio.Event()
 
     def forward(self, signum: int) -> None:
-        """Forwards a signal to every child. From then on, children that end are not replaced."""
+        """Forwards a signal to every child, and stops the supervision: children that end after this are not
+        replaced."""
         self._stopping.set()
         for child in self._children.values():
             with suppress(ProcessLookupError):
                 child.process.send_signal(signum)
 
     async def run(self, count: int) -> int:
-        """Runs `count` children until all have ended, and returns one exit status for all of them."""
-        # It is the first exit status that is not 0, or else 0.
+        """Runs `count` children until all have ended. Returns the first of their exit statuses that is not 0, or 0 if
+        there is none."""
         # The first child is started alone, so a wrong setting is reported only once.
         first = await self._start(1)
         if not await first.has_started():
@@ -100,8 +103,8 @@ class _Supervisor:
         return next(filter(None, statuses), 0)
 
     async def _supervise(self, number: int, child: _Child) -> int:
-        """Waits for the end of a child and starts another in its place, again and again. Once the supervisor is
-        stopping, returns the exit status of the last child."""
+        """Waits for the end of a child and starts another in its place, again and again. After a signal to stop,
+        returns the exit status of the last child."""
         failures = 0
         while True:
             status = await child.ended()

@@ -1,5 +1,5 @@
-"""The gateway process, which opens the bus, the workers that it hosts, the journal, the stores and the HTTP port, and
-serves until SIGTERM."""
+"""Gateway process: opens the bus, the workers in its own process, the journal, the stores and the HTTP port, and serves
+until SIGTERM."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SERVICE = "bouquet-gateway"
 
 
 class Hosting(Struct, frozen=True):
-    """Settings of a gateway, and the workers and services that run in its process if it uses the embedded bus."""
+    """Settings of a gateway, and the workers and services that run in its process. With a broker, none run there."""
 
     settings: GatewaySettings
     hosts: Mapping[str, embedded.Hosted]
@@ -35,15 +35,15 @@ class Hosting(Struct, frozen=True):
 
 
 async def serve(environ: Mapping[str, str], number: int = 0) -> None:
-    """Answers callers until SIGTERM. `number` is this process's number, counted from 1, or 0 if it is the only process.
-    Raises a `SettingsError` that lists every wrong setting, before anything is started."""
+    """Answers callers until SIGTERM. `number` is this process's number, from 1, or 0 for a gateway's only process.
+    Raises `SettingsError`, which lists every wrong setting, before anything is started."""
     name = f"{SERVICE} {number}" if number else SERVICE
     await run_process(SERVICE, environ, read, partial(_serving, number), name)
 
 
 async def serve_several(environ: Mapping[str, str]) -> int:
-    """Runs the configured number of gateway processes, and returns their exit status. Raises `SettingsError` for a
-    wrong setting or a port in use."""
+    """Runs as many gateway processes as the setting says, and returns one exit status for all. Raises `SettingsError`
+    for a wrong setting or a port in use."""
     _, hosting_settings = prepare(environ, read, SERVICE)
     settings = hosting_settings.settings
     await check_ports_free(settings)
@@ -54,7 +54,7 @@ async def serve_several(environ: Mapping[str, str]) -> int:
 
 def read(reader: Reader, mesh: MeshSettings) -> Hosting:
     """Reads the settings of a gateway, and of the workers and services in its process, and checks that they fit
-    together."""
+    together. `reader` collects the wrong ones."""
     settings = read_settings(reader)
     reader.check(_several_need_a_broker, settings, mesh)
     hosts, services = reader.check(_hosted, settings, mesh) or ({}, {})
@@ -106,7 +106,7 @@ def report_safeguards(settings: GatewaySettings) -> None:
 def _hosted(
     settings: GatewaySettings, mesh: MeshSettings
 ) -> tuple[Mapping[str, embedded.Hosted], Mapping[str, embedded.Service]]:
-    """Returns the workers and services to run in the gateway's process. With a broker there are none."""
+    """Returns the workers and the services that run in the gateway's process; both are empty with a broker."""
     # On the embedded bus, these are the installed workers that the settings allow (in a sandbox, the casebook alone),
     # and the registry if tokens or journal need it.
     if settings.processes > 1 or not is_embedded(mesh.bus_url.reveal()):
@@ -118,9 +118,13 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings with the names of the providers: those in the file of providers, if one is set; else those
-    in `providers` or, if it is empty, `hosted` (the providers whose workers run in this process). Raises
-    `SettingsError` if the file is wrong or used without a broker, or if a gateway with a broker names no provider."""
+    """Returns the settings with the names of the providers that the gateway may ask. They are those in the file of
+    providers, if one is set; else those in `providers` or, if it is empty, `hosted` (the providers whose workers run in
+    this process).
+
+    Raises `SettingsError` if the file is wrong or used without a broker, or if a gateway with a broker names no
+    provider.
+    """
     if settings.providers_file:
         if is_embedded(mesh.bus_url.reveal()):
             raise SettingsError([f"{providers_file.SETTING}: needs a broker, and {MESH_PREFIX}BUS_URL names none"])

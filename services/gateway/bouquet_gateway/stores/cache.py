@@ -17,25 +17,23 @@ class CachedValue(Struct, frozen=True):
 
 
 class Cache(Protocol):
-    """Cache whose methods never raise an error. If the store fails, a value counts as missing, and a write has no
-    effect."""
+    """Cache whose methods never raise an error. If the store fails, `get` returns `None`, and writes have no effect."""
 
     async def get(self, key: str) -> CachedValue | None:
-        """Returns the value of a key, `None` for a miss."""
+        """Returns the value of a key, with the seconds until it expires; `None` if the key is missing."""
 
     async def set(self, key: str, value: bytes, ttl_s: float) -> None:
         """Stores a value under a key, for `ttl_s` seconds."""
 
     async def add(self, key: str, ttl_s: float) -> bool:
         """Marks a key for `ttl_s` seconds, and returns whether the key was unmarked before. Check and mark are one
-        step: of several processes, only one marks the key."""
-        # Returns True if the store fails.
+        step, so that only one of several processes marks the key. Returns `True` if the store fails."""
 
     async def delete(self, key: str) -> None:
         """Removes a key and its value."""
 
 
 def key_of(secret: Secret, *parts: object) -> str:
-    """Returns the cache key of `parts`, which may describe a person. The key is a keyed hash: without `secret`, nobody
-    can find the person from it."""
+    """Returns the cache key of `parts`, which may describe a person. The key is a keyed hash: nobody without `secret`
+    can find out whom it stands for."""
     return keyed_hash(secret, msgspec.json.encode(parts, order="deterministic"))

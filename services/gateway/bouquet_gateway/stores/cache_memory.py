@@ -16,9 +16,9 @@ from bouquet_gateway.stores.cache import CachedValue
 from bouquet_mesh.tasks import alongside
 
 ENTRY_BYTES = 350
-"""Approximate memory of an entry, in bytes, without its value."""
+"""Memory, in bytes, that an entry takes in addition to its value (approximate)."""
 SWEEP_S = 30.0
-"""Seconds between removals of expired entries."""
+"""Seconds between two removals of expired entries."""
 # A removal takes a few milliseconds for 50,000 entries.
 
 
@@ -33,7 +33,7 @@ class _Entry(Struct, frozen=True, gc=False):
 
 
 class MemoryCache:
-    """Cache in memory that drops the oldest entries when it is full."""
+    """Cache in the memory of one process. When a limit on items or bytes is reached, the oldest entries are dropped."""
 
     def __init__(self, max_items: int, max_bytes: int) -> None:
         self.used_bytes = 0

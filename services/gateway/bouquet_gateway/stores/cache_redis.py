@@ -1,4 +1,5 @@
-"""Cache that gateways share on redis, through aiocache. Redis holds only encrypted values, and may be unavailable."""
+"""Cache on redis that gateways share, through the library aiocache. Redis holds only encrypted values; while redis does
+not answer, the cache counts as empty."""
 
 from __future__ import annotations
 
@@ -28,16 +29,16 @@ from bouquet_mesh.tasks import alongside
 NAMESPACE = "bouquet:cache"
 NONCE_BYTES = 12
 MAX_PENDING_DELETIONS = 10_000
-"""Largest number of deletions that wait for redis to confirm them. Above this number, the oldest deletion is given
-up."""
+"""Largest number of deletions that wait until redis confirms them. Above this number, the oldest deletion is
+dropped."""
 NO_TIMEOUT = 0
-"""Value for aiocache's parameter `timeout` that turns off aiocache's own time limit."""
+"""Value of aiocache's parameter `timeout` that turns aiocache's own time limit off."""
 # For its own timeout, aiocache would create a task at each call.
 
 
 class _Entry(Struct, frozen=True, array_like=True):
-    """Cached value, encrypted together with its key. The value is ignored if somebody has copied the entry to another
-    key."""
+    """Cached value, encrypted together with its key. An entry under another key than its own is ignored, so that nobody
+    can give a person's data to another person by copying it."""
 
     key: str
     expires_at: float
@@ -108,8 +109,8 @@ class RedisCache:
 
 
 class _Store(aiocache.RedisCache):  # type: ignore[misc]
-    """Store of aiocache for redis, with our own redis client. The client that aiocache would create supports neither
-    TLS nor a user name in the URL."""
+    """Redis store of aiocache that uses the gateway's redis client. The client that aiocache would create supports
+    neither TLS nor a user name in the URL."""
 
     def __init__(self, client: Redis, serializer: BaseSerializer) -> None:
         super().__init__(serializer=serializer, namespace=NAMESPACE, timeout=NO_TIMEOUT)
@@ -117,7 +118,7 @@ class _Store(aiocache.RedisCache):  # type: ignore[misc]
 
 
 class _Sealed(BaseSerializer):  # type: ignore[misc]
-    """Serializer that encrypts entries by AES-256-GCM. An entry that cannot be decrypted is a miss."""
+    """Serializer that encrypts entries by AES-256-GCM. An entry that cannot be decrypted counts as missing."""
 
     DEFAULT_ENCODING = None
 

@@ -15,8 +15,8 @@ from bouquet_proto.names import EMBEDDED
 async def open_cache(
     url: Secret, secret: Secret, max_items: int = 50_000, max_bytes: int = 64_000_000
 ) -> AsyncIterator[Cache]:
-    """Opens the cache at `url`. `memory:` means this process's memory, limited to `max_items` and `max_bytes`;
-    `redis(s)://…` means redis."""
+    """Opens the cache at `url`: `memory:` for this process's memory, `redis(s)://…` for redis. `max_items` and
+    `max_bytes` limit only a cache in memory."""
     if url.reveal() == EMBEDDED:
         async with open_memory_cache(max_items, max_bytes) as memory:
             yield memory

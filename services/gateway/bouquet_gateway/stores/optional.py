@@ -1,4 +1,4 @@
-"""Redis as an optional store. A call ends within a short timeout and never raises."""
+"""Redis as an optional store. Each call ends within a short timeout and never raises an error."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PAUSE_S = 1.0
-"""Seconds for which a store is not called after a failure."""
+"""Seconds after a failure in which a store is not called again."""
 
 
 class OptionalStore:
-    """Guard for calls to a store that may be unavailable. A failed call gives a fallback value instead of an error."""
+    """Guard for calls to a store that may be unavailable: a failed call returns a fallback value instead of raising an
+    error."""
 
     def __init__(self, store: str) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Redis client that sends concurrent commands in batches, because a round trip costs more than a command."""
+"""Redis client that sends concurrent commands in batches, because a round trip to redis costs more than a command."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class PipeliningRedis(Redis):
         await super().aclose(close_connection_pool)
 
     def _release(self) -> None:
-        """Ends a request, and sends all commands that have waited for its place as one batch."""
+        """Ends a request. If commands are waiting, sends all of them as one batch in its place."""
         commands = [
             command for command in self._waiting if not command.answer.done()
         ]  # its caller may have been cancelled
@@ -71,7 +71,7 @@ class PipeliningRedis(Redis):
             self._release()
 
     async def _execute_batch(self, commands: Sequence[_Command]) -> Sequence[Any]:
-        """Sends the commands and returns their answers in the same order. If a command fails, its answer is the
+        """Sends the commands and returns their answers in the same order. The answer of a failed command is an
         exception."""
         try:
             async with self.pipeline(transaction=False) as batch:

@@ -1,5 +1,5 @@
-"""Redis client made from the URL in a setting. The client connects to one given server, or asks Sentinels (redis's
-failover service) which server is the primary."""
+"""Redis client for the URL in a setting. It connects to one given server, or to the primary server that Sentinels, the
+failover service of redis, name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TIMEOUT_S = 0.5
 TIMEOUTS: dict[str, Any] = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
 SENTINEL_PORT = 26_379
 SENTINEL_TIMEOUT_S = 0.15
-"""Seconds after which a request to one Sentinel is given up."""
+"""Longest time, in seconds, for which the client waits for the answer of one Sentinel."""
 # Even if two Sentinels do not answer, there is then time to ask a third within `TIMEOUT_S`.
 GROUP, SENTINEL_PASSWORD = "sentinel", "sentinel_password"
 """Names of URL parameters: `sentinel` gives the name of the Sentinel group, `sentinel_password` the Sentinels'
@@ -94,7 +94,7 @@ def _client_by_sentinel(servers: list[Any]) -> Redis:
 
 
 def _observe_certificates(client: Redis) -> None:
-    """Makes a client's TLS connections export when the server's certificate expires."""
+    """Makes a client's TLS connections export, as a metric, the expiry of the server's certificate."""
     made_by = client.connection_pool.connection_class
     if issubclass(made_by, SSLConnection):
 

@@ -10,22 +10,22 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Collection of the questions in flight, with a task and a key for each. A question that is already in flight is
-    not sent a second time."""
+    """Collection of the questions in flight, by key. A question is not sent again while one with the same key is in
+    flight."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[T]] = {}
 
     async def join(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
-        """Returns the answer to the question `key`, and whether the question was already in flight. A question that is
-        not in flight is sent by calling `ask`."""
+        """Returns the answer to the question `key`, and whether the question was already in flight. If it was not,
+        sends the question by calling `ask`."""
         # A caller that is cancelled does not cancel the question, since others may wait for it.
         joined = key in self._tasks
         return await asyncio.shield(self.start(key, ask)), joined
 
     def start(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
         """Returns the task that waits for the answer to the question `key`. If the question is not in flight, starts
-        this task with `ask`."""
+        the task with `ask`."""
         task = self._tasks.get(key)
         if task is None:
             task = asyncio.create_task(ask())
