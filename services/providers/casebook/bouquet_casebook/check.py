@@ -45,7 +45,7 @@ class Finding(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """Findings of a check, with the number of folders and cases checked."""
+    """Result of `bouquet-worker check-cases`: the findings, and the number of folders and cases checked."""
 
     folders: int
     cases: int
@@ -201,7 +201,8 @@ def _query(params: Mapping[str, Any]) -> str:
 
 
 def _difference(own: Signature, reached: Signature) -> str:
-    """Returns a text that names the parameters in which a case (`own`) and a call (`reached`) differ."""
+    """Returns a text, for the author of a case, that names the parameters in which the case (`own`) and a call
+    (`reached`) differ."""
     wanted, had = dict(own), dict(reached)
     words = {
         "a call never has": wanted.keys() - had.keys(),

@@ -1,8 +1,8 @@
 """Invented identities that make the sandbox answer with an error. Each identity contains the code of its error.
 
-The sandbox needs no case file for them. For each code of `/api/errors`, it answers with the same status, texts, `meta`
-and `Retry-After` as production, in every version, since both use the same table of failures. Identities for the code
-35002:
+The sandbox needs no case file for these identities. For each code of `/api/errors`, the sandbox answers with the same
+status, texts, `meta` and `Retry-After` as production, in every version of the API, since both use the same table of
+failures. Identities for the code 35002:
 
     birth name           ERREUR TROIS-CINQ-ZERO-ZERO-DEUX     in words, since a name has no digits
     INE                  ERREUR35002
@@ -53,8 +53,8 @@ OF_GATEWAYS = frozenset(
         "several_matches",
     }
 )
-"""Reasons of the errors that no invented person causes, because these errors depend on the path, the recipient or the
-token, or belong only to operations that declare them."""
+"""Reasons of the errors that no invented person causes. Such an error depends on the path, the recipient or the token,
+or exists only for operations that declare it."""
 AGE_YEARS = 20
 """Age, in years, of the invented citizens for whom FranceConnect operations answer with an error. Every operation
 accepts questions about a person of this age."""
@@ -117,8 +117,7 @@ def session_failure_reply(code: str, authority: Authority) -> Reply | None:
 
 
 def codes_of(operation: Operation, authority: Authority, problems: Mapping[str, Failure]) -> dict[str, int]:
-    """Returns the error codes that an operation of the sandbox can simulate for invented persons, each with its HTTP
-    status."""
+    """Maps each error code that an operation can simulate in the sandbox, for invented persons, to its HTTP status."""
     common = (reason for reason in (*PROVIDER, *PLATFORM) if reason not in OF_GATEWAYS)
     own = [(authority, row) for _, row in rows((*operation.reasons, *common), problems)]
     by_session = operation.modality == "france_connect"
@@ -150,8 +149,8 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
 
 
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
-    """Yields pairs of a reason and its failure (the code and texts of an error), for the reasons that have one. Skips
-    failures whose text contains a value that only a gateway knows."""
+    """Yields pairs of a reason and its failure (the code and the texts of an error). Leaves out reasons without a
+    failure, and failures whose text contains a value that only a gateway knows."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not FROM_A_GATEWAY.search(row.detail):

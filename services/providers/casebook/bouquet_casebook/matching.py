@@ -32,7 +32,7 @@ class CaseKeys(Struct, frozen=True):
 
     keys: Mapping[str, str]
     blanks: frozenset[str] = frozenset()
-    """Parameters that each case must contain, though their value may be empty."""
+    """Names of parameters that each case must contain, though their value may be empty."""
     # A question's signature always contains them, with an empty value if the question lacks the field.
 
 
@@ -137,8 +137,8 @@ CASE_KEYS = {
     "api_particulier_v2_mesri_student_status_with_france_connect": _MESRI_V2_BY_SESSION,
     "api_particulier_v2_men_scolarites": _MEN_V2,
 }
-"""Parameter names in case files, by operation id, for the operations whose case files do not use the names of the
-contract (docs/reference/contract.md §6.4)."""
+"""Maps the id of an operation to the parameter names in its case files, for the operations whose case files do not use
+the names of the contract (docs/reference/contract.md §6.4)."""
 
 
 def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> CaseKeys:
@@ -180,8 +180,8 @@ def signature_of_question(case_keys: CaseKeys, lookup: Lookup) -> Signature:
 
 
 def _facts_of(who: Identite) -> dict[str, Any]:
-    """Returns an identity's fields in each form in which a case file may write them. For example, the birth date is
-    there as numbers and as text."""
+    """Returns the fields of an identity, each in every form in which a case file may write it; the birth date, for
+    example, as numbers and as texts."""
     year, month, day = who.date_naissance().split("-")
     return {
         "annee_date_naissance": int(year) or None,

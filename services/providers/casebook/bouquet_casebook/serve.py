@@ -58,7 +58,7 @@ OF_AUTHORITIES = (*(reason for reason in PROVIDER if reason != "several_matches"
 
 
 class CasebookSettings(Struct, frozen=True, kw_only=True):
-    """Settings of the sandbox, from `BOUQUET_CASEBOOK_*`."""
+    """Settings of the sandbox, from the environment variables `BOUQUET_CASEBOOK_*`."""
 
     cases: str
     """Path of the folder with the case files: a subfolder for each operation id, and `france_connect` for simulated
@@ -125,7 +125,8 @@ class Sandbox:
 
 
 def _workers() -> list[Worker]:
-    """Returns the installed workers except FranceConnect's, sorted by name."""
+    """Returns the installed workers except FranceConnect's, which the sandbox replaces by sessions from case files.
+    Sorts them by provider."""
     # If several workers offer the same operation, the sandbox takes it from the first of them.
     installed = sorted(entry_points(group=WORKERS), key=lambda entry: entry.name)
     return [entry.load() for entry in installed if entry.name != france_connect_session.PROVIDER]
@@ -184,8 +185,8 @@ class Shelf:
         self._published = published
 
     def page(self, offer: Offer, after: str) -> CasePage:
-        """Returns one page of the cases of an offer's operations, beginning after the case with the id `after`. If
-        `after` is empty, it is the first page, which also lists the simulated errors and sessions."""
+        """Returns the page of the cases of an offer's operations that begins after the case with the id `after`. An
+        empty `after` means the first page, which also lists the simulated errors and sessions."""
         checker = self._checker()
         folders = sorted({operation.folder for operation in offer.operations})
         cases = {folder: self._casebook.folder(folder).cases for folder in folders}
@@ -211,7 +212,8 @@ class Shelf:
 def handler_of(
     offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]], shelf: Shelf
 ) -> Handler:
-    """Returns the function that answers requests for the provider of `offer` from case files."""
+    """Returns the function that answers, from case files, the requests for the provider of `offer`: questions, requests
+    for the offer itself, and requests to list or check cases."""
     answers = _Answers(offer, casebook, published)
     folders = {operation.folder for operation in offer.operations}
 

@@ -23,7 +23,7 @@ class Settings(HubSettings, frozen=True, kw_only=True):
     """Path of the PEM certificate of the authority that signed the SOAP service's certificate; empty for an authority
     that the system trusts."""
     soap_timeout_s: Seconds | None = None
-    """Timeout of one call to the SOAP service, in seconds; by default the worker's `TIMEOUT_S`."""
+    """Timeout of one call to the SOAP service, in seconds; by default the value of `BOUQUET_CNAF_TIMEOUT_S`."""
 
 
 def soap_tls(settings: Settings) -> SSLContext:

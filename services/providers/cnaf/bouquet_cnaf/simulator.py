@@ -90,7 +90,7 @@ def _key_asked(envelope: str) -> Key | None:
 
 
 def _document(dossier: Dossier, today: date) -> str:
-    """Returns the CAF's XML document about a family's file."""
+    """Returns the CAF's XML document about a family's file. A file without a month gets the month before `today`."""
     # A list without items is written as one empty element.
     lines = "".join(f"<LIBLIG{n}ADR>{escape(line)}</LIBLIG{n}ADR>" for n, line in enumerate(dossier.lines, 1))
     return '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n' + _element(
@@ -129,8 +129,8 @@ def _month_before(today: date) -> tuple[int, int]:
 
 
 def _wrapped(reply: str, mime: Mime) -> web.Response:
-    """Returns a multipart message that contains a SOAP reply. `mime` is the variant of the message
-    (docs/reference/upstreams/cnaf.md §3)."""
+    """Returns a multipart message that contains a SOAP reply. `mime` is the variant of the message, for instance the
+    one with CRLF line ends (docs/reference/upstreams/cnaf.md §3)."""
     newline = "\r\n" if mime == "crlf" else "\n"
     gap = newline * (2 if mime == "doubled" else 1)
     head = gap.join((f"--{BOUNDARY}", *PART_HEADERS))

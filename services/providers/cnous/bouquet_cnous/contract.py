@@ -157,8 +157,8 @@ class Version(NamedTuple):
     number: int
     data: type[Struct]
     by_session: type[Struct]
-    """Struct of the answers to calls with a FranceConnect session, without the student's identity. Answers to all other
-    calls have the struct `data`."""
+    """Struct of the answers to calls with a FranceConnect session, which lack the student's identity. Answers to all
+    other calls have the struct `data`."""
     scopes: tuple[str, ...] = SCOPES
     superseded_on: str = ""
     """Date, `YYYY-MM-DD`, on which the next version replaced this one; empty for the latest version."""

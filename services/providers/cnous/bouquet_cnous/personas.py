@@ -139,8 +139,8 @@ invented birth name, such as `SANS-NOM`, and the INE (student number) made from 
 
 
 def record_of(student: Student, campaign_year: int | None, today: date) -> Json | None:
-    """Returns a student's scholarship in the campaign `campaign_year`, as Cnous's JSON, or `None` if there is none. If
-    the year is `None`, returns the latest scholarship."""
+    """Returns, as Cnous's JSON, a student's scholarship in the campaign that begins in `campaign_year`, or the latest
+    one if `campaign_year` is `None`. Returns `None` if the student has no such scholarship."""
     now = academic_year(today)
     year = now - min(student.grants) if campaign_year is None else campaign_year
     grant = student.grants.get(now - year)
@@ -152,7 +152,8 @@ def academic_year(today: date) -> int:
 
 
 def _record(student: Student, grant: Grant, year: int) -> Json:
-    """Returns a scholarship in Cnous's JSON, with all keys of the real API (docs/reference/upstreams/cnous.md §3)."""
+    """Returns a scholarship in Cnous's JSON, with all keys of the real API (docs/reference/upstreams/cnous.md §3).
+    `year` is the year in which the campaign begins."""
     back = date(year, 9, 1)
     prenoms = dict(zip(("firstName", "firstName2", "firstName3"), (*student.prenoms, None, None), strict=False))
     return {

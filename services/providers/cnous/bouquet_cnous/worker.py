@@ -82,9 +82,9 @@ def campaign_year(question: Question[Ine] | Question[Identite]) -> int | None:
 
 
 def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
-    """Converts Cnous's answer to the worker's reply: the scholarship, `NotFound` for a 404, or `Rejected` with the
-    reason `wrong` for a 400 and with another one for several scholarships. Raises `UpstreamError` for any other answer,
-    also for a 404 or 400 without the body that Cnous itself sends."""
+    """Converts Cnous's answer to the worker's reply: the scholarship, `NotFound` for a 404, or `Rejected` for a 400
+    (with the reason `wrong`) or for several scholarships. Raises `UpstreamError` for any other answer, and for a 404 or
+    400 that does not come from Cnous itself."""
     match answer.status:
         case 200:
             return the_only(answer.decode(ANSWERED))

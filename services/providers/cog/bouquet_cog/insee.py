@@ -45,8 +45,8 @@ class InseeCommunes:
         return counted("insee", code)
 
     async def _code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune in `departement` whose name was `nom` at the beginning of the year `annee` or
-        of the year after. Returns `None` if no commune fits, or several do."""
+        """Returns the code of the commune in `departement` whose name was `nom` at the beginning of the year `annee`,
+        or of the year after. Returns `None` if none or several fit."""
         # The commune may have been created in between.
         numbers, borne = FORMERLY.get(departement, (departement,)), set[str]()
         for year in (annee, annee + 1):

@@ -31,7 +31,7 @@ class Pivot(Struct, frozen=True, kw_only=True):
 
 
 class Search(Struct, frozen=True, kw_only=True):
-    """Body of a request: a search for one person."""
+    """Body of a request to the DSNJ: a search for one person."""
 
     identites_pivot: tuple[Pivot]
 

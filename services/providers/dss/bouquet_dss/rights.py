@@ -10,7 +10,7 @@ from bouquet_dss.upstream import OPEN, Benefit, Income, Right
 from bouquet_worker import Answer, day_or_none
 
 UNKNOWN_DAY = "9999-99-99"
-"""Text for an unknown opening date. It sorts after every real date."""
+"""Text for an unknown opening date, which sorts after every real date."""
 
 
 def right(model: type[Right], answer: Answer, _: date) -> Droit:

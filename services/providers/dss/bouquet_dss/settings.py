@@ -21,7 +21,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     """Path of the PEM certificate of the authority that signed the social-security hub's certificate; empty for an
     authority that the system trusts."""
     hub_timeout_s: Seconds | None = None
-    """Timeout of one call to the social-security hub, in seconds; by default the worker's `TIMEOUT_S`."""
+    """Timeout of one call to the social-security hub, in seconds; by default the value of `BOUQUET_DSS_TIMEOUT_S`."""
     c2s_url: str
     """URL at which the social-security hub answers about the complémentaire santé solidaire (C2S)."""
     c2s_client_id: str

@@ -51,7 +51,7 @@ INVALID_CLIENT = (401, {"error": "invalid_client", "error_message": "Client auth
 
 
 class Issuer:
-    """Signing keys of the simulator, the current one last."""
+    """Signing keys of the simulated FranceConnect, the current one last."""
 
     def __init__(self) -> None:
         self.keys: list[ECKey] = []
@@ -88,18 +88,19 @@ class AnswerMaker(Struct, frozen=True):
         return jws.serialize_compact(header, claims, key or self.signer, [alg])
 
     def sealed(self, text: str, *, key: RSAKey | None = None, alg: str = "RSA-OAEP", enc: str = "A256GCM") -> str:
-        """Returns `text` encrypted for `key`, which is by default the client's key."""
+        """Returns `text` encrypted for `key`, by default the client's key, with the JOSE algorithms `alg` and `enc`."""
         # The header repeats the claims `iss` and `aud`, as the OpenID server oidc-provider writes them (RFC 7519 §5.3).
         header = {"alg": alg, "enc": enc, "cty": "JWT", "iss": self.claims["iss"], "aud": self.claims["aud"]}
         registry = jwe.JWERegistry(algorithms=[alg, enc], strict_check_header=False)
         return jwe.encrypt_compact(header, text, key or self.reader, registry=registry)
 
     def unsigned(self, header: Json, signature: bytes = b"") -> str:
-        """Returns a forged answer with the bytes `signature` in place of a valid signature."""
+        """Returns a forged answer, not encrypted, with the bytes `signature` in place of a valid signature."""
         return f"{_text_segment(json.dumps(header))}.{_text_segment(json.dumps(self.claims))}.{_segment(signature)}"
 
     def signed_by_a_secret(self) -> str:
-        """Returns a forged answer with an HMAC signature, for which the public key served as the secret."""
+        """Returns a forged answer with an HMAC signature. The secret of this signature is the public key, which
+        everybody knows."""
         # A worker that trusted the algorithm named in the header would accept it.
         body = self.unsigned({"alg": "HS256", "kid": self.signer.kid}).removesuffix(".")
         mac = hmac.new(self.signer.as_pem(private=False), body.encode(), hashlib.sha256)

@@ -39,9 +39,9 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     base_url: str
     """Base URL of the GIP-MDS's API: the part before `/contrats-generique` and `/token`."""
     client_id: str
-    """OAuth 2.0 client id that the GIP-MDS gave."""
+    """OAuth 2.0 client id of the worker, given by the GIP-MDS."""
     client_secret: Secret
-    """OAuth 2.0 client secret that the GIP-MDS gave."""
+    """OAuth 2.0 client secret of the worker, given by the GIP-MDS."""
 
 
 worker = Worker(

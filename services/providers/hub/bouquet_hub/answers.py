@@ -47,8 +47,8 @@ PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
 because the gateway should have refused the question."""
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
-"""Smallest number of digits in a message of the social-security hub that hides the message from callers, because the
-digits may be a number that identifies a person."""
+"""Smallest number of digits for which a message of the social-security hub is hidden from callers, because it may
+contain a number that identifies a person."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
 """Error code of the social-security hub, of at most five digits. A longer number is not accepted, as it might be a

@@ -39,7 +39,7 @@ SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
 BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
 """Maps the error code in the body of a 400 to the reason to report, for questions about the quotient of a month.
-Besides those of `BAD_REQUESTS`, contains the code for a month without data, 40029."""
+Contains `BAD_REQUESTS` and the code 40029, for a month without data."""
 
 
 class Person(Struct, frozen=True, rename="camel"):

@@ -16,11 +16,11 @@ class HubSettings(WorkerSettings, frozen=True, kw_only=True):
     hub_token_url: str
     """URL of the social-security hub's token endpoint."""
     hub_client_id: str
-    """OAuth 2.0 client id that the social-security hub gave."""
+    """OAuth 2.0 client id of the worker, given by the social-security hub."""
     hub_client_secret: Secret
-    """OAuth 2.0 client secret that the social-security hub gave."""
+    """OAuth 2.0 client secret of the worker, given by the social-security hub."""
     hub_scope: str
-    """OAuth 2.0 scope of the benefit, sent to the token endpoint."""
+    """OAuth 2.0 scope of the benefit, sent to the hub's token endpoint."""
     hub_certificate_path: str = ""
     """Path of the PEM client certificate with which the worker authenticates itself to the social-security hub and the
     hub's token endpoint; empty for none."""
@@ -30,7 +30,8 @@ class HubSettings(WorkerSettings, frozen=True, kw_only=True):
     """Path of the PEM certificate of the authority that signed the social-security hub's certificate; empty for an
     authority that the system trusts."""
     hub_timeout_s: Seconds | None = None
-    """Timeout of one call to the social-security hub, in seconds; by default the worker's `TIMEOUT_S`."""
+    """Timeout of one call to the social-security hub, in seconds; by default the value of the worker's setting
+    `TIMEOUT_S`."""
 
 
 def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bouquet_worker.transport import Transport
 
 RENEWAL_MARGIN_S = 10.0
-"""Seconds between the renewal of an OAuth 2.0 token and the token's expiry."""
+"""Seconds before an OAuth 2.0 token's expiry from which on the token is renewed."""
 ATTEMPTS = 5
 """Largest number of requests that are sent to obtain one token."""
 # A request is repeated only if the token endpoint's answer is not JSON, which may be temporary.
@@ -114,7 +114,7 @@ class ClientCredentials:
         self._refused: tuple[str, float] = ("", 0.0)
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
-        """Returns the header `Authorization` with the token, which is renewed first if it is about to expire. Raises
+        """Returns the header `Authorization` with the token. Renews the token first if it is about to expire; raises
         `UpstreamError` if no token can be obtained."""
         async with self._renewing:
             if self._clock() >= self._good_until:
@@ -176,8 +176,8 @@ class ClientCredentials:
 
 
 def _read(answer: Answer) -> _Grant | None:
-    """Returns the token in a token endpoint's answer, or `None` if the answer is not JSON. JSON of another shape gives
-    a `_Grant` without a token."""
+    """Returns the token in a token endpoint's answer, or `None` if the answer is not JSON. For JSON of another shape,
+    returns a `_Grant` without a token."""
     # An answer that is not JSON may be temporary.
     try:
         return msgspec.json.decode(answer.body, type=_Grant, strict=False)

@@ -43,7 +43,7 @@ SHOWN_FRAMES = 3
 
 
 class Development(Struct, frozen=True, kw_only=True):
-    """Options of `bouquet-worker dev`: the provider, the port of its gateway, and the folder of its cases."""
+    """Options of `bouquet-worker dev`: the provider, the port of its gateway, and the folder of its test cases."""
 
     provider: str
     port: int
@@ -62,7 +62,7 @@ def develop(development: Development) -> int:
 
 def _watch(development: Development) -> int:
     """Runs the process that serves the provider until Ctrl-C, and returns 0. Starts this process again whenever a file
-    of the provider or of its cases changes."""
+    of the provider or of its test cases changes."""
     # Imported here: production code does without the extra `dev`.
     from watchfiles import PythonFilter, run_process
 
@@ -80,7 +80,8 @@ def _watch(development: Development) -> int:
 
 
 def _watched(provider: str, cases: Path) -> list[Path]:
-    """Returns the folder of the provider's package, without importing it, and the folder of its cases if it exists."""
+    """Returns the folder of the provider's package and, if it exists, the folder of its test cases. Does not import the
+    package."""
     [entry] = entry_points(group=WORKERS, name=provider)
     package = find_spec(entry.module.partition(".")[0])
     folders = [Path(folder) for folder in (package and package.submodule_search_locations) or ()]

@@ -1,4 +1,4 @@
-"""Curl commands with which a developer calls the operations of a provider at a gateway, made from the provider's
+"""Curl commands with which a developer calls the operations of a provider at a gateway, made from the provider's test
 cases."""
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def _curl_line(operation: Operation, cases: list[Case], url: str, today: date) -
 
 
 def query_of(case: Case, operation: Operation, today: date) -> Pairs | None:
-    """Returns the query, with `recipient`, that asks the question of a case. Returns `None` if the operation's rules
-    refuse the query or read other values from it. Fields that the operation does not read are left out."""
+    """Returns the query, with `recipient`, that asks the question of a test case. Returns `None` if the operation's
+    rules refuse the query or read other values from it. Fields that the operation does not read are left out."""
     names = operation.parameter_names
     asked = {**structs.asdict(case.identity), **case.parameters}
     given: dict[str, Parameter] = {

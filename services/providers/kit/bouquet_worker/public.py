@@ -1,4 +1,4 @@
-"""Mark for fields of an upstream's answers whose values identify no person, such as codes of a state."""
+"""Mark for fields of an upstream's answers whose values identify no person, such as the codes of states."""
 
 from __future__ import annotations
 

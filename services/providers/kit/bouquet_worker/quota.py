@@ -1,4 +1,4 @@
-"""Rate limit on this process's calls to an upstream, in calls per any 60 seconds."""
+"""Rate limit on one process's calls to an upstream: the number of calls that may start in any 60 seconds."""
 
 from __future__ import annotations
 
@@ -45,8 +45,7 @@ class Quota:
         return True
 
     def _wait_s(self) -> float:
-        """Returns the seconds until a slot is free; 0 if one is free now. A slot becomes free a minute after it was
-        taken."""
+        """Returns the seconds until a slot is free; 0 if one is free now, or without a limit."""
         if not self._slots.maxlen or len(self._slots) < self._slots.maxlen:
             return 0.0
         return max(0.0, self._slots[0] + MINUTE_S - self._clock())

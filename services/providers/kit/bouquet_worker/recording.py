@@ -104,7 +104,7 @@ def new_files(name: str, *folders: Path) -> list[Path]:
 
 
 def write(recording: Recording, answers: Path, case_file: Path) -> None:
-    """Writes the recording as two JSON files: the simulator's answers to `answers`, and the case to `case_file`.
+    """Writes the recording as two JSON files: the simulator's answers to `answers`, and the test case to `case_file`.
     Replaces existing files and creates missing folders."""
     question = recording.question
     case: dict[str, Any] = {"operation": question.operation, "identity": question.identity, "reply": recording.reply}

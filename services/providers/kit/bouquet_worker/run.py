@@ -20,7 +20,7 @@ PROCESS_PREFIX = "BOUQUET_WORKER_"
 
 
 class ProcessSettings(Struct, frozen=True, kw_only=True):
-    """Settings of every worker's process, whatever its provider: `BOUQUET_WORKER_*`."""
+    """Settings of every worker's process, whatever its provider, from the environment variables `BOUQUET_WORKER_*`."""
 
     health_host: str = "127.0.0.1"
     """Address on which `/livez`, `/readyz` and `/metrics` listen."""

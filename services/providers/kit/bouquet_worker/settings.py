@@ -11,7 +11,8 @@ from bouquet_mesh.settings import Seconds
 
 
 class WorkerSettings(Struct, frozen=True, kw_only=True):
-    """Settings of every worker, from `BOUQUET_<PROVIDER>_*`. Each worker has a subclass with its own settings."""
+    """Settings of every worker, from the environment variables `BOUQUET_<PROVIDER>_*`. Each worker has a subclass with
+    its own settings."""
 
     concurrency: Annotated[int, Meta(ge=1)] = 50
     """Largest number of simultaneous requests in one process, and of simultaneous calls to each upstream."""
@@ -25,12 +26,12 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
 
 
 class ClientCredentialsSettings(WorkerSettings, frozen=True, kw_only=True):
-    """Settings of a worker that has one OAuth 2.0 client for all of its upstreams: the arguments that
-    `ClientCredentials` requires."""
+    """Settings of a worker that has one OAuth 2.0 client for all of its upstreams, from which the worker's author makes
+    a `ClientCredentials`."""
 
     token_url: str
     """URL of the provider's token endpoint."""
     client_id: str
-    """OAuth 2.0 client id that the provider gave."""
+    """OAuth 2.0 client id of the worker, given by the provider."""
     client_secret: Secret
-    """OAuth 2.0 client secret that the provider gave."""
+    """OAuth 2.0 client secret of the worker, given by the provider."""

@@ -49,8 +49,8 @@ async def try_question(
 
 
 async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, str]) -> RealTrial:
-    """Asks the real upstream the question in `words`, after a gateway has recorded it in its access journal. Raises
-    `QuestionError` if the question is malformed or was not recorded, or `SettingsError` for wrong settings."""
+    """Asks the real upstream the question in `words`, once a gateway has recorded the question in its access journal.
+    Raises `QuestionError` if the question is malformed or was not recorded, and `SettingsError` for wrong settings."""
     settings, asked = read_settings(environ), read_words(words)
     operation, lookup = question_in(worker, asked)
     if RECIPIENT not in asked.parameters:

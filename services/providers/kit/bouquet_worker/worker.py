@@ -101,7 +101,7 @@ class PublishedOperation(Struct, Generic[R], frozen=True):
 
 
 class InternalOperation(Struct, frozen=True):
-    """Operation that only gateways call. It has no path, and no offer contains it."""
+    """Operation that only gateways call: it has no path, and no offer contains it."""
 
     id: str
     modality: Modality
@@ -191,7 +191,7 @@ class Worker:
         self._operations: dict[str, _HandledOperation] = {}
 
     def upstream(self, factory: F, name: str = "") -> F:
-        """Declares an upstream that handlers may call by `name`, by default the name of the decorated function. This
+        """Declares an upstream that handlers may call by `name`, by default the name of the decorated function. The
         function takes the settings, and may take clients of other upstreams as parameters named like these
         upstreams."""
         # It returns an `Upstream`, or an object of the author's own. If that object is an async context manager, it is

@@ -73,7 +73,8 @@ def read(answer: Answer) -> ScolariteEtRegime | NotFound:
 
 
 def to_contract(file: File) -> ScolariteEtRegime:
-    """Converts the ministry's data about an enrolled pupil into the handler's result."""
+    """Converts the ministry's data about an enrolled pupil into the handler's result. Missing data about a scholarship
+    become `None`."""
     pupil, schooling = file.identification, file.info_scolarite
     scholarship = file.info_bourse or Scholarship()
     return ScolariteEtRegime(

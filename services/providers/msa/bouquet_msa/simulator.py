@@ -1,5 +1,5 @@
-"""Simulator of the social-security hub for the MSA. `bouquet_hub.personas` holds the simulated people and the birth
-names that cause errors."""
+"""Simulator of the social-security hub for the MSA (the social security of farmers). `bouquet_hub.personas` holds the
+simulated people and the birth names that cause errors."""
 
 from __future__ import annotations
 

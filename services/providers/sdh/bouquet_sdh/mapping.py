@@ -58,8 +58,8 @@ def other_status(record: Record, training: Training | None) -> contract.StatutPr
 
 
 _UNKNOWN = Training(active=False)
-"""Training whose establishment and region are unknown. It takes the place of a missing training in the current
-status."""
+"""Training whose establishment and region are unknown, which the current status shows in place of a missing
+training."""
 
 
 def _status(record: Record) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Answers of the Sport Data Hub about an athlete, under its own field names (docs/reference/upstreams/sdh.md §2-3)."""
+"""Answers of the Sport Data Hub about an athlete, under the hub's own field names (docs/reference/upstreams/sdh.md
+§2-3)."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ _STANDARD = vars(logging.makeLogRecord({})).keys()
 
 
 class CapturedTelemetry(logging.Handler):
-    """Logging handler that keeps log records in memory. Its attribute `spans` is an exporter that keeps trace spans."""
+    """Logging handler that keeps log records in memory. The attribute `spans` is an exporter that keeps trace spans in
+    memory."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)

@@ -49,7 +49,7 @@ NO_REPLY_IN_TIME = "deadline_exceeded"
 HANG_S = 30.0
 """Seconds that a test waits for an event before it fails."""
 BEHAVIOURS_WORTH_QUOTING = (Fault.INTERNAL, Fault.TRUNCATED, "other_shape")
-"""Faulty answers whose text a careless worker might copy into its logs, which would disclose a person's data."""
+"""Faulty answers of an upstream whose text a careless worker might copy into its logs, with a person's data."""
 
 
 class Conformance:
@@ -211,8 +211,8 @@ class Conformance:
             return await (harness.ask_for_little_time(case) if behaviour == Fault.SLOW else harness.ask(case))
 
     async def _requests_of(self, case: Case) -> int:
-        """Returns the number of requests that the worker sends to upstreams in a case. Skips the test if the worker
-        sends none."""
+        """Returns the number of requests that the worker sends to upstreams in a test case. Skips the test if the
+        worker sends none."""
         asked = type(self), case.name
         if asked not in _REQUESTS:
             async with self._harness() as harness:
@@ -224,7 +224,7 @@ class Conformance:
 
 
 _REQUESTS: dict[tuple[type[Conformance], str], int] = {}
-"""Number of requests that the worker sends to upstreams, by test class and name of the case."""
+"""Number of requests that the worker sends to upstreams, by test class and name of the test case."""
 
 
 def _found_cases(cases: Iterable[Case]) -> list[Case]:

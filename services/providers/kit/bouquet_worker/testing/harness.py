@@ -1,4 +1,4 @@
-"""Test harness: a worker on the embedded bus, its simulator over HTTP, and faults between them."""
+"""Test harness: a worker on the embedded bus (in memory), its simulator over HTTP, and faults between them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ REPLY_MARGIN_S = 5.0
 this many seconds before the deadline of its reply."""
 
 Behaviour: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
-"""Function that answers a request in place of the simulator. It receives the request and the simulator's handler."""
+"""Function that answers a request in place of the simulator. Its arguments are the request and the simulator's
+handler."""
 
 
 class FaultInjector:
@@ -125,12 +126,13 @@ class WorkerHarness:
         return self.app[RECEIVED]
 
     async def ask(self, case: Case, *, within_s: float = PATIENCE_S) -> Reply:
-        """Asks the worker the question of a case, and returns its reply."""
+        """Asks the worker the question of a test case, and returns the worker's reply. The deadline is `within_s`
+        seconds away."""
         return await self.bus.call(self._worker.provider, lookup_of(case, within_s=within_s))
 
     async def ask_for_little_time(self, case: Case) -> Reply:
-        """Asks the worker the question of a case. The deadline is so near that the worker waits at most
-        `SILENT_UPSTREAM_S` seconds for its upstream."""
+        """Asks the worker the question of a test case, and returns the worker's reply. The deadline is so near that the
+        worker waits at most `SILENT_UPSTREAM_S` seconds for its upstream."""
         with mock.patch.object(deadline, "REPLY_MARGIN_S", REPLY_MARGIN_S):
             return await self.ask(case, within_s=REPLY_MARGIN_S + SILENT_UPSTREAM_S)
 
@@ -167,8 +169,8 @@ async def worker_harness(
 async def simulating(
     simulator: Simulator, app: web.Application, injector: FaultInjector, today: date
 ) -> AsyncIterator[Mapping[str, str]]:
-    """Serves the simulator behind a fault injector, and yields the environment variables with which a worker calls
-    it."""
+    """Serves the simulator behind a fault injector, and yields the environment variables that make a worker call the
+    simulator."""
     app[CLOCK] = lambda: today
     app.middlewares.insert(0, injector.middleware)
     async with listening(app, "127.0.0.1", 0) as url:

@@ -14,7 +14,7 @@ from bouquet_worker.worker import Worker
 PERSONAL = frozenset({"body", "headers"})
 """Attributes of an upstream's answer that may hold personal data."""
 SIMULATORS = ("simulator", "simulate")
-"""Endings of the names of modules that are not checked, since no worker runs them."""
+"""Endings of the names of simulators' modules, whose source is not checked, since no worker runs these modules."""
 
 
 def objections_to_sources(worker: Worker) -> Iterator[str]:
