@@ -1,8 +1,6 @@
-"""The worker of Cnous, which grants scholarships to students: the scholarship of a student.
-
-Owner: team-cnous. Upstream: Cnous's scholarship API (docs/reference/upstreams/cnous.md), which answers for the latest
-campaign by default.
-"""
+"""The worker of Cnous, which grants scholarships to students: the scholarship of a student. Owner: team-cnous.
+Upstream: Cnous's scholarship API (docs/reference/upstreams/cnous.md), which answers for the latest campaign by
+default."""
 
 from __future__ import annotations
 
