@@ -187,7 +187,7 @@ def test_a_form_from_another_site_is_refused(portal: PortalServer) -> None:
 
 def test_nothing_that_a_form_sends_is_logged(portal: PortalServer, gateway: GatewayServer) -> None:
     asks_about(portal, "200_remi").fill(nomNaissance="SECRETNAME").send()
-    Form(portal, f"{ROOT}/proposer?operation={QUOTIENT}&cas=200_yann").fill(text="SECRETNAME: [").send()
+    Form(portal, f"{ROOT}/proposer/yaml?operation={QUOTIENT}&cas=200_yann").fill(text="SECRETNAME: [").send()
     for server in (portal, gateway):
         assert "SECRETNAME" not in (server.folder / "output.log").read_text(encoding="utf-8")
 
@@ -198,7 +198,7 @@ def test_only_paths_of_the_document_are_called(portal: PortalServer) -> None:
 
 
 def test_a_proposed_case_is_checked_by_line(portal: PortalServer) -> None:
-    form = Form(portal, f"{ROOT}/proposer?operation={QUOTIENT}&cas=200_yann")
+    form = Form(portal, f"{ROOT}/proposer/yaml?operation={QUOTIENT}&cas=200_yann")
     text = dict(form.fields)["text"]
     page = form.fill(text=text.replace('"valeur": 612', '"valeur": "x"').replace("- Yann", "- Yannick")).send()
     line = next(n for n, one in enumerate(text.split("\n"), start=1) if '"valeur": 612' in one)
@@ -207,7 +207,7 @@ def test_a_proposed_case_is_checked_by_line(portal: PortalServer) -> None:
 
 
 def test_a_proposed_case_without_fault_is_previewed_and_downloaded(portal: PortalServer) -> None:
-    form = Form(portal, f"{ROOT}/proposer?operation={QUOTIENT}&cas=200_yann")
+    form = Form(portal, f"{ROOT}/proposer/yaml?operation={QUOTIENT}&cas=200_yann")
     text = dict(form.fields)["text"].replace("- Yann", "- Yannick")
     page = form.fill(text=text).send()
     assert "Rien à corriger" in page.words
@@ -230,7 +230,7 @@ def test_a_proposed_case_without_fault_is_previewed_and_downloaded(portal: Porta
     ids=["deep JSON", "deep YAML", "many aliases", "alias of itself", "object", "null character"],
 )
 def test_a_hostile_proposal_is_a_faulty_one(text: str, portal: PortalServer) -> None:
-    page = Form(portal, f"{ROOT}/proposer").fill(operation=QUOTIENT, text=text).send()
+    page = Form(portal, f"{ROOT}/proposer/yaml").fill(operation=QUOTIENT, text=text).send()
     assert page.status == 200
     assert "à corriger" in page.words.replace("\u00a0", " ")
 
@@ -244,14 +244,14 @@ def test_a_hostile_proposal_is_a_faulty_one(text: str, portal: PortalServer) -> 
     ],
 )
 def test_an_unusable_proposal_is_refused(values: dict[str, str], text: str, portal: PortalServer) -> None:
-    page = Form(portal, f"{ROOT}/proposer").fill(**values).send()
+    page = Form(portal, f"{ROOT}/proposer/yaml").fill(**values).send()
     assert page.status == 422
     assert text in page.words.replace("\u202f", " ")
     assert "<title>Erreur" in page.text
 
 
 def test_a_file_name_cannot_break_out_of_its_header(portal: PortalServer) -> None:
-    form = Form(portal, f"{ROOT}/proposer").fill(text="a: 1", name='x"; filename="evil.exe', download="1")
+    form = Form(portal, f"{ROOT}/proposer/yaml").fill(text="a: 1", name='x"; filename="evil.exe', download="1")
     assert form.send().headers["content-disposition"] == 'attachment; filename="200_proposition.yaml"'
 
 

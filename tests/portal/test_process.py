@@ -79,6 +79,7 @@ PLACES = (
     "/developpeurs/bac-a-sable/personnes/",
     "/developpeurs/bac-a-sable/essayer/",
     "/developpeurs/bac-a-sable/proposer?operation=",
+    "/developpeurs/bac-a-sable/proposer/yaml?operation=",
     "/developpeurs/bac-a-sable/situations?q=",
     "/faq?q=",
     "/eligibilite?profil=",

@@ -1,52 +1,96 @@
-"""Text of a case file, which describes a case of the sandbox (a call and its answer), as a starting point for the
-author of a new case."""
+"""Text of a case file: the starting point that the author of a new case is offered, or what a filled form describes."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import yaml
+from msgspec import Struct
 
-from bouquet_portal.bac_a_sable.cases import Case
+from bouquet_portal.bac_a_sable.cases import Asked, Case
 from bouquet_portal.documents.model import Operation
 
-EXAMPLES: dict[str, Any] = {"objet": {}, "nombre entier": 0, "nombre": 0, "vrai ou faux": False}
 LEFT_OUT = ("recipient", "delegation_id")
-"""Parameters that a call requires, but a case file does not contain."""
+"""Parameters of a call that a case file does not contain."""
+
+
+class Computed(Struct, frozen=True):
+    """Number in a payload that the sandbox computes on the day of a call. `text` names it, as in `{annee-1}`."""
+
+    text: str
+
+
+class Head(Struct, frozen=True):
+    """Description of a case, and its invented person and family. An empty text is left out of the case file."""
+
+    description: str = ""
+    person: str = ""
+    family: str = ""
 
 
 def of_case(case: Case) -> str:
     """Returns the text of a case file with the call and the answer of `case`."""
-    params = {
-        name.removesuffix("[]"): list(value) if isinstance(value, tuple) else value
-        for name, value in case.parameters.items()
-    }
-    return _text(case.description, case.person, case.family, params, case.status, case.payload)
+    return text_of(Head(case.description, case.person, case.family), case.parameters, case.status, case.payload)
 
 
 def for_operation(operation: Operation) -> str:
-    """Returns the text of a case file with an operation's required parameters and an empty answer."""
-    params = {
-        parameter.name.removesuffix("[]"): _example(parameter.name, parameter.example)
-        for parameter in operation.parameters
-        if parameter.location == "query" and parameter.is_required and parameter.name not in LEFT_OUT
+    """Returns the text of a case file with the required parameters of an operation and an empty answer. The operation
+    has the parameters that its case files contain."""
+    asked: Asked = {
+        one.name: _example(one.name, one.example)
+        for one in operation.parameters
+        if one.location == "query" and one.is_required
     }
-    payload: dict[str, Any] = {"data": {}, "links": {}, "meta": {}} if operation.version != "v2" else {}
-    return _text("Ce que montre le cas, en une ligne", "", "", params, 200, payload)
+    return text_of(Head("Ce que montre le cas, en une ligne"), asked, 200, payload_of(operation, {}))
+
+
+def with_own_parameters(operation: Operation, operations: Iterable[Operation]) -> Operation:
+    """Returns an operation with the parameters that its case files contain instead of those of a call. A case by
+    FranceConnect describes the citizen, with the parameters of the same API by civil status."""
+    by_name = (
+        one
+        for one in operations
+        if operation.is_by_session and one.modality == "identite"
+        if (one.version, one.resource) == (operation.version, operation.resource)
+    )
+    found = {one.name: one for each in (operation, *by_name) for one in each.parameters}
+    kept = tuple(one for one in found.values() if one.name not in LEFT_OUT)
+    return msgspec.structs.replace(operation, parameters=kept)
+
+
+def payload_of(operation: Operation, data: Any) -> Any:
+    """Returns the body of an answer with `data`."""
+    return {"data": data, "links": {}, "meta": {}} if operation.version != "v2" else data
+
+
+def text_of(head: Head, asked: Asked, status: int, payload: Any) -> str:
+    """Returns the text of a case file: a call with the parameters `asked`, and its answer."""
+    about = {name: text for name, text in msgspec.structs.asdict(head).items() if text}
+    params = {
+        name.removesuffix("[]"): list(value) if isinstance(value, tuple) else value for name, value in asked.items()
+    }
+    top = yaml.safe_dump(about, **_STYLE) if about else ""
+    middle = yaml.safe_dump({"params": params, "status": status}, **_STYLE)
+    written = json.dumps(payload, indent=2, ensure_ascii=False, default=_marked)
+    body = "\n".join(f"  {line}" for line in _MARKED.sub(r"\1", written).splitlines())
+    return f"{top}{middle}payload: |-\n{body}\n"
 
 
 def _example(name: str, example: Any) -> Any:
     value = "à compléter" if example is None else example
-    return value if isinstance(value, list) or not name.endswith("[]") else [value]
+    if name.endswith("[]"):
+        return tuple(value) if isinstance(value, list) else (value,)
+    return value
 
 
-def _text(description: str, person: str, family: str, params: dict[str, Any], status: int, payload: Any) -> str:
-    head = {"description": description, "person": person, "family": family}
-    top = yaml.safe_dump({name: text for name, text in head.items() if text}, **_STYLE)
-    middle = yaml.safe_dump({"params": params, "status": status}, **_STYLE)
-    body = "\n".join(f"  {line}" for line in json.dumps(payload, indent=2, ensure_ascii=False).splitlines())
-    return f"{top}{middle}payload: |-\n{body}\n"
+def _marked(value: Computed) -> str:
+    return f"\0{value.text}"
 
 
+_MARKED = re.compile(r'"\\u0000(\{[^"]*\})"')
+"""Computed number as a JSON text, which a case file has without quotes."""
 _STYLE: dict[str, Any] = {"allow_unicode": True, "sort_keys": False, "width": 1000}

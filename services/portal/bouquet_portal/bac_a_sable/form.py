@@ -49,6 +49,11 @@ class Input(Struct, frozen=True):
         return f"p-{self.parameter.name.removesuffix('[]')}"
 
     @property
+    def first_id(self) -> str:
+        """HTML id of the first input box, to which a link in a summary of errors leads."""
+        return f"{self.id}-1" if self.is_list else self.id
+
+    @property
     def is_list(self) -> bool:
         return self.parameter.name.endswith("[]")
 

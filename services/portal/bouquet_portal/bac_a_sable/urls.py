@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bouquet_portal.bac_a_sable.views import console, dossier, explorer, proposal
+from bouquet_portal.bac_a_sable.views import case_form, console, dossier, explorer, proposal
 
 ROOT = "developpeurs/bac-a-sable"
 
@@ -14,5 +14,6 @@ urlpatterns = [
     path(f"{ROOT}/cas/<str:operation_id>/<str:name>", explorer.case, name="sandbox_case"),
     path(f"{ROOT}/essayer/<str:operation_id>", console.console, name="console"),
     path(f"{ROOT}/dossiers", dossier.dossier, name="sandbox_dossier"),
-    path(f"{ROOT}/proposer", proposal.proposal, name="sandbox_proposal"),
+    path(f"{ROOT}/proposer", case_form.case_form_page, name="sandbox_case_form"),
+    path(f"{ROOT}/proposer/yaml", proposal.proposal, name="sandbox_proposal"),
 ]

@@ -42,6 +42,8 @@ class Field(Struct, frozen=True):
     begins_scopes: bool = False
     """Whether the field's scopes differ from the scopes of the object that contains it."""
     may_be_null: bool = False
+    is_required: bool = False
+    """Whether the answer always contains the field for a caller with all scopes, if it contains the object around."""
     choices: tuple[str, ...] = ()
     children: tuple[Field, ...] = ()
     is_list: bool = False

@@ -113,8 +113,10 @@ def _fields(
     object."""
     if depth > MOST_DEPTH:
         return
-    for name, own in _resolved(schema, schemas).get("properties", {}).items():
-        yield _field(name, own, schemas, prefix, scopes, depth)
+    members = _resolved(schema, schemas)
+    for name, own in members.get("properties", {}).items():
+        is_required = name in members.get("required", ()) or SCOPES in own
+        yield _field(name, own, schemas, prefix, scopes, depth, is_required=is_required)
 
 
 def _field(
@@ -124,6 +126,8 @@ def _field(
     prefix: str,
     around: tuple[str, ...],
     depth: int,
+    *,
+    is_required: bool,
 ) -> Field:
     schema = _resolved(own, schemas)
     value, may_be_null = _without_null(schema, schemas)
@@ -139,6 +143,7 @@ def _field(
         scopes=scopes,
         begins_scopes=scopes != around,
         may_be_null=may_be_null,
+        is_required=is_required,
         choices=_choices(inner),
         children=tuple(_fields(inner, schemas, f"{path}.", scopes, depth + 1)),
         is_list=is_list,

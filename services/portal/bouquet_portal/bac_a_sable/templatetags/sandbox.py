@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from django import template
 from django.urls import reverse
 
+from bouquet_portal.bac_a_sable.case_form import DATA
 from bouquet_portal.bac_a_sable.explorer import Known
 
 register = template.Library()
@@ -21,3 +22,9 @@ def case_url(known: Known) -> str:
 @register.filter
 def header(headers: Mapping[str, str], name: str) -> str:
     return headers.get(name, "")
+
+
+@register.filter
+def field_path(path: str) -> str:
+    """Returns the path of a field in a case file without its beginning, which is the same for all fields."""
+    return path.removeprefix(f"{DATA}.")

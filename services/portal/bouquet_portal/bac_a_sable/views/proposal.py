@@ -29,22 +29,34 @@ def proposal(request: HttpRequest, shown: Shown) -> HttpResponse:
     or returns it as a file to download. The portal does not store the case."""
     operation_id = (request.POST if request.method == "POST" else request.GET).get("operation", "")
     operation = next((one for one in shown.operations if one.id == operation_id), None)
-    context: dict[str, Any] = {
-        "operations": [one for one in shown.operations if not one.is_deprecated],
-        "operation": operation,
-        "text": _beginning(request, operation, shown),
-    }
+    context = _context(shown, operation, _beginning(request, operation, shown))
     if request.method != "POST":
         return render(request, "bac_a_sable/proposal.html", context)
     text = request.POST.get("text", "").replace("\r\n", "\n")
     name = request.POST.get("name", "")
     context |= {"text": text, "name": name}
     if "download" in request.POST:
-        response = HttpResponse(text, content_type="application/yaml; charset=utf-8")
-        file = name if FILE_NAME.fullmatch(name) else "200_proposition"
-        response["Content-Disposition"] = f'attachment; filename="{file}.yaml"'
-        return response
+        return as_file(text, name)
     return _checked(request, shown, operation, text, context)
+
+
+def as_file(text: str, name: str) -> HttpResponse:
+    """Returns a case as a file to download, with the name that its author has chosen if this is a usable one."""
+    response = HttpResponse(text, content_type="application/yaml; charset=utf-8")
+    file = name if FILE_NAME.fullmatch(name) else "200_proposition"
+    response["Content-Disposition"] = f'attachment; filename="{file}.yaml"'
+    return response
+
+
+def written(request: HttpRequest, shown: Shown, operation: Operation, text: str) -> HttpResponse:
+    """Shows the page with the text of a case that the visitor has begun in a form."""
+    return render(request, "bac_a_sable/proposal.html", _context(shown, operation, text))
+
+
+def _context(shown: Shown, operation: Operation | None, text: str) -> dict[str, Any]:
+    chosen = operation.id if operation else ""
+    offered = [one for one in shown.operations if not one.is_deprecated or one.id == chosen]
+    return {"operations": offered, "operation": operation, "text": text}
 
 
 def _checked(
@@ -90,4 +102,6 @@ def _beginning(request: HttpRequest, operation: Operation | None, shown: Shown) 
     if operation is None:
         return ""
     found = shown.cases.value.case(f"{operation.id}/{request.GET.get('cas', '')}")
-    return case_file.of_case(found) if found and found.parameters else case_file.for_operation(operation)
+    if found and found.parameters:
+        return case_file.of_case(found)
+    return case_file.for_operation(case_file.with_own_parameters(operation, shown.operations))

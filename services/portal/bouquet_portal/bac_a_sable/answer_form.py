@@ -1,0 +1,154 @@
+"""Form of an answer's data, made from the fields of an operation, and the data that a filled form describes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+import msgspec
+from django.http import QueryDict
+from msgspec import UNSET, Struct
+
+from bouquet_portal.bac_a_sable.case_file import Computed
+from bouquet_portal.bac_a_sable.form import FEWEST_INPUTS, MOST_LENGTH, MOST_VALUES
+from bouquet_portal.documents.model import Field
+
+Shape = Literal["objects", "object", "texts", "choice", "text"]
+COMPUTED = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
+"""Pattern of the numbers that the sandbox computes on the day of a call, such as `{annee-1}`."""
+TRUTH = (("true", "vrai"), ("false", "faux"))
+"""Values and labels of the choices of a field that is true or false."""
+
+
+class Entry(Struct, frozen=True):
+    """Part of the form: the inputs of one field, with the values that they show."""
+
+    field: Field
+    path: str
+    """Place of the field in a case file, such as `payload.data.enfants[0].sexe`: the name of its input."""
+    texts: tuple[str, ...] = ()
+    children: tuple[Entry, ...] = ()
+    """Entries of the fields of an object."""
+    items: tuple[tuple[Entry, ...], ...] = ()
+    """Entries of the fields of each object in a list."""
+    faults: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> Shape:
+        if self.field.children:
+            return "objects" if self.field.is_list else "object"
+        if self.field.is_list:
+            return "texts"
+        return "choice" if self.choices else "text"
+
+    @property
+    def id(self) -> str:
+        return id_of(self.path)
+
+    @property
+    def choices(self) -> tuple[tuple[str, str], ...]:
+        """Values of a field that accepts only some, each with its label."""
+        return TRUTH if self.field.kind == "vrai ou faux" else tuple((one, one) for one in self.field.choices)
+
+    def walk(self) -> Iterator[Entry]:
+        """Yields the entry, then all entries in it."""
+        yield self
+        for entries in (self.children, *self.items):
+            for entry in entries:
+                yield from entry.walk()
+
+
+def id_of(path: str) -> str:
+    """Returns the HTML id of the entry at a path."""
+    return f"r-{re.sub('[^a-zA-Z0-9_]+', '-', path).strip('-')}"
+
+
+def entries(
+    fields: Iterable[Field], data: Any, faults: Mapping[str, list[str]], path: str, longer: str = ""
+) -> tuple[Entry, ...]:
+    """Returns the entries of the fields of an object at `path`, with the values in `data` and the fault texts in
+    `faults`, by path. The list at the path `longer` gets one more object, without values."""
+    members = data if isinstance(data, dict) else {}
+    return tuple(_entry(one, members.get(one.name), faults, f"{path}.{one.name}", longer) for one in fields)
+
+
+def _entry(field: Field, value: Any, faults: Mapping[str, list[str]], path: str, longer: str) -> Entry:
+    own = Entry(field, path, faults=tuple(faults.get(path, ())))
+    values = value if isinstance(value, list) else []
+    match own.shape:
+        case "objects":
+            shown = [*(values or [None]), *([None] if path == longer else [])]
+            items = (
+                entries(field.children, item, faults, f"{path}[{number}]", longer) for number, item in enumerate(shown)
+            )
+            return msgspec.structs.replace(own, items=tuple(items))
+        case "object":
+            return msgspec.structs.replace(own, children=entries(field.children, value, faults, path, longer))
+        case "texts":
+            blanks = ("",) * max(1, FEWEST_INPUTS - len(values))
+            return msgspec.structs.replace(own, texts=(*map(_shown, values), *blanks))
+        case _:
+            return msgspec.structs.replace(own, texts=(_shown(value),))
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case Computed():
+            return value.text
+        case str():
+            return value
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def data_from(fields: Iterable[Field], sent: QueryDict, path: str) -> dict[str, Any]:
+    """Returns the object at `path` that a submitted form describes. A blank field is null if it may be null and must
+    not be missing; otherwise it is left out, as are objects without any value in lists."""
+    found = {one.name: _value(one, sent, f"{path}.{one.name}") for one in fields}
+    return {name: value for name, value in found.items() if value is not UNSET}
+
+
+def _value(field: Field, sent: QueryDict, path: str) -> Any:
+    if field.is_list and field.children:
+        items = (data_from(field.children, sent, f"{path}[{number}]") for number in range(_count(sent, path)))
+        return [item for item in items if not _is_blank(item)]
+    blank = None if field.may_be_null and field.is_required else UNSET
+    if field.children:
+        value = data_from(field.children, sent, path)
+        return blank if _is_blank(value) and (field.may_be_null or not field.is_required) else value
+    texts = [one.strip()[:MOST_LENGTH] for one in sent.getlist(path)[:MOST_VALUES]]
+    if field.is_list:
+        return [_typed(one, field.kind.removeprefix("liste de ")) for one in texts if one]
+    return _typed(texts[0], field.kind) if texts and texts[0] else blank
+
+
+def _count(sent: Collection[str], path: str) -> int:
+    """Returns the number of objects of the list at `path` that a form has inputs for, at most `MOST_VALUES`."""
+    numbers = (re.match(r"\[(\d{1,3})\]", name[len(path) :]) for name in sent if name.startswith(f"{path}["))
+    return min(MOST_VALUES, max((int(found[1]) + 1 for found in numbers if found), default=0))
+
+
+def _typed(text: str, kind: str) -> Any:
+    """Returns the value that a text stands for in a field of a kind, or the text itself if it stands for none."""
+    if kind.startswith(("texte", "date")):
+        return text
+    if kind.startswith("nombre") and COMPUTED.fullmatch(text):
+        return Computed(text)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _is_blank(value: Any) -> bool:
+    match value:
+        case dict():
+            return all(map(_is_blank, value.values()))
+        case list():
+            return not value
+        case _:
+            return value is None

@@ -1,0 +1,72 @@
+"""Case of the sandbox that a visitor describes in a form instead of as YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.http import QueryDict
+from msgspec import Struct
+
+from bouquet_portal.bac_a_sable import answer_form, case_file, form
+from bouquet_portal.bac_a_sable.case_file import Head
+from bouquet_portal.bac_a_sable.cases import Asked, Case
+from bouquet_portal.documents.model import ErrorCode, Operation
+
+DATA = "payload.data"
+"""Place of an answer's data in a case file."""
+HEAD = ("description", "person", "family")
+
+
+class Proposed(Struct, frozen=True):
+    """Case as a form describes it: its head, the call, and the answer, which is either data or an error."""
+
+    operation: Operation
+    """Operation of the case, with the parameters that its case files contain."""
+    head: Head = Head()
+    asked: Asked = {}
+    data: Any = None
+    error: ErrorCode | None = None
+
+    @property
+    def text(self) -> str:
+        """Text of the case file."""
+        if self.error is not None:
+            return case_file.text_of(self.head, self.asked, self.error.status, body_of(self.error))
+        return case_file.text_of(self.head, self.asked, 200, case_file.payload_of(self.operation, self.data))
+
+
+def sent(form_sent: QueryDict, operation: Operation, errors: Iterable[ErrorCode]) -> Proposed:
+    """Returns the case that a submitted form describes."""
+    head = Head(*(" ".join(form_sent.get(name, "").split())[: form.MOST_LENGTH] for name in HEAD))
+    data = answer_form.data_from(operation.fields, form_sent, DATA)
+    error = next((one for one in errors if choice_of(one) == form_sent.get("answer")), None)
+    return Proposed(operation, head, form.asked_by(operation, form_sent), data, error)
+
+
+def begun(operation: Operation, found: Case | None, errors: Iterable[ErrorCode]) -> Proposed:
+    """Returns the case with which the form begins: the case that the URL names, or one without values."""
+    if found is None:
+        return Proposed(operation)
+    head = Head(found.description, found.person, found.family)
+    if found.status == 200:
+        return Proposed(operation, head, found.parameters, found.payload.get("data"))
+    same = (one for one in errors if (one.code, one.status) == (found.code, found.status))
+    return Proposed(operation, head, found.parameters, error=next(same, None))
+
+
+def errors_of(operation: Operation, errors: Iterable[ErrorCode]) -> tuple[ErrorCode, ...]:
+    """Returns the errors that only some operations return, this one among them."""
+    return tuple(one for one in errors if operation.id in one.operation_ids)
+
+
+def choice_of(error: ErrorCode) -> str:
+    """Returns the value that stands for an error among the answers of the form."""
+    return f"{error.status} {error.code}"
+
+
+def body_of(error: ErrorCode) -> Any:
+    """Returns the body of an answer with an error, as gateways write it."""
+    detail = next((cause.detail for cause in error.causes), "")
+    meta = {"meta": {"provider": error.provider}} if error.provider else {}
+    return {"errors": [{"code": error.code, "title": error.title, "detail": detail, **meta}]}

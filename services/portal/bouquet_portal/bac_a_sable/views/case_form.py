@@ -1,0 +1,104 @@
+"""Form that describes a case of the sandbox field by field, checks the case, and offers it as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from bouquet_portal.bac_a_sable import answer_form, case_file, case_form, form
+from bouquet_portal.bac_a_sable.case_form import DATA, Proposed
+from bouquet_portal.bac_a_sable.explorer import MODALITIES
+from bouquet_portal.bac_a_sable.placed_faults import PlacedFault, placed
+from bouquet_portal.bac_a_sable.views.proposal import as_file, written
+from bouquet_portal.bac_a_sable.views.shown import Shown, limit, shows_sandbox
+from bouquet_portal.documents.client import GatewayError
+from bouquet_portal.documents.model import ErrorCode, Operation
+from bouquet_portal.rate_limit import address_of
+
+PAGE = "bac_a_sable/case_form.html"
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@shows_sandbox
+def case_form_page(request: HttpRequest, shown: Shown) -> HttpResponse:
+    """Shows the choice of an operation or, once it is made, the form of a case. A submitted form is checked in the
+    sandbox, returned as a file, or continued as YAML. The portal does not store the case."""
+    given = request.POST if request.method == "POST" else request.GET
+    chosen = next((one for one in shown.operations if one.id == given.get("operation")), None)
+    if chosen is None:
+        return render(request, PAGE, {"topics": _topics(shown)})
+    if chosen.version == "v2":
+        return redirect(f"{reverse('sandbox_proposal')}?{request.GET.urlencode()}")
+    operation = case_file.with_own_parameters(chosen, shown.operations)
+    reading = shown.sandbox.errors.latest()
+    known = reading.value if reading else ()
+    errors = case_form.errors_of(operation, known)
+    if request.method != "POST":
+        found = shown.cases.value.case(f"{operation.id}/{given.get('cas', '')}")
+        return _shown(request, shown, case_form.begun(operation, found, errors), errors)
+    proposed = case_form.sent(request.POST, operation, errors)
+    if "download" in request.POST:
+        return as_file(proposed.text, request.POST.get("name", ""))
+    if "yaml" in request.POST:
+        return written(request, shown, operation, proposed.text)
+    if "longer" in request.POST:
+        return _shown(request, shown, proposed, errors)
+    return _checked(request, shown, proposed, errors, known)
+
+
+def _checked(
+    request: HttpRequest, shown: Shown, proposed: Proposed, errors: tuple[ErrorCode, ...], known: tuple[ErrorCode, ...]
+) -> HttpResponse:
+    if not limit().allows(address_of(request)):
+        return render(request, "bac_a_sable/too_many.html", status=429)
+    try:
+        report = shown.sandbox.check(proposed.operation.id, proposed.text)
+    except (GatewayError, ValueError):
+        return _shown(request, shown, proposed, errors, {"is_away": True}, status=502)
+    faults = tuple(dict.fromkeys(placed(report.faults, proposed, known)))
+    return _shown(request, shown, proposed, errors, {"report": report}, faults, status=422 if faults else 200)
+
+
+def _shown(
+    request: HttpRequest,
+    shown: Shown,
+    proposed: Proposed,
+    errors: tuple[ErrorCode, ...],
+    more: Mapping[str, Any] | None = None,
+    faults: tuple[PlacedFault, ...] = (),
+    status: int = 200,
+) -> HttpResponse:
+    operation = proposed.operation
+    texts: dict[str, list[str]] = {}
+    for fault in faults:
+        texts.setdefault(fault.at, []).append(fault.text)
+    inputs = list(form.inputs(operation, proposed.asked, texts))
+    entries = answer_form.entries(operation.fields, proposed.data, texts, DATA, request.POST.get("longer", ""))
+    ids = {one.parameter.name: one.first_id for one in inputs}
+    ids |= {one.path: one.id for entry in entries for one in entry.walk()}
+    context = {
+        "operation": operation,
+        "modality": MODALITIES.get(operation.modality, operation.modality),
+        "proposed": proposed,
+        "name": request.POST.get("name", ""),
+        "inputs": inputs,
+        "entries": entries,
+        "answers": [(case_form.choice_of(one), one, one == proposed.error) for one in errors],
+        "faults": [(ids.get(fault.at, ""), fault) for fault in faults],
+        "cases": [one for one in shown.cases.value.cases if one.operation_id == operation.id and one.parameters],
+    }
+    return render(request, PAGE, context | dict(more or {}), status=status)
+
+
+def _topics(shown: Shown) -> dict[str, list[tuple[Operation, str]]]:
+    """Returns the operations that a case may be proposed for, each with the name of its modality, by title."""
+    topics: dict[str, list[tuple[Operation, str]]] = {}
+    for one in shown.operations:
+        if not one.is_deprecated and one.version != "v2":
+            topics.setdefault(one.title, []).append((one, MODALITIES.get(one.modality, one.modality)))
+    return topics
