@@ -135,12 +135,12 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Limit, in bytes, on the journal records that one process keeps on disk; a record takes about 400 bytes. From 80 %
     of the limit on, a warning is logged; from 95 % on, calls are refused (error `00521`)."""
     proof_keys: Secret = Secret("")
-    """Keys that seal and verify the proofs of answers, as `name:secret,…`; each secret has at least 32 bytes. The first
-    seals; a former one stays for five years, since without it its proofs are unknown. All gateways need the same ones.
-    If empty, no proofs are made or verified."""
+    """Keys of the proofs of answers, as `name:secret,…`, the same in all gateways; each secret has at least 32 bytes.
+    The first key seals proofs; a former key must stay for five years, or its proofs cannot be verified. If empty, the
+    gateway makes and verifies no proofs."""
     proof_checks_per_minute: Annotated[int, Meta(ge=1)] = 5
-    """Limit on the verifications of proofs by one IPv4 address or IPv6 /64 network per minute. Further ones get 429
-    `00429`."""
+    """Limit on the verifications of proofs per minute by one IPv4 address or IPv6 /64 network. Above the limit,
+    verifications get a 429 (error `00429`)."""
     maintenance: str = ""
     """Announced maintenance windows of providers, in Paris time, such as `MEN 01:10-02:30`; empty for none. The format
     is described in docs/operations/maintenance-windows.md."""
@@ -168,7 +168,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         return keys_of(self.journal_key)
 
     def proofs(self) -> KeyRing | None:
-        """Returns the keys of proofs, or `None` without any. Raises `SettingsError` for wrong `proof_keys`."""
+        """Returns the keys of proofs, or `None` if `proof_keys` is empty. Raises `SettingsError` if `proof_keys` is
+        malformed."""
         return ring_of(self.proof_keys)
 
     def proxies(self) -> Networks:

@@ -1,4 +1,4 @@
-"""Endpoint that verifies proofs, as JSON for programs and as a page for people."""
+"""HTTP endpoint that verifies proofs. It answers with JSON for programs, or with a page for people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from bouquet_gateway.proofs.proofs import as_json
 
 
 class ProofEndpoint:
-    """Endpoint that shows what a proof says. Where the gateway makes no proofs, it is an unknown path."""
+    """Endpoint that shows the content of a proof. If the gateway makes no proofs, the endpoint answers as an unknown
+    path does."""
 
     # The sealed text is in the query, which nobody logs: a path is shown in the logs of proxies and in traces.
 

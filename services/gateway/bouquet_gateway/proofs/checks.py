@@ -1,4 +1,4 @@
-"""Verifications of proofs by anybody, limited for each network address."""
+"""Verification of proofs for anybody, with a limit for each network address."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from bouquet_gateway.proofs.statement import Statement
 from bouquet_mesh.networks import networks_of
 
 GROUP = " proofs"
-"""Name under which the rate limiter counts the verifications of an address, apart from calls with a token."""
+"""Name under which the rate limiter counts the verifications by an address, apart from calls with a token."""
 MAX_PARAMETERS = 10
 
 
 class ProofChecks:
-    """Verifications of proofs, which need no token."""
+    """Service that verifies proofs. Callers need no token, but each address has a limit."""
 
     def __init__(self, proofs: Proofs, limiter: RateLimiter, per_minute: int, trusted_proxies: Networks) -> None:
-        """Takes `per_minute`, the verifications that one address may request per minute."""
+        """Takes `per_minute`, the largest number of verifications per minute by one IPv4 address or IPv6 /64
+        network."""
         self._proofs = proofs
         self._limiter = limiter
         self._limit = Limit(per_minute, MINUTE_S, GROUP)
         self._trusted_proxies = trusted_proxies
 
     async def check(self, request: HttpRequest) -> tuple[Statement, str]:
-        """Returns the content of the proof that a request has, and its sealed text. Raises `Problem` beyond the limit,
-        and for a proof that is not valid."""
+        """Returns the content and the text of the proof in a request's query. Raises `Problem` if the address has
+        exceeded its limit, or if the proof is missing or not valid."""
         address = client_address(request.peer, request.forwarded_for, self._trusted_proxies)
         allowance = await self._limiter.count(networks_of(address)[0], self._limit)
         if not allowance.allowed:
@@ -39,7 +40,8 @@ class ProofChecks:
 
 
 def _sealed_text(raw_query: str) -> str:
-    """Returns the proof in a query, "" if there is none. It is longer than the parameters of operations may be."""
+    """Returns the text of the proof in a query, or "" if there is none. The text may be longer than the parameters of
+    operations."""
     try:
         return parse_qs(raw_query, max_num_fields=MAX_PARAMETERS).get(PARAMETER, [""])[-1]
     except ValueError:

@@ -1,4 +1,5 @@
-"""Keys that seal proofs: the current one, and former ones, which still open the proofs that they have sealed."""
+"""Keys that seal (encrypt) proofs. The current key seals new proofs; former keys still open the proofs that they have
+sealed."""
 
 from __future__ import annotations
 
@@ -18,33 +19,34 @@ from bouquet_proto.names import GATEWAY_PREFIX
 
 NONCE_BYTES = 12
 NAME = re.compile(r"[A-Za-z0-9_-]{1,16}", re.ASCII)
-"""Pattern of a key's name, which begins each text that the key has sealed."""
+"""Pattern of a key's name. Each sealed text begins with the name of its key."""
 
 
 class NotSealed(Exception):
-    """Error for a text that none of the keys has sealed for the purpose."""
+    """Error for a text that no key of this gateway has sealed for the given purpose."""
 
 
 class KeyRing:
-    """Keys that encrypt and authenticate contents by AES-256-GCM. A sealed text has only letters, digits, `-`, `_` and
-    one `.`, and names its key."""
+    """Keys that encrypt and authenticate contents by AES-256-GCM. A sealed text is the key's name, a full stop, and the
+    encrypted content as letters, digits, `-` and `_`."""
 
     # A nonce is random: one key may seal 2³² contents (NIST SP 800-38D, clause 8.3).
 
     def __init__(self, keys: dict[str, Secret]) -> None:
-        """Takes the secrets by name, of which the first seals."""
+        """Takes the secrets of the keys, by name. The first is the current key, which seals."""
         self._ciphers = {
             name: AESGCM(hmac.digest(secret.reveal().encode(), b"proof", "sha256")) for name, secret in keys.items()
         }
         self._current = next(iter(keys))
 
     def seal(self, content: bytes, purpose: str) -> str:
-        """Encrypts a content with the current key."""
+        """Encrypts a content with the current key, and returns the sealed text. Only `open` with the same `purpose`
+        accepts this text."""
         name, nonce = self._current, os.urandom(NONCE_BYTES)
         return f"{name}.{_encoded(nonce + self._ciphers[name].encrypt(nonce, content, _bound_to(purpose, name)))}"
 
     def open(self, text: str, purpose: str) -> bytes:
-        """Returns the content of a text that `seal` has made for the same purpose. Raises `NotSealed` for any other
+        """Returns the content of a text that `seal` has returned for the same purpose. Raises `NotSealed` for any other
         text."""
         name, _, encoded = text.partition(".")
         cipher = self._ciphers.get(name)
@@ -65,13 +67,13 @@ def _encoded(data: bytes) -> str:
 
 
 def _bound_to(purpose: str, name: str) -> bytes:
-    """Returns the data that a sealed text authenticates besides its content: what it is for, and its key's name."""
+    """Returns the data that a sealed text authenticates in addition to its content: its purpose and its key's name."""
     return f"{purpose} {name}".encode()
 
 
 def ring_of(setting: Secret) -> KeyRing | None:
-    """Parses the setting `proof_keys`: keys as `name:secret`, separated by commas. Returns `None` if it is empty.
-    Raises `SettingsError` if it is malformed."""
+    """Parses the setting `proof_keys`: keys as `name:secret`, separated by commas. Returns `None` if the setting is
+    empty. Raises `SettingsError` if the setting is malformed."""
     if not setting:
         return None
     pairs = [entry.strip().partition(":")[::2] for entry in setting.reveal().split(",")]

@@ -1,4 +1,4 @@
-"""Page for people that shows the verification of a proof, in French and without scripts."""
+"""HTML page, in French and without scripts, that shows people the result of verifying a proof."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
 }
-"""Headers of a verification's answer, so that neither the proof nor its address reaches anybody else."""
+"""Headers of the answer to a verification. They keep the proof out of caches, search engines and `Referer` headers."""
 
 
 def page_of(statement: Statement, text: str, *, is_test: bool) -> str:
-    """Returns the page of a valid proof, of which `text` is the sealed text."""
+    """Returns the HTML page of a valid proof. `text` is the proof's sealed text, and `is_test` says whether the proof
+    is of a sandbox."""
     facts = (
         Row("Code de vérification", code_of(text)),
         Row("Source", statement.source),
@@ -45,7 +46,7 @@ def page_of(statement: Statement, text: str, *, is_test: bool) -> str:
 
 
 def refusal_page(detail: str) -> str:
-    """Returns the page that says why a proof cannot be verified."""
+    """Returns the HTML page for a proof that cannot be verified, for the reason `detail`."""
     return _page("Vérification impossible", f"<p>{escape(detail)}</p>")
 
 

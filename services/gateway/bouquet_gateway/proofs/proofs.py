@@ -1,4 +1,4 @@
-"""Making of proofs for callers, and their verification for anybody who holds one."""
+"""Making of proofs for callers, and verification of proofs for anybody who holds one."""
 
 from __future__ import annotations
 
@@ -20,25 +20,27 @@ from bouquet_gateway.proofs.statement import Statement, last_day, sections_of
 PROOF_ONLY = "proof-only"
 """Value of the header `X-Generate-Proof` that requests a proof."""
 PARAMETER = "preuve"
-"""Query parameter of the verification, which holds the sealed text."""
+"""Name of the query parameter that holds the text of the proof to verify."""
 MAX_LENGTH = 4000
-"""Largest number of characters in a sealed text, so that every browser and proxy accepts its link."""
+"""Largest number of characters in the text of a proof, so that every browser and proxy accepts a link with this
+text."""
 MAX_CONTENT_BYTES = 64_000
 RAW_DEFLATE = -zlib.MAX_WBITS
 PURPOSE, TEST_PURPOSE = "proof verification", "proof verification of test data"
-"""Purposes of the sealed texts of real gateways and of sandboxes. Neither kind of gateway verifies the other's."""
+"""Purposes of the sealed texts of real data, and of those of a sandbox. A gateway verifies only texts with its own
+purpose."""
 
 _decoder = msgspec.json.Decoder(Statement)
 
 
 class Proofs:
-    """Service that makes proofs of answers and verifies them. It stores nothing: a proof contains all that its
-    verification shows."""
+    """Service that makes proofs of answers and verifies them. It stores nothing: the text of a proof contains
+    everything that the verification shows."""
 
     def __init__(
         self, keys: KeyRing, clock: Callable[[], datetime], public_url: str, *, is_sandbox: bool = False
     ) -> None:
-        """Takes `public_url`, the URL without final slash at which people reach the gateways, and `is_sandbox`,
+        """Takes `public_url`, the URL, without a final slash, at which people reach the gateways. `is_sandbox` says
         whether the gateway answers with recorded cases."""
         self._keys = keys
         self._clock = clock
@@ -46,8 +48,8 @@ class Proofs:
         self._purpose = TEST_PURPOSE if is_sandbox else PURPOSE
 
     def meta_of(self, served: Served, data: Raw, call: Call) -> dict[str, str]:
-        """Makes a proof of an answer. Returns its members of the answer's `meta`. Raises `Problem` for data that make
-        a proof too long for a link."""
+        """Makes a proof of an answer. Returns the members that the answer's `meta` gets: the proof's URL and its code.
+        Raises `Problem` if the data makes the proof too long for a URL."""
         operation, today = served.operation, self._clock().date()
         assert operation.proof is not None
         statement = Statement(
@@ -70,7 +72,7 @@ class Proofs:
         }
 
     def verify(self, text: str) -> Statement:
-        """Returns the content of a proof. Raises `Problem` for a text that is no proof of ours, or one that has
+        """Returns the content of a proof. Raises `Problem` if `text` is no proof of these gateways, or if the proof has
         expired."""
         if len(text) > MAX_LENGTH:
             raise Problem("proof_unknown")
@@ -84,8 +86,8 @@ class Proofs:
 
 
 def wants_proof(served: Served, header: str) -> bool:
-    """Returns whether a call whose header `X-Generate-Proof` has this value requests a proof. Raises `Problem` for an
-    unknown value; operations without a proof ignore the header."""
+    """Returns whether a call requests a proof, from the value of its header `X-Generate-Proof`. False if the header is
+    empty, or if the operation has no proof; otherwise raises `Problem` for an unknown value."""
     if not header or served.operation.proof is None:
         return False
     if header != PROOF_ONLY:
@@ -94,13 +96,14 @@ def wants_proof(served: Served, header: str) -> bool:
 
 
 def code_of(text: str) -> str:
-    """Returns the code of a proof, `XXXX-XXXX-XX`, by which people compare a paper with the verification."""
+    """Returns the code of a proof, `XXXX-XXXX-XX`. People compare the code on a paper with the one that the
+    verification shows."""
     digits = sha256(text.encode()).hexdigest()[:10].upper()
     return f"{digits[:4]}-{digits[4:8]}-{digits[8:]}"
 
 
 def as_json(statement: Statement, text: str, *, is_test: bool) -> Mapping[str, object]:
-    """Returns the members of a verification's answer."""
+    """Returns the members of the JSON object `data` that a verification answers."""
     return {
         "operation": statement.operation,
         "titre": statement.title,

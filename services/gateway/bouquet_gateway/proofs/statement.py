@@ -1,4 +1,4 @@
-"""Content of a proof: what the verification shows of an answer, as its operation declares it."""
+"""Content of a proof: what people see of an answer when they verify its proof. Each operation declares this content."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bouquet_proto.offer import Proof, ProofField, ProofSection
 
 VALID_YEARS = 5
 INITIALS = 3
-"""Number of letters that are shown of a name."""
+"""Number of letters of a name that are shown."""
 GROUPED_FROM = 10_000
-"""Smallest whole number in which spaces separate the thousands."""
+"""Smallest whole number that is shown with a space between its groups of three digits."""
 DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 YEAR_UNKNOWN, MONTH_UNKNOWN = "0000", "00"
 
@@ -32,22 +32,22 @@ class Row(Struct, frozen=True, array_like=True):
 
 
 class Section(Struct, frozen=True, array_like=True):
-    """Part of a proof: its title and, for each object that it describes, the rows."""
+    """Section of a proof: its title, and the rows of each object that the section describes."""
 
     title: str
     entries: tuple[tuple[Row, ...], ...]
 
 
 class Statement(Struct, frozen=True, array_like=True):
-    """Content of a proof: which operation was answered by whom, for which administration, on which day, and the rows
-    that people see when they verify the proof."""
+    """Content of a proof: the operation, the authority that has answered, the administration that asked, the day, and
+    the rows that people see when they verify the proof."""
 
     operation: str
     title: str
     source: str
-    """Label of the authority that has answered."""
+    """Label, such as `CNAF`, of the authority that has answered."""
     siret: str
-    """SIRET of the administration that the answer was for."""
+    """SIRET of the administration that has received the answer."""
     issued_on: str
     """Day of the answer in Paris, `YYYY-MM-DD`."""
     valid_until: str
@@ -58,8 +58,8 @@ class Statement(Struct, frozen=True, array_like=True):
 
 
 def sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
-    """Returns what the verification shows of the data in an answer, in which the caller's scopes have left what they
-    open. Parts that the data lacks are left out."""
+    """Returns the sections of a proof about `data`, which has only the fields that the caller's scopes open. Leaves out
+    the sections and fields that the data lacks."""
     whole = msgspec.json.decode(data)
     made = ((section, objects_at(whole, section.at)) for section in proof.sections)
     sections = (Section(section.title, tuple(_entries(section, objects))) for section, objects in made if objects)
@@ -77,7 +77,8 @@ def _entries(section: ProofSection, objects: list[Any]) -> Iterator[tuple[Row, .
 
 
 def _shown(field: ProofField, node: Any) -> str:
-    """Returns what is shown of a field of an object, "" if the object lacks the field."""
+    """Returns the text that is shown for a field of an object. Returns "" if the object lacks the field, or if its
+    value cannot be shown."""
     for step in field.at.split("."):
         node = node.get(step) if isinstance(node, dict) else None
     match field.shown:
@@ -112,11 +113,11 @@ def _whole(value: Any) -> str:
 
 
 def french_day(iso: str) -> str:
-    """Writes a day `YYYY-MM-DD` as `DD/MM/YYYY`."""
+    """Returns a day, given as `YYYY-MM-DD`, in the form `DD/MM/YYYY`."""
     return "/".join(reversed(iso.split("-")))
 
 
 def last_day(issued: date) -> date:
-    """Returns the last day on which a proof of the day `issued` is valid."""
+    """Returns the last day on which a proof made on the day `issued` is valid."""
     year = issued.year + VALID_YEARS
     return date(year, 2, 28) if (issued.month, issued.day) == (2, 29) else issued.replace(year=year)

@@ -1,4 +1,5 @@
-"""Proofs in the OpenAPI document: the header that requests one, and the endpoint that verifies it."""
+"""Descriptions, in the OpenAPI document, of the header that requests a proof and of the endpoint that verifies
+proofs."""
 
 from __future__ import annotations
 
@@ -62,14 +63,15 @@ SCHEMAS: Json = {
 
 
 def add_header(operations: Mapping[str, Json], by_path: Mapping[str, tuple[Served, ...]]) -> None:
-    """Adds the header that requests a proof to the described operations, by path, that have one."""
+    """Adds the header that requests a proof to the described operations that can have one. `operations` holds the
+    described operations by path."""
     for path, modalities in by_path.items():
         if any(served.operation.proof for served in modalities):
             operations[path]["get"]["parameters"].append(HEADER)
 
 
 def paths(components: Components) -> Json:
-    """Returns the OpenAPI path of the verification."""
+    """Returns the OpenAPI path of the endpoint that verifies proofs."""
     valid = answer("La preuve est authentique", components.schemas(SCHEMAS), components)
     valid["content"]["text/html"] = {"schema": text()}
     return {
