@@ -242,7 +242,8 @@ def _loaded(text: str) -> tuple[Any, list[Fault]]:
 
 
 def _value(loader: yaml.CSafeLoader, scalar: yaml.ScalarNode) -> Any:
-    """Returns the value of a YAML scalar (a single value), or `None` if it is invalid, such as a date in month 13."""
+    """Returns the value of a YAML scalar (a single value), or `None` if the scalar is invalid, such as a date in month
+    13."""
     with suppress(ValueError, yaml.constructor.ConstructorError):
         return loader.construct_object(scalar)
     return None

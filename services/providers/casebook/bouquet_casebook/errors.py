@@ -78,7 +78,8 @@ def identifier_of(code: str, operation: Operation) -> str:
 
 
 def code_in_identity(who: Identity) -> str | None:
-    """Returns the error code in an identity, such as 35002 in the INE `ERREUR35002`, or `None`."""
+    """Returns the error code in an invented identity, such as 35002 in the INE `ERREUR35002`; `None` for any other
+    identity."""
     match who:
         case Identite(nom_naissance=name):
             return _spelt(name)

@@ -1,4 +1,5 @@
-"""List of the sandbox's cases, errors and sessions, each with the call that gets it."""
+"""List of the sandbox's cases, simulated errors and sessions, each with the parameters or the token of a call that gets
+it."""
 
 from __future__ import annotations
 
@@ -100,7 +101,7 @@ def simulated_errors(
 
 
 def simulated_sessions(cases: Iterable[Case]) -> Iterator[SimulatedSession]:
-    """Yields the FranceConnect sessions in case files, without those that cannot be read."""
+    """Yields the FranceConnect sessions that case files describe. Leaves out sessions that cannot be read."""
     for case in cases:
         with suppress(CaseError):
             yield SimulatedSession(

@@ -86,7 +86,7 @@ class CombinedServing(Struct, frozen=True):
 
 
 class Sandbox:
-    """Sandbox as a worker: it answers from case files in place of every installed worker."""
+    """Worker of the sandbox, which answers from case files in place of every installed worker."""
 
     provider = "casebook"
 
@@ -96,8 +96,8 @@ class Sandbox:
         return (*sandboxed(worker.offer() for worker in _workers()), SESSIONS)
 
     def published(self) -> dict[str, PublishedOperation[Any]]:
-        """Returns the operations of all installed workers, by operation id. Each contains the function that converts
-        the result of its worker to the published data."""
+        """Returns the operations of all installed workers, by operation id. Each operation contains the function that
+        converts its worker's result to the published data."""
         return {name: one for worker in reversed(_workers()) for name, one in worker.published.items()}
 
     def read(self, reader: Reader) -> CasebookSettings:
@@ -105,7 +105,8 @@ class Sandbox:
         return reader.read(CasebookSettings, PREFIX, _need_folder)
 
     def settings(self, environ: Mapping[str, str]) -> CasebookSettings:
-        """Returns the settings that an environment gives. Raises `SettingsError` with every wrong setting."""
+        """Returns the sandbox's settings, read from environment variables. Raises `SettingsError`, which names every
+        wrong setting."""
         return read_all(environ, self.read)
 
     @asynccontextmanager

@@ -39,8 +39,8 @@ class _Payload(Struct, frozen=True):
 def answered_from_successors(
     operations: Mapping[str, Operation], published: Mapping[str, PublishedOperation[Any]]
 ) -> dict[str, ServedVersion2]:
-    """Returns the operations of version 2 that have a successor in a later version, by operation id. The sandbox
-    answers them from the successor's cases."""
+    """Maps the id of each operation of version 2 that has a successor in a later version to the operation, as the
+    sandbox answers it from the successor's cases."""
     # By FranceConnect the successor is the operation by civil status, since later versions show citizens less.
 
     by_path = {operation.path: operation for operation in operations.values()}

@@ -1,5 +1,5 @@
-"""The published family composition, in version 2 only (docs/reference/upstreams/cnaf.md §4). Callers name the family's
-file at a CAF by its number and postal code."""
+"""Family composition, as version 2 of the API publishes it (docs/reference/upstreams/cnaf.md §4). Callers name a
+family's file at a CAF by the file's number and postal code."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The published status of a scholarship holder (docs/reference/contract.md §1.6.5). Versions differ in their fields,
-and answers about a FranceConnect session never contain the student's identity."""
+"""Status of a scholarship holder, as the API publishes it (docs/reference/contract.md §1.6.5). Versions differ in their
+fields, and answers about a FranceConnect session never contain the student's identity."""
 # Version 3 has `est_boursier`. Version 4 has `statut_boursier` instead, which also says whether the student was struck
 # off (`est_radie`). Version 5 adds the INE. Only version 2 has the status of the grant; the later versions only say
 # whether the grant is provisional.
@@ -178,7 +178,8 @@ def _every_version(
     name: str, modality: Modality, wrong: str, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> tuple[PublishedOperation[Dossier], ...]:
     """Returns the operations for one way to identify the student, one for each version from 3 on. `modality` is the
-    name of this way in paths, such as `identite`, and `name` its name in operation ids, such as `civility`."""
+    name of this way in paths, such as `identite`, and `name` its name in operation ids, such as `civility`. `checks`
+    are the rules for parameters, `pivot` those for an identity from FranceConnect."""
     resource = f"cnous/etudiant_boursier/{modality}"
     latest = f"/v{VERSIONS[-1].number}/{resource}"
     return tuple(

@@ -44,7 +44,8 @@ class Student(Struct, frozen=True, kw_only=True):
     """Scholarships by campaign, counted back from the present one: 0 is the current campaign, 1 the previous one."""
 
     def is_named(self, nom: str, prenoms: str, naissance: str, sexe: str, commune: str) -> bool:
-        """Returns whether the simulated Cnous finds this student when asked about this civil status."""
+        """Returns whether the simulated Cnous finds this student when asked about this civil status. An empty `sexe` or
+        `commune` matches every student."""
         # The search may give all first names of the student in order, or leave out some at the end. An empty `sexe` or
         # `commune` matches any student.
         asked = tuple(name.upper() for name in prenoms.split(", "))

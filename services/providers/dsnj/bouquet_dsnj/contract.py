@@ -1,4 +1,5 @@
-"""The published status of a young person with regard to national service (docs/reference/contract.md §1.6.10)."""
+"""Status of a young person with regard to national service, as the API publishes it (docs/reference/contract.md
+§1.6.10)."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ def _service_national(
     identity_checks: tuple[Check, ...] = (),
 ) -> Operation:
     """Returns the operation for one way to identify the person. `modality` is the name of this way in paths, and `name`
-    its name in operation ids."""
+    its name in operation ids. `checks` are the rules for parameters, `pivot` and `identity_checks` those for an
+    identity from FranceConnect."""
     return operation(
         id=f"api_particulier_v3_dsnj_service_national_with_{name}",
         path=f"/v3/dsnj/service_national/{modality}",

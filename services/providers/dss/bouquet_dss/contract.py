@@ -1,5 +1,6 @@
-"""The data that the operations of eight benefits publish (docs/reference/contract.md §1.6.2-1.6.3). For seven benefits
-it says whether a person is entitled; for the eighth it contains the figures from which a crèche computes its rate."""
+"""Data that the API publishes about eight benefits (docs/reference/contract.md §1.6.2-1.6.3). For seven benefits, the
+data say whether a person is entitled; for the eighth, they contain the figures from which a crèche computes its
+rate."""
 
 from __future__ import annotations
 

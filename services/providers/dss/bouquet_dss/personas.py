@@ -97,7 +97,7 @@ def c2s(since: str, *, participation: bool) -> Right:
 
 
 class Child(Struct, frozen=True):
-    """Child born `born_years_ago` years before the simulator's current year."""
+    """Simulated child, born `born_years_ago` years before the simulator's current year."""
 
     nom: str
     prenoms: str
@@ -114,7 +114,7 @@ class Child(Struct, frozen=True):
 
 
 class Resident(Struct, frozen=True, kw_only=True):
-    """A person with a file at the CAF or the MSA."""
+    """Simulated person with a file at the CAF or the MSA."""
 
     story: str
     who: CivilStatus

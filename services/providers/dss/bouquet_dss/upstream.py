@@ -29,7 +29,8 @@ class Right(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class HealthCover(Right, frozen=True, kw_only=True):
-    """Answer about the C2S, from the RNCPS, the national directory of social protection."""
+    """Answer about the C2S (complementary health cover), given by the RNCPS, the national directory of social
+    protection."""
 
     indicateur: Literal[
         "BENEFICIAIRE_SANS_PARTICIPATION_FINANCIERE",
@@ -43,8 +44,8 @@ class Allowance(Right, frozen=True, kw_only=True):
 
 
 class ChildAllowance(Right, frozen=True, kw_only=True):
-    """Answer about AEEH or ARS. Its keyword `indicateur` tells whether the person is the parent (`ALLOCATAIRE`), the
-    child (`OUVRANT_DROIT`) or not entitled (`NON_BENEFICIAIRE`)."""
+    """Answer about AEEH or ARS, allowances for a child. The keyword `indicateur` says whether the person is the parent
+    (`ALLOCATAIRE`), the child (`OUVRANT_DROIT`) or not entitled (`NON_BENEFICIAIRE`)."""
 
     indicateur: Literal["ALLOCATAIRE", "OUVRANT_DROIT", "NON_BENEFICIAIRE"]
 
@@ -62,7 +63,7 @@ class Benefit(Struct, frozen=True, rename="camel"):
 
 
 class Income(Allowance, frozen=True, kw_only=True):
-    """Answer about RSA or prime d'activité, with a list of benefits. The code of a benefit tells whether its amount is
+    """Answer about RSA or prime d'activité, with a list of benefits. A benefit's code says whether the amount is
     increased."""
 
     liste_prestation: tuple[Benefit, ...] | None = None

@@ -1,5 +1,5 @@
-"""The worker of eight social-security benefits. Owner: team-dss. Upstream: the social-security hub (bouquet_hub),
-with a URL, a client and a scope for each benefit (docs/reference/upstreams/hub.md, dss.md)."""
+"""The worker of eight social-security benefits. Owner: team-dss. Upstream: the social-security hub (bouquet_hub), with
+a URL, an OAuth 2.0 client and a scope for each benefit (docs/reference/upstreams/hub.md, dss.md)."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ PRESTATIONS = {
     "ars": Prestation(contract.ARS, partial(right, ChildAllowance)),
     "eaje": Prestation(contract.EAJE, participation),
 }
-"""Benefits by short name, such as `rsa`. The short name is also the beginning of the names of the benefit's settings,
-such as `rsa_url`."""
+"""Maps the short name of each benefit, such as `rsa`, to its operations. The names of the benefit's settings begin with
+the short name, as in `rsa_url`."""
 
 
 worker = Worker(

@@ -44,7 +44,8 @@ def clients_of(settings: Settings) -> dict[object, Client]:
 
 
 def private_keys_of(settings: Settings) -> keys.PrivateKeys:
-    """Returns the private keys, the published one first. Raises `SettingsError` for unusable keys."""
+    """Returns the worker's private keys, the published one first. Raises `SettingsError` for keys that are not RSA, too
+    short or not readable."""
     try:
         return keys.private_keys(settings.private_keys.reveal())
     except ValueError:

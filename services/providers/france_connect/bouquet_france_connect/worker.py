@@ -52,7 +52,8 @@ def jwks_api(settings: Settings) -> Upstream:
 
 @worker.upstream
 def france_connect(settings: Settings, checktoken_api: UpstreamClient, jwks_api: UpstreamClient) -> FranceConnect:
-    """Declares the client through which the handler calls both APIs of FranceConnect."""
+    """Returns the client through which the handler calls both APIs of FranceConnect: token introspection and public
+    keys."""
     return FranceConnect(settings, checktoken_api, jwks_api)
 
 

@@ -1,4 +1,4 @@
-"""The published status and payments of a jobseeker (docs/reference/contract.md §1.6.6)."""
+"""Status and payments of a jobseeker, as the API publishes them (docs/reference/contract.md §1.6.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published contracts of a person's civic service (docs/reference/contract.md §1.6.9)."""
+"""Contracts of a person's civic service, as the API publishes them (docs/reference/contract.md §1.6.9)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def _service_civique(
     name: str, modality: Modality, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> Operation:
     """Returns the operation for one way to identify the person. `modality` is the name of this way in paths, and `name`
-    its name in operation ids."""
+    its name in operation ids. `checks` are the rules for parameters, `pivot` those for an identity from
+    FranceConnect."""
     return operation(
         id=f"api_particulier_v3_gip_mds_service_civique_with_{name}",
         path=f"/v3/gip_mds/service_civique/{modality}",

@@ -1,5 +1,6 @@
-"""The worker of the GIP-MDS: contracts of civic service of a person. Owner: team-gip-mds. Upstream: the API of
-contracts that the GIP-MDS makes from employers' social declarations (docs/reference/upstreams/gip_mds.md)."""
+"""The worker of the GIP-MDS, which collects employers' social declarations: contracts of civic service of a person.
+Owner: team-gip-mds. Upstream: the API of contracts that the GIP-MDS makes from these declarations
+(docs/reference/upstreams/gip_mds.md)."""
 
 from __future__ import annotations
 

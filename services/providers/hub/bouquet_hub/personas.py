@@ -32,7 +32,7 @@ class Fund(Struct, frozen=True):
     word: str
     """Name of the provider in the simulator's birth names, such as `CAF-FOUND`: `CAF` or `MSA`."""
     code: str
-    """Value of the header `X-APISECU-FD` in the provider's answers."""
+    """Value of the header `X-APISECU-FD` in the provider's answers, such as `00810011`."""
 
 
 CAF = Fund("cnaf", "CAF", "00810011")

@@ -174,7 +174,7 @@ async def _announce(development: Development, worker: Worker, environ: Mapping[s
 
 
 async def _new_token(environ: Mapping[str, str]) -> str:
-    """Returns a token with every scope of the installed workers."""
+    """Returns a new token, valid at the gateway of `bouquet-worker dev`, with every scope of the installed workers."""
     made = await asyncio.create_subprocess_exec(*GATEWAY, "token", env=environ, stdout=asyncio.subprocess.PIPE)
     output, _ = await made.communicate()
     return output.decode().strip()

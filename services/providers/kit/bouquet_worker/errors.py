@@ -1,4 +1,4 @@
-"""Exception for an upstream that gave no usable answer."""
+"""Exception that is raised if an upstream gives no usable answer."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Recordings of what a real upstream answered, with invented values, made by `bouquet-worker record`. Each recording
-becomes answers of the simulator and a case of the conformance suite."""
+"""Recordings of what a real upstream answered, with invented values, made by `bouquet-worker record`. A recording
+becomes answers of the simulator and a test case of the conformance suite."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ def write(recording: Recording, answers: Path, case_file: Path) -> None:
 
 
 def _body(exchange: Exchange) -> Any:
-    """Returns the decoded JSON of an upstream's answer. Raises `QuestionError` if there is no answer, or it is not
-    JSON."""
+    """Returns the decoded JSON of an upstream's answer. Raises `QuestionError` if the exchange has no answer, or if the
+    answer is not JSON."""
     if not isinstance(exchange.outcome, Answer):
         raise QuestionError([f"{exchange.upstream} gave no answer: {exchange.outcome.reason}"])
     try:

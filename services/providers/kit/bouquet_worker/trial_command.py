@@ -1,5 +1,4 @@
-"""Command `bouquet-worker try`: asks a worker one question, which the worker passes on to its simulator or to its real
-upstream."""
+"""Command `bouquet-worker try`: asks a worker one question. The worker asks its simulator or its real upstream."""
 
 from __future__ import annotations
 

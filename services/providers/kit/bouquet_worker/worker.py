@@ -1,4 +1,4 @@
-"""Workers: each answers the requests for one provider. Its author declares upstreams and handlers:
+"""Workers: each answers the requests for one provider. A worker's author declares upstreams and handlers:
 
 worker = Worker("acme", Settings, owner="team-acme", authority=Authority("ACME", "90"))
 
@@ -94,7 +94,7 @@ class PublishedOperation(Struct, Generic[R], frozen=True):
 
     operation: Operation
     view: Callable[[R], Any]
-    """Function that converts the handler's result to the operation's data."""
+    """Function that converts the handler's result to the operation's published data."""
     result: type[R] | None = None
     """Type of the handler's result, from which the sandbox makes answers of version 2; `None` if the sandbox makes none
     for this operation."""
@@ -123,7 +123,7 @@ class _Factory(Struct, frozen=True):
 
 
 class _HandledOperation(Struct, frozen=True):
-    """Operation with its handler, and the names of the upstreams that the handler takes as arguments."""
+    """Operation with its handler, and the names of the upstreams whose clients the handler takes as arguments."""
 
     operation: Operation | InternalOperation
     view: Callable[[Any], Any]

@@ -1,4 +1,4 @@
-"""XML of upstreams, read as if an attacker had written it."""
+"""Parsing of XML from upstreams, safe for documents that an attacker has written."""
 # Without a document type, a parser has no entity to expand, and nothing to fetch. `Upstream.max_body_bytes` bounds the
 # length of a document.
 

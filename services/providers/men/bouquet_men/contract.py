@@ -1,4 +1,4 @@
-"""The published schooling of a pupil (docs/reference/contract.md §1.6.7)."""
+"""Schooling of a pupil, as the API publishes it (docs/reference/contract.md §1.6.7)."""
 # Versions 3 and 4 have the same fields; version 5 adds `regime_pensionnat`. Version 2 names some fields differently,
 # and has no search by département or region.
 

@@ -16,7 +16,7 @@ class School(Struct, frozen=True):
     degree: str
     departement: str
     region: str
-    """Code of the region in the ministry's own nomenclature."""
+    """Code of the region in the ministry of education's own nomenclature."""
     ministry: str = "06"
 
     def covered_by(self, degree: str, kind: str, codes: list[str]) -> bool:

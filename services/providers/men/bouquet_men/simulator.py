@@ -1,5 +1,5 @@
-"""Simulator of the ministry's school API (docs/reference/upstreams/men.md). Its pupils are in `personas`, and tests
-set answers with `app[SIMULATED_ANSWERS][key_of(…)] = …`."""
+"""Simulator of the ministry of education's school API (docs/reference/upstreams/men.md). Its pupils are in `personas`,
+and tests set answers with `app[SIMULATED_ANSWERS][key_of(…)] = …`."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _answer_about(persona: Persona, year: str, today: date) -> SimulatedAnswer:
 
 
 def _say(status: int, body: Any) -> web.Response:
-    """Returns a JSON answer with the wrong content type `text/plain`, as the ministry does."""
+    """Returns a JSON answer with the wrong content type `text/plain`, as the ministry of education does."""
     return web.Response(status=status, text=json.dumps(body, ensure_ascii=False), content_type="text/plain")
 
 

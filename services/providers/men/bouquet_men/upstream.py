@@ -1,4 +1,4 @@
-"""Requests to the ministry's school API, and the API's answers, under the API's own field names
+"""Requests to the ministry of education's school API, and the API's answers, under the API's own field names
 (docs/reference/upstreams/men.md §2-5)."""
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from msgspec import Struct
 from bouquet_worker import Identite, Parameter, Sexe
 
 FAILURES = {500: "upstream_internal"}
-"""Maps HTTP statuses of the ministry's answers to reasons of failure (docs/reference/upstreams/men.md §4)."""
+"""Maps HTTP statuses of the ministry of education's answers to reasons of failure (docs/reference/upstreams/men.md
+§4)."""
 
 SEXES = {"M": 1, "F": 2}
 SEXES_BY_CODE: dict[int | None, Sexe] = {1: "M", 2: "F"}
-"""Maps the ministry's code to a person's sex. Other codes mean an unknown sex."""
+"""Maps the ministry of education's code to a person's sex. Other codes mean an unknown sex."""
 SCOPE = "men_statut_scolarite,men_statut_boursier,men_echelon_bourse"
 """All scopes that the ministry of education defines, separated by commas. The worker sends them with every question."""
 
@@ -68,8 +69,8 @@ class File(Struct, frozen=True, rename="kebab"):
 
 
 class Absence(Struct, frozen=True):
-    """Body of a 404 that the ministry itself sends, not a proxy: the school or the pupil is unknown, or outside of what
-    the ministry answers about (docs/reference/upstreams/men.md §4)."""
+    """Body of a 404 that the ministry of education itself sends, not a proxy: the school or the pupil is unknown, or
+    outside of what the ministry answers about (docs/reference/upstreams/men.md §4)."""
 
     title: str
     status: Literal["NOT_FOUND", "FORBIDDEN"]

@@ -24,8 +24,8 @@ class Settings(ClientCredentialsSettings, frozen=True, kw_only=True):
     """Settings of the worker of the ministry of education (MEN), from the environment variables `BOUQUET_MEN_*`."""
 
     url: str
-    """URL of the ministry's search by school. The search by département or region is at the path `/perimetre` below
-    this URL."""
+    """URL of the ministry of education's search by school. The search by département or region is at the path
+    `/perimetre` below this URL."""
 
 
 worker = Worker("men", Settings, owner="team-men", authority=Authority("MEN", "30"), problems=contract.PROBLEMS)
@@ -33,7 +33,7 @@ worker = Worker("men", Settings, owner="team-men", authority=Authority("MEN", "3
 
 @worker.upstream
 def men(settings: Settings) -> Upstream:
-    """Declares the ministry's school API as an upstream."""
+    """Declares the ministry of education's school API as an upstream."""
     return Upstream(
         "men",
         settings.url,

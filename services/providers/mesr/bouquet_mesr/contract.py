@@ -1,4 +1,4 @@
-"""The published student status (docs/reference/contract.md §1.6.4)."""
+"""Admissions and enrolments of a student, as the API publishes them (docs/reference/contract.md §1.6.4)."""
 # From version 3 on, answers to questions by FranceConnect contain no identity. In version 2, a caller sees the
 # enrolments of a kind of training only with the scope for that kind, and admissions only with the scope for admissions.
 

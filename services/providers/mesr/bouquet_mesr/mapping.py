@@ -1,4 +1,5 @@
-"""Conversion of a student in the ministry's JSON into the handlers' result (docs/reference/upstreams/mesr.md §3)."""
+"""Conversion of a student in the ministry of higher education's JSON into the handlers' result
+(docs/reference/upstreams/mesr.md §3)."""
 
 from __future__ import annotations
 

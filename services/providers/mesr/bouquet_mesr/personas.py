@@ -1,5 +1,5 @@
-"""Invented students of the simulated ministry. A birth name such as `PANNE-HTML`, or an INE such as `HTML0000000`,
-makes the simulator fail (bouquet_worker.simulated_faults)."""
+"""Invented students of the simulated ministry of higher education. A birth name such as `PANNE-HTML`, or an INE such as
+`HTML0000000`, makes the simulator fail (bouquet_worker.simulated_faults)."""
 # They study in the current academic year. A question finds a student by birth name, first name and birth date, in any
 # letter case. If the question has a sex or a birth place, these must be right too. The ministry refuses other fields.
 # The birth names and INEs in `UNUSUAL_ANSWERS` get unusual answers.
@@ -96,8 +96,8 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "SANS-NOM": (200, {"prenom": "Camille", "inscriptions": []}),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): answer for name, answer in _UNUSUAL_BY_NAME.items()}
-"""Unusual answers of the simulated ministry, each an HTTP status and a body. Each has two keys: the birth name for
-which the simulator gives it, such as `SANS-NOM`, and the INE (student number), such as `SANSNOM0000`."""
+"""Unusual answers of the simulated ministry of higher education, each an HTTP status and a body. Each has two keys: the
+birth name for which the simulator gives it, such as `SANS-NOM`, and the INE (student number), such as `SANSNOM0000`."""
 
 
 def file_of(student: Student, today: date) -> dict[str, Any]:

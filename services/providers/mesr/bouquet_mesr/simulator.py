@@ -1,5 +1,5 @@
-"""Simulator of the ministry's student API (docs/reference/upstreams/mesr.md). Its students are in `personas`, and
-tests set answers with `app[SIMULATED_ANSWERS][key] = …`."""
+"""Simulator of the ministry of higher education's student API (docs/reference/upstreams/mesr.md). Its students are in
+`personas`, and tests set answers with `app[SIMULATED_ANSWERS][key] = …`."""
 
 from __future__ import annotations
 

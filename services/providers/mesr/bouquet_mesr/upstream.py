@@ -1,4 +1,4 @@
-"""Requests to the ministry's student API, and the API's answers, under the API's own field names
+"""Requests to the ministry of higher education's student API, and the API's answers, under the API's own field names
 (docs/reference/upstreams/mesr.md §1-3)."""
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class Complaint(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """Body of an error answer of the ministry (status 400, 404 or 409). The worker uses none of the texts in the body,
-    since they may contain the INE (student number)."""
+    """Body of an error answer of the ministry of higher education (status 400, 404 or 409). The worker uses none of the
+    texts in the body, since they may contain the INE (student number)."""
 
     message: str
     uid: str
@@ -85,6 +85,6 @@ def search_for(who: Identite) -> Search:
 
 
 def headers_of(caller: Caller) -> dict[str, str]:
-    """Returns the header `X-Caller`, by which the ministry tells callers apart. The header contains the id of the
-    caller's token."""
+    """Returns the header `X-Caller`, by which the ministry of higher education tells callers apart. The header contains
+    the id of the caller's token."""
     return {"X-Caller": f"DINUM - {caller.token_id}"}

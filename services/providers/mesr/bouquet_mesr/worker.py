@@ -46,11 +46,11 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     `BOUQUET_MESR_*`."""
 
     url: str
-    """URL of the ministry's student API."""
+    """URL of the ministry of higher education's student API."""
     ine_key: Secret
-    """API key, given by the ministry, for questions by INE (student number)."""
+    """API key, given by the ministry of higher education, for questions by INE (student number)."""
     identite_key: Secret
-    """API key, given by the ministry, for questions by civil status."""
+    """API key, given by the ministry of higher education, for questions by civil status."""
 
 
 REFUSALS_OF_INE = {400: WRONG_INE}

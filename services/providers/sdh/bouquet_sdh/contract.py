@@ -1,4 +1,4 @@
-"""The published sporting status of an athlete (docs/reference/contract.md §1.6.8)."""
+"""Sporting status of an athlete, as the API publishes it (docs/reference/contract.md §1.6.8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Conversion of an athlete of the Sport Data Hub into the published status (docs/reference/upstreams/sdh.md §2)."""
+"""Conversion of an athlete in the Sport Data Hub's JSON into the published status (docs/reference/upstreams/sdh.md
+§2)."""
 
 from __future__ import annotations
 

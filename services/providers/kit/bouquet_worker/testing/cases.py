@@ -18,7 +18,7 @@ Answered: TypeAlias = Found | NotFound | Rejected | Failed
 
 
 class Case(Struct, frozen=True, kw_only=True):
-    """Question to one operation, with the reply that its worker must give."""
+    """Test case: a question to one operation, with the reply that the operation's worker must give."""
 
     name: str
     """Name of the case in test reports: the name of its file, followed by the operation's id if the file lists several
@@ -42,8 +42,8 @@ def found(data: Any) -> Found:
 
 
 def cases_in(folder: Path) -> tuple[Case, ...]:
-    """Returns the cases in all `*.json` files of a folder. Raises `ValueError` if there is no such file, or one is
-    malformed."""
+    """Returns the test cases in all `*.json` files of a folder. Raises `ValueError` if the folder has no such file, or
+    if a file is malformed."""
     cases = tuple(case for path in sorted(folder.glob("*.json")) for case in _cases_of(path))
     if not cases:
         raise ValueError(f"{folder} has no case: no file is called *.json")

@@ -1,4 +1,5 @@
-"""Conformance suite: tests that every provider must pass, with messages for its author."""
+"""Conformance suite: tests that every provider must pass. The tests' messages tell the provider's author what is
+wrong."""
 
 from __future__ import annotations
 
@@ -59,8 +60,8 @@ class Conformance:
     worker: ClassVar[Worker]
     simulator: ClassVar[Simulator]
     cases: ClassVar[Sequence[Case]]
-    """Cases of the suite, with the replies that the worker must give. Each operation needs a case whose reply contains
-    data."""
+    """Test cases of the suite, with the replies that the worker must give. Each operation needs a case whose reply
+    contains data."""
     today: ClassVar[date] = TODAY
     """Fixed date of the worker and its simulator."""
 

@@ -217,8 +217,8 @@ def _opened(node: Any) -> Any:
 
 
 def objections_to_case(case: Case, offer: Offer) -> Iterator[str]:
-    """Yields the faults of a test case (a question and the expected reply), for instance a parameter that the operation
-    does not read, or a failure reason that it does not declare."""
+    """Yields the faults of a test case (a question and the expected reply), such as a parameter that the operation does
+    not read, or a failure reason that the operation does not declare."""
     operation = next((operation for operation in offer.operations if operation.id == case.operation), None)
     if operation is None:
         yield f"operation {case.operation} is not offered"
