@@ -34,24 +34,25 @@ BIN = Path(sys.executable).parent
 VHOST = "bouquet"
 USER_PREFIX = "bouquet-"
 OWN_USERS = ("gateway", "registry", "journal")
-"""Users of the broker that belong to no provider, without `USER_PREFIX`."""
+"""Names, without `USER_PREFIX`, of the broker's users that belong to Bouquet's own processes and not to a provider."""
 CACHE_USER = "gateway"
 CACHE_RIGHTS = "~bouquet:* +get +set +psetex +del +incr +pexpire +evalsha +script|load +time"
-"""Rights of the gateway's user in redis (ACL syntax): permitted keys, then permitted commands."""
+"""Rights of the gateway's user in redis, in ACL syntax: permitted keys (`~…`), then permitted commands (`+…`)."""
 OWNER = "bouquet"
 ROLES = {"registry": "bouquet_registry", "journal": "bouquet_journal", "api": "bouquet_api"}
 """Database role of each process that works with the registry's tables: the registry, the writer of its journal, and its
 internal API."""
 PORTAL = "bouquet_portal"
-"""Database of the portal, and the role that owns it."""
+"""Name of the portal's database, and of the role that owns this database."""
 API_CLIENTS = ("portal",)
-"""Names of the clients of the registry's internal API, for each of which the script makes a secret."""
+"""Names of the clients of the registry's internal API. The script makes a secret for each of them."""
 FORMERLY_SERVED = ("signing-key", "journal-keys")
 """Secrets that older versions of this script wrote into the folder `registry`, although the registry's process does not
 need them. This version moves them to the folder `admin`."""
 SERVERS = ("broker", "cache", "database")
 SERVERS_USER, OUR_USER = 999, 10001
-"""User ids in containers: `SERVERS_USER` for RabbitMQ, redis and PostgreSQL, `OUR_USER` for Bouquet."""
+"""User ids in containers: `SERVERS_USER` runs RabbitMQ, redis and PostgreSQL, and `OUR_USER` runs Bouquet's
+processes."""
 
 
 def main() -> None:
@@ -239,8 +240,8 @@ def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | Non
 
 
 def _settings(folder: Path, providers: list[str], simulators: str | None) -> None:
-    """Writes a settings file for each worker. If `simulators`, their URL, is given, the settings make the workers call
-    the simulators; otherwise a missing file is created empty, for the operator to fill in."""
+    """Writes a settings file for each worker. If `simulators` is given, the URL of simulated upstreams, the settings
+    make workers call these; otherwise a missing file is created empty, for the operator to fill in."""
     lines = _output("bouquet-worker", "simulator-settings", simulators).splitlines() if simulators else []
     for name in providers:
         own = [line for line in lines if line.startswith(f"BOUQUET_{name.upper()}_")]

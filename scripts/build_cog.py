@@ -69,7 +69,7 @@ def read(folder: str, name: str) -> Any:
 
 def before_2019(history: list[Row]) -> list[CommuneRecord]:
     """Returns records of the communes in `history`, a file of the release `HISTORY`. If a commune or one of its
-    successors has belonged to another département, the commune has one record for each of these départements."""
+    successors has belonged to several départements, the commune has one record for each of them."""
     by_id = {row["id"]: row for row in history}
     return [
         CommuneRecord(
@@ -100,8 +100,8 @@ def departement_of(code: str) -> str:
 
 
 def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns `records`, continued with the yearly releases in `vintages`. If a release lacks a commune or renames it,
-    the commune's record ends; a new record begins for each new commune and each new name. Each change is dated 1
+    """Returns `records`, continued by the yearly releases in `vintages`. The record of a commune ends if a release
+    lacks or renames the commune; a new record begins for each new commune and each new name. Each change has the date 1
     January of the release's year."""
     ended = [record for record in records if record.last != OPEN_END]
     current = {record.code: record for record in records if record.last == OPEN_END}
@@ -154,8 +154,8 @@ def split_mayotte(record: CommuneRecord) -> Iterator[CommuneRecord]:
 
 
 def merged(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records in order. Joins two records of one commune if they have the same name and code and the second
-    period begins the day after the first ends."""
+    """Returns the records, sorted. Two records of one commune become one if their names and codes are the same, and the
+    second period begins the day after the first ends."""
     together: list[CommuneRecord] = []
     for record in sorted(records):
         before = together[-1] if together else record

@@ -13,8 +13,8 @@ import tomllib
 from pathlib import Path
 
 PULLED_ALONE = {"bouquet-proto": {"msgspec"}}
-"""Exact set of packages that the installation of a distribution may bring along, by distribution. A distribution that
-is not listed may bring along any package."""
+"""Maps a distribution to the exact set of other packages that its installation must bring along. A distribution that is
+not listed may bring along any packages."""
 
 # Program that runs inside the environment under test.
 PROBE = """

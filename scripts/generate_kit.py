@@ -80,8 +80,8 @@ SECTIONS = {
 }
 """Names of the kit that the page documents, by section of the page."""
 MEMBERS = {"Worker": ("upstream", "document", "answers")}
-"""Members that the page shows of a class, by the class's name. A class without a row is shown with all its public
-members."""
+"""Names of the members that the page shows of a class, by the class's name. The page shows all public members of a
+class that is not listed."""
 # The other public members of these classes serve only processes of the mesh.
 
 Definition: TypeAlias = ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign
@@ -129,8 +129,8 @@ def _targets(node: ast.Assign | ast.AnnAssign) -> list[str]:
 
 
 def _text(node: ast.stmt | None) -> str:
-    """Returns the docstring that follows the definition of a field or constant, or "" if `node`, the next statement, is
-    none."""
+    """Returns the docstring of a field or constant: `node`, the statement after its definition, if this is a text;
+    otherwise ""."""
     match node:
         case ast.Expr(value=ast.Constant(value=str(text))):
             return inspect.cleandoc(text)
@@ -139,7 +139,7 @@ def _text(node: ast.stmt | None) -> str:
 
 
 def _members(node: ast.ClassDef) -> Iterator[str]:
-    """Yields a list of the public fields and methods of a class that have a docstring, each as one item."""
+    """Yields a Markdown list item for each field and each shown method of a class: its signature and its docstring."""
     items = []
     for member, following in zip(node.body, [*node.body[1:], None], strict=True):
         match member:
@@ -171,7 +171,7 @@ def _indented(text: str) -> str:
 
 
 def _paragraphs(doc: str) -> list[str]:
-    """Returns the paragraphs of a docstring as Markdown, with its arguments as a list."""
+    """Returns the paragraphs of a docstring as Markdown. The section of arguments (`Args:`) becomes a list."""
     return [
         _arguments(part) if part.startswith("Args:") else _filled(part) + "\n" for part in doc.split("\n\n") if part
     ]

@@ -54,8 +54,8 @@ def metrics(module: str) -> Iterator[Metric]:
 
 
 def seen_in() -> dict[str, str]:
-    """Returns the texts in which uses of metrics are looked for, by name: the JSON of each dashboard under its title,
-    and all alerting and recording rules in one text under `rules`."""
+    """Returns the texts in which the script looks for uses of metrics: the JSON of each dashboard, by the dashboard's
+    title, and all alerting and recording rules as one text, under `rules`."""
     boards = {path: json.loads(path.read_text(encoding="utf-8"))["title"] for path in DASHBOARDS.glob("*.json")}
     seen = {title.removeprefix("Bouquet — "): path.read_text(encoding="utf-8") for path, title in boards.items()}
     rules = "\n".join(path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.yaml")))

@@ -27,8 +27,8 @@ PREFIXES = {
     "RegistrySettings": "BOUQUET_REGISTRY_",
     "PortalSettings": "BOUQUET_PORTAL_",
 }
-"""Prefix of the environment variables of each settings struct. A worker's own struct is not listed, since its prefix
-is always `BOUQUET_<PROVIDER>_`."""
+"""Prefix of the environment variables of each settings struct. A worker's own struct is not in the list: its prefix is
+always `BOUQUET_<PROVIDER>_`."""
 
 
 KINDS = {
@@ -41,7 +41,7 @@ KINDS = {
     "Seconds": "seconds",
 }
 UNITS = {"_s": "seconds", "_bytes": "bytes", "_port": "port"}
-"""Units of settings, by the ending of the name: a name that ends in `_s` is in seconds."""
+"""Units of settings, by the ending of the setting's name: a setting whose name ends in `_s` is in seconds."""
 
 
 TITLES = {
@@ -63,8 +63,8 @@ class Setting(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Settings struct as its source defines it: its own settings, and the names of the base classes from which it
-    inherits further settings."""
+    """Settings struct, read from its source: its own settings, and the names of the base classes whose settings it
+    inherits."""
 
     title: str
     prefix: str
@@ -73,8 +73,8 @@ class Group(NamedTuple):
 
 
 def groups() -> dict[str, Group]:
-    """Returns all settings structs in the source by title, which is the class name or, for a class called just
-    `Settings`, the name of the provider."""
+    """Returns all settings structs in the source, by title. The title is the name of the class or, for a class with the
+    bare name `Settings`, that of the provider."""
     found = {}
     for path in sorted((ROOT / "mesh").rglob("*.py")) + sorted((ROOT / "services").rglob("*.py")):
         if "template" in path.parts:
@@ -103,7 +103,7 @@ def _settings(node: ast.ClassDef) -> Iterator[Setting]:
 
 
 def _kind(annotation: ast.expr, name: str) -> str:
-    """Returns the type of a setting in words, such as `whole number`, or its unit, such as `seconds`."""
+    """Returns the type of a setting in words, such as `whole number`, or the setting's unit, such as `seconds`."""
     match annotation:
         case ast.BinOp(left=kind, right=ast.Constant(value=None)):
             return _kind(kind, name)

@@ -78,7 +78,7 @@ class Processes:
 
 
 class RegistryApi:
-    """Process that runs the registry's internal API for the demo, and a client of this API."""
+    """Registry's internal API for the demo: the process that serves the API, and a client of it."""
 
     def __init__(self, processes: Processes, environ: dict[str, str]) -> None:
         self._url = f"http://127.0.0.1:{_free_port()}"
@@ -93,8 +93,8 @@ class RegistryApi:
         _wait_for_status(processes, "the registry's API", f"{self._url}/acts", self._secret, 200)
 
     def tokens_with(self, scopes: list[str]) -> tuple[str, str]:
-        """Creates two habilitations with these scopes, and delegates both to a new editor. Returns two tokens: the
-        first habilitation's and the editor's."""
+        """Creates two habilitations with these scopes, and an editor to which both are delegated. Returns two tokens:
+        one of the first habilitation, one of the editor."""
         first, second = (
             self._habilitation(siret, name, scopes)
             for siret, name in ((PERSON["recipient"], "Mairie de démonstration"), (SECOND, "Ville de démonstration"))
@@ -174,7 +174,7 @@ def main() -> int:
 
 
 def _interrupt(*_: object) -> None:
-    """Raises `KeyboardInterrupt` and ignores all further signals, so that a second Ctrl-C cannot keep the demo from
+    """Raises `KeyboardInterrupt`, and ignores all further signals, so that a second Ctrl-C does not keep the demo from
     stopping its processes."""
     _ignore_interruptions()
     raise KeyboardInterrupt
@@ -271,8 +271,8 @@ def _folder(text: str) -> Path:
 
 
 def _environ(arguments: argparse.Namespace) -> dict[str, str]:
-    """Returns this process's environment variables, in which the demo's own `BOUQUET_…` settings replace all others of
-    that prefix."""
+    """Returns environment variables for the demo's processes: those of this process, except for `BOUQUET_…` variables,
+    and the demo's own `BOUQUET_…` settings."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("BOUQUET_")},
         "BOUQUET_BUS_URL": arguments.bus,
@@ -285,8 +285,8 @@ def _environ(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _registry(folder: str) -> dict[str, str]:
-    """Returns settings that place two things in `folder`: the registry's database, and the journal records that the
-    gateway has not yet sent to the registry."""
+    """Returns settings that place two things in `folder`: the registry's database, and the spool, in which the gateway
+    keeps journal records that it has not yet sent to the registry."""
     return {
         "BOUQUET_GATEWAY_JOURNAL_KEY": f"demo:{secrets.token_hex(32)}",
         "BOUQUET_GATEWAY_JOURNAL_SPOOL": f"{folder}/spool",
@@ -339,8 +339,8 @@ def _curl_by_session(url: str) -> str:
 
 
 def _wait_for_status(processes: Processes, name: str, url: str, token: str, *statuses: int) -> None:
-    """Waits until a GET of `url` with this token returns one of these statuses. Raises `SystemExit` after `STARTUP_S`
-    seconds, with `name` as what did not answer."""
+    """Waits until a GET of `url` with this token is answered with one of these HTTP statuses. After `STARTUP_S`
+    seconds, raises `SystemExit`, whose message says that `name` did not answer."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     give_up = time.monotonic() + STARTUP_S
     while time.monotonic() < give_up:

@@ -1,4 +1,4 @@
-"""Dashboard of the whole service: whether calls are answered, and who is at fault for failures."""
+"""Dashboard of the whole service: whether calls are answered, and which party is at fault for failures."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ ALLOWED = "group by (provider) (bouquet_gateway_provider_operations)"
 CONSUMERS = 'rabbitmq_detailed_queue_consumers{queue=~"bouquet[.]q[.].+"}'
 SERVED = f'label_replace(max by (queue) ({CONSUMERS}) > 0, "provider", "$1", "queue", "bouquet[.]q[.](.+)")'
 WITHOUT_WORKER = f"(count({ALLOWED} unless on (provider) {SERVED}) or vector(0)) and on () group({CONSUMERS})"
-"""PromQL that counts the providers whose RabbitMQ queue has no consumer, so that no worker answers for them. The result
-is empty if Prometheus does not scrape RabbitMQ."""
+"""PromQL for the number of providers whose RabbitMQ queue has no consumer, so that no worker answers their calls. The
+result is empty if Prometheus does not scrape RabbitMQ."""
 
 
 def failed_by_us(window: str) -> str:
-    """Returns PromQL for the share of calls that failed through the platform's fault, over a time range such as `5m`.
-    Probes, and calls that failed through the caller's fault, are left out."""
+    """Returns PromQL for the share (0 to 1) of calls that failed through the platform's fault within a time range such
+    as `5m`. Calls that failed through the caller's fault, and requests to no operation, do not count."""
     # deploy/prometheus/rules/slo.yaml watches the same share.
     ours = f'sum(rate({REQUESTS}{{fault="platform"}}[{window}])) or vector(0)'
     failed = f'rate({REQUESTS}{{fault=~"platform|provider"}}[{window}])'

@@ -1,4 +1,4 @@
-"""Panels of the dashboards, in one style. The viewer chooses the Prometheus that feeds them."""
+"""Panels of the dashboards, in one style. Their data come from the Prometheus server that the viewer chooses."""
 
 from __future__ import annotations
 
@@ -22,23 +22,22 @@ P = TypeVar("P", timeseries.Panel, stat.Panel, bargauge.Panel)
 
 
 class Query(Struct, frozen=True):
-    """PromQL query of a panel. `legend` names each curve or bar that the query draws."""
+    """PromQL query of a panel. `legend` is the name of each curve or bar that the query draws; "" for Grafana's own
+    name."""
 
     expr: str
     legend: str = ""
 
 
 class Steps(Struct, frozen=True):
-    """Thresholds of a figure that should be low. The figure is shown in orange from `orange` on, and in red from `red`
-    on."""
+    """Thresholds of a figure that should be low: shown in orange from `orange` on, and in red from `red` on."""
 
     orange: float
     red: float
 
 
 class Falling(Steps, frozen=True):
-    """Thresholds of a figure that should be high. The figure is shown in orange below `orange`, and in red below
-    `red`."""
+    """Thresholds of a figure that should be high: shown in orange below `orange`, and in red below `red`."""
 
 
 def curves(
@@ -95,7 +94,7 @@ def board(
 
 
 def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99), legend: str = "") -> list[Query]:
-    """Returns one PromQL query for each quantile in `of`, such as 0.95. `buckets` selects the histogram, for example
+    """Returns one query for each quantile in `of`, such as 0.95, of the histogram that `buckets` selects, for example
     `x_seconds_bucket{a="b"}`. If `by` names a label, each value of this label gets a curve of its own."""
     labels = f"le, {by}" if by else "le"
     return [
@@ -108,8 +107,8 @@ def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99
 
 
 def rate(selector: str, by: str = "") -> str:
-    """Returns PromQL for the increase per second of a counter. Adds up all series that `selector` selects; if `by`
-    names labels, adds up only the series that agree in these labels."""
+    """Returns PromQL for the increase per second of a counter. The result adds up all series that `selector` selects
+    or, if `by` names labels, all series with the same values of these labels."""
     summed = f"sum by ({by})" if by else "sum"
     return f"{summed} (rate({selector}[$__rate_interval]))"
 

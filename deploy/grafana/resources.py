@@ -1,5 +1,5 @@
-"""Dashboard of resources: their state as `/api/{resource}/ping` reports it, and how many replies of workers do not have
-the form that the worker has announced."""
+"""Dashboard of resources: their states as in `/api/{resource}/ping`, and the number of workers' replies that do not
+have the form announced by the worker."""
 
 from __future__ import annotations
 

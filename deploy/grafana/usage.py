@@ -1,4 +1,5 @@
-"""Dashboard of habilitations and their calls, without anything about the people whom calls ask about."""
+"""Dashboard of habilitations and the calls made with them. It shows nothing about the people whom the calls ask
+about."""
 
 from __future__ import annotations
 
@@ -22,18 +23,20 @@ ANSWERED = f'bouquet_registry_accesses_total{{{OF}, outcome=~"found|not_found"}}
 FAILED = f'bouquet_registry_accesses_total{{{OF}, outcome="failed"}}'
 REFUSED = f'bouquet_registry_accesses_total{{{OF}, outcome="refused"}}'
 PROVIDERS = "topk by (operation) (1, bouquet_gateway_operation_info)"
-"""PromQL for the provider of each operation, whichever gateways export it."""
+"""PromQL for one series per operation, whose label `provider` names the operation's provider, even if several gateways
+export the operation."""
 NAMES = "topk by (habilitation) (1, bouquet_registry_habilitation_info)"
 
 
 def named(by_habilitation: str) -> str:
-    """Returns PromQL for the series of `by_habilitation` with a further label, `name`: the name of the administration
-    that holds the habilitation in the label `habilitation`."""
+    """Returns PromQL for the series of `by_habilitation`, each with a label `name` added: the name of the
+    administration that holds the habilitation."""
     return f"{by_habilitation} * on (habilitation) group_left (name) {NAMES}"
 
 
 def by_provider(by_operation: str) -> str:
-    """Returns PromQL for the sums of `by_operation` by habilitation and provider."""
+    """Returns PromQL that adds up the series of `by_operation` for each habilitation and provider, instead of each
+    operation."""
     return f"sum by (habilitation, provider) ({by_operation} * on (operation) group_left (provider) {PROVIDERS})"
 
 

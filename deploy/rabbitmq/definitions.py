@@ -44,15 +44,15 @@ REPLIES_MAX_BYTES = 64 * 1024 * 1024
 """Size limit of a gateway's reply queue, in bytes. Beyond it, RabbitMQ drops the oldest replies."""
 WAITING_REQUESTS = 1
 """Largest number of requests that may wait in a provider's queue for a worker. RabbitMQ refuses any further request,
-and the gateway sends it again."""
+which the gateway then sends again."""
 # With a higher limit RabbitMQ 4 writes waiting requests to its disk (docs/adr/0015).
 MAX_WORKERS = 64
 MAX_CHANNELS_OF_WORKER = 32
 # While the node of its queue is lost, a worker tries to declare the queue every 5 s, and RabbitMQ 4 keeps the channel
 # of each try for 75 s. A user that has too many channels loses its connections.
 WORKER_LIMITS = {"max-connections": MAX_WORKERS, "max-channels": MAX_WORKERS * MAX_CHANNELS_OF_WORKER}
-"""Largest numbers of connections and channels that RabbitMQ allows the user of one provider, which all workers of the
-provider share. Workers normally need fewer."""
+"""Largest numbers of connections and channels that RabbitMQ allows to the user of one provider. All workers of the
+provider share these numbers, and normally need fewer."""
 
 
 class Rights(Struct, frozen=True):
@@ -88,8 +88,8 @@ def _queues(owner: str) -> tuple[str, ...]:
 
 
 def _checks(owner: str) -> str:
-    """Returns a pattern for the names of the check queues of `owner`, which a process creates and deletes to check that
-    its RabbitMQ node accepts changes."""
+    """Returns a pattern for the names of check queues: queues that the process `owner` creates and deletes to check
+    that its RabbitMQ node accepts changes."""
     return rf"^{re.escape(CHECK_PREFIX)}{owner}\.[0-9a-f]+$"
 
 
@@ -101,7 +101,7 @@ def _answering(*owners: str, limits: dict[str, int] | None = None) -> Rights:
 
 def definitions(vhost: str, rights_by_process: Iterable[tuple[str, Rights]], passwords: Path) -> dict[str, Any]:
     """Returns RabbitMQ's definitions of a virtual host, its users and their rights. Reads each user's password from a
-    file in `passwords`; if the file is missing, makes it with a random password."""
+    file in `passwords`; a missing file is made with a random password."""
     named = {USER_PREFIX + process: allowed for process, allowed in rights_by_process}
     return {
         "vhosts": [{"name": vhost}],
@@ -158,7 +158,8 @@ def definitions(vhost: str, rights_by_process: Iterable[tuple[str, Rights]], pas
 
 
 def hashed(password: str) -> str:
-    """Returns the hash of a password as RabbitMQ stores it: salt, then SHA-256 of salt and password."""
+    """Returns the hash of a password as RabbitMQ stores it, in base64: the salt, then the SHA-256 of salt and
+    password."""
     salt = secrets.token_bytes(4)
     return b64encode(salt + sha256(salt + password.encode()).digest()).decode()
 
