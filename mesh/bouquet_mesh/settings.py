@@ -68,7 +68,8 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     """Largest number of simultaneous HTTP connections from one address (in IPv6, one /48 network) on one port of one
     process. If there is a proxy in front, this address is the proxy's."""
     http_max_unsent_bytes: Annotated[int, Meta(ge=65_536)] = 1_000_000
-    """Largest number of response bytes that one HTTP connection may buffer for its client."""
+    """Largest number of response bytes that one HTTP connection may buffer for its client. A connection that exceeds
+    this number is closed."""
 
     def http_limits(self) -> Limits:
         """Returns these settings as the limits of an HTTP port."""

@@ -23,7 +23,7 @@ then counts as blocked by the broker."""
 
 
 class Connection:
-    """Open connection to the broker. aio-pika manages it; `wire.py` reads and writes its messages."""
+    """Open connection to the broker. aio-pika manages the connection; `wire.py` reads and writes the messages on it."""
 
     def __init__(self, handle: _Handle, name: str) -> None:
         self._handle = handle
@@ -76,14 +76,14 @@ class Connection:
         return False
 
     async def close(self) -> None:
-        """Closes the connection, within `CLOSE_TIMEOUT_S`. Raises nothing if the broker is gone."""
+        """Closes the connection, within `CLOSE_TIMEOUT_S` seconds. Raises no error if the broker does not answer."""
         async with bounded_close():
             await self._handle.close()
 
 
 async def connect(url: str, name: str) -> Connection:
-    """Connects to the broker within `CONNECT_TIMEOUT_S`, under a name that the broker's operators see. Raises one of
-    the errors in `CONNECTION_LOST` if that fails."""
+    """Connects to the broker, within `CONNECT_TIMEOUT_S` seconds. `name` identifies the connection to the broker's
+    operators. Raises one of the errors in `CONNECTION_LOST` if the attempt fails."""
     async with asyncio.timeout(CONNECT_TIMEOUT_S):
         handle = await aio_pika.connect(
             url, connection_class=_Handle, client_properties={"connection_name": name}, heartbeat=HEARTBEAT_S

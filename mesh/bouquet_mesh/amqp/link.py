@@ -53,8 +53,8 @@ MAX_MISSED_PROBES = 2
 connection. Periods in which the broker announces a lack of memory or disk do not count."""
 # The heartbeat would detect the loss much later.
 MIN_AGE_SHARE = 0.5
-"""Share of its maximum age that a connection must reach before it is replaced. Each connection is replaced at a random
-age between this share and the whole maximum, so that processes that connected together do not reconnect together."""
+"""Smallest share (0 to 1) of its maximum age at which a connection is replaced. The actual share is random, from this
+one to 1, so that processes that have connected together do not reconnect together."""
 MAJORITY_CHECK_EVERY_S = 5.0
 """Seconds between checks that the broker's node belongs to a majority of its cluster."""
 DRAIN_TIMEOUT_S = 90.0

@@ -34,7 +34,7 @@ decoded."""
 
 class Delivery(msgspec.Struct, frozen=True):
     tag: int
-    """Delivery tag, with which the message is acknowledged."""
+    """Delivery tag: number with which the consumer acknowledges the message."""
     redelivered: bool
     properties: Properties
     body: bytes

@@ -45,7 +45,7 @@ class Calling(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether calls can be made."""
+        """Whether calls can be made now."""
 
     async def call(self, provider: str, request: Request) -> Reply:
         """Sends a request to a provider and returns its reply, or a `Failed`, by `request.deadline`. If there is no

@@ -12,9 +12,8 @@ from bouquet_mesh.settings import is_embedded
 
 @asynccontextmanager
 async def open_bus(url: str, name: str, *, max_age_s: float = math.inf) -> AsyncIterator[Bus]:
-    """Opens the bus on RabbitMQ (URL `amqp(s)://…`) or in memory (`memory:`). The other parameters matter for RabbitMQ
-    only: `name` identifies the connection to the broker's operators, and `max_age_s` is the age by which a connection
-    is replaced if the broker has several nodes."""
+    """Opens the bus on RabbitMQ (URL `amqp(s)://…`) or in memory (`memory:`). `name` identifies a connection to the
+    broker's operators; a connection to one of several nodes is replaced before its age exceeds `max_age_s` seconds."""
     if is_embedded(url):
         from bouquet_mesh.bus.memory import MemoryBus
 

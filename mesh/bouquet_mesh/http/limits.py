@@ -27,7 +27,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     may_use_reserve: bool = False
     """Whether connections to this port may use the file descriptors that the process keeps in reserve."""
     max_unsent_bytes: int = 1_000_000
-    """Largest number of bytes of an answer that a connection may buffer for a slow client."""
+    """Largest number of bytes of an answer that a connection may buffer for a slow client. The server closes a
+    connection that exceeds this number."""
     line_bytes: int = 8190
     """Largest length of a request line, in bytes."""
     field_bytes: int = 8190
@@ -47,5 +48,5 @@ class Limits(Struct, frozen=True, kw_only=True):
     @property
     def check_interval_s(self) -> float:
         """Seconds between two checks of the connections' time limits: a quarter of the shortest time limit, but at most
-        1."""
+        1 second."""
         return min(1.0, min(self.head_s, self.body_s, self.write_s, self.idle_s) / 4)

@@ -48,11 +48,10 @@ async def serving(
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[int]:
     """Serves an application while the context is open, and yields the bound port. Raises `SettingsError` for an address
-    that cannot be listened on.
+    on which the process cannot listen. The end of the context waits up to `drain_s` seconds for running requests.
 
-    The end of the context waits up to `drain_s` seconds for running requests. If `reuse_port` is true, several
-    processes may listen on the port; if `ends_with_client` is true, a handler is cancelled when its client disconnects;
-    with `tls`, connections are encrypted.
+    If `reuse_port` is true, several processes may listen on the port. If `ends_with_client` is true, a handler is
+    cancelled when its client disconnects. With `tls`, connections are encrypted.
     """
     async with (
         connection_factory(app, limits or Limits(), drain_s=drain_s, ends_with_client=ends_with_client) as connect,

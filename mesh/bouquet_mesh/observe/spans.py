@@ -180,8 +180,8 @@ def add_attributes(attributes: Mapping[str, str | int]) -> None:
 
 @contextmanager
 def tracing(service: str, environ: Mapping[str, str]) -> Iterator[None]:
-    """Records traces while the context is open, and exports them by OTLP if `OTEL_EXPORTER_OTLP_[TRACES_]ENDPOINT`
-    is set."""
+    """Records traces while the context is open. Exports them by OTLP only if `OTEL_EXPORTER_OTLP_ENDPOINT` or
+    `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` is set."""
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
     if any(environ.get(name) for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")):
         # Imported here: the exporter costs 50 ms and 10 MB that a process without a collector need not pay.

@@ -14,7 +14,8 @@ _package = msgspec.msgpack.Decoder(list[bytes])
 
 
 def pack(bodies: Sequence[bytes]) -> Iterator[bytes]:
-    """Yields message bodies that hold the records in order."""
+    """Yields message bodies that together hold the records, in order. Each body holds as many records as its limits on
+    bytes and records allow."""
     package: list[bytes] = []
     room_bytes = MAX_PACKAGE_BYTES
     for body in bodies:

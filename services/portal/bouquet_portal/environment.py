@@ -176,8 +176,8 @@ def read(environ: Mapping[str, str]) -> PortalSettings:
 
 
 def _text(name: str, environ: Mapping[str, str]) -> str | None:
-    """Returns the value of a setting: the content of the file that `{name}_FILE` names or, without that variable, the
-    value of `name`. Returns None if neither is set."""
+    """Returns the value of the setting `name`: the content of the file whose path is in the variable `{name}_FILE` or,
+    without that variable, the value of the variable `name`. Returns None if neither is set."""
     if path := environ.get(f"{name}_FILE"):
         return Path(path).read_text(encoding="utf-8").strip()
     return environ.get(name)

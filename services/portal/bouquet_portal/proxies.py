@@ -1,4 +1,4 @@
-"""Address of a visitor whose requests come through trusted proxies."""
+"""Functions that find the address of a visitor whose requests come through trusted proxies."""
 
 from __future__ import annotations
 

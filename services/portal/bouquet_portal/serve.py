@@ -28,8 +28,8 @@ REQUEST_S = 30
 
 
 def serve(settings: PortalSettings, *, migrate: bool = False) -> int:
-    """Serves the site until SIGTERM or SIGINT, after creating or upgrading the tables if `migrate` is true. Returns the
-    exit status."""
+    """Serves the site until SIGTERM or SIGINT; before that, creates or upgrades the database's tables if `migrate` is
+    true. Returns the exit status of the process."""
     with tempfile.TemporaryDirectory(prefix="bouquet-portal-") as folder:
         os.environ["DJANGO_STATIC_ROOT"] = folder
         _prepare(migrate=migrate)

@@ -1,4 +1,4 @@
-"""Addresses of the site, collected from the packages of its parts."""
+"""URL patterns of the site, collected from the packages of its parts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PARTS = (
     "editeurs",
     "legal",
 )
-"""Packages of the parts of the site. Each has a module `urls` with the addresses of the part's pages."""
+"""Packages of the parts of the site. Each has a module `urls` with the URL patterns of the part's pages."""
 
 urlpatterns = [
     *(path("", include(f"bouquet_portal.{part}.urls")) for part in PARTS),

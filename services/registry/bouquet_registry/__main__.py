@@ -35,8 +35,9 @@ from bouquet_registry.worker import registry
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command, given by `argv` or else by the arguments of the process. Returns the exit status: 0 done, 1
-    refused or (for `doctor`) a check failed, 2 wrong settings, 3 database unavailable or changed by something else."""
+    """Runs one command, whose arguments are `argv` or, if that is None, those of the process. Returns the exit status:
+    0 for success, 1 for a refusal or a failed check of `doctor`, 2 for wrong settings, 3 if the database is unavailable
+    or something else has changed its content."""
     arguments = _parser().parse_args(argv)
     try:
         return arguments.command(arguments, os.environ) or 0
@@ -120,8 +121,8 @@ def _serve_api(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
 
 
 def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Runs the checks of `serve` or of `api`, and prints their findings. Returns the exit status: 1 if a finding is
-    wrong, else 0."""
+    """Runs the doctor's checks of the process that the arguments name, `serve` or `api`, and prints the findings.
+    Returns the exit status: 1 if a check has failed, else 0."""
     logging.disable()  # the findings name these errors in words
     return uvloop.run(print_report(_examination(arguments, environ), json=arguments.json))
 

@@ -117,8 +117,8 @@ async def find_delegations(connection: AsyncConnection, editor: str, siret: str)
 
 
 async def delegation_page(connection: AsyncConnection, editor: str, page: int, per_page: int) -> DelegationPage:
-    """Returns the page number `page`, from 1, of an editor's delegations, and the number of all of them. A page has at
-    most `per_page` delegations, newest first, revoked ones included."""
+    """Returns one page of an editor's delegations, newest first and revoked ones included, and the number of
+    delegations on all pages. `page` is the number of the page, from 1; a page has at most `per_page` delegations."""
     delegations, habilitations = schema.delegations.c, schema.habilitations.c
     query = (
         select(

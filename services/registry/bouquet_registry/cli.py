@@ -1,5 +1,5 @@
-"""The commands `bouquet-registry habilitation`, `token` and `act`. Each is a function that returns the result to
-print."""
+"""The commands `bouquet-registry habilitation`, `token` and `act`. Each subcommand is a function, which returns the
+result to print."""
 
 from __future__ import annotations
 
@@ -95,7 +95,8 @@ async def show(context: Context, given: argparse.Namespace) -> Shown:
 
 async def update(context: Context, given: argparse.Namespace) -> Shown:
     """Changes the fields of a habilitation that are given as options, and returns the habilitation. Raises `Unknown`
-    for an unknown id, `Stale` for an outdated `--version`, and `Invalid` for wrong fields."""
+    for an unknown id, `Stale` for an outdated `--version`, `Invalid` for wrong fields, and `Conflict` if another
+    habilitation has the same `datapass_id`."""
     fields = given_fields(given, Habilitation)
     own, author = context.administration, author_of(given)
     return plain(await own.change(author, given.id, given.version, unchecked=given.force, **fields))
@@ -223,7 +224,8 @@ def add_target(command: argparse.ArgumentParser) -> None:
 
 
 def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
-    """Adds an option for each field of a habilitation. The values of a list option replace the whole list."""
+    """Adds an option for each field of a habilitation. If a field is a list, the values of the option replace the whole
+    list."""
     command.add_argument("--siret", required=required, help="SIRET of the administration that holds the habilitation")
     command.add_argument("--name", help="name of the administration that holds the habilitation")
     command.add_argument("--purpose")

@@ -152,8 +152,8 @@ class Mail(NoticeChannel):
     """Channel that mails notices by SMTP to the habilitation's contacts or to the editor's members."""
 
     def __init__(self, way: NoticeDestination, sender: str, account: str = "") -> None:
-        """Takes the mail server, the sender's address, and `account`, the URL of the page where holders prolong their
-        tokens, or "" if there is no such page."""
+        """Takes the mail server, the sender's address, and `account`, the URL of the page where the holders of
+        habilitations prolong their tokens; "" if there is no such page."""
         self._url = way.url
         self._tls = way.tls
         self._starts_tls = way.starts_tls

@@ -68,8 +68,8 @@ async def tokens(
 
 
 def in_force(now: datetime) -> ColumnElement[bool]:
-    """Returns the SQL condition that a token is in force at `now`: the token is not blacklisted and its habilitation is
-    not archived. The condition ignores the token's expiry."""
+    """Returns the SQL condition that a token is in force at `now`: the token is not blacklisted, and its habilitation
+    is not archived. The token may have expired: the condition does not check this."""
     blacklisted_at = schema.tokens.c.blacklisted_at
     return (blacklisted_at.is_(None) | (blacklisted_at > now)) & (schema.habilitations.c.state != "archived")
 

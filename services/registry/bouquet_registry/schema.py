@@ -187,8 +187,8 @@ log = Table(
     Column("name", String(36), primary_key=True),
     Column("number", Integer, nullable=False),
 )
-"""Table of one row: the name of the log of changes, and the number of the last change (docs/adr/0008). Every change
-locks the row."""
+"""Table of one row about the log of changes, by which gateways learn what tokens have changed (docs/adr/0008): the
+log's name, and the number of its last change. Every change locks the row."""
 # So gateways see the changes in the order of their numbers.
 
 

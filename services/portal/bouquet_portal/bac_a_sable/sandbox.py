@@ -95,7 +95,7 @@ class Report(Struct, frozen=True):
 
 
 class Sandbox:
-    """Documents of a sandbox gateway, and calls to it with its public token."""
+    """Sandbox gateway: its documents, and calls to it with its public token."""
 
     def __init__(
         self, settings: PortalSettings, archive: Archive | None = None, clock: Callable[[], float] = time.monotonic

@@ -1,4 +1,4 @@
-"""Addresses of the sandbox explorer."""
+"""URL patterns of the sandbox explorer's pages."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Addresses of use cases."""
+"""URL patterns of the pages of use cases."""
 
 from django.urls import path
 

@@ -107,8 +107,8 @@ class Entry:
 
     @cached_property
     def scopes(self) -> Mapping[str, tuple[Field, ...]]:
-        """Fields of the newest version to which each scope gives access, by scope. A field inside another listed field
-        is left out."""
+        """Fields of the newest version to which each scope gives access, by the scope's name. Leaves out a field that
+        lies inside another of these fields."""
         names = dict.fromkeys(scope for one in self.newest.operations for scope in one.scopes)
         return {name: tuple(_opened(self.newest.operations, name)) for name in names}
 

@@ -102,7 +102,7 @@ class UseCase(Struct, frozen=True):
 
 
 class Category(Struct, frozen=True):
-    """Category of the FAQ with its questions."""
+    """Category of the FAQ (frequent questions), with its questions."""
 
     title: str
     anchor: str

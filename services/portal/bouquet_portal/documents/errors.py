@@ -14,7 +14,7 @@ PLATFORM = "00"
 class _Known(NamedTuple):
     status: int
     operation_id: str
-    """Operation that may return the error; empty for an error of the platform."""
+    """Id of the operation that may return the error; empty for an error of the platform."""
     error: Mapping[str, Any]
 
 

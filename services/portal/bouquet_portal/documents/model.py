@@ -20,7 +20,7 @@ class Parameter(Struct, frozen=True):
     is_required: bool
     description: str
     kind: str
-    """Type in French words, such as `texte` or `liste de textes`."""
+    """Type of the parameter's value in French words, such as `texte` or `liste de textes`."""
     example: Any = None
     choices: tuple[str, ...] = ()
     pattern: str = ""

@@ -80,7 +80,9 @@ def _day(method: Mapping[str, Any], key: str) -> date | None:
 
 
 def _parts(path: str) -> tuple[str, str, str]:
-    """Returns version, resource and modality of a path such as `/v3/dss/quotient_familial/identite`."""
+    """Returns the version, the resource and the modality (way to identify the person) in a path: `v3`,
+    `dss/quotient_familial` and `identite` for `/v3/dss/quotient_familial/identite`. The modality is "" in version 2.
+    Raises `ValueError` for a path without a version."""
     match = PATH.fullmatch(path)
     if match is None:
         raise ValueError("a path without a version")

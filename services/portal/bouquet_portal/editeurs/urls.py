@@ -1,4 +1,4 @@
-"""Addresses of editors' requests to be listed."""
+"""URL patterns of the pages on which software editors ask to be listed."""
 
 from django.urls import path
 

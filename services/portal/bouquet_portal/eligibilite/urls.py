@@ -1,4 +1,4 @@
-"""Address of the page on eligibility."""
+"""URL pattern of the page on eligibility."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Addresses of the error codes."""
+"""URL patterns of the pages of error codes."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Address of the page that shows the present state of each API."""
+"""URL pattern of the page that shows the present state of each API."""
 
 from django.urls import path
 

@@ -21,7 +21,7 @@ ORDER = ("bad_gateway", "maintenance", "ok", "unknown")
 
 
 class Shown(Struct, frozen=True):
-    """State of an API on the page."""
+    """State of an API, as the page shows it."""
 
     name: str
     """Name under which the gateway's `/api/pings` lists the API."""

@@ -1,4 +1,4 @@
-"""Address of the FAQ."""
+"""URL pattern of the FAQ (frequent questions)."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Address of the developer guide."""
+"""URL pattern of the developer guide."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Address of the home page."""
+"""URL pattern of the home page."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Addresses of legal pages, of the site map and of `robots.txt`."""
+"""URL patterns of the legal pages, of the site map and of `robots.txt`."""
 
 from django.urls import path
 

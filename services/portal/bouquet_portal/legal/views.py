@@ -42,7 +42,7 @@ def robots(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def site_map_xml(request: HttpRequest) -> HttpResponse:
-    """Answers with the addresses of all pages, for search engines."""
+    """Returns the XML site map for search engines: the addresses of all pages."""
     pages = [_address(route) for route, _ in (("home", ""), *navigation.HEAD, *navigation.FOOT)]
     pages += [_address("fiche", uid=entry.uid) for entry in all_entries()]
     pages += [_address("use_case", id=case.id) for case in site().content.use_cases]

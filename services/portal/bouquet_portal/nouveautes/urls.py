@@ -1,4 +1,4 @@
-"""Addresses of the changelog."""
+"""URL patterns of the changelog."""
 
 from django.urls import path
 

@@ -34,7 +34,7 @@ def _about(change: Change) -> str:
 
 @require_safe
 def feed(request: HttpRequest) -> HttpResponse:
-    """Answers with the changelog as an Atom feed."""
+    """Returns the changelog as an Atom feed."""
     settings = site().settings
     address = f"{settings.public_url.rstrip('/')}/nouveautes"
     atom = Atom1Feed(

@@ -1,4 +1,4 @@
-"""Addresses of the API reference and of the OpenAPI files."""
+"""URL patterns of the API reference and of the OpenAPI files."""
 
 from django.urls import path
 

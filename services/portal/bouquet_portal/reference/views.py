@@ -76,7 +76,7 @@ def swagger(request: HttpRequest, edition: str) -> HttpResponse:
 
 @require_safe
 def file(request: HttpRequest, edition: str) -> HttpResponse:
-    """Answers with an OpenAPI document of the gateway as JSON, which is also valid YAML."""
+    """Returns an OpenAPI document of the gateway as JSON, which is also valid YAML."""
     reading = site().gateway.files[edition].latest()
     if reading is None:
         return HttpResponse("Le document n'est pas disponible pour le moment.\n", "text/plain; charset=utf-8", 503)

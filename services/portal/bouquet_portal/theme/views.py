@@ -15,7 +15,7 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def refused_form(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answers with 403 to a form whose CSRF token is missing or invalid."""
+    """Returns an error page with status 403, in answer to a form whose CSRF token is missing or invalid."""
     return render(request, "theme/refused_form.html", status=403)
 
 

@@ -20,7 +20,7 @@ class Row(Struct, frozen=True):
 
 class Comparison(Struct, frozen=True):
     rows: tuple[Row, ...]
-    """Fields whose path differs between the versions."""
+    """Fields that have different paths in the two versions, or that only one of them has."""
     unchanged: int
     """Number of fields with the same path in both versions."""
 
@@ -67,6 +67,7 @@ def _name(path: str) -> str:
 
 
 def _unique(paths: list[str], key: Callable[[str], str]) -> dict[str, str]:
-    """Returns the paths by key. Leaves out all paths whose key another path has too."""
+    """Returns the paths by the result of `key` for each of them. Leaves out paths for which this result is the same as
+    for another path."""
     counts = Counter(map(key, paths))
     return {key(path): path for path in paths if counts[key(path)] == 1}

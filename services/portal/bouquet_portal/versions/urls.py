@@ -1,4 +1,4 @@
-"""Addresses of the pages on versions."""
+"""URL patterns of the pages on versions."""
 
 from django.urls import path
 

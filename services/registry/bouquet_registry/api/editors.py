@@ -218,13 +218,14 @@ async def read_token(own: Administration, call: Call) -> EditorToken:
 
 async def issue(own: Administration, call: Call) -> IssuedEditorToken:
     """Issues a token of an editor for 18 months, and returns it with its signed text. Raises `Unknown` for an unknown
-    editor, `Refused` for an archived one, and `Invalid` for wrong fields."""
+    editor, `Refused` if the editor is archived or the key that signs tokens is withdrawn, and `Invalid` for wrong
+    fields."""
     return await editors_of(own).issue(call.author, call.id, **_given(call.given))
 
 
 async def text(own: Administration, call: Call) -> SignedText:
     """Returns the signed text of an editor's token, and records that the author has seen the text. Raises `Unknown` for
-    an unknown id."""
+    an unknown id, and `Refused` if the key that signs tokens is withdrawn."""
     return SignedText(await editors_of(own).text(call.author, call.id))
 
 

@@ -43,7 +43,7 @@ STATUSES: dict[Code, int] = {
 
 
 class Error(Struct, frozen=True, omit_defaults=True):
-    """One error of a request."""
+    """Error in an answer of the API: what is wrong with one field of a request, or with the request as a whole."""
 
     code: Code
     detail: str
@@ -84,7 +84,7 @@ class ServerErrors(Struct, frozen=True):
 
 
 class ApiError(Exception):
-    """Error that ends a request, with the answer to it."""
+    """Exception that ends a request. It holds the HTTP status and the content of the answer that the client gets."""
 
     def __init__(
         self, *errors: Error, current: dict[str, Any] | UnsetType = UNSET, since: Iterable[Act] | UnsetType = UNSET

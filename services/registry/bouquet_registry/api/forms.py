@@ -38,7 +38,7 @@ class FormProvider(Struct, frozen=True, kw_only=True):
 
 
 class FormRow(Struct, frozen=True, kw_only=True):
-    """Form with which a request for a habilitation begins."""
+    """Prefilled form with which a request for a habilitation begins, as the API returns it."""
 
     uid: str
     name: str
@@ -104,7 +104,7 @@ class Demande(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class NewDemande(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of the API request that begins a request for a habilitation."""
+    """Body of an HTTP request to begin a request for a habilitation (`demande`)."""
 
     demande: Demande
 

@@ -30,7 +30,7 @@ class KeyOnly(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyTokens(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for the tokens of a key."""
+    """Parameters of a search for the tokens that a key has signed or may have signed."""
 
     kid: Kid
 
@@ -73,7 +73,8 @@ _ACTS: tuple[tuple[str, str, str, Handler, tuple[int, ...]], ...] = (
     ("withdraw", "withdraw_key", "Withdraw a key: gateways refuse the texts that it has signed.", withdraw, (409,)),
     ("restore", "restore_key", "End the withdrawal of a key: its tokens are accepted again.", restore, (404,)),
 )
-"""Acts on a key. For each: end of the path, name, summary, handler, statuses with which it may be refused."""
+"""Routes that withdraw a key, or end its withdrawal. For each route: end of the path, name, summary, handler, and the
+HTTP statuses with which the route may refuse a request."""
 
 
 ROUTES = (

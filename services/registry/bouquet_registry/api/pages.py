@@ -30,7 +30,7 @@ Key: TypeAlias = tuple[Any, ...]
 
 
 class Page(Struct, Generic[T], frozen=True):
-    """One page of a list."""
+    """Page of a list: some of the list's items, and the cursor with which a client gets the next ones."""
 
     data: tuple[T, ...]
     next: str | None

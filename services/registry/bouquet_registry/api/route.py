@@ -36,7 +36,8 @@ Handler: TypeAlias = Callable[[Administration, Call], Awaitable[Any]]
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """One route of the API."""
+    """Route of the API: its method and path, the function that handles its requests, and the types of its parameters
+    and of its answer."""
 
     method: Method
     path: str

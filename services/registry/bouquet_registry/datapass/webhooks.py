@@ -44,8 +44,8 @@ class Webhooks:
         return [web.post(path, self.handle) for path in PATHS]
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answers a webhook: with 401 if it is not correctly signed or its event is too old, with 503 if the database
-        is unavailable, otherwise with 200, even if the event cannot be applied and is set aside."""
+        """Answers a webhook of DataPass. The HTTP status is 401 if the signature is wrong or the event too old, and 503
+        if the database is unavailable. Otherwise it is 200, even if the event cannot be applied and is set aside."""
         # DataPass switches a webhook off after five failures in a row. So an event that cannot be applied is set aside
         # and answered with 200: it must not stop the events of other habilitations.
         body = await request.read()

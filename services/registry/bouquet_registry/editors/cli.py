@@ -194,7 +194,8 @@ def add_to(nouns: Any) -> None:
 
 
 def _add_editor_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
-    """Adds an option for each field of an editor. The values of a list option replace the whole list."""
+    """Adds an option for each field of an editor. If a field is a list, the values of the option replace the whole
+    list."""
     command.add_argument("--siret", required=required, help="SIRET of the editor")
     command.add_argument("--name", required=required, help="name of the editor")
     command.add_argument("--form-uids", nargs="*", metavar="UID", help="DataPass forms of the editor")

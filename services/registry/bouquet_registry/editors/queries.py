@@ -64,8 +64,8 @@ async def editor_tokens(
 
 
 def in_force(now: datetime) -> ColumnElement[bool]:
-    """Returns the SQL condition for editors' tokens that are not blacklisted at the time `now` and whose editor is
-    active. The condition ignores the expiry of tokens."""
+    """Returns the SQL condition that an editor's token is in force at `now`: the token is not blacklisted, and its
+    editor is active. The token may have expired: the condition does not check this."""
     blacklisted_at = schema.editor_tokens.c.blacklisted_at
     return (blacklisted_at.is_(None) | (blacklisted_at > now)) & (schema.editors.c.state == "active")
 

@@ -45,7 +45,7 @@ def chain(after: Link, accesses: Iterable[Access]) -> Iterator[Row]:
 
 def fault(after: Link, row: Row) -> str | None:
     """Checks that a row is unchanged and directly follows the record `after`. Returns a description of the fault, or
-    None."""
+    None if there is none."""
     number = after.number + 1
     if row.link.number != number:
         return f"record {number} is missing"

@@ -115,8 +115,8 @@ QUESTIONS: dict[str, str] = {
 
 
 def _ask_identity() -> dict[str, str]:
-    """Returns the parts of an identity, typed at a terminal or read as JSON from standard input; empty if nothing is
-    typed. Raises `Invalid` for standard input that is no JSON object of texts."""
+    """Returns the parts of an identity, which the user types at a terminal, or which standard input contains as JSON;
+    an empty dict if the user types nothing. Raises `Invalid` for standard input that is no JSON object of texts."""
     if not sys.stdin.isatty():
         return _read(sys.stdin.buffer.read())
     for name, others in NAMED_BY.items():

@@ -1,4 +1,4 @@
-"""Pseudonyms made by the rule in use before 29 November 2026, for `journal who-read`."""
+"""Pseudonyms made by the rule in use before 29 November 2026. `journal who-read` also searches for these."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class KeyAdministration(Struct, frozen=True):
             return await signatures.signed_tokens(connection, kid, self.own.clock())
 
     async def withdraw(self, author: Author, kid: str) -> SigningKey:
-        """Withdraws a key, so that gateways refuse every text that it has signed. Raises `Refused` if the key is
+        """Withdraws a key, so that gateways refuse every text signed with this key. Raises `Refused` if the key is
         withdrawn already, and `Invalid` if `kid` cannot be the name of a key."""
         _check(kid)
         async with transactions.begin(self.own.store, author, self.own.clock) as transaction:
