@@ -250,8 +250,8 @@ def _value(loader: yaml.CSafeLoader, scalar: yaml.ScalarNode) -> Any:
 
 
 def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]]:
-    """Yields each scalar (single value) in a YAML node, at any depth, with the name of the nearest key above the
-    scalar. For a node that is a scalar itself, this name is `name`."""
+    """Yields each scalar (single value) in a YAML node, at any depth and keys included, with the name of the nearest
+    key: a key's own name, or that of the key above a value. For a node that is a scalar itself, this name is `name`."""
     # Keys are scalars too: each is paired with its own name. The key `<<` is left out, since it is an instruction to
     # YAML.
     match node:

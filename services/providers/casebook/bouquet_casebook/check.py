@@ -103,8 +103,8 @@ class Checker:
                 self._version_2[one.successor.folder].append(one)
 
     def findings(self, path: Path, folder: Folder) -> Iterator[Finding]:
-        """Yields a finding for each fault in a folder's files. If no offered operation has the folder's name, yields a
-        finding about the folder and does not check its cases."""
+        """Yields a finding for each fault in a folder's files. If the folder belongs to no offered operation and not to
+        FranceConnect sessions, yields a finding about the folder and does not check its cases."""
         for name, error in folder.errors:
             yield Finding(path.name, name, f"cannot be read: {error}")
         if path.name != FOLDER and path.name not in self.ways:

@@ -126,8 +126,7 @@ class Sandbox:
 
 
 def _workers() -> list[Worker]:
-    """Returns the installed workers except FranceConnect's, which the sandbox replaces by sessions from case files.
-    Sorts them by provider."""
+    """Returns the installed workers, sorted by name, except FranceConnect's, which sessions from case files replace."""
     # If several workers offer the same operation, the sandbox takes it from the first of them.
     installed = sorted(entry_points(group=WORKERS), key=lambda entry: entry.name)
     return [entry.load() for entry in installed if entry.name != france_connect_session.PROVIDER]
@@ -155,8 +154,8 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Returns copies of errors for operations that CNAF and MSA both serve: each error once for CNAF and once for MSA,
-    with the provider's name and code. The keys are new reasons, such as `cnaf_upstream_internal`."""
+    """Returns copies of errors for operations that CNAF and MSA both serve, each with the name and the code of one of
+    these providers. The keys are new reasons, such as `cnaf_upstream_internal`."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
         for reason, row in rows(OF_AUTHORITIES, problems):

@@ -118,7 +118,7 @@ POSTAL_CODE_OF_CODES = "00000"
 
 def answer_to(files: Mapping[Key, SimulatedAnswer], key: Key) -> SimulatedAnswer:
     """Returns the simulator's answer about the file `key`, a file number and a postal code, by the list at the top of
-    this module. `files` are the files to use as `PERSONAS`."""
+    this module. `files` takes the place of `PERSONAS`."""
     if key.code_postal == POSTAL_CODE_OF_CODES:
         return Retour(int(key.numero), f"Anomalie {int(key.numero)}.")
     return files.get(key) or FAULTS.get(key) or UNKNOWN
