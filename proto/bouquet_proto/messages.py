@@ -126,6 +126,17 @@ class ListDelegations(Struct, frozen=True, kw_only=True, tag="list_delegations",
     traceparent: str = ""
 
 
+class FindRevocation(Struct, frozen=True, kw_only=True, tag="find_revocation", omit_defaults=True):
+    """Request to the registry whether the proof of an answer has been revoked. The reply is a
+    `registry_messages.Revocation`."""
+
+    id: str
+    deadline: float
+    record: str
+    """Id of the answer's record in the access journal."""
+    traceparent: str = ""
+
+
 class ListCases(Struct, frozen=True, kw_only=True, tag="list_cases", omit_defaults=True):
     """Request to a provider of a sandbox for one page of its cases, which are recorded answers about invented people.
     The reply is a `sandbox_messages.CasePage`."""
@@ -151,7 +162,9 @@ class CheckCase(Struct, frozen=True, kw_only=True, tag="check_case", omit_defaul
     traceparent: str = ""
 
 
-Request: TypeAlias = Lookup | Describe | WhoIs | Changes | FindDelegations | ListDelegations | ListCases | CheckCase
+Request: TypeAlias = (
+    Lookup | Describe | WhoIs | Changes | FindDelegations | ListDelegations | FindRevocation | ListCases | CheckCase
+)
 
 
 class Found(Struct, frozen=True, tag="found"):

@@ -1,10 +1,10 @@
-"""Replies of the registry of habilitations to gateways: the rights of a token, the delegations of an editor, and the
-changes since the last reply.
+"""Replies of the registry of habilitations to gateways: the rights of a token, the delegations of an editor, the
+changes since the last reply, and the revocation of a proof.
 
-A gateway sends four kinds of request to `PROVIDER`: `WhoIs` for a token that the gateway does not know (reply:
+A gateway sends five kinds of request to `PROVIDER`: `WhoIs` for a token that the gateway does not know (reply:
 `KnownToken` or `NotFound`), `FindDelegations` for a call with an editor's token (`KnownDelegations`), `ListDelegations`
-for an editor that asks for the list of its delegations (`DelegationPage`), and `Changes` every two seconds
-(`TokenChanges`; docs/adr/0008).
+for an editor that asks for the list of its delegations (`DelegationPage`), `Changes` every two seconds (`TokenChanges`;
+docs/adr/0008), and `FindRevocation` for each verification of a proof (`Revocation`).
 """
 
 from __future__ import annotations
@@ -100,6 +100,13 @@ class DelegationPage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     total: int
     delegations: tuple[ListedDelegation, ...] = ()
+
+
+class Revocation(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Answer to `FindRevocation`: when the proof was revoked."""
+
+    revoked_at: float | None = None
+    """Time of the revocation, in seconds since the epoch; `None` if the proof is not revoked."""
 
 
 class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bouquet_gateway.lookup.maintenance import PARIS
+from bouquet_gateway.paris import PARIS
 from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH, Answer, unique_token
 from tests.support.mesh import TODAY, Mesh, mesh
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, staged_query

@@ -11,9 +11,9 @@ from msgspec import Raw, structs
 
 from bouquet_gateway.call import Call
 from bouquet_gateway.errors.problems import Problem
-from bouquet_gateway.lookup.maintenance import PARIS
 from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.offers.checks import Refusal, read_offer
+from bouquet_gateway.paris import PARIS
 from bouquet_gateway.proofs.keys import KeyRing
 from bouquet_gateway.proofs.proofs import Proofs
 from bouquet_gateway.proofs.statement import Row, Section, sections_of

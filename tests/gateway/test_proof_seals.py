@@ -10,7 +10,7 @@ from datetime import datetime
 import pytest
 
 from bouquet_gateway.errors.problems import Problem
-from bouquet_gateway.lookup.maintenance import PARIS
+from bouquet_gateway.paris import PARIS
 from bouquet_gateway.proofs.keys import KeyRing, NotSealed, ring_of
 from bouquet_gateway.proofs.proofs import PURPOSE, TEST_PURPOSE, Proofs
 from bouquet_gateway.proofs.statement import Row, Section

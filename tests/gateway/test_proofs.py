@@ -5,57 +5,41 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import AsyncIterator
-from datetime import timedelta
-from pathlib import Path
-from typing import Any
+from datetime import datetime, time, timedelta
 from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from bouquet_mesh.secret import Secret
+from bouquet_gateway.paris import PARIS
 from bouquet_proto import quotient_familial
 from tests.support.clock import Clock
-from tests.support.gateway_client import RECIPIENT, Answer, unique_token
+from tests.support.gateway_client import RECIPIENT
 from tests.support.mesh import TODAY, Mesh, mesh
-from tests.support.mesh_with_journal import mesh_with_journal
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, staged_query
+from tests.support.proofs import HOST, PAGE, PROVING, WANTED, proved, sections, verified
 
-WANTED = {"X-Generate-Proof": "proof-only"}
-HOST = "https://bouquet.example"
-PROVING: dict[str, Any] = {
-    "proof_keys": Secret(f"2026:{'k' * 32}"),
-    "proof_checks_per_minute": 1000,
-    "public_url": f"{HOST}/",
-}
-"""Settings of a gateway that makes and verifies proofs."""
 BY_NUMBER = {"numeroAllocataire": "4471820", "codePostal": "29200"}
-PAGE = {"Accept": "text/html,application/xhtml+xml"}
+NOON = datetime.combine(TODAY, time(12), PARIS)
 UNKNOWN_TEXT = "Lien de vérification invalide : aucune preuve ne correspond."
 
 
-@pytest.fixture
-async def client() -> AsyncIterator[Mesh]:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared() -> AsyncIterator[Mesh]:
     async with mesh(**PROVING) as opened:
         yield opened
 
 
-async def proved(client: Mesh, **options: Any) -> Answer:
-    answer = await client.get(params=CAF_ALLOCATAIRE, headers=WANTED, **options)
-    assert answer.status == 200
-    return answer
-
-
-async def verified(client: Mesh, answer: Answer, **headers: str) -> Answer:
-    """Follows the verification link of an answer, without a token."""
-    link = urlsplit(answer.json["meta"]["verification_url"])
-    return await client.get(link.path, query=link.query, token="", headers=headers)
-
-
-async def sections(client: Mesh, answer: Answer) -> dict[str, list[dict[str, str]]]:
-    """Returns what the verification of an answer's proof shows: values by label, for each entry of each section."""
-    shown = (await verified(client, answer)).json["data"]["sections"]
-    return {one["titre"]: [{row["libelle"]: row["valeur"] for row in rows} for rows in one["entrees"]] for one in shown}
+@pytest.fixture
+def client(shared: Mesh) -> Mesh:
+    """Returns the mesh that all tests share, as new: with its first day, and no requests received."""
+    shared.clear_received()
+    shared.clock.now = NOON
+    return shared
 
 
 async def test_an_answer_with_a_proof_names_its_address_and_code_in_meta(client: Mesh) -> None:
@@ -118,11 +102,12 @@ async def test_the_answer_of_either_fund_has_a_proof(client: Mesh) -> None:
     assert (await verified(client, answer)).json["data"]["source"] == "MSA"
 
 
-async def test_a_proof_neither_comes_from_the_cache_nor_fills_it(client: Mesh) -> None:
-    for _ in range(2):
-        assert (await proved(client)).headers["X-Response-Cached"] == "false"
-    assert (await client.get(params=CAF_ALLOCATAIRE)).headers["X-Response-Cached"] == "false"
-    assert client.call_counts["cnaf"] == 3
+async def test_a_proof_neither_comes_from_the_cache_nor_fills_it() -> None:
+    async with mesh(**PROVING) as client:
+        for _ in range(2):
+            assert (await proved(client)).headers["X-Response-Cached"] == "false"
+        assert (await client.get(params=CAF_ALLOCATAIRE)).headers["X-Response-Cached"] == "false"
+        assert client.call_counts["cnaf"] == 3
 
 
 async def test_each_call_makes_a_proof_of_its_own(client: Mesh) -> None:
@@ -207,14 +192,6 @@ async def test_verifications_are_limited_for_each_address() -> None:
         assert int((await verified(client, answer, **first)).headers["Retry-After"]) > 0
         assert (await verified(client, answer, **first, **PAGE)).status == 429
         assert (await verified(client, answer, **second)).status == 200
-
-
-async def test_a_proof_names_its_record_in_the_journal(tmp_path: Path) -> None:
-    async with mesh_with_journal(tmp_path, **PROVING) as client:
-        answer = await proved(client, token=unique_token())
-        record = await client.record()
-        shown = (await verified(client, answer)).json["data"]["entree_journal"]
-    assert (shown, record.operation) == (record.id, quotient_familial.OPERATION.id)
 
 
 async def test_a_dossier_makes_no_proofs(client: Mesh) -> None:

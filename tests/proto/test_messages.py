@@ -20,6 +20,7 @@ from bouquet_proto.messages import (
     Describe,
     Failed,
     FindDelegations,
+    FindRevocation,
     Found,
     ListCases,
     ListDelegations,
@@ -58,6 +59,7 @@ def lookup(identity: Identity) -> Lookup:
 
 
 EDITOR = "0c5e7f0a-3a51-4f6e-9f39-52c6b0b6b1f4"
+RECORD = "01a22c389d6167c1a3edc25f3d4dec15"
 REQUESTS: dict[str, Request] = {
     "lookup_identite": Lookup(
         id="5f1c",
@@ -92,6 +94,7 @@ REQUESTS: dict[str, Request] = {
     "check_case": CheckCase(
         id="5f1c", deadline=1777377600.5, operation="op", text="params: {identifiant: a}\n", traceparent=TRACE
     ),
+    "find_revocation": FindRevocation(id="5f1c", deadline=1777377600.5, record=RECORD, traceparent=TRACE),
     "list_delegations": ListDelegations(
         id="5f1c", deadline=1777377600.5, editor=EDITOR, page=2, per_page=50, traceparent=TRACE
     ),

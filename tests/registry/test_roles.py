@@ -55,6 +55,7 @@ REFUSED_TO_THE_API = {
     "a removal of an act": "DELETE FROM acts",
     "an event that DataPass did not send": "DELETE FROM events",
     "a token that never was": "DELETE FROM tokens",
+    "a proof that is valid again": "DELETE FROM revoked_proofs",
 }
 REFUSED_TO_THE_REGISTRY = {
     "a look at the journal": "SELECT * FROM journal",
@@ -66,6 +67,7 @@ REFUSED_TO_THE_REGISTRY = {
     "a removal of an act": "DELETE FROM acts",
     "a habilitation that never was": "DELETE FROM habilitations",
     "a delegation that never was": "DELETE FROM delegations",
+    "a proof that it revokes": "INSERT INTO revoked_proofs (record) VALUES ('1')",
     "other tables": "ALTER TABLE acts DROP COLUMN author",
 }
 

@@ -14,7 +14,7 @@ from aiohttp import ClientSession, web
 from bouquet_cnaf.simulator import simulator as cnaf_simulator
 from bouquet_cnaf.worker import worker as cnaf
 from bouquet_gateway.http.app import Parts
-from bouquet_gateway.lookup.maintenance import PARIS
+from bouquet_gateway.paris import PARIS
 from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.listen import listening

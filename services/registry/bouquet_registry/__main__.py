@@ -27,6 +27,7 @@ from bouquet_registry.doctor import examine
 from bouquet_registry.editors import cli as editors
 from bouquet_registry.journal import cli as journal
 from bouquet_registry.keys import cli as keys
+from bouquet_registry.proofs import cli as proofs
 from bouquet_registry.refusals import Refused
 from bouquet_registry.roles import Roles
 from bouquet_registry.serve import serve
@@ -106,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     cli.add_to(commands)
     editors.add_to(commands)
     keys.add_to(commands)
+    proofs.add_to(commands)
     datapass.add_to(commands)
     bulk_import.add_to(commands)
     journal.add_to(commands)

@@ -33,6 +33,7 @@ COLUMNS = (
     *("id", "siret", "at", "name", "state", "expires_at", "blacklisted_at", "last_used_at"),
     *("recipient", "operation", "outcome", "calls", "justificatifs_evites", "left_out"),
     *("editor_name", "created_at", "created_by", "revoked_at", "revoked_by"),
+    *("record", "revoked_why"),
     *("digest", "received_at", "dialect", "token_id"),
     *("line", "kind", "warning"),
     *("author", "act", "target", "reason"),

@@ -1,4 +1,4 @@
-"""Tables of habilitations, editors, tokens, delegations, notices, events and acts."""
+"""Tables of habilitations, editors, tokens, delegations, proofs, notices, events and acts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0012"
+REVISION = "0013"
 """Newest revision in `migrations/versions`, whose scripts create these tables and those of the journal."""
 
 
@@ -171,6 +171,17 @@ withdrawn_keys = Table(
     Column("withdrawn_why", Text, nullable=False),
 )
 """Table of withdrawn keys. If the withdrawal of a key is undone, its row is deleted."""
+
+revoked_proofs = Table(
+    "revoked_proofs",
+    metadata,
+    Column("record", String(32), primary_key=True),
+    Column("revoked_at", Moment, nullable=False),
+    Column("revoked_by", Text, nullable=False),
+    Column("revoked_why", Text, nullable=False),
+)
+"""Table of the revoked proofs of answers. `record` is the id of the answer's record in the access journal. Rows are
+only added."""
 
 served_scopes = Table(
     "served_scopes",

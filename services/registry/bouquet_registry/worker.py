@@ -18,6 +18,7 @@ from bouquet_proto.messages import (
     Changes,
     Failed,
     FindDelegations,
+    FindRevocation,
     Found,
     ListDelegations,
     NotFound,
@@ -27,7 +28,7 @@ from bouquet_proto.messages import (
     encode,
 )
 from bouquet_proto.offer import Offer
-from bouquet_proto.registry_messages import AS_OF, PROVIDER, UNKNOWN
+from bouquet_proto.registry_messages import AS_OF, PROVIDER, UNKNOWN, Revocation
 from bouquet_registry import changes
 from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.database_url import database_of
@@ -38,6 +39,7 @@ from bouquet_registry.journal.retention import check_retention
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.last_used import LastUses
 from bouquet_registry.notices import send_notices_periodically
+from bouquet_registry.proofs.administration import revoked_at
 from bouquet_registry.served_scopes import ScopeReports
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX, Store, open_store
@@ -138,6 +140,8 @@ class GatewayRequests:
                     return await self._find_delegations(request)
                 case ListDelegations():
                     return await self._list_delegations(request)
+                case FindRevocation():
+                    return await self._find_revocation(request)
                 case _:
                     return Failed("malformed_request")
         except (SQLAlchemyError, OSError) as error:
@@ -167,3 +171,8 @@ class GatewayRequests:
         page, per_page = max(1, request.page), max(1, min(request.per_page, MAX_PER_PAGE))
         async with self._store.reading() as connection:
             return Found(Raw(encode(await changes.delegation_page(connection, request.editor, page, per_page))))
+
+    async def _find_revocation(self, request: FindRevocation) -> Reply:
+        async with self._store.reading() as connection:
+            at = await revoked_at(connection, request.record)
+        return Found(Raw(encode(Revocation(revoked_at=None if at is None else at.timestamp()))))

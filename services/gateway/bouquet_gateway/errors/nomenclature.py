@@ -28,7 +28,7 @@ none does. They occur only in operations of version 3 and later that need no Fra
 DOSSIER_REASONS = ("dossier_field", "dossier_count", "dossier_operation", "dossier_for_each")
 """Reasons of the errors in the body of a dossier (several lookups in one request)."""
 
-PROOF_REASONS = ("proof_unknown", "proof_expired")
+PROOF_REASONS = ("proof_unknown", "proof_expired", "proof_revoked", "proof_status_unknown")
 """Reasons for which the verification of a proof fails."""
 
 NOT_COMMON_REASONS = frozenset(

@@ -171,6 +171,11 @@ def failure_of(reason: str, provider_rows: Rows = NO_ROWS) -> Failure:
     return failures.failure_of(reason, provider_rows) or FAILURES[UPSTREAM_UNKNOWN]
 
 
+def detail_of(problem: Problem) -> str:
+    """Returns the text, in French, of the first of a problem's errors."""
+    return _detail(failure_of(problem.reasons[0]), problem)
+
+
 def _v3(row: Failure, problem: Problem, source: Mapping[str, str]) -> Json:
     item: Json = {
         "code": row.code_of(problem.authority.prefix),

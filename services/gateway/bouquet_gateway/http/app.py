@@ -59,6 +59,7 @@ def make_app(parts: Parts) -> web.Application:
     documents = DocumentEndpoints(parts.documents)
     sandbox = SandboxEndpoints(parts.authenticate, parts.sandbox_cases, settings)
     lookups = LookupEndpoint(parts.lookups, parts.documents, parts.journal)
+    proofs = ProofEndpoint(parts.proof_checks, settings.deadline_s, is_sandbox=settings.sandbox)
     middlewares = [observe, record_access(parts.journal), render_problems, refuse_encoded_paths(lookups.get)]
     app = web.Application(middlewares=[admission(settings.max_requests), *middlewares])
     app.add_routes(
@@ -74,7 +75,7 @@ def make_app(parts: Parts) -> web.Application:
             *(web.get(path, documents.openapi) for path in OPENAPI),
             web.get("/api/errors", documents.errors),
             web.post(DOSSIERS, DossierEndpoint(parts.dossiers, parts.journal).post),
-            web.get(PROOFS, ProofEndpoint(parts.proof_checks, is_sandbox=settings.sandbox).get),
+            web.get(PROOFS, proofs.get),
             web.get(SANDBOX_CASES, sandbox.list),
             web.post(SANDBOX_CHECK, sandbox.check),
             web.post(SANDBOX_TOKENS, sandbox.issue),

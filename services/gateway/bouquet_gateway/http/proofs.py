@@ -5,13 +5,14 @@ from __future__ import annotations
 from aiohttp import web
 
 from bouquet_gateway.errors.answers import answer_of
-from bouquet_gateway.errors.problems import Problem, failure_of
+from bouquet_gateway.errors.problems import Problem, detail_of
 from bouquet_gateway.http.endpoints import plain_request
 from bouquet_gateway.http.middlewares import CALL
 from bouquet_gateway.http.responses import json_response
 from bouquet_gateway.proofs.checks import ProofChecks
 from bouquet_gateway.proofs.page import HEADERS, page_of, refusal_page
 from bouquet_gateway.proofs.proofs import as_json
+from bouquet_proto.deadline import Deadline
 
 
 class ProofEndpoint:
@@ -20,8 +21,9 @@ class ProofEndpoint:
 
     # The sealed text is in the query, which nobody logs: a path is shown in the logs of proxies and in traces.
 
-    def __init__(self, checks: ProofChecks | None, *, is_sandbox: bool) -> None:
+    def __init__(self, checks: ProofChecks | None, deadline_s: float, *, is_sandbox: bool) -> None:
         self._checks = checks
+        self._deadline_s = deadline_s
         self._is_sandbox = is_sandbox
 
     async def get(self, request: web.Request) -> web.Response:
@@ -31,12 +33,13 @@ class ProofEndpoint:
         call.operation = "proof_verification"
         wants_page = "text/html" in request.headers.get("Accept", "")
         try:
-            statement, text = await self._checks.check(plain_request(request))
+            deadline = Deadline.after(self._deadline_s)
+            statement, text = await self._checks.check(plain_request(request), call.request_id, deadline)
         except Problem as problem:
             if not wants_page:
                 raise
             answer = answer_of(problem, call, request.path)
-            response = _page(refusal_page(failure_of(problem.reasons[0]).detail), answer.status)
+            response = _page(refusal_page(detail_of(problem)), answer.status)
             if answer.retry_after_s is not None:
                 response.headers["Retry-After"] = str(answer.retry_after_s)
             return response

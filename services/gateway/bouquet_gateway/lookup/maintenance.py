@@ -9,16 +9,15 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeAlias
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.paris import PARIS
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.names import GATEWAY_PREFIX
 from bouquet_proto.offer import Authority
 
-PARIS = ZoneInfo("Europe/Paris")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 WINDOW = re.compile(
     rf"(?P<label>\S.*?)\s+((?P<day>{'|'.join(WEEKDAYS)}|\d{{4}}-\d\d-\d\d)\s+)?"

@@ -9,8 +9,11 @@ from bouquet_gateway.access.rate_limit import MINUTE_S, Limit, RateLimiter
 from bouquet_gateway.call import HttpRequest
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.proofs.proofs import PARAMETER, Proofs
+from bouquet_gateway.proofs.revocation import refuse_revoked
 from bouquet_gateway.proofs.statement import Statement
+from bouquet_mesh.bus.api import Calling
 from bouquet_mesh.networks import networks_of
+from bouquet_proto.deadline import Deadline
 
 GROUP = " proofs"
 """Name under which the rate limiter counts the verifications by an address, apart from calls with a token."""
@@ -20,23 +23,30 @@ MAX_PARAMETERS = 10
 class ProofChecks:
     """Service that verifies proofs. Callers need no token, but each address has a limit."""
 
-    def __init__(self, proofs: Proofs, limiter: RateLimiter, per_minute: int, trusted_proxies: Networks) -> None:
+    def __init__(
+        self, proofs: Proofs, bus: Calling, limiter: RateLimiter, per_minute: int, trusted_proxies: Networks
+    ) -> None:
         """Takes `per_minute`, the largest number of verifications per minute by one IPv4 address or IPv6 /64
         network."""
         self._proofs = proofs
+        self._bus = bus
         self._limiter = limiter
         self._limit = Limit(per_minute, MINUTE_S, GROUP)
         self._trusted_proxies = trusted_proxies
 
-    async def check(self, request: HttpRequest) -> tuple[Statement, str]:
+    async def check(self, request: HttpRequest, request_id: str, deadline: Deadline) -> tuple[Statement, str]:
         """Returns the content and the text of the proof in a request's query. Raises `Problem` if the address has
-        exceeded its limit, or if the proof is missing or not valid."""
+        exceeded its limit, if the proof is missing or not valid, or if the registry does not tell whether it is
+        revoked."""
         address = client_address(request.peer, request.forwarded_for, self._trusted_proxies)
         allowance = await self._limiter.count(networks_of(address)[0], self._limit)
         if not allowance.allowed:
             raise Problem("too_many_requests", meta={"retry_in": allowance.retry_after_s})
         text = _sealed_text(request.raw_query)
-        return self._proofs.verify(text), text
+        statement = self._proofs.verify(text)
+        if statement.record:
+            await refuse_revoked(self._bus, statement.record, request_id, deadline)
+        return statement, text
 
 
 def _sealed_text(raw_query: str) -> str:

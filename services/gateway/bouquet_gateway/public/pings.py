@@ -9,9 +9,10 @@ from typing import get_args
 from msgspec import UNSET, Struct, UnsetType
 
 from bouquet_gateway import metrics
-from bouquet_gateway.lookup.maintenance import PARIS, MaintenanceWindows, has_ended_since, open_until
+from bouquet_gateway.lookup.maintenance import MaintenanceWindows, has_ended_since, open_until
 from bouquet_gateway.offers.catalogue import MonitoredResource
 from bouquet_gateway.offers.discovery import Discovery
+from bouquet_gateway.paris import PARIS
 from bouquet_gateway.public.health_window import WINDOW_S, Circumstances, HealthWindows, State, state_of
 
 

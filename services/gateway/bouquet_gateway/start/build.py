@@ -26,10 +26,11 @@ from bouquet_gateway.lookup.answer import Lookups
 from bouquet_gateway.lookup.answer_cache import AnswerCache
 from bouquet_gateway.lookup.ask import Providers
 from bouquet_gateway.lookup.in_flight import InFlight
-from bouquet_gateway.lookup.maintenance import PARIS, parse_windows
+from bouquet_gateway.lookup.maintenance import parse_windows
 from bouquet_gateway.lookup.regime_hints import RegimeHints
 from bouquet_gateway.offers import providers_file
 from bouquet_gateway.offers.discovery import Discovery
+from bouquet_gateway.paris import PARIS
 from bouquet_gateway.proofs.checks import ProofChecks
 from bouquet_gateway.proofs.proofs import Proofs
 from bouquet_gateway.public.documents import Documents
@@ -157,7 +158,7 @@ def _assemble(
             is_sandbox=settings.sandbox,
             has_proofs=proofs is not None,
         ),
-        proof_checks=_proof_checks(settings, proofs, limiter),
+        proof_checks=_proof_checks(settings, proofs, bus, limiter),
         pings=Pings(offers, health, windows, clock, is_sandbox=settings.sandbox),
         sandbox_cases=SandboxCases(offers, bus, is_sandbox=settings.sandbox),
         readiness=Readiness(bus, offers, tokens, journal),
@@ -171,10 +172,12 @@ def _proofs(settings: GatewaySettings, clock: Callable[[], datetime]) -> Proofs 
     return Proofs(keys, clock, public_url, is_sandbox=settings.sandbox) if keys else None
 
 
-def _proof_checks(settings: GatewaySettings, proofs: Proofs | None, limiter: RateLimiter) -> ProofChecks | None:
+def _proof_checks(
+    settings: GatewaySettings, proofs: Proofs | None, bus: Calling, limiter: RateLimiter
+) -> ProofChecks | None:
     if proofs is None:
         return None
-    return ProofChecks(proofs, limiter, settings.proof_checks_per_minute, settings.proxies())
+    return ProofChecks(proofs, bus, limiter, settings.proof_checks_per_minute, settings.proxies())
 
 
 def _tokens(settings: GatewaySettings, bus: Calling, offers: Discovery) -> TokenSource:

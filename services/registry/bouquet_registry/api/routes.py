@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bouquet_registry.api import editors, events_aside, forms, habilitations, hourly, keys, records, tokens
+from bouquet_registry.api import editors, events_aside, forms, habilitations, hourly, keys, proofs, records, tokens
 from bouquet_registry.api.route import Route
 from bouquet_registry.datapass.forms import NO_FORMS, Catalogue
 
@@ -14,6 +14,7 @@ def routes_of(catalogue: Catalogue) -> tuple[Route, ...]:
         *tokens.ROUTES,
         *editors.ROUTES,
         *keys.ROUTES,
+        *proofs.ROUTES,
         *events_aside.ROUTES,
         *forms.routes_of(catalogue),
         *records.ROUTES,

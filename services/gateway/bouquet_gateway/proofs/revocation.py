@@ -1,0 +1,31 @@
+"""Revocation of proofs, which gateways ask the registry for at each verification."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bouquet_gateway.access.introspection import moment
+from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.paris import moment_in_paris
+from bouquet_mesh.bus.api import Calling
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.messages import FindRevocation, Found
+from bouquet_proto.registry_messages import PROVIDER, Revocation
+
+_decoder = msgspec.json.Decoder(Revocation)
+
+
+async def refuse_revoked(bus: Calling, record: str, request_id: str, deadline: Deadline) -> None:
+    """Raises `Problem` if the proof of the answer with this record in the access journal is revoked, and another
+    `Problem` if the registry does not say whether it is."""
+    reply = await bus.call(PROVIDER, FindRevocation(id=request_id, deadline=deadline.at, record=record))
+    if not isinstance(reply, Found):
+        raise Problem("proof_status_unknown")
+    try:
+        revoked_at = _decoder.decode(reply.data).revoked_at
+    except msgspec.DecodeError:
+        raise Problem("proof_status_unknown") from None
+    if revoked_at is not None:
+        raise Problem(
+            "proof_revoked", values={"revoked_on": moment_in_paris(revoked_at)}, meta={"revoked_at": moment(revoked_at)}
+        )

@@ -1,0 +1,65 @@
+"""Routes of the proofs of answers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from bouquet_registry import schema
+from bouquet_registry.administration import Administration
+from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
+from bouquet_registry.api.route import Call, Route
+from bouquet_registry.proofs import administration
+from bouquet_registry.proofs.administration import ALL, RECORD, RevokedProof
+from bouquet_registry.queries import record_of
+
+BY_TIME = Order((schema.revoked_proofs.c.revoked_at, schema.revoked_proofs.c.record), tuple[Time, str], True)
+
+
+class ProofOnly(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of a request whose only field names a proof."""
+
+    record: Annotated[
+        str,
+        Meta(
+            pattern=f"^{RECORD.pattern}$",
+            description="Id of the answer's record in the access journal, which the verification of the proof shows.",
+        ),
+    ]
+
+
+async def list_revoked(own: Administration, call: Call) -> Page[RevokedProof]:
+    """Returns a page of the revoked proofs, those revoked last first."""
+    async with own.store.reading() as connection:
+        return await page_of(connection, ALL, BY_TIME, call.given, lambda row: record_of(row, RevokedProof))
+
+
+async def revoke(own: Administration, call: Call) -> RevokedProof:
+    """Revokes a proof for ever. Raises `Conflict` if the proof is revoked already."""
+    return await administration.revoke(own, call.author, call.given.record)
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/proofs/revoked",
+        name="list_revoked_proofs",
+        summary="List the revoked proofs of answers, newest first.",
+        handler=list_revoked,
+        takes=PageRequest,
+        answers=Page[RevokedProof],
+    ),
+    Route(
+        method="POST",
+        path="/proofs/revoke",
+        name="revoke_proof",
+        summary="Revoke the proof of an answer for ever: its verification says so.",
+        handler=revoke,
+        takes=ProofOnly,
+        answers=RevokedProof,
+        is_act=True,
+        refusals=(409,),
+    ),
+)
+"""Routes of the proofs of answers."""

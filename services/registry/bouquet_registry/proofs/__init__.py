@@ -1,0 +1,1 @@
+"""Revocation of the proofs of answers."""

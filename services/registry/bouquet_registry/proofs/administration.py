@@ -1,0 +1,66 @@
+"""Administration of the proofs of answers: revoking one, and listing those that are revoked."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from msgspec import Struct
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bouquet_registry import schema, transactions
+from bouquet_registry.acts import Author
+from bouquet_registry.administration import Administration
+from bouquet_registry.queries import record_of
+from bouquet_registry.refusals import Invalid
+from bouquet_registry.text import one_line
+
+RECORD = re.compile(r"[0-9a-f]{32}")
+"""Pattern of the ids of records in the access journal."""
+ALL = select(schema.revoked_proofs)
+"""SQL query of all revoked proofs."""
+
+
+class RevokedProof(Struct, frozen=True, kw_only=True):
+    """Proof of an answer that is no longer valid."""
+
+    record: str
+    """Id of the answer's record in the access journal, which the verification of the proof shows."""
+    revoked_at: datetime
+    revoked_by: str
+    revoked_why: str
+
+
+async def revoke(own: Administration, author: Author, record: str) -> RevokedProof:
+    """Revokes for ever the proof of the answer with this record in the journal. Raises `Invalid` if `record` is no id
+    of a record or the author gives no reason, and `Conflict` if the proof is revoked already."""
+    # Whether the journal has the record is not asked: a proof is valid for longer than records are kept.
+    problems = [] if RECORD.fullmatch(record) else ["record: is no id of a record of the journal"]
+    problems += [] if one_line(author.reason) else ["reason: is required"]
+    if problems:
+        raise Invalid(problems)
+    async with transactions.begin(own.store, author, own.clock) as transaction:
+        revoked = RevokedProof(
+            record=record,
+            revoked_at=transaction.now,
+            revoked_by=one_line(author.name),
+            revoked_why=one_line(author.reason),
+        )
+        row = insert(schema.revoked_proofs).values(transactions.columns_of(revoked))
+        await transaction.execute(row, "this proof is revoked already")
+        await transaction.record("proof revoke", record)
+        return revoked
+
+
+async def revoked_proofs(connection: AsyncConnection) -> list[RevokedProof]:
+    """Returns the revoked proofs, those revoked last first."""
+    own = schema.revoked_proofs.c
+    rows = (await connection.execute(ALL.order_by(own.revoked_at.desc(), own.record))).mappings()
+    return [record_of(row, RevokedProof) for row in rows]
+
+
+async def revoked_at(connection: AsyncConnection, record: str) -> datetime | None:
+    """Returns the time at which the proof with this record in the journal was revoked, or None if it is not."""
+    own = schema.revoked_proofs.c
+    return await connection.scalar(select(own.revoked_at).where(own.record == record))
