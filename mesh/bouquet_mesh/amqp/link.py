@@ -85,7 +85,7 @@ class Part(Protocol):
         not."""
 
     def stop(self) -> None:
-        """Ends the work of the component that depended on a lost connection."""
+        """Ends the component's work that needs the connection. Called after the connection was lost."""
 
 
 class _Signal(Enum):

@@ -1,4 +1,5 @@
-"""Form of an answer's data, made from the fields of an operation, and the data that a filled form describes."""
+"""Form for the data of an answer: makes the inputs from the fields of an operation, and reads the data back from a
+submitted form."""
 
 from __future__ import annotations
 
@@ -17,22 +18,25 @@ from bouquet_portal.documents.model import Field
 
 Shape = Literal["objects", "object", "texts", "choice", "text"]
 COMPUTED = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
-"""Pattern of the numbers that the sandbox computes on the day of a call, such as `{annee-1}`."""
+"""Pattern of the placeholders for numbers that the sandbox computes on the day of a call, such as `{annee-1}` for last
+year."""
 TRUTH = (("true", "vrai"), ("false", "faux"))
-"""Values and labels of the choices of a field that is true or false."""
+"""Choices for a field that is true or false: the value and the French label of each."""
 
 
 class Entry(Struct, frozen=True):
-    """Part of the form: the inputs of one field, with the values that they show."""
+    """Inputs of the form for one field, with the values that they show. An object or a list of objects has further
+    entries inside."""
 
     field: Field
     path: str
-    """Place of the field in a case file, such as `payload.data.enfants[0].sexe`: the name of its input."""
+    """Place of the field in a case file, such as `payload.data.enfants[0].sexe`, which is also the name of the field's
+    input."""
     texts: tuple[str, ...] = ()
     children: tuple[Entry, ...] = ()
-    """Entries of the fields of an object."""
+    """Entries of the fields of an object; empty if the field is no object."""
     items: tuple[tuple[Entry, ...], ...] = ()
-    """Entries of the fields of each object in a list."""
+    """Entries of the fields of each object in a list of objects; empty for any other field."""
     faults: tuple[str, ...] = ()
 
     @property
@@ -49,7 +53,7 @@ class Entry(Struct, frozen=True):
 
     @property
     def choices(self) -> tuple[tuple[str, str], ...]:
-        """Values of a field that accepts only some, each with its label."""
+        """Values that the field accepts, each with its label; empty if the field accepts any text."""
         return TRUTH if self.field.kind == "vrai ou faux" else tuple((one, one) for one in self.field.choices)
 
     def walk(self) -> Iterator[Entry]:
@@ -68,8 +72,8 @@ def id_of(path: str) -> str:
 def entries(
     fields: Iterable[Field], data: Any, faults: Mapping[str, list[str]], path: str, longer: str = ""
 ) -> tuple[Entry, ...]:
-    """Returns the entries of the fields of an object at `path`, with the values in `data` and the fault texts in
-    `faults`, by path. The list at the path `longer` gets one more object, without values."""
+    """Returns one entry for each field of the object at `path`, with its value in `data` and its texts in `faults`,
+    which are grouped by path. The list at the path `longer` gets one more object, without values."""
     members = data if isinstance(data, dict) else {}
     return tuple(_entry(one, members.get(one.name), faults, f"{path}.{one.name}", longer) for one in fields)
 
@@ -106,8 +110,8 @@ def _shown(value: Any) -> str:
 
 
 def data_from(fields: Iterable[Field], sent: QueryDict, path: str) -> dict[str, Any]:
-    """Returns the object at `path` that a submitted form describes. A blank field is null if it may be null and must
-    not be missing; otherwise it is left out, as are objects without any value in lists."""
+    """Returns the object at `path` that a submitted form describes. Leaves out blank fields, and objects without any
+    value in lists; a blank field that the schema requires and that may be null is null."""
     found = {one.name: _value(one, sent, f"{path}.{one.name}") for one in fields}
     return {name: value for name, value in found.items() if value is not UNSET}
 
@@ -127,13 +131,14 @@ def _value(field: Field, sent: QueryDict, path: str) -> Any:
 
 
 def _count(sent: Collection[str], path: str) -> int:
-    """Returns the number of objects of the list at `path` that a form has inputs for, at most `MOST_VALUES`."""
+    """Returns the number of objects in the list at `path` for which a form has inputs, but at most `MOST_VALUES`."""
     numbers = (re.match(r"\[(\d{1,3})\]", name[len(path) :]) for name in sent if name.startswith(f"{path}["))
     return min(MOST_VALUES, max((int(found[1]) + 1 for found in numbers if found), default=0))
 
 
 def _typed(text: str, kind: str) -> Any:
-    """Returns the value that a text stands for in a field of a kind, or the text itself if it stands for none."""
+    """Converts the text of an input to a value of the type `kind` (in French words). Returns the text itself if the
+    conversion is impossible."""
     if kind.startswith(("texte", "date")):
         return text
     if kind.startswith("nombre") and COMPUTED.fullmatch(text):

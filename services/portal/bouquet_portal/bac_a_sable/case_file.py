@@ -19,7 +19,8 @@ LEFT_OUT = ("recipient", "delegation_id")
 
 
 class Computed(Struct, frozen=True):
-    """Number in a payload that the sandbox computes on the day of a call. `text` names it, as in `{annee-1}`."""
+    """Number in an answer's data that the sandbox computes on the day of a call. `text` is its placeholder in a case
+    file, such as `{annee-1}` for last year."""
 
     text: str
 
@@ -38,8 +39,8 @@ def of_case(case: Case) -> str:
 
 
 def for_operation(operation: Operation) -> str:
-    """Returns the text of a case file with the required parameters of an operation and an empty answer. The operation
-    has the parameters that its case files contain."""
+    """Returns the text of a case file with the required parameters of an operation and an empty answer. `operation`
+    must have the parameters that its case files contain (`with_own_parameters`)."""
     asked: Asked = {
         one.name: _example(one.name, one.example)
         for one in operation.parameters
@@ -49,8 +50,8 @@ def for_operation(operation: Operation) -> str:
 
 
 def with_own_parameters(operation: Operation, operations: Iterable[Operation]) -> Operation:
-    """Returns an operation with the parameters that its case files contain instead of those of a call. A case by
-    FranceConnect describes the citizen, with the parameters of the same API by civil status."""
+    """Returns an operation whose parameters are those that its case files contain, instead of those of a call. For
+    FranceConnect, they describe the citizen, and are the parameters of the same API by civil status."""
     by_name = (
         one
         for one in operations

@@ -1,4 +1,4 @@
-"""Case of the sandbox that a visitor describes in a form instead of as YAML."""
+"""Case of the sandbox that a visitor describes by filling in a form, instead of writing YAML."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from bouquet_portal.bac_a_sable.cases import Asked, Case
 from bouquet_portal.documents.model import ErrorCode, Operation
 
 DATA = "payload.data"
-"""Place of an answer's data in a case file."""
+"""Path of an answer's data in a case file."""
 HEAD = ("description", "person", "family")
 
 
 class Proposed(Struct, frozen=True):
-    """Case as a form describes it: its head, the call, and the answer, which is either data or an error."""
+    """Case that a visitor describes in the form: its head, the parameters of the call, and the answer, which is `data`
+    or `error`."""
 
     operation: Operation
     """Operation of the case, with the parameters that its case files contain."""
@@ -30,7 +31,7 @@ class Proposed(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """Text of the case file."""
+        """Text of the case file that describes this case."""
         if self.error is not None:
             return case_file.text_of(self.head, self.asked, self.error.status, body_of(self.error))
         return case_file.text_of(self.head, self.asked, 200, case_file.payload_of(self.operation, self.data))
@@ -45,7 +46,8 @@ def sent(form_sent: QueryDict, operation: Operation, errors: Iterable[ErrorCode]
 
 
 def begun(operation: Operation, found: Case | None, errors: Iterable[ErrorCode]) -> Proposed:
-    """Returns the case with which the form begins: the case that the URL names, or one without values."""
+    """Returns the case with which the form begins: `found`, the case that the URL names, or a case without values if
+    `found` is None."""
     if found is None:
         return Proposed(operation)
     head = Head(found.description, found.person, found.family)
@@ -56,17 +58,18 @@ def begun(operation: Operation, found: Case | None, errors: Iterable[ErrorCode])
 
 
 def errors_of(operation: Operation, errors: Iterable[ErrorCode]) -> tuple[ErrorCode, ...]:
-    """Returns the errors that only some operations return, this one among them."""
+    """Returns those of `errors` that are documented for the operation. Leaves out errors that any operation may
+    return."""
     return tuple(one for one in errors if operation.id in one.operation_ids)
 
 
 def choice_of(error: ErrorCode) -> str:
-    """Returns the value that stands for an error among the answers of the form."""
+    """Returns the value of the form's choice "answer" that stands for an error: the HTTP status and the code."""
     return f"{error.status} {error.code}"
 
 
 def body_of(error: ErrorCode) -> Any:
-    """Returns the body of an answer with an error, as gateways write it."""
+    """Returns the JSON body of an answer with this error, in the form in which gateways send it."""
     detail = next((cause.detail for cause in error.causes), "")
     meta = {"meta": {"provider": error.provider}} if error.provider else {}
     return {"errors": [{"code": error.code, "title": error.title, "detail": detail, **meta}]}

@@ -1,4 +1,4 @@
-"""Faults of a case that a form describes, each placed beside the input that it is about."""
+"""Faults of a proposed case, each shown beside the input of the form that it concerns."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ TEXTS = {
     "pattern": "Cette valeur n'a pas la forme attendue.",
     "format": "Cette valeur n'a pas la forme attendue.",
 }
-"""Text beside an input, by the keyword of JSON Schema that its value violates."""
+"""French text shown beside an input, by the keyword of JSON Schema that the input's value violates."""
 
 
 class PlacedFault(Struct, frozen=True):
-    """Fault of a proposed case. `at` is the name of the input that it is about, empty for the case as a whole."""
+    """Fault of a proposed case. `at` is the name of the input that the fault concerns; empty if it concerns the case as
+    a whole."""
 
     at: str
     text: str
 
 
 def placed(faults: Iterable[Fault], proposed: Proposed, errors: Iterable[ErrorCode]) -> Iterator[PlacedFault]:
-    """Yields the faults in a sandbox's report, in French. A fault that is about several inputs is placed beside each.
-    `errors` are those that the sandbox documents, whose codes the report names."""
+    """Yields the faults in a sandbox's report on the case `proposed`, in French. A fault that concerns several inputs
+    is yielded for each of them. `errors` gives the texts for error codes in the report."""
     details = {one.code: next((cause.detail for cause in one.causes), one.title) for one in errors}
     for fault in faults:
         yield from _placed(fault, proposed, details)

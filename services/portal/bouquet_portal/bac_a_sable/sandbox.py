@@ -37,8 +37,8 @@ TOKEN_KEPT_S = 3600.0
 """Seconds for which the portal reuses a token that has fewer scopes than the public token. The sandbox issues such
 tokens on request, and each is valid for one day."""
 MOST_TOKENS = 1_000
-"""Largest number of tokens with fewer scopes than the public token that the portal keeps. At this number, the portal
-forgets all of them, to limit memory."""
+"""Largest number of tokens with reduced scopes that the portal keeps. At this number, the portal forgets all of them,
+to limit memory."""
 
 
 class Call(Struct, frozen=True):

@@ -55,8 +55,8 @@ class Webhooks:
         return web.json_response(answer, status=status)
 
     async def _process(self, dialect: Dialect, body: bytes, signature: str) -> tuple[int, Answer, str]:
-        """Checks a webhook, and applies its event or sets it aside. Returns the HTTP status, the answer, and the
-        outcome that the log and a metric record."""
+        """Checks a webhook, and applies its event or sets it aside. Returns the HTTP status and the content of the
+        answer, and the outcome that the log and a metric record."""
         if not is_signed(self._secret, body, signature):
             return 401, {}, "unsigned"
         if formats.is_test(body):

@@ -1,4 +1,5 @@
-"""Form that describes a case of the sandbox field by field, checks the case, and offers it as a file."""
+"""Page with a form in which a visitor describes a case of the sandbox field by field, has it checked, and downloads it
+as a file."""
 
 from __future__ import annotations
 
@@ -26,8 +27,9 @@ PAGE = "bac_a_sable/case_form.html"
 @require_http_methods(["GET", "HEAD", "POST"])
 @shows_sandbox
 def case_form_page(request: HttpRequest, shown: Shown) -> HttpResponse:
-    """Shows the choice of an operation or, once it is made, the form of a case. A submitted form is checked in the
-    sandbox, returned as a file, or continued as YAML. The portal does not store the case."""
+    """Shows the choice of an operation; once an operation is chosen, the form of a case. If the visitor has sent the
+    form, checks the case in the sandbox, returns it as a file, or continues with it as YAML. The portal does not store
+    the case."""
     given = request.POST if request.method == "POST" else request.GET
     chosen = next((one for one in shown.operations if one.id == given.get("operation")), None)
     if chosen is None:
@@ -96,7 +98,8 @@ def _shown(
 
 
 def _topics(shown: Shown) -> dict[str, list[tuple[Operation, str]]]:
-    """Returns the operations that a case may be proposed for, each with the name of its modality, by title."""
+    """Returns the operations for which a case may be proposed, by title. Each operation has the French name of its
+    modality (way to identify the person)."""
     topics: dict[str, list[tuple[Operation, str]]] = {}
     for one in shown.operations:
         if not one.is_deprecated and one.version != "v2":

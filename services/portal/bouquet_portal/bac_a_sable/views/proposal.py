@@ -41,7 +41,7 @@ def proposal(request: HttpRequest, shown: Shown) -> HttpResponse:
 
 
 def as_file(text: str, name: str) -> HttpResponse:
-    """Returns a case as a file to download, with the name that its author has chosen if this is a usable one."""
+    """Returns a case as a file to download. The file is named `name` if that is usable, otherwise `200_proposition`."""
     response = HttpResponse(text, content_type="application/yaml; charset=utf-8")
     file = name if FILE_NAME.fullmatch(name) else "200_proposition"
     response["Content-Disposition"] = f'attachment; filename="{file}.yaml"'
