@@ -8,12 +8,12 @@ from bouquet_mesh.observe.metrics import SECONDS
 
 NOTICES = Counter(
     "bouquet_registry_notices_total",
-    "Notices before a token's expiry, by threshold (days before expiry) and outcome (`sent` or `undelivered`).",
+    "Notices that warn of a token's expiry, by days before expiry and by outcome (`sent` or `undelivered`).",
     ["days", "outcome"],
 )
 TOKENS_EXPIRING = Gauge(
     "bouquet_registry_tokens_expiring",
-    "Tokens in force and used in the last 30 days that expire within `within_days` days.",
+    "Tokens in force that were used in the last 30 days and expire within `within_days` days.",
     ["within_days"],
 )
 WEBHOOKS = Counter(
@@ -23,7 +23,7 @@ WEBHOOKS = Counter(
     ["outcome"],
 )
 EVENTS_ASIDE = Gauge(
-    "bouquet_registry_events_aside", "Events of DataPass that could not be applied, and wait for an operator."
+    "bouquet_registry_events_aside", "Events of DataPass that could not be applied and wait for an operator."
 )
 
 HABILITATIONS = Gauge("bouquet_registry_habilitations", "Habilitations, by state.", ["state"])
@@ -39,8 +39,8 @@ TOKENS = Gauge(
 )
 ACCESSES = Counter(
     "bouquet_registry_accesses_total",
-    "Accesses written to the journal, by habilitation, operation and outcome; pairs of habilitation and operation "
-    "beyond the first 2,000 of a process count as `other`.",
+    "Accesses written to the journal, by habilitation, operation and outcome. After the first 2,000 pairs of "
+    "habilitation and operation, a process counts all further pairs as `other`.",
     ["habilitation", "operation", "outcome"],
 )
 

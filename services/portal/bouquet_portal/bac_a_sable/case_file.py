@@ -51,7 +51,7 @@ def for_operation(operation: Operation) -> str:
 
 def with_own_parameters(operation: Operation, operations: Iterable[Operation]) -> Operation:
     """Returns an operation whose parameters are those that its case files contain, instead of those of a call. For
-    FranceConnect, they describe the citizen, and are the parameters of the same API by civil status."""
+    FranceConnect, they include the parameters of the same API by civil status, which describe the citizen."""
     by_name = (
         one
         for one in operations
@@ -93,5 +93,6 @@ def _marked(value: Computed) -> str:
 
 
 _MARKED = re.compile(r'"\\u0000(\{[^"]*\})"')
-"""Computed number as a JSON text, which a case file has without quotes."""
+"""Pattern of a computed number in the JSON of an answer, where it is a marked text in quotes. In a case file, the
+number is a placeholder without quotes."""
 _STYLE: dict[str, Any] = {"allow_unicode": True, "sort_keys": False, "width": 1000}

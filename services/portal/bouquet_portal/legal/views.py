@@ -1,4 +1,4 @@
-"""Legal pages, the site map, and what search engines read."""
+"""Legal pages, the site map, and `robots.txt` for search engines."""
 
 from __future__ import annotations
 

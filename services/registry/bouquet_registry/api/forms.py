@@ -93,8 +93,8 @@ class Organization(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Demande(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Request for a habilitation. Either `form_uid` or `type` is required; with `type` alone, the request begins with
-    the default form of this type."""
+    """Request for a habilitation, with the data that the applicant has given. Either `form_uid` or `type` is required;
+    with `type` alone, the request begins with the default form of this type."""
 
     applicant: Applicant
     organization: Organization

@@ -34,7 +34,7 @@ class Unreadable(Refused):
 
 
 class DatapassEvent(Struct, frozen=True, kw_only=True):
-    """DataPass event about one habilitation."""
+    """Event that DataPass has sent about one habilitation. It has the same fields whichever format DataPass used."""
 
     event: str
     fired_at: datetime

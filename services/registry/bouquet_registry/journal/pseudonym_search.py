@@ -26,7 +26,7 @@ been about a namesake."""
 
 Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
 """One way in which a caller may have sent a part of an identity, such as the birth date: the fields of the identity
-that this way fills in, with their values, and the names of the parts that it leaves out."""
+with the values that they then have, and the names of the parts that the caller left out."""
 
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "nom": ("prenom", "naissance", "sexe", "commune", "pays"),
