@@ -4,6 +4,7 @@ other text after them (`12abc`)."""
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
@@ -66,7 +67,21 @@ def parse_query(text: str) -> Query:
             lists[base] = MALFORMED
         else:
             lists[base] = _append(lists.get(base, ()), value if equals else None)
-    return Query(scalars | dict.fromkeys(lists, MALFORMED), lists | dict.fromkeys(scalars, MALFORMED))
+    return _query(scalars, lists)
+
+
+def query_of_values(values: Mapping[str, str | Sequence[str]]) -> Query:
+    """Returns what `parse_query` returns for the query string that gives each text of `values` as `name=x`, and each
+    item of a list as `name[]=x`. The names are plain: letters, digits and underscores."""
+    scalars: dict[str, str | Malformed] = {}
+    lists: dict[str, tuple[str, ...] | Malformed] = {}
+    for name, value in values.items():
+        if isinstance(value, str):
+            scalars[name] = _checked(value)
+        else:
+            for item in value:
+                lists[name] = _append(lists.get(name, ()), _checked(item))
+    return _query(scalars, lists)
 
 
 def leading_integer(text: str) -> int:
@@ -76,6 +91,10 @@ def leading_integer(text: str) -> int:
         return int(text)
     match = _LEADING_INTEGER.match(text)
     return int(match[1]) if match else 0
+
+
+def _query(scalars: dict[str, str | Malformed], lists: dict[str, tuple[str, ...] | Malformed]) -> Query:
+    return Query(scalars | dict.fromkeys(lists, MALFORMED), lists | dict.fromkeys(scalars, MALFORMED))
 
 
 def _append(items: tuple[str, ...] | Malformed, value: str | Malformed | None) -> tuple[str, ...] | Malformed:
@@ -99,4 +118,8 @@ def _decode(text: str) -> str | Malformed:
         value = unquote_to_bytes(text.replace("+", " ").encode(errors="surrogateescape")).decode()
     except UnicodeError:
         return MALFORMED
-    return MALFORMED if len(value) > MAX_VALUE_LENGTH or _CONTROL.search(value) else value
+    return _checked(value)
+
+
+def _checked(text: str) -> str | Malformed:
+    return MALFORMED if len(text) > MAX_VALUE_LENGTH or _CONTROL.search(text) else text

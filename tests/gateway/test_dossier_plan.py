@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from bouquet_gateway.dossiers.plan import Plan, plan_dossier, query_of
-from bouquet_gateway.dossiers.read import MAX_BODY_BYTES, read_dossier
+from bouquet_gateway.dossiers.plan import Plan, parameters_of, plan_dossier
+from bouquet_gateway.dossiers.read import MAX_BODY_BYTES, Values, read_dossier
 from bouquet_gateway.errors.problems import NO_ROWS, Problem, render
 from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.offers.discovery import Discovery
@@ -101,9 +101,18 @@ def test_a_parameter_of_a_part_replaces_what_identifies_the_person() -> None:
 
 
 def test_the_query_of_a_part_is_read_as_that_of_a_single_call() -> None:
-    query = parse_query(query_of(RECIPIENT, {"prenoms": ["Maëlys", "Anne&x=1"], "mois": 11, "nomNaissance": "É+"}))
+    values: Values = {
+        "prenoms": ["Maëlys", "Anne&x=1"],
+        "mois": 11,
+        "nomNaissance": "É+",
+        "ine": "a\n",
+        "annee": "9" * 256,
+    }
+    parameters = parameters_of(RECIPIENT, values)
+    query = parse_query(parameters.raw_query)
     assert (query.scalar("recipient"), query.scalar("mois")) == (RECIPIENT, "11")
     assert (query.scalar("nomNaissance"), query.list("prenoms")) == ("É+", ("Maëlys", "Anne&x=1"))
+    assert parameters.query == query
 
 
 def test_only_parts_that_are_asked_at_once_count_as_named_calls() -> None:

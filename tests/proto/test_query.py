@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bouquet_proto.query import MALFORMED, MAX_VALUE_LENGTH, Malformed, leading_integer, parse_query
+from bouquet_proto.query import MALFORMED, MAX_VALUE_LENGTH, Malformed, leading_integer, parse_query, query_of_values
 
 
 def test_a_query_value_is_decoded() -> None:
@@ -88,6 +90,15 @@ queries = st.text() | st.text(alphabet="a=&[]%+0F\n\udcff", max_size=40)
 @given(queries)
 def test_no_text_makes_the_query_parser_raise(text: str) -> None:
     parse_query(text)
+
+
+values = st.text() | st.text(alphabet="a%+\n\udcff", min_size=250, max_size=260)
+
+
+@given(st.dictionaries(st.sampled_from(["nom", "prenoms", "mois"]), values | st.lists(values, max_size=3)))
+def test_the_query_of_values_is_that_of_their_query_string(given: dict[str, str | list[str]]) -> None:
+    pairs = [(name, value) if isinstance(value, str) else (f"{name}[]", value) for name, value in given.items()]
+    assert query_of_values(given) == parse_query(urlencode(pairs, doseq=True, errors="surrogateescape"))
 
 
 @given(st.binary())

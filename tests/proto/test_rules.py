@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bouquet_proto.failures import PARAMETERS
 from bouquet_proto.identity import Identite
 from bouquet_proto.query import parse_query
-from bouquet_proto.rules import RULES, Check, Refusals, Values, apply_rules, refused_codes
+from bouquet_proto.rules import RULES, Check, Refusals, SharedResults, Values, apply_rules, refused_codes
 
 TODAY = date(2026, 4, 28)
 
@@ -445,6 +445,20 @@ TABLE: dict[str, list[Row]] = {
 def test_a_rule_reads(rule: str, row: Row) -> None:
     expected = Refusals((row.answer,)) if isinstance(row.answer, str) else row.answer
     assert judge(rule, row.query) == expected
+
+
+def test_results_that_queries_share_are_those_of_each_query_alone() -> None:
+    shared: SharedResults = {}
+    for rule, row in [(rule, row) for rule, rows in TABLE.items() for row in rows] * 2:
+        checks, query = ((Check(rule),),), parse_query(row.query)
+        assert apply_rules(checks, query, TODAY, shared) == apply_rules(checks, query, TODAY)
+
+
+def test_results_of_one_day_are_not_those_of_another() -> None:
+    shared: SharedResults = {}
+    checks, query = ((Check("qf_mois"),),), parse_query("annee=2026&mois=3")
+    assert isinstance(apply_rules(checks, query, date(2026, 2, 28), shared), Refusals)
+    assert apply_rules(checks, query, date(2026, 3, 1), shared) == {"mois": 3}
 
 
 @pytest.mark.parametrize("rule", RULES)

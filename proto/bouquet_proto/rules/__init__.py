@@ -5,9 +5,10 @@ values that it accepts or the codes of the faults that it finds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import date
 from functools import cached_property
+from typing import Any, TypeAlias
 
 from msgspec import Struct, structs
 
@@ -26,6 +27,10 @@ RULES: dict[str, Rule] = (
     | school.RULES
     | identifiers.RULES
 )
+
+
+SharedResults: TypeAlias = dict[Hashable, Any]
+"""Results of computations that several queries share, such as those about one person, by what each is computed from."""
 
 
 class Check(Struct, frozen=True, omit_defaults=True, dict=True):
@@ -57,17 +62,43 @@ def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple
     )
 
 
-def apply_rules(stages: tuple[tuple[Check, ...], ...], query: Query, today: date) -> Values | Refusals:
+def apply_rules(
+    stages: tuple[tuple[Check, ...], ...], query: Query, today: date, shared: SharedResults | None = None
+) -> Values | Refusals:
     """Applies checks to a query, stage by stage, and stops after the first stage that finds faults. Returns the public
-    codes of these faults or, if there are none, the accepted values by canonical field."""
+    codes of these faults or, if there are none, the accepted values by canonical field. Reuses the results of rules
+    that `shared` holds from former queries, and adds those of this one."""
     values: Values = {}
     for stage in stages:
         codes: list[str] = []
         for check in stage:
-            RULES[check.rule].read(RuleContext(query, check.parameter_names, today, values, codes))
+            if shared is None:
+                _apply(check, query, today, values, codes)
+            else:
+                accepted, refused = _apply_once(check, query, today, shared)
+                values.update(accepted)
+                codes += refused
         if codes:
             return Refusals(tuple(dict.fromkeys(codes)))
     return values
+
+
+def _apply(check: Check, query: Query, today: date, values: Values, codes: list[str]) -> None:
+    RULES[check.rule].read(RuleContext(query, check.parameter_names, today, values, codes))
+
+
+def _apply_once(check: Check, query: Query, today: date, shared: SharedResults) -> tuple[Values, list[str]]:
+    """Returns the values and the codes that a rule gives for a query. Reuses those that `shared` holds for the same
+    rule, the same date and the same values of the parameters that the rule reads."""
+    names = check.parameter_names.values()
+    key = (check.rule, today, *map(query.scalars.get, names), *map(query.lists.get, names))
+    if key not in shared:
+        values: Values = {}
+        codes: list[str] = []
+        _apply(check, query, today, values, codes)
+        shared[key] = values, codes
+    result: tuple[Values, list[str]] = shared[key]
+    return result
 
 
 def refused_codes(checks: Iterable[Check], identity: Identite, today: date) -> tuple[str, ...]:
@@ -87,6 +118,7 @@ __all__ = [
     "Field",
     "Refusals",
     "Rule",
+    "SharedResults",
     "Values",
     "apply_rules",
     "is_siret",

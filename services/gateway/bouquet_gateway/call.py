@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar, TypeVarTuple
 
 from msgspec import Struct, field
 
@@ -16,6 +17,10 @@ from bouquet_proto.access_record import Outcome
 from bouquet_proto.failures import Failure
 from bouquet_proto.identity import Identity
 from bouquet_proto.offer import Retirement
+from bouquet_proto.rules import SharedResults
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 REQUEST_ID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.IGNORECASE | re.ASCII)
 
@@ -112,6 +117,20 @@ class Call(Struct):
     if nobody is at fault."""
     code: str = ""
     """Public code of the first error; empty if the answer is not an error."""
+
+    shared: SharedResults | None = None
+    """Results of computations about persons that the calls of one dossier share; `None` for any other call."""
+
+    def once(self, function: Callable[[*Ts], T], *given: *Ts) -> T:
+        """Returns the result of `function`, a pure function of `given`. For the calls of a dossier, computes it only
+        once for the same `given`."""
+        if self.shared is None:
+            return function(*given)
+        key = (function, *given)
+        if key not in self.shared:
+            self.shared[key] = function(*given)
+        result: T = self.shared[key]
+        return result
 
 
 class Answer(Struct, frozen=True):

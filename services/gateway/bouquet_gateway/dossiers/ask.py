@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind
 from bouquet_gateway.access.authenticate import Admission, Authenticate
 from bouquet_gateway.call import Answer, Call, HttpRequest
 from bouquet_gateway.call_report import report_call
-from bouquet_gateway.dossiers.plan import Target
+from bouquet_gateway.dossiers.plan import Parameters, Target
 from bouquet_gateway.dossiers.result import PartResult, result_of
 from bouquet_gateway.errors.answers import answer_of, problem_of
 from bouquet_gateway.errors.problems import Problem
@@ -20,7 +20,7 @@ from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.lookup.answer import Lookups, describe_call
 from bouquet_mesh.observe import spans
 from bouquet_proto.deadline import Deadline
-from bouquet_proto.query import parse_query
+from bouquet_proto.rules import SharedResults
 
 METHOD = "GET"
 """HTTP method of the single call that a part of a dossier replaces."""
@@ -48,21 +48,32 @@ class Asker(Struct, frozen=True, kw_only=True):
     """Whether the credential belongs to a FranceConnect session. Such a credential gives access only to the citizen's
     own data."""
     deadline: Deadline
+    shared: SharedResults = {}
+    """Results of computations about persons, each made once for all calls of the dossier."""
 
-    async def ask(self, target: Target, raw_query: str, *, is_counted: bool) -> PartResult:
-        """Makes the single call of `target` with the query string `raw_query`, and returns the result: data or an
-        error. `is_counted` tells whether the rate limit has already counted this call."""
+    async def ask(self, target: Target, parameters: Parameters, *, is_counted: bool) -> PartResult:
+        """Makes the single call of `target` with these parameters, and returns the result: data or an error.
+        `is_counted` tells whether the rate limit has already counted this call."""
         own = self.call
-        call = Call(own.request_id, own.envelope, target.path, token_id=own.token_id, habilitation=own.habilitation)
+        call = Call(
+            own.request_id,
+            own.envelope,
+            target.path,
+            token_id=own.token_id,
+            habilitation=own.habilitation,
+            shared=self.shared,
+        )
         if target.match is not None:
             describe_call(call, target.match)
         with spans.span(METHOD, SpanKind.INTERNAL, {"bouquet.request_id": call.request_id}) as span:
-            answer = self._recorded(await self._answer(target, raw_query, call, is_counted=is_counted), call)
+            answer = self._recorded(await self._answer(target, parameters, call, is_counted=is_counted), call)
             report_call(call, METHOD, answer.status, span)
         return result_of(call, answer, self.services.clock(), target.operation.cache_s if target.operation else 0)
 
-    async def _answer(self, target: Target, raw_query: str, call: Call, *, is_counted: bool) -> Answer:
-        request = structs.replace(self.request, method=METHOD, raw_path=target.path, raw_query=raw_query, proof="")
+    async def _answer(self, target: Target, parameters: Parameters, call: Call, *, is_counted: bool) -> Answer:
+        request = structs.replace(
+            self.request, method=METHOD, raw_path=target.path, raw_query=parameters.raw_query, proof=""
+        )
         try:
             self.services.journal.begin(call)
             if not is_counted:
@@ -71,9 +82,8 @@ class Asker(Struct, frozen=True, kw_only=True):
                 raise Problem("insufficient_scopes")
             if target.match is None:
                 raise Problem("bus_unavailable")
-            query = parse_query(raw_query)
             return await self.services.lookups.answer_admitted(
-                self.admission, target.match, request, query, call, self.deadline
+                self.admission, target.match, request, parameters.query, call, self.deadline
             )
         except Exception as error:
             return answer_of(problem_of(error), call, call.path)

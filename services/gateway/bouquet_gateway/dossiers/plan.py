@@ -3,7 +3,7 @@ dossier."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from urllib.parse import quote_plus
 
@@ -23,6 +23,7 @@ from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.offers.catalogue import Family, Match, Served
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_proto.offer import Operation, People
+from bouquet_proto.query import Query, query_of_values
 
 USUAL_MODALITY = "identite"
 """Modality (way to identify the person) of a part that names none. If the operation has only one modality, the part
@@ -93,6 +94,15 @@ class Part(Struct, frozen=True, kw_only=True):
     for_each: ForEach | None = None
 
 
+class Parameters(Struct, frozen=True):
+    """Query parameters of one call, in two forms that have the same content."""
+
+    raw_query: str
+    """Query string of the single call. Equal parameters give equal strings, by which identical calls are
+    recognized."""
+    query: Query
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     """Plan of a dossier without faults: its parts, in the caller's order."""
 
@@ -133,22 +143,20 @@ def plan_dossier(request: DossierRequest, offers: Discovery, today: date) -> Pla
     return Plan(recipient=request.recipient, delegation_id=request.delegation_id, parts=tuple(parts))
 
 
-def query_of(recipient: str, values: Values) -> str:
-    """Returns the query string of one part's call: `recipient`, a SIRET, then the parameters `values`, sorted by name.
-    Equal parameters give equal strings, so that identical calls can be recognized."""
+def parameters_of(recipient: str, values: Values, quote: Callable[[str], str] = quote_plus) -> Parameters:
+    """Returns the query parameters of one part's call: `recipient`, a SIRET, then `values` sorted by name. `quote`
+    encodes the values in the query string."""
     # Names need no encoding: they are the fields of an offer's rules, or fit `read.PARAMETER_NAME`.
+    texts: dict[str, str | list[str]] = {"recipient": recipient}
     pairs = [f"recipient={recipient}"]
     for name, value in sorted(values.items()):
         if isinstance(value, list):
-            pairs += [f"{name}[]={_encoded(item)}" for item in value]
+            texts[name] = items = [str(item) for item in value]
+            pairs += [f"{name}[]={quote(item)}" for item in items]
         else:
-            pairs.append(f"{name}={_encoded(value)}")
-    return "&".join(pairs)
-
-
-def _encoded(value: str | int) -> str:
-    text = str(value)
-    return text if text.isascii() and text.isalnum() else quote_plus(text)
+            texts[name] = text = str(value)
+            pairs.append(f"{name}={quote(text)}")
+    return Parameters("&".join(pairs), query_of_values(texts))
 
 
 def _for_each(

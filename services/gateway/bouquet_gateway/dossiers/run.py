@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import TypeAlias
+from urllib.parse import quote_plus
 
 from msgspec import Raw, Struct
 
 from bouquet_gateway.dossiers.ask import Asker
 from bouquet_gateway.dossiers.persons import persons_in
-from bouquet_gateway.dossiers.plan import ForEach, Part, Plan, Target, query_of
+from bouquet_gateway.dossiers.plan import ForEach, Part, Plan, Target, parameters_of
 from bouquet_gateway.dossiers.read import COUNT, Values
 from bouquet_gateway.dossiers.result import PartResult, PersonsResult, Result, refused, without_source
 
@@ -45,6 +47,8 @@ class _Run:
         self._asker = asker
         self._group = group
         self._is_wanted = is_wanted
+        self._quote = cache(quote_plus)
+        """Function that encodes a value of a query. The parts of a dossier mostly give the same values."""
         self._calls: dict[tuple[str, str], asyncio.Task[PartResult]] = {}
         """Tasks of the calls so far, by path and query."""
 
@@ -81,9 +85,10 @@ class _Run:
     def _call(self, target: Target, values: Values, *, is_counted: bool) -> asyncio.Task[PartResult]:
         """Returns the task of a call. If a call with the same path and query has already begun, returns its task, else
         begins the call."""
-        query = query_of(self._recipient, values)
-        call = self._calls.get((target.path, query))
+        parameters = parameters_of(self._recipient, values, self._quote)
+        key = (target.path, parameters.raw_query)
+        call = self._calls.get(key)
         if call is None:
-            call = self._group.create_task(self._asker.ask(target, query, is_counted=is_counted))
-            self._calls[target.path, query] = call
+            call = self._group.create_task(self._asker.ask(target, parameters, is_counted=is_counted))
+            self._calls[key] = call
         return call

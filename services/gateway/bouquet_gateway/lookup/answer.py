@@ -136,7 +136,7 @@ class Lookups:
         # An announced maintenance is reported even if parameters are wrong too.
         call.recipient = recipient_of(query, requester.token.siret, call.envelope)
         now = self._clock()
-        parsed = parse(served, query, now.date(), requester.citizen)
+        parsed = parse(served, query, now.date(), requester.citizen, call.shared)
         key = ""
         if isinstance(parsed, Parsed):
             call.person = parsed.identity

@@ -15,7 +15,7 @@ from bouquet_proto.identity import MODALITIES, Identite, Identity
 from bouquet_proto.messages import Parameter
 from bouquet_proto.offer import Operation
 from bouquet_proto.query import Query
-from bouquet_proto.rules import Refusals, apply_rules, is_siret, refused_codes
+from bouquet_proto.rules import Refusals, SharedResults, apply_rules, is_siret, refused_codes
 from bouquet_proto.tidy import tidied_identity
 
 
@@ -38,13 +38,15 @@ def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
     return recipient
 
 
-def parse(served: Served, query: Query, today: date, citizen: Identite | None) -> Parsed | Problem:
+def parse(
+    served: Served, query: Query, today: date, citizen: Identite | None, shared: SharedResults | None
+) -> Parsed | Problem:
     """Returns the identity and the parameters of a question, or a `Problem` if one of them is wrong. `citizen` is the
     identity from a FranceConnect session, if the caller has one."""
     citizen = citizen and tidied_identity(citizen)
     if citizen is not None and (problem := _problem_of(citizen, served.operation, today)):
         return problem
-    values = apply_rules(served.operation.checks, query, today)
+    values = apply_rules(served.operation.checks, query, today, shared)
     if isinstance(values, Refusals):
         return Problem(*values.codes)
     if citizen is not None:
