@@ -1,7 +1,7 @@
 """Types and rules that gateway, workers and registry share: messages, identities, failures, offers and validation.
 
-The names in `__all__` are the public interface. The modules that serve a single resource, such as `quotient_familial`,
-`france_connect_session` or `registry_messages`, are not part of it and are imported by their own names.
+The names in `__all__` are the public interface. Modules that serve a single resource, such as `quotient_familial`,
+`france_connect_session` or `registry_messages`, are not part of it: programs import them by their own names.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ refused the question), `refused` (the gateway refused the call) or `failed` (tec
 
 
 class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Record of one call to a gateway. A field whose value is unknown has its default, which is empty or zero."""
+    """Record of one call to a gateway. A field whose value is unknown keeps its default, which is empty, zero or
+    false."""
 
     id: str
     """Unique id of the record. The registry ignores a record whose id it has already received."""
@@ -23,7 +24,7 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Time of the call, in seconds since the epoch."""
     outcome: Outcome
     status: int
-    """HTTP status of the answer."""
+    """HTTP status of the answer to the call."""
     code: str = ""
     """Code of the first error in the answer, such as `35003`; empty for a success."""
     operation: str = ""
@@ -35,7 +36,7 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     recipient: str = ""
     """SIRET of the administration that receives the data; empty if unknown."""
     provider: str = ""
-    """Name of the provider that answered; empty if the answer came from the cache."""
+    """Name of the provider that answered; empty if the answer came from the cache, or if no provider was asked."""
     regime: str = ""
     """Name of the provider whose answer the gateway chose, for an operation that both CAF and MSA serve. Empty for
     other operations."""
@@ -45,7 +46,8 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     person: str = ""
     """Pseudonym of the person whom the caller asked about; empty if unknown."""
     key: str = ""
-    """Name of the secret key from which the pseudonyms in this record were computed; empty if there are none."""
+    """Name of the secret key by which the pseudonyms in this record were computed; empty if the record has no
+    pseudonym."""
     found: tuple[str, ...] = ()
     """Pseudonyms of the people whom the answer names; empty if the answer names nobody. Each pseudonym is made only
     from name, first name and birth date."""
@@ -53,7 +55,8 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_id: str = ""
     """Value of the header `X-Request-Id` in the answer to the call."""
     pruned_to: str = ""
-    """Number and hash (`NUMBER:HASH`) of the last record that was removed; set only if the outcome is `pruned`."""
+    """Number and hash, as `NUMBER:HASH`, of the last record that the registry removed; empty unless the outcome is
+    `pruned`."""
 
 
 _encoder = msgspec.json.Encoder()

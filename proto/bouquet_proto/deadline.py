@@ -11,7 +11,8 @@ CLOCK_TOLERANCE_S = 0.5
 
 
 class Deadline(Struct, frozen=True):
-    """Point in time at which a request ends. The clocks of all hosts must agree within `CLOCK_TOLERANCE_S`."""
+    """Point in time at which processes stop waiting for the answer to a request. The clocks of all hosts must agree
+    within `CLOCK_TOLERANCE_S`."""
 
     at: float
     """Time of the deadline, in seconds since the epoch."""
@@ -26,5 +27,5 @@ class Deadline(Struct, frozen=True):
         return max(0.0, self.at - time.time())
 
     def earlier_by(self, margin_s: float) -> Deadline:
-        """Returns a deadline `margin_s` seconds earlier, to leave time for the reply."""
+        """Returns a deadline that is `margin_s` seconds earlier. The margin leaves time for the reply."""
         return Deadline(self.at - margin_s)

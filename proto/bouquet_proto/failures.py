@@ -23,7 +23,7 @@ from msgspec import Struct
 
 
 class Kind(StrEnum):
-    """Kind of a failure, which decides the HTTP status of the response (docs/reference/contract.md §3.1)."""
+    """Kind of a failure. The kind decides the HTTP status of the response (docs/reference/contract.md §3.1)."""
 
     BAD_REQUEST = "bad_request"
     WRONG_PARAMETER = "wrong_parameter"
@@ -48,8 +48,8 @@ class Kind(StrEnum):
 
 
 class Rendering(NamedTuple):
-    """Rendering of one kind of failure: the HTTP status in version 3 of the API, the HTTP status in version 2, and the
-    word that the version 2 body gives as `error`."""
+    """HTTP statuses, in versions 3 and 2 of the API, of one kind of failure, and the word that a version 2 body gives
+    as `error`."""
 
     v3_status: int
     v2_status: int
@@ -85,7 +85,8 @@ LogLevel = Literal["info", "warning", "error"]
 
 
 class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Error code, HTTP status and texts that the caller gets for one reason of failure."""
+    """Row of the failure table: code, kind (which decides the HTTP status) and texts of the error that the caller gets
+    for one reason."""
 
     kind: Kind
     code: str
@@ -95,8 +96,8 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str
     fault: Fault
     retry: bool = False
-    """Whether a second attempt may succeed. If so, a worker repeats the request to the provider once, provided that the
-    request changes no data there."""
+    """Whether a second attempt may succeed. If true, a worker repeats its request to the provider once, but only a
+    request that changes no data there."""
     log: LogLevel = "info"
     """Level of the log line about the failure."""
     source: dict[str, str] = {}
@@ -107,7 +108,7 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     authority: for example from the CAF, whose data the CNAV passes on. If empty, the error names the authority for a
     `code` of three digits, and no provider for a `code` of five."""
     retry_in_s: int = 0
-    """Seconds after which the caller may try again; 0 for no advice."""
+    """Seconds after which the caller may try again; 0 if the error gives no such advice."""
     v2_word: str = ""
     """Value of `error` in the v2 response; empty for the usual value of this kind of failure (`Rendering`)."""
     v2_reason: str = ""
@@ -140,7 +141,7 @@ GENERIC_ABSENCE = (
 
 def absence(detail: str = GENERIC_ABSENCE, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:
     """Returns a row of the failure table for a provider that has no data about the person. The row's public code is
-    `003`, preceded by the two digits of the operation's authority."""
+    `003` after the two digits of the operation's authority."""
     return Failure(
         kind=Kind.NOT_FOUND, code="003", title=title, detail=detail + PERIMETER, fault="caller", v2_reason=v2_reason
     )

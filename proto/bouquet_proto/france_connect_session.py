@@ -19,11 +19,12 @@ PROVIDER = "france_connect"
 OPERATION = "france_connect_session"
 AUTHORITY = Authority("FranceConnect", "51")
 STATUS = "franceconnect"
-"""Name of FranceConnect in the paths and answers of the status endpoints (docs/reference/contract.md §5.3)."""
+"""Name of FranceConnect in the path and in the answer of `/api/{status}/ping`, which reports a service's health
+(docs/reference/contract.md §5.3)."""
 
 RESOURCE = "resource"
-"""Name of a parameter in the gateway's request to FranceConnect's worker. Its value is the name of the resource that
-the citizen's session is used for (docs/reference/upstreams/france_connect.md §2)."""
+"""Name of a parameter in the gateway's request to FranceConnect's worker. The value is the name of the resource for
+which the citizen's session is used (docs/reference/upstreams/france_connect.md §2)."""
 
 UNUSABLE = "identity_unusable"
 """Reason of failure for an identity from FranceConnect that is too incomplete or malformed to ask a provider about the
@@ -34,7 +35,7 @@ SEXES: dict[str | None, Sexe] = {"male": "M", "female": "F"}
 means that the sex is unknown."""
 BIRTHDATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 COMMUNE_CODE = re.compile(r"(\d\d|2[AB])\d{3}", re.ASCII)
-"""Pattern of the INSEE code of a commune. It also matches the codes of communes that no longer exist."""
+"""Pattern of the INSEE code of a commune, five characters. Codes of communes that no longer exist also match."""
 CHECKS = (Check("date_with_year"),)
 """Validation rules that every identity from FranceConnect must pass. The year of birth is required; month and day may
 be unknown (docs/contract.md, V10)."""
@@ -42,7 +43,7 @@ be unknown (docs/contract.md, V10)."""
 
 
 class Pivot(Struct, frozen=True):
-    """Identity that FranceConnect gives for an access token (*identité pivot*). Unknown fields are absent or empty."""
+    """Identity that FranceConnect gives for an access token (*identité pivot*). An unknown value is `None` or empty."""
 
     gender: str | None = None
     family_name: str | None = None
@@ -62,7 +63,7 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 def identity_of(pivot: Pivot) -> Identite:
-    """Converts FranceConnect's identity to an `Identite`; unknown values stay unknown."""
+    """Converts an identity from FranceConnect to an `Identite`, the form on the bus; unknown values stay unknown."""
     # A first name with a space stays one name where FranceConnect sends a list (docs/contract.md, V11), the commune
     # counts only for a birth in France, and the name of use is always absent (docs/contract.md, V12).
     year, month, day = birth_parts(pivot.birthdate)

@@ -39,13 +39,13 @@ class Identite(Struct, frozen=True, kw_only=True, tag="identite", omit_defaults=
         return "%04d-%02d-%02d" % (year, month, day)  # noqa: UP031 - half the time of an f-string, ten times a lookup
 
     def commune_in_france(self) -> str | None:
-        """Returns the code of the commune of birth, or None if it is unknown or the birth was not in France."""
+        """Returns the INSEE code of the commune of birth. Returns None if the commune is unknown or not in France."""
         abroad = self.code_cog_insee_pays_naissance not in (None, "", FRANCE)
         return None if abroad else self.code_cog_insee_commune_naissance or None
 
 
 class Ine(Struct, frozen=True, kw_only=True, tag="ine"):
-    """National student number, eleven characters."""
+    """National student number (INE), eleven characters."""
 
     ine: str
 
@@ -57,7 +57,7 @@ class Identifiant(Struct, frozen=True, kw_only=True, tag="identifiant"):
 
 
 class NumeroAllocataire(Struct, frozen=True, kw_only=True, tag="numero_allocataire"):
-    """Identification of a CAF file's holder, by the number of the file (5 to 7 digits, as typed by the caller) and the
+    """Identification of the holder of a CAF file, by the file's number (5 to 7 digits, as the caller gave them) and the
     holder's postal code."""
 
     numero_allocataire: str
@@ -73,4 +73,4 @@ MODALITIES: dict[str, type[Identity]] = {
     "identifiant": Identifiant,
     "numero_allocataire": NumeroAllocataire,
 }
-"""Identity struct of each modality (way to identify a person)."""
+"""Type of the identity for each modality (way to identify a person)."""

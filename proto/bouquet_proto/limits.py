@@ -1,5 +1,5 @@
-"""Limits of workers' offers and replies, which gateways enforce. A message is measured before it is decoded, so that
-the refusal of a large one costs almost nothing."""
+"""Limits on workers' offers and replies, which gateways check. A message is measured before it is decoded, so that the
+refusal of a large message costs almost nothing."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MAX_OFFER_BYTES = 256 * 1024
 MAX_OPERATIONS = 100
 """Largest number of operations in an offer."""
 MAX_REPLY_BYTES = 1_000_000
-"""Highest value that an offer may set for `ReplyLimits.size_bytes`, the size of one reply's data in bytes."""
+"""Highest value that an offer may set for `ReplyLimits.size_bytes`, the limit in bytes on the data of one reply."""
 MAX_REPLY_ELEMENTS = 20_000
-"""Highest value that an offer may set for `ReplyLimits.elements`, the number of object members and list items in one
-reply's data."""
+"""Highest value that an offer may set for `ReplyLimits.elements`, the limit on the object members and list items in the
+data of one reply."""
 MAX_DEPTH = 60
-"""Deepest nesting of JSON objects and lists that a gateway accepts from a worker."""
+"""Largest number of JSON objects and lists, one inside another, that a gateway accepts in a worker's message."""
 # Code that reads it recurses. The providers of this repository use fewer than 30 levels.
 
 ALLOWED_META: Mapping[str, int] = {"provider_error_code": 100, "provider_error_message": 1000, "retry_in": 0}
@@ -30,8 +30,8 @@ ALLOWED_META: Mapping[str, int] = {"provider_error_code": 100, "provider_error_m
 length 0 means that the value is a number."""
 DAY_S = 86_400
 MAX_NUMBER = 2**53 - 1
-"""Largest integer accepted in the `meta` of a reply. JSON parsers that read numbers as 64-bit floats, as in JavaScript,
-hold all integers up to it exactly."""
+"""Largest integer accepted in the `meta` of a reply. JSON parsers that read numbers as 64-bit floats, such as
+JavaScript's, read every integer up to this one exactly."""
 
 Excess: TypeAlias = Literal["", "too large", "too many elements", "too deep", "words of its own"]
 """Name of the limit that a reply exceeds, or "" if the reply exceeds none. `words of its own` is not about size: the
@@ -43,15 +43,15 @@ _BRACKET = re.compile(rb"[\[\]{}]")
 
 
 class ReplyLimits(Struct, frozen=True):
-    """Limits of the data of one reply: its size in bytes, and the total number of its object members and list items
-    (`elements`)."""
+    """Limits on the data of one reply: the size in bytes (`size_bytes`), and the number of object members and list
+    items together (`elements`)."""
 
     size_bytes: int = 64 * 1024
     elements: int = 5_000
 
 
 DEFAULT_LIMITS = ReplyLimits()
-"""Limits for the replies of an operation if the worker's offer gives none."""
+"""Limits on the replies of an operation for which the worker's offer sets none."""
 
 
 def excess_of(reply: Reply, most: ReplyLimits = DEFAULT_LIMITS) -> Excess:

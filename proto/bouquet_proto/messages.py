@@ -1,4 +1,4 @@
-"""Messages on the bus, encoded as JSON: requests of a gateway and replies of a worker.
+"""Messages on the bus, encoded as JSON: requests of a gateway and replies of a worker or the registry.
 
 Compatibility of versions: unknown fields are ignored, new fields have defaults, types never change, tags are never
 reused. Every version must decode the samples in tests/proto/samples.
@@ -21,8 +21,8 @@ MAX_REQUEST_BYTES = 64 * 1024
 MAX_CASE_BYTES = 64 * 1024
 """Largest size, in bytes, of a case file (recorded answer about an invented person) that a sandbox checks."""
 MAX_CHECK_REQUEST_BYTES = 7 * MAX_CASE_BYTES
-"""Largest size, in bytes, of a `CheckCase` request. It is several times `MAX_CASE_BYTES` because JSON may need six
-bytes for one byte of the case file, such as a control character."""
+"""Largest size, in bytes, of a `CheckCase` request. JSON may need six bytes for one byte of the case file, such as a
+control character."""
 
 Parameter: TypeAlias = str | int | tuple[str, ...]
 """Value of a lookup's parameter, such as a year or a list of codes."""
@@ -32,15 +32,15 @@ caller."""
 
 
 class Caller(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Information about the caller that a provider's worker needs for traceability headers and for telling callers
-    apart."""
+    """Information about the caller that a provider's worker needs: the recipient and the token's id, to trace the call,
+    and a hash to tell callers apart."""
 
     recipient: str = ""
     """SIRET of the administration that receives the data; empty if the lookup is for no administration."""
     token_id: str = ""
     mark: str = ""
-    """Keyed hash that identifies the caller. A worker can tell callers apart by it but not learn who they are, since
-    only gateways have the key. Empty if the gateway makes the lookup for itself, or is too old to send this field."""
+    """Keyed hash that identifies the caller: a worker can tell callers apart, but not learn who they are, since only
+    gateways have the key. Empty if the gateway makes the lookup for itself, or is too old to send this field."""
 
 
 class Lookup(Struct, frozen=True, kw_only=True, tag="lookup", omit_defaults=True):
@@ -73,20 +73,22 @@ class Describe(Struct, frozen=True, kw_only=True, tag="describe", omit_defaults=
 
 
 class WhoIs(Struct, frozen=True, kw_only=True, tag="who_is", omit_defaults=True):
-    """Request to the registry for the rights of a token (`registry_messages.KnownToken`)."""
+    """Request to the registry for the rights of a token. The reply is a `registry_messages.KnownToken`, or a `NotFound`
+    for an unknown token."""
 
     id: str
     deadline: float
     token: str
     """Id of the token (`jti`), never the token itself."""
     refuses_withdrawn: bool = False
-    """Whether the gateway itself refuses tokens that were signed with a withdrawn key. False if absent, since gateways
-    of a former release neither know withdrawn keys nor send this field."""
+    """Whether the gateway itself refuses tokens that were signed with a withdrawn key. Older gateways do not; they do
+    not send this field."""
     traceparent: str = ""
 
 
 class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=True):
-    """Request to the registry for the tokens and delegations that have changed (`registry_messages.TokenChanges`)."""
+    """Request to the registry for the tokens and delegations that have changed. The reply is a
+    `registry_messages.TokenChanges`."""
 
     id: str
     deadline: float
@@ -94,7 +96,7 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     """Name of the registry's log of changes that the gateway read last; empty if the gateway has read none. The number
     `since` counts the changes of this log."""
     since: int = 0
-    """Number of the last change that the gateway knows, 0 if it knows none. The reply lists the changes with higher
+    """Number of the last change that the gateway knows; 0 if it knows none. The reply lists the changes with higher
     numbers."""
     scopes: tuple[str, ...] = ()
     """Scopes of the operations that the gateway serves now; the registry keeps a list of them. Empty in most requests:
@@ -114,13 +116,14 @@ class FindDelegations(Struct, frozen=True, kw_only=True, tag="find_delegations",
 
 
 class ListDelegations(Struct, frozen=True, kw_only=True, tag="list_delegations", omit_defaults=True):
-    """Request to the registry for one page of an editor's delegations (`registry_messages.DelegationPage`)."""
+    """Request to the registry for one page of an editor's delegations. The reply is a
+    `registry_messages.DelegationPage`."""
 
     id: str
     deadline: float
     editor: str
     page: int
-    """Number of the page, from 1."""
+    """Number of the page, counted from 1."""
     per_page: int
     """Largest number of delegations on a page."""
     traceparent: str = ""
@@ -144,7 +147,7 @@ class ListCases(Struct, frozen=True, kw_only=True, tag="list_cases", omit_defaul
     id: str
     deadline: float
     after: str = ""
-    """Id of the last case on the page before, or "" for the first page."""
+    """Id of the last case on the page before; "" asks for the first page."""
     traceparent: str = ""
 
 
@@ -155,10 +158,10 @@ class CheckCase(Struct, frozen=True, kw_only=True, tag="check_case", omit_defaul
     id: str
     deadline: float
     operation: str
-    """Name of the folder for which the file is proposed: the id of an operation in the official document, or
+    """Name of the folder for which the case file is proposed: the id of an operation in the official document, or
     `france_connect`."""
     text: str
-    """Content of the proposed file, in YAML."""
+    """Content of the proposed case file, in YAML."""
     traceparent: str = ""
 
 
@@ -178,18 +181,18 @@ class NotFound(Struct, frozen=True, tag="not_found", omit_defaults=True):
     """Reply of a provider that has no data about the person."""
 
     reason: str
-    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker's offer adds to
-    the table (`Offer.problems`)."""
+    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker's offer adds to it
+    (`Offer.problems`)."""
     meta: Meta = {}
 
 
 class Rejected(Struct, frozen=True, tag="rejected", omit_defaults=True):
-    """Reply of a provider that cannot answer the question, for example because the identity is wrong or matches several
+    """Reply of a provider that refuses the question, for example because the identity is wrong or matches several
     people."""
 
     reason: str
-    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker's offer adds to
-    the table (`Offer.problems`)."""
+    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker's offer adds to it
+    (`Offer.problems`)."""
     meta: Meta = {}
 
 
@@ -197,15 +200,16 @@ class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
     """Reply without a result, because of a technical fault of the provider, its worker or the mesh."""
 
     reason: str
-    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker's offer adds to
-    the table (`Offer.problems`)."""
+    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker's offer adds to it
+    (`Offer.problems`)."""
     retry_in_s: int | None = None
-    """Seconds after which the caller may try again; `None` for no advice."""
+    """Seconds after which the caller may try again; `None` if unknown."""
     meta: Meta = {}
 
 
 class Recorded(Struct, frozen=True, tag="recorded"):
-    """Reply with the HTTP status and body of a sandbox case. Only a gateway in sandbox mode accepts such a reply."""
+    """Reply with the HTTP status and body of a sandbox's case (recorded answer). Only a gateway in sandbox mode accepts
+    such a reply."""
 
     status: int
     body: Raw
@@ -214,8 +218,8 @@ class Recorded(Struct, frozen=True, tag="recorded"):
 MAX_BYTES = 1_100_000
 """Largest size, in bytes, of any message on the bus. A larger message is not decoded."""
 MAX_BYTES_WITHOUT_DATA = 8 * 1024
-"""Largest size, in bytes, of a reply without data. A larger reply is decoded only if it is a `Found` or a `Recorded`,
-which carry data."""
+"""Largest size, in bytes, of a reply without data. A larger reply is decoded only as a `Found` or a `Recorded`, the two
+replies with data."""
 
 Reply: TypeAlias = Found | NotFound | Rejected | Failed | Recorded
 
@@ -232,8 +236,8 @@ encode = _encoder.encode
 
 
 def decode_request(body: bytes) -> Request:
-    """Decodes a request. Raises `msgspec.DecodeError` with a fixed text if the request is too large or malformed,
-    because msgspec's own text may quote personal data from the body."""
+    """Decodes a request. Raises `msgspec.DecodeError` if the request is too large or malformed; the error has a fixed
+    text, because msgspec's own text may quote personal data."""
     if len(body) > MAX_CHECK_REQUEST_BYTES:
         raise msgspec.DecodeError("larger than a request")
     return _decode(_request if len(body) <= MAX_REQUEST_BYTES else _check, body)
@@ -253,7 +257,7 @@ def decode_reply(body: bytes) -> Reply:
 
 
 def _is_object(data: Raw) -> bool:
-    """Returns whether `data` is a JSON object, the only kind of data from which the gateway can remove fields."""
+    """Returns whether `data` is a JSON object. From other JSON values, the gateway could not remove fields."""
     return bytes(memoryview(data)[:1]) == b"{"
 
 

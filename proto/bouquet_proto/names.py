@@ -6,15 +6,15 @@ import re
 from typing import Any
 
 EMBEDDED = "memory:"
-"""URL that selects a bus, outbox or cache in the memory of the process, without a server."""
+"""URL that selects a bus, an outbox or a cache in the memory of the process, in place of a server."""
 
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 """Pattern of a provider's name, such as `cnaf` or `france_travail`."""
 
 QUEUE_PREFIX = "bouquet.q."
 RESERVE_SUFFIX = ".reserve"
-"""Ending of the names of reserve queues (`reserve_queue_of`). No other queue's name ends so, because provider names
-contain no full stop."""
+"""Ending of the names of reserve queues (`reserve_queue_of`). No other queue has a name with this ending, because
+providers' names contain no full stop."""
 REPLY_EXCHANGE = "bouquet.replies"
 CHECK_PREFIX = "bouquet.check."
 """Prefix of the names of check queues. To find out whether the broker accepts changes, a process declares a check queue
@@ -25,8 +25,8 @@ JOURNAL_OWNER = "journal"
 is `GATEWAY_OWNER`; for workers and the registry, the name of their provider."""
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
-"""Arguments with which a provider's queue is declared. `x-expires` is the time in milliseconds after which RabbitMQ
-deletes a queue without consumers."""
+"""Arguments with which a provider's queue is declared. `x-expires` is in milliseconds: after this time without a
+consumer, RabbitMQ deletes the queue."""
 
 JOURNAL_QUEUE = "bouquet.journal"
 """Durable quorum queue through which gateways send records of the access journal to the registry."""
@@ -40,11 +40,12 @@ SERVICES = "bouquet.services"
 services in its own process."""
 
 CASEBOOK = "bouquet.casebook"
-"""Entry-point group of the service that, in a sandbox, answers all requests in place of the providers' workers."""
+"""Entry-point group of the casebook, the service that answers all requests in a sandbox, in place of the providers'
+workers."""
 
 COMMANDS = "bouquet.commands"
 """Entry-point group of subcommands that other packages add to `bouquet-worker`. Each entry point is a function that
-adds the subcommand's arguments to a parser; its docstring is the subcommand's help."""
+adds the subcommand's arguments to a parser; the function's docstring is the help of the subcommand."""
 
 SIMULATORS = "bouquet.simulators"
 """Entry-point group of the providers' `Simulator`s, which imitate upstreams."""
@@ -55,19 +56,19 @@ GATEWAY_PREFIX = "BOUQUET_GATEWAY_"
 """Prefix of the gateway's environment variables."""
 
 MESH_WORDS = ("BUS", "HTTP", "LOG")
-"""First words, after `BOUQUET_`, of the settings that every process has, such as `BUS` in `BOUQUET_BUS_URL`."""
+"""First words, after `BOUQUET_`, of the settings that all processes have, such as `BUS` in `BOUQUET_BUS_URL`."""
 RESERVED_WORDS = (*MESH_WORDS, "GATEWAY", "REGISTRY", "WORKER", "CASEBOOK", "TRY")
 """Words with which the name of a provider may not begin. Otherwise the variables of the provider's worker could be
 taken for those of another process: a provider `gateway` would have variables `BOUQUET_GATEWAY_…`."""
 
 
 def queue_of(provider: str) -> str:
-    """Returns the name of the queue of requests for a provider."""
+    """Returns the name of the queue that carries requests to a provider's workers."""
     return QUEUE_PREFIX + provider
 
 
 def reserve_queue_of(provider: str) -> str:
-    """Returns the name of a provider's reserve queue. Requests go there while the broker node that hosts the queue
+    """Returns the name of a provider's reserve queue. Requests are sent there while the broker node with the queue
     `queue_of(provider)` is down."""
     return queue_of(provider) + RESERVE_SUFFIX
 

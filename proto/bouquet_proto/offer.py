@@ -1,5 +1,5 @@
-"""Offer of a worker: the description of a provider and its operations, for which gateways ask the worker over
-the bus."""
+"""Offer of a worker: description of a provider and its operations. Gateways request offers from workers over the
+bus."""
 # It is generated from the provider's declarations, and kept in `proto/offers/`.
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from bouquet_proto.rules import Check
 from bouquet_proto.schemas import UnknownFieldError, schema_of
 
 Modality: TypeAlias = Literal["identite", "france_connect", "ine", "identifiant", "numero_allocataire"]
-"""Way to identify the person. With `france_connect` the citizen's FranceConnect session gives an `Identite`."""
+"""Way to identify the person. For `france_connect`, the gateway gets an `Identite` from the citizen's FranceConnect
+session."""
 
 
 def digest_of(offer: bytes) -> str:
@@ -26,7 +27,7 @@ def digest_of(offer: bytes) -> str:
 
 
 class Authority(Struct, frozen=True):
-    """Organisation that an error comes from: its name, shown in `meta.provider`, and the first two digits of its error
+    """Organisation that an error comes from: its label, shown in `meta.provider`, and the first two digits of its error
     codes (docs/reference/contract.md §3.2)."""
 
     label: str
@@ -62,24 +63,24 @@ class Retirement(Struct, frozen=True, kw_only=True, omit_defaults=True):
     deprecated_on: str
     sunset_on: str = ""
     successor: str = ""
-    """Path of the operation that replaces the retired one; empty if none does."""
+    """Path of the operation that replaces the retired one; empty if no operation does."""
 
 
 class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Places in an operation's data that name people. For each answer, the access journal records the people found
+    """Place in an operation's data where people are named. The access journal records the people whom each answer names
     there."""
 
     at: str = ""
     """Dotted path, in the operation's data, of an object that describes a person, or of a list of such objects. Empty
     if the data itself is that object or list."""
     nom: str = "nom_naissance"
-    """Name of the field that holds a person's name."""
+    """Name of the field that holds the family name."""
     prenoms: str = "prenoms"
-    """Name of the field that holds the first names, as one text or a list of texts; only the first word is used. The
-    same name as `nom` if one field holds both the name and the first names."""
+    """Name of the field that holds the first names, as one text or a list of texts; only the first word is used. It is
+    the same as `nom` if one field holds both family name and first names."""
     naissance: tuple[str, ...] = ("date_naissance",)
-    """Name of the field of the birth date, `YYYY-MM-DD` or `DDMMYYYY`, or names of three fields: year, month and
-    day."""
+    """Name of the field that holds the birth date, as `YYYY-MM-DD` or `DDMMYYYY`. Alternatively, names of three fields,
+    for year, month and day."""
 
 
 Shown: TypeAlias = Literal["whole", "initials", "month"]
@@ -110,7 +111,8 @@ class ProofSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Dotted path of the object or list in the operation's data."""
     fields: tuple[ProofField, ...] = ()
     count: str = ""
-    """French label of the number of objects, which is shown in place of `fields`; empty if the number is not shown."""
+    """French label of the number of objects. This number is then shown in place of `fields`; if the label is empty, the
+    section shows the fields."""
 
 
 class Proof(Struct, frozen=True, kw_only=True):
@@ -118,7 +120,7 @@ class Proof(Struct, frozen=True, kw_only=True):
     fields outside the caller's scopes are left out."""
 
     title: str
-    """French title, such as `Attestation de quotient familial`."""
+    """French title of the proof, such as `Attestation de quotient familial`."""
     sections: tuple[ProofSection, ...]
 
     def paths(self) -> Iterator[str]:
@@ -132,13 +134,13 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Operation of the public contract: one path, with one way to identify the person (`modality`)."""
 
     id: str
-    """Id of the operation, unique in the mesh. The same as the id in the official document, unless that document gives
-    one id to several operations."""
+    """Id of the operation, unique among all providers. It is the id in the official document, unless that document
+    gives one id to several operations."""
     path: str
     modality: Modality
     summary: str
     scopes: tuple[str, ...]
-    """Scopes of which a caller needs at least one to call the operation."""
+    """Scopes that allow a call of the operation. A caller needs at least one of them."""
     fields: dict[str, tuple[str, ...]]
     """Scopes that give access to each field, by the field's dotted path. A caller needs one of the entries in the
     field's list; an entry `a&b` requires both scopes, `a` and `b`.
@@ -147,7 +149,7 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     listed in `open_fields` instead.
     """
     open_fields: tuple[str, ...] = ()
-    """Dotted paths of the fields that every caller of the operation sees, whatever scopes the caller has."""
+    """Dotted paths of the fields that every caller of the operation sees, whatever the caller's scopes."""
     checks: tuple[tuple[Check, ...], ...]
     """Validation rules for the query, in stages. A stage runs only if the earlier stages found no fault; all faults
     found in one stage are reported together."""
@@ -158,19 +160,20 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Further validation rules for an identity from FranceConnect, applied after `pivot`. Each fault that these rules
     find is reported with its own code."""
     reasons: tuple[str, ...] = ()
-    """Reasons of failure that only replies of this operation may give, besides those that every provider may give."""
+    """Reasons of failure that replies of this operation may give, in addition to those that every provider may give."""
     schema: dict[str, Any]
-    """JSON schema (2020-12) of the data in a reply, in which every `$ref` is replaced by the schema that it names."""
+    """JSON schema (2020-12) of the data in a reply. It contains no `$ref`: each is replaced by the schema that it
+    names."""
     example: Any = None
     people: tuple[People, ...] = ()
     proof: Proof | None = None
     """Content of the proof that a caller may request with an answer (header `X-Generate-Proof`); `None` if the
     operation has no proof. Only operations of version 3 and later have one."""
     cache_s: int = 0
-    """Seconds for which a gateway may cache an answer; 0 if it may not."""
+    """Seconds for which a gateway may cache an answer; 0 forbids caching."""
     plan: Literal["", "regime"] = ""
-    """Rule by which the gateway chooses between two providers' answers: `regime`, the only one, chooses between the CAF
-    and the MSA. Empty if only one provider serves the operation."""
+    """Rule by which the gateway chooses between two providers: `regime` for the choice between CAF and MSA. Empty if
+    only one provider serves the operation."""
     authority: Authority | None = None
     """Authority that the operation's errors name; `None` if the errors name the authority of the whole offer."""
     retirement: Retirement | None = None
@@ -184,7 +187,7 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether the data may contain objects that only some callers may see. Such an object lists scopes under the key
     `$any`, and a caller without any of these scopes gets `{}` in its place."""
     reply: ReplyLimits = DEFAULT_LIMITS
-    """Limits of the data in one reply. The offer may raise them up to `limits.MAX_REPLY_BYTES` and
+    """Limits on the data in one reply. An offer may set limits up to `limits.MAX_REPLY_BYTES` and
     `limits.MAX_REPLY_ELEMENTS`."""
     status: str = ""
     """Name of the operation in `/api/{status}/ping`, which reports its health; empty if the name is made from the path.
@@ -198,14 +201,14 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def parameter_names(self) -> Mapping[str, str]:
-        """Name of the query parameter for each canonical field, such as `nom_naissance`, that the operation's rules
-        read."""
+        """Names of the query parameters that the operation's rules read, by canonical field (the field's name inside
+        Bouquet, such as `nom_naissance`)."""
         checks = (check for stage in self.checks for check in stage)
         return {field: name for check in checks for field, name in check.parameter_names.items()}
 
     @property
     def france_connect_resource(self) -> str:
-        """Returns the name by which FranceConnect's worker knows the resource."""
+        """Returns the name that the operation's resource has in messages to FranceConnect's worker."""
         return self.resource or self.path.split("/")[-2]
 
     @property
@@ -245,7 +248,7 @@ def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator
 
 def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest: Any) -> Operation:
     """Returns an operation whose JSON schema is made from the struct `data` and the scopes in `fields`. `rest` holds
-    the remaining fields of `Operation`. Raises `TypeError` for a field that the struct does not have, or for an unknown
+    all other fields of `Operation`. Raises `TypeError` for a field that the struct does not have, or for an unknown
     modality."""
     name = rest.get("id", data.__name__)
     if (modality := rest.get("modality")) not in get_args(Modality):
@@ -257,7 +260,8 @@ def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest:
 
 
 V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with_france_connect"}
-"""Ending that is added to the public id of a v2 operation to make its id unique, for each modality that needs one."""
+"""Endings that make the ids of v2 operations unique, by modality. They follow the public id, which is the same for all
+modalities of a path; a modality without an ending keeps it as it is."""
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:

@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 from msgspec import Struct
 
 MAX_VALUE_LENGTH = 255
-"""Largest length, in characters, of a name or a value in a query. A longer value counts as malformed."""
+"""Largest length, in characters, of a name or a value in a query. A longer one counts as malformed."""
 
 MAX_INTEGER_DIGITS = 18
 """Largest number of digits that are read when a text is converted to an integer. Further digits are ignored."""
@@ -19,15 +19,16 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # line and paragraph 
 
 
 class Malformed(Struct, frozen=True):
-    """Marker in place of a parameter's value that cannot be read, such as a value that is not UTF-8. Every validation
-    rule refuses the marker."""
+    """Marker that replaces the value of a parameter that cannot be read, such as a value that is not UTF-8. Every
+    validation rule treats the marker as a fault."""
 
 
 MALFORMED = Malformed()
 
 
 class Query(Struct, frozen=True):
-    """Parsed query: `scalars` holds the parameters given as `name=x`, `lists` the parameters given as `name[]=x`."""
+    """Parsed query string. `scalars` holds the parameters given as `name=x`, and `lists` those given as `name[]=x`,
+    both by name."""
 
     # A name given in the other form has the value `MALFORMED`. The last value of a repeated scalar counts.
 
@@ -104,7 +105,7 @@ def _append(items: tuple[str, ...] | Malformed, value: str | Malformed | None) -
 
 
 def _is_plain(text: str) -> bool:
-    """Returns whether the text of a query can be used as it is, since nothing in it is encoded."""
+    """Returns whether a query string contains no encoded character, so that it can be used as it is."""
     return (
         text.isascii() and text.isprintable() and len(text) <= MAX_VALUE_LENGTH and "%" not in text and "+" not in text
     )

@@ -1,4 +1,4 @@
-"""Contract of the quotient familial, which two providers serve, the CAF and the MSA. Their workers publish
+"""Operations and data of the quotient familial, which two providers serve: CAF and MSA. Both workers offer
 `OPERATIONS`, and the gateway decides between their answers (docs/reference/contract.md §1.6.1,
 docs/reference/upstreams/quotient.md, docs/reference/upstreams/regime.md)."""
 
@@ -51,8 +51,8 @@ class Personne(Struct, frozen=True, kw_only=True):
 
 
 def birth_parts(date_naissance: str) -> dict[str, str | None]:
-    """Returns the three date fields of a `Personne` (year, month and day) for a birth date `YYYY-MM-DD`. A part that is
-    zero or missing becomes None."""
+    """Returns the year, month and day of a birth date `YYYY-MM-DD`, by the names of their fields in `Personne`. A part
+    that is zero or missing becomes None."""
     year, month, day, *_ = *date_naissance.split("-"), "", ""
     return {
         "annee_date_de_naissance": _known(year),
@@ -289,20 +289,19 @@ resource has none."""
 
 
 class Regimes(Struct, frozen=True, kw_only=True):
-    """Names of the providers that take each role when the gateway decides between CAF and MSA
+    """Roles of the two providers, by name, when the gateway decides between CAF and MSA
     (docs/reference/upstreams/regime.md §6)."""
 
     first: str
-    """Provider that the gateway asks first if it does not know which of the two serves the person: the one with 98 % of
-    the allocataires."""
+    """Provider with 98 % of the allocataires. The gateway asks it first if it does not know which of the two serves the
+    person."""
     second: str
     keeps_history: str
-    """Provider whose answer about a past month the gateway prefers, because the other one does not keep earlier
-    quotients."""
+    """Provider that keeps the quotients of past months. For a past month, the gateway prefers its answer."""
     freshest: str
-    """Provider whose answer about the current month the gateway prefers, because it updates its files in real time."""
+    """Provider that updates its files in real time. For the current month, the gateway prefers its answer."""
     authorities: dict[str, Authority]
-    """Authority named in errors, by provider."""
+    """Authority that a provider's errors name, by the provider's name."""
 
 
 REGIMES = Regimes(
@@ -366,5 +365,5 @@ File: TypeAlias = QuotientFamilial | CompositionFamiliale
 FILES: dict[str, type[File]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
     (one.id for one in V2), CompositionFamiliale
 )
-"""Type of a family's file at the CAF or the MSA, as each operation returns it, by the operation's id:
-`QuotientFamilial` in v3, `CompositionFamiliale` in v2."""
+"""Type of the data about a family that an operation returns, by the operation's id: `QuotientFamilial` in v3,
+`CompositionFamiliale` in v2."""

@@ -14,7 +14,7 @@ from msgspec import Struct
 PROVIDER = "registry"
 
 UNKNOWN = "token_invalid"
-"""Reason of the `NotFound` with which the registry answers about an unknown token."""
+"""Reason in the `NotFound` with which the registry replies about an unknown token."""
 AS_OF = "as_of"
 """Key in the `meta` of the registry's `NotFound` for an unknown token. The value is the number of the latest change in
 the registry's log at the time of the answer."""
@@ -37,15 +37,15 @@ class Rights(Struct, frozen=True, kw_only=True, omit_defaults=True):
     habilitation: str = ""
     """Id of the habilitation; empty for the token of an editor."""
     calls_per_minute: int = 0
-    """Largest number of calls per minute for the habilitation, or 0 if it has no limit of its own."""
+    """Largest number of calls per minute for the habilitation; 0 if it has no limit per minute."""
     calls_per_second: int = 0
     """Largest number of calls per second for the habilitation; 0 if the gateway's default limit applies."""
     group_limits: tuple[GroupLimit, ...] = ()
     allowed_ips: tuple[str, ...] = ()
-    """Addresses and CIDR ranges that the habilitation may be used from; empty for any."""
+    """IP addresses and CIDR ranges from which the habilitation may be used; empty for any."""
     ine: bool = True
-    """Whether the habilitation may identify students by their INE. True if absent, since older registries do not send
-    this field."""
+    """Whether calls with the habilitation may identify students by the national student number (INE). Older registries
+    do not send this field, which is then true."""
     datapass_id: str | None = None
     """Id of the habilitation in DataPass; `None` if the habilitation has none there, or if the registry is too
     old to send this field."""
@@ -54,27 +54,27 @@ class Rights(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class KnownToken(Rights, frozen=True, kw_only=True, omit_defaults=True):
     """Token that the registry knows, with the rights of its habilitation. Times are in seconds since the epoch.
 
-    An editor's token has no habilitation and no scopes; `siret` and `allowed_ips` are then the editor's own.
+    A software editor's token has no habilitation and no scopes: `siret` and `allowed_ips` are then the editor's own.
     """
 
     expires_at: float
     as_of: int
-    """Number of the last change in the registry's log that these rights take into account."""
+    """Number of the last change in the registry's log that this reply takes into account."""
     blacklisted_at: float | None = None
     editor: str = ""
-    """Id of the editor whose token this is; empty for the token of a habilitation."""
+    """Id of the software editor whose token this is; empty for the token of a habilitation."""
     issued_at: float | None = None
-    """Time at which the token was issued; `None` from an older registry."""
+    """Time at which the token was issued, in seconds since the epoch; `None` if an older registry does not send it."""
 
 
 class KnownDelegation(Rights, frozen=True, kw_only=True, omit_defaults=True):
-    """Delegation in force, with the rights of the habilitation that is delegated."""
+    """Delegation in force: a software editor may call with the rights of this habilitation."""
 
     id: str
 
 
 class KnownDelegations(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Delegations in force from one organisation, identified by its SIRET, to one editor."""
+    """Reply to `FindDelegations`: the delegations in force from one organisation to one software editor."""
 
     as_of: int
     """Number of the last change in the registry's log that this answer takes into account."""
@@ -82,7 +82,7 @@ class KnownDelegations(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ListedDelegation(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Delegation to an editor, in force or revoked, as the editor may see it."""
+    """Delegation to a software editor, in force or revoked, with what the editor may see of it."""
 
     id: str
     siret: str
@@ -91,12 +91,13 @@ class ListedDelegation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     scopes: tuple[str, ...]
     is_active: bool
     created_at: float
-    """Time of the delegation, in seconds since the epoch."""
+    """Time at which the delegation was created, in seconds since the epoch."""
     datapass_id: str | None = None
 
 
 class DelegationPage(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One page of an editor's delegations, newest first, and the number of all its delegations."""
+    """Reply to `ListDelegations`: one page of a software editor's delegations, newest first, and the number of all of
+    them."""
 
     total: int
     delegations: tuple[ListedDelegation, ...] = ()
@@ -114,8 +115,8 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `Changes.since`, the names of the withdrawn keys, and the number of the last change."""
 
     log: str
-    """Name of the registry's log of changes. Each log counts its changes from the start, so that numbers from different
-    logs cannot be compared."""
+    """Name of the registry's log of changes. Each log has numbers of its own, so that numbers of different logs cannot
+    be compared."""
     cursor: int
     """Number of the last change in the registry's log. The gateway sends this number as `since` in its next
     `Changes`."""

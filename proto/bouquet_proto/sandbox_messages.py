@@ -21,7 +21,7 @@ class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
     relative to the day of the reply."""
 
     id: str
-    """Path of the case's file without its extension: the folder and the name, such as `OPERATION/200_anne`."""
+    """Id of the case: the path of its file without the extension, such as `OPERATION/200_anne`."""
     operation_id: str
     """Id of the operation in the official document."""
     status: int
@@ -29,32 +29,32 @@ class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Body of the answer, as a caller with every scope gets it."""
     description: str = ""
     person: str = ""
-    """Name of the invented person; empty if the case's file gives none."""
+    """Name of the invented person of the case; empty if the case file names none."""
     family: str = ""
-    """Name of the invented family; empty if the case's file gives none."""
+    """Name of the invented family of the case; empty if the case file names none."""
     parameters: Asked = {}
     sessions: tuple[str, ...] = ()
     """FranceConnect tokens with which a call gets this case; empty for operations without FranceConnect."""
     is_default: bool = False
-    """Whether the case answers every call for which the operation has no other case."""
+    """Whether the case answers each call of the operation to which no other case applies."""
     code: str = ""
-    """Code of the error that the payload holds, such as `35003`; empty if it holds none."""
+    """Public code of the error that the case answers, such as `35003`; empty if it answers data."""
 
 
 class SimulatedError(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Error that a sandbox returns on request: the call gives the error's code in its query or as its FranceConnect
+    """Error that a sandbox answers on request: the caller sends the error's code in the query or as FranceConnect
     token."""
 
     code: str
     status: int
     parameters: Asked = {}
-    """Query parameters that request this error, to send together with `SimulatedErrors.parameters`."""
+    """Query parameters that request this error. They are sent together with `SimulatedErrors.parameters`."""
     session: str = ""
     """FranceConnect token that requests this error; empty for operations without FranceConnect."""
 
 
 class SimulatedErrors(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Errors that a sandbox can simulate for one operation."""
+    """Errors that a sandbox can simulate for one operation, and the query parameters that request them."""
 
     operation_id: str
     errors: tuple[SimulatedError, ...]
@@ -73,7 +73,8 @@ class SimulatedSession(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CasePage(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Page of a provider's cases. The first page also holds the errors and sessions that the provider simulates."""
+    """Page of the cases of a provider in a sandbox. The first page also holds the errors and FranceConnect sessions
+    that the provider simulates."""
 
     cases: tuple[RecordedCase, ...] = ()
     errors: tuple[SimulatedErrors, ...] = ()
@@ -83,18 +84,18 @@ class CasePage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CaseFault(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Fault of a proposed case file. The description never repeats a value of the file."""
+    """Fault of a proposed case file. The message never repeats a value from the file."""
 
     message: str
     path: str = ""
     """Place of the fault in the file, such as `params.nomNaissance` or `payload.data.enfants[0]`."""
     line: int = 0
-    """Number of the line in the file, from 1; 0 if the fault has no line."""
+    """Number of the line in the file, counted from 1; 0 if the fault belongs to no line."""
 
 
 class CaseReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Result of the check of a proposed case file: its faults, and the case as the sandbox would serve it to callers.
-    The case is missing if the file cannot be read."""
+    """Result of the check of a proposed case file: its faults, and the case as callers would get it. The case is `None`
+    if the file cannot be read."""
 
     faults: tuple[CaseFault, ...]
     case: RecordedCase | None = None

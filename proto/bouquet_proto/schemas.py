@@ -17,8 +17,8 @@ get the field all the same."""
 
 
 class UnknownFieldError(LookupError):
-    """Error for a dotted path that a struct does not have. Its text names the path, and the nearest field if there is
-    one."""
+    """Error for a dotted path that does not exist in a struct. The error's text names the path and, if one is similar,
+    a field that exists."""
 
 
 def schema_of(data: type[Struct], fields: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:

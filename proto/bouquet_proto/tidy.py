@@ -1,5 +1,5 @@
-"""Normalisation of typed text before validation: replaces typographic apostrophes, hyphens and spaces by plain ones.
-Letters, accents and case are kept."""
+"""Normalisation of text that people have typed, before validation: typographic apostrophes, hyphens and spaces become
+plain ones. Letters, accents and case stay as they are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ APOSTROPHES = "\u2018\u2019\u201a\u201b\u02b9\u02bb\u02bc\u02bd\u02c8\u02ca\u02c
 HYPHENS = "\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\ufe58\ufe63\uff0d"
 SPACES = "".join(char for char in map(chr, range(0x3001)) if unicodedata.category(char) == "Zs")
 INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
-"""Characters to remove, such as soft hyphens and byte order marks."""
+"""Characters that normalisation removes, such as soft hyphens and byte order marks."""
 
 PLAIN = (
     dict.fromkeys(map(ord, APOSTROPHES), "'")
@@ -41,7 +41,8 @@ CODES = frozenset(
         "codes_bcn_regions",
     }
 )
-"""Names of the fields that hold codes. Normalisation removes all spaces from codes and converts them to upper case."""
+"""Names of the fields that hold codes. Normalisation removes the spaces of a code and converts the code to upper
+case."""
 
 
 def tidied(field: str, text: str) -> str:
@@ -62,13 +63,13 @@ def tidied(field: str, text: str) -> str:
 
 
 def _is_code(field: str, text: str) -> bool:
-    """Returns whether the text of a field in `CODES` is a code. Some providers also accept a name in such a field, such
-    as the name of a commune."""
+    """Returns whether the text of a field in `CODES` is really a code. Some providers also accept a name there, such as
+    the name of a commune."""
     return bool(_DIGIT.search(text)) and (field == "ine" or not _WORD.search(text))
 
 
 def tidied_identity(identity: Identite) -> Identite:
-    """Returns an identity, such as one from FranceConnect, with its texts normalised."""
+    """Returns a copy of an identity, such as one from FranceConnect, with each text normalised as by `tidied`."""
     texts = {name: value for name, value in structs.asdict(identity).items() if isinstance(value, str)}
     changed = {name: text for name, value in texts.items() if (text := tidied(name, value)) != value}
     first_names = tuple(tidied("prenoms", name) for name in identity.prenoms)

@@ -1,5 +1,5 @@
-"""The contract's validation rules, by name (docs/reference/contract.md §1.5). A rule reads a `Query`, and records the
-values that it accepts or the codes of the faults that it finds."""
+"""Validation rules of the contract, by name (docs/reference/contract.md §1.5). A rule reads a `Query`, and records
+either the values that it accepts or the codes of the faults that it finds."""
 # Today's date, in Europe/Paris, is an argument. A malformed value, such as a list instead of a text or one with a line
 # break, is refused with the code of its field even by rules that accept any text (docs/contract.md, D15, V6).
 
@@ -34,7 +34,7 @@ SharedResults: TypeAlias = dict[Hashable, Any]
 
 
 class Check(Struct, frozen=True, omit_defaults=True, dict=True):
-    """Validation rule that an operation applies, with the names of the query parameters that the rule reads."""
+    """Validation rule that an operation applies, by name, and the names of the query parameters that the rule reads."""
 
     rule: str
     names: dict[str, str] = {}
@@ -65,9 +65,9 @@ def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple
 def apply_rules(
     stages: tuple[tuple[Check, ...], ...], query: Query, today: date, shared: SharedResults | None = None
 ) -> Values | Refusals:
-    """Applies checks to a query, stage by stage, and stops after the first stage that finds faults. Returns the public
-    codes of these faults or, if there are none, the accepted values by canonical field. Reuses the results of rules
-    that `shared` holds from former queries, and adds those of this one."""
+    """Applies the validation rules in `stages` to a query, stage by stage, and stops after the first stage that finds a
+    fault. Returns the public codes of this stage's faults or, without any fault, the accepted values by canonical
+    field. Reuses the results of rules that `shared` holds from former queries, and adds those of this query."""
     values: Values = {}
     for stage in stages:
         codes: list[str] = []
@@ -102,8 +102,8 @@ def _apply_once(check: Check, query: Query, today: date, shared: SharedResults) 
 
 
 def refused_codes(checks: Iterable[Check], identity: Identite, today: date) -> tuple[str, ...]:
-    """Returns the public codes of the faults that the checks find in an identity from FranceConnect; empty if they find
-    none."""
+    """Returns the public codes of the faults that the validation rules find in an identity from FranceConnect; empty if
+    there are none."""
     given = structs.asdict(identity)
     lists = {"prenoms": given.pop("prenoms")}
     query = Query({field: str(value) for field, value in given.items() if value is not None}, lists)

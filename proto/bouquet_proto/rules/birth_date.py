@@ -1,4 +1,4 @@
-"""Rules of the birth date, given as year, month and day or, in v2, as one text."""
+"""Validation rules of the birth date, given as year, month and day or, in v2, as one text."""
 
 from __future__ import annotations
 

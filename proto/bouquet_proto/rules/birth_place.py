@@ -1,4 +1,4 @@
-"""Rules of the birth place: the country, and in France the commune, by code or by name."""
+"""Validation rules of the birth place: the country and, for a birth in France, the commune, by code or by name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _commune_optional(context: RuleContext) -> None:
 
 
 def _commune_free(context: RuleContext) -> None:
-    """Accepts any text as the commune, as the Cnous does (docs/contract.md, V14)."""
+    """Accepts any text as the code of the commune, as the provider Cnous does (docs/contract.md, V14)."""
     context.accept(COMMUNE, "00365")
 
 

@@ -1,4 +1,4 @@
-"""Rules of names, first names and sex."""
+"""Validation rules of names, first names and sex."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ def _sexe_optional(context: RuleContext) -> None:
 
 
 def _sexe_free(context: RuleContext) -> None:
-    """Accepts any text but keeps only `M` or `F`, as the Cnous does not validate the sex (docs/contract.md, V14)."""
+    """Accepts any text as the sex but records only `M` or `F`, since the provider Cnous does not validate the sex
+    (docs/contract.md, V14)."""
     if context.malformed("sexe_etat_civil"):
         context.refuse("00427")
     elif sexe := context.matching("sexe_etat_civil", SEXE):

@@ -1,4 +1,4 @@
-"""Rules of the identifiers that providers give to people."""
+"""Validation rules of the identifiers that providers give to people."""
 
 from __future__ import annotations
 

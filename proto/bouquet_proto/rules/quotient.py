@@ -1,4 +1,4 @@
-"""Rules of the parameters `annee` and `mois`, the month of the requested quotient familial."""
+"""Validation rules of the parameters `annee` and `mois`, the month of the requested quotient familial."""
 
 from __future__ import annotations
 

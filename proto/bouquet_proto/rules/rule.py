@@ -22,7 +22,7 @@ ANY_TEXT = re.compile(r".*", re.DOTALL)
 
 
 class Field(Struct, frozen=True, kw_only=True):
-    """Query parameter, with its description in the OpenAPI document."""
+    """Query parameter, with what the OpenAPI document says about it."""
 
     name: str
     """Name of the parameter in version 3 and later, unless `Check.names` gives another name."""
@@ -62,18 +62,19 @@ class RuleContext(Struct, gc=False):
         return isinstance(self.text(field), Malformed)
 
     def matching(self, field: str, pattern: re.Pattern[str]) -> str | None:
-        """Returns the normalised text of a field if all of it matches the pattern, else None."""
+        """Returns the normalised text of a field if the whole text matches the pattern; otherwise, or if it is absent,
+        None."""
         return _whole(self.text(field), pattern)
 
     def integer(self, field: str) -> int:
-        """Returns the integer at the start of a field's text, or 0 if the text does not begin with an integer
+        """Returns the integer at the start of a field's text, or 0 if there is no such integer or no such field
         (docs/reference/contract.md §0)."""
         text = self.text(field)
         return leading_integer(text) if isinstance(text, str) else 0
 
     def integers(self, fields: Iterable[str]) -> dict[str, int]:
-        """Returns, for each of the fields that is present, the integer at the start of its text, or 0 if the text does
-        not begin with one."""
+        """Returns, for each field that is present, the integer at the start of its text, or 0 if there is none. Fields
+        that are absent are left out."""
         return {
             field: leading_integer(text) if isinstance(text, str) else 0
             for field in fields
@@ -81,7 +82,8 @@ class RuleContext(Struct, gc=False):
         }
 
     def four_digits(self, field: str) -> int:
-        """Returns the number in a field of exactly four digits, such as a year; 0 for any other text."""
+        """Returns the number in a field whose text is exactly four digits, such as a year; 0 for any other text or
+        none."""
         return int(self.matching(field, FOUR_DIGITS) or 0)
 
     def require(self, field: str, pattern: re.Pattern[str], code: str) -> None:
@@ -102,11 +104,11 @@ class RuleContext(Struct, gc=False):
             self.keep(field, text)
 
     def keep(self, field: str, value: Parameter) -> None:
-        """Records a value that a rule accepts, under its canonical field name."""
+        """Records a value that a rule has accepted, under its canonical field."""
         self.values[field] = value
 
     def refuse(self, code: str) -> None:
-        """Records the public code of a fault that a rule finds."""
+        """Records the public error code of a fault that a rule has found."""
         self.codes.append(code)
 
 
@@ -119,16 +121,16 @@ def _whole(text: str | Malformed | None, pattern: re.Pattern[str]) -> str | None
 
 
 class Rule(Struct, frozen=True, kw_only=True):
-    """Validation rule of one or several query parameters."""
+    """Validation rule that reads one or several query parameters."""
 
     read: Callable[[RuleContext], None]
     fields: dict[str, Field]
-    """Query parameters that the rule reads, by canonical field name."""
+    """Query parameters that the rule reads, by canonical field (the field's name inside Bouquet)."""
     parts: tuple[str, ...] = ()
-    """Names of the values that the rule extracts from a single parameter, such as year, month and day from one text.
-    Empty if the rule records each parameter under its own name."""
+    """Names of the values that the rule makes from a single parameter, such as year, month and day from one text. Empty
+    if the rule records the value of each parameter under the parameter's canonical field."""
     codes: tuple[str, ...] = ()
-    """Public codes of the faults that the rule may find."""
+    """Public error codes of the faults that the rule can find."""
 
 
 def text(**limits: Any) -> Json:

@@ -1,4 +1,5 @@
-"""Rules of the school year, and of the two ways to designate a pupil's school: by its code, or by an area to search."""
+"""Validation rules of the school year, and of the two ways to designate a pupil's school: by its code, or by an area to
+search."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ SCHOOL_YEAR = re.compile(r"\d{4}|\d{4}-\d{4}", re.ASCII)
 
 
 class Perimeter(NamedTuple):
-    """Kind of area in which a pupil's school is searched: départements or regions."""
+    """Kind of area, départements or regions, in which a pupil's school is searched."""
 
     known: frozenset[str]
     """Codes of all départements, or of all regions."""

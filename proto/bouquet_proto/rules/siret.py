@@ -8,13 +8,13 @@ from functools import lru_cache
 SIRET = re.compile(r"\d{14}", re.ASCII)
 DOUBLED = str.maketrans("0123456789", "0246813579")
 LA_POSTE = "356000000"
-"""Prefix (SIREN) of La Poste, whose establishments have numbers without a valid checksum."""
+"""SIREN of La Poste, the first nine digits of its establishments' numbers. These numbers need no valid checksum."""
 
 
 @lru_cache(maxsize=1024)  # nearly all calls name one of a few administrations
 def is_siret(text: str) -> bool:
-    """Returns whether a text is a SIRET: fourteen digits with a valid Luhn checksum, or an establishment of La
-    Poste."""
+    """Returns whether a text is a SIRET: fourteen digits with a valid Luhn checksum. The checksum is not checked for
+    establishments of La Poste."""
     return SIRET.fullmatch(text) is not None and (text.startswith(LA_POSTE) or _luhn(text) % 10 == 0)
 
 

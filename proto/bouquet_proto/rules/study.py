@@ -1,4 +1,4 @@
-"""Rules of a student's INE, and of the year of a scholarship's campaign."""
+"""Validation rules of a student's national number (INE), and of the year of a scholarship campaign."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def _ine(context: RuleContext) -> None:
 
 
 def _campaign_year(context: RuleContext) -> None:
-    """Accepts a missing year, or the year in which the scholarship's campaign began: four digits, not before
-    `FIRST_CAMPAIGN`."""
+    """Accepts a missing year, or the year in which a scholarship campaign began: four digits, `FIRST_CAMPAIGN` or
+    later."""
     if context.blank("campaign_year"):
         return
     year = context.four_digits("campaign_year")

@@ -86,8 +86,8 @@ def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _queues(file: str) -> bytes:
-    """Returns the content of the file of the option `--queues`, or b"" without this option. Raises `SettingsError` if
-    the file cannot be read."""
+    """Returns the content of the file that the option `--queues` names, or b"" without this option. Raises
+    `SettingsError` if the file cannot be read."""
     try:
         return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes() if file else b""
     except OSError as error:

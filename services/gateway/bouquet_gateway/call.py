@@ -37,16 +37,16 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     peer: str
     """IP address at the other end of the connection: the client's, or the last proxy's."""
     forwarded_for: Sequence[str]
-    """Values of the header `X-Forwarded-For`. Any client can send it, so they are used only if a trusted proxy made the
-    connection."""
+    """Values of the header `X-Forwarded-For`. They are used only if the request comes from a trusted proxy, since any
+    client can send this header."""
     no_cache: bool
-    """Whether the request has the header `Cache-Control: no-cache`, so that the answer must not come from the cache."""
+    """Whether the request has the header `Cache-Control: no-cache`, which forbids an answer from the cache."""
     proof: str = ""
-    """Value of the header `X-Generate-Proof`, without spaces around it."""
+    """Value of the header `X-Generate-Proof`, without spaces around it; empty without the header."""
 
 
 class Call(Struct):
-    """Facts about one call, collected on its way through the gateway."""
+    """Facts about one call, collected while the gateway handles it."""
 
     # Made by the `observe` middleware.
     request_id: str
@@ -64,11 +64,11 @@ class Call(Struct):
     """Whether the journal writes a record of this call once it is answered."""
     # Even such a call leaves no record if its caller turns out to have neither a token of ours nor a citizen's session.
     record_id: str = ""
-    """Id of the call's record in the access journal; empty if there is no journal."""
+    """Id of the call's record in the access journal; empty if the gateway has no journal."""
 
     # Written by `access.authenticate`.
     token_id: str = ""
-    """Id of the caller's token, even if the call is refused; empty without a valid token."""
+    """Id of the caller's token, even if the call is refused; empty if the caller has no valid token."""
     habilitation: str = ""
     """Id of the habilitation whose rights the call uses; empty if there is none."""
     rate_limit: Mapping[str, str] = {}
@@ -91,13 +91,13 @@ class Call(Struct):
     """Whether the call has passed all checks of its right to data: those of address, rate limit, token and scopes (rows
     1 to 9 of docs/reference/contract.md §2.7)."""
     recipient: str = ""
-    """SIRET of the administration that the data is for; empty until the parameter `recipient` has been checked."""
+    """SIRET of the administration that the data is for; empty until the query's `recipient` has been checked."""
     person: Identity | None = None
     """Identity of the person whom the call asks about; `None` until the identity is known."""
     people_found: Callable[[], tuple[NamedPerson, ...]] = tuple
     """Function that returns the persons whom the answer names. Only the journal calls it."""
     cached_for_s: int | None = None
-    """Seconds until the answer expires in the cache; `None` if the answer did not come from the cache."""
+    """Seconds for which the answer stays in the cache; `None` if the answer did not come from the cache."""
     provider: str = ""
     """Name of the provider that was asked; empty if none was. If the operation chooses between CAF and MSA, the one
     that found the person."""
@@ -105,13 +105,13 @@ class Call(Struct):
     """Label, such as `CNAF`, of the authority whose data or failure the caller gets, even if the data comes from the
     cache. Empty if no authority was asked."""
     regime: str = ""
-    """Name of the provider (CAF or MSA) that found the person, if the operation chooses between the two; else empty."""
+    """Name of the provider that found the person, if the operation chooses between CAF and MSA; else empty."""
     waited_s: float = 0.0
     """Seconds spent waiting for providers."""
 
     # Written by the `render_problems` middleware, where there is no data.
     outcome: Outcome | None = None
-    """Outcome of a call that was answered with an error, such as `refused`. None if the answer has data."""
+    """Outcome of the call, such as `refused`, if it was answered with an error; `None` if it was answered with data."""
     fault: str = ""
     """Party at fault if the answer is an error: `caller`, `platform` or `provider`. Empty if the answer is no error, or
     if nobody is at fault."""

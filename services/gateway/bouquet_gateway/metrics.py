@@ -1,5 +1,5 @@
-"""Prometheus metrics of the gateway. Label values are names of providers, resources and operations, HTTP statuses, or
-words from fixed lists, never texts that callers have sent."""
+"""Prometheus metrics of the gateway. A label never holds a text from a caller: its values are names of providers,
+resources and operations, HTTP statuses, or words from fixed lists."""
 
 from __future__ import annotations
 

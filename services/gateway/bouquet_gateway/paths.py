@@ -30,7 +30,7 @@ SLASHES = re.compile("/+")
 
 
 VERSIONED = re.compile(r"/v(0|[1-9][0-9]{0,8})/(.+)")
-"""Pattern of a path that begins with a version, such as `/v3/…`. The version's number must not have leading zeros."""
+"""Pattern of a path that begins with a version, such as `/v3/…`. A version with leading zeros does not match."""
 # A second spelling of a path would bypass a proxy's rule for the first.
 
 
@@ -49,16 +49,16 @@ def envelope_of(path: str) -> Envelope:
 
 
 def split(path: str) -> tuple[str, int]:
-    """Splits a path into resource and version: `/v3/men/scolarites/identite` gives `men/scolarites/identite` and 3. A
-    path without a version gives the whole path and `V2`."""
+    """Returns the resource and the version of a path: `men/scolarites/identite` and 3 for
+    `/v3/men/scolarites/identite`. For a path without a version, returns the whole path and `V2`."""
     versioned = VERSIONED.fullmatch(path)
     return (versioned[2], int(versioned[1])) if versioned else (path, V2)
 
 
 ENCODED = "%"
-"""Percent sign, which begins an encoded character such as `%2F`. The gateway answers 404 to every path with a percent
-sign."""
+"""Percent sign, with which encoded characters such as `%2F` begin. The gateway answers 404 to every path that contains
+it."""
 # A second spelling of a path would bypass a proxy's rule for the first.
 
 READING = ("GET", "HEAD")
-"""HTTP methods that do not change anything."""
+"""HTTP methods that only read, without changing anything."""

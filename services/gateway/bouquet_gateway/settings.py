@@ -29,7 +29,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Settings of one gateway process, as read from its environment."""
 
     token_key: Secret = Secret("")
-    """Shared secret of the callers' tokens (HS256), at least 32 bytes. Required without `token_keys`."""
+    """Shared secret (HS256) that verifies callers' tokens, at least 32 bytes. May be empty only if `token_keys` is
+    set."""
     token_keys: Secret = Secret("")
     """Keys that verify callers' tokens, as a JSON Web Key Set of shared secrets (HS256) or public keys (ES256). A
     token's header names the token's key (`kid`)."""
@@ -46,7 +47,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Limit on the tokens that one process remembers, at about 0.8 kB each. For a token that is not remembered, the
     gateway asks the registry."""
     exempt_tokens: tuple[str, ...] = ()
-    """SHA-256, in hexadecimal, of tokens that are exempt from blacklist, address check and rate limit
+    """SHA-256, in hexadecimal, of the tokens to which blacklist, address check and rate limit do not apply
     (docs/reference/contract.md §2.7, row 0)."""
     trusted_proxies: tuple[str, ...] = ()
     """IP addresses or CIDR ranges of the operator's own proxies, whose header `X-Forwarded-For` is trusted."""
@@ -186,8 +187,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         return territories(self.territories, f"{GATEWAY_PREFIX}TERRITORIES")
 
     def exempt(self) -> frozenset[bytes]:
-        """Returns the SHA-256 digests of the exempt tokens, as bytes. Raises `SettingsError` if an entry is not such a
-        digest in hexadecimal."""
+        """Returns the SHA-256 digests, as bytes, of the tokens in `exempt_tokens`. Raises `SettingsError` if an entry
+        is no SHA-256 in hexadecimal."""
         if not all(SHA256.fullmatch(digest) for digest in self.exempt_tokens):
             raise SettingsError([f"{GATEWAY_PREFIX}EXEMPT_TOKENS: must be SHA-256 digests in hexadecimal"])
         return frozenset(map(bytes.fromhex, self.exempt_tokens))
@@ -197,7 +198,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
 
 
 class Safeguard(Struct, frozen=True):
-    """Protection of real data, such as the access journal, and the setting that can turn it off."""
+    """Protection of real data, such as the access journal, with the setting that can turn the protection off."""
 
     setting: str
     is_off: Callable[[GatewaySettings], bool]

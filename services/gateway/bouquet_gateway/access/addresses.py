@@ -1,4 +1,4 @@
-"""IP address of a caller behind trusted proxies, and check whether an address belongs to given networks."""
+"""IP addresses: that of a caller behind trusted proxies, and whether an address belongs to given networks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 
 
 def parse_networks(texts: Iterable[str]) -> Networks:
-    """Converts IP addresses and CIDR ranges to networks. Ignores texts that are neither (docs/reference/contract.md
-    §2.3)."""
+    """Converts IP addresses and CIDR ranges to networks. Ignores all other texts (docs/reference/contract.md §2.3)."""
     found = []
     for text in texts:
         try:

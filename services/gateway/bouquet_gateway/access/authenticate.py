@@ -1,5 +1,5 @@
-"""Authentication of callers. The caller is an administration with a valid token, or a citizen whose FranceConnect
-session an administration forwards."""
+"""Authentication of callers. A caller is an administration with a token, or an administration that forwards a citizen's
+FranceConnect session."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class Admission(Struct, frozen=True):
     """Hash (SHA-256, hexadecimal) that identifies the caller; empty without a credential."""
     # It is the hash of the token's id or, without a valid token, of the credential's text.
     is_rate_limited: bool
-    """Whether the rate limit applies to this call, as to all calls except those of `/api/introspect` and
-    `/v3/token/introspect`."""
+    """Whether the rate limit applies to this call. False for `/api/introspect` and `/v3/token/introspect`, true for all
+    other paths."""
     undelegated: Refusal | None = None
     """Refusal of a call with an editor's token for which no habilitation delegated to the editor was found; the caller
     gets no data. None for all other calls."""
@@ -270,7 +270,7 @@ class Authenticate:
             self._addresses.count_refused(self._address(request))
 
     async def _count(self, admission: Admission, request: HttpRequest, call: Call) -> None:
-        """Counts the call, and raises `Problem` if the caller exceeds a rate limit."""
+        """Counts a call against the rate limits of its caller. Raises `Problem` if the call exceeds one of them."""
         # Before authentication, so that refused calls count too; a call without a credential does not. Version 2 has
         # a budget of its own (docs/reference/contract.md §4). A bearer that is no token of ours is counted for each
         # address apart: many callers send the same one, for instance `undefined`. A call by an editor counts for the

@@ -70,8 +70,8 @@ async def acting_token(
 
 
 def choose(delegations: tuple[Delegation, ...], wanted: str | Malformed | None) -> Delegation | Refusal:
-    """Returns the delegation with the id `wanted`, or the only delegation if `wanted` is empty or `None`. Returns a
-    refusal if no delegation matches, or if no id is given and there are several."""
+    """Returns the delegation with the id `wanted` or, if `wanted` is empty or `None`, the only delegation. Returns a
+    refusal if no delegation has this id, or if there are none or several to choose from."""
     if not wanted:
         if len(delegations) > 1:
             return AMBIGUOUS
@@ -92,11 +92,11 @@ class PublicDelegation(Struct, frozen=True):
     created_at: str
     """Time at which the delegation was created, as ISO 8601 in UTC."""
     authorization_request_id: str | None
-    """Id of the habilitation in DataPass; `None` if it has none there."""
+    """Id of the habilitation in DataPass; `None` if the habilitation has none there."""
 
 
 class PageMeta(Struct, frozen=True):
-    """Number and size of a page of delegations, and the total numbers of delegations and of pages."""
+    """Number and size of a page of delegations, number of all delegations, and number of all pages."""
 
     page: int
     per_page: int
@@ -105,15 +105,15 @@ class PageMeta(Struct, frozen=True):
 
 
 class PublicPage(Struct, frozen=True):
-    """One page of an editor's delegations, newest first, revoked ones included."""
+    """One page of the delegations to a software editor, newest first, with the revoked ones."""
 
     data: tuple[PublicDelegation, ...]
     meta: PageMeta
 
 
 async def list_delegations(bus: Calling, editor: str, query: Query, request_id: str, deadline: Deadline) -> PublicPage:
-    """Returns one page of an editor's delegations, chosen by the query parameters `page` and `per_page`. Raises
-    `Problem` if the registry does not answer."""
+    """Returns one page of the delegations to an editor. The query parameters `page` and `per_page` choose the page.
+    Raises `Problem` if the registry does not answer."""
     page = min(max(1, _integer(query, "page")), MAX_PAGE)
     wanted = _integer(query, "per_page")
     per_page = min(wanted, MAX_PER_PAGE) if wanted > 0 else PER_PAGE

@@ -27,16 +27,16 @@ class DelegationInUse(Struct, frozen=True):
 
 
 class DescribedToken(Struct, frozen=True, kw_only=True):
-    """Token as its caller sees it, without its allowed addresses and other security settings."""
+    """Description of a token for its caller. It leaves out the allowed addresses and other security settings."""
 
     id: str
     type: Literal["standard", "editeur"]
     scopes: tuple[str, ...]
     datapass_id: str | None
     siret_souscripteur: str
-    """SIRET of the habilitation's holder or, for an editor's token without a delegation, of the editor."""
+    """SIRET of the habilitation's holder. For an editor's token without a delegation, SIRET of the editor."""
     date_emission: str | None
-    """Time of issue, as ISO 8601 in UTC; `None` if unknown."""
+    """Time at which the token was issued, as ISO 8601 in UTC; `None` if unknown."""
     date_expiration: str
     rate_limit_par_minute: int | None
     """Largest number of calls per minute with the habilitation; `None` if the habilitation has no such limit."""

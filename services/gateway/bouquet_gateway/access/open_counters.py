@@ -1,4 +1,4 @@
-"""Choice of the store that counts calls for rate limits, by the setting `CACHE_URL`."""
+"""Choice, by the setting `CACHE_URL`, of the store that counts calls for rate limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bouquet_proto.names import EMBEDDED
 
 @asynccontextmanager
 async def open_counters(url: Secret) -> AsyncIterator[Counters]:
-    """Opens the store of call counts: in memory for `memory:`, shared by gateways for `redis(s)://…`."""
+    """Opens the store that counts calls: in memory for `memory:`, on a redis that gateways share for `redis(s)://…`."""
     if url.reveal() == EMBEDDED:
         yield MemoryCounters()
     else:

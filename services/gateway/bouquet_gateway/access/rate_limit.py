@@ -1,4 +1,4 @@
-"""Rate limits. Each caller's calls are counted in windows, such as each second since the epoch
+"""Rate limits. Each caller's calls are counted in windows: periods of equal length since the epoch, such as each second
 (docs/reference/contract.md §4)."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from msgspec import Struct
 
 MINUTE_S = 60
 MAX_KEYS = 100_000
-"""Largest number of keys (callers) counted in one window."""
+"""Largest number of keys (callers) that are counted in one window. Above this number, the oldest key is dropped."""
 # It is never reached in practice, since a process cannot answer so many calls in a minute, the longest window.
 
 
@@ -29,8 +29,8 @@ class RateWindow(Struct, frozen=True):
 
 
 class Limit(Struct, frozen=True):
-    """Limit of `calls` calls per caller in each period of `period_s` seconds. Calls with different values of `group`
-    are counted separately."""
+    """Limit of `calls` calls by each caller in each period of `period_s` seconds. Calls with different values of
+    `group` are counted separately."""
 
     calls: int
     period_s: int
@@ -40,14 +40,14 @@ class Limit(Struct, frozen=True):
 
 
 class Counters(Protocol):
-    """Store of the number of calls by key (caller) and window."""
+    """Store that counts calls by key (caller) and window (period)."""
 
     async def increment(self, key: str, window: RateWindow, cost: int = 1) -> int:
-        """Counts `cost` more calls of `key` in `window`, and returns the new count."""
+        """Adds `cost` to the count of `key` (caller) in `window` (period), and returns the new count."""
 
 
 class Allowance(Struct, frozen=True):
-    """Result of counting a call: whether it is allowed, and the values of the rate limit headers."""
+    """Result of counting a call: whether the call is allowed, and the values of the rate limit headers."""
 
     limit: int
     remaining: int
@@ -58,7 +58,7 @@ class Allowance(Struct, frozen=True):
     allowed: bool
 
     def headers(self) -> dict[str, str]:
-        """Returns the `RateLimit-*` headers, and `Retry-After` for a refused call."""
+        """Returns the `RateLimit-*` headers of the answer and, for a refused call, the header `Retry-After`."""
         headers = {
             "RateLimit-Limit": str(self.limit),
             "RateLimit-Remaining": str(self.remaining),

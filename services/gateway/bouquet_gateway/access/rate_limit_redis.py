@@ -19,12 +19,13 @@ for _ = 1, tonumber(ARGV[2]) do count = redis.call('INCR', KEYS[1]) end
 if count == tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count
 """
-"""Lua script that adds a number of calls to a counter. If the counter is new, the script also sets its expiry, in the
-same step."""
+"""Lua script that adds a number of calls to a counter in redis. In the same step, the script sets the expiry of a new
+counter."""
 
 
 class RedisCounters:
-    """Counters shared by all gateway processes in redis. While redis is unavailable, each process counts for itself."""
+    """Counters in redis that all gateway processes share. While redis does not answer, each process counts for
+    itself."""
 
     def __init__(self, client: Redis) -> None:
         self._count = client.register_script(COUNT)
@@ -44,6 +45,6 @@ class RedisCounters:
 
 @asynccontextmanager
 async def open_redis_counters(url: Secret) -> AsyncIterator[RedisCounters]:
-    """Opens counters on the redis server at `url`, for the life of the context."""
+    """Opens counters on the redis server at `url`, and closes the connection at the end of the context."""
     async with open_redis(url) as client:
         yield RedisCounters(client)

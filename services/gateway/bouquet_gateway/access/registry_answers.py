@@ -1,4 +1,5 @@
-"""Answers of the registry to one kind of question, remembered until the registry reports a change (docs/adr/0008)."""
+"""Memory of the registry's answers to one kind of question. An answer is kept until the registry reports a change
+(docs/adr/0008)."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ class Polls(Protocol):
 
     @property
     def cursor(self) -> int:
-        """Number of the last change that the registry has reported."""
+        """Number of the last change in the registry's log that the registry has reported."""
 
     @property
     def is_silent(self) -> bool:
@@ -52,7 +53,7 @@ class Answered(Struct, Generic[V], frozen=True):
 
 
 class _Known(Struct, Generic[V], frozen=True):
-    """Remembered answer, and the monotonic time, in seconds, at which the registry was asked."""
+    """Remembered answer, and the time in seconds, by the monotonic clock, at which the gateway asked for it."""
 
     value: V
     asked_at: float
@@ -90,8 +91,8 @@ class RegistryAnswers(Generic[V]):
         return len(self._known)
 
     async def get(self, key: str, deadline: Deadline, question: Callable[[float], Request]) -> V | Refusal:
-        """Returns the remembered answer for `key`, or asks the registry for it. Returns a refusal if the registry does
-        not answer. `question` builds the request from a deadline in seconds since the epoch."""
+        """Returns the remembered answer for `key`, or asks the registry. Returns a refusal if the registry does not
+        answer. `question` builds the request, from a deadline in seconds since the epoch."""
         known = self._known.get(key)
         if known is not None:
             self._known.move_to_end(key)

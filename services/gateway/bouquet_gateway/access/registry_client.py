@@ -60,7 +60,8 @@ class RegistryClient:
         served_scopes: Callable[[], tuple[str, ...]] = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Takes `served_scopes`, which returns the scopes of the operations that the gateway serves now."""
+        """Takes `served_scopes`, which returns the scopes of the operations that the gateway serves now. `clock` is a
+        monotonic clock, in seconds."""
         self._verifier = tokens
         self._bus = bus
         self._patience_s = patience_s
@@ -70,10 +71,10 @@ class RegistryClient:
         self._clock = clock
         self._log = ""
         self.cursor = 0
-        """Number of the last change that the registry has reported."""
+        """Number of the last change in the registry's log that the registry has reported."""
         self._answered_at = -math.inf
         self._answered = asyncio.Event()
-        """Event set once the registry has answered a poll."""
+        """Event that is set once the registry has answered a poll (regular request for changes)."""
         options: dict[str, Any] = {"refresh_s": refresh_s, "max_known": max_known, "clock": clock}
         self._tokens: RegistryAnswers[Token | Refusal] = RegistryAnswers(bus, self, _decode_token, **options)
         self._delegations: RegistryAnswers[tuple[Delegation, ...]] = RegistryAnswers(
@@ -82,7 +83,7 @@ class RegistryClient:
 
     @property
     def ready(self) -> bool:
-        """Whether the registry has answered since this process started."""
+        """Whether the registry has answered at least once since this process started."""
         return bool(self._log)
 
     @property
@@ -119,7 +120,7 @@ class RegistryClient:
         )
 
     async def run(self) -> None:
-        """Polls the registry for changed tokens and delegations. Never returns."""
+        """Asks the registry every `POLL_S` seconds for changed tokens and delegations, until cancelled."""
         while True:
             await self._poll_changes()
             await asyncio.sleep(POLL_S)
@@ -154,7 +155,7 @@ class RegistryClient:
             log.info("registry answers", extra={"cursor": changes.cursor})
 
     def _forget(self, changes: registry_messages.TokenChanges) -> None:
-        """Forgets the tokens and delegations that may have changed."""
+        """Forgets the remembered tokens and delegations that may have changed."""
         if changes.tokens is None:
             self._tokens.forget_if(lambda _: True)
             self._delegations.forget_if(lambda _: True)
@@ -234,7 +235,7 @@ def _token(id: str, held: registry_messages.KnownToken) -> Token:
 
 
 def _rights(held: registry_messages.Rights) -> dict[str, Any]:
-    """Converts rights that the registry has sent to the fields of `tokens.Rights`."""
+    """Converts rights from the registry's message to the fields of `tokens.Rights`."""
     return {
         "scopes": interned(held.scopes),
         "siret": held.siret,

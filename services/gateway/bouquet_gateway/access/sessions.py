@@ -1,4 +1,5 @@
-"""FranceConnect sessions of citizens, which a worker opens for the gateway (docs/reference/contract.md §2.4)."""
+"""FranceConnect sessions of citizens, which the gateway gets from FranceConnect's worker (docs/reference/contract.md
+§2.4)."""
 
 from __future__ import annotations
 
@@ -28,18 +29,19 @@ CITIZEN_ID = "11111111-1111-1111-1111-111111111111"
 """Token id of all calls with a FranceConnect session, since a citizen has no token of Bouquet."""
 
 SESSION_REMEMBERED_S = 600.0
-"""Seconds for which an opened session counts as recent. The gateway accepts calls with a recent session even from an IP
+"""Seconds for which an opened session counts as recent. Calls with a recent session are accepted even from an IP
 address that has sent too many unknown bearer tokens."""
 REFUSAL_REMEMBERED_S = 10.0
 """Seconds for which the gateway refuses an access token by itself, after FranceConnect's worker has refused its
 session."""
 MAX_REMEMBERED = 50_000
-"""Largest number of opened sessions that a process remembers; the same limit applies to refused sessions. A session
-takes about 0.3 kB."""
+"""Largest number of opened sessions that one process remembers, at about 0.3 kB each. The same limit applies to refused
+sessions."""
 MAX_WAIT_S = 2.0
 """Longest time, in seconds, that a call waits for its turn to open a new session."""
 RETRY_IN_S = 2
-"""Seconds after which a caller may try again if its call was refused because too many sessions were being opened."""
+"""Seconds after which a caller may try again, if its call was refused because too many new sessions were opened at
+once."""
 
 _session = msgspec.json.Decoder(Session)
 
@@ -76,8 +78,8 @@ class Sessions:
         return self._known.get(_key(access_token, match)) is not None
 
     async def open(self, access_token: str, match: Match, call: Call, deadline: Deadline) -> Session:
-        """Returns the session of an access token, opened by the worker. Raises `Problem` if the session cannot be
-        opened."""
+        """Asks FranceConnect's worker for the session of an access token, and returns it. Raises `Problem` if the
+        session cannot be opened."""
         if not self._is_deployed():
             raise Problem("not_deployed", authority=france_connect_session.AUTHORITY)
         if not access_token.isascii():  # not issued by FranceConnect, and perhaps not encodable in a message
@@ -113,7 +115,7 @@ class Sessions:
 
 
 def _key(access_token: str, match: Match) -> bytes:
-    """Returns the key of a remembered session: the hash of its access token and of the resource's name."""
+    """Returns the key of a remembered session, a hash of the access token and the resource's name."""
     # The resource is part of the key, since FranceConnect issues an access token to one client, and each resource has a
     # client of its own.
     return hash_of(f"{match.resource} {access_token}")

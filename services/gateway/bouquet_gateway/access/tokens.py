@@ -55,8 +55,8 @@ class Rights(Struct, frozen=True, kw_only=True):
     """Id of the habilitation in the registry; empty for an editor's token, and for a token whose rights come from its
     own claims."""
     calls_per_minute: int = 0
-    """Largest number of calls per minute for the habilitation, in addition to the limit per second; 0 for no such
-    limit."""
+    """Largest number of calls per minute for the habilitation, in addition to the limit per second; 0 for no limit per
+    minute."""
     calls_per_second: int = 0
     """Largest number of calls per second for the habilitation; 0 if the gateway's default limit applies."""
     group_limits: tuple[GroupLimit, ...] = ()
@@ -65,21 +65,23 @@ class Rights(Struct, frozen=True, kw_only=True):
     allows_ine: bool = True
     """Whether the call may identify a student by INE, the national student number."""
     datapass_id: str | None = None
-    """Id of the habilitation in DataPass; `None` if it has none there, or if the registry does not send it."""
+    """Id of the habilitation in DataPass; `None` if the habilitation has none there, or if the registry does not send
+    it."""
 
 
 class Token(Rights, frozen=True, kw_only=True):
-    """Verified token with its rights. Claims that name a person are not kept."""
+    """Verified token, and the rights of calls with it. Claims that name a person are not kept."""
 
     id: str
     expires_at: float
     not_before: float = 0.0
     blacklisted_at: float | None = None
-    """Time, in seconds since the epoch, from which the token is refused; `None` if it is not blacklisted."""
+    """Time, in seconds since the epoch, from which calls with the token are refused; `None` if the token is not
+    blacklisted."""
     editor: str = ""
     """Id of the software editor whose token this is; empty for the token of a habilitation."""
     delegation: str = ""
-    """Id of the delegation that gives an editor's token its rights in this call; empty for all other tokens."""
+    """Id of the delegation whose rights an editor's token has in this call; empty for all other tokens."""
     issued_at: float | None = None
     """Time at which the token was issued, in seconds since the epoch; `None` if unknown."""
 
@@ -95,7 +97,7 @@ class Refusal(Struct, frozen=True):
 
     reason: str
     retry_in_s: int = 0
-    """Seconds after which the same call may be accepted; 0 unless a rate limit refuses it."""
+    """Seconds after which the same call may be accepted; 0 if the refusal does not come from a rate limit."""
 
 
 INVALID = Refusal("token_invalid")
@@ -113,7 +115,8 @@ class TokenSource(Protocol):
         answered."""
 
     async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
-        """Returns the token of a credential, even an expired or blacklisted one, or the reason for its refusal."""
+        """Returns the token of a credential, even if the token is expired or blacklisted. Returns a refusal if there is
+        no valid token."""
 
     async def delegations_of(
         self, editor: str, siret: str, request_id: str, deadline: Deadline
@@ -163,8 +166,8 @@ class TokenVerifier:
         is_staging: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes the keys, and `is_staging`, which is true in a staging environment. Raises `SettingsError` if there is
-        no key at all."""
+        """Takes the keys, and `is_staging`, which says whether this is a staging environment. Raises `SettingsError` if
+        there is no key."""
         # A wrongly signed token that claims to be of the other environment, production or staging, is refused with a
         # reason that says so.
         self._all_keys = (*((("", _key(secret)),) if secret else ()), *named_keys)
@@ -203,15 +206,15 @@ class TokenVerifier:
 
 
 class _Keys(Struct, frozen=True):
-    """Keys of a verifier, each with its name."""
+    """Keys of a verifier, accepted and withdrawn, as pairs of a name and the key."""
 
     accepted: tuple[tuple[str, Key], ...]
     withdrawn: tuple[tuple[str, Key], ...] = ()
-    """Keys whose tokens are refused as blacklisted."""
+    """Keys whose tokens are refused, with the same reason as a blacklisted token."""
 
 
 class ClaimedTokens:
-    """Source of tokens that trusts the claims of each signed token, for demos and sandboxes."""
+    """Source of tokens that takes the rights from the claims of each signed token, for demos and sandboxes."""
 
     ready = True
 
@@ -231,8 +234,8 @@ class ClaimedTokens:
 
 
 def named_keys(jwks: Secret) -> tuple[tuple[str, Key], ...]:
-    """Parses a JSON Web Key Set into pairs of a key's name (`kid`) and the key. Raises `SettingsError` for an
-    unusable key."""
+    """Parses a JSON Web Key Set into pairs of a key's name (`kid`) and the key; empty for an empty setting. Raises
+    `SettingsError` if the set is malformed or a key is too weak."""
     if not jwks:
         return ()
     try:
@@ -255,7 +258,7 @@ def _is_strong(key: Key) -> bool:
 def issue(
     secret: Secret, scopes: Iterable[str], *, expires_at: int, token_id: str = INTERNAL_ID, siret: str = ""
 ) -> str:
-    """Returns a token signed with `secret`, with the claims that API Particulier's tokens have. `expires_at` is in
+    """Returns a token signed with `secret`, with the same claims as API Particulier's tokens. `expires_at` is in
     seconds since the epoch."""
     claims = {
         "uid": token_id,

@@ -1,5 +1,5 @@
-"""Limits on unknown bearer tokens, for each caller's address. A limit for each token would be useless, since a caller
-can invent any number of tokens."""
+"""Limits on unknown bearer tokens, by the caller's IP address. A limit by token would be useless, since a caller can
+invent any number of tokens."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bouquet_mesh.networks import networks_of
 
 MINUTE_S = 60
 MAX_NETWORKS = 100_000
-"""Largest number of networks for which unknown bearer tokens are counted; together they take about 20 MB. Above this
-number, the oldest network is dropped."""
+"""Largest number of networks whose unknown bearer tokens are counted; all together take about 20 MB. Above this number,
+the oldest network is dropped."""
 ADDRESSES_PER_NETWORK = 10
 """Number of times as many unknown bearer tokens that an IPv6 /48 network may send, compared with one IPv6 /64 network
 or one IPv4 address."""
@@ -52,8 +52,8 @@ class AddressThrottle:
             count.refused += 1
 
     def retry_in_s(self, address: str) -> int:
-        """Returns the seconds that `address` must wait because it has sent too many unknown bearer tokens, or 0 if it
-        need not wait."""
+        """Returns the seconds that `address` must wait, because it has sent too many unknown bearer tokens. Returns 0
+        if it need not wait."""
         limit = self._limit
         for count in self._counts_of(address):
             if count.refused > limit and count.refused > count.accepted:
@@ -78,18 +78,19 @@ class AddressThrottle:
 
 
 class Pacer:
-    """Rate limiter that lets `per_second` callers proceed each second, and makes the others wait."""
+    """Rate limiter that lets `per_second` callers proceed each second, at equal intervals; others wait for their
+    turn."""
 
     def __init__(self, per_second: int, clock: Clock = time.monotonic) -> None:
         self._interval_s = 1 / per_second
         self._clock = clock
         self._next_at = 0.0
-        """Monotonic time, in seconds, of the next caller's turn. Turns follow each other at equal intervals."""
+        """Time, in seconds of the monotonic clock, of the next caller's turn."""
         # A caller may proceed one second earlier, which allows bursts.
 
     async def acquire(self, max_wait_s: float) -> bool:
-        """Waits until the caller may proceed, and returns True. Returns False at once if the wait would exceed
-        `max_wait_s`."""
+        """Waits for the caller's turn, and returns True. If the turn is more than `max_wait_s` seconds away, returns
+        False at once."""
         now = self._clock()
         wait_s = max(0.0, self._next_at - now - 1.0)
         if wait_s > max_wait_s:

@@ -23,14 +23,15 @@ calls."""
 
 
 class RecipientThrottle:
-    """Rate limiter of each editor's calls for unknown recipients, those that delegate nothing to the editor. All tokens
-    of an editor share the limit."""
+    """Rate limiter of editors' calls for unknown recipients, administrations that delegate nothing to the editor. All
+    tokens of an editor share the limit."""
 
     # Once an editor has reached it, recipients that were not served lately are refused without a question to the
     # registry until the minute ends. Recipients served lately pass, so that invented ones cannot keep them out.
 
     def __init__(self, limiter: RateLimiter, per_minute: int, clock: Callable[[], float] = time.time) -> None:
-        """Takes `per_minute`, the limit in calls per minute and editor, and `clock`, which returns epoch seconds."""
+        """Takes `per_minute`, the largest number of an editor's calls for unknown recipients per minute, and `clock`,
+        which returns the seconds since the epoch."""
         self._limiter = limiter
         self._limit = Limit(per_minute, MINUTE_S, GROUP)
         self._clock = clock
@@ -38,8 +39,8 @@ class RecipientThrottle:
         self._served: ExpiringValues[bool] = ExpiringValues(MAX_SERVED, SERVED_S)
 
     def retry_in_s(self, editor: str, siret: str) -> int:
-        """Returns the seconds that an editor must wait before a call for the recipient `siret`, or 0 if it need not
-        wait."""
+        """Returns the seconds that an editor must wait before a call for the recipient `siret`, or 0 if the editor need
+        not wait."""
         wait_s = self._slowed_until.get(editor, 0) - self._clock()
         if wait_s <= 0:
             self._slowed_until.pop(editor, None)
@@ -50,7 +51,7 @@ class RecipientThrottle:
         return math.ceil(wait_s)
 
     def note_served(self, editor: str, siret: str) -> None:
-        """Notes that the recipient `siret` delegates a habilitation to an editor."""
+        """Remembers, for `SERVED_S` seconds, that the recipient `siret` delegates a habilitation to an editor."""
         self._served.put(_key(editor, siret), True)
 
     async def count_unknown(self, editor: str) -> int:

@@ -1,1 +1,1 @@
-"""Examination of a deployment by `bouquet-gateway doctor`, with the gateway's own settings."""
+"""Examination of a deployment by the command `bouquet-gateway doctor`, with the settings of the gateway."""

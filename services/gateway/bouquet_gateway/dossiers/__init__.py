@@ -1,1 +1,2 @@
-"""Dossiers: several lookups in one request, each answered as a call of its own (docs/adr/0019-dossiers.md)."""
+"""Dossiers: several lookups in one request. Each lookup is answered and recorded as a call of its own
+(docs/adr/0019-dossiers.md)."""

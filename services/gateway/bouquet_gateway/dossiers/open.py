@@ -27,7 +27,7 @@ class Dossiers:
         self._deadline_s = deadline_s
 
     async def open(self, body: bytes, request: HttpRequest, call: Call) -> Dossier:
-        """Returns a dossier whose caller is admitted. Raises `Problem` for a fault in the body, or if the caller is
+        """Returns a dossier whose caller is admitted. Raises `Problem` if the body has a fault, or if the caller is
         refused."""
         # Refusals come in the order of a single call: first those of the caller, then those of the request.
         deadline, plan = Deadline.after(self._deadline_s), self._plan(body)

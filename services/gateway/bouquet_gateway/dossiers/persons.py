@@ -53,7 +53,7 @@ def _civil_status(node: Mapping[str, Any], people: People) -> dict[str, Value]:
 
 
 def _value(value: Any) -> Value | None:
-    """Returns a text, a whole number or a list of texts unchanged, and `None` for anything else."""
+    """Returns a text, a whole number or a list of texts unchanged; returns `None` for any other value."""
     if isinstance(value, str) or type(value) is int:
         return value
     return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None

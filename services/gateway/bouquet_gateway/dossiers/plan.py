@@ -30,7 +30,8 @@ USUAL_MODALITY = "identite"
 uses that one instead."""
 
 OF_SESSIONS = "france_connect"
-"""Modality of the operations that need a citizen's FranceConnect session, and last segment of their paths."""
+"""Modality (way to identify the person) of the operations that need a citizen's FranceConnect session. The paths of
+these operations end with this word."""
 
 
 class ForEach(Struct, frozen=True, kw_only=True):
@@ -73,7 +74,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
     def people_at(self, path: str) -> People | None:
         """Returns the names of the fields that describe each person at a dotted path of the operation's data. Returns
-        `None` if the operation declares no persons there, or gives family name and first names in one field."""
+        `None` if the operation declares no persons there, or if one field holds both family name and first names."""
         people = self.operation.people if self.operation else ()
         return next((one for one in people if one.at == path and one.nom != one.prenoms), None)
 
@@ -118,7 +119,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def has_part_by_session(self) -> bool:
-        """Whether a part needs a citizen's FranceConnect session."""
+        """Whether at least one part needs a citizen's FranceConnect session."""
         return any(part.target.by_session for part in self.parts)
 
 

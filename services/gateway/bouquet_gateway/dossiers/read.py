@@ -51,7 +51,7 @@ IDENTIFIERS: Mapping[str, str] = {
 """Maps each member of a dossier that identifies the person, other than by civil status, to its canonical field: `ine`
 to `ine`, `numeroAllocataire` to `numero_allocataire`."""
 OF_WHOLE = frozenset({"recipient", "delegation_id", "token"})
-"""Query parameters that belong to the dossier as a whole. A part may not set them."""
+"""Query parameters that apply to the whole dossier, so that no part may set them."""
 
 
 class PersonsOf(Struct, frozen=True):
@@ -68,7 +68,7 @@ class PartRequest(Struct, frozen=True, kw_only=True):
     operation: str
     """Path of the operation without version and modality, such as `dss/quotient_familial`."""
     version: int = 0
-    """Version of the operation; 0 for the newest that is not deprecated."""
+    """Version of the operation; 0 asks for the newest that is not deprecated."""
     modality: str = ""
     parameters: Values = {}
     """Query parameters of this part alone, by the names that the operation gives to them."""

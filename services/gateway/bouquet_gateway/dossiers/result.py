@@ -81,7 +81,7 @@ def result_of(call: Call, answer: Answer, now: datetime, cache_s: int) -> PartRe
 
 
 def refused(reason: str) -> PartResult:
-    """Returns the result of a part for which no call is made: an error for `reason`, a key of the failure table."""
+    """Returns the result of a part for which no call is made: the error for `reason`, a key of the failure table."""
     http_status, body = render(Problem(reason), NO_ROWS, "v3")
     return PartResult(status="refused" if http_status in REFUSED else "rejected", errors=_body.decode(body).errors)
 

@@ -1,1 +1,2 @@
-"""Errors of the public contract: HTTP errors for reasons such as `token_expired`, and the list of all errors."""
+"""Errors of the public contract: conversion of reasons, such as `token_expired`, to HTTP errors, and the list of all
+errors."""

@@ -1,4 +1,4 @@
-"""Answers to calls that end with an error. Each error is noted in its `Call`, and counted in a metric."""
+"""Answers to calls that end with an error. Each error is stored in its `Call`, and counted in a metric."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ DOSSIER_REASONS = ("dossier_field", "dossier_count", "dossier_operation", "dossi
 """Reasons of the errors in the body of a dossier (several lookups in one request)."""
 
 PROOF_REASONS = ("proof_unknown", "proof_expired", "proof_revoked", "proof_status_unknown")
-"""Reasons for which the verification of a proof fails."""
+"""Reasons of the errors with which the verification of a proof may end."""
 
 NOT_COMMON_REASONS = frozenset(
     {
@@ -68,7 +68,7 @@ TOKEN_REASONS = (
 """Reasons of errors that can occur on every path that requires a token."""
 
 SESSION_REASONS = (*SESSION, *PROVIDER_REASONS)
-"""Reasons of errors about a citizen's FranceConnect session, including failures of FranceConnect's worker."""
+"""Reasons of errors about a citizen's FranceConnect session, and of failures of FranceConnect's worker."""
 
 
 API = "particulier"
@@ -116,8 +116,8 @@ class Subcode(Struct, frozen=True, omit_defaults=True):
 
     title: str
     detail: str = ""
-    """Explanation of the error. Empty if the errors with this subcode have different explanations, or if the
-    explanation depends on the call."""
+    """Explanation of the error. Empty if errors with this subcode have different explanations, or one that depends on
+    the call."""
 
 
 class Nomenclature(Struct, frozen=True, kw_only=True):
@@ -128,9 +128,9 @@ class Nomenclature(Struct, frozen=True, kw_only=True):
     """Labels of the providers, such as `CNAF`, by the first two digits of their error codes."""
     generic_subcodes: dict[str, Subcode]
     platform_codes: Errors
-    """Errors of the platform itself, which any operation may answer."""
+    """Errors of Bouquet itself, which calls of any operation may get."""
     endpoints: dict[str, Endpoint]
-    """Errors of each operation, by operation id. Errors in `platform_codes` are left out."""
+    """Errors of each operation, by the operation's id, except those in `platform_codes`."""
 
 
 def reasons_of(served: Served) -> tuple[str, ...]:
@@ -143,8 +143,8 @@ def reasons_of(served: Served) -> tuple[str, ...]:
 
 
 def documented_reasons(served: Served) -> Iterator[tuple[str, Authority]]:
-    """Yields the reason of every error that an operation may answer, each with the authority that the error names, such
-    as CNAF or DSS."""
+    """Yields the reason of every error that an operation may answer, with the authority, such as CNAF or DSS, that the
+    error names."""
     operation = served.operation
     listed = [(reason, served.authority) for reason in reasons_of(served)]
     if operation.modality == "france_connect":
@@ -240,7 +240,7 @@ def _labels(operations: Iterable[list[Served]]) -> Iterator[tuple[str, str]]:
 
 
 def _subcodes() -> dict[str, Subcode]:
-    """Returns the meaning of each subcode, the last three digits of a code."""
+    """Returns the meaning of each subcode, the last three digits of an error code."""
     table = {ABSENCE_SUBCODE: Subcode("Entité non trouvée")}
     for row in (*PROVIDER.values(), *REFUSALS.values(), SESSION[france_connect_session.UNUSABLE]):
         if row.has_authority_prefix:

@@ -1,5 +1,6 @@
-"""Conversion of failure reasons to HTTP errors in the v2 or v3 envelope (docs/reference/contract.md §3.1). The failure
-table (bouquet_proto/failures.py) gives the code and texts of each reason."""
+"""Conversion of failure reasons to HTTP errors, with a body in the form (envelope) of version 2 or 3
+(docs/reference/contract.md §3.1). The failure table (bouquet_proto/failures.py) gives the code and texts of each
+reason."""
 
 from __future__ import annotations
 
@@ -45,8 +46,8 @@ PRECEDENCE = (
     Kind.OVERLOADED,
     Kind.MAINTENANCE,
 )
-"""Kinds of failures, highest precedence first. The kind with the highest precedence decides the HTTP status of an
-answer with several errors."""
+"""Kinds of failures in the order of precedence, highest first. In an answer with several errors, the kind with the
+highest precedence decides the HTTP status."""
 
 BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
 """Reasons of errors that are found before the path is matched to an operation. The body of such an error has the form

@@ -165,8 +165,8 @@ class DocumentEndpoints:
         return document_response(request, self._documents.openapi(OPENAPI[request.path]), max_age_s=MAX_AGE_S)
 
     async def errors(self, request: web.Request) -> web.StreamResponse:
-        """Answers with the errors of all operations, or only of the operation that the query parameter `operation_id`
-        names. Raises `Problem` if there is no such operation."""
+        """Answers with the list of errors of all operations. The query parameter `operation_id` reduces the list to one
+        operation; raises `Problem` if that operation does not exist."""
         operation_id = request.query.get("operation_id", "")
         document = self._documents.errors(operation_id)
         if document is None:
@@ -216,8 +216,8 @@ class SandboxEndpoints:
         return json_response({"token": text, "expires_at": expires_at, "scopes": scopes})
 
     async def _requester(self, request: web.Request, operation: str, deadline: Deadline) -> Requester:
-        """Returns the caller of an endpoint that needs a token. Raises `Problem` outside of a sandbox, or for a caller
-        without a token."""
+        """Returns the caller of a sandbox's endpoint that needs a token. Raises `Problem` outside of a sandbox, or if
+        the caller has no valid token."""
         if not self._settings.sandbox or not self._settings.token_key:
             raise Problem("unknown_route")
         call, parts = request[CALL], plain_request(request)

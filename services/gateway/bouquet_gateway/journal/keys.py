@@ -1,5 +1,5 @@
-"""Keys of the pseudonyms in the journal: the current key and, if configured, the next key, which replaces it at
-midnight UTC on a given day."""
+"""Keys of the pseudonyms in the access journal: the current key and, if one is set, the next key. The next key replaces
+the current one at midnight UTC of a given day."""
 # A key is never replaced within a day, since a person's pseudonym changes with the key, and the journal's statistics
 # (`stats`) count each person once a day.
 
@@ -18,7 +18,7 @@ from bouquet_proto.names import GATEWAY_PREFIX
 
 
 class Keys(Struct, frozen=True):
-    """Current key of the pseudonyms, and the next key if one is configured."""
+    """Current key of the pseudonyms in the access journal, and the next key (`None` if none is set)."""
 
     key: Key
     following: Key | None = None
@@ -30,9 +30,9 @@ class Keys(Struct, frozen=True):
 
 
 def keys_of(setting: Secret) -> Keys:
-    """Parses the setting `journal_key`: the current key as `name:secret`, then optionally a comma and the next key,
-    whose name is the first day of its use, such as `2027-01-31:secret`. Raises `SettingsError` if the setting is
-    malformed."""
+    """Parses the setting `journal_key`: the current key as `name:secret`, then optionally a comma and the next key. The
+    name of the next key is the first day of its use, as in `2027-01-31:secret`. Raises `SettingsError` if the setting
+    is malformed."""
     present, *following = map(_key, setting.reveal().split(","))
     match following:
         case []:

@@ -24,7 +24,7 @@ from bouquet_proto.identity import Identite
 
 FULL = "journal_full"
 TOKEN_REFUSED = frozenset({401, 403, 429})
-"""HTTP statuses with which the gateway refuses a call because of its token, the client's address or the rate limit."""
+"""HTTP statuses of the answers that refuse a call because of its token, its client's address or a rate limit."""
 REFUSALS_PER_MINUTE = 60
 """Largest number of refused calls per minute that are recorded for one token (for an editor's token: for each
 habilitation it uses). Further refused calls are only counted in a metric."""
@@ -40,7 +40,8 @@ class Journal(Protocol):
         """Marks `call`, so that `end` writes its record. Raises `Problem` if no record can be written at present."""
 
     def end(self, call: Call, status: int) -> None:
-        """Writes the record of a call marked by `begin`. Raises `Problem` if the record cannot be written."""
+        """Writes the record of a call that `begin` has marked; does nothing for other calls. Raises `Problem` if the
+        record cannot be written."""
         # Calls without a valid token or a citizen's session, and refused calls beyond `REFUSALS_PER_MINUTE`, are only
         # counted.
 
@@ -76,7 +77,7 @@ class RefusalLimit:
 
 
 class SpooledJournal:
-    """Journal that writes its records to a spool on disk."""
+    """Journal that writes its records to a spool, a folder on disk from which they are sent."""
 
     def __init__(self, spool: Spool, keys: Keys) -> None:
         self._spool = spool
@@ -112,8 +113,8 @@ class SpooledJournal:
 
 @asynccontextmanager
 async def open_journal(folder: Path, max_bytes: int, keys: Keys, outbox: Outbox) -> AsyncIterator[Journal]:
-    """Opens the journal, with its spool (records on disk that wait to be sent) in `folder`, and sends its records to
-    `outbox`. Raises `OSError` if `folder` cannot be written."""
+    """Opens the journal, with its spool (records on disk that wait to be sent) in `folder`. Sends the records to
+    `outbox`, the durable queue to the registry. Raises `OSError` if `folder` cannot be written."""
     with open_spool(folder, max_bytes) as spool:
         metrics.JOURNAL_BYTES.set_function(lambda: spool.used_bytes)
         metrics.JOURNAL_MAX_BYTES.set(max_bytes)

@@ -1,5 +1,5 @@
-"""Sending of journal records from the spool to the outbox. A segment (a file of the spool) is deleted once the
-broker has confirmed its records."""
+"""Sending of journal records from the spool to the outbox, the durable queue to the registry. A segment (file of the
+spool) is deleted once the outbox has confirmed its records."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LAST_ROUND_S = 2.0
 
 @asynccontextmanager
 async def sending(spool: Spool, outbox: Outbox) -> AsyncIterator[None]:
-    """Sends the spool's records while the context is open."""
+    """Sends the spool's records to `outbox` while the context is open, and tries to send the last ones at its end."""
     sender = _Sender(spool, outbox)
     try:
         async with alongside(sender.run()):

@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 SEGMENT_BYTES = 1024 * 1024
 """Size, in bytes, at which a segment (a file of records) is closed. The next record then begins a new segment."""
 FILLING_AT = 0.8
-"""Fraction of the spool's maximum size at which a warning is logged."""
+"""Fraction of the spool's maximum size from which a warning is logged."""
 FULL_AT = 0.95
-"""Fraction of the spool's maximum size at which the gateway begins to refuse calls."""
+"""Fraction of the spool's maximum size from which the gateway refuses calls."""
 TRIED_EVERY_S = 1.0
 """Seconds between tests whether the disk accepts writes again, after a write has failed."""
 TRIAL_BYTES = 16_384
@@ -54,7 +54,7 @@ class Spool:
 
     @property
     def is_full(self) -> bool:
-        """Whether new calls must be refused, because the spool is almost full or its disk fails."""
+        """Whether new calls must be refused: true if the spool is almost full (`FULL_AT`), or if its disk fails."""
         return self.used_bytes >= self.max_bytes * FULL_AT or not self._disk_accepts()
 
     def oldest_age_s(self) -> float:
@@ -117,8 +117,8 @@ class Spool:
         self._log_level_change()
 
     def adopt(self) -> None:
-        """Takes over the records that ended processes have left in their folders. A folder that no process has locked
-        belongs to an ended process."""
+        """Takes over the records that ended processes have left in their folders. A folder belongs to an ended process
+        if no process has locked it."""
         for folder in sorted(self._folder.iterdir()):
             if folder != self._own and (lock := _lock(folder)) is not None:
                 try:
@@ -177,7 +177,7 @@ LEVEL_EVENTS = {
     "filling": (logging.WARNING, "journal spool is filling"),
     "full": (logging.ERROR, "journal spool is full"),
 }
-"""Severity and message of the log line for each fill level of the spool."""
+"""Severity and message of the log line that reports each fill level of the spool."""
 
 
 @contextmanager

@@ -1,5 +1,5 @@
-"""Lookup of data about a person: runs the checks in the contract's order (docs/reference/contract.md §2.7), asks the
-provider, and makes the answer.
+"""Lookup of data about a person: makes the contract's checks in their order (docs/reference/contract.md §2.7), asks the
+provider, and builds the answer.
 
 The order: blacklist, address, rate limit → path → authentication → scopes → same call in flight → version → recipient →
 cache → maintenance → parameters → provider → filter by scopes → envelope

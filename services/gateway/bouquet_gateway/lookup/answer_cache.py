@@ -23,8 +23,8 @@ class AnswerCache:
         self._secret = secret
 
     def key(self, operation: Operation, parsed: Parsed, today: date) -> str:
-        """Returns the cache key of a question. The key includes the current month, because a question that names no
-        month is about the current one."""
+        """Returns the cache key of a question. The key includes the current month, because a question without a month
+        is about the current one."""
         return key_of(self._secret, "data", operation.id, parsed, today.isoformat()[:7])
 
     async def get(self, key: str) -> CachedValue | None:
@@ -35,6 +35,6 @@ class AnswerCache:
         return stored
 
     async def set(self, key: str, data: Raw, ttl_s: int) -> None:
-        """Caches an answer for `ttl_s` seconds, unless the key is empty."""
+        """Caches an answer for `ttl_s` seconds. Does nothing if the key is empty."""
         if key:
             await self._cache.set(key, bytes(data), ttl_s)

@@ -1,4 +1,5 @@
-"""Conflict check: a caller may not repeat a call in flight (docs/reference/contract.md §2.6)."""
+"""Refusal of repeated calls: a caller may not make a call again while the same call is in flight
+(docs/reference/contract.md §2.6)."""
 
 from __future__ import annotations
 

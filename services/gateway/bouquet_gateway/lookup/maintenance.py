@@ -26,7 +26,7 @@ WINDOW = re.compile(
 
 
 class MaintenanceWindow(Struct, frozen=True):
-    """Announced maintenance window of the authority named `label`: daily, weekly or on one date."""
+    """Announced maintenance window, on every day, weekday or date, of the authority with the label `label`."""
 
     label: str
     start: time
@@ -48,7 +48,8 @@ MaintenanceWindows: TypeAlias = tuple[MaintenanceWindow, ...]
 
 
 class OpenWindow(Struct, frozen=True):
-    """Maintenance window that is open at present: its start and end as `HH:MM`, and the seconds until it ends."""
+    """Maintenance window that is open now: its start and end as `HH:MM` in Paris time, and the seconds until its
+    end."""
 
     start: str
     end: str

@@ -1,4 +1,4 @@
-"""Matching of a request's path to an operation (step 4 in docs/architecture.md)."""
+"""Search for the operation at a request's path (step 4 in docs/architecture.md)."""
 
 from __future__ import annotations
 

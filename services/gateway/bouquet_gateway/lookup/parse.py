@@ -27,8 +27,9 @@ class Parsed(Struct, frozen=True):
 
 
 def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
-    """Returns the SIRET of the administration that receives the data (docs/reference/contract.md §1.5.1). Raises
-    `Problem` if the query's `recipient` is missing or wrong."""
+    """Returns the SIRET of the administration that receives the data, from the query's `recipient`
+    (docs/reference/contract.md §1.5.1). Raises `Problem` if it is missing or wrong; in v2, a missing one stands for
+    `siret`."""
     # Version 2 allows a query without `recipient`; the result is then `siret`, the SIRET of the caller's habilitation.
     recipient = query.scalar("recipient")
     if recipient is None and envelope == "v2":
@@ -41,8 +42,8 @@ def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
 def parse(
     served: Served, query: Query, today: date, citizen: Identite | None, shared: SharedResults | None
 ) -> Parsed | Problem:
-    """Returns the identity and the parameters of a question, or a `Problem` if one of them is wrong. `citizen` is the
-    identity from a FranceConnect session, if the caller has one."""
+    """Returns the identity and the parameters of a question, or a `Problem` if a value is wrong. `citizen` is the
+    identity from a FranceConnect session; `None` if the query gives the identity."""
     citizen = citizen and tidied_identity(citizen)
     if citizen is not None and (problem := _problem_of(citizen, served.operation, today)):
         return problem
@@ -57,8 +58,8 @@ def parse(
 
 
 def _problem_of(citizen: Identite, operation: Operation, today: date) -> Problem | None:
-    """Returns the problem of a citizen's identity from FranceConnect that the operation cannot use, or `None` if the
-    operation can use the identity."""
+    """Returns the problem of a citizen's identity from FranceConnect, if the operation cannot use this identity.
+    Returns `None` if it can."""
     # A fault of the pivot does not name its field, which the caller cannot correct: the identity is unusable.
     if refused_codes(operation.pivot, citizen, today):
         return Problem(france_connect_session.UNUSABLE, authority=france_connect_session.AUTHORITY)

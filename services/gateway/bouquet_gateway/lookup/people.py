@@ -1,5 +1,4 @@
-"""Persons named in an answer, for the access journal. Providers match loosely, and may find a person other than the one
-asked about."""
+"""Persons whom an answer names, for the access journal. A provider may find another person than the one asked about."""
 
 from __future__ import annotations
 
@@ -19,9 +18,9 @@ MAX_PEOPLE = 256
 """Largest number of objects of one answer that are searched for persons, and of persons that the search returns. Limits
 the work, however long a list a worker sends."""
 MAX_WORDS = 10
-"""Largest number of words read in a field that holds both the family name and the given name of a person."""
+"""Largest number of words that are read in a field with both the family name and the given name of a person."""
 KNOWN_DAY = re.compile(r"(?!0000)\d{4}-(?!00)\d\d-\d\d", re.ASCII)
-"""Pattern of a date such as `2005-06-17` whose year and month are known. Providers write zeros for an unknown part."""
+"""Pattern of a date such as `2005-06-17` whose year and month are known: providers write unknown parts as zeros."""
 ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 DAY_FIRST = re.compile(r"(\d\d)(\d\d)(\d{4})", re.ASCII)
 
@@ -61,8 +60,8 @@ def _text(value: Any) -> str:
 
 
 def birth_date(parts: Sequence[Any]) -> str:
-    """Returns a birth date as `YYYY-MM-DD`. `parts` holds either year, month and day, or one text such as `2005-06-17`
-    or `17062005`. Unknown parts become zeros, as in `Identite.date_naissance()`."""
+    """Returns a birth date as `YYYY-MM-DD`, with zeros for unknown parts. `parts` holds either year, month and day, or
+    one text such as `2005-06-17` or `17062005`."""
     year, month, day = "0000", "00", "00"
     match parts:
         case [str() as text]:

@@ -1,5 +1,5 @@
-"""Decision between the replies of CAF and MSA when both have been asked about a person
-(docs/reference/upstreams/regime.md). The decision is "not found" only if both have answered."""
+"""Decision between the replies of CAF and MSA about a person (docs/reference/upstreams/regime.md). The decision is "not
+found" only if both providers have answered."""
 
 from __future__ import annotations
 
@@ -188,8 +188,8 @@ def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: 
 
 
 def _names_person(reply: Reply, question: Question) -> bool:
-    """Returns whether a `Found` reply lists the person whom the caller asked about among the beneficiaries
-    (`allocataires`)."""
+    """Returns whether the data in a `Found` reply lists the person whom the caller asked about as an `allocataire`
+    (beneficiary)."""
     assert isinstance(reply, Found)
     try:
         file = msgspec.json.decode(reply.data, type=question.file)

@@ -36,8 +36,8 @@ class RegimeHints:
 
 
 def identity_traits(person: Identite) -> tuple[str, ...]:
-    """Returns the values by which a hint recognizes a person, such as name and birth date. Names are in upper case,
-    without accents and punctuation."""
+    """Returns the values, such as name and birth date, by which the memory of providers recognizes a person. Names are
+    in upper case, without accents and punctuation."""
     return (
         fold_name(person.nom_naissance),
         fold_name(person.prenoms[0]) if person.prenoms else "",

@@ -59,7 +59,8 @@ class Resolution(Struct, frozen=True):
     learned_provider: str = ""
     """Name of the provider to ask first the next time; empty unless exactly one provider has found the person."""
     forget_hint: bool = False
-    """Whether to forget which provider last knew the person, because that provider no longer finds the person."""
+    """Whether to forget which provider last found the person. True if that provider does not find the person any
+    more."""
 
 
 async def resolve(

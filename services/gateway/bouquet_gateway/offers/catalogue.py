@@ -35,12 +35,12 @@ class Served(Struct, frozen=True, dict=True):
     operation: Operation
     authority: Authority
     authorities: Mapping[str, Authority]
-    """Authority of each provider of the operation, by provider's name."""
+    """Authority of each provider of the operation, by the provider's name."""
     problems: Mapping[str, Failure]
     """Rows that the operation's provider adds to the failure table, by reason."""
     reply_schema: ReplySchema
     status: str = ""
-    """Name of the operation in `/api/{status}/ping`; empty if its health is not shown."""
+    """Name of the operation in `/api/{status}/ping`; empty if the gateway does not show the operation's health."""
 
     @property
     def provider(self) -> str:
@@ -48,7 +48,8 @@ class Served(Struct, frozen=True, dict=True):
 
     @cached_property
     def parameter_names(self) -> Mapping[str, str]:
-        """Names of the query parameters that the operation's rules read, by canonical field."""
+        """Names of the query parameters that the operation's rules read, by canonical field (the field's name inside
+        Bouquet)."""
         return self.operation.parameter_names
 
     @cached_property

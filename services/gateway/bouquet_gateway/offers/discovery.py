@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 
 ASK_TIMEOUT_S = 2.0
 MISSING_RETRY_S = 1.0
-"""Seconds between requests for an offer to a provider that has not sent a valid one yet."""
+"""Seconds between two requests for an offer to a provider that has not sent a valid offer yet."""
 REFRESH_S = 30.0
-"""Seconds between requests for a new offer to a provider that has already sent one."""
+"""Seconds between two requests for an offer to a provider that has already sent a valid one."""
 MAX_TOLD = 100
-"""Largest number of refusals that the gateway reports to a worker about the worker's offer."""
+"""Largest number of refused parts of an offer that the gateway reports to the offer's worker."""
 
 
 class Discovery:
@@ -83,14 +83,14 @@ class Discovery:
         return tuple(name for name in self._allowed if self._providers[name].served is None)
 
     def may_be_offered(self, path: str) -> bool:
-        """Returns whether a provider whose offer is still missing may offer this path later."""
+        """Returns whether one of the providers that have not sent an offer yet may still offer this path."""
         any_path = ("/",)
         return OFFERED.fullmatch(path) is not None and any(
             path.startswith(self._territories.get(name, any_path)) for name in self.missing
         )
 
     async def first_round(self) -> None:
-        """Waits until every provider that the gateway may ask has been asked for its offer once."""
+        """Waits until every allowed provider has been asked for its offer once."""
         await self._first_round_done.wait()
 
     async def run(self) -> None:

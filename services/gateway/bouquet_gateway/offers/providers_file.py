@@ -1,5 +1,5 @@
-"""File with the names of the providers that the gateway may ask. The gateway reads it again every few seconds, so a
-provider is allowed or taken out without a restart."""
+"""File with the names of the providers that the gateway may ask. The gateway reads the file again every few seconds, so
+that a provider can be added or removed without a restart."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Limits on workers' replies, checked before the data are decoded: size in bytes, depth of nesting, number of members
-and items, and names in `meta`."""
+"""Limits on workers' replies, checked before the data is decoded: size in bytes, depth of nesting, number of members
+and items, and keys of `meta`."""
 
 from __future__ import annotations
 

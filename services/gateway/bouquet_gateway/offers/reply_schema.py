@@ -30,7 +30,8 @@ class ReplySchema:
         self._gate_fields = GATE if gated else {}
 
     def read(self, data: Raw) -> Raw | None:
-        """Returns the data without undeclared fields, or `None` if the data violates the schema."""
+        """Returns the data without the fields that the schema does not declare. Returns `None` if the data violates the
+        schema in another way."""
         # If an object has two fields of one name, only the last is kept, since JSON parsers differ in which one they
         # take (RFC 8259 §4).
         try:

@@ -1,4 +1,4 @@
-"""Encoded documents: serialized and compressed once, then sent to any number of clients."""
+"""Documents that are serialized and compressed once, and then sent to any number of clients."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ class Encoded(Struct, frozen=True):
     plain: bytes
     gzipped: bytes
     etag: str
-    """`ETag` of the plain form, without quotes: a hash of the content, so that every gateway gives the same `ETag`."""
+    """`ETag` of the plain document, without quotes. It is a hash of the content, so that all gateways give the same
+    one."""
 
     def etag_of(self, *, gzipped: bool) -> str:
-        """Returns the `ETag` of the plain or compressed form, without quotes (RFC 9110 §8.8.3.3)."""
+        """Returns the `ETag`, without quotes, of the plain or the compressed document (RFC 9110 §8.8.3.3)."""
         return f"{self.etag}-gzip" if gzipped else self.etag
 
 
@@ -36,8 +37,8 @@ def encoded_bytes(plain: bytes) -> Encoded:
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Returns whether an `Accept-Encoding` header accepts gzip, by name or by `*`, with a weight above 0 (RFC 9110
-    §12.5.3)."""
+    """Returns whether the value of a header `Accept-Encoding` accepts gzip: `gzip` or `*`, with a weight above 0 (RFC
+    9110 §12.5.3)."""
     accepted = [found for part in accept_encoding.split(",") if (found := GZIP.fullmatch(part))]
     exact = [found for found in accepted if "*" not in found[0]] or accepted
     return any(found["weight"] is None or found["weight"].strip("0.") for found in exact)

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 WINDOW_S = 600
 SLICE_S = 30
-"""Length, in seconds, of one time slice. Calls are counted per slice, and the health of a resource depends on the last
+"""Length, in seconds, of the slices of time in which calls are counted. The health of a resource depends on the last
 twenty slices."""
 # Since the last slice has not ended, the window covers nine and a half to ten minutes.
 TOO_MANY_OUTAGES = 0.10
@@ -61,7 +61,7 @@ class HealthWindow:
 
 
 class HealthWindows:
-    """Counts of recent calls and outages of all resources, by the resource's name in `/api/{status}/ping`."""
+    """Counts of recent calls and outages of each resource, by the resource's name in `/api/{status}/ping`."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock

@@ -17,7 +17,7 @@ from bouquet_proto.offer import Authority
 
 JSON = "application/json"
 MAY_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
-"""HTTP statuses of errors that may have a `Retry-After` header."""
+"""HTTP statuses of the errors that can have a header `Retry-After`."""
 SAMPLE_VALUES = {"start": "01:10", "end": "02:30", "named": " (inconnue)"}
 """Values that replace the placeholders of error texts in the examples of the OpenAPI document."""
 

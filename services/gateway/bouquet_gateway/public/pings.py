@@ -1,4 +1,4 @@
-"""Health of resources as answered by `/api/pings` and `/api/{status}/ping` (docs/reference/contract.md §5.3)."""
+"""Health of resources, as `/api/pings` and `/api/{status}/ping` show it (docs/reference/contract.md §5.3)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bouquet_gateway.public.health_window import WINDOW_S, Circumstances, Health
 
 
 class Status(Struct, frozen=True):
-    """Health of a resource. Times are ISO 8601 texts with milliseconds and UTC offset."""
+    """Health of a resource. Each time is an ISO 8601 text with milliseconds and UTC offset."""
 
     status: State
     last_update: str

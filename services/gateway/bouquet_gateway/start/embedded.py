@@ -23,13 +23,14 @@ class Hosted(Protocol):
     files in place of all workers."""
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offer of this worker. The casebook returns the offers of all workers that it replaces."""
+        """Returns the offer of this worker. The casebook, which replaces all workers in a sandbox, returns all their
+        offers."""
 
     def read(self, reader: Reader) -> object:
         """Reads and checks the worker's settings. `reader` collects the wrong ones."""
 
     def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[object]:
-        """Returns a context in which the worker answers on the bus."""
+        """Returns a context in which the worker answers requests on the bus."""
 
 
 class Service(Protocol):
@@ -42,7 +43,8 @@ class Service(Protocol):
     def running(
         self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None
     ) -> AbstractAsyncContextManager[object]:
-        """Returns a context in which the service answers on the bus."""
+        """Returns a context in which the service answers requests on the bus. `outbox` is the queue in which the
+        gateway puts journal records; `None` without a journal."""
 
 
 def installed(*, sandbox: bool) -> dict[str, Hosted]:

@@ -45,7 +45,7 @@ async def supervise(count: int, environ: Mapping[str, str]) -> int:
 
 
 def report_started() -> None:
-    """Tells the parent process that this process has started. From then on, this process stops itself if the parent
+    """Tells the parent process that this process has started. After that, this process stops itself when the parent
     ends."""
     loop = asyncio.get_running_loop()
 

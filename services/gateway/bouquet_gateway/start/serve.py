@@ -94,7 +94,7 @@ async def _serving(number: int, process: Process, hosting_settings: Hosting) -> 
 
 
 def report_safeguards(settings: GatewaySettings) -> None:
-    """Reports in the log and in a metric which protections of real data the settings turn off."""
+    """Reports, in the log and in a metric, which protections of real data the settings turn off."""
     off = safeguards_off(settings)
     for safeguard in SAFEGUARDS:
         metrics.SAFEGUARD_OFF.labels(safeguard.setting).set(safeguard in off)

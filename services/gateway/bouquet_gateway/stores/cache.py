@@ -1,4 +1,4 @@
-"""Cache with one interface, in this process's memory or in a redis that gateways share."""
+"""Interface of the cache, which is in the memory of one process or on a redis that gateways share."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Cache(Protocol):
         step, so that only one of several processes marks the key. Returns `True` if the store fails."""
 
     async def delete(self, key: str) -> None:
-        """Removes a key and its value."""
+        """Removes a key and its value; does nothing if the key is missing."""
 
 
 def key_of(secret: Secret, *parts: object) -> str:

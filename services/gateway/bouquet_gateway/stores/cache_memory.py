@@ -29,7 +29,7 @@ class _Entry(Struct, frozen=True, gc=False):
 
     value: bytes
     expires_at: float
-    """Time of expiry in seconds of the monotonic clock."""
+    """Time at which the entry expires, in seconds of the monotonic clock."""
 
 
 class MemoryCache:

@@ -46,7 +46,7 @@ class _Entry(Struct, frozen=True, array_like=True):
 
 
 class RedisCache:
-    """Cache on redis. A failed deletion is repeated until redis confirms it."""
+    """Cache on redis. If a deletion fails, it is repeated until redis confirms it."""
 
     # An earlier write that seemed to fail may still take effect.
 
@@ -54,7 +54,7 @@ class RedisCache:
         self._store = store
         self._attempt = OptionalStore("cache").attempt
         self._pending_deletions: dict[str, None] = {}
-        """Keys to delete on redis, oldest first."""
+        """Keys whose deletion redis has not confirmed yet, oldest first."""
 
     async def get(self, key: str) -> CachedValue | None:
         entry: _Entry | None = await self._attempt(None, self._store.get, key)
@@ -77,7 +77,7 @@ class RedisCache:
         await self._delete_pending()
 
     async def retry_deletions(self) -> NoReturn:
-        """Repeats failed deletions every `PAUSE_S` seconds, until cancelled."""
+        """Repeats the deletions that redis has not confirmed, every `PAUSE_S` seconds, until cancelled."""
         while True:
             await asyncio.sleep(PAUSE_S)
             await self._delete_pending()
@@ -142,8 +142,8 @@ class _Sealed(BaseSerializer):  # type: ignore[misc]
 
 @asynccontextmanager
 async def open_redis_cache(url: Secret, secret: Secret) -> AsyncIterator[RedisCache]:
-    """Connects to redis and yields the cache, which is closed at the end of the context. Cached values are encrypted
-    with a key derived from `secret`."""
+    """Connects to redis and yields the cache; closes the connection at the end of the context. Cached values are
+    encrypted with a key that is derived from `secret`."""
     async with open_redis(url) as client:
         cache = RedisCache(_Store(client, _Sealed(secret)))
         async with alongside(cache.retry_deletions()):

@@ -1,4 +1,4 @@
-"""Choice of the cache, in memory or on redis, by the setting `CACHE_URL`."""
+"""Choice of the cache, in memory or on redis, from the setting `CACHE_URL`."""
 
 from __future__ import annotations
 

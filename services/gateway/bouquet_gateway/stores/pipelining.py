@@ -11,8 +11,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 MAX_IN_FLIGHT = 4
-"""Largest number of requests to redis that may wait for an answer at the same time. A request is one command or one
-batch of commands."""
+"""Largest number of requests to redis that are in flight at the same time. A request is one command, or several
+commands in a batch."""
 # It is enough for a busy gateway at a round trip of a millisecond.
 
 
@@ -23,8 +23,8 @@ class _Command(Struct, frozen=True, eq=False):
 
 
 class PipeliningRedis(Redis):
-    """Redis client with at most `MAX_IN_FLIGHT` requests (a command or a batch) in flight. Commands beyond that wait,
-    and are then sent together as one batch."""
+    """Redis client with at most `MAX_IN_FLIGHT` requests in flight. Further commands wait until a request ends, and are
+    then sent together as one batch."""
 
     # A few connections therefore serve any number of calls. A command waits at most `socket_timeout`.
 

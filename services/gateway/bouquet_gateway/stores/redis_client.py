@@ -30,13 +30,12 @@ SENTINEL_TIMEOUT_S = 0.15
 """Longest time, in seconds, for which the client waits for the answer of one Sentinel."""
 # Even if two Sentinels do not answer, there is then time to ask a third within `TIMEOUT_S`.
 GROUP, SENTINEL_PASSWORD = "sentinel", "sentinel_password"
-"""Names of URL parameters: `sentinel` gives the name of the Sentinel group, `sentinel_password` the Sentinels'
-password."""
+"""Names of two parameters in the URL: the name of the Sentinel group, and the password of the Sentinels."""
 
 
 def client_of(url: Secret) -> Redis:
-    """Returns a redis client, not connected yet, for `redis://host:6379/0` or for the Sentinels in
-    `redis://a:26379,b:26379/0?sentinel=NAME`. Raises `SettingsError` for a wrong URL."""
+    """Returns a redis client that is not connected yet. The URL is `redis://host:6379/0` for one server, or
+    `redis://a:26379,b:26379/0?sentinel=NAME` for Sentinels. Raises `SettingsError` for a wrong URL."""
     # The client asks the Sentinels at each connection for the primary, and so follows a failover.
     checked = verified_url(url, SETTING)
     warn_if_url_unencrypted(SETTING, checked)
@@ -78,8 +77,8 @@ async def open_redis(url: Secret) -> AsyncIterator[Redis]:
 
 
 def _client_by_sentinel(servers: list[Any]) -> Redis:
-    """Returns a client that asks the Sentinels for the address of the primary. `servers` are the parsed URLs of the
-    Sentinels."""
+    """Returns a client that asks Sentinels for the address of the primary server. `servers` holds the parsed URL of
+    each Sentinel."""
     addresses = [(server["host"], server.get("port", SENTINEL_PORT)) for server in servers]
     options = {name: value for name, value in servers[0].items() if name not in ("host", "port", "connection_class")}
     group, password = options.pop(GROUP), options.pop(SENTINEL_PASSWORD, None)

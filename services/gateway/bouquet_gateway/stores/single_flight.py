@@ -1,4 +1,5 @@
-"""Single flight: identical simultaneous questions are sent once, and all callers get the same answer."""
+"""Single flight: an identical question that is already in flight is not sent again, and all callers get the same
+answer."""
 
 from __future__ import annotations
 
