@@ -60,8 +60,8 @@ class Process:
         return open_bus(self._bus_url, self.name, max_age_s=self._bus_max_age_s)
 
     def outbox(self, name: str = "") -> AbstractAsyncContextManager[Outbox]:
-        """Opens the outbox that the settings name. `name` identifies the connection to the broker's operators; if
-        empty, the process's name does."""
+        """Opens the outbox that the settings name. The broker's operators see its connection as `name` or, if `name` is
+        empty, as the process's name."""
         return open_outbox(self._bus_url, name or self.name, max_age_s=self._bus_max_age_s)
 
     def ready_when(self, unmet_condition: ReadinessCheck) -> None:

@@ -40,7 +40,8 @@ SETUP_TIMEOUT_S = 5.0
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 NEXT_SERVER_AFTER_S = 1.0
-"""Seconds after which an unfinished attempt to connect to one server is joined by an attempt at the next server."""
+"""Seconds that an attempt to connect to one server may take before an attempt at the next server begins. The first
+attempt goes on meanwhile."""
 # Several servers may be silent, each for the whole time that an attempt to connect may take.
 STABLE_AFTER_S = 10.0
 """Seconds after which a connection counts as stable. Pauses between attempts to connect grow with each failure; after a

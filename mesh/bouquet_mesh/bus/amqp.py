@@ -47,7 +47,7 @@ from bouquet_proto.names import GATEWAY_OWNER, REPLY_EXCHANGE, queue_of, reserve
 log = logging.getLogger(__name__)
 
 SYSTEM = "rabbitmq"
-"""Name of the messaging system that spans (OpenTelemetry) record."""
+"""Name of the messaging system, as recorded in OpenTelemetry spans."""
 PUBLISH_TIMEOUT_S = 2.0
 """Longest wait, in seconds, for the broker's confirm of a request."""
 REPUBLISH_WITHIN_S = 4.0
@@ -78,8 +78,8 @@ deletes the reserve queue, so that it can be declared again."""
 DELETE_AFTER_S = 15.0
 """Seconds that a worker uses the reserve queue before it deletes a usual queue that still cannot be declared."""
 PREFETCH_PER_SLOT = 2
-"""Number of requests that the broker delivers to a worker ahead of their acknowledgement, for each request that the
-worker may handle at the same time. With 2, the next request is already there when one is finished."""
+"""Number of requests that the broker delivers to a worker before any of them is acknowledged, for each request that the
+worker may handle at the same time. With 2, the next request is already there when the worker has finished one."""
 LOWEST_PRIORITY = -1
 """Priority of a consumer that exists only for a check. Workers have priority 0, so the broker prefers them."""
 
@@ -264,8 +264,9 @@ class _Consumer:
             await channel.stop_consuming()
 
     async def _declare_queue(self, connection: Connection) -> str:
-        """Declares the usual queue and returns its name; if that fails because the queue's node is down, the reserve
-        queue. If both fail, starts to delete the reserve queue in the background, and raises `TimeoutError`."""
+        """Declares a queue for the provider's requests and returns its name: the usual queue or, if its node is down,
+        the reserve queue. If neither can be declared, starts to delete the reserve queue in the background, and raises
+        `TimeoutError`."""
         if await queues.can_declare(connection, self._usual_queue):
             return self._usual_queue
         log.warning("queue unavailable", extra={"queue": self._usual_queue, "reserve": self._reserve_queue})
@@ -403,13 +404,13 @@ class _WorkerConsumer(_Consumer):
 
 async def check_calling(connection: Connection) -> None:
     """Checks that this process can call as a gateway does: declares a reply queue, and sends itself a message. Raises
-    one of the errors in `CONNECTION_LOST` if not."""
+    one of the errors in `CONNECTION_LOST` if it cannot."""
     await trial_run(connection, _PendingCalls())
 
 
 async def check_serving(connection: Connection, provider: str) -> None:
     """Checks that this process can serve a provider as a worker does: consumes the provider's queue for a moment, with
-    a lower priority than workers. Raises one of the errors in `CONNECTION_LOST` if not."""
+    a lower priority than workers. Raises one of the errors in `CONNECTION_LOST` if it cannot."""
     # When the connection is closed, the broker redelivers to a worker any request that this check has received. If no
     # worker consumes the queue, the broker deletes it.
     consumer = _Consumer(provider, prefetch=1, priority=LOWEST_PRIORITY)

@@ -48,7 +48,7 @@ class Stage(Enum):
     ANSWER = auto()
     """Sending the answer. Bytes that the client sends meanwhile belong to its next request, and wait."""
     END = auto()
-    """Reading no further bytes. The connection ends when the present answer has been sent."""
+    """End: the server reads no further bytes, and closes the connection when the present answer has been sent."""
 
 
 class Connection(asyncio.Protocol):

@@ -20,8 +20,8 @@ def words(query: str) -> tuple[str, ...]:
 
 
 def rank(query: tuple[str, ...], *texts: str) -> int | None:
-    """Returns how well `texts` (results of `simplified`) match the words of `query`: for each word, the index of the
-    first text that contains it, all added up. 0 is the best match; None means that no text contains one of the
-    words."""
+    """Returns how well `texts` (results of `simplified`) match the words of `query`: the sum, over these words, of the
+    index of the first text that contains the word. 0 is the best match; None means that at least one word occurs in no
+    text."""
     places = [next((place for place, text in enumerate(texts) if word in text), None) for word in query]
     return None if None in places else sum(place for place in places if place is not None)

@@ -57,8 +57,8 @@ class Row(Struct, frozen=True):
 
 
 class Fault(Struct, frozen=True):
-    """Error of a part of a dossier, or of the dossier as a whole. For the latter, `pointer` is the JSON pointer of the
-    wrong field."""
+    """Error of a part of a dossier, or of the dossier as a whole. `pointer` is the JSON pointer of the wrong field in
+    the dossier; empty if the error names no field."""
 
     code: str
     detail: str

@@ -98,8 +98,8 @@ def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]
 
 
 def yielded(errors: Iterable[ErrorCode], cases: Cases, operations: Mapping[str, Operation]) -> Iterator[YieldedError]:
-    """Yields each of `errors`, with a call for which the sandbox simulates the error, if it does. Prefers a call to an
-    operation that is not deprecated."""
+    """Yields each of `errors`, with a call for which the sandbox simulates the error, or with None if the sandbox does
+    not simulate it. Prefers a call to an operation that is not deprecated."""
     preferred = sorted(
         (one for one in cases.errors if one.operation_id in operations),
         key=lambda one: (operations[one.operation_id].is_deprecated, operations[one.operation_id].is_by_session),
