@@ -1,11 +1,14 @@
-"""Fixtures with a portal and a gateway, which the portal also uses as its sandbox. Both start once per test process."""
+"""Fixtures with a browser, a portal, and a gateway that the portal also uses as its sandbox. Each starts once per test
+process. The browser ends with the package: while it is open, no test can run an event loop."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
+from tests.portal.browser import launched
 from tests.portal.servers import GatewayServer, PortalServer
 from tests.sandbox.gateway import token
 
@@ -21,3 +24,11 @@ def portal(gateway: GatewayServer, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("portal")
     with PortalServer(folder, gateway.url, sandbox_url=gateway.url, sandbox_token=token()) as server:
         yield server
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = launched(playwright)
+        yield started
+        started.close()

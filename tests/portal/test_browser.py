@@ -4,25 +4,16 @@ requests to no other site."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ViewportSize
 
-from tests.portal.browser import DESKTOP, IS_REQUIRED, IS_THERE, SCREENS, TEMPLATES, Tab, launched
+from tests.portal.browser import DESKTOP, IS_REQUIRED, IS_THERE, PHONE, SCREENS, TEMPLATES, Tab
 from tests.portal.servers import PortalServer
 
 pytestmark = pytest.mark.skipif(
     not IS_THERE and not IS_REQUIRED, reason="needs chromium (scripts/install_services.sh) and npm (make typescript)"
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = launched(playwright)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -56,26 +47,6 @@ def test_a_call_can_be_copied(browser: Browser, portal: PortalServer) -> None:
     tab.close()
 
 
-def test_the_keyboard_reaches_a_fiche_from_the_home_page(browser: Browser, portal: PortalServer) -> None:
-    tab = Tab(browser)
-    tab.open(portal.url)
-    page = tab.page
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.className") == "skip"
-    page.keyboard.press("Enter")
-    page.keyboard.press("Tab")
-    page.keyboard.type("quotient familial")
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/catalogue?q=*")
-    for _ in range(40):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.textContent") == "Quotient familial CAF et MSA":
-            break
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/catalogue/cnav/quotient_familial")
-    tab.close()
-
-
 def test_pages_need_no_javascript(browser: Browser, portal: PortalServer) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
@@ -100,55 +71,6 @@ def test_swagger_ui_shows_the_operations_within_the_sites_policy(browser: Browse
     tab.close()
 
 
-FOCUSED = """() => {
-    const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
-    return {
-        name: one.name || one.id || one.textContent.trim(),
-        kind: one.type || one.tagName.toLowerCase(),
-        outline_px: style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth),
-        isOnScreen: box.bottom > 0 && box.top < innerHeight && box.width > 0,
-        at: Array.from(document.querySelectorAll("*")).indexOf(one),
-    };
-}"""
-
-
-def walked_to(page: Page, kind: str, name: str) -> list[dict[str, Any]]:
-    """Presses Tab until the element of this kind and name has the focus. Returns the elements that had the focus on
-    the way."""
-    passed: list[dict[str, Any]] = []
-    while not passed or (passed[-1]["kind"], passed[-1]["name"]) != (kind, name):
-        page.keyboard.press("Tab")
-        passed.append(page.evaluate(FOCUSED))
-        assert len(passed) < 200, [one["name"] for one in passed]
-    return passed
-
-
-def test_the_console_is_used_by_keyboard_alone(browser: Browser, portal: PortalServer) -> None:
-    tab = Tab(browser)
-    tab.open(f"{portal.url}{TEMPLATES['console']}")
-    page = tab.page
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    passed = walked_to(page, "text", "nomNaissance")
-    page.keyboard.type("le gouadec")
-    passed += walked_to(page, "checkbox", "scope")
-    page.keyboard.press("Space")
-    assert not page.evaluate("document.activeElement.checked")
-    closed = page.evaluate("document.activeElement.value")
-    passed += walked_to(page, "submit", "Appeler le bac à sable")
-    assert [one["name"] for one in passed if one["outline_px"] < 2 or not one["isOnScreen"]] == []
-    assert [one["at"] for one in passed] == sorted(one["at"] for one in passed)
-
-    page.keyboard.press("Enter")
-    page.get_by_role("heading", name="Réponse : 200").wait_for()
-    assert page.get_by_label(closed).is_checked() is False
-    assert f"il faut {closed}" in page.locator("#resultat").inner_text()
-    walked_to(page, "button", "Copier")
-    page.keyboard.press("Enter")
-    page.get_by_role("button", name="Copié").wait_for()
-    assert page.evaluate("navigator.clipboard.readText()").startswith("{")
-    tab.close()
-
-
 def test_nothing_moves_for_those_who_prefer_so(browser: Browser, portal: PortalServer) -> None:
     moving = """() => [document.documentElement, ...document.querySelectorAll("*")].filter(one => {
         const style = getComputedStyle(one);
@@ -162,3 +84,53 @@ def test_nothing_moves_for_those_who_prefer_so(browser: Browser, portal: PortalS
     tab.page.emulate_media(reduced_motion="no-preference")
     assert tab.page.evaluate(moving) != []
     tab.close()
+
+
+CUT = """() => {
+    const within = one => `${one.tagName}.${one.className} ${one.textContent.trim().slice(0, 40)}`;
+    const cut = Array.from(document.querySelectorAll("main *")).filter(one => {
+        const hides = getComputedStyle(one).overflowX !== "visible" && !one.closest(".hidden");
+        return hides && (one.scrollWidth > one.clientWidth + 1 || one.scrollHeight > one.clientHeight + 1);
+    });
+    const folded = Array.from(document.querySelectorAll("main details > :not(summary)")).filter(
+        one => one.getClientRects().length && !one.checkVisibility({contentVisibilityAuto: true})
+    );
+    return [...cut, ...folded].map(within);
+}"""
+"""JavaScript function that returns the elements of a page that scroll, and those that a closed `details` hides."""
+A4: ViewportSize = {"width": 718, "height": 1000}
+"""Size, in pixels, of the text on a sheet of paper with margins of 1 cm."""
+
+
+@pytest.mark.parametrize("name", ["fiche", "guide", "error", "operation", "use case"])
+def test_a_printed_page_is_the_text_alone_and_whole(tab: Tab, portal: PortalServer, name: str) -> None:
+    tab.show(PHONE)
+    tab.open(f"{portal.url}{TEMPLATES[name]}")
+    tab.page.set_viewport_size(A4)
+    tab.page.emulate_media(media="print")
+    assert tab.page.evaluate(CUT) == []
+    assert not tab.is_too_wide
+    assert tab.page.locator("nav, .skip, .copy, .search").locator("visible=true").count() == 0
+    assert tab.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert tab.page.get_by_text(f"{portal.url}{TEMPLATES[name]}", exact=True).is_visible()
+    tab.page.emulate_media(media="screen")
+
+
+def test_a_printed_link_shows_its_address(tab: Tab, portal: PortalServer) -> None:
+    tab.show(DESKTOP)
+    tab.open(f"{portal.url}{TEMPLATES['guide']}")
+    tab.page.emulate_media(media="print")
+    link = tab.page.locator(".guide section > p a[href^='/']").first
+    shown = link.evaluate("one => getComputedStyle(one, '::after').content")
+    assert str(link.get_attribute("href")) in shown
+    tab.page.emulate_media(media="screen")
+
+
+def test_the_guide_begins_on_the_first_screen_of_a_phone(tab: Tab, portal: PortalServer) -> None:
+    tab.show(PHONE)
+    tab.open(f"{portal.url}{TEMPLATES['guide']}")
+    first = tab.page.locator(".guide h2").first
+    assert first.evaluate("one => one.getBoundingClientRect().top < innerHeight")
+    tab.page.locator("summary", has_text="Sur cette page").click()
+    tab.page.get_by_role("link", name="Authentification").first.click()
+    tab.page.wait_for_url("**#authentification")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests.portal.browser import CHROMIUM, IS_REQUIRED
 from tests.support.daemon import free_port
@@ -53,14 +53,12 @@ def _portal_of(demo: subprocess.Popen[bytes], log: Path) -> str:
 
 
 @pytest.fixture
-def page(demo_portal: str) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = browser.new_page()
-        opened.set_default_timeout(TEST_TIMEOUT_S * 1000)
-        opened.goto(demo_portal)
-        yield opened
-        browser.close()
+def page(browser: Browser, demo_portal: str) -> Iterator[Page]:
+    opened = browser.new_page()
+    opened.set_default_timeout(TEST_TIMEOUT_S * 1000)
+    opened.goto(demo_portal)
+    yield opened
+    opened.close()
 
 
 def reloaded_until(page: Page, link: str) -> None:

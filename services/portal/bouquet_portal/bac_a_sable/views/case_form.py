@@ -104,4 +104,4 @@ def _topics(shown: Shown) -> dict[str, list[tuple[Operation, str]]]:
     for one in shown.operations:
         if not one.is_deprecated and one.version != "v2":
             topics.setdefault(one.title, []).append((one, MODALITIES.get(one.modality, one.modality)))
-    return topics
+    return dict(sorted(topics.items()))
