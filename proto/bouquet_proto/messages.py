@@ -130,7 +130,7 @@ class ListDelegations(Struct, frozen=True, kw_only=True, tag="list_delegations",
 
 
 class FindRevocation(Struct, frozen=True, kw_only=True, tag="find_revocation", omit_defaults=True):
-    """Request to the registry whether the proof of an answer has been revoked. The reply is a
+    """Request to the registry that asks whether the proof of an answer has been revoked. The reply is a
     `registry_messages.Revocation`."""
 
     id: str

@@ -104,7 +104,7 @@ class DelegationPage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Revocation(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Answer to `FindRevocation`: when the proof was revoked."""
+    """Reply to `FindRevocation`: whether and when the proof was revoked."""
 
     revoked_at: float | None = None
     """Time of the revocation, in seconds since the epoch; `None` if the proof is not revoked."""

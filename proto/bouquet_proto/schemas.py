@@ -12,8 +12,8 @@ from msgspec import Struct
 
 _REF = "#/$defs/"
 ALWAYS = "x-always"
-"""Key in a schema that marks a field that each reply of a worker has. Callers without one of the field's scopes do not
-get the field all the same."""
+"""Key in a schema that marks a field which every reply of a worker must have. The schema itself lists this field as
+optional, because callers without one of the field's scopes do not get it."""
 
 
 class UnknownFieldError(LookupError):

@@ -30,7 +30,8 @@ RULES: dict[str, Rule] = (
 
 
 SharedResults: TypeAlias = dict[Hashable, Any]
-"""Results of computations that several queries share, such as those about one person, by what each is computed from."""
+"""Results of computations that several queries share, such as the queries about one person. The key holds everything
+from which a result is computed."""
 
 
 class Check(Struct, frozen=True, omit_defaults=True, dict=True):

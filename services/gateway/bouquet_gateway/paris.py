@@ -1,4 +1,4 @@
-"""Time in Paris, which the contract's rules and the texts for people use."""
+"""Time in Paris, the time zone of the contract's rules and of texts for people."""
 
 from __future__ import annotations
 
@@ -9,5 +9,6 @@ PARIS = ZoneInfo("Europe/Paris")
 
 
 def moment_in_paris(at: float) -> str:
-    """Writes a time, in seconds since the epoch, as `31/01/2027 à 14:05`, the time of day in Paris."""
+    """Returns a time, given in seconds since the epoch, as a French text in Paris time, such as `31/01/2027 à
+    14:05`."""
     return f"{datetime.fromtimestamp(at, UTC).astimezone(PARIS):%d/%m/%Y à %H:%M}"

@@ -203,7 +203,7 @@ class Safeguard(Struct, frozen=True):
     setting: str
     is_off: Callable[[GatewaySettings], bool]
     means: str
-    """Text that says what the missing protection means, such as `no answer leaves a record`."""
+    """Text that says what follows if the protection is off, such as `no answer leaves a record`."""
 
 
 SAFEGUARDS = (

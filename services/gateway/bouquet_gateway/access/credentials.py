@@ -18,7 +18,8 @@ BEARER = re.compile(r"Bearer (\S.*)", re.DOTALL)
 
 
 class Credential(Struct, frozen=True):
-    """Credential: its text, and the place in the request where it was found (`nowhere` if there is none)."""
+    """Text of a credential, and its place in the request. If the request has no credential, the text is empty, and the
+    place is `nowhere`."""
 
     place: Literal["bearer", "api_key", "query", "nowhere"] = "nowhere"
     text: str = ""

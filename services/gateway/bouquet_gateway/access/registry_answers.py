@@ -21,8 +21,8 @@ V = TypeVar("V")
 
 ASK_TIMEOUT_S = 2.0
 MAX_REFRESHES = 2
-"""Largest age of a remembered answer that calls may still use while the gateway asks the registry again in the
-background. The unit is `refresh_s`; with an older answer, the call waits for the new one."""
+"""Age of a remembered answer, as a multiple of `refresh_s`, up to which calls may still use it while the gateway asks
+the registry again in the background. With an older answer, a call waits for the new one."""
 AWAY = Refusal("registry_unavailable")
 
 

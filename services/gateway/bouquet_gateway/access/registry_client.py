@@ -33,7 +33,7 @@ REPORT_SCOPES_S = 600.0
 """Seconds after which the gateway sends the scopes of its operations to the registry again. Scopes that have changed
 are sent with the next poll."""
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
-"""Age, in seconds, of the last answered poll at which the registry counts as silent."""
+"""Seconds since the last answered poll (regular request for changes) after which the registry counts as silent."""
 
 _token_decoder = msgspec.json.Decoder(registry_messages.KnownToken)
 _delegations_decoder = msgspec.json.Decoder(registry_messages.KnownDelegations)

@@ -18,8 +18,8 @@ MAX_NETWORKS = 100_000
 """Largest number of networks whose unknown bearer tokens are counted; all together take about 20 MB. Above this number,
 the oldest network is dropped."""
 ADDRESSES_PER_NETWORK = 10
-"""Number of times as many unknown bearer tokens that an IPv6 /48 network may send, compared with one IPv6 /64 network
-or one IPv4 address."""
+"""Factor for IPv6 /48 networks: such a network may send this many times as many unknown bearer tokens as one IPv6 /64
+network or one IPv4 address."""
 
 V = TypeVar("V")
 Clock = Callable[[], float]

@@ -16,7 +16,8 @@ from bouquet_gateway.errors.problems import NO_ROWS, Problem, render
 
 Status: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed"]
 COMPLETE: frozenset[Status] = frozenset({"found", "not_found"})
-"""Statuses of a part that has its final answer. A part with another status may be asked again."""
+"""Statuses of a part whose question is answered, with data or with "not found". A part with another status may be asked
+again."""
 REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 """HTTP statuses of a call for which the status of the part is `refused`. Status 401 also stands for an unknown
 FranceConnect session."""

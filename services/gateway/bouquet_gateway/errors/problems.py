@@ -173,7 +173,7 @@ def failure_of(reason: str, provider_rows: Rows = NO_ROWS) -> Failure:
 
 
 def detail_of(problem: Problem) -> str:
-    """Returns the text, in French, of the first of a problem's errors."""
+    """Returns the French text of a problem's first error, with its placeholders filled."""
     return _detail(failure_of(problem.reasons[0]), problem)
 
 

@@ -72,8 +72,8 @@ async def _lines(request: web.Request, dossier: Dossier) -> web.StreamResponse:
 
 
 def _one_line(text: bytes) -> bytes:
-    """Returns a JSON text on one line, with a line break at its end. Line breaks inside the text become spaces, which
-    does not change its value."""
+    """Returns a JSON text without its line breaks, and with one at its end. The value stays the same, since line breaks
+    in JSON are only white space between values."""
     # A provider's data is passed on as the provider wrote it: after a line break, it could give the line of another
     # provider's part.
     return text.translate(None, b"\r\n") + b"\n"
@@ -90,6 +90,6 @@ def _is_connected(request: web.Request) -> Callable[[], bool]:
 
 def _ending(call: Call, results: Iterable[Result]) -> dict[str, object]:
     """Returns the members `links` and `meta` of an answer. `meta` has the duration in milliseconds and `complete`,
-    which says whether each part has its final answer."""
+    which says whether the question of each part is answered (`result.COMPLETE`)."""
     duration_ms = round((time.perf_counter() - call.began) * 1000)
     return {"links": {}, "meta": {"complete": all(map(is_complete, results)), "duration_ms": duration_ms}}

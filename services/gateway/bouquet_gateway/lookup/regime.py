@@ -48,7 +48,7 @@ CONTRADICTS_FOUND = frozenset({Outcome.UNATTACHED, Outcome.UNIDENTIFIED})
 """Outcomes of one provider (CAF or MSA) that contradict the other provider's reply if the other has found the
 person."""
 CONTRADICTORY_PAIR = frozenset({Outcome.NO_FILE, Outcome.UNIDENTIFIED})
-"""Outcomes that contradict each other if one of CAF and MSA gives the first, and the other gives the second."""
+"""Pair of outcomes that contradict each other if CAF gives one and MSA the other."""
 
 
 class Anomaly(StrEnum):

@@ -138,8 +138,8 @@ class Discovery:
             self._report_refusals(provider)
 
     def _report_refusals(self, provider: str) -> None:
-        """Logs and counts the parts of a provider's offer that the gateway refuses since the last call of this
-        method."""
+        """Logs and counts the parts of a provider's offer that the gateway has begun to refuse since the last call of
+        this method."""
         _, refusals = self._verdict(provider)
         metrics.OFFER_REFUSALS.labels(provider).set(len(refusals))
         for refusal in refusals:

@@ -36,7 +36,7 @@ class ProofChecks:
 
     async def check(self, request: HttpRequest, request_id: str, deadline: Deadline) -> tuple[Statement, str]:
         """Returns the content and the text of the proof in a request's query. Raises `Problem` if the address has
-        exceeded its limit, if the proof is missing or not valid, or if the registry does not tell whether it is
+        exceeded its limit, if the proof is missing, not valid or revoked, or if the registry does not say whether it is
         revoked."""
         address = client_address(request.peer, request.forwarded_for, self._trusted_proxies)
         allowance = await self._limiter.count(networks_of(address)[0], self._limit)

@@ -26,7 +26,7 @@ HEADERS = {
 
 def page_of(statement: Statement, text: str, *, is_test: bool) -> str:
     """Returns the HTML page of a valid proof. `text` is the proof's sealed text, and `is_test` says whether the proof
-    is of a sandbox."""
+    comes from a sandbox."""
     facts = (
         Row("Code de vérification", code_of(text)),
         Row("Source", statement.source),

@@ -1,4 +1,4 @@
-"""Revocation of proofs, which gateways ask the registry for at each verification."""
+"""Revocation of proofs. At each verification of a proof, the gateway asks the registry whether the proof is revoked."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _decoder = msgspec.json.Decoder(Revocation)
 
 
 async def refuse_revoked(bus: Calling, record: str, request_id: str, deadline: Deadline) -> None:
-    """Raises `Problem` if the proof of the answer with this record in the access journal is revoked, and another
-    `Problem` if the registry does not say whether it is."""
+    """Raises `Problem` (`proof_revoked`) if a proof is revoked; `record` is the id of its answer's record in the access
+    journal. Raises `Problem` (`proof_status_unknown`) if the registry does not say whether the proof is revoked."""
     reply = await bus.call(PROVIDER, FindRevocation(id=request_id, deadline=deadline.at, record=record))
     if not isinstance(reply, Found):
         raise Problem("proof_status_unknown")

@@ -12,7 +12,7 @@ from bouquet_mesh.bus.api import Calling
 
 
 class Readiness:
-    """Check whether a gateway can answer lookups: its bus, offers, registry, journal and file descriptors."""
+    """Readiness of a gateway to answer lookups, judged by its bus, offers, registry, journal and file descriptors."""
 
     def __init__(self, bus: Calling, offers: Discovery, tokens: TokenSource, journal: Journal) -> None:
         self._bus = bus

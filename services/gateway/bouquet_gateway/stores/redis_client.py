@@ -1,5 +1,5 @@
-"""Redis client for the URL in a setting. It connects to one given server, or to the primary server that Sentinels, the
-failover service of redis, name."""
+"""Redis client for the URL in a setting. The client connects to the server in the URL, or asks Sentinels (the failover
+service of redis) for the primary server."""
 
 from __future__ import annotations
 
