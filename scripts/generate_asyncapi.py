@@ -33,8 +33,8 @@ def document() -> Json:
             "title": "Bouquet",
             "version": "1.0.0",
             "description": "Messages that a provider's worker receives and sends on RabbitMQ. Only the registry "
-            "receives `who_is`, `changes`, `find_delegations`, `list_delegations` and `find_revocation`, and only a "
-            "sandbox `list_cases` and `check_case`. "
+            "receives `who_is`, `changes`, `find_delegations`, `list_delegations` and `find_revocation`, only the "
+            "journal `find_entry`, and only a sandbox `list_cases` and `check_case`. "
             "Readers ignore unknown fields; new fields have defaults; types never change.",
         },
         "defaultContentType": "application/json",

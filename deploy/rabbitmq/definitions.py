@@ -84,7 +84,8 @@ def rights(providers: Sequence[str], *, registry_writes_journal: bool) -> Iterat
 
 
 def _queues(owner: str) -> tuple[str, ...]:
-    return (JOURNAL_QUEUE,) if owner == JOURNAL else (queue_of(owner), reserve_queue_of(owner))
+    own = (queue_of(owner), reserve_queue_of(owner))
+    return (JOURNAL_QUEUE, *own) if owner == JOURNAL else own
 
 
 def _checks(owner: str) -> str:

@@ -140,6 +140,16 @@ class FindRevocation(Struct, frozen=True, kw_only=True, tag="find_revocation", o
     traceparent: str = ""
 
 
+class FindEntry(Struct, frozen=True, kw_only=True, tag="find_entry", omit_defaults=True):
+    """Request to the access journal whether it has a record (`journal_messages.JournalEntry`)."""
+
+    id: str
+    deadline: float
+    record: str
+    """Id of the record."""
+    traceparent: str = ""
+
+
 class ListCases(Struct, frozen=True, kw_only=True, tag="list_cases", omit_defaults=True):
     """Request to a provider of a sandbox for one page of its cases, which are recorded answers about invented people.
     The reply is a `sandbox_messages.CasePage`."""
@@ -166,7 +176,16 @@ class CheckCase(Struct, frozen=True, kw_only=True, tag="check_case", omit_defaul
 
 
 Request: TypeAlias = (
-    Lookup | Describe | WhoIs | Changes | FindDelegations | ListDelegations | FindRevocation | ListCases | CheckCase
+    Lookup
+    | Describe
+    | WhoIs
+    | Changes
+    | FindDelegations
+    | ListDelegations
+    | FindRevocation
+    | FindEntry
+    | ListCases
+    | CheckCase
 )
 
 

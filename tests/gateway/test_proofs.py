@@ -68,6 +68,7 @@ async def test_a_verification_shows_whom_the_answer_was_for_and_until_when_the_p
         "emise_le": "2026-04-15",
         "valable_jusqu_au": "2031-04-15",
         "entree_journal": None,
+        "etat_entree_journal": None,
         "donnees_de_test": False,
     }
 

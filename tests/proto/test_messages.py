@@ -20,6 +20,7 @@ from bouquet_proto.messages import (
     Describe,
     Failed,
     FindDelegations,
+    FindEntry,
     FindRevocation,
     Found,
     ListCases,
@@ -94,6 +95,7 @@ REQUESTS: dict[str, Request] = {
     "check_case": CheckCase(
         id="5f1c", deadline=1777377600.5, operation="op", text="params: {identifiant: a}\n", traceparent=TRACE
     ),
+    "find_entry": FindEntry(id="5f1c", deadline=1777377600.5, record=RECORD, traceparent=TRACE),
     "find_revocation": FindRevocation(id="5f1c", deadline=1777377600.5, record=RECORD, traceparent=TRACE),
     "list_delegations": ListDelegations(
         id="5f1c", deadline=1777377600.5, editor=EDITOR, page=2, per_page=50, traceparent=TRACE

@@ -3,6 +3,8 @@ verification says so."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +12,9 @@ import pytest
 
 from bouquet_mesh.outbox.memory import MemoryOutbox
 from bouquet_registry.administration import Administration
+from bouquet_registry.journal.audit import prune
+from bouquet_registry.journal.entries import answering_about_entries
+from bouquet_registry.journal.worker import writing
 from bouquet_registry.proofs.administration import revoke
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
@@ -18,11 +23,12 @@ from tests.registry.api_client import SIGNING_KEY, api_client
 from tests.registry.test_acts import recorded
 from tests.registry.test_cli import Run, environ, refused, run
 from tests.support.clock import DatetimeClock
-from tests.support.gateway_client import unique_token
+from tests.support.gateway_client import Answer, unique_token
 from tests.support.habilitations import ADMINISTRATOR
 from tests.support.mesh import Mesh, mesh
 from tests.support.mesh_with_journal import journal_settings, mesh_with_journal
 from tests.support.proofs import PAGE, PROVING, proved, verified
+from tests.support.waiting import TEST_TIMEOUT_S
 
 __all__ = ["environ", "run"]
 
@@ -37,6 +43,8 @@ async def client(store: Store, tmp_path: Path) -> AsyncIterator[Mesh]:
     async with (
         mesh(outbox=outbox, **journal_settings(tmp_path, **PROVING)) as opened,
         answering(opened.workers_bus, store, RegistrySettings()),
+        writing(outbox, store),
+        answering_about_entries(opened.workers_bus, store),
     ):
         yield opened
 
@@ -65,6 +73,34 @@ async def test_a_gateway_that_cannot_ask_whether_a_proof_is_revoked_says_so(tmp_
         page = await verified(client, answer, **PAGE)
         assert (page.status, int(page.headers["Retry-After"]) > 0) == (502, True)
         assert UNKNOWN_TEXT in page.body.decode()
+
+
+async def test_a_verification_says_whether_the_journal_still_has_the_proof_s_entry(client: Mesh, store: Store) -> None:
+    answer = await proved(client, token=unique_token())
+    await until_state(client, answer, "conservee")
+    assert await prune(store, time.time() + 60) == 1
+    await until_state(client, answer, "plus_conservee")
+    page = (await verified(client, answer, **PAGE)).body.decode()
+    assert "Entrée plus conservée : la durée de conservation du journal est passée" in page
+
+
+async def test_a_proof_is_verified_while_the_journal_does_not_answer(store: Store, tmp_path: Path) -> None:
+    async with (
+        mesh_with_journal(tmp_path, **PROVING) as client,
+        answering(client.workers_bus, store, RegistrySettings()),
+    ):
+        answer = await proved(client, token=unique_token())
+        assert (await verified(client, answer)).json["data"]["etat_entree_journal"] == "inconnu"
+        assert "Impossible à vérifier pour le moment" in (await verified(client, answer, **PAGE)).body.decode()
+        async with answering_about_entries(client.workers_bus, store):
+            assert (await verified(client, answer)).json["data"]["etat_entree_journal"] == "absente"
+
+
+async def until_state(client: Mesh, answer: Answer, state: str) -> None:
+    """Waits until the verification of an answer's proof says that its record in the journal has this state."""
+    async with asyncio.timeout(TEST_TIMEOUT_S):
+        while (await verified(client, answer)).json["data"]["etat_entree_journal"] != state:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.02)
 
 
 async def test_the_api_revokes_a_proof_once_and_lists_it(store: Store, clock: DatetimeClock) -> None:

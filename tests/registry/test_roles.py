@@ -15,6 +15,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_registry import changes, notices
 from bouquet_registry.gauges import count
 from bouquet_registry.journal.audit import prune, verify
+from bouquet_registry.journal.entries import state_of
 from bouquet_registry.journal.rollups import roll_up
 from bouquet_registry.last_used import LastUses
 from bouquet_registry.roles import Roles
@@ -112,6 +113,8 @@ async def test_the_writer_of_the_journal_adds_records(owner: Store, journal: Sto
     await write(journal, [access(5), access(6)])  # a duplicate is left out as the owner leaves it out
     assert (await verify(owner)).head.number == 6
     assert await roll_up(journal) == 6
+    async with journal.reading() as connection:
+        assert await state_of(connection, "0" * 32) == "absent"
 
 
 @pytest.mark.parametrize("attempt", REFUSED_TO_THE_JOURNAL)

@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.process import NO_CONSUMER, Process, run_process
 from bouquet_mesh.settings import MeshSettings, Reader, require_broker
 from bouquet_registry.datapass.webhooks import Webhooks
+from bouquet_registry.journal.entries import answering_about_entries
 from bouquet_registry.journal.worker import writing
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX, Store, open_store
@@ -55,7 +57,7 @@ async def _answering(process: Process, settings: RegistrySettings) -> AsyncItera
         bus = await stack.enter_async_context(process.bus())
         serving = await stack.enter_async_context(answering(bus, store, settings))
         if settings.journal:
-            await stack.enter_async_context(_journal(process, settings, store))
+            await stack.enter_async_context(_journal(process, settings, store, bus))
         process.ready_when(lambda: {} if serving.consuming else NO_CONSUMER)
         log.info("registry started", extra={"port": port, "webhooks": bool(settings.datapass_secret)})
         yield
@@ -68,7 +70,8 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
     async with (
         open_store(settings.database_url) as store,
         _listening(process, settings) as port,
-        _journal(process, settings, store),
+        process.bus() as bus,
+        _journal(process, settings, store, bus),
     ):
         log.info("journal started", extra={"port": port})
         yield
@@ -84,10 +87,12 @@ def warn_of_unused_keys(settings: RegistrySettings, *names: str) -> None:
 
 
 @asynccontextmanager
-async def _journal(process: Process, settings: RegistrySettings, store: Store) -> AsyncIterator[None]:
+async def _journal(process: Process, settings: RegistrySettings, store: Store, bus: Bus) -> AsyncIterator[None]:
+    """Writes the journal, and answers gateways that ask for its records, until the context ends."""
     async with (
         process.outbox(JOURNAL_SERVICE) as outbox,
         writing(outbox, store, settings.journal_keep_months) as journal_writer,
+        answering_about_entries(bus, store),
     ):
         process.ready_when(lambda: {} if journal_writer.writing else NO_CONSUMER)
         yield

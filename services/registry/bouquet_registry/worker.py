@@ -34,6 +34,7 @@ from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.database_url import database_of
 from bouquet_registry.delivery import account_url, notice_destination, open_channel
 from bouquet_registry.gauges import count_periodically
+from bouquet_registry.journal.entries import answering_about_entries
 from bouquet_registry.journal.pseudonym_search import keys_of
 from bouquet_registry.journal.retention import check_retention
 from bouquet_registry.journal.worker import writing
@@ -89,6 +90,7 @@ class Service:
         async with open_store(settings.database_url) as store, AsyncExitStack() as stack:
             if outbox is not None and settings.journal:
                 await stack.enter_async_context(writing(outbox, store, settings.journal_keep_months))
+                await stack.enter_async_context(answering_about_entries(bus, store))
             yield await stack.enter_async_context(answering(bus, store, settings))
 
 

@@ -10,8 +10,8 @@ from bouquet_gateway.http.endpoints import plain_request
 from bouquet_gateway.http.middlewares import CALL
 from bouquet_gateway.http.responses import json_response
 from bouquet_gateway.proofs.checks import ProofChecks
+from bouquet_gateway.proofs.json import as_json
 from bouquet_gateway.proofs.page import HEADERS, page_of, refusal_page
-from bouquet_gateway.proofs.proofs import as_json
 from bouquet_proto.deadline import Deadline
 
 
@@ -34,7 +34,7 @@ class ProofEndpoint:
         wants_page = "text/html" in request.headers.get("Accept", "")
         try:
             deadline = Deadline.after(self._deadline_s)
-            statement, text = await self._checks.check(plain_request(request), call.request_id, deadline)
+            verified = await self._checks.check(plain_request(request), call.request_id, deadline)
         except Problem as problem:
             if not wants_page:
                 raise
@@ -44,8 +44,8 @@ class ProofEndpoint:
                 response.headers["Retry-After"] = str(answer.retry_after_s)
             return response
         if wants_page:
-            return _page(page_of(statement, text, is_test=self._is_sandbox))
-        data = as_json(statement, text, is_test=self._is_sandbox)
+            return _page(page_of(verified, is_test=self._is_sandbox))
+        data = as_json(verified, is_test=self._is_sandbox)
         response = json_response({"data": data, "links": {}, "meta": {}})
         response.headers.update(HEADERS)
         return response

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 
+from bouquet_gateway.proofs.checks import Verified
+from bouquet_gateway.proofs.entry import KnownState
 from bouquet_gateway.proofs.proofs import code_of
-from bouquet_gateway.proofs.statement import Row, Statement, french_day
+from bouquet_gateway.proofs.statement import Row, french_day
 
 TEST_DATA = "DONNÉES DE TEST — DOCUMENT SANS VALEUR"
 STYLE = (
@@ -24,16 +26,26 @@ HEADERS = {
 """Headers of the answer to a verification. They keep the proof out of caches, search engines and `Referer` headers."""
 
 
-def page_of(statement: Statement, text: str, *, is_test: bool) -> str:
-    """Returns the HTML page of a valid proof. `text` is the proof's sealed text, and `is_test` says whether the proof
-    comes from a sandbox."""
+STATES: Mapping[KnownState, str] = {
+    "kept": "Entrée conservée : la réponse a bien été journalisée",
+    "pruned": "Entrée plus conservée : la durée de conservation du journal est passée",
+    "absent": "Entrée absente du journal : elle n'y est pas encore, ou n'y est plus",
+    "unknown": "Impossible à vérifier pour le moment",
+}
+"""Texts about the states of a record in the access journal."""
+
+
+def page_of(verified: Verified, *, is_test: bool) -> str:
+    """Returns the HTML page of a valid proof. `is_test` says whether the proof is of a sandbox."""
+    statement = verified.statement
     facts = (
-        Row("Code de vérification", code_of(text)),
+        Row("Code de vérification", code_of(verified.text)),
         Row("Source", statement.source),
         Row("SIRET du demandeur", statement.siret),
         Row("Émise le", french_day(statement.issued_on)),
         Row("Valable jusqu'au", french_day(statement.valid_until)),
         *((Row("Entrée du journal des accès", statement.record),) if statement.record else ()),
+        *((Row("État de cette entrée", STATES[verified.entry]),) if verified.entry else ()),
     )
     parts = [
         f"<p><strong>{TEST_DATA}</strong></p>" if is_test else "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date, datetime
 from hashlib import sha256
 
@@ -100,28 +100,6 @@ def code_of(text: str) -> str:
     verification shows."""
     digits = sha256(text.encode()).hexdigest()[:10].upper()
     return f"{digits[:4]}-{digits[4:8]}-{digits[8:]}"
-
-
-def as_json(statement: Statement, text: str, *, is_test: bool) -> Mapping[str, object]:
-    """Returns the members of the JSON object `data` that a verification answers."""
-    return {
-        "operation": statement.operation,
-        "titre": statement.title,
-        "source": statement.source,
-        "verification_code": code_of(text),
-        "siret_demandeur": statement.siret,
-        "emise_le": statement.issued_on,
-        "valable_jusqu_au": statement.valid_until,
-        "entree_journal": statement.record or None,
-        "donnees_de_test": is_test,
-        "sections": [
-            {
-                "titre": section.title,
-                "entrees": [[{"libelle": row.label, "valeur": row.value} for row in rows] for rows in section.entries],
-            }
-            for section in statement.sections
-        ],
-    }
 
 
 def _inflated(content: bytes) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from bouquet_gateway.errors.nomenclature import PROOF_REASONS
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import PROOFS
+from bouquet_gateway.proofs.json import STATES
 from bouquet_gateway.proofs.proofs import PARAMETER, PROOF_ONLY
 from bouquet_gateway.public.openapi_components import Components, Json
 from bouquet_gateway.public.openapi_errors import object_schema, text
@@ -33,7 +34,7 @@ SCHEMAS: Json = {
     "ProofContent": object_schema(
         (
             *("operation", "titre", "source", "verification_code", "siret_demandeur", "emise_le"),
-            *("valable_jusqu_au", "entree_journal", "donnees_de_test", "sections"),
+            *("valable_jusqu_au", "entree_journal", "etat_entree_journal", "donnees_de_test", "sections"),
         ),
         operation=text(description="Opération qui a répondu"),
         titre=text(),
@@ -45,6 +46,11 @@ SCHEMAS: Json = {
         entree_journal={
             "description": "Entrée du journal des accès, `null` sur une passerelle sans journal",
             "anyOf": [text(), {"type": "null"}],
+        },
+        etat_entree_journal={
+            "description": "Si le journal des accès a cette entrée : `plus_conservee` après sa durée de conservation, "
+            "`absente` si elle n'y est pas encore, ou n'y est plus ; `inconnu` si le journal ne répond pas",
+            "anyOf": [text(enum=list(STATES.values())), {"type": "null"}],
         },
         donnees_de_test={"type": "boolean", "description": "Document sans valeur, d'un bac à sable"},
         sections={"type": "array", "items": {"$ref": "#/components/schemas/ProofPart"}},

@@ -1,0 +1,27 @@
+"""Replies of the access journal to gateways: whether it has a record. Its writer answers them, since the registry's
+process may not read the journal."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
+
+from msgspec import Struct
+
+from bouquet_proto.names import JOURNAL_OWNER
+
+PROVIDER = JOURNAL_OWNER
+"""Name under which the journal's writer receives requests."""
+
+EntryState: TypeAlias = Literal["kept", "pruned", "absent"]
+"""State of a record: in the journal (`kept`), removed after its retention (`pruned`), or neither (`absent`), as a
+record that is still on its way."""
+
+STATES: tuple[str, ...] = get_args(EntryState)
+
+
+class JournalEntry(Struct, frozen=True, kw_only=True):
+    """Answer to `FindEntry`."""
+
+    state: str
+    """One of `EntryState`."""
+    # Not of that type: a gateway that lacks a later value must still read the answer.

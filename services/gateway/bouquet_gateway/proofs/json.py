@@ -1,0 +1,41 @@
+"""Verification of a proof as JSON, for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bouquet_gateway.proofs.checks import Verified
+from bouquet_gateway.proofs.entry import KnownState
+from bouquet_gateway.proofs.proofs import code_of
+
+STATES: Mapping[KnownState, str] = {
+    "kept": "conservee",
+    "pruned": "plus_conservee",
+    "absent": "absente",
+    "unknown": "inconnu",
+}
+"""Public names of the states of a record in the access journal."""
+
+
+def as_json(verified: Verified, *, is_test: bool) -> Mapping[str, object]:
+    """Returns the members of the JSON object `data` that a verification answers."""
+    statement = verified.statement
+    return {
+        "operation": statement.operation,
+        "titre": statement.title,
+        "source": statement.source,
+        "verification_code": code_of(verified.text),
+        "siret_demandeur": statement.siret,
+        "emise_le": statement.issued_on,
+        "valable_jusqu_au": statement.valid_until,
+        "entree_journal": statement.record or None,
+        "etat_entree_journal": verified.entry and STATES[verified.entry],
+        "donnees_de_test": is_test,
+        "sections": [
+            {
+                "titre": section.title,
+                "entrees": [[{"libelle": row.label, "valeur": row.value} for row in rows] for rows in section.entries],
+            }
+            for section in statement.sections
+        ],
+    }
