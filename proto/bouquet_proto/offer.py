@@ -184,8 +184,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Name of the operation's resource in messages to FranceConnect's worker. If empty, the name is the second-to-last
     segment of `path`, such as `statut_etudiant` in `/v3/mesri/statut_etudiant/france_connect`."""
     gated: bool = False
-    """Whether the data may contain objects that only some callers may see. Such an object lists scopes under the key
-    `$any`, and a caller without any of these scopes gets `{}` in its place."""
+    """Whether the data may contain objects that only some callers may see. Each of these objects lists scopes under the
+    key `$any`; a caller with none of these scopes gets `{}` in place of the object."""
     reply: ReplyLimits = DEFAULT_LIMITS
     """Limits on the data in one reply. An offer may set limits up to `limits.MAX_REPLY_BYTES` and
     `limits.MAX_REPLY_ELEMENTS`."""
@@ -260,8 +260,8 @@ def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest:
 
 
 V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with_france_connect"}
-"""Endings that make the ids of v2 operations unique, by modality. They follow the public id, which is the same for all
-modalities of a path; a modality without an ending keeps it as it is."""
+"""Endings of the ids of v2 operations, by modality. In v2, all modalities of a path share one public id, and the ending
+makes the operation's id unique; a modality without an entry has no ending."""
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
@@ -293,8 +293,8 @@ class Offer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     problems: dict[str, Failure] = {}
     """Rows that the provider adds to the failure table (`failures`), by reason."""
     documents: dict[str, Any] = {}
-    """JSON documents that a gateway publishes, such as a worker's public keys. Each key is the document's path under
-    `/api/`."""
+    """JSON documents that gateways publish for the worker, such as its public keys. Each key is the path at which the
+    document is published, under `/api/`."""
 
     def authority_of(self, operation: Operation) -> Authority:
         """Returns the authority that an operation's errors name: the operation's own authority or, without one, the

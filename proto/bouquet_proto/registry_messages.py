@@ -124,9 +124,8 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Ids of the changed tokens. `None` means that any token and any delegation may have changed: there are too many
     changes to list, or the gateway named another log."""
     editors: tuple[str, ...] = ()
-    """Ids of the editors of whose delegations at least one has changed. A delegation changes when it is created or
-    revoked, or when its habilitation changes."""
+    """Ids of the editors with at least one changed delegation. A delegation changes when it is created or revoked, or
+    when its habilitation changes."""
     withdrawn_keys: tuple[str, ...] | None = None
-    """Names (`kid`) of all withdrawn keys, whose tokens a gateway refuses; the empty name stands for the shared secret,
-    which has no name. `None` from an older registry, which does not send the names: the gateway then keeps those it
-    knows."""
+    """Names (`kid`) of all withdrawn keys, whose tokens a gateway refuses. The empty name stands for the shared secret.
+    `None` if an older registry does not send this field; the gateway then keeps the names that it knows."""

@@ -89,8 +89,8 @@ def _apply(check: Check, query: Query, today: date, values: Values, codes: list[
 
 
 def _apply_once(check: Check, query: Query, today: date, shared: SharedResults) -> tuple[Values, list[str]]:
-    """Returns the values and the codes that a rule gives for a query. Reuses those that `shared` holds for the same
-    rule, the same date and the same values of the parameters that the rule reads."""
+    """Returns the values and the codes that a rule gives for a query. A result that `shared` holds for the same rule,
+    date and parameter values is reused; a new result is added to `shared`."""
     names = check.parameter_names.values()
     key = (check.rule, today, *map(query.scalars.get, names), *map(query.lists.get, names))
     if key not in shared:

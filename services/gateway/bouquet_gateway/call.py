@@ -52,7 +52,7 @@ class Call(Struct):
     request_id: str
     envelope: Envelope
     path: str = ""
-    """Requested path without superfluous slashes."""
+    """Requested path, without repeated slashes and slashes at its end."""
     began: float = field(default_factory=time.perf_counter)
 
     counted_paths: tuple[str, ...] = ()
@@ -122,8 +122,8 @@ class Call(Struct):
     """Results of computations about persons that the calls of one dossier share; `None` for any other call."""
 
     def once(self, function: Callable[[*Ts], T], *given: *Ts) -> T:
-        """Returns the result of `function`, a pure function of `given`. For the calls of a dossier, computes it only
-        once for the same `given`."""
+        """Returns the result of `function`, a pure function, for the arguments `given`. Among the calls of a dossier,
+        the result for the same arguments is computed only once."""
         if self.shared is None:
             return function(*given)
         key = (function, *given)

@@ -41,8 +41,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Seconds for which remembered tokens are accepted while the registry does not answer. Calls with other tokens get
     a 502."""
     registry_refresh_s: float = 3600.0
-    """Seconds after which the gateway asks the registry again, in the background, about a remembered token in use. This
-    request also tells the registry that the token is used."""
+    """Seconds after which the gateway asks the registry again, in the background, about a remembered token that is
+    still used. This request also tells the registry that the token is in use."""
     known_tokens: int = 50_000
     """Limit on the tokens that one process remembers, at about 0.8 kB each. For a token that is not remembered, the
     gateway asks the registry."""

@@ -149,8 +149,8 @@ class Authenticate:
     async def identify_by_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of the first credential that is a token of Bouquet. Raises `Problem` if no credential
-        is one, or if the token is expired."""
+        """Returns the requester of the first credential that is a token of Bouquet. Raises `Problem` if the request has
+        no such credential, or if the token is expired."""
         admission = await self.admit_token(admission, request, call, deadline)
         assert isinstance(admission.token, Token)
         return Requester(admission.token, admission.digest, admission.undelegated)
@@ -158,8 +158,8 @@ class Authenticate:
     async def admit_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Admission:
-        """Returns the admission of the first credential that is a token of Bouquet. Raises `Problem` if no credential
-        is one, or if the token is expired."""
+        """Returns the admission of the first credential that is a token of Bouquet. Raises `Problem` if the request has
+        no such credential, or if the token is expired."""
         reasons: list[str] = []
         remaining = islice(credentials_of(request), 1, None)
         while isinstance(admission.token, Refusal):
@@ -235,8 +235,8 @@ class Authenticate:
         throttle: RecipientThrottle | None,
     ) -> Token | Refusal:
         """Returns the token whose rights the call has. For an editor's token, that is a copy with the rights of the
-        habilitation delegated for this call, or a refusal if none is delegated. All other tokens, refusals, expired
-        tokens and calls of v2, which has no delegations, get `token` unchanged."""
+        habilitation delegated for this call, or a refusal if none is delegated. Returns `token` unchanged if it is a
+        refusal, no editor's token or expired, and for calls of v2, which has no delegations."""
         if isinstance(token, Refusal) or not token.editor or call.envelope == "v2" or self._is_expired(token):
             return token
         query = parse_query(request.raw_query)

@@ -183,7 +183,8 @@ class RegistryClient:
         return True
 
     def _log_silence(self, was_silent: bool) -> None:
-        """Logs once that the registry no longer answers, when its silence begins."""
+        """Logs an error if the registry is silent now but was not before the last poll (`was_silent`); otherwise logs
+        nothing."""
         if not was_silent and self.is_silent:
             log.error(
                 "registry does not answer", extra={"known_tokens": len(self._tokens), "patience_s": self._patience_s}

@@ -45,7 +45,7 @@ DINUM_SIRET = "13002526500013"
 
 
 class Rights(Struct, frozen=True, kw_only=True):
-    """Rights of a habilitation. A call has the rights of its token's habilitation, or of the one delegated to an
+    """Rights of a call: those of its token's habilitation or, for an editor's token, of a habilitation delegated to the
     editor."""
 
     scopes: frozenset[str]

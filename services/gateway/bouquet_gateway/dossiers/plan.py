@@ -96,11 +96,10 @@ class Part(Struct, frozen=True, kw_only=True):
 
 
 class Parameters(Struct, frozen=True):
-    """Query parameters of one call, in two forms that have the same content."""
+    """Query parameters of one call in two forms, a query string and a parsed query, with the same content."""
 
     raw_query: str
-    """Query string of the single call. Equal parameters give equal strings, by which identical calls are
-    recognized."""
+    """Query string of the call. Equal parameters give equal strings, so that identical calls can be recognized."""
     query: Query
 
 

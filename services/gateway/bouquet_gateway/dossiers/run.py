@@ -48,7 +48,8 @@ class _Run:
         self._group = group
         self._is_wanted = is_wanted
         self._quote = cache(quote_plus)
-        """Function that encodes a value of a query. The parts of a dossier mostly give the same values."""
+        """Function that encodes a value for a query string, and remembers the result, since the parts of a dossier
+        mostly have the same values."""
         self._calls: dict[tuple[str, str], asyncio.Task[PartResult]] = {}
         """Tasks of the calls so far, by path and query."""
 

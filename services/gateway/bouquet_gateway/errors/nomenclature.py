@@ -23,7 +23,7 @@ RECIPIENT = "00210"
 
 DELEGATION_REASONS = ("delegation_ambiguous", "recipient_not_delegated")
 """Reasons of two errors that only a software editor's call gets: several delegated habilitations match the call, or
-none does. They occur only in operations of version 3 and later that need no FranceConnect session."""
+none does. Only operations of version 3 and later that need no FranceConnect session answer with these errors."""
 
 DOSSIER_REASONS = ("dossier_field", "dossier_count", "dossier_operation", "dossier_for_each")
 """Reasons of the errors in the body of a dossier (several lookups in one request)."""

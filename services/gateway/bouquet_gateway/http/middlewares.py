@@ -78,8 +78,8 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
 
 
 def refuse_encoded_paths(lookups: Handler) -> Middleware:
-    """Returns a middleware that refuses every path with percent-encoded characters. Such a request is passed to the
-    handler `lookups`, which answers 404."""
+    """Returns a middleware that refuses every path with percent-encoded characters: it lets the handler `lookups`
+    answer the request, with 404."""
     # Otherwise an encoded spelling of one of the gateway's own paths would be answered.
 
     @web.middleware

@@ -26,8 +26,8 @@ FULL = "journal_full"
 TOKEN_REFUSED = frozenset({401, 403, 429})
 """HTTP statuses of the answers that refuse a call because of its token, its client's address or a rate limit."""
 REFUSALS_PER_MINUTE = 60
-"""Largest number of refused calls per minute that are recorded for one token (for an editor's token: for each
-habilitation it uses). Further refused calls are only counted in a metric."""
+"""Largest number of refused calls per minute that are recorded for one token; for an editor's token, the number applies
+to each habilitation. Further refused calls are only counted in a metric."""
 
 
 class Journal(Protocol):

@@ -100,7 +100,7 @@ class Lookups:
         deadline: Deadline,
     ) -> Answer:
         """Returns the answer to a call whose caller is admitted and whose operation is known. Raises `Problem` for the
-        first check that fails. `answer` continues here after these two steps, and the calls of a dossier begin here."""
+        first check that fails. The calls of a dossier begin here; single calls come from `answer`."""
         requester = await self._authenticate.identify(admission, match, request, call, deadline)
         call.person, scopes = requester.citizen, requester.token.scopes
         if scopes.isdisjoint(match.family.scopes) or (is_by_ine(match) and not requester.token.allows_ine):

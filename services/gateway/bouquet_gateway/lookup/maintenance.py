@@ -100,8 +100,8 @@ def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: dat
 def _around(
     windows: MaintenanceWindows, label: str, now: datetime
 ) -> Iterator[tuple[MaintenanceWindow, datetime, datetime]]:
-    """Yields those of the authority's windows that begin on the day of `now` or on one of the two days before, each
-    with its start and end in UTC. They include all windows that are open at `now` or have just ended."""
+    """Yields the authority's windows that begin on the day of `now` or on one of the two days before, each with its
+    start and end in UTC. All windows that are open at `now` or have just ended are among them."""
     today = now.astimezone(PARIS).date()
     for window in windows:
         for day in (today - timedelta(days=days) for days in range(3)):

@@ -13,8 +13,8 @@ HINT_S = 30 * 24 * 3600
 
 
 class RegimeHints:
-    """Memory of which provider (CAF or MSA) last found each person. It is kept in the cache, where keyed hashes stand
-    for the persons."""
+    """Memory of which provider (CAF or MSA) last found each person. The memory is kept in the cache, under keyed hashes
+    that stand for the persons."""
 
     def __init__(self, cache: Cache, secret: Secret) -> None:
         self._cache = cache

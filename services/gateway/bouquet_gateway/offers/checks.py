@@ -1,5 +1,5 @@
-"""Checks of an offer (description of a provider's operations). They refuse operations and documents that would break
-answers or take another provider's paths."""
+"""Checks of an offer (description of a provider's operations). The gateway does not serve operations and documents that
+would break answers or take another provider's paths."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Territories: TypeAlias = Mapping[str, tuple[str, ...]]
 path."""
 
 MAX_WORD_LENGTH = 100
-"""Largest number of characters in any short text of an offer. Such texts are the id, the public id and the name in
-`/api/{status}/ping` of an operation, and the label of an authority."""
+"""Largest number of characters in a short text of an offer: an operation's id, public id or name in
+`/api/{status}/ping`, or an authority's label."""
 MAX_ROW_BYTES = 2_000
 """Largest size, in bytes of JSON, of a row that a provider adds to the failure table."""
 MAX_OWN_REASONS = 50
@@ -62,8 +62,8 @@ class Refusal(Struct, frozen=True):
     is empty, a document or the whole offer."""
 
     reason: str
-    """Reason, one of a few fixed texts such as `offer too large`. It is also a label of a metric and the message of a
-    log event."""
+    """Reason for the refusal, one of a few fixed texts such as `offer too large`. The same text is a label of a metric
+    and the message of a log event."""
     operation: str = ""
     field: str = ""
     """Dotted path of the field at fault; empty if the refusal is not about one field."""

@@ -88,8 +88,7 @@ class Documents:
         return self._errors
 
     def _current_catalogue(self) -> Catalogue:
-        """Returns the current catalogue of operations. If it has changed, drops the documents made from the former
-        one."""
+        """Returns the current catalogue of operations. Drops the documents that were made from a former catalogue."""
         catalogue = self._offers.catalogue
         if catalogue is not self._made_of:
             self._made_of, self._made, self._errors = catalogue, {}, None

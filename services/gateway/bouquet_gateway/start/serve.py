@@ -118,9 +118,9 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings with the names of the providers that the gateway may ask. They are those in the file of
-    providers, if one is set; else those in `providers` or, if it is empty, `hosted` (the providers whose workers run in
-    this process).
+    """Returns the settings with the names of the providers that the gateway may ask: the names in the file of
+    providers, if one is set, else those in `providers`. If both are empty, the providers are `hosted`, whose workers
+    run in this process.
 
     Raises `SettingsError` if the file is wrong or used without a broker, or if a gateway with a broker names no
     provider.
