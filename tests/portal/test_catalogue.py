@@ -69,6 +69,14 @@ def test_filters_narrow_the_catalogue(portal: PortalServer) -> None:
     assert len(titles(portal.get("/catalogue?modalite=FranceConnect&fournisseur=Cnous"))) == 1
 
 
+def test_each_provider_is_one_choice_of_the_filter(portal: PortalServer) -> None:
+    text = portal.get("/catalogue").text
+    [select] = re.findall(r'<select[^>]*name="fournisseur".*?</select>', text, re.DOTALL)
+    names = re.findall(r"<option[^>]*>(.*?)</option>", select)
+    assert {"CNAF", "MSA", "Direction du service national et de la jeunesse"} <= set(names)
+    assert [name for name in names if not name[0].isupper()] == []
+
+
 def test_what_a_visitor_writes_is_shown_as_text(portal: PortalServer) -> None:
     assert "<b>" not in portal.get("/catalogue?q=%3Cb%3E%22%27").text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cached_property, lru_cache
@@ -16,6 +17,8 @@ from bouquet_portal.documents.kept import Reading
 from bouquet_portal.documents.model import ErrorCode, Field, Operation, ResourceState
 from bouquet_portal.theme.words import MODALITIES, modality_name
 
+BETWEEN_NAMES = re.compile(r", | & | et (?=[A-ZÀ-Þ])")
+"""Pattern of what separates the names of an API's providers. A name may contain `et` before a word in small letters."""
 SEVERITY = ("bad_gateway", "maintenance", "unknown", "ok")
 """States of an API, from the worst to the best one."""
 
@@ -192,7 +195,7 @@ def chosen(all_entries: Iterable[Entry], filters: Filters, use_cases: Iterable[U
 
 def providers(entry: Entry) -> tuple[str, ...]:
     """Returns the names of an API's providers, which the API names in one text: `CAF et MSA` gives `CAF` and `MSA`."""
-    return tuple(name.strip() for name in entry.provider.replace(" et ", ",").replace("&", ",").split(","))
+    return tuple(name.strip() for name in BETWEEN_NAMES.split(entry.provider))
 
 
 def state_of(entry: Entry, states: Mapping[str, ResourceState]) -> ResourceState | None:

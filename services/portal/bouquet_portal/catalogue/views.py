@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponsePermanen
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
+from bouquet_portal import search
 from bouquet_portal.bac_a_sable.cases import Case
 from bouquet_portal.bac_a_sable.sandbox import sandbox
 from bouquet_portal.catalogue import curl
@@ -54,7 +55,7 @@ def catalogue(request: HttpRequest) -> HttpResponse:
         "filters": filters,
         "rows": [(entry, state_of(entry, now)) for entry in found if not entry.is_incoming],
         "incoming": [entry for entry in found if entry.is_incoming],
-        "providers": sorted({name for entry in known for name in providers(entry)}),
+        "providers": sorted({name for entry in known for name in providers(entry)}, key=search.simplified),
         "modalities": [name for name in MODALITIES.values() if any(name in one.modalities for one in known)],
         "use_cases": use_cases,
         "count": len(found),

@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from bouquet_portal import search
 from bouquet_portal.bac_a_sable import answer_form, case_file, case_form, form
 from bouquet_portal.bac_a_sable.case_form import DATA, Proposed
 from bouquet_portal.bac_a_sable.explorer import MODALITIES
@@ -104,4 +105,4 @@ def _topics(shown: Shown) -> dict[str, list[tuple[Operation, str]]]:
     for one in shown.operations:
         if not one.is_deprecated and one.version != "v2":
             topics.setdefault(one.title, []).append((one, MODALITIES.get(one.modality, one.modality)))
-    return dict(sorted(topics.items()))
+    return dict(sorted(topics.items(), key=lambda topic: search.simplified(topic[0])))
