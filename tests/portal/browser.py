@@ -68,7 +68,8 @@ class Screen(NamedTuple):
 
 
 DESKTOP, PHONE = Screen(1280, "light"), Screen(320, "dark")
-SCREENS = (DESKTOP, Screen(1280, "dark"), Screen(320, "light"), PHONE)
+SCREENS = (DESKTOP, PHONE)
+"""Screens on which tests examine pages: each width and each colour scheme once. `make portal-audit` combines all."""
 
 
 def launched(playwright: Playwright) -> Browser:

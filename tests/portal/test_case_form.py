@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 import yaml
+from django.utils.datastructures import MultiValueDict
 
+from bouquet_portal.bac_a_sable.answer_form import data_from, entries
+from bouquet_portal.bac_a_sable.case_form import DATA
+from bouquet_portal.documents.openapi import operations
 from tests.portal.forms import Form
 from tests.portal.servers import GatewayServer, Page, PortalServer
 from tests.portal.test_bac_a_sable import QUOTIENT, QUOTIENT_BY_FRANCE_CONNECT, ROOT, V2, document
 
 PAGE = f"{ROOT}/proposer"
-DATA = "payload.data"
 QUOTIENT_DATA = f"{DATA}.quotient_familial"
 
 
@@ -174,3 +177,37 @@ def test_a_form_is_continued_as_yaml(portal: PortalServer) -> None:
 def test_a_case_of_version_2_is_written_as_yaml(portal: PortalServer) -> None:
     page = portal.get(f"{PAGE}?operation={V2}&cas=200_maelys")
     assert (page.status, page.headers["location"]) == (302, f"{PAGE}/yaml?operation={V2}&cas=200_maelys")
+
+
+def object_of(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+TEXT, LIST = {"type": "string"}, "array"
+DATA_OF_ACME = object_of(
+    dossiers={"type": LIST, "items": object_of(lignes={"type": LIST, "items": object_of(montant={"type": "number"})})},
+    codes={"type": LIST, "items": {"type": "integer"}},
+    libre={"type": "object"},
+    oui={"anyOf": [{"type": "boolean"}, {"type": "null"}]},
+    aucun={"anyOf": [TEXT, {"type": "null"}]},
+)
+ANSWER = {"content": {"application/json": {"schema": object_of(data=DATA_OF_ACME)}}}
+METHOD = {"operationId": "acme_chose", "summary": "Chose", "x-scopes": ["acme"], "responses": {"200": ANSWER}}
+ACME = {"components": {"schemas": {}}, "paths": {"/v3/acme/chose/identite": {"get": METHOD}}}
+"""OpenAPI document with an operation of an outside provider, whose answer has fields of every kind."""
+
+
+def test_the_form_of_an_outside_provider_s_answer_needs_no_code_of_its_own() -> None:
+    [operation] = operations(ACME)
+    data = {
+        "dossiers": [{"lignes": [{"montant": 1.5}, {"montant": 2}]}, {"lignes": [{"montant": 3}]}],
+        "codes": [7, 8],
+        "libre": {"a": [1]},
+        "oui": False,
+        "aucun": None,
+    }
+    sent: MultiValueDict[str, str] = MultiValueDict()
+    for entry in entries(operation.fields, data, {}, DATA):
+        for one in entry.walk():
+            sent.setlist(one.path, list(one.texts))
+    assert data_from(operation.fields, sent, DATA) == data

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
-from django.http import QueryDict
+from django.utils.datastructures import MultiValueDict
 from msgspec import UNSET, Struct
 
 from bouquet_portal.bac_a_sable.case_file import Computed
@@ -109,14 +109,14 @@ def _shown(value: Any) -> str:
             return json.dumps(value, ensure_ascii=False)
 
 
-def data_from(fields: Iterable[Field], sent: QueryDict, path: str) -> dict[str, Any]:
+def data_from(fields: Iterable[Field], sent: MultiValueDict[str, str], path: str) -> dict[str, Any]:
     """Returns the object at `path` that a submitted form describes. Leaves out blank fields, and objects without any
     value in lists; a blank field that the schema requires and that may be null is null."""
     found = {one.name: _value(one, sent, f"{path}.{one.name}") for one in fields}
     return {name: value for name, value in found.items() if value is not UNSET}
 
 
-def _value(field: Field, sent: QueryDict, path: str) -> Any:
+def _value(field: Field, sent: MultiValueDict[str, str], path: str) -> Any:
     if field.is_list and field.children:
         items = (data_from(field.children, sent, f"{path}[{number}]") for number in range(_count(sent, path)))
         return [item for item in items if not _is_blank(item)]
