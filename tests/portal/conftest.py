@@ -1,5 +1,5 @@
-"""Fixtures with a browser, a portal, and a gateway that the portal also uses as its sandbox. Each starts once per test
-process. The browser ends with the package: while it is open, no test can run an event loop."""
+"""Fixtures with a browser, a portal, and a gateway that the portal also uses as its sandbox. The servers start once per
+test process, the browser once per module: while it is open, no test can run an event loop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def portal(gateway: GatewayServer, tmp_path_factory: pytest.TempPathFactory) -> 
         yield server
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         started = launched(playwright)

@@ -47,6 +47,7 @@ PAGES = {
     "/developpeurs/versions",
     "/developpeurs/bac-a-sable",
     "/developpeurs/bac-a-sable/dossiers",
+    "/developpeurs/bac-a-sable/proposer",
     "/open-api-v2.yml",
     "/open-api-v3.yml",
     "/faq",
