@@ -1,4 +1,4 @@
-"""Signals that stop a process of the mesh."""
+"""Stop of a process by a signal, SIGTERM or SIGINT."""
 
 from __future__ import annotations
 

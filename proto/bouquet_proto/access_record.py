@@ -1,5 +1,5 @@
-"""Record of one call in the access journal. The record names people only by pseudonyms. A gateway sends each record
-over the queue `names.JOURNAL_QUEUE`, and the registry stores the record in the journal."""
+"""Access record: what the access journal stores about one call, with pseudonyms in place of people's names. A gateway
+sends each record over the queue `names.JOURNAL_QUEUE` to the registry, which stores the record in the journal."""
 
 from __future__ import annotations
 

@@ -48,8 +48,8 @@ class Kind(StrEnum):
 
 
 class Rendering(NamedTuple):
-    """HTTP statuses, in versions 3 and 2 of the API, of one kind of failure, and the word that a version 2 body gives
-    as `error`."""
+    """HTTP statuses in versions 3 and 2 of the API for one kind of failure, and the word that a version 2 body gives as
+    `error`."""
 
     v3_status: int
     v2_status: int
@@ -85,8 +85,8 @@ LogLevel = Literal["info", "warning", "error"]
 
 
 class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Row of the failure table: code, kind (which decides the HTTP status) and texts of the error that the caller gets
-    for one reason."""
+    """Row of the failure table: one reason why a call fails, with the code, kind (which decides the HTTP status) and
+    texts of the error that the caller gets."""
 
     kind: Kind
     code: str

@@ -43,7 +43,8 @@ be unknown (docs/contract.md, V10)."""
 
 
 class Pivot(Struct, frozen=True):
-    """Identity that FranceConnect gives for an access token (*identité pivot*). An unknown value is `None` or empty."""
+    """Identity of a citizen as FranceConnect gives it for an access token (*identité pivot*). An unknown value is
+    `None` or empty."""
 
     gender: str | None = None
     family_name: str | None = None

@@ -57,8 +57,8 @@ class Identifiant(Struct, frozen=True, kw_only=True, tag="identifiant"):
 
 
 class NumeroAllocataire(Struct, frozen=True, kw_only=True, tag="numero_allocataire"):
-    """Identification of the holder of a CAF file, by the file's number (5 to 7 digits, as the caller gave them) and the
-    holder's postal code."""
+    """Identity given by a family's file at a CAF: the number of the file (5 to 7 digits, as the caller gave them) and
+    the postal code of the file's holder."""
 
     numero_allocataire: str
     code_postal: str

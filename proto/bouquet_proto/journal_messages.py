@@ -1,5 +1,5 @@
-"""Replies of the access journal to gateways: whether it has a record. Its writer answers them, since the registry's
-process may not read the journal."""
+"""Reply of the access journal to a gateway that asks whether the journal has a record. The journal's writer sends the
+reply, since the registry's process may not read the journal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STATES: tuple[str, ...] = get_args(EntryState)
 
 
 class JournalEntry(Struct, frozen=True, kw_only=True):
-    """Answer to `FindEntry`."""
+    """Reply to `FindEntry`: whether the access journal has the record, or had it and has removed it."""
 
     state: str
     """One of `EntryState`."""

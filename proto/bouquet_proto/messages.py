@@ -130,8 +130,8 @@ class ListDelegations(Struct, frozen=True, kw_only=True, tag="list_delegations",
 
 
 class FindRevocation(Struct, frozen=True, kw_only=True, tag="find_revocation", omit_defaults=True):
-    """Request to the registry that asks whether the proof of an answer has been revoked. The reply is a
-    `registry_messages.Revocation`."""
+    """Request to the registry that asks whether a proof has been revoked (a proof is an encrypted text that shows later
+    what an answer said). The reply is a `registry_messages.Revocation`."""
 
     id: str
     deadline: float
@@ -141,7 +141,8 @@ class FindRevocation(Struct, frozen=True, kw_only=True, tag="find_revocation", o
 
 
 class FindEntry(Struct, frozen=True, kw_only=True, tag="find_entry", omit_defaults=True):
-    """Request to the access journal whether it has a record (`journal_messages.JournalEntry`)."""
+    """Request to the access journal that asks whether the journal has a record. The reply is a
+    `journal_messages.JournalEntry`."""
 
     id: str
     deadline: float
@@ -162,8 +163,8 @@ class ListCases(Struct, frozen=True, kw_only=True, tag="list_cases", omit_defaul
 
 
 class CheckCase(Struct, frozen=True, kw_only=True, tag="check_case", omit_defaults=True):
-    """Request to a provider of a sandbox to check a case file (recorded answer about an invented person) that the
-    sandbox does not have yet. The reply is a `sandbox_messages.CaseReport`, which lists the file's faults."""
+    """Request to a provider of a sandbox to check a proposed case file: a recorded answer about an invented person,
+    which the sandbox does not have yet. The reply is a `sandbox_messages.CaseReport`, which lists the file's faults."""
 
     id: str
     deadline: float
@@ -206,8 +207,8 @@ class NotFound(Struct, frozen=True, tag="not_found", omit_defaults=True):
 
 
 class Rejected(Struct, frozen=True, tag="rejected", omit_defaults=True):
-    """Reply of a provider that refuses the question, for example because the identity is wrong or matches several
-    people."""
+    """Reply of a provider that refuses to look for the person, for example because the identity is wrong or matches
+    several people."""
 
     reason: str
     """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker's offer adds to it
@@ -227,8 +228,8 @@ class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
 
 
 class Recorded(Struct, frozen=True, tag="recorded"):
-    """Reply with the HTTP status and body of a sandbox's case (recorded answer). Only a gateway in sandbox mode accepts
-    such a reply."""
+    """Reply with the HTTP status and body of a case, an answer recorded in a sandbox. Only a gateway in sandbox mode
+    accepts such a reply."""
 
     status: int
     body: Raw

@@ -1,5 +1,4 @@
-"""Offer of a worker: description of a provider and its operations. Gateways request offers from workers over the
-bus."""
+"""Offer of a worker: the description of its provider and operations, which gateways request over the bus."""
 # It is generated from the provider's declarations, and kept in `proto/offers/`.
 
 from __future__ import annotations
@@ -91,7 +90,7 @@ SHOWN: tuple[str, ...] = get_args(Shown)
 
 
 class ProofField(Struct, frozen=True):
-    """Field of an answer that people see when they verify the answer's proof."""
+    """Field of an answer that a proof shows. A proof is an encrypted text that shows later what an answer said."""
 
     label: str
     """French label of the field, such as `Nom de naissance`."""
@@ -104,7 +103,8 @@ class ProofField(Struct, frozen=True):
 
 
 class ProofSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Section of a proof, about one object in the operation's data or about each object of a list."""
+    """Section of a proof (a text that shows later what an answer said). The section shows one object in the operation's
+    data, or each object of a list."""
 
     title: str
     at: str
@@ -116,8 +116,8 @@ class ProofSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Proof(Struct, frozen=True, kw_only=True):
-    """Content of the proof of an operation's answer. Anybody who holds a proof can read this content for five years;
-    fields outside the caller's scopes are left out."""
+    """Declaration of what a proof shows: a title, and the parts of an operation's answer. Anybody who holds a proof can
+    read them for five years; fields outside the caller's scopes are left out."""
 
     title: str
     """French title of the proof, such as `Attestation de quotient familial`."""

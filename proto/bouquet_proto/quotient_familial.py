@@ -289,7 +289,7 @@ resource has none."""
 
 
 class Regimes(Struct, frozen=True, kw_only=True):
-    """Roles of the two providers, by name, when the gateway decides between CAF and MSA
+    """Names of the two providers between which the gateway decides, CAF and MSA, by their role in the decision
     (docs/reference/upstreams/regime.md §6)."""
 
     first: str

@@ -29,7 +29,8 @@ class GroupLimit(Struct, frozen=True):
 
 
 class Rights(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Rights that a habilitation gives, as far as a gateway needs to know them."""
+    """Rights that a habilitation (an administration's right to call operations) gives, as far as a gateway needs to
+    know them."""
 
     siret: str
     """SIRET of the habilitation's holder."""
@@ -104,7 +105,8 @@ class DelegationPage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Revocation(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Reply to `FindRevocation`: whether and when the proof was revoked."""
+    """Reply to `FindRevocation`: whether and when a proof was revoked. A proof is an encrypted text that shows later
+    what an answer said."""
 
     revoked_at: float | None = None
     """Time of the revocation, in seconds since the epoch; `None` if the proof is not revoked."""

@@ -17,8 +17,8 @@ such as `prenoms[]`. The parameter `recipient` is not included; the caller may s
 
 
 class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Case of a sandbox: the call to make, and the answer that this call gets. Dates in the answer are computed
-    relative to the day of the reply."""
+    """Case of a sandbox: a recorded answer about an invented person, and the call that gets the answer. Dates in the
+    answer are computed relative to the day of the reply."""
 
     id: str
     """Id of the case: the path of its file without the extension, such as `OPERATION/200_anne`."""
@@ -63,7 +63,8 @@ class SimulatedErrors(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SimulatedSession(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """FranceConnect session of an invented citizen."""
+    """FranceConnect session of an invented citizen, which a sandbox simulates: the token, and the scopes to which the
+    citizen has consented."""
 
     token: str
     scopes: tuple[str, ...]
@@ -73,8 +74,8 @@ class SimulatedSession(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CasePage(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Page of the cases of a provider in a sandbox. The first page also holds the errors and FranceConnect sessions
-    that the provider simulates."""
+    """Page of the list of a provider's cases (recorded answers about invented people) in a sandbox. The first page also
+    holds the errors and FranceConnect sessions that the provider simulates."""
 
     cases: tuple[RecordedCase, ...] = ()
     errors: tuple[SimulatedErrors, ...] = ()
@@ -84,7 +85,8 @@ class CasePage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CaseFault(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Fault of a proposed case file. The message never repeats a value from the file."""
+    """Fault of a proposed case file (a recorded answer about an invented person). The message never repeats a value
+    from the file."""
 
     message: str
     path: str = ""
@@ -94,8 +96,8 @@ class CaseFault(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CaseReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Result of the check of a proposed case file: its faults, and the case as callers would get it. The case is `None`
-    if the file cannot be read."""
+    """Result of checking a proposed case file (a recorded answer about an invented person): its faults, and the case as
+    callers would get it. The case is `None` if the file cannot be read."""
 
     faults: tuple[CaseFault, ...]
     case: RecordedCase | None = None

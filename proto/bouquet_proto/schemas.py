@@ -1,4 +1,5 @@
-"""JSON schemas that offers contain, made from the structs of public resources."""
+"""JSON schemas of public resources, made from the resources' structs. A worker sends them to gateways in its offer (the
+description of its operations)."""
 
 from __future__ import annotations
 

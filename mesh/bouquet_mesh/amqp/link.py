@@ -102,8 +102,8 @@ _Event: TypeAlias = Part | Exception | _Signal
 
 
 class _Session:
-    """Connection to one server, and the functions (`Drain`) that wait for the end of the work of each component started
-    on the connection."""
+    """Connection to one server of the broker, with the components started on it. For each component, the session keeps
+    a function (`Drain`) that waits until the component's work has ended."""
 
     def __init__(self, connection: Connection, server: str) -> None:
         self.connection = connection

@@ -85,8 +85,7 @@ LOWEST_PRIORITY = -1
 
 
 class _PendingCalls:
-    """Calling side of the bus: the reply queue of this process, and the calls that wait for a reply, by correlation
-    id."""
+    """Calls of this process that wait for a reply, by correlation id, and the queue on which their replies arrive."""
 
     owner = GATEWAY_OWNER
 

@@ -1,5 +1,5 @@
-"""Interface of the bus, which both transports (RabbitMQ and memory) implement. A call always ends by its deadline, and
-never raises an exception: each failure is returned as a `Failed`."""
+"""Interface of the bus, by which gateways send requests to workers and get replies. A call always ends by its deadline,
+and never raises an exception: each failure is returned as a `Failed`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The bus without a broker, for a gateway and workers in one process. Messages are passed as bytes, not objects, with
-the same limits and deadlines as over RabbitMQ."""
+"""The bus within one process, without a broker: it connects a gateway with workers that run in the gateway's process.
+Messages are passed as bytes, not objects, with the same limits and deadlines as over RabbitMQ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choice of the bus's transport, RabbitMQ or memory, by the URL in the settings."""
+"""Choice of the bus, over RabbitMQ or in memory, by the URL in the settings."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ order."""
 
 
 class Finding(Struct, frozen=True):
-    """Result of one check of a doctor."""
+    """Finding of a doctor: the result of one check."""
 
     subject: str
     """Name of what was checked, such as `journal`."""
@@ -34,8 +34,8 @@ class Finding(Struct, frozen=True):
 
 
 class ReportedFinding(Struct, frozen=True):
-    """Finding in a report. `follows_from` is the subject of the finding that caused this one, or "" if there is no such
-    finding."""
+    """Finding (result of one check) in a doctor's report. `follows_from` is the subject of the finding that caused this
+    one, or "" if there is no such finding."""
 
     subject: str
     state: State

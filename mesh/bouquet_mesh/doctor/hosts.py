@@ -1,5 +1,5 @@
-"""Report of the doctor about which broker node hosts which queues, and what the loss of a node would mean for them. The
-report is made from the list of queues of RabbitMQ's management API, since AMQP does not tell where a queue is."""
+"""Doctor's report of which broker node hosts which queues, and which queues the loss of a node would affect. The report
+is made from RabbitMQ's management API, since AMQP does not tell where a queue is."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ C = TypeVar("C", bound=Closable)
 
 
 class Places(Generic[C]):
-    """Set of the open connections of one port, with a limit on their number. Each connection takes one place."""
+    """Set of the open connections of one port, with a limit on their number."""
 
     # A client that sends nothing, or too slowly, thus keeps no other client from its place. A connection whose request
     # is being answered is never closed.

@@ -1,4 +1,5 @@
-"""Labels of spans and metrics for a call over the bus: its outcome, the reason of a failure, and the party at fault."""
+"""Labels that describe how a call over the bus ended, for spans and metrics: outcome, reason of a failure, and party at
+fault."""
 
 from __future__ import annotations
 

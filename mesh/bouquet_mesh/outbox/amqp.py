@@ -1,4 +1,4 @@
-"""The outbox, which is the queue of journal records from gateways to the registry, on RabbitMQ. It is a durable quorum
+"""The outbox on RabbitMQ: the queue by which gateways send journal records to the registry. It is a durable quorum
 queue of persistent messages, and the broker confirms each message."""
 # It uses a connection that the bus does not share, since a broker short of memory or disk blocks connections that
 # publish.
@@ -41,7 +41,7 @@ PERSISTENT = Properties(content_type="application/msgpack", is_persistent=True)
 
 
 class _Publisher:
-    """Sending side of the outbox."""
+    """Sending side of the outbox, the queue of journal records."""
 
     owner = GATEWAY_OWNER
 
@@ -109,7 +109,8 @@ class _Record(msgspec.Struct, frozen=True):
 
 
 class _Collector:
-    """Receiving side of the outbox: a consumer of the queue, and the received records that are in no batch yet."""
+    """Receiving side of the outbox, the queue of journal records: a consumer of the queue, and the received records
+    that are in no batch yet."""
 
     owner = JOURNAL_OWNER
 
@@ -174,7 +175,7 @@ async def _acknowledge(records: Sequence[_Record]) -> None:
 
 
 class AmqpOutbox:
-    """Implementation of `Outbox` over a connection to RabbitMQ."""
+    """Outbox (queue of journal records) over a connection to RabbitMQ."""
 
     def __init__(self, link: Link) -> None:
         self._link = link

@@ -1,5 +1,5 @@
-"""Interface of the outbox, by which gateways deliver the journal's records to the registry. No record is lost, but a
-record may arrive twice or out of order."""
+"""Interface of the outbox, the queue by which gateways send the access journal's records to the registry. No record is
+lost, but a record may arrive twice or out of order."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ MAX_BATCH_RECORDS = 500
 
 
 class NotSent(Exception):
-    """Error raised if the outbox has not confirmed all records of one `send`. The sender must send all these records
-    again."""
+    """Error raised if the broker has not confirmed all records of one `Outbox.send`. The sender must send all these
+    records again."""
 
 
 class Batch:
-    """Batch of encoded records, which the outbox may deliver again as long as `done` has not been called."""
+    """Batch of encoded journal records, which the outbox (their queue) may deliver again as long as `done` has not been
+    called."""
 
     def __init__(self, bodies: tuple[bytes, ...], acknowledge: Callable[[], Awaitable[None]]) -> None:
         self.bodies = bodies
@@ -35,7 +36,7 @@ class Batch:
 
 
 class Outbox(Protocol):
-    """Durable queue of encoded records from gateways to the registry."""
+    """Durable queue of encoded journal records from gateways to the registry."""
 
     @property
     def connected(self) -> bool:

@@ -1,4 +1,4 @@
-"""The outbox in the memory of one process, without a broker."""
+"""The outbox (queue of journal records) in the memory of one process, without a broker."""
 # The sender keeps records until a collector is done with them, so none is lost if the process is killed.
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class _Record(Struct, frozen=True, eq=False):
 
 
 class MemoryOutbox:
-    """Outbox within one process. If there are several collectors, each record goes to one of them."""
+    """Outbox (queue of journal records) within one process. If there are several collectors, each record goes to one of
+    them."""
 
     connected = True
 

@@ -1,4 +1,4 @@
-"""Choice of the outbox's transport, RabbitMQ or memory, by the URL in the settings."""
+"""Choice of the outbox (queue of journal records), on RabbitMQ or in memory, by the URL in the settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Packing of several records into one message. This saves confirms, of which the broker sends one per message."""
+"""Packing of several journal records into one message. This saves confirms, of which the broker sends one per
+message."""
 
 from __future__ import annotations
 

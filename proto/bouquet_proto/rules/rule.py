@@ -1,4 +1,5 @@
-"""Building blocks of the validation rules: query parameters, and the context in which a rule reads a query."""
+"""Building blocks of the validation rules: the query parameters that a rule reads, and the context that holds the query
+and the results so far."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ ANY_TEXT = re.compile(r".*", re.DOTALL)
 
 
 class Field(Struct, frozen=True, kw_only=True):
-    """Query parameter, with what the OpenAPI document says about it."""
+    """Query parameter that a validation rule reads, with the texts about it in the OpenAPI document."""
 
     name: str
     """Name of the parameter in version 3 and later, unless `Check.names` gives another name."""

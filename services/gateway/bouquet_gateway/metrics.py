@@ -154,8 +154,8 @@ JOURNAL_WRITTEN = Counter(
 )
 JOURNAL_UNRECORDED = Counter(
     "bouquet_gateway_journal_strangers_total",
-    "Calls answered without data that left no record in the access journal. They have neither a token of Bouquet nor "
-    "a citizen's session, or are refusals of one token beyond 60 per minute.",
+    "Calls refused without a record in the access journal: calls without a valid token or a citizen's FranceConnect "
+    "session, and further refused calls with a token of which 60 were recorded in the same minute.",
 )
 JOURNAL_SENT = Counter(
     "bouquet_gateway_journal_sent_total", "Records of the access journal that were sent, and confirmed by the broker."

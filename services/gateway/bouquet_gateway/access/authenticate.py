@@ -64,8 +64,8 @@ class Admission(Struct, frozen=True):
 
 
 class Requester(Struct, frozen=True):
-    """Authenticated caller: an administration with its token, or a citizen with a token that the gateway made from the
-    FranceConnect session."""
+    """Caller that is authenticated: an administration with its token, or a citizen with a token that the gateway has
+    made from the FranceConnect session."""
 
     token: Token
     digest: str

@@ -1,4 +1,5 @@
-"""Credentials of a request: bearer token, API key, `token` parameter (docs/reference/contract.md §2.2)."""
+"""Credential of a request, by which the caller is authenticated: bearer token, API key or `token` parameter
+(docs/reference/contract.md §2.2)."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ BEARER = re.compile(r"Bearer (\S.*)", re.DOTALL)
 
 
 class Credential(Struct, frozen=True):
-    """Text of a credential, and its place in the request. If the request has no credential, the text is empty, and the
-    place is `nowhere`."""
+    """Text by which a request authenticates its caller, such as a token, and the place of this text in the request. If
+    the request has no credential, the text is empty, and the place is `nowhere`."""
 
     place: Literal["bearer", "api_key", "query", "nowhere"] = "nowhere"
     text: str = ""

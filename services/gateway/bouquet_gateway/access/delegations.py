@@ -81,7 +81,8 @@ def choose(delegations: tuple[Delegation, ...], wanted: str | Malformed | None) 
 
 
 class PublicDelegation(Struct, frozen=True):
-    """Delegation in the form in which an editor sees it."""
+    """Delegation (right of a software editor to use an administration's habilitation) in the form in which the editor
+    sees it."""
 
     id: str
     siret: str
@@ -105,7 +106,7 @@ class PageMeta(Struct, frozen=True):
 
 
 class PublicPage(Struct, frozen=True):
-    """One page of the delegations to a software editor, newest first, with the revoked ones."""
+    """One page of the list of delegations to a software editor, newest first, with the revoked ones."""
 
     data: tuple[PublicDelegation, ...]
     meta: PageMeta

@@ -1,5 +1,5 @@
-"""Rate limits. Each caller's calls are counted in windows: periods of equal length since the epoch, such as each second
-(docs/reference/contract.md §4)."""
+"""Rate limits. Each caller's calls are counted in windows, which are consecutive periods of equal length, such as each
+second (docs/reference/contract.md §4)."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Limit(Struct, frozen=True):
 
 
 class Counters(Protocol):
-    """Store that counts calls by key (caller) and window (period)."""
+    """Store that counts the calls of each caller (`key`) in each period (`window`)."""
 
     async def increment(self, key: str, window: RateWindow, cost: int = 1) -> int:
         """Adds `cost` to the count of `key` (caller) in `window` (period), and returns the new count."""
 
 
 class Allowance(Struct, frozen=True):
-    """Result of counting a call: whether the call is allowed, and the values of the rate limit headers."""
+    """Decision of a rate limiter on a call: whether the call is allowed, and the values of the rate limit headers."""
 
     limit: int
     remaining: int
@@ -68,7 +68,7 @@ class Allowance(Struct, frozen=True):
 
 
 class RateLimiter:
-    """Rate limiter that allows each key (caller) `limit` calls in each window of `period_s` seconds."""
+    """Rate limiter that allows each caller (`key`) `limit` calls in each period (window) of `period_s` seconds."""
 
     def __init__(
         self, counters: Counters, *, limit: int = 20, period_s: int = 1, clock: Callable[[], float] = time.time
@@ -116,7 +116,7 @@ def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance
 
 
 class MemoryCounters:
-    """Counters in the memory of one process. Above `max_keys` callers in a window (period), the count of the caller
+    """Counts of calls, kept in the memory of one process. Above `max_keys` callers in a period, the count of the caller
     that came first is dropped."""
 
     def __init__(self, max_keys: int = MAX_KEYS) -> None:

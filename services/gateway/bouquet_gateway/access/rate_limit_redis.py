@@ -1,4 +1,4 @@
-"""Rate limit counters that gateways share on a redis server."""
+"""Counts of calls for rate limits, kept on a redis server that all gateways share."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ counter."""
 
 
 class RedisCounters:
-    """Counters in redis that all gateway processes share. While redis does not answer, each process counts for
-    itself."""
+    """Counts of calls for rate limits, kept on a redis server that all gateway processes share. While redis does not
+    answer, each process counts for itself."""
 
     def __init__(self, client: Redis) -> None:
         self._count = client.register_script(COUNT)

@@ -1,5 +1,5 @@
-"""Memory of the registry's answers to one kind of question. An answer is kept until the registry reports a change
-(docs/adr/0008)."""
+"""Memory of the registry's answers to one kind of request, such as for the rights of a token. An answer is kept until
+the registry reports a change (docs/adr/0008)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AWAY = Refusal("registry_unavailable")
 
 
 class Polls(Protocol):
-    """State of the polls, the regular requests by which the gateway asks the registry for changes. All
+    """State of the polls, the requests by which the gateway regularly asks the registry for changes. All
     `RegistryAnswers` of a gateway share one state."""
 
     @property
@@ -45,22 +45,23 @@ class Polls(Protocol):
 
 
 class Answered(Struct, Generic[V], frozen=True):
-    """Answer of the registry. `as_of` is the number of the last change in the registry's log that the answer takes into
-    account."""
+    """Answer of the registry that takes all changes up to a certain one into account. `as_of` is the number of this
+    change in the registry's log."""
 
     value: V
     as_of: int
 
 
 class _Known(Struct, Generic[V], frozen=True):
-    """Remembered answer, and the time in seconds, by the monotonic clock, at which the gateway asked for it."""
+    """Answer of the registry that the gateway remembers, and the time in seconds, by the monotonic clock, at which the
+    gateway asked for it."""
 
     value: V
     asked_at: float
 
 
 class RegistryAnswers(Generic[V]):
-    """Memory of the registry's answers by key, each requested once. At most `max_known` answers are kept; above that,
+    """Memory of the registry's answers by key, such as a token's id. At most `max_known` answers are kept; above that,
     the least recently used one is dropped.
 
     An answer in use is requested again in the background after `refresh_s` seconds, in case a change was missed.

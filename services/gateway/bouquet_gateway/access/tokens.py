@@ -87,13 +87,14 @@ class Token(Rights, frozen=True, kw_only=True):
 
 
 class Delegation(Rights, frozen=True, kw_only=True):
-    """Delegation in force, which lets a software editor call with the rights of another organisation's habilitation."""
+    """Delegation in force: right of a software editor to call with the rights of another organisation's
+    habilitation."""
 
     id: str
 
 
 class Refusal(Struct, frozen=True):
-    """Reason why a credential gives no token. `reason` is a key of the failure table (bouquet_proto/failures.py)."""
+    """Reason why a caller's credential is refused, as a key of the failure table (bouquet_proto/failures.py)."""
 
     reason: str
     retry_in_s: int = 0
@@ -206,7 +207,7 @@ class TokenVerifier:
 
 
 class _Keys(Struct, frozen=True):
-    """Keys of a verifier, accepted and withdrawn, as pairs of a name and the key."""
+    """Keys of a verifier of tokens, accepted and withdrawn, as pairs of a name and the key."""
 
     accepted: tuple[tuple[str, Key], ...]
     withdrawn: tuple[tuple[str, Key], ...] = ()

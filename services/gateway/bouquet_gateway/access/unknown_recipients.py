@@ -23,8 +23,8 @@ calls."""
 
 
 class RecipientThrottle:
-    """Rate limiter of editors' calls for unknown recipients, administrations that delegate nothing to the editor. All
-    tokens of an editor share the limit."""
+    """Rate limiter of an editor's calls for unknown recipients, administrations that delegate nothing to the editor.
+    All tokens of an editor share the limit."""
 
     # Once an editor has reached it, recipients that were not served lately are refused without a question to the
     # registry until the minute ends. Recipients served lately pass, so that invented ones cannot keep them out.

@@ -1,4 +1,4 @@
-"""Examination of the journal's spool, the folder on the local disk where records wait to be sent."""
+"""Examination of the spool, the folder on the local disk where records of the access journal wait to be sent."""
 
 from __future__ import annotations
 

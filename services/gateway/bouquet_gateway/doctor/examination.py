@@ -1,5 +1,5 @@
-"""Examination of a deployment by the command `bouquet-gateway doctor`: settings, broker, workers, certificates, spool
-of the journal, redis, and a running gateway."""
+"""Examination of a deployment by the command `bouquet-gateway doctor`: settings, broker, workers, certificates, the
+journal's spool (a folder of unsent records), redis, and a running gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls of a dossier (several lookups in one request). Each part of the dossier is answered like a single call, by
+"""Calls that a dossier (several lookups in one request) makes. Each of its lookups is answered like a single call, by
 `lookup.answer`."""
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ METHOD = "GET"
 
 
 class Services(Struct, frozen=True, kw_only=True):
-    """Services of the gateway that answer single calls."""
+    """Services of the gateway that answer the single calls of dossiers (several lookups in one request)."""
 
     authenticate: Authenticate
     lookups: Lookups
@@ -36,8 +36,8 @@ class Services(Struct, frozen=True, kw_only=True):
 
 
 class Asker(Struct, frozen=True, kw_only=True):
-    """Maker of the single calls of one dossier. All of them have the credential, the request id and the deadline of the
-    dossier."""
+    """Maker of a dossier's calls (a dossier is one request for several lookups). Each call has the dossier's
+    credential, request id and deadline."""
 
     services: Services
     request: HttpRequest

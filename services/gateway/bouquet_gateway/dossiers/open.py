@@ -1,5 +1,5 @@
-"""Opening of a dossier (several lookups in one request): checks of the body, the caller and the rate limit, before any
-provider is asked."""
+"""Checks of a dossier (several lookups in one request) before any provider is asked: its body, its caller and the rate
+limit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from bouquet_proto.deadline import Deadline
 
 
 class Dossiers:
-    """Service that opens dossiers: it reads the body, plans the parts, and admits the caller."""
+    """Service that prepares dossiers (several lookups in one request): it reads the body, finds the operation and query
+    of each lookup, and admits the caller."""
 
     def __init__(self, offers: Discovery, services: Services, deadline_s: float) -> None:
         """Takes `deadline_s`, the seconds after which all parts of a dossier must be answered."""

@@ -1,5 +1,5 @@
-"""Plan of a dossier (several lookups in one request): the operation and the query of each part, or all faults of the
-dossier."""
+"""Plan of a dossier (several lookups in one request): the operation and the query of each lookup. A dossier with faults
+gets no plan, and the caller gets all its faults."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ these operations end with this word."""
 
 
 class ForEach(Struct, frozen=True, kw_only=True):
-    """Member `for_each` of a part. The part makes one call about each of the persons in the data of another part."""
+    """Member `for_each` of a part (one lookup of a dossier). The part makes one call about each of the persons in
+    another part's data."""
 
     source: str
     """Name of the other part, in whose data the persons are."""
@@ -48,7 +49,7 @@ class ForEach(Struct, frozen=True, kw_only=True):
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """Operation that a part of a dossier calls."""
+    """Operation that a part (one lookup) of a dossier calls."""
 
     path: str
     match: Match | None
@@ -104,7 +105,7 @@ class Parameters(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """Plan of a dossier without faults: its parts, in the caller's order."""
+    """Plan of a dossier (several lookups in one request) without faults: its parts, in the caller's order."""
 
     recipient: str
     delegation_id: str

@@ -1,4 +1,5 @@
-"""Reading of a dossier's JSON body: its parts, and a fault for each wrong field."""
+"""Reading of the JSON body of a dossier (several lookups in one request): its parts (the lookups), and a fault for each
+wrong field."""
 # Fields are decoded one by one, since msgspec stops at the first fault.
 
 from __future__ import annotations
@@ -55,14 +56,15 @@ OF_WHOLE = frozenset({"recipient", "delegation_id", "token"})
 
 
 class PersonsOf(Struct, frozen=True):
-    """Value of `for_each`: the name of another part, and the dotted path of the persons in the data of that part."""
+    """Value of `for_each` in a part (one lookup of a dossier): the persons about whom the part makes calls. They are in
+    the data of the part named `part`, at the dotted path `path`."""
 
     part: str
     path: str
 
 
 class PartRequest(Struct, frozen=True, kw_only=True):
-    """One part of a dossier, as the caller has written it."""
+    """Part of a dossier, that is, one of its lookups, as the caller has written it."""
 
     name: str
     operation: str
@@ -79,14 +81,16 @@ class PartRequest(Struct, frozen=True, kw_only=True):
 
 
 class Fault(Struct, frozen=True):
-    """Wrong field of a dossier: the reason (a key of the failure table), and the field's JSON pointer (RFC 6901)."""
+    """Wrong field of a dossier (several lookups in one request): the reason (a key of the failure table), and the
+    field's JSON pointer (RFC 6901)."""
 
     reason: str
     pointer: str
 
 
 class DossierRequest(Struct, frozen=True, kw_only=True):
-    """Dossier as the caller has written it, without the fields and parts that have a fault."""
+    """Dossier (several lookups in one request) as the caller has written it, without the fields and parts that have a
+    fault."""
 
     recipient: str
     delegation_id: str

@@ -1,4 +1,4 @@
-"""Result of each part of a dossier (several lookups in one request), as the caller gets it."""
+"""Result of each part (lookup) of a dossier, as the caller gets it. A dossier is one request for several lookups."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ HTTP status, the part is `failed`."""
 
 
 class PartResult(Struct, frozen=True, kw_only=True):
-    """Result of one call of a dossier. `data` or `errors` are exactly those that a single call gets."""
+    """Result of one call of a dossier (several lookups in one request). `data` or `errors` are exactly those that a
+    single call gets."""
 
     status: Status
     data: Raw | UnsetType = UNSET
@@ -48,7 +49,8 @@ class PartResult(Struct, frozen=True, kw_only=True):
 
 
 class PersonsResult(Struct, frozen=True):
-    """Results of a part with `for_each`: one for each person, in the order of the list in the other part's data."""
+    """Results of a part of a dossier that asks about several persons (`for_each`). There is one for each person, in the
+    order of the list in the other part's data."""
 
     parts: Sequence[PartResult]
 

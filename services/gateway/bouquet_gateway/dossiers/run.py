@@ -1,4 +1,4 @@
-"""Execution of a dossier (several lookups in one request): all calls run concurrently, and identical calls are made
+"""Execution of a dossier (several lookups in one request): the lookups run concurrently, and identical ones are made
 once."""
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Tell: TypeAlias = Callable[[str, Result], Awaitable[None]]
 
 
 class Dossier(Struct, frozen=True):
-    """Dossier whose caller is admitted, and whose calls have not begun."""
+    """Dossier (several lookups in one request) whose caller is admitted, and whose lookups have not begun."""
 
     plan: Plan
     asker: Asker

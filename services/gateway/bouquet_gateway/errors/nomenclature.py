@@ -89,8 +89,8 @@ class Cause(Struct, frozen=True, kw_only=True):
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Error code and its causes. `detail`, `fault` and `retry` describe the first cause; `other_causes` holds all
-    others."""
+    """Error code, with the causes that lead to this error. `detail`, `fault` and `retry` describe the first cause;
+    `other_causes` holds all others."""
 
     code: str
     title: str
@@ -105,7 +105,7 @@ Errors: TypeAlias = dict[str, list[Item]]
 
 
 class Endpoint(Struct, frozen=True):
-    """Errors of one operation, and its provider's label, such as `CNAF`."""
+    """List of the errors of one operation, with its provider's label, such as `CNAF`."""
 
     provider: str
     errors: Errors

@@ -1,5 +1,5 @@
-"""Conversion of failure reasons to HTTP errors, with a body in the form (envelope) of version 2 or 3
-(docs/reference/contract.md §3.1). The failure table (bouquet_proto/failures.py) gives the code and texts of each
+"""Conversion of failure reasons to HTTP errors, whose bodies have the form (envelope) of version 2 or 3
+(docs/reference/contract.md §3.1). The failure table (bouquet_proto/failures.py) gives the code and texts for each
 reason."""
 
 from __future__ import annotations

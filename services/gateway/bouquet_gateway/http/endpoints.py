@@ -176,8 +176,9 @@ class DocumentEndpoints:
 
 
 class SandboxEndpoints:
-    """Endpoints of a sandbox: its cases (recorded answers), the check of a proposed case, and tokens with fewer scopes.
-    Outside of a sandbox these paths are unknown. What callers send is neither kept nor logged."""
+    """Endpoints of a sandbox: its cases (recorded answers about invented people), the check of a proposed case, and
+    tokens with fewer scopes. Outside of a sandbox these paths are unknown. What callers send is neither kept nor
+    logged."""
 
     def __init__(self, authenticate: Authenticate, cases: SandboxCases, settings: GatewaySettings) -> None:
         self._authenticate = authenticate

@@ -1,4 +1,5 @@
-"""HTTP endpoint that verifies proofs. It answers with JSON for programs, or with a page for people."""
+"""HTTP endpoint that verifies proofs (encrypted texts that show later what an answer said). It answers with JSON for
+programs, or with a page for people."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ from bouquet_proto.deadline import Deadline
 
 
 class ProofEndpoint:
-    """Endpoint that shows the content of a proof. If the gateway makes no proofs, the endpoint answers as an unknown
-    path does."""
+    """Endpoint that verifies a proof and shows its content. A proof is an encrypted text that shows later what an
+    answer said. If the gateway makes no proofs, the path counts as unknown."""
 
     # The sealed text is in the query, which nobody logs: a path is shown in the logs of proxies and in traces.
 

@@ -1,5 +1,5 @@
-"""Access record of each call, written to the spool on disk before the answer is sent (docs/adr/0011). If the record
-cannot be written, the caller gets no data."""
+"""Access record: what the access journal stores about one call. The record is written to disk before the answer is sent
+(docs/adr/0011); if it cannot be written, the caller gets no data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ to each habilitation. Further refused calls are only counted in a metric."""
 
 
 class Journal(Protocol):
-    """Access journal of the gateway, to which each call for data adds a record."""
+    """Access journal, as a gateway sees it: each call for data adds a record."""
 
     @property
     def is_full(self) -> bool: ...
@@ -57,8 +57,8 @@ class NoJournal:
 
 
 class RefusalLimit:
-    """Limit on the journal records of refused calls: at most `REFUSALS_PER_MINUTE` for each combination of token and
-    habilitation."""
+    """Limit on the journal's records about refused calls. At most `REFUSALS_PER_MINUTE` are written for each pair of a
+    token and a habilitation."""
 
     def __init__(self) -> None:
         self._minute = 0

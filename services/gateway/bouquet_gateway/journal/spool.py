@@ -1,5 +1,5 @@
-"""Spool of the journal: records that are kept on the local disk until the broker has confirmed them (docs/adr/0011).
-Each process has a subfolder of its own."""
+"""Spool of the access journal: a folder on the local disk that keeps records until the broker has confirmed them
+(docs/adr/0011). Each process has a subfolder of its own."""
 # Each line is one `write()`, so that it survives the end of the process. The kernel writes it to the disk later: a
 # power cut may lose the last seconds.
 
@@ -30,12 +30,13 @@ SEGMENTS = "[0-9]*-[0-9]*.jsonl"
 
 
 class SpoolFull(Exception):
-    """Error for a record that was not written, because the spool or its disk is full, or because the disk fails."""
+    """Error for a journal record that was not written, because the spool (folder on disk) or its disk is full, or
+    because the disk fails."""
 
 
 class Spool:
-    """Journal records of one process on disk, in files (segments). Records are added to the current segment; closed
-    segments wait to be sent."""
+    """Journal records of one process, kept on disk in files (segments) until they are sent. Records are added to the
+    current segment; closed segments wait to be sent."""
 
     def __init__(self, folder: Path, own: Path, max_bytes: int) -> None:
         self.max_bytes = max_bytes

@@ -15,8 +15,8 @@ limit on all calls to the provider, divided by this number."""
 
 
 class Bulkheads:
-    """Bus with two limits on the calls in flight to each provider: for all callers together, and for each caller. A
-    call above a limit fails with `provider_busy`."""
+    """Bus that limits the calls in flight to each provider, for all callers together and for each caller. A call above
+    a limit fails with `provider_busy`."""
 
     # A call counts until it ends, since the worker is busy with it. So no caller cancels a call that it does not need
     # any more. The gateway's own requests (`Describe`, `Changes`) are not limited.

@@ -99,8 +99,9 @@ class Lookups:
         call: Call,
         deadline: Deadline,
     ) -> Answer:
-        """Returns the answer to a call whose caller is admitted and whose operation is known. Raises `Problem` for the
-        first check that fails. The calls of a dossier begin here; single calls come from `answer`."""
+        """Returns the answer to a call whose caller is admitted and whose operation is known. `answer` uses this method
+        for a single call, and a dossier (several lookups in one request) for each of its lookups. Raises `Problem` for
+        the first check that fails."""
         requester = await self._authenticate.identify(admission, match, request, call, deadline)
         call.person, scopes = requester.citizen, requester.token.scopes
         if scopes.isdisjoint(match.family.scopes) or (is_by_ine(match) and not requester.token.allows_ine):

@@ -1,5 +1,5 @@
-"""Questions to providers (step 7 in docs/architecture.md). An operation asks one provider or, if it has the plan
-`regime`, CAF, MSA or both."""
+"""Sending of lookups to providers (step 7 in docs/architecture.md). A lookup goes to one provider or, if its operation
+has the plan `regime`, to CAF, MSA or both."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ BUSY, LATE = Failed("provider_busy"), Failed("deadline_exceeded")
 
 
 class ProviderAnswer(Struct, frozen=True):
-    """Decision on a lookup, and whether other callers with the same lookup should ask again instead of sharing it."""
+    """Result of a lookup: the decision on what to answer, and whether other callers with the same lookup must ask again
+    instead of sharing this answer."""
 
     decision: Decision
     caller_was_refused: bool
@@ -45,8 +46,8 @@ class ProviderAnswer(Struct, frozen=True):
 
 
 class Providers:
-    """Service that asks providers. Identical lookups at the same time are sent only once, and the data in replies is
-    cached."""
+    """Service that sends lookups to providers. Identical lookups at the same time are sent only once, and the data in
+    replies is cached."""
 
     def __init__(
         self,

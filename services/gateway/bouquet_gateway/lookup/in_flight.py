@@ -15,7 +15,7 @@ MARGIN_S = 1.0
 
 
 class InFlight:
-    """Marks of the calls in flight, kept in the cache. While a call is marked, the same caller cannot make the same
+    """List of the calls in flight, kept in the cache. While a call is in the list, the same caller cannot make the same
     call again."""
 
     def __init__(self, cache: Cache, secret: Secret, deadline_s: float) -> None:
@@ -32,7 +32,7 @@ class InFlight:
 
 
 class _Marked(AbstractAsyncContextManager[None]):
-    """Context manager that marks a call as in flight on entry, and removes the mark on exit."""
+    """Context manager that adds a call to the list of calls in flight on entry, and removes the call on exit."""
 
     __slots__ = ("_cache", "_lives_s", "_marker")
 

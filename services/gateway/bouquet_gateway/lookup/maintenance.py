@@ -1,5 +1,5 @@
-"""Announced maintenance windows of authorities, in Paris time (docs/reference/contract.md §5.6). They are written like
-`MEN 01:10-02:30; CNAF & MSA sunday 23:00-23:45`."""
+"""Maintenance windows: announced times, in Paris time, at which an authority does not answer
+(docs/reference/contract.md §5.6). They are written like `MEN 01:10-02:30; CNAF & MSA sunday 23:00-23:45`."""
 # A window is daily, weekly or on one date. If its end is not after its start, it ends on the next day.
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ WINDOW = re.compile(
 
 
 class MaintenanceWindow(Struct, frozen=True):
-    """Announced maintenance window, on every day, weekday or date, of the authority with the label `label`."""
+    """Announced time, on every day, weekday or date, at which the authority with the label `label` does not answer
+    because of maintenance."""
 
     label: str
     start: time

@@ -20,7 +20,7 @@ from bouquet_proto.tidy import tidied_identity
 
 
 class Parsed(Struct, frozen=True):
-    """Identity and parameters of a question that has passed the operation's validation rules."""
+    """Identity and parameters in a call's query, once they have passed the operation's validation rules."""
 
     identity: Identity
     parameters: dict[str, Parameter]

@@ -1,4 +1,5 @@
-"""Persons whom an answer names, for the access journal. A provider may find another person than the one asked about."""
+"""Persons whom an answer names, read for the access journal. A provider may find another person than the one asked
+about."""
 
 from __future__ import annotations
 

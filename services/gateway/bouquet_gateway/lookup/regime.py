@@ -1,5 +1,5 @@
-"""Decision between the replies of CAF and MSA about a person (docs/reference/upstreams/regime.md). The decision is "not
-found" only if both providers have answered."""
+"""Decision between the replies of CAF and MSA, two providers of the same data, about a person
+(docs/reference/upstreams/regime.md). The decision is "not found" only if both have answered."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOT_ALPHANUMERIC = re.compile(r"[\W_]")
 
 
 class Outcome(StrEnum):
-    """Kind of a reply of CAF or MSA, on which the choice between two replies depends."""
+    """Kind of reply that CAF or MSA gives about a person, on which the choice between their two replies depends."""
 
     FOUND = auto()
     NO_FILE = auto()
@@ -61,8 +61,8 @@ class Anomaly(StrEnum):
 
 
 class Side(Struct, frozen=True):
-    """Reply of one of the two providers (CAF or MSA), with the provider's name and the authority that its errors
-    name."""
+    """One of the two providers (CAF or MSA) between whose replies the gateway decides: its name, its reply, and the
+    authority that its errors name."""
 
     provider: str
     authority: Authority
@@ -74,8 +74,8 @@ class Side(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """Facts about a lookup by which the gateway chooses between two answers, if both CAF and MSA have found the
-    person."""
+    """Facts about a lookup that CAF and MSA both answer, by which the gateway chooses between the two answers if both
+    have found the person."""
 
     person: Identite
     past_month: bool
@@ -84,8 +84,8 @@ class Question(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """Decision on a lookup: the reply for the caller, and the authority that an error names. `provider` is the name of
-    the provider that has found the person; "" if none has."""
+    """Decision on a lookup: the reply for the caller, and the authority that an error names. `provider` is the provider
+    that has found the person; "" if none has."""
 
     reply: Reply
     authority: Authority

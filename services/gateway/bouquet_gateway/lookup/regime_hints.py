@@ -1,5 +1,5 @@
-"""Hints: memory of which provider (CAF or MSA) last found a person, so that this provider is asked first the next time
-(docs/reference/upstreams/regime.md §8)."""
+"""Memory of the provider (CAF or MSA) that last found a person, the hint by which this provider is asked first the next
+time (docs/reference/upstreams/regime.md §8)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ HINT_S = 30 * 24 * 3600
 
 
 class RegimeHints:
-    """Memory of which provider (CAF or MSA) last found each person. The memory is kept in the cache, under keyed hashes
-    that stand for the persons."""
+    """Memory of the provider (CAF or MSA) that last found each person. The memory is kept in the cache, under keyed
+    hashes that stand for the persons."""
 
     def __init__(self, cache: Cache, secret: Secret) -> None:
         self._cache = cache

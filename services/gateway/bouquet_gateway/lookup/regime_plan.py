@@ -1,5 +1,6 @@
-"""Regime plan: asks CAF, MSA or both about a person (docs/reference/upstreams/regime.md §8). The provider that last
-found the person is asked first, and the other only if necessary."""
+"""Plan `regime` of a lookup, for data that two providers have: CAF, MSA or both are asked about the person
+(docs/reference/upstreams/regime.md §8). The provider that last found the person is asked first, and the other only if
+necessary."""
 # The first is the CAF if none is remembered. The other one is asked as soon as the first answers without having found
 # the person, or after `after_s` seconds without an answer. If `after_s` is 0, both are asked at once.
 
@@ -38,7 +39,7 @@ DISPROOF = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
 
 
 class HedgeTiming(Struct, frozen=True, kw_only=True):
-    """Two waits in a lookup that may ask two providers: the wait before the second is asked, and the wait for the
+    """Two waits in a lookup that may ask both CAF and MSA: the wait before the second is asked, and the wait for the
     slower answer."""
 
     after_s: float = 2.0

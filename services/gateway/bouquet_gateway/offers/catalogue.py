@@ -1,4 +1,5 @@
-"""Catalogue of the operations that the gateway serves, by path, from the offers of all workers."""
+"""Catalogue of the operations that the gateway serves, by path. The catalogue is made from the offers (descriptions of
+operations) that all workers send."""
 
 from __future__ import annotations
 
@@ -59,8 +60,8 @@ class Served(Struct, frozen=True, dict=True):
 
 
 class MonitoredResource(Struct, frozen=True):
-    """Resource whose health the gateway shows at `/api/{status}/ping`, with its authority and the names of its
-    providers."""
+    """Resource (group of operations) whose health the gateway shows at `/api/{status}/ping`. Holds the resource's
+    authority, and the names of its providers."""
 
     authority: Authority
     providers: frozenset[str]
@@ -68,14 +69,15 @@ class MonitoredResource(Struct, frozen=True):
 
 class Naming(Struct, frozen=True):
     """Way in which a request identifies the person: by FranceConnect session, by INE (national student number), or
-    otherwise. This way decides which operation of a v2 path answers (docs/reference/contract.md §1.2)."""
+    otherwise. This decides which operation of a v2 path answers (docs/reference/contract.md §1.2)."""
 
     by_session: bool = False
     by_ine: bool = False
 
 
 class Family(Struct, frozen=True, dict=True):
-    """Operations of one path without its version, such as `men/scolarites/identite`, by version."""
+    """Family of operations: those whose paths differ only in the version, such as all versions of
+    `men/scolarites/identite`."""
 
     # From version 3 on, there is one operation for each version. Version 2 has up to three, which identify the person
     # in different ways (modalities).
@@ -92,8 +94,8 @@ class Family(Struct, frozen=True, dict=True):
 
 
 class Match(Struct, frozen=True):
-    """Result of a search for a path: the operations of the path in all versions (`family`), the version in the path,
-    and the operation that answers."""
+    """Result of a search for the operation at a request's path: the operations of this path in all versions (`family`),
+    the version in the path, and the operation that answers."""
 
     family: Family
     version: int
@@ -114,8 +116,8 @@ class Match(Struct, frozen=True):
 
 
 class Catalogue:
-    """Operations, documents and monitored resources of all offers. The gateway makes a new catalogue when an offer
-    changes."""
+    """Operations, documents and monitored resources in all offers (the workers' descriptions of their operations). The
+    gateway makes a new catalogue when an offer changes."""
 
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self.offers = tuple(offers)

@@ -1,5 +1,5 @@
-"""Checks of an offer (description of a provider's operations). The gateway does not serve operations and documents that
-would break answers or take another provider's paths."""
+"""Checks of an offer (a worker's description of its operations). The gateway does not serve operations and documents
+that would break answers or take another provider's paths."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def territories(entries: tuple[str, ...], setting: str) -> Territories:
 
 
 class Refusal(Struct, frozen=True):
-    """Part of an offer that the gateway does not serve. The part is the operation with the id `operation` or, if that
-    is empty, a document or the whole offer."""
+    """Part of an offer (a worker's description of its operations) that the gateway does not serve. The part is the
+    operation with the id `operation` or, if that is empty, a document or the whole offer."""
 
     reason: str
     """Reason for the refusal, one of a few fixed texts such as `offer too large`. The same text is a label of a metric

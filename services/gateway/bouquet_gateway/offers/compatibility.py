@@ -1,5 +1,5 @@
-"""Comparison of two offers of the same provider: fields that callers know from the first and that the later one
-lacks."""
+"""Comparison of two offers of the same provider (an offer describes a provider's operations): finds the fields that
+callers know from the first offer and that the later one lacks."""
 
 from __future__ import annotations
 

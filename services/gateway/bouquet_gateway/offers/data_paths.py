@@ -1,4 +1,5 @@
-"""Search for objects in an operation's data, by the dotted paths that an offer gives."""
+"""Search for objects in the data of an answer, by the dotted paths that an offer (a worker's description of its
+operations) gives."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Discovery of offers, the descriptions of operations that workers send. The gateway asks each provider for its offer
-again and again, so that a new worker needs no restart of the gateway."""
+at regular intervals, so that a new worker needs no restart of the gateway."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ MAX_TOLD = 100
 
 
 class Discovery:
-    """Service that holds the latest valid offer of each provider that the gateway may ask. An offer stays valid when
-    the provider's workers stop; calls to the provider then fail."""
+    """Service that holds the latest valid offer (description of operations) of each provider that the gateway may ask.
+    An offer stays valid when the provider's workers stop; calls to the provider then fail."""
 
     def __init__(
         self,

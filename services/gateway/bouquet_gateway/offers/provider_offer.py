@@ -1,5 +1,5 @@
-"""Choice between the offers that the workers of one provider send. The gateway serves the latest offer that keeps the
-fields that callers know."""
+"""Choice between the offers (descriptions of operations) that the workers of one provider send. The gateway serves the
+latest offer that keeps the fields that callers know."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class _Received(Struct):
 
 
 class ProviderOffer:
-    """Offer of one provider that the gateway serves, and the refused parts of the offers that the provider's workers
-    send.
+    """Offer (description of operations) that the gateway serves for one provider, and the refused parts of the offers
+    that the provider's workers send.
 
     Args:
         provider: Name of the provider.

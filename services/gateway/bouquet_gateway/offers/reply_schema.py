@@ -1,4 +1,5 @@
-"""Check of a reply's data against the JSON schema in the provider's offer: names and types of all fields."""
+"""Check of a reply's data against the operation's JSON schema, which the provider's worker has sent: names and types of
+all fields."""
 # Workers write the patterns, and a pattern can take very long to match.
 
 from __future__ import annotations

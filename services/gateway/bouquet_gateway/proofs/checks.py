@@ -1,4 +1,5 @@
-"""Verification of proofs for anybody, with a limit for each network address."""
+"""Verification of proofs (encrypted texts that show later what an answer said) for anybody, with a limit for each
+network address."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ MAX_PARAMETERS = 10
 
 
 class Verified(Struct, frozen=True):
-    """Proof that is valid."""
+    """Valid proof (an encrypted text that shows later what an answer said), with its content."""
 
     statement: Statement
     text: str
@@ -34,7 +35,8 @@ class Verified(Struct, frozen=True):
 
 
 class ProofChecks:
-    """Service that verifies proofs. Callers need no token, but each address has a limit."""
+    """Service that verifies proofs (encrypted texts that show later what an answer said). Callers need no token, but
+    each address has a limit."""
 
     def __init__(
         self, proofs: Proofs, bus: Calling, limiter: RateLimiter, per_minute: int, trusted_proxies: Networks

@@ -1,4 +1,5 @@
-"""State of the record that a proof names in the access journal, which gateways ask the journal for."""
+"""State of a record in the access journal: whether the journal still has the record that a proof names. A proof is an
+encrypted text that shows later what an answer said."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Verification of a proof as JSON, for programs."""
+"""Result of verifying a proof, as JSON for programs. A proof is an encrypted text that shows later what an answer
+said."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Keys that seal (encrypt) proofs. The current key seals new proofs; former keys still open the proofs that they have
-sealed."""
+"""Keys that seal (encrypt) proofs, the texts that show later what an answer said. The current key seals new proofs;
+former keys still open the proofs that they have sealed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,16}", re.ASCII)
 
 
 class NotSealed(Exception):
-    """Error for a text that no key of this gateway has sealed for the given purpose."""
+    """Error for a text that no key of this gateway has sealed (encrypted) for the given purpose."""
 
 
 class KeyRing:

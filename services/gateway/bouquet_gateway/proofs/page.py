@@ -1,4 +1,5 @@
-"""HTML page, in French and without scripts, that shows people the result of verifying a proof."""
+"""HTML page, in French and without scripts, that shows people the result of verifying a proof. A proof is an encrypted
+text that shows later what an answer said."""
 
 from __future__ import annotations
 

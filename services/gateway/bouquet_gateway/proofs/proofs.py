@@ -1,4 +1,5 @@
-"""Making of proofs for callers, and verification of proofs for anybody who holds one."""
+"""Making and verification of proofs, encrypted texts that show later what an answer said. Callers get proofs, and
+anybody who holds one can have it verified."""
 
 from __future__ import annotations
 
@@ -34,8 +35,8 @@ _decoder = msgspec.json.Decoder(Statement)
 
 
 class Proofs:
-    """Service that makes proofs of answers and verifies them. It stores nothing: the text of a proof contains
-    everything that the verification shows."""
+    """Service that makes and verifies proofs, encrypted texts that show later what an answer said. It stores nothing: a
+    proof contains everything that its verification shows."""
 
     def __init__(
         self, keys: KeyRing, clock: Callable[[], datetime], public_url: str, *, is_sandbox: bool = False

@@ -1,4 +1,5 @@
-"""Revocation of proofs. At each verification of a proof, the gateway asks the registry whether the proof is revoked."""
+"""Revocation of proofs, encrypted texts that show later what an answer said. At each verification of a proof, the
+gateway asks the registry whether the proof is revoked."""
 
 from __future__ import annotations
 

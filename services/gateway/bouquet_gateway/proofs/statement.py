@@ -1,4 +1,5 @@
-"""Content of a proof: what people see of an answer when they verify its proof. Each operation declares this content."""
+"""Content of a proof, the text that shows later what an answer said: those fields of the answer that people see when
+they verify the proof. Each operation declares these fields."""
 
 from __future__ import annotations
 
@@ -25,22 +26,23 @@ YEAR_UNKNOWN, MONTH_UNKNOWN = "0000", "00"
 
 
 class Row(Struct, frozen=True, array_like=True):
-    """Label and value of one line of a proof."""
+    """Line of a proof (a text that shows later what an answer said): label and value of one field."""
 
     label: str
     value: str
 
 
 class Section(Struct, frozen=True, array_like=True):
-    """Section of a proof: its title, and the rows of each object that the section describes."""
+    """Section of a proof (a text that shows later what an answer said): a title, and the rows for each object that the
+    section describes."""
 
     title: str
     entries: tuple[tuple[Row, ...], ...]
 
 
 class Statement(Struct, frozen=True, array_like=True):
-    """Content of a proof: the operation, the authority that has answered, the administration that asked, the day, and
-    the rows that people see when they verify the proof."""
+    """Content of a proof, the text that shows later what an answer said: the operation, the authority that has
+    answered, the administration that asked, the day, and the rows that people see."""
 
     operation: str
     title: str

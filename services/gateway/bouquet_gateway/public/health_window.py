@@ -28,7 +28,7 @@ State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
 
 class Slice(Struct):
-    """Counts of calls and outages in one period of `SLICE_S` seconds. `number` is the number of this period since
+    """Numbers of calls and of outages in one period of `SLICE_S` seconds. `number` is the number of this period since
     1970."""
 
     number: int
@@ -37,7 +37,7 @@ class Slice(Struct):
 
 
 class HealthWindow:
-    """Counts of one resource's calls and outages in the last ten minutes."""
+    """Numbers of calls to one resource, and of outages among them, in the last ten minutes."""
 
     def __init__(self) -> None:
         self._slices: deque[Slice] = deque(maxlen=WINDOW_S // SLICE_S)
@@ -61,7 +61,7 @@ class HealthWindow:
 
 
 class HealthWindows:
-    """Counts of recent calls and outages of each resource, by the resource's name in `/api/{status}/ping`."""
+    """Numbers of recent calls and outages of each resource, by the resource's name in `/api/{status}/ping`."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock

@@ -1,5 +1,5 @@
-"""Descriptions, in the OpenAPI document, of the header that requests a proof and of the endpoint that verifies
-proofs."""
+"""Descriptions, for the OpenAPI document, of proofs (encrypted texts that show later what an answer said): the header
+that requests one, and the endpoint that verifies them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Cases of a sandbox (recorded answers about invented people), published as one document, and checks of proposed cases.
-The gateway asks the casebook for both, the service that replaces all workers in a sandbox."""
+The gateway asks the casebook for both; this service replaces all workers in a sandbox."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ _report = msgspec.json.Decoder(CaseReport)
 
 
 class CaseDocument(Struct, frozen=True):
-    """Published list of a sandbox's cases, and of the errors and FranceConnect sessions that the sandbox simulates."""
+    """Published list of what a sandbox answers: its cases (recorded answers about invented people), and the errors and
+    FranceConnect sessions that it simulates."""
 
     cases: tuple[RecordedCase, ...]
     errors: tuple[SimulatedErrors, ...]
@@ -47,8 +48,8 @@ class CaseDocument(Struct, frozen=True):
 
 
 class SandboxCases:
-    """Service that publishes a sandbox's cases and has proposed cases checked. Outside of a sandbox, each method raises
-    the `Problem` of an unknown path."""
+    """Service that publishes a sandbox's cases (recorded answers about invented people) and has proposed cases checked.
+    Outside of a sandbox, each method raises the `Problem` of an unknown path."""
 
     def __init__(
         self, offers: Discovery, bus: Calling, *, is_sandbox: bool, clock: Callable[[], float] = time.monotonic

@@ -1,5 +1,5 @@
-"""Workers that run in the gateway's own process, with the embedded bus. In a sandbox, the casebook, which answers from
-case files, runs instead."""
+"""Workers that run in the gateway's own process, connected by the bus in memory. In a sandbox, the casebook, which
+answers from case files (recorded answers), runs instead."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Hosted(Protocol):
 
 
 class Service(Protocol):
-    """Service other than a worker that runs in the gateway's process. The only one is the registry, which also receives
-    the records of the access journal."""
+    """Service that runs in the gateway's process, but is not a worker. The only such service is the registry, which
+    also receives the records of the access journal."""
 
     def read(self, reader: Reader) -> object:
         """Reads and checks the service's settings. `reader` collects the wrong ones."""

@@ -27,7 +27,8 @@ SERVICE = "bouquet-gateway"
 
 
 class Hosting(Struct, frozen=True):
-    """Settings of a gateway, and the workers and services that run in its process. With a broker, none run there."""
+    """Settings of a gateway, with the workers (`hosts`) and services that run in its process. With a broker, none run
+    there."""
 
     settings: GatewaySettings
     hosts: Mapping[str, embedded.Hosted]

@@ -1,2 +1,2 @@
-"""Stores of the gateway: cache in memory or on redis, redis client, and single flight (identical questions at the same
+"""Stores of the gateway: cache in memory or on redis, redis client, and single flight (identical requests at the same
 time are sent once)."""

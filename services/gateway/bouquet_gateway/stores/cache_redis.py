@@ -37,8 +37,8 @@ NO_TIMEOUT = 0
 
 
 class _Entry(Struct, frozen=True, array_like=True):
-    """Cached value, encrypted together with its key. An entry under another key than its own is ignored, so that nobody
-    can give a person's data to another person by copying it."""
+    """Cached value that is encrypted together with its key. A value found under another key is ignored, so that nobody
+    can give one person's data to another by copying an entry."""
 
     key: str
     expires_at: float

@@ -1,4 +1,4 @@
-"""Single flight: an identical question that is already in flight is not sent again, and all callers get the same
+"""Single flight: a request to a provider that equals one in flight is not sent, and both callers get the same
 answer."""
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Collection of the questions in flight, by key. A question is not sent again while one with the same key is in
-    flight."""
+    """Collection of the requests in flight, by key. A request is not sent while one with the same key is in flight."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[T]] = {}

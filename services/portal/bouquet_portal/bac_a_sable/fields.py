@@ -21,7 +21,8 @@ LABELS: dict[State, str] = {
 
 
 class FieldState(Struct, frozen=True):
-    """State of one field of an answer, with the texts that a page shows for the field."""
+    """Field of an answer, with its state (whether and why the answer has no value for the field) and the texts that a
+    page shows."""
 
     path: str
     """Names and indexes that lead to the field, such as `enfants[0].prenoms`."""
@@ -50,7 +51,8 @@ class FieldState(Struct, frozen=True):
 
 
 def states_of(fields: Collection[Field], data: Any, scopes: Collection[str]) -> Iterator[FieldState]:
-    """Yields the state of each field in the data that a caller with `scopes` has received."""
+    """Yields each field of an operation's answer with its state: present, null, an empty list, or missing. A missing
+    field is `closed` if none of the caller's `scopes` gives access to the field, otherwise `absent`."""
     yield from _states(fields, data, frozenset(scopes), "", 0)
 
 

@@ -126,11 +126,12 @@ class Page(Struct, frozen=True):
 
 
 class Profile(Struct, frozen=True):
-    """Answer to the question whether organisations of a certain kind may use the service."""
+    """Kind of organisation, and the answer to the question whether organisations of this kind may use the service."""
 
     title: str
     answer: str
-    """Short answer, such as `oui` or `non`."""
+    """Short answer to the question whether these organisations may use the service, such as `oui, sous condition` or
+    `non`."""
     page: Page
 
 

@@ -1,4 +1,5 @@
-"""States of APIs from a gateway's `/api/pings` and `/api/{name}/ping`."""
+"""State of each API (working, out of service, in maintenance or unknown), read from a gateway's `/api/pings` and
+`/api/{name}/ping`."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from bouquet_portal.documents.model import ResourceState
 T = TypeVar("T")
 
 STATUSES = (200, 502)
-"""HTTP statuses with which the gateway reports a state."""
+"""HTTP statuses with which a gateway's `/api/{name}/ping` tells the state of an API: 502 if the API is out of service,
+200 for any other state. An answer with another status tells no state."""
 
 
 class _Ping(Struct, frozen=True):

@@ -1,5 +1,5 @@
-"""List of the sandbox's cases, simulated errors and sessions, each with the parameters or the token of a call that gets
-it."""
+"""List of all that a caller can get from the sandbox: its cases (recorded answers about invented people), simulated
+errors and FranceConnect sessions. Each entry tells with which parameters or token a call gets it."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ def page_of(cases: Iterable[RecordedCase], after: str) -> CasePage:
 
 
 def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
-    """Converts a case to the form that gateways publish, with the parameters and the FranceConnect tokens of calls that
-    are answered from the case. `ways` are the operations to which the case's folder belongs."""
+    """Converts a case (a recorded answer about an invented person) to the form that gateways publish, which tells with
+    which parameters or FranceConnect tokens a call gets the case. `ways` are the operations that the sandbox answers
+    from the case's folder."""
     folder = ways[0].operation.folder
     is_default = case.name == DEFAULT
     own = Reached(signature_of_case(case.params))

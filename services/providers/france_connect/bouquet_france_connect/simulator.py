@@ -264,8 +264,9 @@ def _registered(key: RSAKey) -> str:
 
 
 def _reader(form: Mapping[str, str]) -> RSAKey | None:
-    """Returns the public key of the client that sent a request. The client's secret in the request contains the key.
-    Returns `None` for an unknown client or an invalid key."""
+    """Returns the public key of the client that sent a request, with which the simulator encrypts its answer. In this
+    simulator a client's secret is its public key's modulus, so the key is made from the secret. Returns `None` for an
+    unknown client or an invalid key."""
     if form.get("client_id", "") not in map(_client_id, RESOURCES):
         return None
     try:

@@ -32,8 +32,8 @@ NAME = re.compile(r"[a-z0-9_]+")
 
 
 class Recording(Struct, frozen=True):
-    """Question about an invented person, with the answers that a simulator gives to the worker's requests, and the
-    reply that the worker must give."""
+    """Test data made from a real upstream's answers: a question about an invented person, the answers that a simulator
+    gives to the worker's requests, and the reply that the worker must give."""
 
     answers: tuple[RecordedAnswer, ...]
     question: Lookup
@@ -48,8 +48,10 @@ async def record_question(
     instead: Sequence[str],
     environ: Mapping[str, str],
 ) -> Recording:
-    """Asks the real upstream the question in `words` (of the command line), and returns a recording about the invented
-    person in `instead`. Raises `QuestionError` if no recording can be made, or `SettingsError` for wrong settings."""
+    """Asks the real upstream about a real person, and returns a recording in which an invented person replaces the real
+    one. `words` is the question as on the command line (an operation's id and `name=value` parameters), `instead` the
+    parameters of the invented person. Raises `QuestionError` if no recording can be made, or `SettingsError` for wrong
+    settings."""
     operation, real = question_in(worker, read_words(words))
     about_nobody = read_words([operation.id, *instead])
     given = _given(real, question_in(worker, about_nobody)[1])

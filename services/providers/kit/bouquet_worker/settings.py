@@ -1,4 +1,5 @@
-"""Settings of every worker, for its queue and its upstreams, and of workers with an OAuth 2.0 client."""
+"""Settings that every worker has: limits of its queue and of its calls to upstreams (the provider's HTTP APIs). Workers
+with one OAuth 2.0 client have further settings."""
 
 from __future__ import annotations
 

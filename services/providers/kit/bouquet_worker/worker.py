@@ -241,8 +241,9 @@ class Worker:
         return declare
 
     def _upstreams_of(self, function: Callable[..., Any], asking: Sequence[str] = ()) -> tuple[str, ...]:
-        """Returns the names of the upstreams that a function takes as arguments. Raises `TypeError` if one of them has
-        not been declared yet."""
+        """Returns the names of the upstreams whose clients a function takes after its first parameter: `asking` or, if
+        `asking` is empty, the parameters' own names. Raises `TypeError` if the numbers of names and parameters differ,
+        or if an upstream has not been declared yet."""
         _, *parameters = inspect.signature(function).parameters.values()
         own = tuple(parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY)
         names = tuple(asking) or own

@@ -1,4 +1,5 @@
-"""Reading of a request: its parameters, body and headers become structs, and every wrong field is reported at once."""
+"""Reading of an HTTP request to the API: its parameters, body and headers become structs. An error lists all wrong
+fields."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ AUTHOR, REASON = "X-Author", "X-Reason"
 """Headers of a request for an administrative act: the name of the person who acts, and the reason. Both are UTF-8, or
 percent-encoded UTF-8."""
 MAX_HEADER = 500
-"""Largest length of an author's name and of a reason, in characters."""
+"""Largest number of characters in the header `X-Author` and in the header `X-Reason`, after percent-decoding."""
 NAME = re.compile(r"[A-Za-z_]{1,40}")
 """Pattern of the field names that an error may repeat. An error shows any other name as `?`."""
 QUOTED = re.compile(r" '.*'", re.DOTALL)

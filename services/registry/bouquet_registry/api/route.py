@@ -15,7 +15,7 @@ Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH"]
 
 
 class Call(Struct, frozen=True):
-    """A request that has been read and authenticated."""
+    """HTTP request to the API that has been read and authenticated."""
 
     id: str
     """Identifier in the path of the request, the last one if the path has two; "" for a path without identifiers."""
@@ -27,7 +27,8 @@ class Call(Struct, frozen=True):
     parent: str = ""
     """First identifier in the path if the path has two; otherwise empty."""
     query: tuple[tuple[str, str], ...] = ()
-    """Names and values in the query string; empty for a route without `Route.has_open_query`."""
+    """Names and values of all parameters in the query string if the route accepts arbitrary ones
+    (`Route.has_open_query`); otherwise empty."""
 
 
 Handler: TypeAlias = Callable[[Administration, Call], Awaitable[Any]]

@@ -1,4 +1,5 @@
-"""Answers to gateways that ask whether the journal has a record, which a proof of an answer names."""
+"""Answers to gateways that ask whether the access journal still has the record that a proof names. A proof is an
+encrypted text that shows later what an answer said."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ from bouquet_registry.store import Store
 log = logging.getLogger(__name__)
 
 CONCURRENCY = 4
-"""Largest number of questions answered at once, so that they never keep the journal's writer from its database."""
+"""Largest number of gateways' requests about records that are answered at the same time. The limit leaves enough of the
+database's capacity for the journal's writer."""
 DRAIN_S = 2.0
 TIME_DIGITS = 12
 """Number of hexadecimal digits at the beginning of a record's id that give its time, in milliseconds since 1970."""

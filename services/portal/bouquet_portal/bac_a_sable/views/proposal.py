@@ -1,4 +1,5 @@
-"""Form that checks a proposed case of the sandbox, shows its faults line by line, and offers the case as a file."""
+"""Page on which a visitor writes a new case for the sandbox (a recorded answer about an invented person). The page
+shows the faults of the case line by line, and offers the case as a file."""
 
 from __future__ import annotations
 
@@ -25,8 +26,9 @@ FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
 @require_http_methods(["GET", "HEAD", "POST"])
 @shows_sandbox
 def proposal(request: HttpRequest, shown: Shown) -> HttpResponse:
-    """Shows the page on which a visitor writes a case. If the visitor has sent the case, also checks it in the sandbox,
-    or returns it as a file to download. The portal does not store the case."""
+    """Shows the page on which a visitor writes a new case for the sandbox: a recorded answer about an invented person.
+    If the visitor has sent the case, has the sandbox check it, or returns it as a file to download. The portal does not
+    store the case."""
     operation_id = (request.POST if request.method == "POST" else request.GET).get("operation", "")
     operation = next((one for one in shown.operations if one.id == operation_id), None)
     context = _context(shown, operation, _beginning(request, operation, shown))
