@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.portal.browser import launched
 from tests.portal.servers import GatewayServer, PortalServer
 from tests.sandbox.gateway import token
+from tests.support.daemon import free_port
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +24,15 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayServer]
 def portal(gateway: GatewayServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PortalServer]:
     folder = tmp_path_factory.mktemp("portal")
     with PortalServer(folder, gateway.url, sandbox_url=gateway.url, sandbox_token=token()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def lonely_portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PortalServer]:
+    """Portal whose gateway and sandbox have never answered."""
+    folder = tmp_path_factory.mktemp("lonely")
+    away = f"http://127.0.0.1:{free_port()}"
+    with PortalServer(folder, away, sandbox_url=away, sandbox_token=token()) as server:
         yield server
 
 

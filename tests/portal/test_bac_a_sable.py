@@ -18,7 +18,6 @@ from bouquet_portal.bac_a_sable.views.shown import CALLS_PER_MINUTE
 from tests.portal.forms import Form
 from tests.portal.servers import CASES, GatewayServer, Page, PortalServer
 from tests.sandbox.gateway import token
-from tests.support.daemon import free_port
 from tests.support.waiting import TEST_TIMEOUT_S
 
 ROOT = "/developpeurs/bac-a-sable"
@@ -270,9 +269,7 @@ def test_a_portal_without_a_sandbox_says_so_and_has_no_link_to_one(gateway: Gate
     assert f'href="{ROOT}"' not in home.text
 
 
-def test_a_sandbox_that_is_away_is_no_empty_page(gateway: GatewayServer, tmp_path: Path) -> None:
-    away = f"http://127.0.0.1:{free_port()}"
-    with PortalServer(tmp_path, gateway.url, sandbox_url=away, sandbox_token=token()) as server:
-        page = server.get(ROOT)
+def test_a_sandbox_that_is_away_is_no_empty_page(lonely_portal: PortalServer) -> None:
+    page = lonely_portal.get(ROOT)
     assert page.status == 503
     assert "ne répond pas" in page.words

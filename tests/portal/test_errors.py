@@ -7,14 +7,12 @@ import json
 import re
 import time
 from html import unescape
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from bouquet_gateway.access.tokens import issue
 from bouquet_mesh.secret import Secret
 from tests.portal.servers import KEY, GatewayServer, PortalServer
-from tests.support.daemon import free_port
 from tests.support.nomenclature import all_codes
 from tests.support.waiting import TEST_TIMEOUT_S
 
@@ -71,8 +69,7 @@ def test_a_code_about_a_parameter_names_no_invented_person(portal: PortalServer)
     assert "bac à sable répond" not in portal.get("/developpeurs/erreurs/00422").words
 
 
-def test_the_pages_say_that_the_gateway_is_away(tmp_path: Path) -> None:
-    with PortalServer(tmp_path, f"http://127.0.0.1:{free_port()}") as portal:
-        page = portal.get("/developpeurs/erreurs")
-        assert (page.status, "momentanément indisponible" in page.words) == (200, True)
-        assert portal.get("/developpeurs/erreurs/00101").status == 503
+def test_the_pages_say_that_the_gateway_is_away(lonely_portal: PortalServer) -> None:
+    page = lonely_portal.get("/developpeurs/erreurs")
+    assert (page.status, "momentanément indisponible" in page.words) == (200, True)
+    assert lonely_portal.get("/developpeurs/erreurs/00101").status == 503

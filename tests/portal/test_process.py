@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.portal.servers import GatewayServer, PortalServer
+from tests.portal.servers import GatewayServer, Page, PortalServer
 from tests.sandbox.gateway import token
 from tests.support.daemon import free_port
 from tests.support.processes import running_command
@@ -18,6 +18,7 @@ from tests.support.waiting import TEST_TIMEOUT_S
 
 FICHE = "/catalogue/cnav/quotient_familial"
 PEOPLE = "/developpeurs/bac-a-sable"
+STATES = "/etat"
 SECRET = "zq7lecret"
 
 
@@ -154,13 +155,22 @@ def test_pages_answer_while_the_gateway_is_away(portal: PortalServer, gateway: G
     assert [line["document"] for line in portal.log if line["message"] == "document unavailable"]
 
 
-def test_a_portal_that_has_never_reached_a_gateway_answers(tmp_path: Path) -> None:
-    with PortalServer(tmp_path, "http://127.0.0.1:9") as portal:
-        assert portal.get("/").status == 200
-        assert portal.get("/readyz").status == 200
+def test_a_portal_that_has_never_reached_a_gateway_answers(lonely_portal: PortalServer) -> None:
+    assert lonely_portal.get("/").status == 200
+    assert lonely_portal.get("/readyz").status == 200
 
 
-def test_a_restarted_portal_shows_the_last_documents_while_no_gateway_answers(tmp_path: Path) -> None:
+def once(portal: PortalServer, path: str, words: str) -> Page:
+    """Reloads a page until it has these words, at most for `TEST_TIMEOUT_S` seconds. Returns the last version."""
+    ends = time.monotonic() + TEST_TIMEOUT_S
+    while words not in (page := portal.get(path)).words and time.monotonic() < ends:
+        time.sleep(0.1)
+    return page
+
+
+def test_a_portal_shows_what_it_read_last_while_no_gateway_answers(tmp_path: Path) -> None:
+    """Tests that a portal that loses its gateway, and one that starts without a gateway, show the documents and states
+    that were read last, and say so."""
     for name in ("gateway", "first", "next"):
         (tmp_path / name).mkdir()
     gateway = GatewayServer(tmp_path / "gateway")
@@ -170,17 +180,21 @@ def test_a_restarted_portal_shows_the_last_documents_while_no_gateway_answers(tm
         "sandbox_token": token(),
     }
     with gateway, PortalServer(tmp_path / "first", gateway.url, **settings) as first:
-        for path in (FICHE, PEOPLE):
-            give_up = time.monotonic() + TEST_TIMEOUT_S
-            while first.get(path).status != 200 or "indisponible" in first.get(path).words:
-                assert time.monotonic() < give_up
-                time.sleep(0.1)
+        for path, words in ((FICHE, "cnaf_quotient_familial"), (PEOPLE, "Maëlys"), (STATES, "Relevé du")):
+            once(first, path, words)
+        gateway.stop()
+        states = [once(first, STATES, "dernier relevé")]
     with PortalServer(tmp_path / "next", gateway.url, **settings) as restarted:
         fiche, people = restarted.get(FICHE), restarted.get(PEOPLE)
+        states.append(restarted.get(STATES))
     assert "cnaf_quotient_familial" in fiche.words
     assert "La passerelle ne répond pas en ce moment" in fiche.words
     assert "Maëlys LE GOUADEC" in people.words
     assert "le bac à sable ne répond plus depuis" in people.words
+    for page in states:
+        assert page.status == 200
+        assert "dernier relevé" in page.words
+        assert "cnaf_msa_quotient_familial" in page.words
 
 
 async def test_a_portal_reports_its_start_only_once_it_answers(tmp_path: Path) -> None:
