@@ -38,7 +38,8 @@ Row: TypeAlias = dict[str, Any]
 
 
 class CommuneRecord(NamedTuple):
-    """Row of the list: the name, code and département that a commune had from the day `first` to the day `last`."""
+    """Row of the list of communes: the name, code and département that a commune had from the day `first` to the day
+    `last`."""
 
     departement: str
     name: str

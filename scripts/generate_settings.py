@@ -63,8 +63,8 @@ class Setting(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Settings struct, read from its source: its own settings, and the names of the base classes whose settings it
-    inherits."""
+    """Settings struct, as its source code gives it: its own settings, and the names of the base classes whose settings
+    it inherits."""
 
     title: str
     prefix: str

@@ -78,7 +78,7 @@ class Processes:
 
 
 class RegistryApi:
-    """Registry's internal API for the demo: the process that serves the API, and a client of it."""
+    """Internal API of the registry in the demo: the process that serves the API, and a client of it."""
 
     def __init__(self, processes: Processes, environ: dict[str, str]) -> None:
         self._url = f"http://127.0.0.1:{_free_port()}"

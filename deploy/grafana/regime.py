@@ -1,5 +1,5 @@
-"""Dashboard of the choice between CAF and MSA, the two providers of the quotient familial: how the gateway finds out
-which of them knows a person (docs/adr/0003)."""
+"""Dashboard of the choice between CAF and MSA, two providers of the quotient familial: how the gateway finds out which
+of them knows a person (docs/adr/0003)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Registry of habilitations, editors and tokens, with the access journal. Answers gateways, and offers the commands and
-the API with which operators administer these records."""
+"""Registry of habilitations (rights of administrations to call operations), editors and tokens, with the access
+journal. It answers gateways, and offers the commands and the API with which operators administer these records."""
 
 from __future__ import annotations
 

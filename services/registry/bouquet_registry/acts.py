@@ -1,5 +1,5 @@
-"""Administrative acts: who did what, when, to what, and why. An act is written in the same transaction as the change
-that it records."""
+"""Administrative acts: records of who changed what, when and why. An act is written in the same transaction as the
+change that it records."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEWEST_FIRST = select(schema.acts).order_by(schema.acts.c.at.desc(), schema.acts
 
 
 class Author(Struct, frozen=True):
-    """Person or system that performs an administrative act, and the reason for it."""
+    """Person or system that makes an administrative change, and the reason for the change."""
 
     name: str
     reason: str = ""

@@ -1,5 +1,5 @@
-"""Administration of habilitations and tokens, for the commands of `bouquet-registry` and the routes of
-`bouquet-registry api`. Each change runs in one transaction, which also records the administrative act."""
+"""Administration of habilitations (rights of administrations to call operations) and of their tokens, for commands and
+the routes of the API. Each change runs in one transaction, which also records the administrative act."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The command `bouquet-registry import`: habilitations and tokens of another system, from a file of JSON lines."""
+"""Command `bouquet-registry import`, which takes over the habilitations and tokens of another system from a file of
+JSON lines."""
 
 from __future__ import annotations
 
@@ -96,7 +97,7 @@ Line: TypeAlias = HabilitationLine | TokenLine
 
 
 class Known(Struct, frozen=True):
-    """Ids and scopes in the database before an import, which are needed to check the lines of the import file."""
+    """Ids and scopes that the database has before an import, needed to check the lines of the import file."""
 
     habilitations: dict[str, frozenset[str]]
     """Scopes of each existing habilitation, by the habilitation's id."""
@@ -106,7 +107,7 @@ class Known(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """Records that the import of a file would create."""
+    """Plan of an import: the habilitations and tokens that the import of a file would create."""
 
     habilitations: list[Habilitation]
     tokens: list[Token]

@@ -1,5 +1,5 @@
-"""The commands `bouquet-registry habilitation`, `token` and `act`. Each subcommand is a function, which returns the
-result to print."""
+"""The commands `bouquet-registry habilitation`, `token` and `act`, for operators. Each subcommand is a function, which
+returns the result to print."""
 
 from __future__ import annotations
 

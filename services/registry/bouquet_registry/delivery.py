@@ -1,5 +1,5 @@
-"""Delivery of notices that a token will soon expire, by mail or by webhook. Such a webhook is signed in the same way as
-those that DataPass sends."""
+"""Delivery of notices, which warn that a token will soon expire, by mail or by webhook. Such a webhook is signed in the
+same way as those that DataPass sends."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ WITHOUT_A_PORTAL = "Pour le prolonger de 18 mois, adressez-vous à l'administrat
 
 
 class NoticeDestination(Struct, frozen=True):
-    """Mail server or webhook that receives notices."""
+    """Destination of notices (warnings that a token will soon expire): a mail server or a webhook."""
 
     url: URL
     tls: ssl.SSLContext | None

@@ -1,4 +1,5 @@
-"""Metrics that count habilitations, tokens, and DataPass events that were set aside, for dashboards and alerts."""
+"""Metrics that count habilitations, tokens, and events (messages of DataPass) that were set aside, for dashboards and
+alerts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Notices before a token expires. A notice is created in the database, claimed by one process, sent, then marked as
-sent."""
+"""Notices, which warn by mail or webhook that a token will soon expire. A notice is created in the database, claimed by
+one process, sent, then marked as sent."""
 # After a crash between sending and marking, the notice is sent again under the same id.
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ process may claim it."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
-    """Notice that a token of a habilitation or of an editor will soon expire."""
+    """Warning that a token of a habilitation or of an editor will soon expire."""
 
     id: str
     """Id of the notice, which stays the same if the notice is sent again."""
@@ -57,8 +57,8 @@ class Notice(Struct, frozen=True, kw_only=True):
 
 
 class _Kind(Struct, frozen=True):
-    """Kind of tokens: those of habilitations, or those of editors. Holds the tables and queries that the notices of
-    this kind need."""
+    """Kind of tokens (those of habilitations, or those of editors), with the tables and queries for the notices about
+    tokens of this kind."""
 
     notices: Table
     tokens: Table
@@ -71,11 +71,12 @@ class _Kind(Struct, frozen=True):
 
 
 class DeliveryError(Exception):
-    """Error for a notice that was not delivered. The message contains no mail address."""
+    """Error for a notice (warning before a token expires) that was not delivered. The message contains no mail
+    address."""
 
 
 class NoticeChannel:
-    """Base class of the channels that send notices, such as mail."""
+    """Base class of the channels, such as mail, that send notices (warnings before a token expires)."""
 
     async def give(self, notice: Notice) -> None:
         """Sends a notice. Raises `DeliveryError` if the notice cannot be delivered."""

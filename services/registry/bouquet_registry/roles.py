@@ -1,5 +1,5 @@
-"""Rights of the PostgreSQL roles of `serve`, `journal serve` and `api`, which `migrate` grants as the owner of the
-tables."""
+"""Roles (users) of PostgreSQL for `serve`, `journal serve` and `api`, each with the rights that its process needs.
+`migrate` grants these rights as the owner of the tables."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ OWNED = "SELECT pg_get_userbyid(relowner) = current_user FROM pg_class WHERE oid
 
 
 class Compared(Struct, frozen=True):
-    """Comparison of a role's rights with those that its process needs. `missing` lists the rights that the role lacks,
-    and `surplus` those that the process does not need, each as `VERB table`."""
+    """Comparison of the rights that a PostgreSQL role has with those that its process needs. `missing` lists the rights
+    that the role lacks, and `surplus` those that the process does not need, each as `VERB table`."""
 
     missing: tuple[str, ...]
     surplus: tuple[str, ...]

@@ -1,5 +1,5 @@
-"""Scopes of the operations that gateways serve, as the gateways report them. New scopes of a habilitation are checked
-against the reported scopes."""
+"""Served scopes: those of the operations that gateways serve, as the gateways report them. New scopes of a habilitation
+are checked against them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ServedScope(Struct, frozen=True):
 
 
 class ScopeReports:
-    """Scopes that gateways have reported, kept in memory until they are written to the database."""
+    """Served scopes that gateways have reported, kept in memory until they are written to the database."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store

@@ -64,7 +64,7 @@ wrong setting."""
 
 
 class Service:
-    """Registry as a service that another program runs in its own process, connected to an embedded bus."""
+    """The registry as a service that another program runs in its own process, connected to a bus in memory."""
 
     provider = PROVIDER
     """Name under which gateways call the registry."""

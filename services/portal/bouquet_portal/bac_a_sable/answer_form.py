@@ -1,5 +1,5 @@
-"""Form for the data of an answer: makes the inputs from the fields of an operation, and reads the data back from a
-submitted form."""
+"""Form for the data of an answer: makes an input for each field of an operation's answer, and reads the data back from
+the submitted form."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ TRUTH = (("true", "vrai"), ("false", "faux"))
 
 
 class Entry(Struct, frozen=True):
-    """Inputs of the form for one field, with the values that they show. An object or a list of objects has further
-    entries inside."""
+    """Field of an answer in a form, with its inputs and the values that they show. An object or a list of objects has
+    further entries inside."""
 
     field: Field
     path: str

@@ -1,4 +1,5 @@
-"""Text of a case file: the starting point that the author of a new case is offered, or what a filled form describes."""
+"""Text of a case file, which describes a case: a call about an invented person, and the recorded answer. The text is
+what the author of a new case begins with, or what a filled form describes."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ class Computed(Struct, frozen=True):
 
 
 class Head(Struct, frozen=True):
-    """Description of a case, and its invented person and family. An empty text is left out of the case file."""
+    """Beginning of a case file (a recorded answer about an invented person): description, person and family. An empty
+    text is left out of the file."""
 
     description: str = ""
     person: str = ""

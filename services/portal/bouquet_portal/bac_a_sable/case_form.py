@@ -1,4 +1,5 @@
-"""Case of the sandbox that a visitor describes by filling in a form, instead of writing YAML."""
+"""Case for the sandbox (a recorded answer about an invented person) that a visitor describes by filling in a form,
+instead of writing YAML."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ HEAD = ("description", "person", "family")
 
 
 class Proposed(Struct, frozen=True):
-    """Case that a visitor describes in the form: its head, the parameters of the call, and the answer, which is `data`
-    or `error`."""
+    """Case (recorded answer about an invented person) that a visitor describes in the form: its description and names
+    (`head`), the parameters of the call, and the answer, which is `data` or `error`."""
 
     operation: Operation
     """Operation of the case, with the parameters that its case files contain."""

@@ -1,5 +1,5 @@
-"""Cases of a sandbox gateway, read from its path `/bouquet/v1/sandbox/cases`. A case is a call, and the answer that the
-sandbox gives."""
+"""Cases of a sandbox gateway, read from its path `/bouquet/v1/sandbox/cases`. A case is a call about an invented
+person, and the recorded answer that the sandbox gives."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Asked: TypeAlias = dict[str, str | tuple[str, ...]]
 
 
 class Case(Struct, frozen=True):
-    """Case of the sandbox: a call, and the answer to it. Dates that depend on the current day are those of the day on
-    which the portal read the cases."""
+    """Case of the sandbox: a call about an invented person, and the recorded answer. Dates that depend on the current
+    day are those of the day on which the portal read the cases."""
 
     id: str
     """Id of the operation and name of the case, separated by a slash, such as `OPERATION/200_anne`."""
@@ -68,8 +68,8 @@ class SimulatedError(Struct, frozen=True):
 
 
 class SimulatedErrors(Struct, frozen=True):
-    """Errors that the sandbox simulates for an operation. `parameters` are those that a call needs for any of these
-    errors."""
+    """Errors that the sandbox simulates for one operation. A call for any of these errors needs the query parameters in
+    `parameters`."""
 
     operation_id: str
     errors: tuple[SimulatedError, ...]
@@ -80,7 +80,7 @@ class SimulatedErrors(Struct, frozen=True):
 
 
 class Session(Struct, frozen=True):
-    """FranceConnect session of an invented citizen."""
+    """FranceConnect session of an invented citizen, which the sandbox simulates for calls with its token."""
 
     token: str
     scopes: tuple[str, ...]
@@ -90,7 +90,7 @@ class Session(Struct, frozen=True):
 
 
 class Person(Struct, frozen=True):
-    """Invented person, with the cases about this person."""
+    """Invented person of the sandbox, with all recorded answers (cases) about this person."""
 
     slug: str
     """Last part of the URL of the person's page: the name without accents, its words joined by hyphens."""
@@ -101,7 +101,8 @@ class Person(Struct, frozen=True):
 
 
 class Cases(Struct, frozen=True):
-    """Cases, simulated errors and FranceConnect sessions that a sandbox offers."""
+    """All that a sandbox can answer: cases (recorded answers about invented people), simulated errors and FranceConnect
+    sessions."""
 
     cases: tuple[Case, ...]
     errors: tuple[SimulatedErrors, ...] = ()

@@ -1,5 +1,5 @@
-"""Dossier, a call that combines several lookups about people: the text with which the page's form begins, and the
-answer as rows of a table."""
+"""Dossier (one request for several lookups about people): the text with which the page's form begins, and the answer as
+rows of a table."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ LABELS = {
 
 
 class Row(Struct, frozen=True):
-    """Row of the table that shows a dossier's answer: one part (lookup) of the answer, or one person of a part that is
-    about several persons (`for_each`)."""
+    """Row of the table that shows the answer to a dossier (one request for several lookups): one lookup (part), or one
+    person of a part that asks about several persons (`for_each`)."""
 
     name: str
     person: int
@@ -57,8 +57,8 @@ class Row(Struct, frozen=True):
 
 
 class Fault(Struct, frozen=True):
-    """Error of a part of a dossier, or of the dossier as a whole. `pointer` is the JSON pointer of the wrong field in
-    the dossier; empty if the error names no field."""
+    """Error in the answer to a dossier (one request for several lookups). `pointer` is the JSON pointer of the wrong
+    field in the dossier; empty if the error names no field."""
 
     code: str
     detail: str

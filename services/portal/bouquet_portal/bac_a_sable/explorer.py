@@ -1,4 +1,5 @@
-"""Invented people of the sandbox and their cases, arranged as the explorer's pages show them."""
+"""Invented people of the sandbox with their cases (recorded answers about them), arranged as the explorer's pages show
+them."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ MODALITIES = {
 
 
 class Known(Struct, frozen=True):
-    """Case of the sandbox, together with the operation that it answers."""
+    """Case of the sandbox (a recorded answer about an invented person), with the operation that gives this answer."""
 
     case: Case
     operation: Operation
@@ -34,15 +35,16 @@ class Known(Struct, frozen=True):
 
 
 class Topic(Struct, frozen=True):
-    """Cases of the sandbox that belong to one API, and the API's title."""
+    """API, by its title, with all cases of the sandbox that belong to this API. A case is a recorded answer about an
+    invented person."""
 
     title: str
     known: tuple[Known, ...]
 
 
 class Row(Struct, frozen=True):
-    """Row of a table with people as rows and APIs as columns. Each cell holds one case of the API about the person;
-    None if there is no such case."""
+    """Row of a table with people as rows and APIs as columns. Each cell holds one case of the API, that is, a recorded
+    answer about the person; None if there is none."""
 
     person: Person
     cells: tuple[Known | None, ...]

@@ -1,5 +1,5 @@
-"""State of each field of an answer: present, unknown to the provider, or left out because the caller has none of the
-field's scopes."""
+"""State of a field of an answer: whether it is present, unknown to the provider, or left out because the caller has
+none of the field's scopes."""
 
 from __future__ import annotations
 

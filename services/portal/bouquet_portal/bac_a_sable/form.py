@@ -1,4 +1,5 @@
-"""Input form of the sandbox's console, made from the parameters of an operation."""
+"""Input form of the console, the page on which visitors call the sandbox. The form is made from the parameters of an
+operation."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ RARELY = ("delegation_id",)
 
 
 class Input(Struct, frozen=True):
-    """Input of the form for one parameter, with one value or several."""
+    """Input of the console's form for one parameter of an operation, with the one or several values that the visitor
+    has given."""
 
     parameter: Parameter
     values: tuple[str, ...]

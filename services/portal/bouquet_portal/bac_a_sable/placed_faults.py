@@ -1,4 +1,5 @@
-"""Faults of a proposed case, each shown beside the input of the form that it concerns."""
+"""Faults of a proposed case (a recorded answer about an invented person), each shown beside the input of the form that
+the fault concerns."""
 
 from __future__ import annotations
 
@@ -27,8 +28,8 @@ TEXTS = {
 
 
 class PlacedFault(Struct, frozen=True):
-    """Fault of a proposed case. `at` is the name of the input that the fault concerns; empty if it concerns the case as
-    a whole."""
+    """Fault of a proposed case (a recorded answer about an invented person). `at` is the name of the input that the
+    fault concerns; empty if it concerns the case as a whole."""
 
     at: str
     text: str

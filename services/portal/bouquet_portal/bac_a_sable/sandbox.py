@@ -1,4 +1,5 @@
-"""The sandbox gateway: its documents, and calls to it. The portal neither stores nor logs these calls."""
+"""The sandbox (a gateway whose answers are about invented people): its documents, and calls to it. The portal neither
+stores nor logs these calls."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ to limit memory."""
 
 
 class Call(Struct, frozen=True):
-    """Call to an operation of the sandbox."""
+    """Call that the portal makes to an operation of the sandbox."""
 
     operation: Operation
     asked: Asked
@@ -79,7 +80,7 @@ class Result(Struct, frozen=True):
 
 
 class Fault(Struct, frozen=True):
-    """Fault that the sandbox has found in a proposed case file."""
+    """Fault that the sandbox has found in a proposed case file (a recorded answer about an invented person)."""
 
     message: str
     path: str = ""
@@ -87,8 +88,8 @@ class Fault(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """Result of the check of a proposed case file: its faults, and the case as the sandbox would serve it. `case` is
-    None if the file cannot be read."""
+    """Result of checking a proposed case file (a recorded answer about an invented person): its faults, and the case as
+    the sandbox would serve it. `case` is None if the file cannot be read."""
 
     faults: tuple[Fault, ...]
     case: cases.Case | None = None

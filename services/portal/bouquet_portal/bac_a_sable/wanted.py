@@ -1,5 +1,5 @@
-"""Call that a visitor prepares in the console. A call is read from the submitted form or from a URL, and can be written
-as a URL."""
+"""Call that a visitor prepares in the console, the page on which visitors call the sandbox. The call is read from the
+submitted form or from a URL, and can be written as a URL."""
 
 from __future__ import annotations
 

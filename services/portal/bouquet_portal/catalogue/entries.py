@@ -1,4 +1,5 @@
-"""APIs of the catalogue, made from content files and from the operations and states that the gateway publishes."""
+"""APIs of the catalogue. Their texts come from content files, and their operations and states (such as out of service)
+from the gateway."""
 
 from __future__ import annotations
 

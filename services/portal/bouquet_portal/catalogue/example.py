@@ -1,4 +1,5 @@
-"""Example of an answer as lines of JSON. A line that begins a field lists the scopes that give access to the field."""
+"""Example of an operation's answer, as lines of JSON for a page. Each line that begins a field tells which scopes give
+access to the field."""
 
 from __future__ import annotations
 
@@ -66,8 +67,8 @@ def _members(
 
 
 class Place(Struct, frozen=True):
-    """Layout of one field in the example: depth of indentation in steps of two spaces, `comma` that ends the field (""
-    after the last one), scopes, and whether the field is absent."""
+    """Layout of a field in an example answer: depth of indentation in steps of two spaces, `comma` that ends the field
+    ("" after the last one), scopes, and whether the field is absent."""
 
     depth: int
     comma: str

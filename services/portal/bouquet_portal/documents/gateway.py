@@ -1,4 +1,4 @@
-"""Documents of one gateway, each with its last known value."""
+"""Documents that one gateway publishes, each with its last known value."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ gateway, and a function that converts the decoded document to the bytes of the f
 
 
 class Gateway(Struct, frozen=True):
-    """Operations, errors and states that a gateway publishes, read in the background."""
+    """Operations, errors and states of APIs (such as out of service) that a gateway publishes, read in the
+    background."""
 
     operations: Kept[tuple[Operation, ...]]
     errors: Kept[tuple[ErrorCode, ...]]

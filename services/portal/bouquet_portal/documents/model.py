@@ -1,4 +1,4 @@
-"""Operations, errors and states of APIs, as pages show them."""
+"""Operations and their errors, and the state of each API (such as out of service), as pages show them."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class ErrorCause(Struct, frozen=True):
 
 
 class ErrorCode(Struct, frozen=True):
-    """Error that operations or the gateway itself may return."""
+    """Error that operations, or the gateway itself, may return."""
 
     code: str
     status: int
@@ -126,7 +126,8 @@ class ErrorCode(Struct, frozen=True):
 
 
 class ResourceState(Struct, frozen=True):
-    """State of an API, as the gateway observes it from the calls of the last minutes."""
+    """State of an API (working, out of service, in maintenance or unknown), as the gateway observes it from the calls
+    of the last minutes."""
 
     name: str
     state: Literal["ok", "bad_gateway", "maintenance", "unknown"]

@@ -1,4 +1,4 @@
-"""Requests of software editors to be listed."""
+"""Table of the requests in which software editors ask to be listed on the site."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Eligibility: a visitor chooses a profile and gets the answer with its reason."""
+"""Page on eligibility: a visitor chooses a kind of organisation (profile) and learns whether and why such organisations
+may use the service."""
 
 from __future__ import annotations
 

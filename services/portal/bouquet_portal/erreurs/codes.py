@@ -45,8 +45,8 @@ class Code(Struct, frozen=True):
 
 
 class Identity(Struct, frozen=True):
-    """Invented person for whom the sandbox answers with an error code. Holds the parameter or header that identifies
-    the person, and its value."""
+    """Identity of an invented person for whom the sandbox answers with a certain error code: the parameter or header
+    that identifies the person, and its value."""
 
     modality: str
     parameter: str

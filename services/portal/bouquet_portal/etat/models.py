@@ -1,4 +1,5 @@
-"""Table of the last known states of APIs, which outlive a restart of the portal and of the gateways."""
+"""Table of the last known state of each API, such as out of service. The table outlives a restart of the portal and of
+the gateways."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from django.db import models
 
 
 class ObservedState(models.Model):
-    """Last known state of an API, and the time at which this state began."""
+    """Last known state of an API (such as out of service), and the time at which this state began."""
 
     name = models.CharField(max_length=200, primary_key=True)
     state = models.CharField(max_length=20)

@@ -1,4 +1,4 @@
-"""Recording of the changes of APIs' states in the database."""
+"""Recording, in the database, of each change of an API's state, for example from working to out of service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""URL pattern of the page that shows the present state of each API."""
+"""URL pattern of the page that shows whether each API works now."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Page that shows the state of each API."""
+"""Page that shows the state of each API: working, out of service, in maintenance or unknown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ORDER = ("bad_gateway", "maintenance", "ok", "unknown")
 
 
 class Shown(Struct, frozen=True):
-    """State of an API, as the page shows it."""
+    """State of an API (such as out of service), as the page shows it."""
 
     name: str
     """Name under which the gateway's `/api/pings` lists the API."""

@@ -1,4 +1,5 @@
-"""Editions of the OpenAPI document that visitors may download."""
+"""Editions of the OpenAPI document: files with all operations or some of them, such as those of version 3, which
+visitors may download."""
 
 from __future__ import annotations
 
@@ -6,8 +7,8 @@ from msgspec import Struct
 
 
 class Edition(Struct, frozen=True):
-    """OpenAPI file for download: its key among the gateway's files (`FILES`), its title, and its path on the site
-    without the first slash."""
+    """OpenAPI file for download, with all operations or some of them: its key among the gateway's files (`FILES`), its
+    title, and its path on the site without the first slash."""
 
     name: str
     title: str

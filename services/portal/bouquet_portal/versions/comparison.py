@@ -1,4 +1,4 @@
-"""Comparison of the fields of an answer in two versions."""
+"""Comparison of the fields that two versions of an operation answer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from bouquet_portal.documents.model import Operation
 
 
 class Row(Struct, frozen=True):
-    """Path of one field in a former version and in the newest version. The path is empty for a version without the
-    field."""
+    """Field that differs between a former version and the newest version: its path in each of them. The path is empty
+    for a version without the field."""
 
     former: str
     newest: str

@@ -1,2 +1,2 @@
-"""Sandbox: a process that answers gateways' questions from case files in YAML, in place of every provider's worker
-(docs/reference/contract.md §6)."""
+"""Sandbox: a process that answers gateways' requests from case files (recorded answers in YAML), in place of every
+provider's worker (docs/reference/contract.md §6)."""

@@ -1,5 +1,5 @@
-"""Reading of case files, the YAML files with the sandbox's answers: one folder per operation, one file per case. A
-folder is read again when a file or the date has changed."""
+"""Reading of case files, YAML files that each hold a recorded answer of the sandbox. There is one folder for each
+operation, which is read again when a file or the date has changed."""
 # YAML reads `NO` as false, `010` as 8 and `12:30:45` as 45045. A file with such a value is refused: the error names the
 # line, and asks the author to quote the value. A file may contain dates relative to today: `{annee}`, `{annee-3}`,
 # `{mois}`, and `{rentree}`, the year in which the current school year began.
@@ -57,7 +57,8 @@ the size (bytes). A folder is read again when its state has changed."""
 
 
 class Fault(Struct, frozen=True):
-    """Fault of a case file. The text tells the file's author what is wrong, without the values in the file."""
+    """Fault in a case file (a recorded answer of the sandbox). The text tells the file's author what is wrong, without
+    the values in the file."""
 
     text: str
     at: tuple[str | int, ...] = ()
@@ -70,7 +71,8 @@ class Fault(Struct, frozen=True):
 
 
 class CaseError(Exception):
-    """Error for an invalid case file. `faults` tells the file's author what is wrong."""
+    """Error for an invalid case file (a recorded answer of the sandbox). `faults` tells the file's author what is
+    wrong."""
 
     def __init__(self, *faults: Fault) -> None:
         super().__init__("; ".join(map(str, faults)))
@@ -78,7 +80,8 @@ class CaseError(Exception):
 
 
 class Case(Struct, frozen=True):
-    """Recorded case: the parameters of a question, and the HTTP status and payload with which the sandbox answers."""
+    """Case of the sandbox, a recorded answer about an invented person: the parameters of a call, and the HTTP status
+    and payload with which the sandbox answers this call."""
 
     name: str
     params: Mapping[str, Any]
@@ -92,7 +95,7 @@ class Case(Struct, frozen=True):
 
 
 class Folder(Struct, frozen=True):
-    """Case files of an operation: the cases, and an error for each unreadable file."""
+    """Case files (recorded answers) of one operation: the cases, and an error for each unreadable file."""
 
     cases: tuple[Case, ...]
     errors: tuple[tuple[str, str], ...]
@@ -110,7 +113,8 @@ class Folder(Struct, frozen=True):
 
 
 class Casebook:
-    """Case files below a root folder, kept in memory. A changed file takes effect at the next question."""
+    """All case files (recorded answers) below a root folder, kept in memory. A changed file takes effect at the next
+    request."""
 
     def __init__(self, root: Path, today: Callable[[], date] = paris_today) -> None:
         self.root = root

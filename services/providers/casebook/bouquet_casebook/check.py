@@ -1,5 +1,5 @@
-"""Checks of `bouquet-worker check-cases`, which finds case files that are wrong or unreachable. A case is reachable
-if a question with its parameters is answered from it."""
+"""Checks of `bouquet-worker check-cases`, which finds case files (recorded answers of the sandbox) that are wrong or
+unreachable. A case is reachable if a call with its parameters gets its answer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAX_VIOLATIONS = 20
 
 
 class Finding(Struct, frozen=True):
-    """Fault that a check has found in a case file or, if `file` is empty, in the whole folder."""
+    """Fault that `bouquet-worker check-cases` has found in a case file or, if `file` is empty, in the whole folder."""
 
     folder: str
     file: str
@@ -62,15 +62,15 @@ class Reached(Struct, frozen=True):
 
 
 class Citizen(Struct, frozen=True):
-    """Invented citizen: a FranceConnect token, and the session that it opens."""
+    """Citizen invented for the sandbox: a FranceConnect token, and the session that the token opens."""
 
     token: str
     session: Session
 
 
 class Askable(Struct, frozen=True):
-    """Operation that the sandbox answers from a folder of cases, with what the check needs to try it: parameter names
-    in case files, invented citizens, and today's date."""
+    """Operation that the sandbox answers from a folder of cases (recorded answers), with what the check needs to try
+    the operation: parameter names in case files, invented citizens, and today's date."""
 
     # Operations of version 2 that have the same path share one folder of cases.
 
@@ -81,7 +81,8 @@ class Askable(Struct, frozen=True):
 
 
 class Checker:
-    """Checks the case files below `root` against the offers of the workers that the sandbox replaces.
+    """Checks the case files (recorded answers) below `root` against the offers (descriptions of operations) of the
+    workers that the sandbox replaces.
 
     `published` holds the operations of these workers by id. Each contains the function that converts a worker's result
     to the data of the operation's version. Dates in cases and rules are computed relative to `today`.

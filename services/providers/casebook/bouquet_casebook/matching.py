@@ -1,5 +1,5 @@
-"""Matching of questions with cases by their signatures (docs/reference/contract.md §6.3, §6.4). Letter case does not
-matter."""
+"""Search for the case (recorded answer) that belongs to a request. Both have a signature, made of their parameters, and
+letter case does not matter (docs/reference/contract.md §6.3, §6.4)."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ operation by FranceConnect has the ending `BY_SESSION` instead."""
 
 
 class CaseKeys(Struct, frozen=True):
-    """Names of the parameters in an operation's case files. `keys` maps each of them to the parameter's name in a
-    question, such as `nomNaissance` to `nom_naissance`."""
+    """Names of the parameters in the case files (recorded answers) of an operation. `keys` maps each of them to the
+    parameter's name in a request, such as `nomNaissance` to `nom_naissance`."""
 
     keys: Mapping[str, str]
     blanks: frozenset[str] = frozenset()

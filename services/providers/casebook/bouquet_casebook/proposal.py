@@ -1,5 +1,5 @@
-"""Check of a case file that an author proposes as text, before the file is among the sandbox's cases. Each fault gives
-the line where it is."""
+"""Check of a proposed case file (a recorded answer of the sandbox), which its author sends as text before it is among
+the sandbox's cases. Each fault gives the line where it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Process of the sandbox, which answers requests on RabbitMQ from case files, in place of every installed worker."""
+"""Process of the sandbox, which answers requests on RabbitMQ from case files (recorded answers), in place of every
+installed worker."""
 
 from __future__ import annotations
 
@@ -86,7 +87,7 @@ class CombinedServing(Struct, frozen=True):
 
 
 class Sandbox:
-    """Worker of the sandbox, which answers from case files in place of every installed worker."""
+    """Worker of the sandbox, which answers from case files (recorded answers) in place of every installed worker."""
 
     provider = "casebook"
 
@@ -175,7 +176,8 @@ def _scopes_of(offers: Iterable[Offer]) -> tuple[str, ...]:
 
 
 class Shelf:
-    """Lists the sandbox's cases for gateways, and checks case files that authors propose."""
+    """Service that lists the sandbox's cases (recorded answers about invented people) for gateways, and checks case
+    files that authors propose."""
 
     def __init__(
         self, casebook: Casebook, offers: Sequence[Offer], published: Mapping[str, PublishedOperation[Any]]
@@ -234,7 +236,7 @@ def handler_of(
 
 
 class _Answers:
-    """Replies of the sandbox for one worker's operations."""
+    """Replies of the sandbox in place of one worker, for this worker's operations."""
 
     def __init__(self, offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]]) -> None:
         self.operations = {operation.id: operation for operation in offer.operations}

@@ -37,7 +37,7 @@ blank lines doubled, and `unclosed` lacks the closing boundary (docs/reference/u
 
 
 class Dossier(Struct, frozen=True, kw_only=True):
-    """Family's file: people, address and quotient familial."""
+    """File of an invented family at the CAF: people, address and quotient familial."""
 
     story: str = ""
     persons: tuple[PersonOfFile, ...]

@@ -1,4 +1,4 @@
-"""Questions to the CAF's older web service, and the service's answers: SOAP 1.1 in MIME, with an XML document as text
+"""Requests to the CAF's older web service, and the service's answers: SOAP 1.1 in MIME, with an XML document as text
 inside (docs/reference/upstreams/cnaf.md)."""
 
 from __future__ import annotations
@@ -83,8 +83,7 @@ class Person(Struct, frozen=True):
 
 
 class Document(Struct, frozen=True):
-    """Content of the CAF's document about a family's file: the seven lines of the address, people and quotient
-    familial."""
+    """Document of the CAF about a family: the seven lines of the address, people and quotient familial."""
 
     lines: tuple[str, ...]
     persons: tuple[Person, ...]

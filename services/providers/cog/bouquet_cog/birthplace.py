@@ -1,4 +1,4 @@
-"""Search for the code of a person's commune of birth by the commune's name."""
+"""Search for a commune's code by its name, for a person who was born there."""
 
 from __future__ import annotations
 

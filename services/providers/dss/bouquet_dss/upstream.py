@@ -51,7 +51,8 @@ class ChildAllowance(Right, frozen=True, kw_only=True):
 
 
 class State(Struct, frozen=True):
-    """State of a benefit. The code `cd` is 10 if the benefit is open (being paid), and `None` if unknown."""
+    """State of a benefit: open (being paid) or not. The code `cd` is 10 if the benefit is open, and `None` if
+    unknown."""
 
     cd: int | None = None
 

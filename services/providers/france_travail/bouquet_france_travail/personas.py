@@ -17,7 +17,8 @@ class SimulatedAnswer(Struct, frozen=True):
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """Invented jobseeker: a story for the reader, and the answers of France Travail's two APIs about this person."""
+    """Invented jobseeker: a short description for people who read this code, and the answers of France Travail's two
+    APIs about this jobseeker."""
 
     story: str
     statut: SimulatedAnswer

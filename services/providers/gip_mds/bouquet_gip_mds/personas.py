@@ -12,7 +12,7 @@ Json: TypeAlias = dict[str, Any]
 
 
 class PersonKey(Struct, frozen=True):
-    """Civil status by which the simulator finds a person: birth name in capitals, first name in small letters, birth
+    """Key by which the simulator finds an invented person: birth name in capitals, first name in small letters, birth
     date as `DDMMYYYY`."""
 
     nom: str

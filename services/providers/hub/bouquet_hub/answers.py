@@ -1,5 +1,5 @@
-"""Refusals, absences and failures that the social-security hub's answers report, the same for every benefit
-(docs/reference/upstreams/hub.md §3)."""
+"""Reading of the social-security hub's answers that contain no data: refusals, absences and failures, the same for
+every benefit (docs/reference/upstreams/hub.md §3)."""
 
 from __future__ import annotations
 

@@ -41,15 +41,15 @@ RNCPS_CODE = "99430000"
 
 
 class File(Struct, frozen=True):
-    """Answer with status 200 and a household's file. If the file lacks the month in which its quotient familial was
-    computed, the simulator adds the month."""
+    """Simulated answer with status 200 and a household's file. If the file lacks the month in which its quotient
+    familial was computed, the simulator adds the month."""
 
     body: Mapping[str, Any]
 
 
 class Refusal(Struct, frozen=True):
-    """Error of the hub: HTTP status, code and message. `signed_by` says whom the header `X-APISECU-FD` names: the
-    provider that was asked (`fund`), the directory RNCPS, or nobody (no header)."""
+    """Simulated error of the hub: HTTP status, code and message. `signed_by` says whom the header `X-APISECU-FD` names:
+    the provider that was asked (`fund`), the directory RNCPS, or nobody (no header)."""
 
     status: int
     code: int

@@ -1,4 +1,4 @@
-"""Questions to the social-security hub about the quotient familial, in the workers of CNAF and MSA
+"""Requests to the social-security hub for the quotient familial, which the workers of CNAF and MSA send
 (docs/reference/upstreams/quotient.md)."""
 
 from __future__ import annotations

@@ -34,7 +34,8 @@ ANY_CALLER = ""
 
 
 class Breaker:
-    """The circuit breaker of one upstream.
+    """Circuit breaker of one upstream: it refuses calls after several failures in a row, until the upstream answers
+    again.
 
     Args:
         provider: Provider's name, a label of the breaker's metric.

@@ -1,5 +1,5 @@
-"""Mark of the caller on whose behalf the current task calls an upstream. A mark is an opaque id, made by the gateway,
-that tells callers apart without naming them."""
+"""Mark of the caller for whom the current task calls an upstream. A mark is an opaque id that tells callers apart
+without naming them; the gateway makes it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Curl commands with which a developer calls the operations of a provider at a gateway, made from the provider's test
-cases."""
+"""Curl commands with which a developer calls a provider's operations at a gateway. They are made from the provider's
+test cases (questions with the replies that the worker must give)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests to an upstream with their outcomes, as `bouquet-worker try` shows them to a developer."""
+"""Exchange with an upstream: a request and its outcome, as `bouquet-worker try` shows them to a developer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HIDDEN = "***"
 
 
 class Exchange(Struct, frozen=True):
-    """Request to an upstream with its outcome: an answer or an error. Requests for OAuth 2.0 tokens make no
+    """Request to an upstream with its outcome, which is an answer or an error. Requests for OAuth 2.0 tokens make no
     exchange."""
 
     upstream: str

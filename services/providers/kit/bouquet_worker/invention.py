@@ -1,4 +1,5 @@
-"""Invented values that replace those in an upstream's answer, so that a recording holds no person's data."""
+"""Invented values that replace the real ones in an upstream's answer, so that a recording of the answer contains no
+person's data."""
 
 from __future__ import annotations
 

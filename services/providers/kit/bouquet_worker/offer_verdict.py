@@ -1,4 +1,4 @@
-"""Verdict of gateways on a worker's offer (the description of its operations): the parts of the offer that they refuse.
+"""Verdict of gateways on a worker's offer (the description of its operations): which parts of the offer they refuse.
 Each gateway sends its verdict when it asks the worker for the offer again."""
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ log = logging.getLogger(__name__)
 
 
 class OfferVerdict:
-    """Latest verdict of a gateway on the offer of a running worker (the description of its operations): the parts of
-    the offer that the gateway refuses.
+    """Verdict of a gateway on a worker's offer (the description of its operations): the parts that the gateway refuses.
+    Only the latest verdict is kept.
 
     Args:
         provider: Name of the worker's provider, for the log.

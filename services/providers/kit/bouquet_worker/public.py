@@ -1,4 +1,5 @@
-"""Mark for fields of an upstream's answers whose values identify no person, such as the codes of states."""
+"""Mark (`Public`) for those fields of an upstream's answers whose values identify no person, such as the code of a
+status."""
 
 from __future__ import annotations
 

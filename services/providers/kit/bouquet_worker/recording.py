@@ -1,5 +1,5 @@
-"""Recordings of what a real upstream answered, with invented values, made by `bouquet-worker record`. A recording
-becomes answers of the simulator and a test case of the conformance suite."""
+"""Recordings: real answers of an upstream in which invented values replace the real ones, made by `bouquet-worker
+record`. A recording becomes answers of the simulator and a test case of the conformance suite."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Simulator(Struct, frozen=True):
-    """The simulated upstreams of one provider."""
+    """Simulator of a provider's upstreams: an HTTP server that answers as the real upstreams do."""
 
     provider: str
     app: Callable[[], web.Application]
@@ -80,7 +80,8 @@ def simulator_app(*middlewares: Middleware) -> web.Application:
 
 
 class RecordedAnswer(Struct, frozen=True, kw_only=True):
-    """Recorded request to an upstream, with the answer that the simulator gives: `status`, and `answer` as its body."""
+    """Request to an upstream that was recorded, with the answer that the simulator gives: `status`, and `answer` as its
+    body."""
 
     method: str
     path: str

@@ -1,4 +1,4 @@
-"""HTTP exchanges with an upstream: connection pool, spans, metrics, and reasons of errors."""
+"""HTTP requests to an upstream: connection pool, spans, metrics, and reasons of errors."""
 
 from __future__ import annotations
 

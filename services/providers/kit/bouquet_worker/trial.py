@@ -1,5 +1,5 @@
-"""Trial of a worker with one question: its exchanges with upstreams, and its reply in the form of the public
-contract."""
+"""Trial of a worker with one question: its requests to upstreams with their outcomes, and its reply in the form of the
+public contract."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ SHOWN_HEADERS = ("content-type", "location", "retry-after")
 
 
 class Trial(Struct, frozen=True):
-    """Outcome of asking a worker one question: its reply, and the exchanges with upstreams that led to the reply.
-    `secrets` are the texts to hide in the exchanges; `error` is the upstream's error that became the reply, if any."""
+    """Outcome of asking a worker one question: its reply, and its requests to upstreams with their outcomes
+    (`exchanges`). `secrets` are the texts to hide in the exchanges; `error` is the upstream's error that became the
+    reply, if any."""
 
     reply: Reply
     exchanges: tuple[Exchange, ...]

@@ -25,7 +25,7 @@ from bouquet_worker.worker import Worker
 
 
 class RealTrial(Struct, frozen=True):
-    """Question that a real upstream was asked, with its operation and the resulting trial."""
+    """Question that a worker has asked its real upstream, with the operation and the outcome (trial)."""
 
     operation: Operation
     lookup: Lookup

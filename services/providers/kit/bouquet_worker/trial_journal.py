@@ -1,5 +1,5 @@
-"""Record, in a gateway's access journal, of a question that `bouquet-worker try --real` asks a real upstream
-(docs/adr/0020)."""
+"""Access record of a question that `bouquet-worker try --real` asks a real upstream. The record goes to a gateway's
+access journal (docs/adr/0020)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ TIMEOUT_S = 30.0
 
 
 class TrySettings(Struct, frozen=True, kw_only=True):
-    """Settings of `bouquet-worker try --real`."""
+    """Settings of `bouquet-worker try --real`, which asks a real upstream and records the question in a gateway's
+    access journal."""
 
     real: Literal["no", "yes"] = "no"
     """`yes` if a real upstream may be asked about a real person; with `no`, the command refuses to ask."""

@@ -35,8 +35,8 @@ class QuestionError(Exception):
 
 
 class Words(Struct, frozen=True):
-    """Parsed words of the command line: the operation's id, or "" if none is given, and the values of each parameter by
-    its name without `[]`."""
+    """Command line of `bouquet-worker try`, parsed: the operation's id ("" if none is given), and the values of each
+    parameter by its name without `[]`."""
 
     operation: str
     parameters: Mapping[str, tuple[str, ...]]

@@ -74,7 +74,7 @@ def paris_today() -> date:
 
 
 class Question(Struct, Generic[I], frozen=True):
-    """Question about one person, as its handler receives it."""
+    """Question of a gateway about one person, as its handler (the function that answers) receives it."""
 
     identity: I
     """Identity of the person, in the form that the operation takes, such as civil status or INE (student number)."""
@@ -87,8 +87,8 @@ class Question(Struct, Generic[I], frozen=True):
 
 
 class PublishedOperation(Struct, Generic[R], frozen=True):
-    """Operation that gateways publish, together with its `view`, the function that converts the handler's result to the
-    published data."""
+    """Operation that gateways publish, and `view`, the function that makes the published data from the handler's
+    result."""
 
     # Several versions of a resource may share one handler.
 
@@ -115,8 +115,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Factory(Struct, frozen=True):
-    """Function that makes an upstream, and the names of the other upstreams whose clients the function takes as
-    arguments."""
+    """Function that makes an upstream (client settings of a provider's HTTP API), and the names of the other upstreams
+    whose clients this function takes as arguments."""
 
     make: Callable[..., Any]
     upstreams: tuple[str, ...]
@@ -136,7 +136,8 @@ class _HandledOperation(Struct, frozen=True):
 
 
 class RunningWorker(Struct, frozen=True):
-    """Worker that serves its queue, with the latest verdict of gateways on its offer."""
+    """Worker that serves its queue, with the latest verdict of gateways on its offer (which parts of it they
+    refuse)."""
 
     serving: Serving
     verdict: OfferVerdict

@@ -26,7 +26,7 @@ class School(Struct, frozen=True):
 
 
 class PupilKey(Struct, frozen=True):
-    """Civil status by which the simulator finds a pupil: the birth name and the first name in lower case, the
+    """Key by which the simulator finds an invented pupil: the birth name and the first name in lower case, the
     ministry's code of the sex, and the birth date."""
 
     nom: str

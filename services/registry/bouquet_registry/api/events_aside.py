@@ -1,5 +1,5 @@
-"""Routes of the events of DataPass, the State's service for requesting habilitations, that could not be applied and
-were set aside. Such an event is stored until an operator replays or discards it."""
+"""Routes of events set aside: messages of DataPass, the State's service for requesting habilitations, that could not be
+applied. Such an event is stored until an operator replays or discards it."""
 
 from __future__ import annotations
 

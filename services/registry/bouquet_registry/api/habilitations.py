@@ -1,4 +1,5 @@
-"""Routes of habilitations: search, reading, and the acts that change them."""
+"""Routes of habilitations (rights of administrations to call operations): search, reading, and the acts that change
+them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Routes of the proofs of answers."""
+"""Routes that revoke proofs and list the revoked ones. A proof is an encrypted text that shows later what an answer
+said."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ BY_TIME = Order((schema.revoked_proofs.c.revoked_at, schema.revoked_proofs.c.rec
 
 
 class ProofOnly(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of a request whose only field names a proof."""
+    """Body of a request whose only field names a proof, by the answer's record in the access journal."""
 
     record: Annotated[
         str,

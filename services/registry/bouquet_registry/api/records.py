@@ -1,4 +1,5 @@
-"""Routes that read records: events of DataPass, acts, the access journal and its statistics."""
+"""Routes that read records: events (messages) of DataPass, administrative acts, the access journal and its
+statistics."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ class EventSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class ActSearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for acts. The search finds the acts that match all given parameters."""
+    """Parameters of a search for administrative acts (records of who changed what). The search finds the acts that
+    match all given parameters."""
 
     target: Annotated[Id, Meta(description="Id of a habilitation or token.")] = ""
     author: Annotated[str, Meta(max_length=500)] = ""
@@ -78,7 +80,7 @@ class EventRow(Struct, frozen=True, kw_only=True):
 
 
 class CallRow(Struct, frozen=True, kw_only=True):
-    """Call to a gateway, as recorded in the access journal. Leaves out the person whom the call was about."""
+    """Call to a gateway, as recorded in the access journal, without the person whom the call was about."""
 
     at: datetime
     habilitation: str

@@ -1,4 +1,4 @@
-"""Effects of DataPass's events: the changes to habilitations, tokens and delegations that each event causes."""
+"""Effects of an event (message) of DataPass: the changes to habilitations, tokens and delegations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""DataPass events in the formats v1 and v2, parsed into a `DatapassEvent` (docs/reference/contract.md §7)."""
+"""Events (messages of DataPass about habilitations) in the formats v1 and v2, parsed into a `DatapassEvent`
+(docs/reference/contract.md §7)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Events received from DataPass. An event is applied once, or set aside (stored for an operator) if it cannot be
-applied."""
+"""Events (messages about habilitations) received from DataPass. An event is applied once, or set aside (stored for an
+operator) if it cannot be applied."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MAX_EVENT = 64
 
 
 class Received(Struct, frozen=True):
-    """Webhook that DataPass signed: its format, its body and the time of its arrival."""
+    """Message (webhook) that DataPass signed: its format, its body and the time of its arrival."""
 
     dialect: Dialect
     body: bytes
@@ -45,7 +45,8 @@ class Received(Struct, frozen=True):
 
 
 class EventAside(Struct, frozen=True, kw_only=True):
-    """Event of DataPass that could not be applied and was set aside, without its body."""
+    """Event (message of DataPass) that could not be applied and was set aside, that is, stored for an operator. The
+    body of the event is left out."""
 
     digest: str
     """SHA-256 of the event's body, in hexadecimal, which identifies the event."""

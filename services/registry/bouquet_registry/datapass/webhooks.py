@@ -1,4 +1,5 @@
-"""DataPass webhooks. A webhook must be signed and recent; its event is applied once or set aside."""
+"""Webhooks, the HTTP requests by which DataPass sends events. A webhook must be signed and recent; its event is applied
+once or set aside (stored for an operator)."""
 
 from __future__ import annotations
 

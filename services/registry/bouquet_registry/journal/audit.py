@@ -1,4 +1,5 @@
-"""Verification of the journal's chain of records, and pruning, which removes the oldest records."""
+"""Verification of the journal's chain (each record holds the hash of the previous one), and pruning, which removes the
+oldest records."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ class BrokenChain(Refused):
 
 
 class ChainEnds(Struct, frozen=True):
-    """Both ends of the journal's chain: the last pruned record, and the newest record."""
+    """Ends of the journal's chain of records: the last removed (pruned) record, and the newest record."""
 
     pruned: Link
     """Number and hash of the last record that was pruned."""
@@ -56,8 +57,8 @@ class Stored(Struct, frozen=True):
 
 
 class Verified(Struct, frozen=True):
-    """Result of a verification. `head` is the number and hash of the last verified record; `prunings` are those
-    verified records that describe a pruning."""
+    """Result of verifying the journal's chain of records. `head` is the number and hash of the last verified record;
+    `prunings` are those verified records that describe a removal of old ones."""
 
     head: Link
     prunings: tuple[Row, ...] = ()

@@ -1,4 +1,5 @@
-"""Chain of records. The hash of a record covers its content, its number and the previous hash (docs/adr/0010)."""
+"""Chain of the journal's records: the hash of each record covers its content, its number and the previous hash
+(docs/adr/0010)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 
 class Link(Struct, frozen=True):
-    """Number and hash of a record. The text of a link is `NUMBER:HASH`, with the hash in hexadecimal."""
+    """Number and hash of a record in the chain. A link is written as `NUMBER:HASH`, with the hash in hexadecimal."""
 
     number: int
     hash: str

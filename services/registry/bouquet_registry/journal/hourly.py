@@ -1,4 +1,5 @@
-"""Counts of calls by the hour, for one habilitation, token or editor, from the journal's roll-ups."""
+"""Counts of calls by the hour, for one habilitation, token or editor, read from the journal's roll-ups (tables of such
+counts)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Roll-ups of the journal: counts of calls by the hour, and of people and supporting documents by the day. The roll-ups
-remain when the records are pruned."""
+"""Roll-ups of the journal: tables that count calls by the hour, and people and supporting documents by the day. The
+roll-ups remain when the records are pruned (removed)."""
 # They are beside the chain, which does not cover them: each can be counted again as long as its records are kept.
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ Condition: TypeAlias = ColumnElement[bool]
 
 
 class Progress(Struct, frozen=True):
-    """Progress of the roll-ups: the last record that they count, and the last record of the latest rebuild."""
+    """Progress of the roll-ups (tables of counts): the last journal record that they count, and the last record that
+    the latest rebuild counts again."""
 
     number: int
     """Number of the last record that is counted."""

@@ -40,7 +40,8 @@ MAX_FOUND = 300
 
 
 class Batch(Struct, frozen=True):
-    """Messages from the outbox, sorted into records to write and unreadable messages to set aside."""
+    """Batch of messages from the outbox (the queue from gateways), sorted into records to write and unreadable messages
+    to set aside."""
 
     accesses: list[Access]
     aside: list[bytes]

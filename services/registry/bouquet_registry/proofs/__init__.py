@@ -1,1 +1,1 @@
-"""Revocation of the proofs of answers."""
+"""Revocation of proofs, encrypted texts that show later what an answer said."""

@@ -1,4 +1,5 @@
-"""Administration of the proofs of answers: revoking one, and listing those that are revoked."""
+"""Administration of proofs, encrypted texts that show later what an answer said: revoking one, and listing the revoked
+ones."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ ALL = select(schema.revoked_proofs)
 
 
 class RevokedProof(Struct, frozen=True, kw_only=True):
-    """Proof of an answer that is no longer valid."""
+    """Proof (a text that shows later what an answer said) that was revoked, and so is no longer valid."""
 
     record: str
     """Id of the answer's record in the access journal, which the verification of the proof shows."""

@@ -1,4 +1,4 @@
-"""The commands `bouquet-registry proof`, which revoke the proofs of answers."""
+"""The commands `bouquet-registry proof`, which revoke proofs: encrypted texts that show later what an answer said."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Table of the last documents that gateways sent."""
+"""Creates the table of the last documents that gateways sent."""
 
 from django.db import migrations, models
 

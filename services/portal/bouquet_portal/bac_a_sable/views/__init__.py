@@ -1,1 +1,2 @@
-"""Pages of the sandbox: the explorer, the console and proposed cases."""
+"""Pages of the sandbox: its invented people, the console, dossiers (several lookups in one request) and proposed
+cases."""

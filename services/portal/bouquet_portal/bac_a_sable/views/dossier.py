@@ -1,5 +1,5 @@
-"""Form that sends a dossier, which combines several lookups in one call, to the sandbox, and shows the answer part by
-part."""
+"""Page with a form that sends a dossier (one request for several lookups) to the sandbox, and shows the answer to each
+lookup."""
 
 from __future__ import annotations
 

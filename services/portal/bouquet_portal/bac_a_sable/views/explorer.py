@@ -1,4 +1,5 @@
-"""Pages of invented people, their cases and the errors that the sandbox simulates."""
+"""Pages of the sandbox's invented people, of its cases (recorded answers about these people), and of the errors that it
+simulates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Table of editors' requests to be listed."""
+"""Creates the table of the requests in which software editors ask to be listed on the site."""
 
 from django.db import migrations, models
 

@@ -1,4 +1,4 @@
-"""Table of the states of APIs."""
+"""Creates the table of the last known states of APIs, such as out of service."""
 
 from django.db import migrations, models
 

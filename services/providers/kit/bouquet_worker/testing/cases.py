@@ -1,5 +1,5 @@
-"""Cases of the conformance suite: questions with the replies that the worker must give. A provider keeps them in
-JSON files, such as `cases/dossier_open.json`."""
+"""Test cases of the conformance suite. Each is a question to a worker with the reply that the worker must give, in a
+JSON file such as `cases/dossier_open.json`."""
 # A file holds one case, or one case per operation if several operations must give the same reply.
 
 from __future__ import annotations

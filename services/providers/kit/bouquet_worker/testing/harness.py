@@ -62,7 +62,7 @@ class FaultInjector:
 
 
 class HeldRequest:
-    """Behaviour of an upstream that holds each request back until a test sets the event `release`."""
+    """Behaviour injected in place of an upstream: each request is held back until a test sets the event `release`."""
 
     def __init__(self) -> None:
         self.arrived = asyncio.Event()

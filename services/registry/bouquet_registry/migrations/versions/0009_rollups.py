@@ -1,4 +1,4 @@
-"""Creates the roll-ups of the journal, which begin at its oldest record."""
+"""Creates the roll-ups of the journal (tables of counts), which begin at its oldest record."""
 
 from __future__ import annotations
 

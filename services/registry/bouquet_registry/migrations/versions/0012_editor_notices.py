@@ -1,4 +1,4 @@
-"""Creates the table of notices before the expiry of editors' tokens."""
+"""Creates the table of notices, which warn that an editor's token will soon expire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Creates the table of revoked proofs."""
+"""Creates the table of revoked proofs (a proof is an encrypted text that shows later what an answer said)."""
 
 from __future__ import annotations
 
