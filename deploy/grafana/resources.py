@@ -9,7 +9,8 @@ LOOKUPS = 'bouquet_worker_requests_total{request="lookup"}'
 
 
 def in_state(state: str) -> str:
-    """Returns PromQL whose result is 1 for each resource that at least one gateway reports to be in `state`."""
+    """Returns PromQL whose result is 1 for each resource that at least one gateway reports to be in `state`, such as
+    `maintenance`."""
     return f'max by (resource) (bouquet_gateway_resource_state{{state="{state}"}})'
 
 

@@ -20,7 +20,7 @@ session."""
 
 
 def digest_of(offer: bytes) -> str:
-    """Returns the digest of an encoded offer, a text that identifies the offer. A gateway sends the digest in
+    """Returns the digest of an encoded offer (a worker's description of its operations). A gateway sends the digest in
     `Describe` to say to which offer its refusals apply."""
     return sha256(offer).hexdigest()
 

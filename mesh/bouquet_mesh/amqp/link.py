@@ -165,7 +165,7 @@ class Link:
         return self._has_responded and not self._missed_last_probe
 
     def attach(self, part: Part) -> None:
-        """Starts the component `part` on the present connection, if there is one, and again on each new connection."""
+        """Starts a component (`part`) on the present connection, if there is one, and again on each new connection."""
         self._parts.append(part)
         if self.connected and self._session:
             self.settled.clear()
@@ -173,8 +173,8 @@ class Link:
 
     @asynccontextmanager
     async def holding(self, part: Part) -> AsyncIterator[None]:
-        """Attaches the component `part` while the context is open. Before the context begins, waits until `part` has
-        started or the broker has proved unreachable."""
+        """Attaches a component (`part`) to the connection while the context is open. Before the context begins, waits
+        until the component has started or the broker has proved unreachable."""
         self.attach(part)
         try:
             await self.settled.wait()
@@ -448,7 +448,7 @@ def _reason(error: Exception) -> str:
 
 
 async def trial_run(connection: Connection, part: Part) -> None:
-    """Checks that the component `part` can work on this connection: starts, probes and stops it. Raises one of the
+    """Checks that a component (`part`) can work on this connection: starts, probes and stops it. Raises one of the
     errors in `CONNECTION_LOST` if a step fails."""
     # The part's channels stay open until the connection is closed.
     lost: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()

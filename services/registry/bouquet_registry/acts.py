@@ -55,8 +55,9 @@ async def record(
     version: int | None = None,
     changed: tuple[str, ...] = (),
 ) -> None:
-    """Inserts an administrative act in the transaction of `connection`. Raises `Invalid` if the author's name or the
-    reason contains the text of a token, because many people read the acts and none of them may see a token's text."""
+    """Inserts an administrative act (the record of who changed what) in the transaction of `connection`. Raises
+    `Invalid` if the author's name or the reason contains the text of a token, because many people read the acts and
+    none of them may see a token's text."""
     if problems := [
         f"{name}: contains a token" for name, text in structs.asdict(author).items() if contains_token(text)
     ]:

@@ -131,8 +131,9 @@ class Administration(Struct, frozen=True):
             return await transaction.set_mcp(await _token(transaction, id_, version), mcp=mcp)
 
     async def record(self, author: Author, act: str, target: str = "") -> None:
-        """Records an act that changes no habilitation or token, such as reading the journal. The act is written in a
-        transaction of its own; `target` is the id of the record that the act concerns, or "" if there is none."""
+        """Records an act (who did what) that changes no habilitation or token, such as reading the journal. The act is
+        written in a transaction of its own; `target` is the id of the record that the act concerns, or "" if there is
+        none."""
         async with self.store.writing() as connection:
             await acts.record(connection, author, act, target, self.clock())
 

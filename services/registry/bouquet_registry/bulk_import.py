@@ -149,8 +149,9 @@ async def import_file(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 def plan(text: bytes, known: Known, now: datetime) -> Plan:
-    """Returns the records that a file would add to the database. Raises `Refused` if the file has no records or a wrong
-    line; the message has one line for each fault, and quotes no value from the file."""
+    """Returns the habilitations and tokens that the import of a file with this text would create. Raises `Refused` if
+    the file has no records or a wrong line; the message has one line for each fault, and quotes no value from the
+    file."""
     lines, faults = _decoded(text.removeprefix(BOM))
     if not lines and not faults:
         raise Refused("the file has no records: nothing was imported")

@@ -55,8 +55,8 @@ class Context(Struct, frozen=True):
         return Administration(self.store, self.settings.signing_key, self.clock)
 
     async def record(self, given: argparse.Namespace, act: str, target: str = "") -> None:
-        """Records an act in a transaction of its own, before the command shows its result. Commands that change no
-        record but must leave a trace use this method, such as those that read the journal."""
+        """Records an administrative act (who did what) in a transaction of its own, before the command shows its
+        result. Used by commands that change no record but must leave a trace, such as those that read the journal."""
         await self.administration.record(author_of(given), act, target)
 
 

@@ -79,7 +79,8 @@ class NoticeChannel:
     """Base class of the channels, such as mail, that send notices (warnings before a token expires)."""
 
     async def give(self, notice: Notice) -> None:
-        """Sends a notice. Raises `DeliveryError` if the notice cannot be delivered."""
+        """Sends a notice (a warning before a token expires). Raises `DeliveryError` if the notice cannot be
+        delivered."""
 
 
 async def send_notices_periodically(store: Store, channel: NoticeChannel, every_s: float, clock: Clock) -> None:
@@ -109,7 +110,8 @@ async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -
 
 
 async def _is_delivered(channel: NoticeChannel, notice: Notice) -> bool:
-    """Sends a notice, and returns whether it was delivered. Logs a failure, and counts the outcome in a metric."""
+    """Sends a notice (a warning before a token expires), and returns whether it was delivered. Logs a failure, and
+    counts the outcome in a metric."""
     try:
         await channel.give(notice)
     except DeliveryError as error:

@@ -34,8 +34,8 @@ TAKEN = "another habilitation has this datapass_id"
 
 @asynccontextmanager
 async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIterator[Transaction]:
-    """Yields a transaction in which `author` changes habilitations and tokens. Either all changes and the acts that
-    record them are written, or nothing is."""
+    """Yields a transaction in which `author` changes habilitations and tokens. Either all changes are written, each
+    with an act (record of who changed what), or nothing is."""
     # Each transaction locks the log of changes. So transactions run one at a time, and the numbers of changes appear in
     # order.
     async with store.writing() as connection:
@@ -68,8 +68,8 @@ class Transaction:
         return await self.add(made, "habilitation create")
 
     async def add(self, made: Habilitation, act: str) -> Habilitation:
-        """Writes a new habilitation whose fields the caller has checked, and records `act`. Raises `Conflict` if
-        another habilitation has the same `datapass_id`."""
+        """Writes a new habilitation whose fields the caller has checked, and records the creation as the administrative
+        act `act`. Raises `Conflict` if another habilitation has the same `datapass_id`."""
         await self.execute(insert(schema.habilitations).values(columns_of(made)), TAKEN)
         await self.record(act, made.id, version=made.version)
         return made
@@ -104,7 +104,7 @@ class Transaction:
         return await self.add_token(made, "token issue")
 
     async def add_token(self, made: Token, act: str) -> Token:
-        """Writes a new token, and records `act`."""
+        """Writes a new token, and records the creation as the administrative act `act`."""
         own = {name: value for name, value in structs.asdict(made).items() if name in schema.tokens.c}
         await self.connection.execute(insert(schema.tokens).values(own | {"change": self.number}))
         await self.record(act, made.id, version=made.version)
@@ -137,8 +137,8 @@ class Transaction:
         return await self._change_token("token change", token, mcp=mcp)
 
     async def record(self, act: str, target: str, *, version: int | None = None, changed: tuple[str, ...] = ()) -> None:
-        """Records an act of the author in this transaction. If the act changes the record `target`, `version` is the
-        record's new version, and `changed` names the changed fields."""
+        """Records an administrative act (who did what) in this transaction. If the act changes the record `target`,
+        `version` is the record's new version, and `changed` names the changed fields."""
         await acts.record(self.connection, self.author, act, target, self.now, version=version, changed=changed)
 
     async def replace(self, table: Table, id_: str, version: int, values: dict[str, Any], taken: str = "") -> None:

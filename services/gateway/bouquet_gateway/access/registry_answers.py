@@ -92,8 +92,8 @@ class RegistryAnswers(Generic[V]):
         return len(self._known)
 
     async def get(self, key: str, deadline: Deadline, question: Callable[[float], Request]) -> V | Refusal:
-        """Returns the remembered answer for `key`, or asks the registry. Returns a refusal if the registry does not
-        answer. `question` builds the request, from a deadline in seconds since the epoch."""
+        """Returns the remembered answer for `key`, or asks the registry. `question` builds the request to the registry
+        from a deadline, in seconds since the epoch. Returns a refusal if the registry does not answer."""
         known = self._known.get(key)
         if known is not None:
             self._known.move_to_end(key)
@@ -115,15 +115,15 @@ class RegistryAnswers(Generic[V]):
         self.forget([key for key in self._known if condition(key)])
 
     def _is_fresh(self, known: _Known[V]) -> bool:
-        """Returns whether a call may use a remembered answer without asking the registry again. While the registry
-        answers polls, the answer may be up to `refresh_s` seconds old. While the registry is silent, any answer may be
-        used as long as the silence is tolerated (`Polls.is_tolerated`)."""
+        """Returns whether a call may use the remembered answer `known` without asking the registry again. While the
+        registry answers polls, the answer may be up to `refresh_s` seconds old. While the registry is silent, any
+        answer may be used as long as the silence is tolerated (`Polls.is_tolerated`)."""
         if self._polls.is_silent:  # a new request would not be answered
             return self._polls.is_tolerated
         return self._clock() - known.asked_at < self._refresh_s
 
     def _is_usable_meanwhile(self, known: _Known[V]) -> bool:
-        """Returns whether a call may use a remembered answer while the gateway asks the registry again in the
+        """Returns whether a call may use the remembered answer `known` while the gateway asks the registry again in the
         background. False if the registry is silent, or if the answer is older than `MAX_REFRESHES` times `refresh_s`:
         the call then waits for the new answer."""
         return not self._polls.is_silent and self._clock() - known.asked_at < MAX_REFRESHES * self._refresh_s

@@ -22,7 +22,8 @@ class Dossiers:
     of each lookup, and admits the caller."""
 
     def __init__(self, offers: Discovery, services: Services, deadline_s: float) -> None:
-        """Takes `deadline_s`, the seconds after which all parts of a dossier must be answered."""
+        """Takes `offers`, the operations that workers have offered, and `deadline_s`, the seconds after which all
+        lookups of a dossier must be answered."""
         self._offers = offers
         self._services = services
         self._deadline_s = deadline_s
@@ -64,7 +65,7 @@ class Dossiers:
 
 
 def _with_recipient(raw_query: str, plan: Plan) -> str:
-    """Returns the query string of the dossier's request with the parameters `recipient` and `delegation_id` of `plan`
+    """Returns the query string `raw_query` with the parameters `recipient` and `delegation_id` of a dossier's `plan`
     added. Authentication needs them to find the delegation to an editor."""
     # They stand last, since the last value of a parameter counts.
     named = {"recipient": plan.recipient, "delegation_id": plan.delegation_id}

@@ -124,7 +124,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 def plan_dossier(request: DossierRequest, offers: Discovery, today: date) -> Plan | Problem:
-    """Returns the plan of a dossier, or a `Problem` (422) that names all faults of the dossier."""
+    """Returns the plan of a dossier, which gives the operation and the query of each lookup. Returns a `Problem` (422)
+    that names all faults of the dossier if it has any."""
     faults = list(request.faults)
     targets = {part.name: _target(part, offers, today) for part in request.parts}
     parts: list[Part] = []
@@ -179,8 +180,9 @@ def _for_each(
 
 
 def _target(part: PartRequest, offers: Discovery, today: date) -> Target | None:
-    """Returns the operation of a part, in the version that the part names or, without one, in the newest version that
-    is not deprecated. Returns `None` if no provider offers the operation in this version, and none may do so later."""
+    """Returns the operation that a part (one lookup) of a dossier calls, in the version that the part names or, without
+    one, in the newest version that is not deprecated. Returns `None` if no provider offers the operation in this
+    version, and none may do so later."""
     family = _family(part, offers)
     if family is None:
         path = f"/v{part.version or 3}/{part.operation}/{part.modality or USUAL_MODALITY}"
@@ -197,8 +199,8 @@ def _family(part: PartRequest, offers: Discovery) -> Family | None:
 
 
 def _newest(family: Family, today: date) -> int:
-    """Returns the number of the newest version that is not deprecated. If all versions are deprecated, returns the
-    number of the newest."""
+    """Returns the number of the newest version, in a family of operations that differ only in the version, that is not
+    deprecated. If all versions are deprecated, returns the number of the newest."""
     current = (version for version, served in family.versions.items() if not _is_deprecated(served[0], today))
     return max(current, default=max(family.versions))
 

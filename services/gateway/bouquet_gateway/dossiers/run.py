@@ -54,12 +54,14 @@ class _Run:
         """Tasks of the calls so far, by path and query."""
 
     def ask(self, part: Part) -> asyncio.Task[PartResult]:
-        """Begins the call of a part without `for_each`, and returns its task."""
+        """Begins the call of a part (one lookup of the dossier) without `for_each`, and returns the task of the
+        call."""
         return self._call(part.target, part.values, is_counted=True)
 
     async def tell(self, part: Part, asked: Mapping[str, asyncio.Task[PartResult]], tell: Tell) -> None:
-        """Waits for the result of a part, and passes it to the function `tell`. `asked` holds the calls of the parts
-        without `for_each`, by the part's name; a part with `for_each` waits for one of these calls."""
+        """Waits for the result of a part (one lookup of the dossier), and passes it to the function `tell`. `asked`
+        holds the calls of the parts without `for_each`, by the part's name; a part with `for_each` waits for one of
+        these calls."""
         if part.for_each is None:
             await tell(part.name, await asked[part.name])
             return

@@ -136,8 +136,8 @@ def error_envelope(reasons: Iterable[str], path: str) -> Envelope:
 
 
 def render(problem: Problem, provider_rows: Rows, envelope: Envelope) -> tuple[int, bytes]:
-    """Returns the HTTP status and the JSON body of a problem. `provider_rows` are the rows that the operation's
-    provider adds to the failure table."""
+    """Returns the HTTP status and the JSON body of a problem, in the form of version 2 or 3 (`envelope`).
+    `provider_rows` are the rows that the operation's provider adds to the failure table."""
     rows = [failure_of(reason, provider_rows) for reason in problem.reasons]
     if envelope == "v2":
         return RENDERINGS[rows[0].kind].v2_status, msgspec.json.encode(_v2(rows[0], problem))

@@ -65,8 +65,8 @@ class RefusalLimit:
         self._counts: dict[tuple[str, str], int] = {}
 
     def allow(self, token_id: str, habilitation: str) -> bool:
-        """Counts a refused call of the token with this habilitation. Returns whether the call is still within the
-        limit, so that it gets a record."""
+        """Counts a refused call with this token and habilitation. Returns whether the count is still within the limit,
+        so that the call gets a record."""
         # An editor's token acts for many habilitations: the refusals of one must not hide those of another.
         minute = int(time.monotonic() // 60)
         if minute != self._minute:

@@ -28,7 +28,8 @@ LAST_ROUND_S = 2.0
 
 @asynccontextmanager
 async def sending(spool: Spool, outbox: Outbox) -> AsyncIterator[None]:
-    """Sends the spool's records to `outbox` while the context is open, and tries to send the last ones at its end."""
+    """Sends records from the spool (a folder on disk) to `outbox`, the queue to the registry, while the context is
+    open. At the context's end, tries to send the last ones."""
     sender = _Sender(spool, outbox)
     try:
         async with alongside(sender.run()):

@@ -225,7 +225,7 @@ def _made_at(segment: Path) -> float:
 
 
 def records_in(segment: Path) -> list[bytes]:
-    """Returns the records of a segment, a file with one record per line."""
+    """Returns the journal records in a segment, a file of the spool with one record per line."""
     # The last one may have been cut off by a write that failed midway; the registry puts such a line aside.
     try:
         return [line for line in segment.read_bytes().split(b"\n") if line]

@@ -197,8 +197,8 @@ def describe_call(call: Call, match: Match) -> None:
 
 
 def _enveloped(envelope: Envelope, data: Raw, meta: Mapping[str, str]) -> bytes:
-    """Returns the body of an answer with data. In the v2 envelope, the body is the data alone; in the v3 envelope, it
-    is an object with `data`, `links` and `meta`."""
+    """Returns the body of an answer with data, in the form that `envelope` names. In `v2`, the body is the data alone;
+    in `v3`, it is an object with `data`, `links` and `meta`."""
     if envelope == "v2":
         return bytes(data)
     return b'{"data":' + bytes(data) + b',"links":{},"meta":' + msgspec.json.encode(meta) + b"}"

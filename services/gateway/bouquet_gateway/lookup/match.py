@@ -21,8 +21,8 @@ REMOVED = {
 
 
 def match_path(offers: Discovery, request: HttpRequest, path: str, credential: Credential, query: Query) -> Match:
-    """Returns the resource and the operation at `path`, a path without repeated slashes and slashes at its end. Raises
-    `Problem` if the path is unknown, withdrawn, or not offered yet."""
+    """Returns the operation at `path`, and the operations at the same path in other versions. `path` has no repeated
+    slashes and none at its end. Raises `Problem` if the path is unknown, withdrawn, or not offered yet."""
     if ENCODED in request.raw_path:
         raise Problem("unknown_route")
     is_reading = request.method in READING

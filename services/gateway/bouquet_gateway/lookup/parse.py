@@ -28,8 +28,8 @@ class Parsed(Struct, frozen=True):
 
 def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
     """Returns the SIRET of the administration that receives the data, from the query's `recipient`
-    (docs/reference/contract.md §1.5.1). Raises `Problem` if it is missing or wrong; in v2, a missing one stands for
-    `siret`."""
+    (docs/reference/contract.md §1.5.1). Raises `Problem` if the parameter is wrong or missing; if `envelope` is `v2`,
+    `siret` replaces a missing one."""
     # Version 2 allows a query without `recipient`; the result is then `siret`, the SIRET of the caller's habilitation.
     recipient = query.scalar("recipient")
     if recipient is None and envelope == "v2":

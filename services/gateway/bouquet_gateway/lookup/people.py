@@ -61,8 +61,8 @@ def _text(value: Any) -> str:
 
 
 def birth_date(parts: Sequence[Any]) -> str:
-    """Returns a birth date as `YYYY-MM-DD`, with zeros for unknown parts. `parts` holds either year, month and day, or
-    one text such as `2005-06-17` or `17062005`."""
+    """Returns a birth date as `YYYY-MM-DD`, with zeros for what is unknown. `parts` holds either year, month and day,
+    or one text such as `2005-06-17` or `17062005`."""
     year, month, day = "0000", "00", "00"
     match parts:
         case [str() as text]:

@@ -116,8 +116,8 @@ def outcome_of(reply: Reply) -> Outcome:
 
 
 def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Decides between the replies of two providers (CAF and MSA). An error that concerns both providers names the
-    authority `both`."""
+    """Decides between `one` and `other`, the replies of CAF and MSA to the same lookup, which `question` describes. An
+    error that concerns both providers names the authority `both`."""
     outcomes = {one.outcome, other.outcome}
     if Outcome.FOUND in outcomes:
         return _found(one, other, question, regimes)
@@ -136,9 +136,9 @@ def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: A
 
 
 def decide_with_hint(hint: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Decides between the replies of two providers (CAF and MSA). `hint` is the reply of the one that found the person
-    the last time (docs/reference/upstreams/regime.md §8): its technical failure counts, unless the other has found the
-    person."""
+    """Decides between the replies of CAF and MSA to the same lookup. `hint` is the reply of the provider that found the
+    person the last time (docs/reference/upstreams/regime.md §8): its technical failure counts, unless the other
+    provider has found the person."""
     # If that provider fails, the caller gets its failure, unless the other provider has found the person.
     if hint.outcome in INCONCLUSIVE and other.outcome is not Outcome.FOUND:
         return Decision(hint.reply, hint.authority)
@@ -157,7 +157,8 @@ def _found(one: Side, other: Side, question: Question, regimes: Regimes) -> Deci
 
 
 def _winner(finders: list[Side], question: Question, regimes: Regimes) -> Side:
-    """Returns the preferred one of two providers' answers, both of which have found the person."""
+    """Returns the preferred one of the replies of CAF and MSA, both of which have found the person. The choice depends
+    on the lookup that `question` describes."""
     # For a past month, it is the answer of the provider that keeps history. Otherwise it is the only answer that names
     # the person asked about or, if both or neither do, the answer of the provider with the freshest data. The
     # quotient's value and date of computation do not count, since one of the providers invents them
@@ -188,8 +189,8 @@ def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: 
 
 
 def _names_person(reply: Reply, question: Question) -> bool:
-    """Returns whether the data in a `Found` reply lists the person whom the caller asked about as an `allocataire`
-    (beneficiary)."""
+    """Returns whether the data in a `Found` reply lists the person whom the lookup asks about (`question.person`) as an
+    `allocataire` (beneficiary)."""
     assert isinstance(reply, Found)
     try:
         file = msgspec.json.decode(reply.data, type=question.file)

@@ -72,8 +72,8 @@ async def resolve(
     timing: HedgeTiming,
     hint: str = "",
 ) -> Resolution:
-    """Asks CAF, MSA or both about a person, and decides between their replies. `hint` is the provider that last found
-    the person, or "" if unknown."""
+    """Asks CAF, MSA or both about a person, and decides between their replies. `hint` is the name of the provider that
+    last found the person, or "" if unknown; `question` holds the facts on which the decision depends."""
     first = hint or regimes.first
     second = regimes.second if first == regimes.first else regimes.first
     replies = await _hedged(start, lookup, (first, second), timing)

@@ -36,14 +36,14 @@ _meta = msgspec.json.Decoder(dict[str, Any])
 
 
 def body_of(case: Recorded, served: Served, scopes: frozenset[str], prove: Prove | None = None) -> bytes:
-    """Returns the body of the answer that a case records. If the case's status is 200, the body has only the fields to
-    which `scopes` give access, and the proof that `prove` makes of them."""
+    """Returns the body of the answer that a sandbox's `case` (a recorded answer) holds. If the case's status is 200,
+    the body has only the fields to which `scopes` give access, and the proof that `prove` makes of them."""
     return bytes(_filtered(case, served, scopes, prove) if case.status == 200 else case.body)
 
 
 def retry_after_of(case: Recorded) -> int | None:
-    """Returns the longest wait, in seconds, that the errors in a recorded case announce (`retry_in`). Returns `None` if
-    no error announces a wait."""
+    """Returns the longest wait, in seconds, that the errors in a sandbox's `case` (a recorded answer) announce
+    (`retry_in`). Returns `None` if no error announces a wait."""
     try:
         errors = msgspec.json.decode(case.body, type=_Errors) if case.status >= 400 else _Errors()
     except msgspec.DecodeError:  # an error of version 2, or of another shape

@@ -177,8 +177,8 @@ def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
 
 def served_by_path(offers: Iterable[Offer], refusals: Refusals) -> dict[str, tuple[Served, ...]]:
     """Returns the operations that the gateway serves, by path. If two providers offer the same path, the gateway serves
-    the earlier of the two offers. An operation with a plan is served for all its providers, and the plan chooses
-    between them at each call."""
+    the earlier of their offers (descriptions of operations). An operation with a plan is served for all its providers,
+    and the plan chooses between them at each call."""
     table: dict[str, dict[Modality, Served]] = {}
     status_owners = {france_connect_session.STATUS: france_connect_session.PROVIDER}
     for offer in offers:
@@ -223,7 +223,8 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation,
 def monitored_by_status(
     offers: Iterable[Offer], by_path: Mapping[str, tuple[Served, ...]]
 ) -> dict[str, MonitoredResource]:
-    """Returns the resources whose health the gateway shows, by their names in `/api/{status}/ping`."""
+    """Returns the resources in the offers (workers' descriptions of their operations) whose health the gateway shows,
+    by their names in `/api/{status}/ping`."""
     table: dict[str, MonitoredResource] = {}
     if any(offer.provider == france_connect_session.PROVIDER for offer in offers):
         table[france_connect_session.STATUS] = MonitoredResource(
@@ -236,8 +237,8 @@ def monitored_by_status(
 
 
 def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str], refusals: Refusals) -> dict[str, bytes]:
-    """Returns the documents that workers offer, encoded as JSON, by path. A document whose path is outside of `/api/`
-    or already in use is added to `refusals` instead."""
+    """Returns the documents in the offers (workers' descriptions of their operations), encoded as JSON, by path. A
+    document whose path is outside of `/api/` or already in use is added to `refusals` instead."""
     table: dict[str, bytes] = {}
     for offer in offers:
         for path, document in offer.documents.items():

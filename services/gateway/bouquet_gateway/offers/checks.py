@@ -116,8 +116,8 @@ def _refusal_of(operation: Operation, prefixes: tuple[str, ...]) -> Refusal | No
 
 
 def _is_within_limits(offer: Offer) -> bool:
-    """Returns whether the numbers of operations, documents and failure rows in an offer, and the size of each row, are
-    within the limits."""
+    """Returns whether a worker's offer (description of its operations) is within the limits on the numbers of
+    operations, documents and failure rows, and on the size of each row."""
     return (
         len(offer.operations) <= MAX_OPERATIONS
         and len(offer.problems) <= MAX_OWN_REASONS

@@ -60,8 +60,9 @@ class Statement(Struct, frozen=True, array_like=True):
 
 
 def sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
-    """Returns the sections of a proof about `data`, which has only the fields that the caller's scopes open. Leaves out
-    the sections and fields that the data lacks."""
+    """Returns the sections of a proof (a text that shows later what an answer said), as `proof` declares them, with the
+    values in `data`. Leaves out the sections and fields that `data` lacks, such as those outside the caller's
+    scopes."""
     whole = msgspec.json.decode(data)
     made = ((section, objects_at(whole, section.at)) for section in proof.sections)
     sections = (Section(section.title, tuple(_entries(section, objects))) for section, objects in made if objects)

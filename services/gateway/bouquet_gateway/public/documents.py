@@ -40,8 +40,8 @@ class Documents:
         self._errors: Nomenclature | None = None
 
     def openapi(self, envelope: Envelope | None = None) -> Encoded:
-        """Returns the OpenAPI document of the gateway's own endpoints and of the offered operations with the given
-        `envelope`, `v2` or `v3`. `None` stands for all offered operations."""
+        """Returns the OpenAPI document of the gateway's own endpoints and of the operations whose answers have the form
+        `envelope`, `v2` or `v3`. `None` stands for the operations of both forms."""
 
         def make(catalogue: Catalogue) -> Encoded:
             paths = catalogue.by_path.items()

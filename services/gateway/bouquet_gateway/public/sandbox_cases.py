@@ -103,8 +103,8 @@ class SandboxCases:
         return CaseDocument(tuple(cases), tuple(errors), tuple(one for page in pages for one in page.sessions))
 
     async def _pages(self, offer: Offer, request_id: str, deadline: Deadline) -> AsyncIterator[CasePage]:
-        """Yields the pages of a provider's cases; yields nothing if the provider does not belong to a sandbox. Raises
-        `Problem` if the provider does not answer."""
+        """Yields the pages of the list of a provider's cases (recorded answers about invented people). Yields nothing
+        if the provider does not belong to a sandbox. Raises `Problem` if the provider does not answer."""
         after: str | None = ""
         while after is not None:
             request = ListCases(id=request_id, deadline=deadline.at, after=after)
@@ -127,7 +127,7 @@ def _decoded(decoder: msgspec.json.Decoder[T], data: msgspec.Raw) -> T:
 
 
 def _folders(offer: Offer) -> set[str]:
-    """Returns the ids of the operations for which cases may be proposed to a provider. For FranceConnect's worker, they
-    include `france_connect`."""
+    """Returns the ids of the operations in `offer` for which cases (recorded answers) may be proposed. For
+    FranceConnect's worker, they include `france_connect`."""
     sessions = {france_connect_session.PROVIDER} & {offer.provider}
     return {operation.folder for operation in offer.operations} | sessions

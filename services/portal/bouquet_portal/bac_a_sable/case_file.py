@@ -36,7 +36,7 @@ class Head(Struct, frozen=True):
 
 
 def of_case(case: Case) -> str:
-    """Returns the text of a case file with the call and the answer of `case`."""
+    """Returns the text of a case file that describes `case`: the call and its recorded answer."""
     return text_of(Head(case.description, case.person, case.family), case.parameters, case.status, case.payload)
 
 
@@ -71,7 +71,8 @@ def payload_of(operation: Operation, data: Any) -> Any:
 
 
 def text_of(head: Head, asked: Asked, status: int, payload: Any) -> str:
-    """Returns the text of a case file: a call with the parameters `asked`, and its answer."""
+    """Returns the text of a case file: `head` (description, person and family), a call with the parameters `asked`, and
+    the recorded answer."""
     about = {name: text for name, text in msgspec.structs.asdict(head).items() if text}
     params = {
         name.removesuffix("[]"): list(value) if isinstance(value, tuple) else value for name, value in asked.items()

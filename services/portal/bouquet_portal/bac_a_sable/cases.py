@@ -154,7 +154,8 @@ def slug_of(name: str) -> str:
 
 
 def matching(cases: Iterable[Case], words: str) -> Iterator[Case]:
-    """Yields the cases whose texts contain all of `words`. Accents and letter case make no difference."""
+    """Yields the cases (recorded answers about invented people) whose texts contain all the words of a search. Accents
+    and letter case make no difference."""
     wanted = slug_of(words).split("-")
     for case in cases:
         text = slug_of(f"{case.description} {case.person} {case.family} {case.code} {case.operation_id}")

@@ -60,8 +60,8 @@ class YieldedError(Struct, frozen=True):
 
 
 def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Iterable[Api]) -> tuple[Topic, ...]:
-    """Returns the cases grouped by API, each with its operation. Leaves out cases of operations that are not in
-    `operations`."""
+    """Returns the cases (recorded answers about invented people) grouped by API, each with its operation. Leaves out
+    cases of operations that are not in `operations`."""
     by_id = {operation.id: operation for operation in operations}
     titles = {resource: api.title for api in apis for resource in api.operations}
     topics: dict[str, list[Known]] = {}
@@ -74,8 +74,8 @@ def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Itera
 
 
 def _preference(known: Known) -> tuple[bool, int, int, int, str]:
-    """Returns a sort key that puts first the cases that suit new callers best: first those of operations that are not
-    deprecated, then those by civil status, then those of the newest version."""
+    """Returns a sort key for cases (recorded answers), which puts first those that suit new callers best. First come
+    cases of operations that are not deprecated, then those by civil status, then those of the newest version."""
     operation = known.operation
     order = list(MODALITIES)
     rank = order.index(operation.modality) if operation.modality in order else len(order)
@@ -90,8 +90,8 @@ def matrix(people: Iterable[Person], topics: Sequence[Topic]) -> Iterator[Row]:
 
 
 def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]]:
-    """Groups cases with the same person and the same description. Yields, for each group, its first case and a tuple of
-    its other cases."""
+    """Groups cases (recorded answers) with the same person and the same description. Yields, for each group, its first
+    case and a tuple of its other cases."""
     groups: dict[tuple[str, str], list[Known]] = {}
     for one in known:
         groups.setdefault((one.case.person, one.case.description or one.case.id), []).append(one)

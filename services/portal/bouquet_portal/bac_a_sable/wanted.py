@@ -32,9 +32,9 @@ def sent(form_sent: QueryDict, operation: Operation) -> Wanted:
 
 
 def linked(url: QueryDict, operation: Operation, cases: Cases) -> Wanted:
-    """Returns the call with which a URL fills the form: that of the case (parameter `cas`) or of the simulated error
-    (`erreur`) that the URL names. If the URL names neither, returns a call without parameters that identify a
-    person."""
+    """Returns the call with which a URL fills the form: that of the case (recorded answer, parameter `cas`) or of the
+    simulated error (`erreur`) that the URL names. If the URL names neither, returns a call without parameters that
+    identify a person."""
     closed = frozenset(url.getlist("sans")) & frozenset(form.relevant_scopes(operation))
     found = cases.case(f"{operation.id}/{url.get('cas', '')}")
     simulated = cases.errors_of(operation.id)
@@ -51,8 +51,8 @@ def linked(url: QueryDict, operation: Operation, cases: Cases) -> Wanted:
 
 
 def permalink(operation: Operation, wanted: Wanted, cases: Cases) -> str:
-    """Returns a URL that fills the form with this call. Returns "" if the call belongs to no case and no simulated
-    error, because other parameters might identify a person and must not appear in a URL."""
+    """Returns a URL that fills the console's form with this call. Returns "" if the call belongs to no case (recorded
+    answer) and no simulated error, because other parameters might identify a person and must not appear in a URL."""
     address = reverse("console", args=[operation.id])
     closed = [("sans", scope) for scope in sorted(wanted.closed)] if not operation.is_by_session else []
     for case in cases.cases:

@@ -200,8 +200,8 @@ def providers(entry: Entry) -> tuple[str, ...]:
 
 
 def state_of(entry: Entry, states: Mapping[str, ResourceState]) -> ResourceState | None:
-    """Returns the worst of the states of an API's resources. Returns None if the gateway reports no state for any of
-    them."""
+    """Returns the worst state (such as out of service) of all resources of an API. Returns None if the gateway reports
+    no state for any of them."""
     names = entry.api.state_names if entry.api else ()
     found = [states[name] for name in names if name in states]
     return min(found, key=lambda one: SEVERITY.index(one.state)) if found else None

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def ignore(states: States) -> None:
-    """Does nothing with the states. Takes the place of `note_states` in `Gateway.of` if the caller gives no
+    """Does nothing with the states of APIs. Takes the place of `note_states` in `Gateway.of` if the caller gives no
     function."""
 
 
@@ -66,7 +66,8 @@ class Gateway(Struct, frozen=True):
     @classmethod
     def of(cls, settings: PortalSettings, note_states: NoteStates = ignore, archive: Archive | None = None) -> Gateway:
         """Returns the documents of the gateway that the settings name; nothing is read yet. `note_states` is called
-        with the states each time that they have been read, and `archive`, unless None, stores the documents."""
+        with the states of APIs (such as out of service) each time that they have been read, and `archive`, unless None,
+        stores the documents."""
         client = Client(settings.gateway_url, timeout_s=settings.gateway_timeout_s, cafile=settings.gateway_cafile)
 
         def kept(name: str, path: str, understand: Callable[[Any], T]) -> Kept[T]:

@@ -14,8 +14,8 @@ log = logging.getLogger(__name__)
 
 
 def note_states(states: Mapping[str, ResourceState]) -> None:
-    """Records the states that a gateway has just reported. If the database fails, logs a warning and records
-    nothing."""
+    """Records the states of APIs (such as out of service) that a gateway has just reported. If the database fails, logs
+    a warning and records nothing."""
     close_old_connections()
     try:
         known = ObservedState.objects.in_bulk()

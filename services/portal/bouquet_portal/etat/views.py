@@ -68,8 +68,8 @@ def _observed() -> Mapping[str, ObservedState]:
 def _current(
     states: Mapping[str, ResourceState], kept: Mapping[str, ObservedState], apis: Mapping[str, Api]
 ) -> list[Shown]:
-    """Returns the states that this process has last read from the gateway, each with the time at which the state began,
-    if known."""
+    """Returns the states of APIs (such as out of service) that this process has last read from the gateway, each with
+    the time at which the state began, if known."""
     return [
         Shown(
             state.name,

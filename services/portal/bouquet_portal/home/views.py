@@ -33,5 +33,5 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def _summary(states: Iterable[ResourceState]) -> Counter[str]:
-    """Returns the number of APIs in each state."""
+    """Returns the number of APIs in each state, such as out of service."""
     return Counter(state.state for state in states)

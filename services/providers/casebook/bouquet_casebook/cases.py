@@ -201,7 +201,7 @@ def composed(text: str) -> yaml.Node | None:
 
 
 def _line_of(event: yaml.Event) -> int:
-    """Returns the line, from 1, at which a part of a YAML text begins, or 0 if unknown."""
+    """Returns the number, from 1, of the line at which an `event` of the YAML parser begins, or 0 if unknown."""
     return event.start_mark.line + 1 if event.start_mark else 0
 
 

@@ -118,8 +118,8 @@ class Checker:
                 yield Finding(path.name, case.name, fault.text)
 
     def faults(self, folder: str, case: Case, others: int) -> Iterator[Fault]:
-        """Yields the faults of a case in a folder. `others` is the number of other cases in the folder with the same
-        parameters."""
+        """Yields the faults of a case (a recorded answer of the sandbox) in a folder. `others` is the number of other
+        cases in the folder with the same parameters."""
         if folder == FOLDER:
             yield from _faults_of_session(case)
             return
@@ -138,8 +138,8 @@ def check(
     published: Mapping[str, PublishedOperation[Any]],
     today: date | None = None,
 ) -> Report:
-    """Checks all case files below `root`, a folder with one subfolder per operation. `offers` and `published` describe
-    the operations that the sandbox answers; `today` is by default the date in Paris."""
+    """Checks all case files (recorded answers) below `root`, a folder with one subfolder per operation. `offers` and
+    `published` describe the operations that the sandbox answers; `today` is by default the date in Paris."""
     today = today or paris_today()
     checker = Checker(root, offers, published, today)
     paths = sorted(path for path in root.iterdir() if path.is_dir())
@@ -149,8 +149,8 @@ def check(
 
 
 def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
-    """Returns the reason why no call of the operations `ways` is answered from the case, whose signature is `own`.
-    Returns "" for the default case, and if a call is answered from the case."""
+    """Returns the reason why no call of the operations `ways` gets the answer recorded in `case`, or "" if a call gets
+    it. `own` is the case's signature, made of its parameters. Returns "" for the default case too."""
     if case.name == DEFAULT or any(reached == Reached(own) for asked in ways for _, reached in reaches(case, asked)):
         return ""
     asked = max(ways, key=lambda asked: len(asked.case_keys.keys.keys() & case.params.keys()))
@@ -163,9 +163,9 @@ def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
 
 
 def reaches(case: Case, asked: Askable) -> Iterator[tuple[str, Reached]]:
-    """Tries to call an operation with a case's parameters, and yields pairs of a FranceConnect token and the result. An
-    operation by FranceConnect is tried with the token of each invented citizen who granted one of its scopes. Any other
-    operation, or one that refuses the parameters, gives one pair with the token ""."""
+    """Tries to call an operation with the parameters of a case (recorded answer), and yields pairs of a FranceConnect
+    token and the result. An operation by FranceConnect is tried with the token of each invented citizen who granted one
+    of its scopes. Any other operation, or one that refuses the parameters, gives one pair with the token ""."""
     operation = asked.operation
     values = apply_rules(operation.checks, parse_query(_query(case.params)), asked.today)
     if isinstance(values, Refusals):
@@ -214,8 +214,8 @@ def _difference(own: Signature, reached: Signature) -> str:
 
 
 def _schema_violations(case: Case, operation: Operation) -> Iterator[Fault]:
-    """Yields a fault for each place, up to `MAX_VIOLATIONS`, where the payload of a case with status 200 violates the
-    operation's schema. For any other status, yields one fault if the payload is not an error body."""
+    """Yields a fault for each place, up to `MAX_VIOLATIONS`, where the recorded answer in a case with status 200
+    violates the operation's schema. For any other status, yields one fault if the answer is not an error body."""
     # The texts never contain a value, which may be a real person's.
     payload = msgspec.json.decode(case.payload)
     if case.status != 200:
@@ -243,7 +243,8 @@ def _described(error: jsonschema.ValidationError) -> tuple[str, tuple[str | int,
 
 
 def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> Iterator[Fault]:
-    """Yields a fault if version 2 cannot show a value in the case's payload. Reports only the first such value."""
+    """Yields a fault if version 2 cannot show a value in the case's payload (the recorded answer). Reports only the
+    first such value."""
     # A schema accepts `1.0` as an integer, which the conversion to the worker's result does not.
     for one in version_2 if case.status == 200 else ():
         try:

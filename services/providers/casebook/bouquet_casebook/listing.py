@@ -31,8 +31,8 @@ MAX_CASE_BYTES = 600_000
 
 
 def page_of(cases: Iterable[RecordedCase], after: str) -> CasePage:
-    """Returns the page with the cases after the one whose id is `after`; the first page if `after` is empty. The cases
-    must be sorted by id."""
+    """Returns the page of the list that begins after the case with the id `after`; the first page if `after` is empty.
+    `cases` must be sorted by id."""
     chosen: list[RecordedCase] = []
     size = 0
     for case in cases:
@@ -87,7 +87,8 @@ def asked_of(params: Mapping[str, Any], names: Iterable[str] | None = None) -> A
 def simulated_errors(
     offer: Offer, checker: Checker, cases: Mapping[str, tuple[Case, ...]]
 ) -> Iterator[SimulatedErrors]:
-    """Yields the errors that the sandbox simulates for each operation of `offer`. `cases` holds the cases by folder."""
+    """Yields the errors that the sandbox simulates for each operation in `offer`. `cases` holds the recorded answers by
+    folder."""
     for operation in offer.operations:
         recorded = cases.get(operation.folder, ())
         codes = codes_of(operation, offer.authority_of(operation), offer.problems)
@@ -102,7 +103,7 @@ def simulated_errors(
 
 
 def simulated_sessions(cases: Iterable[Case]) -> Iterator[SimulatedSession]:
-    """Yields the FranceConnect sessions that case files describe. Leaves out sessions that cannot be read."""
+    """Yields the FranceConnect sessions that case files describe. Leaves out cases whose session cannot be read."""
     for case in cases:
         with suppress(CaseError):
             yield SimulatedSession(

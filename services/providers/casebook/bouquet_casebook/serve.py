@@ -134,8 +134,9 @@ def _workers() -> list[Worker]:
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """Returns simplified copies of the offers, so that case files can answer for their operations: no choice between
-    providers, no cache (docs/reference/contract.md §1.4), no checks of FranceConnect identities (§6.5)."""
+    """Returns simplified copies of offers (workers' descriptions of their operations), so that case files can answer
+    for these operations: no choice between providers, no cache (docs/reference/contract.md §1.4), no checks of
+    FranceConnect identities (§6.5)."""
     # If an operation of an offer has a plan (how a gateway asks several providers), the offer also gets the errors that
     # each of the asked providers answers in its own name.
     taken: set[str] = set()
@@ -187,8 +188,9 @@ class Shelf:
         self._published = published
 
     def page(self, offer: Offer, after: str) -> CasePage:
-        """Returns the page of the cases of an offer's operations that begins after the case with the id `after`. An
-        empty `after` means the first page, which also lists the simulated errors and sessions."""
+        """Returns a page of the cases (recorded answers) for the operations in `offer`. The page begins after the case
+        with the id `after`; an empty `after` means the first page, which also lists the simulated errors and
+        sessions."""
         checker = self._checker()
         folders = sorted({operation.folder for operation in offer.operations})
         cases = {folder: self._casebook.folder(folder).cases for folder in folders}
@@ -214,8 +216,8 @@ class Shelf:
 def handler_of(
     offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]], shelf: Shelf
 ) -> Handler:
-    """Returns the function that answers, from case files, the requests for the provider of `offer`: questions, requests
-    for the offer itself, and requests to list or check cases."""
+    """Returns the function that answers, from case files, the requests for the provider of `offer`: lookups, requests
+    for the offer itself, and requests to list or check cases (recorded answers)."""
     answers = _Answers(offer, casebook, published)
     folders = {operation.folder for operation in offer.operations}
 

@@ -215,8 +215,8 @@ def _both_modalities(
     reasons: tuple[str, ...],
     proof: Proof | None = None,
 ) -> tuple[PublishedOperation[Any], PublishedOperation[Any]]:
-    """Returns the two operations of a resource in version 3, by civil status and by FranceConnect. `proof` describes
-    the printable document of the answer, which only the operation by civil status has."""
+    """Returns the two operations of a resource in version 3, by civil status and by FranceConnect. `proof` declares
+    what a proof (a text that shows later what an answer said) shows; only the operation by civil status has one."""
     common: dict[str, Any] = {
         "summary": summary,
         "scopes": scopes,

@@ -101,8 +101,8 @@ async def quotient_familial(
 
 
 def asked(question: Question[Identite]) -> Month:
-    """Returns the month that a question asks about. The current date replaces a year or a month that the question does
-    not give (docs/reference/upstreams/quotient.md §1)."""
+    """Returns the month of the quotient that the gateway asks for. The current date replaces a year or a month that the
+    question does not give (docs/reference/upstreams/quotient.md §1)."""
     year, month = question.parameters.get("annee"), question.parameters.get("mois")
     return Month(
         year if isinstance(year, int) else question.today.year,

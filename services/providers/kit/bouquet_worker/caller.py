@@ -12,7 +12,8 @@ _current: ContextVar[str] = ContextVar("caller", default="")
 
 @contextmanager
 def on_behalf_of(mark: str) -> Iterator[None]:
-    """Sets the mark (opaque id) of the current task's caller within the context."""
+    """Sets the mark of the current task's caller within the context: an opaque id, made by the gateway, that tells
+    callers apart."""
     token = _current.set(mark)
     try:
         yield

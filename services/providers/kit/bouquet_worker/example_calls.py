@@ -42,8 +42,8 @@ def _curl_line(operation: Operation, cases: list[Case], url: str, today: date) -
 
 
 def query_of(case: Case, operation: Operation, today: date) -> Pairs | None:
-    """Returns the query, with `recipient`, that asks the question of a test case. Returns `None` if the operation's
-    rules refuse the query or read other values from it. Fields that the operation does not read are left out."""
+    """Returns the query, with `recipient`, that asks the question of a test case. Leaves out fields that the operation
+    does not read. Returns `None` if the operation's rules refuse the query or read other values from it."""
     names = operation.parameter_names
     asked = {**structs.asdict(case.identity), **case.parameters}
     given: dict[str, Parameter] = {

@@ -79,8 +79,9 @@ async def make_recording(
     worker: Worker, simulator: Simulator, trial: Trial, invented: Lookup, invent: Callable[[Any], Any]
 ) -> Recording:
     """Asks the worker the question `invented`, about an invented person, and records the reply. The upstream's answers
-    are those of `trial`, with the values replaced by `invent`. Raises `QuestionError` if an answer is not JSON, or if
-    the reply's type or the number of requests differs from the trial's."""
+    are those of `trial` (the question about the real person), with the values replaced by `invent`. Raises
+    `QuestionError` if an answer is not JSON, or if the reply's type or the number of requests differs from the
+    trial's."""
     answers = [
         Answer(exchange.outcome.status, {}, msgspec.json.encode(invent(_body(exchange))))
         for exchange in trial.exchanges
@@ -106,8 +107,8 @@ def new_files(name: str, *folders: Path) -> list[Path]:
 
 
 def write(recording: Recording, answers: Path, case_file: Path) -> None:
-    """Writes the recording as two JSON files: the simulator's answers to `answers`, and the test case to `case_file`.
-    Replaces existing files and creates missing folders."""
+    """Writes a recording (an invented question with its answers) as two JSON files: the simulator's answers to
+    `answers`, and the test case to `case_file`. Replaces existing files and creates missing folders."""
     question = recording.question
     case: dict[str, Any] = {"operation": question.operation, "identity": question.identity, "reply": recording.reply}
     if question.parameters:
@@ -118,8 +119,8 @@ def write(recording: Recording, answers: Path, case_file: Path) -> None:
 
 
 def _body(exchange: Exchange) -> Any:
-    """Returns the decoded JSON of an upstream's answer. Raises `QuestionError` if the exchange has no answer, or if the
-    answer is not JSON."""
+    """Returns the decoded JSON of the upstream's answer in an exchange (a request with its outcome). Raises
+    `QuestionError` if the exchange has no answer, or if the answer is not JSON."""
     if not isinstance(exchange.outcome, Answer):
         raise QuestionError([f"{exchange.upstream} gave no answer: {exchange.outcome.reason}"])
     try:

@@ -67,8 +67,8 @@ def secrets_of(settings: WorkerSettings) -> Iterator[str]:
 
 
 def report(trial: Trial, operation: Operation, offer: Offer) -> str:
-    """Returns a text for a developer: the exchanges, then the reply in the form of the public contract. `HIDDEN`
-    replaces each secret."""
+    """Returns a text for a developer about a trial (one question to a worker): the requests to upstreams with their
+    outcomes, then the reply in the form of the public contract. `HIDDEN` replaces each secret."""
     exchanges = [_exchange_text(exchange) for exchange in trial.exchanges] or ["no request to the upstream"]
     text = "\n\n".join([*exchanges, _answer_text(trial, operation, offer)])
     for secret in trial.secrets:

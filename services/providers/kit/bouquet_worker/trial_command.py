@@ -35,9 +35,10 @@ class RealTrial(Struct, frozen=True):
 async def try_question(
     worker: Worker, simulator: Simulator | None, words: Sequence[str], environ: Mapping[str, str]
 ) -> tuple[str, int]:
-    """Asks the question in `words` of the simulator or, if `simulator` is `None`, of the real upstream. Returns the
-    text to print and the exit status: 1 if the worker replied with a failure, else 0. Raises `QuestionError` for a
-    question that cannot be asked, and `SettingsError` for wrong settings."""
+    """Asks the simulator or, if `simulator` is `None`, the real upstream. `words` is the question as on the command
+    line: an operation's id and `name=value` parameters. Returns the text to print and the exit status: 1 if the worker
+    replied with a failure, else 0. Raises `QuestionError` for a question that cannot be asked, and `SettingsError` for
+    wrong settings."""
     if simulator:
         operation, lookup = question_in(worker, read_words(words))
         trial = await ask_simulated(worker, simulator, lookup)
@@ -48,8 +49,9 @@ async def try_question(
 
 
 async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, str]) -> RealTrial:
-    """Asks the real upstream the question in `words`, once a gateway has recorded the question in its access journal.
-    Raises `QuestionError` if the question is malformed or was not recorded, and `SettingsError` for wrong settings."""
+    """Asks the real upstream, once a gateway has recorded the question in its access journal. `words` is the question
+    as on the command line: an operation's id and `name=value` parameters. Raises `QuestionError` if the question is
+    malformed or was not recorded, and `SettingsError` for wrong settings."""
     settings, asked = read_settings(environ), read_words(words)
     operation, lookup = question_in(worker, asked)
     if RECIPIENT not in asked.parameters:
@@ -61,8 +63,8 @@ async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, s
 
 
 def question_in(worker: Worker, words: Words) -> tuple[Operation, Lookup]:
-    """Returns the operation that `words` name or imply, and the question as its worker receives it. Raises
-    `QuestionError` if `words` do not fit exactly one operation, or if the operation's rules refuse the parameters."""
+    """Returns the operation that the command line `words` names or implies, and the question as its worker receives it.
+    Raises `QuestionError` if not exactly one operation fits, or if the operation's rules refuse the parameters."""
     operation = operation_for(words, worker.offer().operations)
     recipient = words.parameters.get(RECIPIENT, (SIMULATED_RECIPIENT,))[-1]
     return operation, lookup_for(words, operation, recipient, worker.clock())

@@ -43,8 +43,8 @@ class Words(Struct, frozen=True):
 
 
 def read_words(words: Sequence[str]) -> Words:
-    """Parses words such as `identifiant=D-1`; the first word may be an operation's id instead. Raises `QuestionError`
-    for any other word without `=`."""
+    """Parses the words of a command line, such as `identifiant=D-1`; the first word may be an operation's id instead.
+    Raises `QuestionError` for any other word without `=`."""
     operation = words[0] if words and "=" not in words[0] else ""
     given = words[1:] if operation else words
     if faults := [f"{word}: a parameter is name=value" for word in given if "=" not in word]:
@@ -57,9 +57,9 @@ def read_words(words: Sequence[str]) -> Words:
 
 
 def operation_for(words: Words, operations: Sequence[Operation]) -> Operation:
-    """Returns the operation whose id `words` give. Without an id, returns the only operation, or the only one that
-    reads all the named parameters. Raises `QuestionError` if not exactly one operation fits, or if the operation needs
-    a FranceConnect session."""
+    """Returns the operation that a parsed command line (`words`) names. If it names none, returns the only operation,
+    or the only one that reads all the given parameters. Raises `QuestionError` if not exactly one operation fits, or if
+    the operation needs a FranceConnect session."""
     if words.operation:
         fitting = [operation for operation in operations if operation.id == words.operation]
     elif len(operations) == 1:
@@ -86,8 +86,8 @@ def parameters_of(operation: Operation) -> dict[str, bool]:
 
 
 def query_for(words: Words, operation: Operation) -> list[tuple[str, str]]:
-    """Returns the names and values of the question's query, without `recipient`. Raises `QuestionError` for parameters
-    that the operation does not read."""
+    """Returns the names and values of the query that a parsed command line (`words`) describes, without `recipient`.
+    Raises `QuestionError` for parameters that the operation does not read."""
     known = parameters_of(operation)
     unknown = sorted(words.parameters.keys() - known.keys() - {RECIPIENT})
     if unknown:
@@ -98,8 +98,9 @@ def query_for(words: Words, operation: Operation) -> list[tuple[str, str]]:
 
 
 def lookup_for(words: Words, operation: Operation, recipient: str, today: date) -> Lookup:
-    """Returns the question as a worker receives it; `recipient` is the SIRET of the asking administration. Raises
-    `QuestionError` for a parameter that the operation does not read or its rules refuse."""
+    """Returns the question that a parsed command line (`words`) describes, as a worker receives it. `recipient` is the
+    SIRET of the asking administration. Raises `QuestionError` for a parameter that the operation does not read or its
+    rules refuse."""
     read = apply_rules(operation.checks, parse_query(urlencode(query_for(words, operation))), today)
     if isinstance(read, Refusals):
         raise QuestionError(f"{FAILURES[code].detail} ({code})" for code in read.codes)

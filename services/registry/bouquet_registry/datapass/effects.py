@@ -29,8 +29,9 @@ STATES: dict[str, State] = {"refuse": "refused", "revoke": "revoked", "archive":
 
 
 async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = False) -> Answer | None:
-    """Applies an event to its habilitation and returns the answer to DataPass. Returns None and changes nothing if a
-    more recent event was applied before, unless `late` is true. Raises `Refused` if the event cannot be applied."""
+    """Applies an event (a message of DataPass) to the habilitation that it is about, and returns the answer to
+    DataPass. Returns None and changes nothing if a more recent event was applied before, unless `late` is true. Raises
+    `Refused` if the event cannot be applied."""
     own = await queries.habilitation_of_datapass(transaction.connection, event.datapass_id)
     if own is not None and own.told_at is not None and event.fired_at < own.told_at and not late:
         return None
@@ -46,8 +47,9 @@ async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = 
 
 
 async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitation | None) -> Habilitation:
-    """Creates the habilitation that an event concerns, or changes it if it exists already. Sets the scopes only if
-    DataPass has granted them. Raises `Invalid` for wrong fields, or for a transfer that names no new applicant."""
+    """Creates the habilitation that an event (a message of DataPass) is about, or changes it if it exists already. Sets
+    the scopes only if DataPass has granted them. Raises `Invalid` for wrong fields, or for a transfer that names no new
+    applicant."""
     # Sets its scopes only if the event says that they are granted.
     if event.event == TRANSFER and not any(contact.kind == "demandeur" for contact in event.contacts):
         raise Invalid(["contacts: a transfer to nobody"])

@@ -124,15 +124,15 @@ async def set_aside(store: Store, received: Received, reason: str) -> None:
 async def replay(
     store: Store, aside: EventAsideWithBody, clock: Clock, author: Author, *, late: bool = False
 ) -> tuple[Answer, Outcome]:
-    """Applies an event that was set aside, however old it is, and returns the same as `apply_once`. Raises `Refused`,
-    and leaves the event aside, if the event still cannot be applied."""
+    """Applies an event (message of DataPass) that was set aside, however old it is, and returns the same as
+    `apply_once`. Raises `Refused`, and leaves the event aside, if the event still cannot be applied."""
     event = formats.read(aside.dialect, aside.body)
     return await apply_once(store, aside.received, event, clock, author=author, late=late)
 
 
 async def discard(store: Store, digest: str, clock: Clock, author: Author) -> None:
-    """Deletes an event that was set aside, and records an act. Raises `Unknown` unless the digest of exactly one such
-    event equals or begins with `digest`."""
+    """Deletes an event (message of DataPass) that was set aside, and records who did so. Raises `Unknown` unless the
+    digest of exactly one such event equals or begins with `digest`."""
     async with store.writing() as connection:
         found = await event_aside(connection, digest)
         own = schema.events_aside.c.digest == found.digest

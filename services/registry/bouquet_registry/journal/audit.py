@@ -159,8 +159,8 @@ def _check_noted(link: Link, noted: Link | None) -> None:
 
 
 async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
-    """Returns the number and hash of the record whose number is `number - 1`. Raises `Refused` if the journal ends
-    before this record, and `BrokenChain` if the record is missing."""
+    """Returns the number and hash of the record before the one with the number `number`. Raises `Refused` if the
+    journal ends before this record, and `BrokenChain` if the record is missing."""
     if number == known.pruned.number + 1:
         return known.pruned
     if number > known.head.number + 1:
@@ -194,8 +194,8 @@ async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None,
 
 
 def _next_link(link: Link, stored: Stored) -> Link:
-    """Verifies that `stored` follows the record `link`, is unchanged, and has the right entries in the index of people.
-    Returns the number and hash of `stored`. Raises `BrokenChain` for a fault."""
+    """Verifies that the record `stored` follows the record whose number and hash are `link`, is unchanged, and has the
+    right entries in the index of people. Returns the number and hash of `stored`. Raises `BrokenChain` for a fault."""
     if wrong := fault(link, stored.row):
         raise BrokenChain(wrong)
     if stored.indexed != prefixes_of(stored.row):  # the chain does not cover the index

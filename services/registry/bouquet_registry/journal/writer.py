@@ -147,7 +147,8 @@ def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
 
 
 async def _remove_known(connection: AsyncConnection, known: ColumnElement[str], named: dict[str, T]) -> None:
-    """Removes from `named`, a dict of items by key, each item whose key is already in the database column `known`."""
+    """Removes from `named`, a dict of items by key, each item whose key is already in the column `known` of the
+    database."""
     for name in await connection.scalars(select(known).where(known.in_(named))):
         del named[name]
 

@@ -34,8 +34,9 @@ class RevokedProof(Struct, frozen=True, kw_only=True):
 
 
 async def revoke(own: Administration, author: Author, record: str) -> RevokedProof:
-    """Revokes for ever the proof of the answer with this record in the journal. Raises `Invalid` if `record` is no id
-    of a record or the author gives no reason, and `Conflict` if the proof is revoked already."""
+    """Revokes for ever a proof (a text that shows later what an answer said). `record` is the id of the answer's record
+    in the journal. Raises `Invalid` if `record` is no such id or the author gives no reason, and `Conflict` if the
+    proof is revoked already."""
     # Whether the journal has the record is not asked: a proof is valid for longer than records are kept.
     problems = [] if RECORD.fullmatch(record) else ["record: is no id of a record of the journal"]
     problems += [] if one_line(author.reason) else ["reason: is required"]

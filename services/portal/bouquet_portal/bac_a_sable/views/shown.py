@@ -47,8 +47,9 @@ def limit() -> RateLimit:
 def shows_sandbox(
     view: Callable[Concatenate[HttpRequest, Shown, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Decorator that passes a `Shown` to a view. The visitor gets an error page instead if the portal has no sandbox
-    (status 404), or if nothing has been read from the sandbox yet (status 503)."""
+    """Decorator of a Django view, which passes the sandbox's cases and operations (`Shown`) to the view. The visitor
+    gets an error page instead if the portal has no sandbox (status 404), or if nothing has been read from the sandbox
+    yet (status 503)."""
 
     @wraps(view)
     def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:

@@ -94,8 +94,8 @@ def words_of(text: str) -> set[str]:
 
 
 def personal_words(case: Case, offer: Offer) -> set[str]:
-    """Returns the words in a test case that telemetry must not contain: words of the identity, the parameters and the
-    reply, except words that also occur in the public offer."""
+    """Returns the words that telemetry must not contain after a test case: those of the identity, the parameters and
+    the reply, except words that also occur in the public offer (the description of operations)."""
     personal = [msgspec.to_builtins(case.identity), case.parameters]
     if isinstance(case.identity, Identite):
         personal.append(case.identity.date_naissance())
@@ -105,8 +105,9 @@ def personal_words(case: Case, offer: Offer) -> set[str]:
 
 
 def _vocabulary(offer: Offer) -> set[str]:
-    """Returns the words that identify nobody, so that telemetry may contain them. The words come from the reasons of
-    failures (`FAILURES`), from the outcomes (`OUTCOMES`), and from the offer once its examples are removed."""
+    """Returns the words that identify nobody, so that telemetry may contain them. They come from the reasons of
+    failures (`FAILURES`), from the outcomes (`OUTCOMES`), and from the worker's offer (the description of its
+    operations) without its examples."""
     plain = tuple(msgspec.structs.replace(operation, example=None) for operation in offer.operations)
     public = msgspec.json.encode(msgspec.structs.replace(offer, operations=plain)).decode()
     return words_of(" ".join((public, *FAILURES, *OUTCOMES)))

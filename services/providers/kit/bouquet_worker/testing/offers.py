@@ -41,7 +41,8 @@ MUST_ANNOUNCE = {"several_matches"}
 
 
 def objections_to_offer(offer: Offer) -> Iterator[str]:
-    """Yields the faults of a worker's offer as a whole, such as two operations with one path."""
+    """Yields the faults of a worker's offer (the description of its operations) as a whole, such as two operations with
+    one path."""
     for authority in (offer.authority, *(operation.authority for operation in offer.operations)):
         if authority and not PREFIX.fullmatch(authority.prefix):
             yield f"authority {authority.label}: its prefix is not two digits"
@@ -155,8 +156,8 @@ def _of_fields(operation: Operation) -> Iterator[str]:
 
 
 def _hint(word: str, known: Iterable[str]) -> str:
-    """Returns the end of an objection to a misspelt word, such as `; is it nom?`. Returns "" if no known word has
-    nearly the same spelling."""
+    """Returns the end of a fault's text about a misspelt word, such as `; is it nom?`. Returns "" if no word in `known`
+    has nearly the same spelling."""
     near = get_close_matches(word, known, n=1, cutoff=0.9)
     return f"; is it {near[0]}?" if near else ""
 
