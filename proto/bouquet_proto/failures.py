@@ -433,6 +433,15 @@ PLATFORM: dict[str, Failure] = {
         log="error",
         retry_in_s=10,
     ),
+    "proof_document_expired": Failure(
+        kind=Kind.GONE,
+        code="00489",
+        title="Document expiré",
+        detail="Ce document ne pouvait être téléchargé que pendant cinq minutes. La preuve reste valable : seule une "
+        "nouvelle demande peut en donner un autre document.",
+        fault="caller",
+        source={"parameter": "document"},
+    ),
     "gone_tax_notice": Failure(
         kind=Kind.GONE,
         code="00491",

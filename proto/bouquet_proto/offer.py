@@ -82,9 +82,9 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
     for year, month and day."""
 
 
-Shown: TypeAlias = Literal["whole", "initials", "month"]
+Shown: TypeAlias = Literal["whole", "initials", "month", "sex"]
 """Part of a field that people see when they verify a proof: all of it (`whole`), the first three letters of a name
-(`initials`), or month and year of a date `YYYY-MM-DD` (`month`)."""
+(`initials`), month and year of a date `YYYY-MM-DD` (`month`), or the word for `F` or `M` (`sex`)."""
 
 SHOWN: tuple[str, ...] = get_args(Shown)
 
@@ -113,6 +113,8 @@ class ProofSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     count: str = ""
     """French label of the number of objects. This number is then shown in place of `fields`; if the label is empty, the
     section shows the fields."""
+    document: tuple[ProofField, ...] = ()
+    """Fields that the PDF document shows of each object, which only the caller gets; empty if it shows `fields`."""
 
 
 class Proof(Struct, frozen=True, kw_only=True):
@@ -127,7 +129,7 @@ class Proof(Struct, frozen=True, kw_only=True):
         """Yields the dotted path, in the operation's data, of each object and field that the proof shows."""
         for section in self.sections:
             yield section.at
-            yield from (f"{section.at}.{field.at}" for field in section.fields)
+            yield from (f"{section.at}.{field.at}" for field in (*section.fields, *section.document))
 
 
 class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -255,23 +255,45 @@ PEOPLE_V2 = tuple(
 )
 
 
-PROOF_OF_FAMILY = (
-    ProofSection(
-        title="Allocataires",
-        at="allocataires",
-        fields=(
-            ProofField("Nom de naissance", "nom_naissance", "initials"),
-            ProofField("Date de naissance", "date_naissance", "month"),
+def proof_of_family(*more: ProofField) -> tuple[ProofSection, ...]:
+    """Returns the sections of a proof about the members of a family and its address. `more` are further fields of each
+    person in the document."""
+    person = (
+        ProofField("Nom de naissance", "nom_naissance"),
+        ProofField("Nom d'usage", "nom_usage"),
+        ProofField("Prénoms", "prenoms"),
+        ProofField("Date de naissance", "date_naissance"),
+        ProofField("Sexe", "sexe", "sex"),
+        *more,
+    )
+    address = (
+        ProofField("Destinataire", "destinataire"),
+        ProofField("Complément d'information", "complement_information"),
+        ProofField("Complément d'information géographique", "complement_information_geographique"),
+        ProofField("Numéro et libellé de voie", "numero_libelle_voie"),
+        ProofField("Lieu-dit", "lieu_dit"),
+        ProofField("Code postal / Ville", "code_postal_ville"),
+        ProofField("Pays", "pays"),
+    )
+    return (
+        ProofSection(
+            title="Allocataires",
+            at="allocataires",
+            fields=(
+                ProofField("Nom de naissance", "nom_naissance", "initials"),
+                ProofField("Date de naissance", "date_naissance", "month"),
+            ),
+            document=person,
         ),
-    ),
-    ProofSection(title="Enfants", at="enfants", count="Nombre d'enfants"),
-)
-"""Sections of a proof about the members of a family."""
+        ProofSection(title="Enfants", at="enfants", count="Nombre d'enfants", document=person),
+        ProofSection(title="Adresse", at="adresse", document=address),
+    )
+
 
 PROOF = Proof(
     title="Attestation de quotient familial",
     sections=(
-        *PROOF_OF_FAMILY,
+        *proof_of_family(),
         ProofSection(
             title="Quotient familial",
             at="quotient_familial",

@@ -117,5 +117,5 @@ def test_data_that_make_a_proof_too_long_for_a_link_are_a_failure_of_the_provide
     many = [{"nom": f"{number:x}"} for number in range(10_000)]
     proofs = Proofs(KeyRing({"1": Secret("k" * 32)}), lambda: datetime(2026, 11, 30, tzinfo=PARIS), "https://x.example")
     with pytest.raises(Problem) as failure:
-        proofs.meta_of(served, Raw(msgspec.json.encode({"titulaire": many})), Call("", "v3"))
+        proofs.make(served, "proof-only", Raw(msgspec.json.encode({"titulaire": many})), Call("", "v3"))
     assert failure.value.reasons == ("malformed_reply",)

@@ -116,7 +116,7 @@ async def test_each_call_makes_a_proof_of_its_own(client: Mesh) -> None:
     assert first.json["meta"]["verification_code"] != second.json["meta"]["verification_code"]
 
 
-@pytest.mark.parametrize("value", ["pdf", "PROOF-ONLY", "true", "proof-only, pdf"])
+@pytest.mark.parametrize("value", ["PDF", "PROOF-ONLY", "true", "proof-only, pdf"])
 async def test_another_value_of_the_header_is_refused_before_anybody_is_asked(client: Mesh, value: str) -> None:
     answer = await client.get(params=CAF_ALLOCATAIRE, headers={"X-Generate-Proof": value})
     assert (answer.status, answer.codes, answer.error["title"]) == (400, ["00401"], "Mauvaise requête")

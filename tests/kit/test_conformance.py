@@ -330,7 +330,7 @@ def test_a_folder_without_cases_is_an_error(tmp_path: Path) -> None:
         ({"proof": proof_of("titulaire.age")}, "proof: the schema has no field titulaire.age"),
         (
             {"proof": proof_of("titulaire.nom", "in part")},
-            "proof: nom is shown in part, which is none of whole, initials, month",
+            "proof: nom is shown in part, which is none of whole, initials, month, sex",
         ),
         (
             {"path": "/api/acme", "proof": proof_of("titulaire.nom")},

@@ -42,7 +42,7 @@ PROVIDER = re.compile("'.+'")
 """Pattern of a quoted provider name in an error text. Tests remove it, because the documented text has a placeholder
 there."""
 OF_DOSSIERS = {"00481", "00482", "00483", "00484"}
-OF_PROOFS = {"00485", "00486", "00487", "00488"}
+OF_PROOFS = {"00485", "00486", "00487", "00488", "00489"}
 OF_NO_ANSWER = (
     {"00210", "00212", "00213", "00402", "00404", "00491", "00492", "00493", "51504"} | OF_DOSSIERS | OF_PROOFS
 )

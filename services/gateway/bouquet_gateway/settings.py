@@ -140,8 +140,11 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     The first key seals proofs; a former key must stay for five years, or its proofs cannot be verified. If empty, the
     gateway makes and verifies no proofs."""
     proof_checks_per_minute: Annotated[int, Meta(ge=1)] = 5
-    """Limit on the verifications of proofs per minute by one IPv4 address or IPv6 /64 network. Above the limit,
-    verifications get a 429 (error `00429`)."""
+    """Limit on the verifications of proofs per minute by one IPv4 address or IPv6 /64 network; an IPv6 /48 network may
+    request ten times as many. Above the limit, verifications get a 429 (error `00429`)."""
+    proof_documents_per_minute: Annotated[int, Meta(ge=1)] = 60
+    """Limit on the downloads of proofs' PDF documents per minute by one IPv4 address or IPv6 /64 network; an IPv6 /48
+    network may request ten times as many. Above the limit, downloads get a 429 (error `00429`)."""
     maintenance: str = ""
     """Announced maintenance windows of providers, in Paris time, such as `MEN 01:10-02:30`; empty for none. The format
     is described in docs/operations/maintenance-windows.md."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bouquet_gateway.access.tokens import named_keys
-from bouquet_gateway.doctor import broker, disk, gateway, stores
+from bouquet_gateway.doctor import broker, disk, gateway, proof_keys, stores
 from bouquet_gateway.settings import GatewaySettings, safeguards_off
 from bouquet_gateway.start.serve import read
 from bouquet_mesh.doctor import files, hosts
@@ -42,7 +42,7 @@ async def examine(
     findings += files.check_certificates(f"{GATEWAY_PREFIX}CACHE_URL", settings.cache_url)
     if settings.has_journal:
         findings.append(disk.spool(settings))
-    findings.append(_safeguards(settings))
+    findings += [proof_keys.examine(settings), _safeguards(settings)]
     return findings
 
 

@@ -31,6 +31,9 @@ DOSSIER_REASONS = ("dossier_field", "dossier_count", "dossier_operation", "dossi
 PROOF_REASONS = ("proof_unknown", "proof_expired", "proof_revoked", "proof_status_unknown")
 """Reasons of the errors with which the verification of a proof may end."""
 
+DOCUMENT_REASONS = ("proof_unknown", "proof_document_expired")
+"""Reasons for which a proof's document cannot be downloaded."""
+
 NOT_COMMON_REASONS = frozenset(
     {
         "unknown_operation",
@@ -42,6 +45,7 @@ NOT_COMMON_REASONS = frozenset(
         *DELEGATION_REASONS,
         *DOSSIER_REASONS,
         *PROOF_REASONS,
+        *DOCUMENT_REASONS,
     }
 )
 """Reasons of errors that occur only in some operations, or only on paths that belong to no operation."""

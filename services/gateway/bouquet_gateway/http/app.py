@@ -19,12 +19,21 @@ from bouquet_gateway.http.endpoints import (
     SandboxEndpoints,
 )
 from bouquet_gateway.http.middlewares import observe, record_access, refuse_encoded_paths, render_problems
-from bouquet_gateway.http.proofs import ProofEndpoint
+from bouquet_gateway.http.proofs import ProofDocumentEndpoint, ProofEndpoint
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.load.admission import admission
 from bouquet_gateway.lookup.answer import Lookups
-from bouquet_gateway.paths import DOSSIERS, PROOFS, SANDBOX_CASES, SANDBOX_CHECK, SANDBOX_TOKENS, TOKEN_INTROSPECTION
+from bouquet_gateway.paths import (
+    DOSSIERS,
+    PROOF_DOCUMENT,
+    PROOFS,
+    SANDBOX_CASES,
+    SANDBOX_CHECK,
+    SANDBOX_TOKENS,
+    TOKEN_INTROSPECTION,
+)
 from bouquet_gateway.proofs.checks import ProofChecks
+from bouquet_gateway.proofs.downloads import ProofDownloads
 from bouquet_gateway.public.documents import Documents
 from bouquet_gateway.public.pings import Pings
 from bouquet_gateway.public.readiness import Readiness
@@ -47,6 +56,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     sandbox_cases: SandboxCases
     journal: Journal
     bus: Calling
+    proof_downloads: ProofDownloads | None = None
     proof_checks: ProofChecks | None = None
     """Service that verifies proofs; `None` if the gateway makes no proofs."""
 
@@ -60,6 +70,7 @@ def make_app(parts: Parts) -> web.Application:
     sandbox = SandboxEndpoints(parts.authenticate, parts.sandbox_cases, settings)
     lookups = LookupEndpoint(parts.lookups, parts.documents, parts.journal)
     proofs = ProofEndpoint(parts.proof_checks, settings.deadline_s, is_sandbox=settings.sandbox)
+    proof_documents = ProofDocumentEndpoint(parts.proof_downloads, settings.deadline_s)
     middlewares = [observe, record_access(parts.journal), render_problems, refuse_encoded_paths(lookups.get)]
     app = web.Application(middlewares=[admission(settings.max_requests), *middlewares])
     app.add_routes(
@@ -76,6 +87,7 @@ def make_app(parts: Parts) -> web.Application:
             web.get("/api/errors", documents.errors),
             web.post(DOSSIERS, DossierEndpoint(parts.dossiers, parts.journal).post),
             web.get(PROOFS, proofs.get),
+            web.get(PROOF_DOCUMENT, proof_documents.get),
             web.get(SANDBOX_CASES, sandbox.list),
             web.post(SANDBOX_CHECK, sandbox.check),
             web.post(SANDBOX_TOKENS, sandbox.issue),

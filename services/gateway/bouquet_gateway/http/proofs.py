@@ -11,6 +11,7 @@ from bouquet_gateway.http.endpoints import plain_request
 from bouquet_gateway.http.middlewares import CALL
 from bouquet_gateway.http.responses import json_response
 from bouquet_gateway.proofs.checks import ProofChecks
+from bouquet_gateway.proofs.downloads import ProofDownloads
 from bouquet_gateway.proofs.json import as_json
 from bouquet_gateway.proofs.page import HEADERS, page_of, refusal_page
 from bouquet_proto.deadline import Deadline
@@ -50,6 +51,23 @@ class ProofEndpoint:
         response = json_response({"data": data, "links": {}, "meta": {}})
         response.headers.update(HEADERS)
         return response
+
+
+class ProofDocumentEndpoint:
+    """Endpoint that answers with the document of a proof, for five minutes. If the gateway makes no proofs, the
+    endpoint answers as an unknown path does."""
+
+    def __init__(self, downloads: ProofDownloads | None, deadline_s: float) -> None:
+        self._downloads = downloads
+        self._deadline_s = deadline_s
+
+    async def get(self, request: web.Request) -> web.Response:
+        if self._downloads is None:
+            raise Problem("unknown_route")
+        request[CALL].operation = "proof_document"
+        file = await self._downloads.pdf(plain_request(request), Deadline.after(self._deadline_s))
+        disposition = {"Content-Disposition": f'attachment; filename="{file.name}"'}
+        return web.Response(body=file.content, content_type="application/pdf", headers=HEADERS | disposition)
 
 
 def _page(text: str, status: int = 200) -> web.Response:

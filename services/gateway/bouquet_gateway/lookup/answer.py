@@ -8,7 +8,7 @@ cache → maintenance → parameters → provider → filter by scopes → envel
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache, partial
 
@@ -31,7 +31,7 @@ from bouquet_gateway.lookup.scope_filter import open_fields
 from bouquet_gateway.offers.catalogue import Match, Served
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paths import Envelope
-from bouquet_gateway.proofs.proofs import Proofs, wants_proof
+from bouquet_gateway.proofs.proofs import Made, Proofs, wanted_kind
 from bouquet_mesh.keyed_hash import keyed_hash
 from bouquet_mesh.secret import Secret
 from bouquet_proto.deadline import Deadline
@@ -120,14 +120,14 @@ class Lookups:
             return Answer(sandbox.body_of(reply, served, scopes, prove), reply.status, sandbox.retry_after_of(reply))
         call.people_found = partial(people_named, reply.data, served.operation)
         data = open_fields(reply.data, served.operation, scopes)
-        return Answer(_enveloped(call.envelope, data, prove(data) if prove else {}))
+        return Answer(_enveloped(call.envelope, data, prove(data) if prove else Made()))
 
     def _prover(self, served: Served, header: str, call: Call) -> sandbox.Prove | None:
-        """Returns a function that makes a proof of the answer's data, and returns the proof's members of `meta`.
-        Returns `None` if the value of `header` requests no proof, or if the gateway makes no proofs."""
-        if self._proofs is None or not wants_proof(served, header):
+        """Returns a function that makes a proof of the answer's data. Returns `None` if the value of `header` requests
+        no proof, or if the gateway makes no proofs."""
+        if self._proofs is None or not (kind := wanted_kind(served, header)):
             return None
-        return partial(self._proofs.meta_of, served, call=call)
+        return partial(self._proofs.make, served, kind, call=call)
 
     async def _look_up(
         self, served: Served, query: Query, requester: Requester, call: Call, deadline: Deadline, *, no_cache: bool
@@ -196,9 +196,10 @@ def describe_call(call: Call, match: Match) -> None:
     call.retirement, call.failures = operation.retirement, served.problems
 
 
-def _enveloped(envelope: Envelope, data: Raw, meta: Mapping[str, str]) -> bytes:
+def _enveloped(envelope: Envelope, data: Raw, proof: Made) -> bytes:
     """Returns the body of an answer with data, in the form that `envelope` names. In `v2`, the body is the data alone;
     in `v3`, it is an object with `data`, `links` and `meta`."""
     if envelope == "v2":
         return bytes(data)
-    return b'{"data":' + bytes(data) + b',"links":{},"meta":' + msgspec.json.encode(meta) + b"}"
+    links, meta = msgspec.json.encode(proof.links), msgspec.json.encode(proof.meta)
+    return b'{"data":' + bytes(data) + b',"links":' + links + b',"meta":' + meta + b"}"

@@ -3,7 +3,7 @@ Fields to which the caller's scopes give no access are left out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import msgspec
@@ -13,10 +13,11 @@ from bouquet_gateway.errors.problems import longest_wait
 from bouquet_gateway.lookup.scope_filter import open_fields
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import envelope_of
+from bouquet_gateway.proofs.proofs import Made
 from bouquet_proto.messages import Recorded
 
-Prove: TypeAlias = Callable[[Raw], Mapping[str, Any]]
-"""Function that makes a proof of an answer's data, and returns the proof's members of the answer's `meta`."""
+Prove: TypeAlias = Callable[[Raw], Made]
+"""Function that makes a proof of an answer's data."""
 
 
 class _Meta(Struct, frozen=True):
@@ -32,7 +33,7 @@ class _Errors(Struct, frozen=True):
 
 
 _envelope = msgspec.json.Decoder(dict[str, Raw])
-_meta = msgspec.json.Decoder(dict[str, Any])
+_members = msgspec.json.Decoder(dict[str, Any])
 
 
 def body_of(case: Recorded, served: Served, scopes: frozenset[str], prove: Prove | None = None) -> bytes:
@@ -59,5 +60,7 @@ def _filtered(case: Recorded, served: Served, scopes: frozenset[str], prove: Pro
     if "data" in members:
         members["data"] = data = open_fields(members["data"], operation, scopes)
         if prove is not None:
-            members["meta"] = Raw(msgspec.json.encode({**_meta.decode(members.get("meta", b"{}")), **prove(data)}))
+            made = prove(data)
+            for name, added in (("links", made.links), ("meta", made.meta)):
+                members[name] = Raw(msgspec.json.encode({**_members.decode(members.get(name, b"{}")), **added}))
     return Raw(msgspec.json.encode(members))

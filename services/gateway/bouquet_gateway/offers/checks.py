@@ -194,7 +194,7 @@ def _is_proof_well_formed(operation: Operation) -> bool:
     # A worker newer than the gateway may show fields in ways that the gateway does not know.
     if (proof := operation.proof) is None:
         return True
-    fields = [field for section in proof.sections for field in section.fields]
+    fields = [field for section in proof.sections for field in (*section.fields, *section.document)]
     labels = [proof.title, *(field.label for field in fields)]
     labels += [label for section in proof.sections for label in (section.title, section.count)]
     return (

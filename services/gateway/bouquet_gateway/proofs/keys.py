@@ -72,17 +72,24 @@ def _bound_to(purpose: str, name: str) -> bytes:
 
 
 def ring_of(setting: Secret) -> KeyRing | None:
-    """Parses the setting `proof_keys`: keys as `name:secret`, separated by commas. Returns `None` if the setting is
-    empty. Raises `SettingsError` if the setting is malformed."""
+    """Returns the keys in the setting `proof_keys`, or `None` if it is empty. Raises `SettingsError` if it is
+    malformed."""
+    keys = keys_of(setting)
+    return KeyRing(keys) if keys else None
+
+
+def keys_of(setting: Secret) -> dict[str, Secret]:
+    """Parses the setting `proof_keys`: secrets by name, given as `name:secret`, separated by commas. Raises
+    `SettingsError` if it is malformed."""
     if not setting:
-        return None
+        return {}
     pairs = [entry.strip().partition(":")[::2] for entry in setting.reveal().split(",")]
     keys = {name: Secret(secret) for name, secret in pairs}
     if len(keys) < len(pairs):
         raise _wrong("must not give one name to two keys")
     if not all(NAME.fullmatch(name) and len(secret.encode()) >= KEY_BYTES for name, secret in pairs):
         raise _wrong(f"must be name:secret,… with names of at most 16 letters, digits, - or _, and {KEY_BYTES} bytes")
-    return KeyRing(keys)
+    return keys
 
 
 def _wrong(need: str) -> SettingsError:

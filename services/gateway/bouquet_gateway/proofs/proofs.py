@@ -3,35 +3,50 @@ anybody who holds one can have it verified."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from hashlib import sha256
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from bouquet_gateway.call import Call
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.offers.catalogue import Served
-from bouquet_gateway.paths import PROOFS
+from bouquet_gateway.paths import PROOF_DOCUMENT, PROOFS
+from bouquet_gateway.proofs.document import Document
 from bouquet_gateway.proofs.keys import KeyRing, NotSealed
-from bouquet_gateway.proofs.statement import Statement, last_day, sections_of
+from bouquet_gateway.proofs.sealing import seal, unseal
+from bouquet_gateway.proofs.statement import Statement, document_sections_of, last_day, sections_of
 
-PROOF_ONLY = "proof-only"
-"""Value of the header `X-Generate-Proof` that requests a proof."""
+PROOF_ONLY, PDF = "proof-only", "pdf"
+"""Values of the header `X-Generate-Proof`, which request a proof, and a proof with a document."""
 PARAMETER = "preuve"
 """Name of the query parameter that holds the text of the proof to verify."""
+DOCUMENT_PARAMETER = "document"
+"""Query parameter of the download of a document, whose value is the document's sealed text."""
+DOCUMENT_S = 300
+"""Seconds for which a document can be downloaded."""
+MAX_DOCUMENT_LENGTH = 7500
+"""Largest number of characters in the sealed text of a document. HTTP servers accept some 8,000 in a URL."""
 MAX_LENGTH = 4000
 """Largest number of characters in the text of a proof, so that every browser and proxy accepts a link with this
 text."""
-MAX_CONTENT_BYTES = 64_000
-RAW_DEFLATE = -zlib.MAX_WBITS
 PURPOSE, TEST_PURPOSE = "proof verification", "proof verification of test data"
 """Purposes of the sealed texts of real data, and of those of a sandbox. A gateway verifies only texts with its own
 purpose."""
 
+DOCUMENT_PURPOSE, TEST_DOCUMENT_PURPOSE = "proof document", "proof document of test data"
+
 _decoder = msgspec.json.Decoder(Statement)
+_document_decoder = msgspec.json.Decoder(Document)
+
+
+class Made(Struct, frozen=True):
+    """Members that a proof adds to `meta` and `links` of an answer."""
+
+    meta: Mapping[str, str | int] = {}
+    links: Mapping[str, str] = {}
 
 
 class Proofs:
@@ -47,12 +62,14 @@ class Proofs:
         self._clock = clock
         self._public_url = public_url
         self._purpose = TEST_PURPOSE if is_sandbox else PURPOSE
+        self._document_purpose = TEST_DOCUMENT_PURPOSE if is_sandbox else DOCUMENT_PURPOSE
 
-    def meta_of(self, served: Served, data: Raw, call: Call) -> dict[str, str]:
-        """Makes a proof of an answer. Returns the members that the answer's `meta` gets: the proof's URL and its code.
-        Raises `Problem` if the data makes the proof too long for a URL."""
-        operation, today = served.operation, self._clock().date()
+    def make(self, served: Served, kind: str, data: Raw, call: Call) -> Made:
+        """Makes a proof of an answer and, if `kind` is `pdf`, its document. Raises `Problem` if the data makes either
+        too long for a URL."""
+        operation, now = served.operation, self._clock()
         assert operation.proof is not None
+        today = now.date()
         statement = Statement(
             operation=operation.id,
             title=operation.proof.title,
@@ -63,14 +80,46 @@ class Proofs:
             record=call.record_id,
             sections=sections_of(operation.proof, data),
         )
-        content = zlib.compress(msgspec.json.encode(statement), 9, wbits=RAW_DEFLATE)
-        text = self._keys.seal(content, self._purpose)
-        if len(text) > MAX_LENGTH:
+        text = seal(self._keys, statement, self._purpose)
+        made = Made({"verification_url": self.url_of(text), "verification_code": code_of(text)})
+        if kind == PDF:
+            document = Document(
+                title=statement.title,
+                source=statement.source,
+                siret=statement.siret,
+                issued_on=statement.issued_on,
+                habilitation=call.habilitation,
+                expires_at=int(now.timestamp()) + DOCUMENT_S,
+                proof=text,
+                sections=document_sections_of(operation.proof, data),
+            )
+            sealed = seal(self._keys, document, self._document_purpose)
+            url = f"{self._public_url}{PROOF_DOCUMENT}?{DOCUMENT_PARAMETER}={sealed}"
+            made = Made(
+                dict(made.meta) | {"attestation_pdf_url_expires_at": document.expires_at}, {"attestation_pdf": url}
+            )
+        else:
+            sealed = ""
+        if len(text) > MAX_LENGTH or len(sealed) > MAX_DOCUMENT_LENGTH:
             raise Problem("malformed_reply", authority=served.authority, outcome="failed")
-        return {
-            "verification_url": f"{self._public_url}{PROOFS}?{PARAMETER}={text}",
-            "verification_code": code_of(text),
-        }
+        return made
+
+    def url_of(self, text: str) -> str:
+        """Returns the URL at which people verify a proof."""
+        return f"{self._public_url}{PROOFS}?{PARAMETER}={text}"
+
+    def document(self, text: str) -> Document:
+        """Returns the content of a document. Raises `Problem` if `text` is no document of these gateways, or if its
+        five minutes are over."""
+        if len(text) > MAX_DOCUMENT_LENGTH:
+            raise Problem("proof_unknown")
+        try:
+            document = unseal(self._keys, text, self._document_purpose, _document_decoder)
+        except NotSealed:
+            raise Problem("proof_unknown") from None
+        if self._clock().timestamp() >= document.expires_at:
+            raise Problem("proof_document_expired")
+        return document
 
     def verify(self, text: str) -> Statement:
         """Returns the content of a proof. Raises `Problem` if `text` is no proof of these gateways, or if the proof has
@@ -78,22 +127,22 @@ class Proofs:
         if len(text) > MAX_LENGTH:
             raise Problem("proof_unknown")
         try:
-            statement = _decoder.decode(_inflated(self._keys.open(text, self._purpose)))
-        except (NotSealed, zlib.error, msgspec.DecodeError):
+            statement = unseal(self._keys, text, self._purpose, _decoder)
+        except NotSealed:
             raise Problem("proof_unknown") from None
         if self._clock().date() > date.fromisoformat(statement.valid_until):
             raise Problem("proof_expired")
         return statement
 
 
-def wants_proof(served: Served, header: str) -> bool:
-    """Returns whether a call requests a proof, from the value of its header `X-Generate-Proof`. False if the header is
-    empty, or if the operation has no proof; otherwise raises `Problem` for an unknown value."""
+def wanted_kind(served: Served, header: str) -> str:
+    """Returns the kind of proof, `proof-only` or `pdf`, that a call with this value of the header `X-Generate-Proof`
+    requests, or "" for none. Raises `Problem` for an unknown value; operations without a proof ignore the header."""
     if not header or served.operation.proof is None:
-        return False
-    if header != PROOF_ONLY:
+        return ""
+    if header not in (PROOF_ONLY, PDF):
         raise Problem("bad_request")
-    return True
+    return header
 
 
 def code_of(text: str) -> str:
@@ -101,7 +150,3 @@ def code_of(text: str) -> str:
     verification shows."""
     digits = sha256(text.encode()).hexdigest()[:10].upper()
     return f"{digits[:4]}-{digits[4:8]}-{digits[8:]}"
-
-
-def _inflated(content: bytes) -> bytes:
-    return zlib.decompressobj(wbits=RAW_DEFLATE).decompress(content, MAX_CONTENT_BYTES)

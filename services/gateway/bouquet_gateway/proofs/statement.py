@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from bouquet_gateway.offers.data_paths import objects_at
 from bouquet_proto.offer import Proof, ProofField, ProofSection
@@ -20,6 +20,7 @@ INITIALS = 3
 GROUPED_FROM = 10_000
 """Smallest whole number that is shown with a space between its groups of three digits."""
 DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
+SEXES = {"F": "Féminin", "M": "Masculin"}
 YEAR_UNKNOWN, MONTH_UNKNOWN = "0000", "00"
 
 # Sealed texts keep these structs for five years: a new field goes to the end and has a default.
@@ -69,6 +70,12 @@ def sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
     return tuple(section for section in sections if section.entries)
 
 
+def document_sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
+    """Returns the sections of a proof's document, as `sections_of` does those of the verification."""
+    parts = (structs.replace(part, fields=part.document or part.fields, count="") for part in proof.sections)
+    return sections_of(structs.replace(proof, sections=tuple(parts)), data)
+
+
 def _entries(section: ProofSection, objects: list[Any]) -> Iterator[tuple[Row, ...]]:
     if section.count:
         yield (Row(section.count, str(len(objects))),)
@@ -89,6 +96,8 @@ def _shown(field: ProofField, node: Any) -> str:
             return f"{node[:INITIALS]}•••"
         case "month" if isinstance(node, str) and (found := DAY.fullmatch(node)):
             return _month(*found.groups())
+        case "sex":
+            return SEXES.get(node, "")
         case "whole":
             return _whole(node)
         case _:

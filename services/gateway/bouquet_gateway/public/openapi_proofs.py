@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bouquet_gateway.errors.nomenclature import PROOF_REASONS
+from bouquet_gateway.errors.nomenclature import DOCUMENT_REASONS, PROOF_REASONS
 from bouquet_gateway.offers.catalogue import Served
-from bouquet_gateway.paths import PROOFS
+from bouquet_gateway.paths import PROOF_DOCUMENT, PROOFS
 from bouquet_gateway.proofs.json import STATES
-from bouquet_gateway.proofs.proofs import PARAMETER, PROOF_ONLY
+from bouquet_gateway.proofs.proofs import DOCUMENT_PARAMETER, PARAMETER, PDF, PROOF_ONLY
 from bouquet_gateway.public.openapi_components import Components, Json
 from bouquet_gateway.public.openapi_errors import object_schema, text
 from bouquet_gateway.public.openapi_platform import answer, described, errors_at
@@ -21,8 +21,9 @@ HEADER: Json = {
     "in": "header",
     "required": False,
     "description": "`proof-only` : `meta.verification_url` et `meta.verification_code` donnent une preuve de la "
-    f"réponse, que [`{PROOFS}`]({PROOFS}) vérifie pendant cinq ans ; la réponse ne provient pas du cache",
-    "schema": {"type": "string", "enum": [PROOF_ONLY]},
+    f"réponse, que [`{PROOFS}`]({PROOFS}) vérifie pendant cinq ans ; `pdf` : en plus, `links.attestation_pdf` est un "
+    "document, jusqu'à `meta.attestation_pdf_url_expires_at` ; la réponse ne provient pas du cache",
+    "schema": {"type": "string", "enum": [PROOF_ONLY, PDF]},
 }
 SCHEMAS: Json = {
     "ProofVerification": object_schema(
@@ -77,9 +78,10 @@ def add_header(operations: Mapping[str, Json], by_path: Mapping[str, tuple[Serve
 
 
 def paths(components: Components) -> Json:
-    """Returns the OpenAPI path of the endpoint that verifies proofs."""
+    """Returns the OpenAPI paths of the endpoints that verify proofs and answer with their documents."""
     valid = answer("La preuve est authentique", components.schemas(SCHEMAS), components)
     valid["content"]["text/html"] = {"schema": text()}
+    file: Json = {"description": "Le document", "content": {"application/pdf": {"schema": {}}}}
     return {
         PROOFS: described(
             "proof_verification",
@@ -87,14 +89,18 @@ def paths(components: Components) -> Json:
             "Ce que dit une preuve, en JSON ou, avec `Accept: text/html`, en une page",
             {"200": valid},
             errors_at(PROOFS, components, ("too_many_requests", *PROOF_REASONS)),
-            parameters=[
-                {
-                    "name": PARAMETER,
-                    "in": "query",
-                    "required": True,
-                    "description": "La preuve, telle que `meta.verification_url` la contient",
-                    "schema": text(),
-                }
-            ],
-        )
+            parameters=[_parameter(PARAMETER, "La preuve, telle que `meta.verification_url` la contient")],
+        ),
+        PROOF_DOCUMENT: described(
+            "proof_document",
+            TAG,
+            "Le document d'une preuve, pendant cinq minutes",
+            {"200": file},
+            errors_at(PROOF_DOCUMENT, components, ("too_many_requests", "overloaded", *DOCUMENT_REASONS)),
+            parameters=[_parameter(DOCUMENT_PARAMETER, "Le document, tel que `links.attestation_pdf` le contient")],
+        ),
     }
+
+
+def _parameter(name: str, description: str) -> Json:
+    return {"name": name, "in": "query", "required": True, "description": description, "schema": text()}

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from datetime import datetime
 from pathlib import Path
 
+from bouquet_gateway.access.address_limit import AddressLimit
 from bouquet_gateway.access.authenticate import Authenticate
 from bouquet_gateway.access.open_counters import open_counters
 from bouquet_gateway.access.rate_limit import RateLimiter
@@ -32,6 +33,7 @@ from bouquet_gateway.offers import providers_file
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paris import PARIS
 from bouquet_gateway.proofs.checks import ProofChecks
+from bouquet_gateway.proofs.downloads import ProofDownloads
 from bouquet_gateway.proofs.proofs import Proofs
 from bouquet_gateway.public.documents import Documents
 from bouquet_gateway.public.health_window import HealthWindows
@@ -146,6 +148,7 @@ def _assemble(
         marking_key=secret,
         proofs=proofs,
     )
+    proof_checks, proof_downloads = _proof_services(settings, proofs, bus, limiter)
     services = Services(authenticate=authenticate, lookups=lookups, journal=journal, clock=clock)
     return Parts(
         settings=settings,
@@ -159,7 +162,8 @@ def _assemble(
             is_sandbox=settings.sandbox,
             has_proofs=proofs is not None,
         ),
-        proof_checks=_proof_checks(settings, proofs, bus, limiter),
+        proof_checks=proof_checks,
+        proof_downloads=proof_downloads,
         pings=Pings(offers, health, windows, clock, is_sandbox=settings.sandbox),
         sandbox_cases=SandboxCases(offers, bus, is_sandbox=settings.sandbox),
         readiness=Readiness(bus, offers, tokens, journal),
@@ -173,12 +177,20 @@ def _proofs(settings: GatewaySettings, clock: Callable[[], datetime]) -> Proofs 
     return Proofs(keys, clock, public_url, is_sandbox=settings.sandbox) if keys else None
 
 
-def _proof_checks(
+def _proof_services(
     settings: GatewaySettings, proofs: Proofs | None, bus: Calling, limiter: RateLimiter
-) -> ProofChecks | None:
+) -> tuple[ProofChecks, ProofDownloads] | tuple[None, None]:
+    """Returns the services that verify proofs and draw their documents, or `None` for each if the gateway makes no
+    proofs."""
     if proofs is None:
-        return None
-    return ProofChecks(proofs, bus, limiter, settings.proof_checks_per_minute, settings.proxies())
+        return None, None
+    proxies = settings.proxies()
+    checks = AddressLimit(limiter, " proofs", settings.proof_checks_per_minute, proxies)
+    documents = AddressLimit(limiter, " proof documents", settings.proof_documents_per_minute, proxies)
+    return (
+        ProofChecks(proofs, bus, checks),
+        ProofDownloads(proofs, documents, is_sandbox=settings.sandbox),
+    )
 
 
 def _tokens(settings: GatewaySettings, bus: Calling, offers: Discovery) -> TokenSource:

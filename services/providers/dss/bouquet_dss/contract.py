@@ -14,10 +14,10 @@ from bouquet_proto.quotient_familial import (
     IDENTITY_CHECKS_V2,
     IDENTITY_UNKNOWN,
     PIVOT_CHECKS,
-    PROOF_OF_FAMILY,
     REFUSED,
     UNATTACHED,
     UNIDENTIFIED,
+    proof_of_family,
 )
 from bouquet_worker import (
     Failure,
@@ -331,7 +331,7 @@ _EAJE_FIELDS = {
 _EAJE_PROOF = Proof(
     title="Attestation de participation familiale (EAJE)",
     sections=(
-        *PROOF_OF_FAMILY,
+        *proof_of_family(ProofField("Code INSEE de la commune de naissance", "code_cog_insee_commune_naissance")),
         ProofSection(
             title="Paramètres de calcul de la participation familiale",
             at="parametres_calcul_participation_familiale",

@@ -101,7 +101,7 @@ def _of_proof(operation: Operation) -> Iterator[str]:
     for path in operation.proof.paths():
         if not _has_path(operation.schema, path.split(".")):
             yield f"proof: the schema has no field {path}"
-    for field in (field for section in operation.proof.sections for field in section.fields):
+    for field in (field for part in operation.proof.sections for field in (*part.fields, *part.document)):
         if field.shown not in SHOWN:
             yield f"proof: {field.at} is shown {field.shown}, which is none of {', '.join(SHOWN)}"
 

@@ -1,0 +1,29 @@
+"""Limit on requests without a token, for each network address."""
+
+from __future__ import annotations
+
+from bouquet_gateway.access.addresses import Networks, client_address
+from bouquet_gateway.access.rate_limit import MINUTE_S, Limit, RateLimiter
+from bouquet_gateway.access.unknown_bearers import ADDRESSES_PER_NETWORK
+from bouquet_gateway.call import HttpRequest
+from bouquet_gateway.errors.problems import Problem
+from bouquet_mesh.networks import networks_of
+
+
+class AddressLimit:
+    """Limit on the requests per minute by one IPv4 address or IPv6 /64 network. An IPv6 /48 network may send ten times
+    as many, since one customer may have all of its /64 networks."""
+
+    def __init__(self, limiter: RateLimiter, group: str, per_minute: int, trusted_proxies: Networks) -> None:
+        """Takes `group`, the name under which these requests are counted apart from others."""
+        self._limiter = limiter
+        self._limits = [Limit(per_minute * factor, MINUTE_S, group) for factor in (1, ADDRESSES_PER_NETWORK)]
+        self._trusted_proxies = trusted_proxies
+
+    async def count(self, request: HttpRequest) -> None:
+        """Counts a request. Raises `Problem` if its address has exceeded the limit."""
+        address = client_address(request.peer, request.forwarded_for, self._trusted_proxies)
+        for network, limit in zip(networks_of(address), self._limits, strict=False):
+            allowance = await self._limiter.count(network, limit)
+            if not allowance.allowed:
+                raise Problem("too_many_requests", meta={"retry_in": allowance.retry_after_s})

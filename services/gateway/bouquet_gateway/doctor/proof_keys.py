@@ -1,0 +1,36 @@
+"""Examination of the keys that seal the proofs of answers."""
+
+from __future__ import annotations
+
+from bouquet_gateway.proofs.keys import keys_of
+from bouquet_gateway.settings import GatewaySettings
+from bouquet_mesh.doctor.findings import Finding, well, wrong
+from bouquet_proto.names import GATEWAY_PREFIX
+
+SUBJECT = "proof keys"
+DISTINCT = 10
+"""Smallest number of different characters in a secret that may be random: 32 random hexadecimal digits have 14 on
+average."""
+
+
+def examine(settings: GatewaySettings) -> Finding:
+    """Returns which key seals proofs and which others verify them, or which of them is weak."""
+    keys = {name: secret.reveal() for name, secret in keys_of(settings.proof_keys).items()}
+    if not keys:
+        return well(SUBJECT, f"none: without {GATEWAY_PREFIX}PROOF_KEYS no proofs are made or verified")
+    if weak := [name for name, secret in keys.items() if len(set(secret)) < DISTINCT]:
+        return wrong(SUBJECT, f"not random: {', '.join(weak)}", _put_before("a random secret"))
+    others = {settings.token_key.reveal(), settings.cache_key.reveal()}
+    if shared := [name for name, secret in keys.items() if secret in others]:
+        return wrong(SUBJECT, f"also a key of tokens or of the cache: {', '.join(shared)}", _put_before("its own"))
+    if len({*keys.values()}) < len(keys):
+        return wrong(SUBJECT, "two names have one secret, so that nothing was rotated", _put_before("a new secret"))
+    current, *former = keys
+    says = (
+        f"{current} seals, {', '.join(former)} verify too" if former else f"{current} seals, and no former one verifies"
+    )
+    return well(SUBJECT, says if settings.has_journal else f"{says}; without a journal no proof can be revoked")
+
+
+def _put_before(secret: str) -> str:
+    return f"put NAME:{secret} before the others: docs/operations/keys.md"

@@ -1,0 +1,50 @@
+"""Download of the documents (PDF) of proofs, by whoever has the link."""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec import Struct
+
+from bouquet_gateway.access.address_limit import AddressLimit
+from bouquet_gateway.call import HttpRequest
+from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.proofs.checks import sealed_text
+from bouquet_gateway.proofs.document import Document
+from bouquet_gateway.proofs.proofs import DOCUMENT_PARAMETER, Proofs, code_of
+from bouquet_proto.deadline import Deadline
+
+
+class PdfFile(Struct, frozen=True):
+    name: str
+    content: bytes
+
+
+class ProofDownloads:
+    """Service that draws documents. Callers need no token, but each address has a limit."""
+
+    def __init__(self, proofs: Proofs, limit: AddressLimit, *, is_sandbox: bool) -> None:
+        self._proofs = proofs
+        self._limit = limit
+        self._is_sandbox = is_sandbox
+        # Drawing is Python at work: a second thread would only take the first one's time, and the event loop's.
+        self._drawing = asyncio.Semaphore(1)
+
+    async def pdf(self, request: HttpRequest, deadline: Deadline) -> PdfFile:
+        """Draws the document in a request's query, in a thread. Raises `Problem` if the address has exceeded its limit,
+        if there is no such document or its five minutes are over, and if the deadline passes before."""
+        await self._limit.count(request)
+        document = self._proofs.document(sealed_text(request.raw_query, DOCUMENT_PARAMETER))
+        try:
+            async with asyncio.timeout(deadline.left_s()), self._drawing:
+                content = await asyncio.to_thread(self._drawn, document)
+        except TimeoutError:
+            raise Problem("overloaded") from None
+        return PdfFile(f"attestation_{code_of(document.proof)}.pdf", content)
+
+    def _drawn(self, document: Document) -> bytes:
+        # Imported here: a gateway that draws no document does not load the library.
+        from bouquet_gateway.proofs.pdf import pdf_of
+
+        url = self._proofs.url_of(document.proof)
+        return pdf_of(document, code_of(document.proof), url, is_test=self._is_sandbox)

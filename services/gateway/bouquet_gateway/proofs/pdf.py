@@ -1,0 +1,170 @@
+"""Drawing of a proof's document as a PDF file of A4 pages, in French, without any mark of the State."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from io import BytesIO
+from typing import cast
+
+from reportlab.graphics import renderPDF
+from reportlab.graphics.barcode.qr import QrCodeWidget
+from reportlab.graphics.shapes import Drawing
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.units import mm
+from reportlab.lib.utils import simpleSplit
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
+
+from bouquet_gateway.proofs.document import Document
+from bouquet_gateway.proofs.page import TEST_DATA
+from bouquet_gateway.proofs.statement import Row, french_day
+
+WIDTH, HEIGHT = A4
+MARGIN = 18 * mm
+FOOT = 16 * mm
+"""Height at the bottom of each page that is kept for its number."""
+SMALL, NORMAL, LARGE = 8, 9.5, 14
+LEADING = 1.35
+"""Distance between lines of text, as a multiple of the font's size."""
+CELL = 2 * mm
+"""Space around the text in a table."""
+LABEL_WIDTH = 0.42
+"""Width of the column of labels, as a fraction of the table's."""
+QR_SIDE = 52 * mm
+"""Side of the QR code: a link of 1,000 characters has 121 modules, each of 0.4 mm."""
+# Bitstream Vera is in the library's package, with its free licence, and has the letters of French and of most European
+# languages.
+REGULAR, BOLD = "Vera", "VeraBd"
+
+
+def pdf_of(document: Document, code: str, url: str, *, is_test: bool) -> bytes:
+    """Returns the PDF file of a document. `code` and `url` are those of its proof's verification."""
+    register_fonts()
+    output = BytesIO()
+    pages = _Pages(Canvas(output, pagesize=A4, lang="fr"), document.title, is_test=is_test)
+    pages.text(f"Source : {document.source}", SMALL)
+    pages.text(document.title.upper(), LARGE, BOLD, after=2 * mm)
+    pages.text(f"Document délivré le {french_day(document.issued_on)}, à valeur justificative", NORMAL)
+    pages.text(f"Code de vérification : {code}", NORMAL, BOLD)
+    for section in document.sections:
+        pages.heading(section.title)
+        for rows in section.entries:
+            pages.table(rows)
+    habilitation = f" (habilitation {document.habilitation})" if document.habilitation else ""
+    pages.verification(url, code, f"Émis pour le compte du SIRET {document.siret}{habilitation}.")
+    pages.save()
+    return output.getvalue()
+
+
+def register_fonts() -> None:
+    """Loads the fonts from the library's package."""
+    for font in (REGULAR, BOLD):
+        pdfmetrics.registerFont(TTFont(font, f"{font}.ttf"))
+
+
+class _Pages:
+    """Pages of a file, filled from top to bottom."""
+
+    def __init__(self, canvas: Canvas, title: str, *, is_test: bool) -> None:
+        self._canvas = canvas
+        self._is_test = is_test
+        self._number = 0
+        self._y = 0.0
+        canvas.setTitle(title)
+        self._begin()
+
+    def save(self) -> None:
+        self._canvas.save()
+
+    def text(self, text: str, size: float, font: str = REGULAR, *, left: float = MARGIN, after: float = 0.0) -> None:
+        """Writes a paragraph, from `left` to the right margin, with `after` points of space below."""
+        for line in _lines(text, font, size, WIDTH - MARGIN - left):
+            self._need(size * LEADING)
+            self._write(line, font, size, left)
+        self._y -= after
+
+    def heading(self, text: str) -> None:
+        self._need(30 * mm)  # never the last line of a page
+        self._y -= 4 * mm
+        self.text(text, NORMAL + 1.5, BOLD, after=1 * mm)
+
+    def table(self, rows: Iterable[Row]) -> None:
+        """Draws a table of labels and values."""
+        for row in rows:
+            self._row(row)
+        self._y -= 3 * mm
+
+    def verification(self, url: str, code: str, issued: str) -> None:
+        """Draws the QR code of the verification, which is a link too, and beside it how to use it."""
+        self._need(QR_SIDE + 8 * mm)
+        self._y -= 6 * mm
+        bottom, left = self._y - QR_SIDE, MARGIN + QR_SIDE + 6 * mm
+        drawing = Drawing(QR_SIDE, QR_SIDE)
+        drawing.add(QrCodeWidget(url, barLevel="M", barWidth=QR_SIDE, barHeight=QR_SIDE, barBorder=0))
+        renderPDF.draw(drawing, self._canvas, MARGIN, bottom)
+        self._canvas.linkURL(url, (MARGIN, bottom, WIDTH - MARGIN, self._y))
+        self.text("Vérifier ce document", NORMAL, BOLD, left=left)
+        for line in (
+            f"Scannez ce code, ou cliquez dessus. La page qui s'ouvre doit être à l'adresse {url.partition('?')[0]}",
+            f"Elle doit montrer le code {code} et les mêmes valeurs. Sans elle, ce document ne prouve rien.",
+            "Quiconque tient ce document peut ouvrir cette page.",
+            issued,
+        ):
+            self.text(line, SMALL, left=left)
+        self._y = min(self._y, bottom)
+
+    def _row(self, row: Row) -> None:
+        width = WIDTH - 2 * MARGIN
+        split = width * LABEL_WIDTH
+        labels = _lines(row.label, REGULAR, NORMAL, split - 2 * CELL)
+        values = _lines(row.value, BOLD, NORMAL, width - split - 2 * CELL)
+        leading = NORMAL * LEADING
+        height = max(len(labels), len(values)) * leading + CELL
+        self._need(height)
+        top = self._y
+        self._canvas.setStrokeGray(0.6)
+        self._canvas.rect(MARGIN, top - height, width, height)
+        self._canvas.line(MARGIN + split, top, MARGIN + split, top - height)
+        for lines, font, left in ((labels, REGULAR, MARGIN), (values, BOLD, MARGIN + split)):
+            self._y = top - CELL / 2
+            for line in lines:
+                self._write(line, font, NORMAL, left + CELL)
+        self._y = top - height
+
+    def _write(self, line: str, font: str, size: float, left: float) -> None:
+        self._y -= size * LEADING
+        self._canvas.setFont(font, size)
+        self._canvas.drawString(left, self._y + size * (LEADING - 1), line)
+
+    def _need(self, height: float) -> None:
+        """Begins a new page if this one has less room than `height`."""
+        if self._y - height < FOOT:
+            self._canvas.showPage()
+            self._begin()
+
+    def _begin(self) -> None:
+        self._number += 1
+        self._y = HEIGHT - MARGIN
+        self._canvas.setFont(REGULAR, SMALL)
+        self._canvas.drawCentredString(WIDTH / 2, FOOT / 2, f"Page {self._number}")
+        if self._is_test:
+            self.text(TEST_DATA, NORMAL, BOLD, after=2 * mm)
+
+
+def _lines(text: str, font: str, size: float, width: float) -> list[str]:
+    """Returns a text in lines of at most `width` points, with letters that the font has."""
+    lines: list[str] = simpleSplit(drawable(text, font), font, size, width)
+    return lines
+
+
+def drawable(text: str, font: str) -> str:
+    """Replaces each letter that the font lacks by the letter without its accent, or by a question mark."""
+    known = cast(TTFont, pdfmetrics.getFont(font)).face.charToGlyph
+    return "".join(one if ord(one) in known else _plain(one, known) for one in text)
+
+
+def _plain(letter: str, known: dict[int, int]) -> str:
+    base = unicodedata.normalize("NFD", letter)[0]
+    return base if ord(base) in known else "?"

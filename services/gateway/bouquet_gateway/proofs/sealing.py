@@ -1,0 +1,35 @@
+"""Sealed texts: structs as JSON, compressed, then encrypted and authenticated."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from bouquet_gateway.proofs.keys import KeyRing, NotSealed
+
+S = TypeVar("S", bound=Struct)
+
+MAX_CONTENT_BYTES = 64_000
+"""Largest size of a content as JSON."""
+RAW_DEFLATE = -zlib.MAX_WBITS
+
+
+def seal(keys: KeyRing, content: Struct, purpose: str) -> str:
+    """Returns the sealed text of a content."""
+    return keys.seal(zlib.compress(msgspec.json.encode(content), 9, wbits=RAW_DEFLATE), purpose)
+
+
+def unseal(keys: KeyRing, text: str, purpose: str, decoder: msgspec.json.Decoder[S]) -> S:
+    """Returns the content of a text that `seal` has made for the same purpose. Raises `NotSealed` for any other
+    text."""
+    try:
+        return decoder.decode(_inflated(keys.open(text, purpose)))
+    except (zlib.error, msgspec.DecodeError):
+        raise NotSealed from None
+
+
+def _inflated(content: bytes) -> bytes:
+    return zlib.decompressobj(wbits=RAW_DEFLATE).decompress(content, MAX_CONTENT_BYTES)

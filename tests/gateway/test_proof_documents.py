@@ -1,0 +1,154 @@
+"""Tests of the documents (PDF) of proofs: who gets one, what it shows, and for how long (docs/adr/0021-proofs.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from datetime import datetime, time, timedelta
+from io import BytesIO
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+from pypdf import PdfReader
+
+from bouquet_gateway.paris import PARIS
+from bouquet_gateway.proofs import pdf
+from tests.support.clock import Clock
+from tests.support.gateway_client import RECIPIENT, Answer
+from tests.support.mesh import TODAY, Mesh, mesh
+from tests.support.people import CAF_ALLOCATAIRE
+from tests.support.proofs import PROVING, verified
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NOON = datetime.combine(TODAY, time(12), PARIS)
+DOCUMENT = {"X-Generate-Proof": "pdf"}
+DOCUMENTS = "/bouquet/v1/proofs/document"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared() -> AsyncIterator[Mesh]:
+    async with mesh(**PROVING) as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(shared: Mesh) -> Mesh:
+    """Returns the mesh that all tests share, at noon of its first day."""
+    shared.clock.now = NOON
+    return shared
+
+
+async def documented(client: Mesh, **options: Any) -> Answer:
+    answer = await client.get(params=CAF_ALLOCATAIRE, headers=DOCUMENT, **options)
+    assert answer.status == 200
+    return answer
+
+
+async def downloaded(client: Mesh, answer: Answer, **headers: str) -> Answer:
+    """Follows the link of an answer to its document, without a token."""
+    link = urlsplit(answer.json["links"]["attestation_pdf"])
+    return await client.get(link.path, query=link.query, token="", headers=headers)
+
+
+def text_of(file: Answer) -> str:
+    return "\n".join(page.extract_text() for page in PdfReader(BytesIO(file.body)).pages)
+
+
+async def test_a_document_is_downloaded_without_a_token_for_five_minutes(client: Mesh) -> None:
+    answer = await documented(client)
+    assert answer.json["meta"]["attestation_pdf_url_expires_at"] == NOON.timestamp() + 300
+    file = await downloaded(client, answer)
+    code = answer.json["meta"]["verification_code"]
+    assert (file.status, file.headers["Content-Type"]) == (200, "application/pdf")
+    assert file.headers["Content-Disposition"] == f'attachment; filename="attestation_{code}.pdf"'
+    assert (file.headers["Cache-Control"], file.headers["X-Robots-Tag"]) == ("no-store", "noindex")
+    client.clock.now += timedelta(minutes=5)
+    late = await downloaded(client, answer)
+    assert (late.status, late.codes) == (410, ["00489"])
+    assert (await verified(client, answer)).status == 200
+
+
+async def test_a_document_shows_the_whole_answer_and_leads_to_its_verification(client: Mesh) -> None:
+    answer = await documented(client)
+    file = await downloaded(client, answer)
+    shown, person = text_of(file), answer.json["data"]["allocataires"][0]
+    year, month, day = person["date_naissance"].split("-")
+    for text in (
+        "ATTESTATION DE QUOTIENT FAMILIAL",
+        "Source : CNAF",
+        answer.json["meta"]["verification_code"],
+        RECIPIENT,
+        person["nom_naissance"],
+        person["prenoms"],
+        f"{day}/{month}/{year}",
+        answer.json["data"]["adresse"]["code_postal_ville"],
+        str(answer.json["data"]["quotient_familial"]["valeur"]),
+    ):
+        assert text in shown, text
+    assert "République" not in shown
+    links = [
+        note.get_object()["/A"]["/URI"]
+        for page in PdfReader(BytesIO(file.body)).pages
+        for note in page.annotations or ()
+    ]
+    assert links == [answer.json["meta"]["verification_url"]]
+
+
+async def test_a_document_has_nothing_outside_the_caller_s_scopes(client: Mesh) -> None:
+    whole, part = await documented(client), await documented(client, scopes=["cnaf_quotient_familial"])
+    name = whole.json["data"]["allocataires"][0]["nom_naissance"]
+    assert name in text_of(await downloaded(client, whole))
+    shown = text_of(await downloaded(client, part))
+    assert ("Mois du quotient" in shown, "Allocataires" in shown, "Adresse" in shown) == (True, False, False)
+
+
+async def test_neither_a_proof_is_a_document_nor_a_document_a_proof(client: Mesh) -> None:
+    answer = await documented(client)
+    proof = urlsplit(answer.json["meta"]["verification_url"]).query.partition("=")[2]
+    document = urlsplit(answer.json["links"]["attestation_pdf"]).query.partition("=")[2]
+    for path, query in (
+        (DOCUMENTS, f"document={proof}"),
+        ("/bouquet/v1/proofs", f"preuve={document}"),
+        (DOCUMENTS, f"document={document[:-1]}"),
+        (DOCUMENTS, ""),
+    ):
+        assert (await client.get(path, query=query, token="")).codes == ["00485"]
+
+
+async def test_a_gateway_goes_on_while_a_document_is_drawn(client: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, drawn = threading.Event(), threading.Event()
+
+    def held(*_: object, **__: object) -> bytes:
+        begun.set()
+        drawn.wait(timeout=30)
+        return b"%PDF-"
+
+    monkeypatch.setattr(pdf, "pdf_of", held)
+    answer = await documented(client)
+    downloading = asyncio.create_task(downloaded(client, answer))
+    assert await asyncio.to_thread(begun.wait, 30)
+    assert (await client.get("/api/ping", token="")).status == 200
+    drawn.set()
+    assert (await downloading).body == b"%PDF-"
+
+
+async def test_downloads_are_limited_for_each_address() -> None:
+    few = PROVING | {"proof_documents_per_minute": 1, "trusted_proxies": ("127.0.0.1",)}
+    async with mesh(**few, epoch_s=Clock(1_800_000_000.0)) as client:
+        answer = await documented(client)
+        first = [await downloaded(client, answer, **{"X-Forwarded-For": "2001:db8::1"}) for _ in range(2)]
+        assert [file.status for file in first] == [200, 429]
+        assert (await downloaded(client, answer, **{"X-Forwarded-For": "2001:db8::2"})).status == 429
+        for network in range(1, 11):
+            file = await downloaded(client, answer, **{"X-Forwarded-For": f"2001:db8:0:{network:x}::1"})
+            assert file.status == (200 if network < 10 else 429), network
+
+
+async def test_letters_are_drawn_as_they_are_or_without_an_accent_that_the_font_lacks() -> None:
+    pdf.register_fonts()
+    assert pdf.drawable("œ Ÿ Ç É ñ ł š —", pdf.REGULAR) == "œ Ÿ Ç É ñ ł š —"
+    assert pdf.drawable("Ősz ā 漢", pdf.REGULAR) == "Osz a ?"
