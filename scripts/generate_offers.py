@@ -1,5 +1,5 @@
-"""Writes the offer of each provider of this repository to proto/offers/. A test in tests/repo fails if a file is not up
-to date."""
+"""Writes the offer (description of operations) of each provider of this repository to proto/offers/. A test in
+tests/repo fails if a file is not up to date."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Check of a setting that must be the URL of one server or of several, and functions that read the parts of such a
-URL."""
+"""Check of a setting that must be the URL of one or several servers, and functions that read the parts of this URL."""
 
 from __future__ import annotations
 

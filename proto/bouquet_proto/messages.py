@@ -87,7 +87,7 @@ class WhoIs(Struct, frozen=True, kw_only=True, tag="who_is", omit_defaults=True)
 
 
 class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=True):
-    """Request to the registry for the tokens and delegations that have changed. The reply is a
+    """Request to the registry for the tokens and the delegations to software editors that have changed. The reply is a
     `registry_messages.TokenChanges`."""
 
     id: str
@@ -105,8 +105,9 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
 
 
 class FindDelegations(Struct, frozen=True, kw_only=True, tag="find_delegations", omit_defaults=True):
-    """Request to the registry for the delegations in force from an organisation, given by its SIRET, to an editor. The
-    reply is a `registry_messages.KnownDelegations`."""
+    """Request to the registry for the delegations in force from one organisation, given by its SIRET, to one software
+    editor. A delegation lets the editor call with the organisation's rights; the reply is a
+    `registry_messages.KnownDelegations`."""
 
     id: str
     deadline: float
@@ -116,8 +117,8 @@ class FindDelegations(Struct, frozen=True, kw_only=True, tag="find_delegations",
 
 
 class ListDelegations(Struct, frozen=True, kw_only=True, tag="list_delegations", omit_defaults=True):
-    """Request to the registry for one page of an editor's delegations. The reply is a
-    `registry_messages.DelegationPage`."""
+    """Request to the registry for one page of the delegations to a software editor, which let the editor call with
+    other organisations' rights. The reply is a `registry_messages.DelegationPage`."""
 
     id: str
     deadline: float

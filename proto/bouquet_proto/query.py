@@ -19,7 +19,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # line and paragraph 
 
 
 class Malformed(Struct, frozen=True):
-    """Marker that replaces the value of a parameter that cannot be read, such as a value that is not UTF-8. Every
+    """Marker in place of the value of a parameter that cannot be read, for example because it is not UTF-8. Every
     validation rule treats the marker as a fault."""
 
 

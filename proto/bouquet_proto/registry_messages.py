@@ -53,7 +53,8 @@ class Rights(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class KnownToken(Rights, frozen=True, kw_only=True, omit_defaults=True):
-    """Token that the registry knows, with the rights of its habilitation. Times are in seconds since the epoch.
+    """Token that the registry knows, with the rights of its habilitation (an administration's right to call
+    operations). Times are in seconds since the epoch.
 
     A software editor's token has no habilitation and no scopes: `siret` and `allowed_ips` are then the editor's own.
     """
@@ -83,7 +84,8 @@ class KnownDelegations(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ListedDelegation(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Delegation to a software editor, in force or revoked, with what the editor may see of it."""
+    """Delegation to a software editor (right to use an administration's habilitation), in force or revoked, with what
+    the editor may see of it."""
 
     id: str
     siret: str
@@ -97,8 +99,7 @@ class ListedDelegation(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DelegationPage(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Reply to `ListDelegations`: one page of a software editor's delegations, newest first, and the number of all of
-    them."""
+    """Reply to `ListDelegations`: one page of a software editor's delegations, newest first, and their total number."""
 
     total: int
     delegations: tuple[ListedDelegation, ...] = ()

@@ -1,5 +1,5 @@
-"""Doctor's report of which broker node hosts which queues, and which queues the loss of a node would affect. The report
-is made from RabbitMQ's management API, since AMQP does not tell where a queue is."""
+"""Doctor's report of the broker nodes that host each queue, and of the queues that the loss of a node would affect. The
+report is made from RabbitMQ's management API, since AMQP does not tell where a queue is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validation rules of a student's national number (INE), and of the year of a scholarship campaign."""
+"""Validation rules for a student's national number (INE), and for the year of a scholarship campaign."""
 
 from __future__ import annotations
 

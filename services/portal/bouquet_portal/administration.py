@@ -1,4 +1,5 @@
-"""Commands `bouquet-portal migrate`, `check` and `editors`."""
+"""Commands for operators: `bouquet-portal migrate`, `check` and `editors` (requests of software editors to be
+listed)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Administration of habilitations (rights of administrations to call operations) and of their tokens, for commands and
-the routes of the API. Each change runs in one transaction, which also records the administrative act."""
+"""Administration of tokens and of habilitations (administrations' rights to call operations), for commands and the
+routes of the API. Each change runs in one transaction, which also records the administrative act."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class IssuedToken(Struct, frozen=True):
 
 
 class Administration(Struct, frozen=True):
-    """Administration of the habilitations and tokens in one database. The methods that make the signed text of a token
-    need `signing_key`, and raise `SettingsError` without it.
+    """Administration of the habilitations (administrations' rights to call operations) and tokens in one database. The
+    methods that make the signed text of a token need `signing_key`, and raise `SettingsError` without it.
 
     Methods that change a record take the version that the author has read, and raise `Stale` if the record has changed
     since; None skips this check.

@@ -149,7 +149,8 @@ async def greet(way: NoticeDestination, timeout_s: float) -> None:
 
 
 class Mail(NoticeChannel):
-    """Channel that mails notices by SMTP to the habilitation's contacts or to the editor's members."""
+    """Channel that mails notices (warnings before a token expires) by SMTP to the habilitation's contacts or to the
+    editor's members."""
 
     def __init__(self, way: NoticeDestination, sender: str, account: str = "") -> None:
         """Takes the mail server, the sender's address, and `account`, the URL of the page where the holders of
@@ -212,8 +213,8 @@ class Mail(NoticeChannel):
 
 
 class Webhook(NoticeChannel):
-    """Channel that posts notices as JSON to a URL. Each is signed unless the secret is empty, and has the header
-    `Idempotency-Key` with the notice's id."""
+    """Channel that posts notices (warnings before a token expires) as JSON to a URL. Each is signed unless the secret
+    is empty, and has the header `Idempotency-Key` with the notice's id."""
 
     def __init__(self, session: aiohttp.ClientSession, url: URL, secret: Secret) -> None:
         self._session = session

@@ -55,7 +55,7 @@ class Person(Struct, frozen=True, omit_defaults=True):
 
 
 class ServiceProvider(Struct, frozen=True, omit_defaults=True):
-    """Software editor that DataPass names in a request for a habilitation."""
+    """Software editor that DataPass names in a request for a habilitation (right to call operations)."""
 
     id: str
     type: str = ""
@@ -109,8 +109,8 @@ class Habilitation(Struct, frozen=True, kw_only=True):
 
 
 class Token(Struct, frozen=True, kw_only=True):
-    """Access token of a habilitation. The database does not contain the token's signed text (JWT): the text is made
-    again each time that somebody displays it."""
+    """Access token of a habilitation (an administration's right to call operations). The database does not contain the
+    token's signed text (JWT): the text is made again each time that somebody displays it."""
 
     id: str
     """Id of the token, the claim `jti` of its signed text."""

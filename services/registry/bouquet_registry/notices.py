@@ -57,8 +57,8 @@ class Notice(Struct, frozen=True, kw_only=True):
 
 
 class _Kind(Struct, frozen=True):
-    """Kind of tokens (those of habilitations, or those of editors), with the tables and queries for the notices about
-    tokens of this kind."""
+    """Kind of tokens, of habilitations or of software editors, with the tables and queries for notices about such
+    tokens."""
 
     notices: Table
     tokens: Table

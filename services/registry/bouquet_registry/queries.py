@@ -1,4 +1,5 @@
-"""Queries of habilitations, tokens and sent notices."""
+"""Queries of habilitations (rights to call operations), of their tokens, and of sent notices (warnings before a token
+expires)."""
 
 from __future__ import annotations
 

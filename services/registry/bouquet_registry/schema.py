@@ -1,4 +1,5 @@
-"""Tables of habilitations, editors, tokens, delegations, proofs, notices, events and acts."""
+"""Tables of the registry's database other than the journal's, such as those of habilitations, software editors, tokens,
+notices (warnings before a token expires), events (messages of DataPass) and administrative acts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Transactions of the registry, each in the name of an author: changes of habilitations and of their tokens. Changes of
-editors are in `editors.changes`."""
+"""Transactions that change habilitations (rights to call operations) and their tokens, each in the name of an author.
+Changes of software editors are in `editors.changes`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Registry on the bus, where it answers gateways and sends notices. A program that embeds the bus runs the registry in
-its own process, by the object `registry` of this module."""
+"""The registry on the bus, where it answers gateways and sends notices (warnings before a token expires). A program
+with a bus in memory runs the registry in its own process, by the object `registry` of this module."""
 
 from __future__ import annotations
 

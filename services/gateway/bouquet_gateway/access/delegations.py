@@ -97,7 +97,8 @@ class PublicDelegation(Struct, frozen=True):
 
 
 class PageMeta(Struct, frozen=True):
-    """Number and size of a page of delegations, number of all delegations, and number of all pages."""
+    """Position in the list of delegations to a software editor: number and size of the page, number of all delegations,
+    and number of all pages."""
 
     page: int
     per_page: int

@@ -20,7 +20,8 @@ digits."""
 
 
 class DelegationInUse(Struct, frozen=True):
-    """Delegation whose rights an editor's token has in this call, for the administration `recipient`."""
+    """Delegation (right of a software editor to use an administration's habilitation) that gives an editor's token its
+    rights in this call, for the administration `recipient`."""
 
     id: str
     siret_delegant: str

@@ -45,8 +45,8 @@ DINUM_SIRET = "13002526500013"
 
 
 class Rights(Struct, frozen=True, kw_only=True):
-    """Rights of a call: those of its token's habilitation or, for an editor's token, of a habilitation delegated to the
-    editor."""
+    """Rights of a call. They come from the token's habilitation (an administration's right to call operations) or, for
+    an editor's token, from a habilitation delegated to the editor."""
 
     scopes: frozenset[str]
     siret: str
@@ -207,7 +207,7 @@ class TokenVerifier:
 
 
 class _Keys(Struct, frozen=True):
-    """Keys of a verifier of tokens, accepted and withdrawn, as pairs of a name and the key."""
+    """Keys that verify tokens, accepted and withdrawn, as pairs of a name and the key."""
 
     accepted: tuple[tuple[str, Key], ...]
     withdrawn: tuple[tuple[str, Key], ...] = ()

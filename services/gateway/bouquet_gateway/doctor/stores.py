@@ -1,4 +1,4 @@
-"""Examination of redis, and of this machine's clock, which is compared with that of redis."""
+"""Examination of redis, and of this machine's clock, by comparison with the clock of redis."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Reading of the persons in the data of one lookup of a dossier (several lookups in one request), so that another
-lookup of the dossier can ask about these persons."""
+"""Reading of the persons whom the result of a lookup names, so that another lookup of the same dossier (several lookups
+in one request) can ask about them."""
 
 from __future__ import annotations
 

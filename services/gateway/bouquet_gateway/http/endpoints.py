@@ -128,7 +128,8 @@ class IntrospectionEndpoints:
 
 
 class DelegationsEndpoint:
-    """Endpoint that lists the delegations to a software editor. The bearer token must be the editor's."""
+    """Endpoint that lists the delegations to a software editor: the editor's rights to use administrations'
+    habilitations. The bearer token must be the editor's."""
 
     def __init__(self, authenticate: Authenticate, journal: Journal, bus: Calling, deadline_s: float) -> None:
         self._authenticate = authenticate
@@ -156,7 +157,7 @@ class DelegationsEndpoint:
 
 
 class DocumentEndpoints:
-    """Endpoints of the OpenAPI documents and of the list of errors."""
+    """Endpoints for the OpenAPI documents and the list of errors."""
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents

@@ -1,5 +1,5 @@
-"""Limits on workers' replies, checked before the data is decoded: size in bytes, depth of nesting, number of members
-and items, and keys of `meta`."""
+"""Limits on workers' replies, checked before the data is decoded: size in bytes, nesting depth, number of members and
+items, and keys of `meta`."""
 
 from __future__ import annotations
 

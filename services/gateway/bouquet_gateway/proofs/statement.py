@@ -42,8 +42,8 @@ class Section(Struct, frozen=True, array_like=True):
 
 
 class Statement(Struct, frozen=True, array_like=True):
-    """Content of a proof, the text that shows later what an answer said: the operation, the authority that has
-    answered, the administration that asked, the day, and the rows that people see."""
+    """Content of a proof (a text that shows later what an answer said): operation, authority that has answered,
+    administration that asked, day, and the fields shown."""
 
     operation: str
     title: str

@@ -79,7 +79,7 @@ class HealthWindows:
 
 
 class Circumstances(Struct, frozen=True, kw_only=True):
-    """Facts on which the state of a resource depends, in addition to the counts of recent calls."""
+    """Facts, besides the counts of recent calls, on which a resource's health depends."""
 
     maintenance_until: datetime | None = None
     """End of the maintenance window that is open; `None` if none is open."""

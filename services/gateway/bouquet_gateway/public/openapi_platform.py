@@ -1,5 +1,5 @@
-"""Descriptions, in the OpenAPI document, of the gateway's own endpoints: health of resources
-(docs/reference/contract.md §5.3), scopes of a token, delegations to an editor, and list of errors."""
+"""Descriptions, in the OpenAPI document, of the gateway's own endpoints: resources' health (docs/reference/contract.md
+§5.3), a token's scopes, delegations to a software editor, and the list of errors."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from bouquet_mesh.bus.api import Calling
 
 
 class Readiness:
-    """Readiness of a gateway to answer lookups, judged by its bus, offers, registry, journal and file descriptors."""
+    """Readiness of a gateway to answer lookups, judged by its bus, the workers' offers (descriptions of their
+    operations), the registry, the journal and file descriptors."""
 
     def __init__(self, bus: Calling, offers: Discovery, tokens: TokenSource, journal: Journal) -> None:
         self._bus = bus

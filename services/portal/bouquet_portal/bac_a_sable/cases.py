@@ -1,5 +1,5 @@
-"""Cases of a sandbox gateway, read from its path `/bouquet/v1/sandbox/cases`. A case is a call about an invented
-person, and the recorded answer that the sandbox gives."""
+"""Cases of a sandbox gateway (recorded answers about invented people), read from its path
+`/bouquet/v1/sandbox/cases`."""
 
 from __future__ import annotations
 

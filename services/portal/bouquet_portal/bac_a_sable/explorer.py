@@ -35,8 +35,8 @@ class Known(Struct, frozen=True):
 
 
 class Topic(Struct, frozen=True):
-    """API, by its title, with all cases of the sandbox that belong to this API. A case is a recorded answer about an
-    invented person."""
+    """Title of an API, and all cases of the sandbox (recorded answers about invented people) that belong to this
+    API."""
 
     title: str
     known: tuple[Known, ...]

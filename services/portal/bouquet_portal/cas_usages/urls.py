@@ -1,4 +1,4 @@
-"""URL patterns of the pages of use cases."""
+"""URL patterns of the pages of use cases, which say what data a public service may ask for, and why."""
 
 from django.urls import path
 

@@ -67,8 +67,8 @@ def _members(
 
 
 class Place(Struct, frozen=True):
-    """Layout of a field in an example answer: depth of indentation in steps of two spaces, `comma` that ends the field
-    ("" after the last one), scopes, and whether the field is absent."""
+    """Layout of a field in an example answer: indentation in steps of two spaces, `comma` that ends the field ("" after
+    the last one), scopes, and whether the field is absent."""
 
     depth: int
     comma: str

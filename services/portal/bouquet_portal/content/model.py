@@ -79,7 +79,7 @@ class Api(Struct, frozen=True):
 
 
 class ApiUse(Struct, frozen=True):
-    """API in a use case, and how much the use case needs it."""
+    """API that a use case (a purpose of a public service) needs, and how much the use case needs it."""
 
     uid: str
     level: Level
@@ -102,7 +102,7 @@ class UseCase(Struct, frozen=True):
 
 
 class Category(Struct, frozen=True):
-    """Category of the FAQ (frequent questions), with its questions."""
+    """Category of the FAQ, the page of frequent questions, with the questions in this category."""
 
     title: str
     anchor: str

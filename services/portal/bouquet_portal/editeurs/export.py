@@ -1,4 +1,5 @@
-"""Export of editors' requests for operators, as a list, or as a file for a spreadsheet or a program."""
+"""Export of software editors' requests to be listed on the site, as a list for operators, or as a file for a
+spreadsheet or a program."""
 
 from __future__ import annotations
 

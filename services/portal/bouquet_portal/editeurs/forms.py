@@ -1,4 +1,4 @@
-"""Form by which a software editor asks to be listed."""
+"""Form by which a software editor (vendor of software for administrations) asks to be listed on the site."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ class WebAddress(forms.URLField):
 
 
 class EditorForm(forms.Form):
-    """Form of an editor's request to be listed. No text may be longer than its column in the database table."""
+    """Form by which a software editor asks to be listed. No text may be longer than its column in the database
+    table."""
 
     name = Line(
         label="Nom de l'entreprise ou de l'organisme",

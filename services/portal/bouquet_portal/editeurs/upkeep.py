@@ -1,4 +1,5 @@
-"""Thread that sends mails that are still due, and deletes requests whose retention is over."""
+"""Thread that sends the mails still due to software editors, and deletes editors' requests at the end of their
+retention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frequent questions, with a search."""
+"""Page of frequent questions (FAQ), with a search."""
 
 from __future__ import annotations
 

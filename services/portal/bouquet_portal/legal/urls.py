@@ -1,4 +1,4 @@
-"""URL patterns of the legal pages, of the site map and of `robots.txt`."""
+"""URL patterns of the legal pages, the site map and `robots.txt`."""
 
 from django.urls import path
 

@@ -1,5 +1,4 @@
-"""Editions of the OpenAPI document: files with all operations or some of them, such as those of version 3, which
-visitors may download."""
+"""Editions of the OpenAPI document, which visitors may download: files with all operations or some of them."""
 
 from __future__ import annotations
 

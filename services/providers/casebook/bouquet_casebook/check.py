@@ -53,9 +53,9 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """Result of trying to call an operation with a case's parameters. `signature` is the form of the call's parameters
-    by which the sandbox looks for a case; `obstacle` says why the operation refuses the call, and is empty if it does
-    not."""
+    """Result of trying to call an operation with the parameters of a case (recorded answer). `signature` is the form of
+    the call's parameters by which the sandbox looks for a case; `obstacle` says why the operation refuses the call, and
+    is empty if it does not."""
 
     signature: Signature = ()
     obstacle: str = ""

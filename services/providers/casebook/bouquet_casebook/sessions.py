@@ -1,5 +1,5 @@
-"""Simulated FranceConnect sessions from case files. In each file, `params` gives a token, and `payload` describes the
-citizen and the scopes."""
+"""FranceConnect sessions that the sandbox simulates, described by case files. In each file, `params` gives a token, and
+`payload` describes the citizen and the scopes."""
 
 from __future__ import annotations
 

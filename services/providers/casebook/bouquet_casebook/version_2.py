@@ -18,8 +18,8 @@ Json: TypeAlias = dict[str, Any]
 
 
 class ServedVersion2(Struct, frozen=True):
-    """Operation of version 2 that the sandbox answers from the cases (recorded answers) of its successor, an operation
-    of a later version."""
+    """Operation of version 2 that the sandbox answers from another operation's cases (recorded answers). This
+    `successor` is the same operation in a later version."""
 
     published: PublishedOperation[Any]
     successor: Operation

@@ -18,7 +18,7 @@ example, codes in Corsica (2A and 2B) once began with 20."""
 
 
 class HttpGetter(Protocol):
-    """Interface of the HTTP client of `InseeCommunes`: of an `UpstreamClient`, only the method `get` is needed."""
+    """Interface of the HTTP client that `InseeCommunes` uses. It has only the method `get` of `UpstreamClient`."""
 
     async def get(self, route: str = "", *, params: Mapping[str, str] = {}) -> Answer: ...
 

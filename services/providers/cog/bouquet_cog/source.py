@@ -1,4 +1,4 @@
-"""Interface of a source of commune codes, and the metric of its lookups."""
+"""Interface for sources of commune codes, and the metric that counts look-ups in them."""
 
 from __future__ import annotations
 

@@ -93,7 +93,8 @@ TOWNS = {
 
 
 class CivilStatus(Struct, frozen=True):
-    """Civil status of a person, in the social-security hub's register or in a question. Unknown fields are empty."""
+    """Civil status of a person, in the social-security hub's register or in a request to the hub. Unknown fields are
+    empty."""
 
     nom: str
     prenoms: str

@@ -27,8 +27,8 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
 
 
 class ClientCredentialsSettings(WorkerSettings, frozen=True, kw_only=True):
-    """Settings of a worker that has one OAuth 2.0 client for all of its upstreams, from which the worker's author makes
-    a `ClientCredentials`."""
+    """Settings of a worker that has one OAuth 2.0 client for all of its upstreams. The worker's author makes a
+    `ClientCredentials` from these settings."""
 
     token_url: str
     """URL of the provider's token endpoint."""

@@ -1,5 +1,5 @@
-"""Operations that share one handler and publish different parts of its result, such as the fields of different versions
-of the contract."""
+"""Operations that share one handler. Each publishes a part of the handler's result, such as the fields of one contract
+version."""
 
 from __future__ import annotations
 

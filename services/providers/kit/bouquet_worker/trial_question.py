@@ -1,4 +1,4 @@
-"""Question of `bouquet-worker try`, read from the words of the command line by the rules of the contract."""
+"""Question for `bouquet-worker try`, read from the command line by the rules of the contract."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATIENCE_S = 30.0
 
 
 class QuestionError(Exception):
-    """Error for a question that cannot be asked or recorded. The text has one line for each fault, for the
+    """Error for a question to a worker that cannot be asked or recorded. The text has one line for each fault, for the
     developer."""
 
     def __init__(self, faults: Iterable[str]) -> None:

@@ -1,4 +1,5 @@
-"""Routes of software editors, their tokens, and the delegations to them."""
+"""Routes of software editors (companies whose software calls for administrations), of their tokens, and of the
+habilitations delegated to them."""
 
 from __future__ import annotations
 
@@ -31,14 +32,15 @@ DELEGATIONS = Order((schema.delegations.c.created_at, schema.delegations.c.id), 
 
 
 class EditorSearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for editors. The search finds the editors that match all given parameters."""
+    """Parameters of a search for software editors. The search finds the editors that match all given parameters."""
 
     q: Annotated[str, Meta(max_length=200, description="Part of the name or SIRET.")] = ""
     state: EditorState | UnsetType = UNSET
 
 
 class EditorWithTokens(Struct, frozen=True, kw_only=True):
-    """Editor, its tokens sorted by expiry, and the number of its delegations, including revoked ones."""
+    """Software editor with its tokens, sorted by expiry, and the number of its delegations (rights to use
+    administrations' habilitations), including revoked ones."""
 
     editor: Editor
     tokens: tuple[EditorToken, ...]
@@ -46,8 +48,8 @@ class EditorWithTokens(Struct, frozen=True, kw_only=True):
 
 
 class EditorFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Optional fields of a request that creates or changes an editor. A field that is left out gets its default in a
-    new editor, and keeps its value in an existing one."""
+    """Optional fields of a request that creates or changes a software editor. A field that is left out gets its default
+    in a new editor, and keeps its value in an existing one."""
 
     form_uids: tuple[Annotated[str, Meta(max_length=200)], ...] | UnsetType = UNSET
     allowed_ips: Addresses | UnsetType = UNSET
@@ -64,7 +66,7 @@ class NewEditor(EditorFields, frozen=True, kw_only=True):
 
 
 class EditorChange(EditorFields, frozen=True, kw_only=True):
-    """Body of a request that changes an editor. Members that are left out stay as they are."""
+    """Body of a request that changes a software editor. Members that are left out stay as they are."""
 
     version: Version
     siret: str | UnsetType = UNSET
@@ -72,7 +74,8 @@ class EditorChange(EditorFields, frozen=True, kw_only=True):
 
 
 class EditorTokenSearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for editors' tokens. The search finds the tokens that match all given parameters."""
+    """Parameters of a search for software editors' tokens. The search finds the tokens that match all given
+    parameters."""
 
     editor: Annotated[str, Meta(max_length=36, description="Id of the editor.")] = ""
     expiring_within_days: (
@@ -82,8 +85,8 @@ class EditorTokenSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class EditorNoticeSearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for notices, each of which warns an editor that a token will soon expire. The search finds
-    the notices that match all given parameters."""
+    """Parameters of a search for notices, each of which warns a software editor that a token will soon expire. The
+    search finds the notices that match all given parameters."""
 
     editor: Annotated[str, Meta(max_length=36, description="Id of the editor.")] = ""
     token: Annotated[str, Meta(max_length=36, description="Id of the token.")] = ""
@@ -91,7 +94,7 @@ class EditorNoticeSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class EditorNoticeRow(Struct, frozen=True, kw_only=True):
-    """Notice that a token of an editor will soon expire."""
+    """Notice: a warning that a token of a software editor will soon expire."""
 
     token: str
     editor: str
@@ -104,14 +107,14 @@ class EditorNoticeRow(Struct, frozen=True, kw_only=True):
 
 
 class NewEditorToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of a request that creates a token of an editor."""
+    """Body of a request that creates a token of a software editor."""
 
     label: Line = ""
     allowed_ips: Addresses = ()
 
 
 class EditorTokenChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of a request that changes an editor's token. Members that are left out stay as they are."""
+    """Body of a request that changes a software editor's token. Members that are left out stay as they are."""
 
     version: Version
     label: Line | UnsetType = UNSET
@@ -119,7 +122,7 @@ class EditorTokenChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Rotation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of a request that replaces an editor's token by a new one."""
+    """Body of a request that replaces a software editor's token by a new one."""
 
     version: Version
     grace_hours: Annotated[int, Meta(ge=0, le=8760)] = 24
@@ -127,7 +130,8 @@ class Rotation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class DelegationSearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for delegations. The search finds the delegations that match all given parameters."""
+    """Parameters of a search for delegations (rights of software editors to use administrations' habilitations). The
+    search finds the delegations that match all given parameters."""
 
     editor: Annotated[str, Meta(max_length=36, description="Id of the editor.")] = ""
     habilitation: Annotated[str, Meta(max_length=36, description="Id of the habilitation.")] = ""
@@ -135,8 +139,8 @@ class DelegationSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class NewDelegation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of a request that delegates a habilitation to an editor, whose tokens then give the habilitation's rights.
-    The header `X-Reason` contains the reason for the delegation."""
+    """Body of a request that delegates a habilitation to a software editor, so that calls with the editor's tokens may
+    have the habilitation's rights. The header `X-Reason` contains the reason for the delegation."""
 
     editor: Annotated[str, Meta(max_length=36)]
     habilitation: Annotated[str, Meta(max_length=36)]

@@ -1,4 +1,5 @@
-"""Errors of the API: the one format of all refusals, and the HTTP status of each error code."""
+"""Errors that the API answers: their format, which is the same for all refusals, and the HTTP status for each error
+code."""
 
 from __future__ import annotations
 

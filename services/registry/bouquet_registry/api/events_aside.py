@@ -21,7 +21,7 @@ PATH = "/datapass-events/aside"
 
 
 class EventAsideBody(Struct, frozen=True):
-    """Event that was set aside, with its body, which names people."""
+    """Event (message of DataPass) that was set aside, with its body, which names people."""
 
     event: EventAside
     body: str
@@ -37,7 +37,7 @@ class Replay(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Replayed(Struct, frozen=True):
-    """Outcome of the replay of an event that was set aside."""
+    """Outcome of replaying an event: applying a message of DataPass that was set aside."""
 
     outcome: Outcome
     """Result of the replay: `obeyed` if the event was applied, `known` if it had been applied before, or `late` if it

@@ -1,4 +1,5 @@
-"""Routes of DataPass's prefilled forms, and of the draft with which a request for a habilitation begins."""
+"""Routes of the prefilled forms in which administrations request habilitations (rights to call operations) in DataPass,
+and of drafts of such requests."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ Word = Annotated[str, Meta(max_length=200)]
 
 
 class FormProvider(Struct, frozen=True, kw_only=True):
-    """Software editor that offers a form."""
+    """Software editor that offers a prefilled form for requests for habilitations."""
 
     id: str
     type: str
@@ -38,7 +39,7 @@ class FormProvider(Struct, frozen=True, kw_only=True):
 
 
 class FormRow(Struct, frozen=True, kw_only=True):
-    """Prefilled form with which a request for a habilitation begins, as the API returns it."""
+    """Prefilled form for requests for a habilitation (right to call operations), as the API returns it."""
 
     uid: str
     name: str
@@ -64,14 +65,14 @@ class FormRow(Struct, frozen=True, kw_only=True):
 
 
 class FormList(Struct, frozen=True):
-    """Public forms of one definition, a kind of habilitation in DataPass."""
+    """Public forms for requests for one kind of habilitation, which DataPass calls a definition."""
 
     data: tuple[FormRow, ...]
 
 
 class FormSearch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Parameters of a search for forms. The search finds the forms of one use case, or all forms if `use_case` is
-    empty."""
+    """Parameters of a search for prefilled forms. The search finds the forms of one use case, or all forms if
+    `use_case` is empty."""
 
     use_case: Annotated[str, Meta(max_length=200, description="Use case of the forms.")] = ""
 
@@ -125,7 +126,8 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 
 class FormHandlers:
-    """Handlers of the routes that read the forms in a catalogue and make drafts of requests from them."""
+    """Handlers of the routes that read the forms in a catalogue, and make drafts of requests for habilitations from
+    them."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue

@@ -44,7 +44,8 @@ ORDER = Order((schema.habilitations.c.created_at, schema.habilitations.c.id), tu
 
 
 class HabilitationSearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for habilitations. The search finds the habilitations that match all given parameters."""
+    """Parameters of a search for habilitations (rights to call operations). The search finds the habilitations that
+    match all given parameters."""
 
     q: Annotated[str, Meta(max_length=200, description="Part of the name, purpose, SIRET or DataPass id.")] = ""
     siret: Annotated[str, Meta(max_length=14)] = ""
@@ -53,15 +54,15 @@ class HabilitationSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class HabilitationWithTokens(Struct, frozen=True, kw_only=True):
-    """Habilitation with its tokens, sorted by expiry."""
+    """Habilitation (right to call operations) with its tokens, sorted by expiry."""
 
     habilitation: Habilitation
     tokens: tuple[Token, ...]
 
 
 class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Optional fields of a request that creates or changes a habilitation. A field that is left out gets its default in
-    a new habilitation, and keeps its value in an existing one."""
+    """Optional fields of a request that creates or changes a habilitation (right to call operations). A field that is
+    left out gets its default in a new habilitation, and keeps its value in an existing one."""
 
     name: Line | UnsetType = UNSET
     purpose: Line | UnsetType = UNSET
@@ -84,13 +85,14 @@ class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class NewHabilitation(Fields, frozen=True, kw_only=True):
-    """Body of a request that creates a habilitation."""
+    """Body of a request that creates a habilitation, an administration's right to call operations."""
 
     siret: str
 
 
 class HabilitationChange(Fields, frozen=True, kw_only=True):
-    """Body of a request that changes a habilitation. Members that are left out stay as they are."""
+    """Body of a request that changes a habilitation (right to call operations). Members that are left out stay as they
+    are."""
 
     version: Version
     siret: str | UnsetType = UNSET

@@ -1,4 +1,5 @@
-"""Route that returns the hourly numbers of calls with one habilitation or token, or by one editor."""
+"""Route that returns the number of calls in each hour, with one habilitation (right to call operations) or token, or by
+one software editor."""
 
 from __future__ import annotations
 

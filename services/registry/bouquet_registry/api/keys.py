@@ -36,8 +36,7 @@ class KeyTokens(PageRequest, frozen=True, kw_only=True):
 
 
 class KeyList(Struct, frozen=True):
-    """List, sorted by name, of the present key, of the keys that have signed tokens in force, and of the withdrawn
-    keys."""
+    """List of keys, sorted by name: the present key, those that have signed tokens in force, and the withdrawn ones."""
 
     data: tuple[SigningKey, ...]
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the API, made of its routes and of the structs that they take and return."""
+"""OpenAPI document of the registry's API, made from its routes and from the structs that they take and return."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ SERVICE = "bouquet-registry-api"
 
 
 class ApiParts(Struct, frozen=True):
-    """Checked settings of `bouquet-registry api`, with the objects made from them: the clients of the API, the TLS
-    context of its port, and the forms that it serves."""
+    """Checked settings of `bouquet-registry api`, with the objects made from them: the API's clients, its port's TLS
+    context, and the forms that it serves."""
 
     registry: RegistrySettings
     clients: Clients

@@ -30,8 +30,8 @@ MAX_PERIOD = timedelta(days=400)
 
 
 class EventSearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for events that DataPass sent. The search finds all events, or only those with the name
-    `event`."""
+    """Parameters of a search for events, the messages that DataPass sent. The search finds all events, or only those
+    with the name `event`."""
 
     event: Annotated[str, Meta(max_length=64, description="Name of the event, such as `approve`.")] = ""
 
@@ -68,7 +68,7 @@ class Period(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class EventRow(Struct, frozen=True, kw_only=True):
-    """Event that DataPass sent, with the answer of the registry."""
+    """Event (message) that DataPass sent, with the answer of the registry."""
 
     digest: str
     """SHA-256 of the event's body, in hexadecimal, which identifies the event."""

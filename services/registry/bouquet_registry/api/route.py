@@ -37,8 +37,8 @@ Handler: TypeAlias = Callable[[Administration, Call], Awaitable[Any]]
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """Route of the API: its method and path, the function that handles its requests, and the types of its parameters
-    and of its answer."""
+    """Route of the API: its method and path, the function that handles requests, and the types of parameters and
+    answer."""
 
     method: Method
     path: str

@@ -1,4 +1,4 @@
-"""Routes of tokens and of the notices before their expiry."""
+"""Routes of tokens, and of notices, which warn that a token will soon expire."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TokenWithNotices(Struct, frozen=True, kw_only=True):
 
 
 class NewToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of a request that creates a token of a habilitation."""
+    """Body of a request that creates a token of a habilitation (an administration's right to call operations)."""
 
     mcp: bool = False
     """Whether the token may be used with the Model Context Protocol."""

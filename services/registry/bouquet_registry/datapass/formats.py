@@ -30,12 +30,13 @@ GRANTED = ("validated", "approved")
 
 
 class Unreadable(Refused):
-    """Refusal of a body that is not a DataPass event in the expected format. The message names the format and, if
-    known, the wrong field, but quotes no value from the body."""
+    """Refusal of a body that is no event (message of DataPass) in the expected format. The error names the format and,
+    if known, the wrong field, but quotes no value from the body."""
 
 
 class DatapassEvent(Struct, frozen=True, kw_only=True):
-    """Event that DataPass has sent about one habilitation. It has the same fields whichever format DataPass used."""
+    """Event: a message that DataPass has sent about one habilitation (right to call operations). It has the same fields
+    whichever format DataPass used."""
 
     event: str
     fired_at: datetime

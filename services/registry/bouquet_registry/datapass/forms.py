@@ -1,5 +1,5 @@
-"""Prefilled forms of DataPass, read from a YAML file. Each form begins a request for a habilitation with data already
-filled in."""
+"""Prefilled forms of DataPass for requests for habilitations (rights to call operations), read from a YAML file. With
+such a form, a request begins with data already filled in."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ PLACEHOLDERS = ("form_name", "service_provider_name")
 
 
 class RequestData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Attributes of a request for a habilitation, as DataPass names them. Attributes without a value are absent."""
+    """Data in a request for a habilitation (right to call operations), by DataPass's names of the attributes.
+    Attributes without a value are absent."""
 
     intitule: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
@@ -99,7 +100,8 @@ def block_of(attribute: str) -> Block:
 
 
 class ServiceProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Software editor that offers forms, or provider of software as a service that does."""
+    """Entry for a software editor, or a provider of software as a service, that offers prefilled forms for requests for
+    habilitations."""
 
     type: Literal["editor", "saas"]
     name: str
@@ -113,7 +115,8 @@ class ServiceProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class ScopesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Lists of the scopes that a form shows, hides, or does not let the applicant change."""
+    """Lists of the scopes that a form for requests for habilitations shows, hides, or does not let the applicant
+    change."""
 
     displayed: tuple[str, ...] = ()
     """Scopes that the form shows; empty for all scopes."""
@@ -130,7 +133,7 @@ class ScopesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Form(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Form with which a request for a habilitation begins."""
+    """Prefilled form with which an administration begins a request for a habilitation (right to call operations)."""
 
     name: str
     description: str = ""
@@ -159,7 +162,8 @@ class Form(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Catalogue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Content of a file of forms: the forms by uid, and the editors by id."""
+    """Content of a file of prefilled forms for requests for habilitations: the forms by uid, and the software editors
+    by id."""
 
     service_providers: dict[str, ServiceProviderEntry] = {}
     forms: dict[str, Form] = {}

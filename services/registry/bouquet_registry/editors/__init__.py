@@ -1,1 +1,2 @@
-"""Software editors, their tokens, and the habilitations that are delegated to them."""
+"""Software editors (companies whose software calls for administrations), their tokens, and the habilitations delegated
+to them."""

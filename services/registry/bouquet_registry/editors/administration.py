@@ -1,5 +1,6 @@
-"""Administration of editors, their tokens and their delegations, as offered by commands and routes. Each method runs in
-one transaction, which also records the administrative act."""
+"""Administration of software editors, their tokens and their delegations (rights to use administrations'
+habilitations), as offered by commands and routes. Each method runs in one transaction, which also records the
+administrative act."""
 
 from __future__ import annotations
 
@@ -25,14 +26,14 @@ from bouquet_registry.transactions import Transaction
 
 
 class IssuedEditorToken(Struct, frozen=True):
-    """New token of an editor, with its signed text."""
+    """New token of a software editor, with its signed text (JWT)."""
 
     token: EditorToken
     jwt: str
 
 
 class RotatedToken(Struct, frozen=True):
-    """New token of an editor, with its signed text, and the token that it replaces."""
+    """New token of a software editor, with its signed text (JWT), and the token that it replaces."""
 
     token: EditorToken
     jwt: str
@@ -40,7 +41,7 @@ class RotatedToken(Struct, frozen=True):
 
 
 class EditorAdministration(Struct, frozen=True):
-    """Administration of the editors in one database. The methods that make the signed text of a token need
+    """Administration of the software editors in one database. The methods that make the signed text of a token need
     `signing_key`: they raise `SettingsError` without this key, and `Refused` if it is withdrawn.
 
     All methods except `create` raise `Unknown` for an unknown id. Those with an argument `version`, the version that

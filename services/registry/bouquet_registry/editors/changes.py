@@ -1,5 +1,6 @@
-"""Functions that change editors, their tokens and their delegations, and record each change as an administrative act. A
-function raises `Conflict` if somebody has changed the record since it was read."""
+"""Functions that change software editors, their tokens and their delegations (rights to use administrations'
+habilitations), and record each change as an administrative act. A function raises `Conflict` if somebody has changed
+the record since it was read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queries of editors, their tokens and their delegations."""
+"""Queries of software editors, their tokens and their delegations (rights to use administrations' habilitations)."""
 
 from __future__ import annotations
 

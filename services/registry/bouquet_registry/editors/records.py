@@ -41,8 +41,8 @@ class Editor(Struct, frozen=True, kw_only=True):
 
 
 class EditorToken(Struct, frozen=True, kw_only=True):
-    """Access token of an editor. A call with this token has the rights of a habilitation that was delegated to the
-    editor."""
+    """Access token of a software editor. A call with this token has the rights of a habilitation (right to call
+    operations) that an administration has delegated to the editor."""
 
     id: str
     """Id of the token, the claim `jti` of its signed text."""
@@ -62,7 +62,8 @@ class EditorToken(Struct, frozen=True, kw_only=True):
 
 
 class Delegation(Struct, frozen=True, kw_only=True):
-    """Right of an editor to make calls with a habilitation. Lasts until the delegation is revoked."""
+    """Right of a software editor to make calls with an administration's habilitation (right to call operations). Lasts
+    until the delegation is revoked."""
 
     id: str
     editor: str

@@ -1,5 +1,5 @@
-"""Metric that counts accesses by habilitation and operation. The label `habilitation` names an administration, never a
-person."""
+"""Metric that counts accesses to data by operation and by habilitation (an administration's right to call operations).
+The label `habilitation` names an administration, never a person."""
 
 from __future__ import annotations
 

@@ -31,7 +31,8 @@ LAST_PAUSE_S = 5.0
 
 
 class JournalWriter:
-    """Background task that writes batches of records from the outbox to the journal."""
+    """Background task that writes batches of records from the outbox (the queue from gateways) to the access
+    journal."""
 
     def __init__(self, outbox: Outbox, store: Store, batches: AsyncIterator[Collected]) -> None:
         self._outbox = outbox

@@ -1,4 +1,5 @@
-"""Creates the table of administrative acts, and the columns in which a record of the journal describes a pruning."""
+"""Creates the table of administrative acts (who changed what), and the columns in which a record of the journal
+describes a pruning (removal of old records)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Creates editors, their tokens and delegations, and new fields of habilitations. Moves the delegations listed in
-habilitations to the new table."""
+"""Creates tables for software editors, their tokens and delegations, and new fields of habilitations. Moves the
+delegations listed in habilitations to the new table."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Adds columns for the data, other than rights, that DataPass sends about a habilitation, and the table of DataPass
-events that could not be applied."""
+"""Adds columns for the data, other than rights, that DataPass sends about a habilitation. Creates the table of events
+(messages of DataPass) that could not be applied."""
 
 from __future__ import annotations
 
