@@ -152,6 +152,9 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     open_fields: tuple[str, ...] = ()
     """Dotted paths of the fields that every caller of the operation sees, whatever the caller's scopes."""
+    meta_fields: tuple[str, ...] = ()
+    """Names of fields of the data that an answer has in `meta` in place of `data`. Version 2, whose answers have no
+    `meta`, ignores them."""
     checks: tuple[tuple[Check, ...], ...]
     """Validation rules for the query, in stages. A stage runs only if the earlier stages found no fault; all faults
     found in one stage are reported together."""

@@ -327,6 +327,8 @@ def test_a_folder_without_cases_is_an_error(tmp_path: Path) -> None:
         ({"fields": {"titulaire.age": ("acme",)}}, "field titulaire.age: the schema has no field of this path"),
         ({"fields": {"titulaire.nom": ()}}, "field titulaire.nom: has no scope"),
         ({"people": (People(at="titulaire"),)}, "people: the schema has no field titulaire.nom_naissance"),
+        ({"meta_fields": ("age",)}, "meta_fields: the schema has no field age"),
+        ({"meta_fields": ("titulaire",)}, "meta_fields: titulaire must be one of `open_fields`"),
         ({"proof": proof_of("titulaire.age")}, "proof: the schema has no field titulaire.age"),
         (
             {"proof": proof_of("titulaire.nom", "in part")},

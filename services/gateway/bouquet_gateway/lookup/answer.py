@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache, partial
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -41,6 +42,7 @@ from bouquet_proto.query import Query, parse_query
 MARK_LENGTH = 16
 """Number of hexadecimal digits of a caller's mark, the keyed hash by which workers tell callers apart."""
 
+_members = msgspec.json.Decoder(dict[str, Raw])
 
 MARKS = 10_000
 """Largest number of callers whose mark one process keeps in memory."""
@@ -120,7 +122,8 @@ class Lookups:
             return Answer(sandbox.body_of(reply, served, scopes, prove), reply.status, sandbox.retry_after_of(reply))
         call.people_found = partial(people_named, reply.data, served.operation)
         data = open_fields(reply.data, served.operation, scopes)
-        return Answer(_enveloped(call.envelope, data, prove(data) if prove else Made()))
+        proof = prove(data) if prove else Made()
+        return Answer(_enveloped(call.envelope, data, served.operation.meta_fields, proof))
 
     def _prover(self, served: Served, header: str, call: Call) -> sandbox.Prove | None:
         """Returns a function that makes a proof of the answer's data. Returns `None` if the value of `header` requests
@@ -196,10 +199,15 @@ def describe_call(call: Call, match: Match) -> None:
     call.retirement, call.failures = operation.retirement, served.problems
 
 
-def _enveloped(envelope: Envelope, data: Raw, proof: Made) -> bytes:
+def _enveloped(envelope: Envelope, data: Raw, meta_fields: tuple[str, ...], proof: Made) -> bytes:
     """Returns the body of an answer with data, in the form that `envelope` names. In `v2`, the body is the data alone;
-    in `v3`, it is an object with `data`, `links` and `meta`."""
+    in `v3`, it is an object with `data`, `links` and `meta`, where `meta` has the fields of the data that `meta_fields`
+    names, and those of `proof`."""
     if envelope == "v2":
         return bytes(data)
-    links, meta = msgspec.json.encode(proof.links), msgspec.json.encode(proof.meta)
-    return b'{"data":' + bytes(data) + b',"links":' + links + b',"meta":' + meta + b"}"
+    links, meta = msgspec.json.encode(proof.links), dict[str, Any](proof.meta)
+    if meta_fields:
+        members = _members.decode(data)
+        meta = {name: members.pop(name) for name in meta_fields if name in members} | meta
+        data = Raw(msgspec.json.encode(members))
+    return b'{"data":' + bytes(data) + b',"links":' + links + b',"meta":' + msgspec.json.encode(meta) + b"}"

@@ -278,12 +278,34 @@ def _names(operation: Operation) -> tuple[str, ...]:
 
 def _media(operation: Operation, components: Components) -> Json:
     names, example = _names(operation), operation.example
-    schema = components.extract_objects(operation.schema, *names)
-    if envelope_of(operation.path) == "v3":
-        envelope = object_schema(("data", "links", "meta"), data=schema, links=ANYTHING, meta=ANYTHING)
+    if envelope_of(operation.path) == "v2":
+        schema = components.extract_objects(operation.schema, *names)
+    else:
+        data, meta = _apart(operation.schema, operation.meta_fields)
+        data = components.extract_objects(data, *names)
+        envelope = object_schema(("data", "links", "meta"), data=data, links=ANYTHING, meta=meta)
         schema = components.extract_objects(envelope, *(f"{name}Answer" for name in names))
-        example = None if example is None else {"data": example, "links": {}, "meta": {}}
+        example = None if example is None else _example(example, operation.meta_fields)
     return {"schema": schema} | ({} if example is None else {"example": example})
+
+
+def _apart(schema: Json, meta_fields: tuple[str, ...]) -> tuple[Json, Json]:
+    """Returns the schemas of `data` and `meta` of an answer, made from the schema of a reply's data."""
+    if not meta_fields:
+        return schema, ANYTHING
+    properties = schema.get("properties", {})
+    meta = {name: field for name, field in properties.items() if name in meta_fields}
+    required = schema.get("required", ())
+    data = schema | {
+        "properties": {name: field for name, field in properties.items() if name not in meta},
+        "required": [name for name in required if name not in meta],
+    }
+    return data, object_schema(tuple(name for name in required if name in meta), **meta)
+
+
+def _example(data: Json, meta_fields: tuple[str, ...]) -> Json:
+    meta = {name: data[name] for name in meta_fields if name in data}
+    return {"data": {name: data[name] for name in data if name not in meta}, "links": {}, "meta": meta}
 
 
 def _errors(served: Served, components: Components) -> Json:

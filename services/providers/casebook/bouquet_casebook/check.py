@@ -223,13 +223,22 @@ def _schema_violations(case: Case, operation: Operation) -> Iterator[Fault]:
             yield Fault("is not an error body", ("payload",))
         return
     versioned = operation.path.startswith("/v")
-    data = payload.get("data") if versioned and isinstance(payload, dict) else payload
+    data = _data_of(payload, operation) if versioned and isinstance(payload, dict) else payload
     schema = _whole(operation.schema) if versioned else operation.schema
     errors = islice(jsonschema.Draft202012Validator(schema).iter_errors(data), MAX_VIOLATIONS)
     # Of the errors inside an `anyOf`, the one of the best matching alternative is reported.
     worst = [found for error in errors if (found := jsonschema.exceptions.best_match([error]))]
     for text, at in dict.fromkeys(_described(error) for error in worst):
         yield Fault(text, ("payload", *(("data",) if versioned else ()), *at))
+
+
+def _data_of(payload: Mapping[str, Any], operation: Operation) -> Any:
+    """Returns the data of a payload, with the fields that an answer of the operation has in `meta`."""
+    match payload:
+        case {"data": dict() as data, "meta": dict() as meta}:
+            return data | {name: meta[name] for name in operation.meta_fields if name in meta}
+        case _:
+            return payload.get("data")
 
 
 def _described(error: jsonschema.ValidationError) -> tuple[str, tuple[str | int, ...]]:

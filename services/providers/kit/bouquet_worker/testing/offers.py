@@ -89,6 +89,16 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
     yield from _of_schema(operation)
     yield from _of_people(operation)
     yield from _of_proof(operation)
+    yield from _of_meta_fields(operation)
+
+
+def _of_meta_fields(operation: Operation) -> Iterator[str]:
+    """Yields a fault for each field in `meta` that the schema lacks, or that callers see only with a scope."""
+    for name in operation.meta_fields:
+        if not _has_path(operation.schema, [name]):
+            yield f"meta_fields: the schema has no field {name}"
+        elif name not in operation.open_fields:
+            yield f"meta_fields: {name} must be one of `open_fields`"
 
 
 def _of_proof(operation: Operation) -> Iterator[str]:
