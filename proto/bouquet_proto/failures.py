@@ -222,6 +222,7 @@ PARAMETERS: dict[str, Failure] = {
         _parameter("00426", "Le nom d'usage n'est pas correctement formaté"),
         _parameter("00427", "Le sexe de l'état civil est manquant"),
         _parameter("00428", "Le code cog du département de naissance est manquant ou invalide"),
+        _parameter("00430", "L'immatriculation du véhicule est manquante"),
         Failure(
             kind=Kind.WRONG_PARAMETER,
             code="39400",  # with a provider's prefix, although no provider is asked (docs/reference/contract.md §3.2)

@@ -49,6 +49,7 @@ AUTHORITY_PREFIXES: Mapping[str, str] = {
     "39": "DSNJ",
     "40": "RNCPS",
     "41": "SDH",
+    "42": "ANTS",
     "51": "FranceConnect",
 }
 """Names of the authorities, by assigned prefix: the first two digits of an authority's error codes

@@ -115,10 +115,13 @@ def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield token_of_all(), {"recipient": RECIPIENT, **in_v2(operation, dict(case.params))}
 
 
+TYPED_BY_HAND = ("annee", "mois", "campaignYear", "immatriculation")
+
+
 def typed_by_hand(case: Case) -> dict[str, Any]:
     """Returns those parameters of a case that a caller must give even if a FranceConnect session identifies the person:
-    year, month and campaign."""
-    return {name: value for name, value in case.params.items() if name in ("annee", "mois", "campaignYear")}
+    year, month, campaign and number plate."""
+    return {name: value for name, value in case.params.items() if name in TYPED_BY_HAND}
 
 
 async def _body(client: SandboxClient, path: str, token: str, by_key: bool, params: Mapping[str, Any]) -> Any:

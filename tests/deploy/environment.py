@@ -11,6 +11,7 @@ from typing import Any
 from joserfc.jwk import RSAKey
 from msgspec import Struct
 
+from bouquet_ants.simulator import simulator as ants_simulator
 from bouquet_gateway.start import serve
 from bouquet_mesh.process import read_process
 from bouquet_mesh.secret import Secret
@@ -124,6 +125,7 @@ def _file(variable: str, folder: Path) -> str:
 
 @cache
 def _secrets() -> Mapping[str, str]:
+    ants = ants_simulator.settings("http://siv.test")
     return {
         "PROVIDERS": "cnaf",
         "BUS_URL": "amqps://user:password@broker/mesh",
@@ -133,5 +135,7 @@ def _secrets() -> Mapping[str, str]:
         "NOTICES_TO": "smtps://user:password@mail.example.org",
         "MAIL_URL": "smtps://user:password@mail.example.org",
         "CLIENTS": '{"quotient_familial": {"id": "id", "secret": "secret"}}',
+        "ASSERTION_KEY": ants["BOUQUET_ANTS_ASSERTION_KEY"],
+        "ASSERTION_CERTIFICATE": ants["BOUQUET_ANTS_ASSERTION_CERTIFICATE"],
         "PRIVATE_KEYS": RSAKey.generate_key(2048).as_pem(private=True).decode(),
     }

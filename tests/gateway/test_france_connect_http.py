@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 from joserfc import jwe
 from joserfc.jwk import RSAKey
+from jsonschema import Draft202012Validator
 from msgspec import structs
 
+from bouquet_ants.simulator import simulator as ants_simulator
+from bouquet_ants.worker import worker as ants
 from bouquet_cnous.simulator import simulator as cnous_simulator
 from bouquet_cnous.worker import worker as cnous
 from bouquet_dsnj.simulator import simulator as dsnj_simulator
@@ -41,11 +44,13 @@ WORKERS = meshes.PROVIDERS | {
     "mesr": (mesr, mesr_simulator),
     "cnous": (cnous, cnous_simulator),
     "dsnj": (dsnj, dsnj_simulator),
+    "ants": (ants, ants_simulator),
 }
 QF = "/v3/dss/quotient_familial/france_connect"
 C2S = "/v3/dss/complementaire_sante_solidaire/france_connect"
 MESRI = "/v3/mesri/statut_etudiant/france_connect"
 CNOUS = "/v5/cnous/etudiant_boursier/france_connect"
+ANTS = "/v3/ants/extrait_immatriculation_vehicule/france_connect"
 DSNJ = "/v3/dsnj/service_national/france_connect"
 JWKS = "/api/france_connect_jwks"
 
@@ -249,6 +254,41 @@ async def test_a_citizen_of_an_age_without_national_service_is_refused_and_nobod
     assert (error["code"], error["title"]) == ("39400", "Age non pertinent pour le Service National")
     assert error["meta"] == {"provider": "DSNJ"}
     assert len(client.received("dsnj")) == 1
+
+
+async def test_a_vehicle_is_shown_with_how_its_holder_was_recognised(client: Mesh) -> None:
+    """Tests that `meta` tells how the citizen was recognised, and that the holder's identity, whose scope no session
+    has, is always there."""
+    answer = await get(client, ANTS, "jeton-maelys", immatriculation="bz-290-ma")
+    assert answer.status == 200
+    assert answer.json["meta"] == {
+        "identity_matching": {"family_name": 1.0, "given_name": 1.0, "birth_date": 1.0, "overall_match": True}
+    }
+    assert answer.json["data"].keys() == {
+        "identite_particulier",
+        "adresse_particulier",
+        "statut_rattachement",
+        "donnees_immatriculation_vehicule",
+        "caracteristiques_techniques_vehicule",
+    }
+    let_in(client, "jeton-statut", scopes="openid ants_extrait_immatriculation_vehicule_statut_rattachement")
+    part = await get(client, ANTS, "jeton-statut", immatriculation="BZ-290-MA")
+    assert part.json["data"].keys() == {"identite_particulier", "statut_rattachement"}
+    document = (await client.get("/api/openapi.json", token="")).json
+    schema = document["paths"][ANTS]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    validator = Draft202012Validator(schema | {"components": document["components"]})
+    for valid in (answer.json, part.json):
+        validator.validate(valid)
+    assert not validator.is_valid(answer.json | {"meta": {}})
+
+
+async def test_a_vehicle_of_somebody_else_is_not_shown(client: Mesh) -> None:
+    for plate, code in (("BZ-290-MA", "42404"), ("CR-118-SA", "42404"), ("ZZ-999-ZZ", "42003")):
+        answer = await get(client, ANTS, "jeton-remi", immatriculation=plate)
+        assert (answer.status, answer.codes) == (404, [code])
+        assert answer.json["errors"][0]["meta"] == {"provider": "ANTS"}
+    answer = await get(client, ANTS, "jeton-remi")
+    assert (answer.status, answer.codes) == (422, ["00430"])
 
 
 async def test_an_unusable_identity_has_the_contract_s_error(client: Mesh) -> None:

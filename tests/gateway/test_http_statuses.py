@@ -49,6 +49,7 @@ OF_THE_CONTRACT = {
     "sdh_statut_sportif",
     "gip_mds_service_civique",
     "dsnj_service_national",
+    "ants",
 }
 """Names of the resources that Bouquet serves, as the contract gives them in `/api/{status}/ping`."""
 

@@ -369,6 +369,14 @@ TABLE: dict[str, list[Row]] = {
         Row("a blank identifier", "identifiant=++", "00380"),
         Row("a list of identifiers", "identifiant[]=abc", "00380"),
     ],
+    "immatriculation": [
+        Row("a plate is kept as typed", "immatriculation=+ab-123-cd", {"immatriculation": "ab-123-cd"}),
+        Row("a plate of the former register", "immatriculation=3579+LA+05", {"immatriculation": "3579 LA 05"}),
+        Row("no plate", "", "00430"),
+        Row("a blank plate", "immatriculation=++", "00430"),
+        Row("twenty-one characters", f"immatriculation={'A' * 21}", "00430"),
+        Row("a list of plates", "immatriculation[]=AB-123-CD", "00430"),
+    ],
     "identifiant_numerique": [
         Row("a number is kept as typed", "identifiant=+007", {"identifiant": "007"}),
         Row("a number with a letter", "identifiant=735319a", "00380"),

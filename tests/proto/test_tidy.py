@@ -39,6 +39,7 @@ PLAIN: dict[str, Any] = {
     "date_naissance": "1989-06-14",
     "ine": "1234567890G",
     "identifiant": "735319",
+    "immatriculation": "AB-123-CD",
     "numero_allocataire": "2345678",
     "code_postal": "29200",
     "code_etablissement": "0511474A",

@@ -51,6 +51,7 @@ NOBODY: dict[str, Any] = {
     "codeCogInseeCommuneNaissance": "86194",
     "ine": "QUIDAM00000",
     "identifiant": "1789",
+    "immatriculation": "QU-000-AM",
     "codeEtablissement": "0860001Z",
     "anneeScolaire": "2025-2026",
 }
@@ -108,6 +109,8 @@ class SandboxClient:
 
 def citizen_of(root: Path, case: Case) -> str:
     """Returns the token of a simulated FranceConnect session for the person in a case. The session has all scopes."""
+    if "immatriculation" in case.params:  # which answers every citizen
+        return "jeton-maelys"
     names = case.params["prenoms"]
     who = (case.params["nomNaissance"], names if isinstance(names, str) else ", ".join(names))
     for session in read_folder(root / "france_connect", paris_today()).cases:

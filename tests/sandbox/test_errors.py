@@ -32,6 +32,7 @@ FACTS: dict[str, Any] = {
     "code_etablissement": "0299417N",
     "annee_scolaire": "2025-2026",
     "numero_allocataire": FILE_NUMBER,
+    "immatriculation": "ER-000-RE",
 }
 MODALITIES: dict[str, list[Operation]] = {}
 """Map from each folder of cases to the operations whose answers come from it. A version 2 path has several operations,

@@ -19,6 +19,7 @@ from bouquet_gateway.errors.problems import Problem, render
 from bouquet_gateway.offers.catalogue import Catalogue, Served
 from bouquet_proto.failures import PARAMETERS
 from bouquet_worker.worker import paris_today
+from tests.clients.answers import typed_by_hand
 from tests.sandbox.gateway import OPERATIONS, OURS, SandboxClient, citizen_of, sandbox_at
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -59,8 +60,7 @@ async def test_each_case_is_answered_exactly(operation_id: str, case: Case, clie
     if OPERATIONS[operation_id].modality != "france_connect":
         answer = await client.ask(operation_id, case.params)
     else:
-        own = {name: case.params[name] for name in ("annee", "mois", "campaignYear") if name in case.params}
-        answer = await client.ask(operation_id, own, citizen=citizen_of(OURS, case))
+        answer = await client.ask(operation_id, typed_by_hand(case), citizen=citizen_of(OURS, case))
     assert (answer.status, answer.body) == (case.status, _json(case))
 
 

@@ -27,6 +27,7 @@ pytestmark = [HERE, pytest.mark.asyncio(loop_scope="module")]
 SCHOLARSHIP_V3, SCHOLARSHIP_V4 = (f"api_particulier_v{n}_cnous_etudiant_boursier_with_france_connect" for n in (3, 4))
 STUDENT = "api_particulier_v3_mesri_statut_etudiant_with_france_connect"
 NATIONAL_SERVICE = "api_particulier_v3_dsnj_service_national_with_france_connect"
+VEHICLE = "api_particulier_v3_ants_extrait_immatriculation_vehicule_with_france_connect"
 CIVIC_SERVICE = "api_particulier_v3_gip_mds_service_civique_with_france_connect"
 QUOTIENT, C2S, EAJE, AEEH = (
     f"api_particulier_v3_cnav_{name}_with_france_connect"
@@ -137,6 +138,23 @@ async def test_a_simulated_session_gets_its_case(
     _, status, body = read(CASES / operation_id / name)
     answer = await client.ask(operation_id, {}, citizen=citizen)
     assert (answer.status, answer.body) == (status, body)
+
+
+@pytest.mark.parametrize("file", [pytest.param(file, id=file.stem) for file in files_of(CASES, VEHICLE)])
+async def test_each_case_of_a_vehicle_is_answered_exactly(file: Path, client: SandboxClient) -> None:
+    """Tests that every public plate is answered, whoever the citizen is: none is refused for its parameters."""
+    params, status, body = read(file)
+    for citizen in ("ants", "all_fc"):
+        answer = await client.ask(VEHICLE, params, citizen=citizen)
+        assert (answer.status, answer.body) == (status, body)
+
+
+async def test_an_unknown_plate_gets_the_default_case_and_no_plate_is_refused(client: SandboxClient) -> None:
+    _, status, body = read(CASES / VEHICLE / "404.yaml")
+    answer = await client.ask(VEHICLE, {"immatriculation": "QU-000-AM"}, citizen="ants")
+    assert (answer.status, answer.body) == (status, body)
+    refused = await client.ask(VEHICLE, {}, citizen="ants")
+    assert (refused.status, refused.body["errors"][0]["code"]) == (422, "00430")
 
 
 @pytest.mark.parametrize(

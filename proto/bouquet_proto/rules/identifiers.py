@@ -1,4 +1,4 @@
-"""Validation rules of the identifiers that providers give to people."""
+"""Validation rules of the identifiers that providers give to people, and of the number plates of vehicles."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from bouquet_proto.rules.rule import Field, Rule, RuleContext, text
 
 NOT_BLANK = re.compile(r".*\S.*")
 DIGITS = re.compile(r"\d{1,20}", re.ASCII)  # thousands of digits would be an upstream's failure (docs/contract.md)
+PLATE = re.compile("(?=.*\\S)[^\ufffe\uffff]{1,20}")  # no plate is longer; XML excludes these two characters
 FILE_NUMBER = re.compile(r"\d{5,7}", re.ASCII)
 POSTAL_CODE = re.compile(r"\d{5}", re.ASCII)
 
@@ -23,6 +24,10 @@ def _identifiant_numerique(context: RuleContext) -> None:
 def _numero_allocataire(context: RuleContext) -> None:
     context.require("numero_allocataire", FILE_NUMBER, "00352")
     context.require("code_postal", POSTAL_CODE, "00351")
+
+
+def _immatriculation(context: RuleContext) -> None:
+    context.require("immatriculation", PLATE, "00430")
 
 
 _IDENTIFIANT_FIELD = Field(
@@ -54,6 +59,13 @@ _ALLOCATAIRE_FIELDS = {
         required=True,
     ),
 }
+_IMMATRICULATION_FIELD = Field(
+    name="immatriculation",
+    schema=text(),
+    description="Numéro d'immatriculation du véhicule, tel qu'il est sur sa plaque",
+    example="AA-123-AA",
+    required=True,
+)
 
 RULES = {
     "identifiant": Rule(read=_identifiant, fields={"identifiant": _IDENTIFIANT_FIELD}, codes=("00380",)),
@@ -66,5 +78,8 @@ RULES = {
         read=_numero_allocataire,
         fields=_ALLOCATAIRE_FIELDS,
         codes=("00352", "00351"),
+    ),
+    "immatriculation": Rule(
+        read=_immatriculation, fields={"immatriculation": _IMMATRICULATION_FIELD}, codes=("00430",)
     ),
 }

@@ -25,6 +25,11 @@ SCOPES = " ".join(
         "cnous_ville_etudes cnous_identite cnous_ine",
         "gip_mds_service_civique_statut_actuel gip_mds_service_civique_statut_passe",
         "gip_mds_service_civique_organisme_accueil gip_mds_service_civique_dates dsnj_statut_service_national",
+        "ants_extrait_immatriculation_vehicule_identite_particulier",
+        "ants_extrait_immatriculation_vehicule_adresse_particulier",
+        "ants_extrait_immatriculation_vehicule_statut_rattachement",
+        "ants_extrait_immatriculation_vehicule_donnees_immatriculation_vehicule",
+        "ants_extrait_immatriculation_vehicule_caracteristiques_techniques_vehicule",
     )
 )
 """Scopes, separated by spaces, of the session of a citizen who granted every scope."""

@@ -1,0 +1,75 @@
+"""Comparison of a citizen with the natural persons in the record of a vehicle (docs/reference/upstreams/ants.md §4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from bouquet_ants.upstream import Attached, File, Person
+from bouquet_worker import Identite, day_or_none, to_ascii
+
+NEW_PLATE = re.compile(r"[A-Z]{2}-\d{3}-[A-Z]{2}", re.ASCII)
+"""Pattern of the plates of today's register. Any other is of the former one."""
+_SEPARATORS = re.compile(r"[^A-Z0-9]+")
+
+
+class Name(Struct, frozen=True):
+    """Birth name and first names of a person, as the record writes them."""
+
+    nom: str
+    prenoms: tuple[str, ...]
+
+
+class Match(Struct, frozen=True):
+    """Person of a record who is the citizen."""
+
+    attached: Attached
+    name: Name
+    same_birth_date: bool
+
+
+def find_citizen(who: Identite, file: File) -> Match | None:
+    """Returns the first natural person of a record with the citizen's birth name and one of the citizen's first names,
+    or `None`."""
+    is_former = not NEW_PLATE.fullmatch(file.registration.num_immat)
+    for attached in file.people:
+        for name in _readings(attached.person, is_former=is_former):
+            if _is_same(who.nom_naissance, name.nom) and _share_first_name(who.prenoms, name.prenoms):
+                born = day_or_none(attached.person.date_naissance)
+                return Match(attached, name, born == who.date_naissance())
+    return None
+
+
+def _readings(person: Person, *, is_former: bool) -> Iterator[Name]:
+    """Yields each way to read a person's name. The former register has one text, the name and then the first names,
+    and does not say where the name ends."""
+    if person.prenom or not is_former:
+        yield Name(person.nom_naiss, (person.prenom,))
+        return
+    words = person.nom_naiss.split()
+    for length in range(1, len(words)):
+        yield Name(" ".join(words[:length]), tuple(words[length:]))
+
+
+def _share_first_name(some: Iterable[str], others: tuple[str, ...]) -> bool:
+    return any(_is_one_of(a, b) or _is_one_of(b, a) for a in some for b in others)
+
+
+def _is_one_of(word: str, name: str) -> bool:
+    """Returns whether `word` is a whole name, or one word of it."""
+    # JEAN is a word of JEAN-PIERRE; JEAN-PAUL and JEAN-PIERRE, which share a word, are two names.
+    plain, whole = normalised(word), normalised(name)
+    return bool(plain) and (plain == whole or plain in whole.split())
+
+
+def _is_same(one: str, other: str) -> bool:
+    plain = normalised(one)
+    return bool(plain) and plain == normalised(other)
+
+
+def normalised(name: str) -> str:
+    """Returns a name in capitals without accents, with one space in place of punctuation: `Zoé-Œ'` becomes `ZOE OE`.
+    Empty for a name that has no spelling in ASCII."""
+    return _SEPARATORS.sub(" ", (to_ascii(name) or "").upper()).strip()

@@ -1,0 +1,97 @@
+"""Settings of the ANTS's worker, and the TLS context and the signer that they give (docs/reference/upstreams/ants.md
+§1-2)."""
+
+from __future__ import annotations
+
+import re
+from ssl import SSLContext
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import Certificate, load_pem_x509_certificate
+
+from bouquet_ants.assertion import Signer
+from bouquet_worker import Secret, SettingsError, WorkerSettings, client_context, worker_prefix
+
+KEY_BITS = 2048
+"""Smallest size of the key that signs assertions, in bits."""
+_PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----([\sA-Za-z0-9+/=]+)-----END \1-----")
+
+
+class Settings(WorkerSettings, frozen=True, kw_only=True):
+    """Settings of the worker, from `BOUQUET_ANTS_*`."""
+
+    url: str
+    """URL of the SIV's SOAP service."""
+    certificate_path: str = ""
+    """Path of the PEM client certificate, by which the SIV authenticates the worker."""
+    key_path: str = ""
+    """Path of the PEM key of the client certificate, where the certificate's file does not hold it."""
+    ca_path: str = ""
+    """Path of the PEM certificate of the authority that signed the SIV's certificate, where the system does not trust
+    it."""
+    assertion_key: Secret
+    """RSA private key in PEM, unencrypted, of 2048 bits or more, that signs SAML assertions."""
+    assertion_certificate: str
+    """Certificate of the key in PEM, as the ANTS has registered it."""
+    identity_provider: str
+    """Name that the ANTS gave the platform as the issuer of SAML assertions."""
+    partner_code: str
+    """Code of the platform as a partner of the SIV (`code_partenaire`)."""
+    miat_code: str
+    """Code of the application that calls the SIV (`code_miat`)."""
+    concentrator_code: str
+    """Code of the platform as a concentrator, sent in the assertion (`CodePartenaire`)."""
+
+
+def siv_tls(settings: Settings) -> SSLContext:
+    """Returns the TLS context for the SIV. Raises `SettingsError` for unusable certificates."""
+    files = (settings.ca_path, settings.certificate_path, settings.key_path)
+    return client_context(f"{worker_prefix('ants')}URL", settings.url, *files)
+
+
+def signer_of(settings: Settings) -> Signer:
+    """Returns the signer of assertions. Raises `SettingsError` for an unusable key or certificate."""
+    return Signer(
+        key=_key_of(settings),
+        certificate=_certificate_of(settings),
+        issuer=settings.identity_provider,
+        concentrator=settings.concentrator_code,
+    )
+
+
+def check_signer(settings: Settings) -> None:
+    """Raises `SettingsError` for a key or a certificate that cannot be used, or that do not belong together."""
+    signer = signer_of(settings)
+    if signer.certificate.public_key() != signer.key.public_key():
+        raise _wrong("ASSERTION_CERTIFICATE", "must be the certificate of ASSERTION_KEY")
+
+
+def _key_of(settings: Settings) -> RSAPrivateKey:
+    try:
+        key = load_pem_private_key(_pem(settings.assertion_key.reveal()), password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, RSAPrivateKey) or key.key_size < KEY_BITS:
+        raise _wrong("ASSERTION_KEY", f"must be an RSA key of {KEY_BITS} bits or more, unencrypted, in PEM")
+    return key
+
+
+def _certificate_of(settings: Settings) -> Certificate:
+    try:
+        return load_pem_x509_certificate(_pem(settings.assertion_certificate))
+    except ValueError:
+        raise _wrong("ASSERTION_CERTIFICATE", "must be an X.509 certificate in PEM") from None
+
+
+def _pem(text: str) -> bytes:
+    """Returns a PEM text with line ends. In one line of an environment file, spaces stand for them."""
+    found = _PEM.search(text)
+    if found is None:
+        raise ValueError("no PEM")
+    label, body = found.groups()
+    return "\n".join((f"-----BEGIN {label}-----", *body.split(), f"-----END {label}-----", "")).encode()
+
+
+def _wrong(name: str, what: str) -> SettingsError:
+    return SettingsError([f"{worker_prefix('ants')}{name}: {what}"])

@@ -1,0 +1,156 @@
+"""Answers of the SIV about a number plate (docs/reference/upstreams/ants.md §3-5). Elements are found by local name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+from xml.etree.ElementTree import Element
+
+import msgspec
+from msgspec import Struct
+
+from bouquet_worker import Answer, IsoDateOrBlank, UpstreamError, parse_xml
+
+T = TypeVar("T")
+
+SOAP_NAMESPACES = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope")
+REPLY = "{*}Body/{*}rep_consulter_dossier"
+SUCCESS, REFUSED = "0", "1"
+"""Values of `code_traitement`."""
+MESSAGE = "description_erreur/{*}item_erreur/{*}message_erreur"
+NO_ANSWER = "Aucune réponse trouvée pour les critères en entrée"
+"""Beginning of the SIV's message about a plate that it does not know, the only refusal that is documented."""
+NATURAL = "oui"
+"""Value of `flag_pers_physique` of a natural person."""
+
+
+class Registration(Struct, frozen=True):
+    num_immat: str
+    date_prem_immat: IsoDateOrBlank | None = None
+    code_type_loc: str | None = None
+    libelle_type_loc: str | None = None
+
+
+class Vehicle(Struct, frozen=True):
+    """Technical characteristics. Numbers are written as decimals in some records."""
+
+    marque_vehicule: str | None = None
+    tvv: str | None = None
+    denomination_com: str | None = None
+    ptac: float | None = None
+    categorie_ce: str | None = None
+    genre_national: str | None = None
+    cylindree: float | None = None
+    energie: str | None = None
+    co2: float | None = None
+    classe_environnement_ce: str | None = None
+
+
+class Person(Struct, frozen=True):
+    """Natural person attached to a vehicle. In records of the former register, `nom_naiss` holds the first names too,
+    after the name."""
+
+    nom_naiss: str = ""
+    prenom: str = ""
+    sexe: str | None = None
+    date_naissance: IsoDateOrBlank | None = None
+    code_dep_naissance: str | None = None
+
+
+class Address(Struct, frozen=True):
+    compl_adresse: str | None = None
+    num_voie: str | None = None
+    type_voie: str | None = None
+    libelle_voie: str | None = None
+    code_postal: str | None = None
+    libelle_commune: str | None = None
+    lieudit_ou_bp: str | None = None
+    point_remise: str | None = None
+    extension: str | None = None
+    pays: str | None = None
+
+
+class Attached(Struct, frozen=True):
+    """Natural person with the address and the link to the vehicle, such as `titulaire`."""
+
+    person: Person
+    address: Address
+    link: str
+
+
+class File(Struct, frozen=True):
+    """The SIV's record of a vehicle."""
+
+    registration: Registration
+    vehicle: Vehicle
+    people: tuple[Attached, ...]
+
+
+def file_in(answer: Answer) -> File | None:
+    """Returns the record in an answer of the SIV, or `None` if the SIV does not know the plate. Raises `UpstreamError`
+    for any other answer, such as one with a code that nobody has documented."""
+    if answer.status != 200:
+        raise answer.unexpected()
+    root = parse_xml(answer.body)
+    if root.tag not in {f"{{{namespace}}}Envelope" for namespace in SOAP_NAMESPACES}:
+        raise UpstreamError("upstream_malformed", field="Envelope")
+    if root.find("{*}Body/{*}Fault") is not None:
+        raise UpstreamError("upstream_unknown", cause="SOAP fault")
+    control = _found(root, f"{REPLY}/{{*}}control")
+    treatment, message = _text(control, "code_traitement"), _text(control, MESSAGE)
+    if treatment == SUCCESS:
+        return _file(_found(root, f"{REPLY}/{{*}}reponse/{{*}}dossier"))
+    if treatment == REFUSED and message.startswith(NO_ANSWER):
+        return None
+    raise UpstreamError("upstream_unknown", cause=_cause(_text(control, "code_erreur")))
+
+
+def _cause(code: str) -> str:
+    """Returns the cause of an error with a code of the SIV, without a text that may quote the question."""
+    return f"code {code}" if code.isdecimal() and len(code) <= 5 else "code"
+
+
+def _file(dossier: Element) -> File:
+    people = dossier.iterfind("{*}personne/{*}liste_personnes/{*}personne")
+    return File(
+        registration=_read(_found(dossier, "{*}immatriculation"), Registration),
+        vehicle=_read(_found(dossier, "{*}vehicule/{*}caracteristiques_techniques"), Vehicle),
+        people=tuple(_attached(person) for person in people if _is_natural(person)),
+    )
+
+
+def _is_natural(person: Element) -> bool:
+    return _text(person, "identite_personne/{*}flag_pers_physique").lower() == NATURAL
+
+
+def _attached(person: Element) -> Attached:
+    address = person.find("{*}adresse_personne")
+    return Attached(
+        person=_read(_found(person, "{*}identite_personne"), Person),
+        address=Address() if address is None else _read(address, Address),
+        link=_text(person, "libelle_type_personne").lower(),
+    )
+
+
+def _read(element: Element, model: type[T]) -> T:
+    """Returns the texts of an element's children as a struct, without the blank ones. Raises `UpstreamError` with the
+    path of a wrong one."""
+    texts: Mapping[str, str] = {
+        child.tag.rpartition("}")[2]: text for child in element if (text := (child.text or "").strip())
+    }
+    try:
+        return msgspec.convert(texts, model, strict=False)
+    except msgspec.ValidationError as error:
+        at = str(error).rpartition(" - at `$")[2].rstrip("`")
+        raise UpstreamError("upstream_malformed", field=f"{model.__name__}{at}") from None
+
+
+def _found(element: Element, path: str) -> Element:
+    found = element.find(path)
+    if found is None:
+        raise UpstreamError("upstream_malformed", field=path.replace("{*}", ""))
+    return found
+
+
+def _text(element: Element, path: str) -> str:
+    return (element.findtext("{*}" + path) or "").strip()

@@ -1,0 +1,51 @@
+"""The worker of the ANTS: a citizen's link to a vehicle. Owner: team-ants. Upstream: the SIV, the State's register of
+vehicles (docs/reference/upstreams/ants.md)."""
+
+from __future__ import annotations
+
+from bouquet_ants import contract
+from bouquet_ants.contract import EXTRAIT_IMMATRICULATION, NO_SUCH_HOLDER, UNKNOWN_VEHICLE, ExtraitImmatriculation
+from bouquet_ants.envelope import HEADERS, Siv
+from bouquet_ants.mapping import to_contract
+from bouquet_ants.matching import find_citizen
+from bouquet_ants.settings import Settings, check_signer, siv_tls
+from bouquet_ants.upstream import File, file_in
+from bouquet_worker import Authority, Identite, NotFound, Question, Upstream, UpstreamClient, Worker
+
+MAX_ANSWER_BYTES = 200_000
+"""Largest accepted length of the SIV's answer, about forty times that of a usual one."""
+
+worker = Worker(
+    "ants",
+    Settings,
+    owner="team-ants",
+    authority=Authority("ANTS", "42"),
+    problems=contract.PROBLEMS,
+    checks=[check_signer],
+)
+
+
+@worker.upstream
+def siv_api(settings: Settings) -> Upstream:
+    """Declares the SIV's SOAP service as an upstream."""
+    return Upstream("ants siv", settings.url, headers=HEADERS, ssl=siv_tls(settings), max_body_bytes=MAX_ANSWER_BYTES)
+
+
+@worker.upstream
+def siv(settings: Settings, siv_api: UpstreamClient) -> Siv:
+    """Declares the client through which the handler asks the SIV."""
+    return Siv(settings, siv_api)
+
+
+@worker.answers(EXTRAIT_IMMATRICULATION)
+async def extrait_immatriculation(question: Question[Identite], siv: Siv) -> ExtraitImmatriculation | NotFound:
+    """Answers with the extract of a vehicle's registration, if the citizen is one of the natural persons in it."""
+    file = file_in(await siv.ask(str(question.parameters["immatriculation"])))
+    return NotFound(UNKNOWN_VEHICLE) if file is None else extract_for(question.identity, file)
+
+
+def extract_for(who: Identite, file: File) -> ExtraitImmatriculation | NotFound:
+    """Returns the extract that a citizen gets of the SIV's record of a vehicle, or `NotFound` if no natural person of
+    the record is the citizen."""
+    match = find_citizen(who, file)
+    return NotFound(NO_SUCH_HOLDER) if match is None else to_contract(file, match)
