@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aio_pika
+from yarl import URL
 
 from bouquet_mesh.amqp.channel import Channel, OnLost, open_channel
 from bouquet_mesh.amqp.errors import bounded_close
@@ -84,10 +85,14 @@ class Connection:
 async def connect(url: str, name: str) -> Connection:
     """Connects to the broker, within `CONNECT_TIMEOUT_S` seconds. `name` identifies the connection to the broker's
     operators. Raises one of the errors in `CONNECTION_LOST` if the attempt fails."""
-    async with asyncio.timeout(CONNECT_TIMEOUT_S):
-        handle = await aio_pika.connect(
-            url, connection_class=_Handle, client_properties={"connection_name": name}, heartbeat=HEARTBEAT_S
-        )
+    # aiormq takes the heartbeat from the URL alone.
+    handle = _Handle(URL(url).update_query(heartbeat=HEARTBEAT_S), client_properties={"connection_name": name})
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            await handle.connect()
+    except BaseException:
+        handle.stream.abort()  # aio-pika leaves a connection open if it is cancelled just after the broker accepted it
+        raise
     return Connection(handle, name)
 
 

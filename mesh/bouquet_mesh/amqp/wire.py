@@ -48,6 +48,7 @@ class StreamFactory(TransportFactory):
 
     def __init__(self) -> None:
         self._wires: dict[int, Wire] = {}
+        self._transport: asyncio.WriteTransport | None = None
 
     async def create(self, url: URL, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connects to `url`, and returns a stream reader and writer. aiormq calls this method, and chooses the
@@ -61,7 +62,7 @@ class StreamFactory(TransportFactory):
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         assert url.host and url.port
         transport, _ = await loop.create_connection(lambda: protocol, url.host, url.port, ssl=context, **options)
-        self._outlet = BatchingWriter(transport)
+        self._transport, self._outlet = transport, BatchingWriter(transport)
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
     def wire(self, channel: int, max_payload_bytes: int) -> Wire:
@@ -72,6 +73,11 @@ class StreamFactory(TransportFactory):
     def close(self) -> None:
         for wire in self._wires.values():
             wire.close()
+
+    def abort(self) -> None:
+        """Closes the socket at once, if one was opened."""
+        if self._transport is not None:
+            self._transport.abort()
 
 
 class BatchingWriter:
