@@ -21,7 +21,7 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.broker
 
 CALLS = 40
-MOVES_AFTER_S = 2.0
+MOVES_AFTER_S = 0.4
 """Age at which the gateway replaces its connection, by one to a node that may be the unreachable one."""
 
 
@@ -46,6 +46,7 @@ async def test_a_gateway_that_reaches_two_of_three_nodes_answers_whenever_it_is_
 ) -> None:
     """Blocks the way to the node that hosts the provider's queue. Its requests go there by the other nodes."""
     monkeypatch.setattr(link, "PROBE_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(link, "PROBE_EVERY_S", 0.05)  # also the precision of the connection's age
     own = URL(cluster.nodes[0].url)
     reached = cluster.by_node(cluster.nodes[0], url).replace(
         f"{own.host}:{own.port}", ",".join(f"127.0.0.1:{URL(way.url).port}" for way in ways)
@@ -66,4 +67,4 @@ async def test_a_gateway_that_reaches_two_of_three_nodes_answers_whenever_it_is_
         for number in range(CALLS):
             await until(lambda: gateway.ready)
             assert await gateway.call(PROVIDER, lookup_request(f"{number}")) == FOUND
-            await asyncio.sleep(MOVES_AFTER_S / 20)
+            await asyncio.sleep(MOVES_AFTER_S / 10)
