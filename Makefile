@@ -14,9 +14,9 @@ demo: .venv/run ## Everything in one process, to click around in: make demo [POR
 sandbox: .venv/run ## The same, answered from case files: make sandbox [CASES=folder] [PORT=8080] [PORTAL_PORT=8090]
 	@exec .venv/bin/python deploy/demo/demo.py --cases $(or $(CASES),deploy/sandbox/cases) $(if $(PORT),--port $(PORT)) $(if $(PORTAL_PORT),--portal-port $(PORTAL_PORT)) $(if $(BUS),--bus $(BUS))
 
-cluster: .venv/dev ## A mesh on three RabbitMQ nodes here, with commands to kill, hang, stop and cut its parts: make cluster [KHEPRI=1]
+cluster: .venv/dev ## A mesh on three RabbitMQ nodes here, with commands to kill, hang, stop and cut its parts: make cluster [MNESIA=1]
 	@scripts/install_services.sh || true
-	@exec .venv/bin/python -m tests.cluster $(if $(KHEPRI),--khepri)
+	@exec .venv/bin/python -m tests.cluster $(if $(MNESIA),--mnesia)
 
 test: .venv/dev typescript ## All that CI runs
 	@scripts/install_services.sh || true
@@ -43,9 +43,9 @@ fuzz: .venv/dev ## Look for calls that break the sandbox or leave its OpenAPI do
 audit: .venv/dev ## Look for known holes in what is locked; asks PyPI
 	@for lock in run build dev; do .venv/bin/uv tool run pip-audit --strict --disable-pip --require-hashes -r requirements/$$lock.txt || exit 1; done
 
-chaos: .venv/dev ## A mesh under load while things break: make chaos [MINUTES=2] [SEED=1] [RABBITMQ=4] [CLUSTER=1 [KHEPRI=1]] [ONLY=fault] [WITHOUT=fault]
+chaos: .venv/dev ## A mesh under load while things break: make chaos [MINUTES=2] [SEED=1] [RABBITMQ=4] [CLUSTER=1 [MNESIA=1]] [ONLY=faults] [WITHOUT=faults] [PER_SECOND=300]
 	@scripts/install_services.sh || true
-	@.venv/bin/python -m tests.chaos chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(RABBITMQ),--rabbitmq $(RABBITMQ)) $(if $(CLUSTER),--cluster) $(if $(KHEPRI),--khepri) $(if $(ONLY),--only "$(ONLY)") $(if $(WITHOUT),--without "$(WITHOUT)")
+	@.venv/bin/python -m tests.chaos chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(RABBITMQ),--rabbitmq $(RABBITMQ)) $(if $(CLUSTER),--cluster) $(if $(MNESIA),--mnesia) $(if $(PER_SECOND),--per-second $(PER_SECOND)) $(if $(ONLY),--only "$(ONLY)") $(if $(WITHOUT),--without "$(WITHOUT)")
 
 soak: .venv/dev ## The same at half its peak, while nothing breaks: does anything grow? make soak [MINUTES=10] [RABBITMQ=4]
 	@scripts/install_services.sh || true

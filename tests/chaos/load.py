@@ -69,9 +69,9 @@ class LoadResult(Struct):
     asked: int = 0
     answered: Counter[str] = msgspec.field(default_factory=Counter)
     kinds: Counter[str] = msgspec.field(default_factory=Counter)
-    failed: int = 0
-    """Number of calls that got no answer or a wrong one. Answers about people for whom no right answers are defined
-    never count as wrong."""
+    failed_at: list[float] = []
+    """Times, by the machine's monotonic clock, at which calls ended that got no answer or a wrong one. Answers about
+    people for whom no right answers are defined never count as wrong."""
     moved: int = 0
     """Number of attempts without an answer, after which the call was sent to the next gateway."""
     calls: list[str] = []
@@ -164,14 +164,15 @@ class _LoadGenerator:
         except (OSError, TimeoutError, IncompleteReadError, _NoHttp) as error:
             waited_s = time.perf_counter() - began
             result.answered["none"] += 1
-            result.failed += 1
+            result.failed_at.append(time.monotonic())
             story = f"citizen {citizen.number} {citizen.kind.name}: {type(error).__name__} after {waited_s:.2f} s"
             result.add_violation(Violation(Invariant.ANSWERED, story))
             return
         answer = Answer(status, body, time.perf_counter() - began)
         result.took_s.append(round(answer.took_s, 4))
         result.answered[status_and_code(answer)] += 1
-        result.failed += bool(citizen.kind.answers) and not is_right(citizen, answer)
+        if citizen.kind.answers and not is_right(citizen, answer):
+            result.failed_at.append(time.monotonic())
         if status_and_code(answer) in RECORDED:
             result.calls.append(call)
         for broken in violations(citizen, caller, answer, self._plan.rules, repeated=repeated or moved):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -34,6 +35,8 @@ class EpisodeResult(Struct, frozen=True):
 
 class Report(Struct):
     repeat: str
+    began: float = 0.0
+    """Start of the episodes, by the machine's monotonic clock."""
     seconds: float = 0.0
     loads: list[LoadResult] = []
     """Results of all loads in order: first those that warm the mesh up, last the load of the measured period."""
@@ -67,11 +70,11 @@ def _lines(report: Report) -> Iterator[str]:
     result = report.loads[-1]
     pace = result.asked / report.seconds
     yield f"{result.asked} calls in {report.seconds:.0f} s, {pace:.0f} a second; the same again: {report.repeat}"
-    yield from _faults(report.episodes)
+    yield from _faults(report)
     yield f"  {report.missed_goals} times whole again later than the goal; load average {report.load:.1f}"
     yield "Calls by answer"
     yield from _table((f"{count}", said) for said, count in result.answered.most_common())
-    yield f"  {result.failed} calls without the right answer, about people of whom there is one"
+    yield f"  {len(result.failed_at)} calls without the right answer, about people of whom there is one"
     yield f"  {result.moved} attempts moved on to the other gateway; {report.records} records in the access journal"
     yield "Seconds, p50 p95 p99 and most: " + "  ".join(f"{result.quantile_s(share):.3f}" for share in QUANTILES)
     yield "Processes: MB, descriptors, tasks, before and after"
@@ -82,18 +85,34 @@ def _lines(report: Report) -> Iterator[str]:
     yield from (f"BROKEN {broken.invariant.name}: {broken.story}" for broken in shown[:SHOWN])
 
 
-def _faults(survived: list[EpisodeResult]) -> Iterator[str]:
-    if not survived:
+def _faults(report: Report) -> Iterator[str]:
+    if not report.episodes:
         return
-    by_fault: dict[str, list[EpisodeResult]] = {}
-    for one in survived:
+    by_fault: dict[str, list[tuple[EpisodeResult, int]]] = {}
+    for one, failed in zip(report.episodes, failed_calls(report), strict=True):
         for strike in one.episode.injections:
-            by_fault.setdefault(strike.fault, []).append(one)
-    yield f"{sum(map(len, by_fault.values()))} faults, by kind: times, the longest healing after it, and while it lasts"
+            by_fault.setdefault(strike.fault, []).append((one, failed))
+    yield f"{sum(map(len, by_fault.values()))} faults, by kind: times, the longest healing after it and while it lasts,"
+    yield "and the most calls that failed from the beginning of one until the beginning of the next"
     yield from _table(
-        (f"{len(ones)}", fault, _longest(one.healed_s for one in ones), _longest_whole(ones))
-        for fault, ones in sorted(by_fault.items())
+        (
+            f"{len(cases)}",
+            fault,
+            _longest(one.healed_s for one, _ in cases),
+            _longest_whole(one for one, _ in cases),
+            f"{max(failed for _, failed in cases)} failed",
+        )
+        for fault, cases in sorted(by_fault.items())
     )
+
+
+def failed_calls(report: Report) -> list[int]:
+    """Returns for each episode the number of calls that failed from its beginning until the next one's."""
+    starts = [report.began + one.at_s for one in report.episodes]
+    failed_at = report.loads[-1].failed_at
+    return [
+        sum(start <= at < end for at in failed_at) for start, end in zip(starts, [*starts[1:], math.inf], strict=True)
+    ]
 
 
 def _longest_whole(survived: Iterable[EpisodeResult]) -> str:

@@ -20,7 +20,7 @@ from tests.chaos.invariants import Caller, Invariant, Margins, Violation
 from tests.chaos.load import LoadResult, Plan, generate_load
 from tests.chaos.mesh import DEADLINE_S, ChaosMesh, chaos_cluster, chaos_mesh
 from tests.chaos.report import EpisodeResult, Report
-from tests.chaos.schedule import CLUSTER_FAULTS, FAULTS, Episode, Fault, schedule
+from tests.chaos.schedule import CLUSTER_FAULTS, FAULTS, Episode, Fault, faults_named, schedule
 from tests.support import rabbitmq
 
 Tell: TypeAlias = Callable[[str], object]
@@ -55,17 +55,18 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     repeat: str = ""
     rabbitmq: int = 3
     cluster: bool = False
-    khepri: bool = False
-    only: tuple[str, ...] = ()
-    """Names of the faults to inject; all faults if empty."""
-    without: tuple[str, ...] = ()
-    """Names of faults that are not injected."""
+    khepri: bool = True
+    """Whether the nodes of a cluster keep their definitions in Khepri, not in Mnesia."""
+    only: str = ""
+    """Faults to inject, as `faults_named` understands it; all faults if empty."""
+    without: str = ""
+    """Faults that are not injected, as `faults_named` understands it; none if empty."""
 
     @property
     def faults(self) -> tuple[Fault, ...]:
         every = CLUSTER_FAULTS if self.cluster else FAULTS
-        wanted = self.only or tuple(fault.name for fault in every)
-        return tuple(fault for fault in every if fault.name in wanted and fault.name not in self.without)
+        left_out = faults_named(self.without, every) if self.without else ()
+        return tuple(fault for fault in faults_named(self.only, every) if fault not in left_out)
 
 
 class Run:
@@ -154,7 +155,7 @@ async def _compared(run: Run, margins: Margins) -> AsyncIterator[None]:
 
 async def _break(run: Run) -> None:
     """Injects the episodes of the schedule one by one. Waits after each until the mesh works again."""
-    began = time.monotonic()
+    run.report.began = began = time.monotonic()
     for episode in schedule(run.order.seed, run.order.seconds, run.order.faults):
         await asyncio.sleep(max(0.0, began + episode.at_s - time.monotonic()))
         if (at_s := time.monotonic() - began) > run.order.seconds:

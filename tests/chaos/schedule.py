@@ -130,6 +130,12 @@ class Episode(Struct, frozen=True):
         return " + ".join(map(str, self.injections))
 
 
+def faults_named(text: str, faults: Sequence[Fault]) -> tuple[Fault, ...]:
+    """Returns the fault whose name is `text`, or else every fault whose name contains it."""
+    exact = tuple(fault for fault in faults if fault.name == text)
+    return exact or tuple(fault for fault in faults if text in fault.name)
+
+
 def schedule(seed: int, seconds: float, faults: Sequence[Fault] = FAULTS) -> tuple[Episode, ...]:
     """Returns the episodes of a run that lasts `seconds`. The first fault of each episode is taken from a random order
     of all faults; another order begins when all have been used."""

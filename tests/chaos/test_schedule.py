@@ -7,10 +7,11 @@ import itertools
 import pytest
 
 from tests.chaos.faults import INJECTORS
-from tests.chaos.schedule import CLUSTER_FAULTS, FAULTS, Episode, schedule
+from tests.chaos.schedule import CLUSTER_FAULTS, FAULTS, Episode, faults_named, schedule
 
 BY_NAME = {fault.name: fault for fault in FAULTS}
 SEEDS = range(20)
+EVERY_FAULT = tuple({fault.name: fault for fault in (*FAULTS, *CLUSTER_FAULTS)}.values())
 
 
 def lasts_s(episode: Episode) -> float:
@@ -52,6 +53,20 @@ def test_a_schedule_has_the_given_faults_only() -> None:
     assert {strike.fault for episode in schedule(1, 1800, CLUSTER_FAULTS) for strike in episode.injections} == names
     [only, *_] = CLUSTER_FAULTS
     assert {strike.fault for episode in schedule(1, 600, [only]) for strike in episode.injections} == {only.name}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("worker killed", ["worker killed"]),
+        ("worker hu", ["worker hung"]),
+        ("s restarted in turn", [f"{parts} restarted in turn" for parts in ("nodes", "gateways", "workers")]),
+        ("earthquake", []),
+    ],
+    ids=["a whole name, part of another", "part of one", "part of several", "of none"],
+)
+def test_faults_are_selected_by_a_name_or_by_a_part_of_several(text: str, names: list[str]) -> None:
+    assert [fault.name for fault in faults_named(text, EVERY_FAULT)] == names
 
 
 def test_an_injection_has_a_target_and_duration_of_its_fault() -> None:

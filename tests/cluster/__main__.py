@@ -166,10 +166,12 @@ def _is_null(descriptor: int) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.cluster", description=__doc__)
     parser.add_argument("--rabbitmq", type=int, choices=RELEASES, default=4, help="major version of RabbitMQ (4)")
-    parser.add_argument("--khepri", action="store_true", help="keep the definitions of the nodes in Khepri")
+    parser.add_argument("--mnesia", action="store_true", help="keep the definitions of the nodes in Mnesia, not Khepri")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bouquet-cluster-") as folder:
-        uvloop.run(run(Path(folder), given.rabbitmq, khepri=given.khepri, tell=lambda text: print(text, flush=True)))
+        uvloop.run(
+            run(Path(folder), given.rabbitmq, khepri=not given.mnesia, tell=lambda text: print(text, flush=True))
+        )
 
 
 if __name__ == "__main__":

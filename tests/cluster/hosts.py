@@ -1,4 +1,4 @@
-"""Which node hosts which queues: the list that the broker's management API returns, and the doctor's report of it."""
+"""Lists of the queues of each node, which the broker's management API returns, and the doctor's report of them."""
 
 from __future__ import annotations
 

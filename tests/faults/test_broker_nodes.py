@@ -131,7 +131,7 @@ async def test_a_node_that_hangs_is_passed_over(
 async def test_an_attempt_to_connect_that_is_cancelled_once_the_node_has_accepted_it_leaves_no_connection(
     nodes: list[TcpProxy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the link cancels the attempts at the slower of several nodes."""
+    """Cancels an attempt as the link cancels those at the slower of several nodes."""
 
     async def connect_last(handle: aio_pika.Connection) -> None:
         await connect(handle)
