@@ -1,5 +1,5 @@
-"""Replies of the registry of habilitations to gateways: the rights of a token, the delegations of an editor, the
-changes since the last reply, and the revocation of a proof.
+"""Replies of the registry to gateways: a token's rights, an editor's delegations, the changes since the last reply, and
+whether a proof is revoked.
 
 A gateway sends five kinds of request to `PROVIDER`: `WhoIs` for a token that the gateway does not know (reply:
 `KnownToken` or `NotFound`), `FindDelegations` for a call with an editor's token (`KnownDelegations`), `ListDelegations`

@@ -20,7 +20,8 @@ of such a network."""
 
 
 class RateLimit:
-    """Limit of `acts` actions for each visitor's address in each period of `period_s` seconds."""
+    """Limit on the actions that the portal does for one visitor's address: at most `acts` in each period of `period_s`
+    seconds."""
 
     def __init__(self, acts: int, *, period_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._acts = acts

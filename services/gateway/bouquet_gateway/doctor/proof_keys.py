@@ -1,4 +1,4 @@
-"""Examination of the keys that seal the proofs of answers."""
+"""Examination of the keys that seal (encrypt) proofs, the texts that show later what an answer said."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""HTTP endpoint that verifies proofs (encrypted texts that show later what an answer said). It answers with JSON for
-programs, or with a page for people."""
+"""HTTP endpoints for proofs (encrypted texts that show later what an answer said). One verifies a proof, and answers
+with JSON for programs or with a page for people; the other answers with the proof's document, a PDF file."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class ProofEndpoint:
 
 
 class ProofDocumentEndpoint:
-    """Endpoint that answers with the document of a proof, for five minutes. If the gateway makes no proofs, the
-    endpoint answers as an unknown path does."""
+    """Endpoint that answers with the document of a proof: a PDF file that shows the answer and its proof. The
+    document's link is valid for five minutes; if the gateway makes no proofs, the path counts as unknown."""
 
     def __init__(self, downloads: ProofDownloads | None, deadline_s: float) -> None:
         self._downloads = downloads

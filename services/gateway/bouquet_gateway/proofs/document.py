@@ -1,4 +1,5 @@
-"""Content of the document (PDF) of a proof, which travels in its link as the proof itself does."""
+"""Content of a proof's document, the PDF file that shows an answer and its proof. The content is in the document's
+link, so that gateways store nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from bouquet_gateway.proofs.statement import Section
 
 
 class Document(Struct, frozen=True, array_like=True):
-    """Everything that a document shows: the answer as the caller's scopes opened it, and its proof."""
+    """Content of a PDF file about an answer: the data that the caller's scopes opened, and the proof (an encrypted text
+    that shows later what the answer said)."""
 
     title: str
     source: str

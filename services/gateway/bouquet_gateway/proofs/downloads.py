@@ -1,4 +1,5 @@
-"""Download of the documents (PDF) of proofs, by whoever has the link."""
+"""Download of proofs' documents, PDF files that each show an answer and its proof. Anybody who has a document's link
+can download it."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ class PdfFile(Struct, frozen=True):
 
 
 class ProofDownloads:
-    """Service that draws documents. Callers need no token, but each address has a limit."""
+    """Service that draws proofs' documents, PDF files that each show an answer and its proof. Callers need no token,
+    but each address has a limit."""
 
     def __init__(self, proofs: Proofs, limit: AddressLimit, *, is_sandbox: bool) -> None:
         self._proofs = proofs

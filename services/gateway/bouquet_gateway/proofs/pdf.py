@@ -1,4 +1,5 @@
-"""Drawing of a proof's document as a PDF file of A4 pages, in French, without any mark of the State."""
+"""Drawing of a proof's document, which shows an answer and its proof: an A4 PDF file in French, without any mark of the
+State."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ REGULAR, BOLD = "Vera", "VeraBd"
 
 
 def pdf_of(document: Document, code: str, url: str, *, is_test: bool) -> bytes:
-    """Returns the PDF file of a document. `code` and `url` are those of its proof's verification."""
+    """Returns the PDF file of a document. `code` is the code of the document's proof, and `url` the address at which
+    people verify this proof."""
     register_fonts()
     output = BytesIO()
     pages = _Pages(Canvas(output, pagesize=A4, lang="fr"), document.title, is_test=is_test)
@@ -65,7 +67,7 @@ def register_fonts() -> None:
 
 
 class _Pages:
-    """Pages of a file, filled from top to bottom."""
+    """Pages of a PDF file, filled from top to bottom."""
 
     def __init__(self, canvas: Canvas, title: str, *, is_test: bool) -> None:
         self._canvas = canvas

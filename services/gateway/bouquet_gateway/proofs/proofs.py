@@ -43,7 +43,8 @@ _document_decoder = msgspec.json.Decoder(Document)
 
 
 class Made(Struct, frozen=True):
-    """Members that a proof adds to `meta` and `links` of an answer."""
+    """Result of making a proof (an encrypted text that shows later what an answer said): the members that the answer's
+    `meta` and `links` get."""
 
     meta: Mapping[str, str | int] = {}
     links: Mapping[str, str] = {}

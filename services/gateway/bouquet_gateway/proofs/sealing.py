@@ -1,4 +1,4 @@
-"""Sealed texts: structs as JSON, compressed, then encrypted and authenticated."""
+"""Sealed texts, in which proofs keep their content: structs as JSON, compressed, then encrypted and authenticated."""
 
 from __future__ import annotations
 

@@ -71,7 +71,8 @@ def sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
 
 
 def document_sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
-    """Returns the sections of a proof's document, as `sections_of` does those of the verification."""
+    """Returns the sections that a proof's document (a PDF file) shows of `data`, as `sections_of` returns those that
+    the proof's verification shows. `proof` declares the fields for both."""
     parts = (structs.replace(part, fields=part.document or part.fields, count="") for part in proof.sections)
     return sections_of(structs.replace(proof, sections=tuple(parts)), data)
 

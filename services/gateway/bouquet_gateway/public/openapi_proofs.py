@@ -1,5 +1,5 @@
-"""Descriptions, for the OpenAPI document, of the header that requests a proof and of the endpoint that verifies it. A
-proof is an encrypted text that shows later what an answer said."""
+"""Descriptions, for the OpenAPI document, of proofs (encrypted texts that show later what an answer said): the header
+that requests one, and the endpoints that answer with its verification or its document (PDF)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""SAML 2.0 assertion by which the SIV authenticates the platform (docs/reference/upstreams/ants.md §2)."""
+"""SAML 2.0 assertion: the signed text by which the SIV, the State's register of vehicles, authenticates the platform
+(docs/reference/upstreams/ants.md §2)."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ VALIDITY = timedelta(minutes=10)
 
 
 class Signer(Struct, frozen=True):
-    """Key that signs assertions, with its certificate, and the names in the assertions."""
+    """Signer of SAML assertions: the key, its certificate, and two names in the assertions."""
 
     key: RSAPrivateKey
     certificate: Certificate

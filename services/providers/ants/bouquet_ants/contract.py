@@ -1,4 +1,4 @@
-"""The published extract of a vehicle's registration (docs/reference/contract.md §1.6.11)."""
+"""Extract of a vehicle's registration, as the API publishes it (docs/reference/contract.md §1.6.11)."""
 
 from __future__ import annotations
 

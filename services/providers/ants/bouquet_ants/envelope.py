@@ -1,5 +1,5 @@
-"""Question to the SIV about a number plate, in a SOAP 1.2 envelope with a signed assertion, and the client that asks it
-(docs/reference/upstreams/ants.md §1-3)."""
+"""Request to the SIV, the State's register of vehicles, about a number plate, and the client that sends it. The request
+is a SOAP 1.2 envelope with a signed assertion (docs/reference/upstreams/ants.md §1-3)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def utc_now() -> datetime:
 
 
 class Siv:
-    """Client of the SIV, which signs a new assertion for each question."""
+    """Client of the SIV, the State's register of vehicles. Signs a new assertion for each request."""
 
     def __init__(self, settings: Settings, api: UpstreamClient, clock: Callable[[], datetime] = utc_now) -> None:
         """Takes a clock with a time zone. Raises `SettingsError` for an unusable key or certificate."""

@@ -1,4 +1,5 @@
-"""French labels of the SIV's codes (docs/reference/upstreams/ants.md §6)."""
+"""French labels for the codes in answers of the SIV, the State's register of vehicles (docs/reference/upstreams/ants.md
+§6)."""
 
 from __future__ import annotations
 

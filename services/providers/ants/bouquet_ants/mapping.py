@@ -1,4 +1,5 @@
-"""Conversion of the SIV's record of a vehicle into the published extract (docs/reference/upstreams/ants.md §5)."""
+"""Conversion of a vehicle's record in the SIV, the State's register of vehicles, into the published extract
+(docs/reference/upstreams/ants.md §5)."""
 
 from __future__ import annotations
 

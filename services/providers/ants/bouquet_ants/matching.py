@@ -1,4 +1,5 @@
-"""Comparison of a citizen with the natural persons in the record of a vehicle (docs/reference/upstreams/ants.md §4)."""
+"""Search for a citizen among the natural persons whom the State's register (SIV) attaches to a vehicle
+(docs/reference/upstreams/ants.md §4)."""
 
 from __future__ import annotations
 
@@ -16,14 +17,15 @@ _SEPARATORS = re.compile(r"[^A-Z0-9]+")
 
 
 class Name(Struct, frozen=True):
-    """Birth name and first names of a person, as the record writes them."""
+    """Birth name and first names of a person, as the State's register of vehicles (SIV) writes them."""
 
     nom: str
     prenoms: tuple[str, ...]
 
 
 class Match(Struct, frozen=True):
-    """Person of a record who is the citizen."""
+    """Person in a vehicle's record who has the citizen's birth name and one of the citizen's first names, and whether
+    both have the same birth date."""
 
     attached: Attached
     name: Name

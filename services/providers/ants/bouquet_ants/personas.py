@@ -1,5 +1,5 @@
-"""Invented vehicles of the simulated SIV, by number plate. A search for a plate such as `HTML0000000` makes the
-simulator fail (bouquet_worker.simulated_faults)."""
+"""Invented vehicles of the simulated SIV (the State's register of vehicles), by number plate. A search for a plate such
+as `HTML0000000` makes the simulator fail (bouquet_worker.simulated_faults)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ Texts: TypeAlias = dict[str, str]
 
 
 class Holder(Struct, frozen=True, kw_only=True):
-    """Person attached to a vehicle: a natural one, or an organisation whose `identity` has a `raison_sociale`."""
+    """Person whom the simulated register attaches to a vehicle: a natural person, or an organisation, whose `identity`
+    has a `raison_sociale`."""
 
     link: str
     identity: Texts

@@ -1,5 +1,5 @@
-"""Settings of the ANTS's worker, and the TLS context and the signer that they give (docs/reference/upstreams/ants.md
-§1-2)."""
+"""Settings of the ANTS's worker, with the TLS context and the signer of assertions made from these settings
+(docs/reference/upstreams/ants.md §1-2)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----([\sA-Za-z0-9+/=]+)-----END \1-----
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
-    """Settings of the worker, from `BOUQUET_ANTS_*`."""
+    """Settings of the ANTS's worker, from the environment variables `BOUQUET_ANTS_*`."""
 
     url: str
     """URL of the SIV's SOAP service."""

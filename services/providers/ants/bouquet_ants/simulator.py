@@ -1,5 +1,5 @@
-"""Simulator of the SIV's SOAP service (docs/reference/upstreams/ants.md). Its vehicles are in `personas`, and tests set
-answers with `app[SIMULATED_ANSWERS][plate] = (status, body)`."""
+"""Simulator of the SIV (the State's register of vehicles), a SOAP service (docs/reference/upstreams/ants.md). Its
+vehicles are in `personas`, and tests set answers with `app[SIMULATED_ANSWERS][plate] = (status, body)`."""
 # The real SIV knows the certificate that the platform has registered. This simulator reads its digest from the path, so
 # that a simulator and a worker in different processes need nothing else in common. It speaks plain HTTP.
 
@@ -57,7 +57,7 @@ FAULT = "<soapenv:Fault><faultcode>soapenv:Client</faultcode><faultstring>{why}<
 
 
 class Credentials(Struct, frozen=True):
-    """Key that signs assertions, and its certificate."""
+    """Key with which a client of the simulated SIV signs SAML assertions, and the key's certificate."""
 
     key: RSAPrivateKey
     certificate: x509.Certificate
@@ -142,8 +142,8 @@ def _parsed(body: bytes) -> _Element | None:
 
 
 def _wrong_assertion(question: _Element, digest: str) -> str:
-    """Returns what is wrong with the assertion of a question, or "" if the SIV accepts it. `digest` is that of the
-    registered certificate."""
+    """Returns what is wrong with the SAML assertion (signed text about the sender) in a request's XML (`question`), or
+    "" if the SIV accepts the assertion. `digest` is that of the registered certificate."""
     inlined = question.findtext(
         f"{ASSERTION}/{{{DS}}}Signature/{{{DS}}}KeyInfo/{{{DS}}}X509Data/{{{DS}}}X509Certificate"
     )

@@ -1,4 +1,5 @@
-"""Answers of the SIV about a number plate (docs/reference/upstreams/ants.md §3-5). Elements are found by local name."""
+"""Answers of the SIV, the State's register of vehicles, about a number plate (docs/reference/upstreams/ants.md §3-5).
+XML elements are found by their local names."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ class Registration(Struct, frozen=True):
 
 
 class Vehicle(Struct, frozen=True):
-    """Technical characteristics. Numbers are written as decimals in some records."""
+    """Technical characteristics of a vehicle in the SIV's answer. Some records write the numbers as decimals."""
 
     marque_vehicule: str | None = None
     tvv: str | None = None
@@ -47,8 +48,8 @@ class Vehicle(Struct, frozen=True):
 
 
 class Person(Struct, frozen=True):
-    """Natural person attached to a vehicle. In records of the former register, `nom_naiss` holds the first names too,
-    after the name."""
+    """Natural person whom the SIV attaches to a vehicle. In records of the former register, `nom_naiss` holds the first
+    names too, after the name."""
 
     nom_naiss: str = ""
     prenom: str = ""
@@ -71,7 +72,8 @@ class Address(Struct, frozen=True):
 
 
 class Attached(Struct, frozen=True):
-    """Natural person with the address and the link to the vehicle, such as `titulaire`."""
+    """Natural person whom the SIV attaches to a vehicle, with the address and the person's link to the vehicle, such as
+    `titulaire`."""
 
     person: Person
     address: Address
@@ -79,7 +81,8 @@ class Attached(Struct, frozen=True):
 
 
 class File(Struct, frozen=True):
-    """The SIV's record of a vehicle."""
+    """Record of a vehicle in the SIV, the State's register of vehicles: registration, characteristics and natural
+    persons."""
 
     registration: Registration
     vehicle: Vehicle

@@ -1,5 +1,5 @@
-"""The worker of the ANTS: a citizen's link to a vehicle. Owner: team-ants. Upstream: the SIV, the State's register of
-vehicles (docs/reference/upstreams/ants.md)."""
+"""The worker of the ANTS, the agency for secure documents: a citizen's link to a vehicle. Owner: team-ants. Upstream:
+the SIV, the State's register of vehicles (docs/reference/upstreams/ants.md)."""
 
 from __future__ import annotations
 
