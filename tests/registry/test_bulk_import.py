@@ -108,7 +108,7 @@ async def test_tokens_signed_with_another_key_work_as_before_after_an_import(
     signer, keys = Signer(former_key), Secret(token_signing.verification_keys(former_key))
     gateway = await here.start_gateway(token_keys=keys)
     stranger = await here.start_gateway()
-    for number in range(TOKENS):
+    for number in range(0, TOKENS, 7):  # all situations occur among these, since 7 and 10 have no common divisor
         made = await read_token(here.store, uuid(2, number))
         assert made.issued_at == NOW - timedelta(days=200)
         text = signer.sign(made, await habilitation_of(here.store, made))
