@@ -106,15 +106,28 @@ def test_parts_that_the_data_lack_are_left_out() -> None:
         ("", "initials", None),
         (12, "initials", None),
         ("CNAF", "later", None),
+        ("F", "sex", "Féminin"),
+        (["F"], "sex", None),
     ],
 )
 def test_a_field_is_shown_as_declared(value: Any, how: str, expected: str | None) -> None:
     assert shown(value, how) == expected
 
 
-def test_data_that_make_a_proof_too_long_for_a_link_are_a_failure_of_the_provider() -> None:
-    [[served]] = Catalogue([offer(dossier(proof=PROOF))]).by_path.values()
-    many = [{"nom": f"{number:x}"} for number in range(10_000)]
+@pytest.mark.parametrize(
+    ("names", "label"),
+    [
+        ([f"{number:x}" for number in range(2000)], "Nom"),
+        # Their links would be short, as they compress well, but no gateway would read their content.
+        (["LE GOUADEC"] * 1000, "x" * 100),
+        (["LE GOUADEC"] * 2001, ""),
+    ],
+    ids=["link", "content", "rows"],
+)
+def test_data_that_make_a_proof_too_large_are_a_failure_of_the_provider(names: list[str], label: str) -> None:
+    section = ProofSection(title="Titulaire", at="titulaire", fields=(ProofField(label, "nom", "initials"),))
+    [[served]] = Catalogue([offer(dossier(proof=Proof(title="", sections=(section,))))]).by_path.values()
+    many = [{"nom": name} for name in names]
     proofs = Proofs(KeyRing({"1": Secret("k" * 32)}), lambda: datetime(2026, 11, 30, tzinfo=PARIS), "https://x.example")
     with pytest.raises(Problem) as failure:
         proofs.make(served, "proof-only", Raw(msgspec.json.encode({"titulaire": many})), Call("", "v3"))

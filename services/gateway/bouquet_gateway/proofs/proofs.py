@@ -16,7 +16,7 @@ from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import PROOF_DOCUMENT, PROOFS
 from bouquet_gateway.proofs.document import Document
 from bouquet_gateway.proofs.keys import KeyRing, NotSealed
-from bouquet_gateway.proofs.sealing import seal, unseal
+from bouquet_gateway.proofs.sealing import TooLarge, seal, unseal
 from bouquet_gateway.proofs.statement import Statement, document_sections_of, last_day, sections_of
 
 PROOF_ONLY, PDF = "proof-only", "pdf"
@@ -68,6 +68,12 @@ class Proofs:
     def make(self, served: Served, kind: str, data: Raw, call: Call) -> Made:
         """Makes a proof of an answer and, if `kind` is `pdf`, its document. Raises `Problem` if the data makes either
         too long for a URL."""
+        try:
+            return self._made(served, kind, data, call)
+        except TooLarge:
+            raise Problem("malformed_reply", authority=served.authority, outcome="failed") from None
+
+    def _made(self, served: Served, kind: str, data: Raw, call: Call) -> Made:
         operation, now = served.operation, self._clock()
         assert operation.proof is not None
         today = now.date()
@@ -81,29 +87,23 @@ class Proofs:
             record=call.record_id,
             sections=sections_of(operation.proof, data),
         )
-        text = seal(self._keys, statement, self._purpose)
-        made = Made({"verification_url": self.url_of(text), "verification_code": code_of(text)})
-        if kind == PDF:
-            document = Document(
-                title=statement.title,
-                source=statement.source,
-                siret=statement.siret,
-                issued_on=statement.issued_on,
-                habilitation=call.habilitation,
-                expires_at=int(now.timestamp()) + DOCUMENT_S,
-                proof=text,
-                sections=document_sections_of(operation.proof, data),
-            )
-            sealed = seal(self._keys, document, self._document_purpose)
-            url = f"{self._public_url}{PROOF_DOCUMENT}?{DOCUMENT_PARAMETER}={sealed}"
-            made = Made(
-                dict(made.meta) | {"attestation_pdf_url_expires_at": document.expires_at}, {"attestation_pdf": url}
-            )
-        else:
-            sealed = ""
-        if len(text) > MAX_LENGTH or len(sealed) > MAX_DOCUMENT_LENGTH:
-            raise Problem("malformed_reply", authority=served.authority, outcome="failed")
-        return made
+        text = seal(self._keys, statement, self._purpose, MAX_LENGTH)
+        meta = {"verification_url": self.url_of(text), "verification_code": code_of(text)}
+        if kind != PDF:
+            return Made(meta)
+        document = Document(
+            title=statement.title,
+            source=statement.source,
+            siret=statement.siret,
+            issued_on=statement.issued_on,
+            habilitation=call.habilitation,
+            expires_at=int(now.timestamp()) + DOCUMENT_S,
+            proof=text,
+            sections=document_sections_of(operation.proof, data),
+        )
+        sealed = seal(self._keys, document, self._document_purpose, MAX_DOCUMENT_LENGTH)
+        url = f"{self._public_url}{PROOF_DOCUMENT}?{DOCUMENT_PARAMETER}={sealed}"
+        return Made(meta | {"attestation_pdf_url_expires_at": document.expires_at}, {"attestation_pdf": url})
 
     def url_of(self, text: str) -> str:
         """Returns the URL at which people verify a proof."""

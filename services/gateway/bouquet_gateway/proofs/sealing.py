@@ -17,9 +17,20 @@ MAX_CONTENT_BYTES = 64_000
 RAW_DEFLATE = -zlib.MAX_WBITS
 
 
-def seal(keys: KeyRing, content: Struct, purpose: str) -> str:
-    """Returns the sealed text of a content."""
-    return keys.seal(zlib.compress(msgspec.json.encode(content), 9, wbits=RAW_DEFLATE), purpose)
+class TooLarge(Exception):
+    """Error for a content that is too large to be sealed."""
+
+
+def seal(keys: KeyRing, content: Struct, purpose: str, max_length: int) -> str:
+    """Returns the sealed text of a content. Raises `TooLarge` if the text has more than `max_length` characters, or if
+    `unseal` would not read it."""
+    plain = msgspec.json.encode(content)
+    if len(plain) > MAX_CONTENT_BYTES:
+        raise TooLarge
+    text = keys.seal(zlib.compress(plain, 9, wbits=RAW_DEFLATE), purpose)
+    if len(text) > max_length:
+        raise TooLarge
+    return text
 
 
 def unseal(keys: KeyRing, text: str, purpose: str, decoder: msgspec.json.Decoder[S]) -> S:

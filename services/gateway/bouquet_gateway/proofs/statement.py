@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw, Struct, structs
 
 from bouquet_gateway.offers.data_paths import objects_at
+from bouquet_gateway.proofs.sealing import TooLarge
 from bouquet_proto.offer import Proof, ProofField, ProofSection
 
 VALID_YEARS = 5
@@ -19,6 +20,8 @@ INITIALS = 3
 """Number of letters of a name that are shown."""
 GROUPED_FROM = 10_000
 """Smallest whole number that is shown with a space between its groups of three digits."""
+MAX_ROWS = 2000
+"""Largest number of rows that a proof may have. A gateway makes them on its event loop, and so many take some 10 ms."""
 DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 SEXES = {"F": "Féminin", "M": "Masculin"}
 YEAR_UNKNOWN, MONTH_UNKNOWN = "0000", "00"
@@ -62,12 +65,18 @@ class Statement(Struct, frozen=True, array_like=True):
 
 def sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
     """Returns the sections of a proof (a text that shows later what an answer said), as `proof` declares them, with the
-    values in `data`. Leaves out the sections and fields that `data` lacks, such as those outside the caller's
-    scopes."""
+    values in `data`. Leaves out the sections and fields that `data` lacks, such as those outside the caller's scopes.
+    Raises `TooLarge` if there may be more than `MAX_ROWS` rows."""
     whole = msgspec.json.decode(data)
-    made = ((section, objects_at(whole, section.at)) for section in proof.sections)
-    sections = (Section(section.title, tuple(_entries(section, objects))) for section, objects in made if objects)
-    return tuple(section for section in sections if section.entries)
+    left, sections = MAX_ROWS, []
+    for declared in proof.sections:
+        objects = objects_at(whole, declared.at)
+        left -= bool(objects) if declared.count else len(objects) * len(declared.fields)
+        if left < 0:
+            raise TooLarge
+        if objects and (entries := tuple(_entries(declared, objects))):
+            sections.append(Section(declared.title, entries))
+    return tuple(sections)
 
 
 def document_sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
@@ -97,7 +106,7 @@ def _shown(field: ProofField, node: Any) -> str:
             return f"{node[:INITIALS]}•••"
         case "month" if isinstance(node, str) and (found := DAY.fullmatch(node)):
             return _month(*found.groups())
-        case "sex":
+        case "sex" if isinstance(node, str):
             return SEXES.get(node, "")
         case "whole":
             return _whole(node)
