@@ -14,13 +14,23 @@ import pytest
 import pytest_asyncio
 from pypdf import PdfReader
 
+from bouquet_gateway.access.address_limit import AddressLimit
+from bouquet_gateway.access.rate_limit import MemoryCounters, RateLimiter
+from bouquet_gateway.call import HttpRequest
+from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.paris import PARIS
 from bouquet_gateway.proofs import pdf
+from bouquet_gateway.proofs.document import Document
+from bouquet_gateway.proofs.downloads import ProofDownloads
+from bouquet_gateway.proofs.keys import ring_of
+from bouquet_gateway.proofs.proofs import Proofs
+from bouquet_gateway.proofs.statement import Row, Section
+from bouquet_proto.deadline import Deadline
 from tests.support.clock import Clock
 from tests.support.gateway_client import RECIPIENT, Answer
 from tests.support.mesh import TODAY, Mesh, mesh
 from tests.support.people import CAF_ALLOCATAIRE
-from tests.support.proofs import PROVING, verified
+from tests.support.proofs import HOST, PROVING, verified
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -136,6 +146,43 @@ async def test_a_gateway_goes_on_while_a_document_is_drawn(client: Mesh, monkeyp
     assert (await downloading).body == b"%PDF-"
 
 
+async def test_a_drawing_that_nobody_waits_for_any_longer_is_still_the_only_one(
+    client: Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = await documented(client)
+    query = urlsplit(answer.json["links"]["attestation_pdf"]).query
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def held(*_: object, **__: object) -> bytes:
+        begun.release()
+        go_on.wait(timeout=30)
+        return b"%PDF-"
+
+    monkeypatch.setattr(pdf, "pdf_of", held)
+    keys = ring_of(PROVING["proof_keys"])
+    assert keys
+    limit = AddressLimit(RateLimiter(MemoryCounters()), "documents", 10, ())
+    downloads = ProofDownloads(Proofs(keys, client.clock, HOST), limit, is_sandbox=False)
+    request = HttpRequest(
+        method="GET",
+        raw_path=DOCUMENTS,
+        raw_query=query,
+        authorization="",
+        api_key="",
+        peer="192.0.2.1",
+        forwarded_for=(),
+        no_cache=False,
+    )
+    with pytest.raises(Problem) as late:
+        await downloads.pdf(request, Deadline.after(0.05))
+    assert late.value.reasons == ("overloaded",)
+    second = asyncio.create_task(downloads.pdf(request, Deadline.after(30)))
+    assert await asyncio.to_thread(begun.acquire, timeout=30)
+    assert not await asyncio.to_thread(begun.acquire, timeout=0.2)
+    go_on.set()
+    assert (await second).content == b"%PDF-"
+
+
 async def test_downloads_are_limited_for_each_address() -> None:
     few = PROVING | {"proof_documents_per_minute": 1, "trusted_proxies": ("127.0.0.1",)}
     async with mesh(**few, epoch_s=Clock(1_800_000_000.0)) as client:
@@ -148,7 +195,22 @@ async def test_downloads_are_limited_for_each_address() -> None:
             assert file.status == (200 if network < 10 else 429), network
 
 
+@pytest.mark.parametrize("value", ["x" * 10_000, "x " * 10_000], ids=["one word", "many words"])
+async def test_a_value_of_any_length_is_drawn_whole_within_the_pages(value: str) -> None:
+    section = Section("Titulaire", ((Row("Nom", value),),))
+    document = Document("Titre", "ACME", RECIPIENT, "2026-04-15", "", 0, "", (section,))
+    pages = PdfReader(BytesIO(pdf.pdf_of(document, "A1B2-C3D4-E5", f"{HOST}/?preuve=1", is_test=True))).pages
+    lines: list[tuple[str, float]] = []
+    for page in pages:
+        page.extract_text(visitor_text=lambda text, _, at, *__: lines.append((text.strip(), at[5])))
+    of_value = [(text, height) for text, height in lines if set(text) in ({"x"}, {"x", " "})]
+    assert sum(text.count("x") for text, _ in of_value) == 10_000
+    assert max(len(text) for text, _ in of_value) <= 60
+    assert min(height for _, height in of_value) > pdf.FOOT
+
+
 async def test_letters_are_drawn_as_they_are_or_without_an_accent_that_the_font_lacks() -> None:
     pdf.register_fonts()
+    assert pdf.drawable("Jose\u0301 10\u202f000 \u202eMALO\u200f q\u0301\t!", pdf.REGULAR) == "José 10 000 MALO q !"
     assert pdf.drawable("œ Ÿ Ç É ñ ł š —", pdf.REGULAR) == "œ Ÿ Ç É ñ ł š —"
     assert pdf.drawable("Ősz ā 漢", pdf.REGULAR) == "Osz a ?"

@@ -4,6 +4,7 @@ can download it."""
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 from msgspec import Struct
 
@@ -29,8 +30,9 @@ class ProofDownloads:
         self._proofs = proofs
         self._limit = limit
         self._is_sandbox = is_sandbox
-        # Drawing is Python at work: a second thread would only take the first one's time, and the event loop's.
-        self._drawing = asyncio.Semaphore(1)
+        # Drawing is Python at work: a second thread would only take the first one's time, and the event loop's. An
+        # executor, since a drawing that nobody waits for any longer goes on in its thread.
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="proof-document")
 
     async def pdf(self, request: HttpRequest, deadline: Deadline) -> PdfFile:
         """Draws the document in a request's query, in a thread. Raises `Problem` if the address has exceeded its limit,
@@ -38,8 +40,8 @@ class ProofDownloads:
         await self._limit.count(request)
         document = self._proofs.document(sealed_text(request.raw_query, DOCUMENT_PARAMETER))
         try:
-            async with asyncio.timeout(deadline.left_s()), self._drawing:
-                content = await asyncio.to_thread(self._drawn, document)
+            async with asyncio.timeout(deadline.left_s()):
+                content = await asyncio.get_running_loop().run_in_executor(self._executor, self._drawn, document)
         except TimeoutError:
             raise Problem("overloaded") from None
         return PdfFile(f"attestation_{code_of(document.proof)}.pdf", content)

@@ -4,7 +4,7 @@ State."""
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import cast
 
@@ -33,11 +33,15 @@ CELL = 2 * mm
 """Space around the text in a table."""
 LABEL_WIDTH = 0.42
 """Width of the column of labels, as a fraction of the table's."""
+BOX_LINES = 40
+"""Largest number of lines in one box of a table, which fits on any page. A longer row goes on in a second box."""
 QR_SIDE = 52 * mm
 """Side of the QR code: a link of 1,000 characters has 121 modules, each of 0.4 mm."""
 # Bitstream Vera is in the library's package, with its free licence, and has the letters of French and of most European
 # languages.
 REGULAR, BOLD = "Vera", "VeraBd"
+WITHOUT_WIDTH = ("Cf", "Mn")
+"""Unicode categories of formatting characters and of accents, which stand after their letter."""
 
 
 def pdf_of(document: Document, code: str, url: str, *, is_test: bool) -> bytes:
@@ -122,6 +126,12 @@ class _Pages:
         split = width * LABEL_WIDTH
         labels = _lines(row.label, REGULAR, NORMAL, split - 2 * CELL)
         values = _lines(row.value, BOLD, NORMAL, width - split - 2 * CELL)
+        for start in range(0, max(len(labels), len(values), 1), BOX_LINES):
+            self._box(labels[start : start + BOX_LINES], values[start : start + BOX_LINES], width, split)
+
+    def _box(self, labels: list[str], values: list[str], width: float, split: float) -> None:
+        """Draws a box of a table, `width` points wide, with the lines of a label and, from `split` points on, those of
+        a value."""
         leading = NORMAL * LEADING
         height = max(len(labels), len(values)) * leading + CELL
         self._need(height)
@@ -158,15 +168,33 @@ class _Pages:
 def _lines(text: str, font: str, size: float, width: float) -> list[str]:
     """Returns a text in lines of at most `width` points, with letters that the font has."""
     lines: list[str] = simpleSplit(drawable(text, font), font, size, width)
-    return lines
+    return [part for line in lines for part in _cut(line, font, size, width)]
+
+
+def _cut(line: str, font: str, size: float, width: float) -> Iterator[str]:
+    """Yields a line in parts of at most `width` points. Only a single long word has more than one part."""
+    start, used = 0, 0.0
+    for end, letter in enumerate(line):
+        of_letter = pdfmetrics.stringWidth(letter, font, size)
+        if used + of_letter > width:
+            yield line[start:end]
+            start, used = end, 0.0
+        used += of_letter
+    yield line[start:]
 
 
 def drawable(text: str, font: str) -> str:
-    """Replaces each letter that the font lacks by the letter without its accent, or by a question mark."""
+    """Replaces each letter that the font lacks by the letter without its accent, or by a question mark. White space
+    becomes a space, and marks without a width of their own, such as those of direction, are left out."""
     known = cast(TTFont, pdfmetrics.getFont(font)).face.charToGlyph
-    return "".join(one if ord(one) in known else _plain(one, known) for one in text)
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(one if ord(one) in known else _plain(one, known) for one in composed)
 
 
 def _plain(letter: str, known: dict[int, int]) -> str:
+    if letter.isspace():
+        return " "
+    if unicodedata.category(letter) in WITHOUT_WIDTH:
+        return ""
     base = unicodedata.normalize("NFD", letter)[0]
     return base if ord(base) in known else "?"
