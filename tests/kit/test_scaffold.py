@@ -125,6 +125,7 @@ def test_the_image_and_the_overlay_of_a_new_provider_have_one_name(acme: Path) -
         ("gateway", "is reserved"),
         ("bus", "is reserved"),
         ("log_keeper", "is reserved"),
+        ("journal", "is reserved"),
         ("hub", "is installed"),
         ("cnaf", "is installed"),
         ("cnaf_soap", "begin like those of cnaf"),
