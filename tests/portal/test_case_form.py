@@ -145,6 +145,30 @@ def test_a_computed_number_stays_one_in_the_file(portal: PortalServer) -> None:
     assert '"pays": "\\u0000{mois}\\""' in text
 
 
+@pytest.mark.parametrize("text", ["\0{mois}", "a\u2028b", "a\x85b", "a\ufffeb", "&a !!x {b}: #"])
+def test_the_file_has_each_text_as_it_was_entered(text: str, portal: PortalServer) -> None:
+    written = file_of(renamed(portal), **{"nomNaissance": text, f"{DATA}.adresse.pays": text})
+    assert (written["params"]["nomNaissance"], written["payload"]["data"]["adresse"]["pays"]) == (text, text)
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', "NaN", "1e999", "[" * 255])
+def test_what_is_no_number_in_json_stays_a_text(text: str, portal: PortalServer) -> None:
+    written = file_of(renamed(portal), **{f"{QUOTIENT_DATA}.valeur": text})
+    assert written["payload"]["data"]["quotient_familial"]["valeur"] == text
+
+
+def test_a_case_that_is_too_large_is_refused(portal: PortalServer) -> None:
+    names = ("nom_naissance", "nom_usage", "prenoms", "date_naissance", "sexe")
+    people = [
+        f"{DATA}.{kind}[{number}].{name}"
+        for kind in ("allocataires", "enfants")
+        for number in range(20)
+        for name in names
+    ]
+    page = renamed(portal).fill_all((name, '"' * 255) for name in people).send()
+    assert (page.status, "Le cas dépasse 64 Kio." in page.words) == (422, True)
+
+
 def test_an_error_is_answered_with_its_documented_text(portal: PortalServer) -> None:
     form = renamed(portal).fill(answer="404 35003")
     assert "Rien à corriger" in form.send().words

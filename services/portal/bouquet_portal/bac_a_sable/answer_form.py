@@ -143,9 +143,10 @@ def _typed(text: str, kind: str) -> Any:
         return text
     if kind.startswith("nombre") and COMPUTED.fullmatch(text):
         return Computed(text)
+    # Not `json.loads`, which accepts NaN, and halves of characters that no page or file can contain.
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
         return text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Iterable
 from typing import Any
 
@@ -77,10 +78,9 @@ def text_of(head: Head, asked: Asked, status: int, payload: Any) -> str:
     params = {
         name.removesuffix("[]"): list(value) if isinstance(value, tuple) else value for name, value in asked.items()
     }
-    top = yaml.safe_dump(about, **_STYLE) if about else ""
-    middle = yaml.safe_dump({"params": params, "status": status}, **_STYLE)
-    written = json.dumps(payload, indent=2, ensure_ascii=False, default=_marked)
-    body = "\n".join(f"  {line}" for line in _MARKED.sub(r"\1", written).splitlines())
+    top = _as_yaml(about) if about else ""
+    middle = _as_yaml({"params": params, "status": status})
+    body = "\n".join(f"  {line}" for line in _as_json(payload).split("\n"))
     return f"{top}{middle}payload: |-\n{body}\n"
 
 
@@ -91,11 +91,21 @@ def _example(name: str, example: Any) -> Any:
     return value
 
 
-def _marked(value: Computed) -> str:
-    return f"\0{value.text}"
+def _as_yaml(value: dict[str, Any]) -> str:
+    style: dict[str, Any] = {"sort_keys": False, "width": 1000}
+    written: str = yaml.safe_dump(value, allow_unicode=True, **style)
+    escaped: str = yaml.safe_dump(value, **style)
+    return escaped if _UNSAFE.search(written) else written
 
 
-_MARKED = re.compile(r'"\\u0000(\{[^"]*\})"')
-"""Pattern of a computed number in the JSON of an answer, where it is a marked text in quotes. In a case file, the
-number is a placeholder without quotes."""
-_STYLE: dict[str, Any] = {"allow_unicode": True, "sort_keys": False, "width": 1000}
+def _as_json(value: Any) -> str:
+    """Returns an answer as JSON in which each computed number is a placeholder without quotes."""
+    # Marked with what no visitor can have written.
+    mark = secrets.token_hex(16)
+    written = json.dumps(value, indent=2, ensure_ascii=False, default=lambda computed: f"{mark}{computed.text}")
+    placed = re.sub(rf'"{mark}([^"]*)"', r"\1", written)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", placed)
+
+
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufffe\uffff]")
+"""Pattern of characters that YAML takes for line breaks or refuses, but JSON leaves as they are."""

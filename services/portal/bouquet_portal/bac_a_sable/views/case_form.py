@@ -16,7 +16,7 @@ from bouquet_portal.bac_a_sable import answer_form, case_file, case_form, form
 from bouquet_portal.bac_a_sable.case_form import DATA, Proposed
 from bouquet_portal.bac_a_sable.explorer import MODALITIES
 from bouquet_portal.bac_a_sable.placed_faults import PlacedFault, placed
-from bouquet_portal.bac_a_sable.views.proposal import as_file, written
+from bouquet_portal.bac_a_sable.views.proposal import MOST_CASE_BYTES, as_file, written
 from bouquet_portal.bac_a_sable.views.shown import Shown, limit, shows_sandbox
 from bouquet_portal.documents.client import GatewayError
 from bouquet_portal.documents.model import ErrorCode, Operation
@@ -57,6 +57,9 @@ def case_form_page(request: HttpRequest, shown: Shown) -> HttpResponse:
 def _checked(
     request: HttpRequest, shown: Shown, proposed: Proposed, errors: tuple[ErrorCode, ...], known: tuple[ErrorCode, ...]
 ) -> HttpResponse:
+    if len(proposed.text.encode()) > MOST_CASE_BYTES:
+        too_large = (PlacedFault("", "Le cas dépasse 64 Kio."),)
+        return _shown(request, shown, proposed, errors, faults=too_large, status=422)
     if not limit().allows(address_of(request)):
         return render(request, "bac_a_sable/too_many.html", status=429)
     try:
