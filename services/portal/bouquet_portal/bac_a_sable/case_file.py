@@ -66,9 +66,9 @@ def with_own_parameters(operation: Operation, operations: Iterable[Operation]) -
     return msgspec.structs.replace(operation, parameters=kept)
 
 
-def payload_of(operation: Operation, data: Any) -> Any:
-    """Returns the body of an answer with `data`."""
-    return {"data": data, "links": {}, "meta": {}} if operation.version != "v2" else data
+def payload_of(operation: Operation, data: Any, meta: Any = None) -> Any:
+    """Returns the body of an answer with `data` and, beside it, `meta`."""
+    return {"data": data, "links": {}, "meta": meta or {}} if operation.version != "v2" else data
 
 
 def text_of(head: Head, asked: Asked, status: int, payload: Any) -> str:

@@ -14,20 +14,21 @@ from bouquet_portal.bac_a_sable.case_file import Head
 from bouquet_portal.bac_a_sable.cases import Asked, Case
 from bouquet_portal.documents.model import ErrorCode, Operation
 
-DATA = "payload.data"
-"""Path of an answer's data in a case file."""
+DATA, META = "payload.data", "payload.meta"
+"""Paths, in a case file, of an answer's data, and of what the answer says beside the data."""
 HEAD = ("description", "person", "family")
 
 
 class Proposed(Struct, frozen=True):
     """Case (recorded answer about an invented person) that a visitor describes in the form: its description and names
-    (`head`), the parameters of the call, and the answer, which is `data` or `error`."""
+    (`head`), the parameters of the call, and the answer, which is `data` with `meta`, or `error`."""
 
     operation: Operation
     """Operation of the case, with the parameters that its case files contain."""
     head: Head = Head()
     asked: Asked = {}
     data: Any = None
+    meta: Any = None
     error: ErrorCode | None = None
 
     @property
@@ -35,15 +36,16 @@ class Proposed(Struct, frozen=True):
         """Text of the case file that describes this case."""
         if self.error is not None:
             return case_file.text_of(self.head, self.asked, self.error.status, body_of(self.error))
-        return case_file.text_of(self.head, self.asked, 200, case_file.payload_of(self.operation, self.data))
+        return case_file.text_of(self.head, self.asked, 200, case_file.payload_of(self.operation, self.data, self.meta))
 
 
 def sent(form_sent: QueryDict, operation: Operation, errors: Iterable[ErrorCode]) -> Proposed:
     """Returns the case that a submitted form describes."""
     head = Head(*(" ".join(form_sent.get(name, "").split())[: form.MOST_LENGTH] for name in HEAD))
     data = answer_form.data_from(operation.fields, form_sent, DATA)
+    meta = answer_form.data_from(operation.meta, form_sent, META)
     error = next((one for one in errors if choice_of(one) == form_sent.get("answer")), None)
-    return Proposed(operation, head, form.asked_by(operation, form_sent), data, error)
+    return Proposed(operation, head, form.asked_by(operation, form_sent), data, meta, error)
 
 
 def begun(operation: Operation, found: Case | None, errors: Iterable[ErrorCode]) -> Proposed:
@@ -53,7 +55,7 @@ def begun(operation: Operation, found: Case | None, errors: Iterable[ErrorCode])
         return Proposed(operation)
     head = Head(found.description, found.person, found.family)
     if found.status == 200:
-        return Proposed(operation, head, found.parameters, found.payload.get("data"))
+        return Proposed(operation, head, found.parameters, found.payload.get("data"), found.payload.get("meta"))
     same = (one for one in errors if (one.code, one.status) == (found.code, found.status))
     return Proposed(operation, head, found.parameters, error=next(same, None))
 

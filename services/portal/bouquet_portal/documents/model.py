@@ -87,6 +87,8 @@ class Operation(Struct, frozen=True):
     ends_on: date | None = None
     """Day on which a deprecated operation ends; None if no day is announced."""
     deprecated_on: date | None = None
+    meta: tuple[Field, ...] = ()
+    """Fields of the answer's `meta` that the OpenAPI document describes."""
     successor: str = ""
     """Path of the operation that replaces this deprecated one; empty if there is no such operation."""
 

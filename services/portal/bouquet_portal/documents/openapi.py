@@ -51,7 +51,7 @@ def _operation(path: str, method: Mapping[str, Any], schemas: Mapping[str, Any])
     version, resource, modality = _parts(path)
     found = method["responses"]["200"]
     answer = _resolved(found["content"]["application/json"]["schema"], schemas)
-    data = answer["properties"].get("data") if version != "v2" else None
+    data, meta = (answer["properties"].get(name) if version != "v2" else None for name in ("data", "meta"))
     security = {name for choice in method.get("security", ()) for name in choice}
     return Operation(
         id=method["operationId"],
@@ -68,6 +68,7 @@ def _operation(path: str, method: Mapping[str, Any], schemas: Mapping[str, Any])
         scopes=tuple(method[SCOPES]),
         parameters=tuple(map(_parameter, method.get("parameters", ()))),
         fields=tuple(_fields(data or answer, schemas, "", (), 0)),
+        meta=tuple(_fields(meta or {}, schemas, "", (), 0)),
         is_cached="X-Response-Cached" in found.get("headers", {}),
         is_by_session=any("franceconnect" in name.lower() for name in security),
         statuses=tuple(sorted(int(status) for status in method["responses"] if status.isdecimal())),

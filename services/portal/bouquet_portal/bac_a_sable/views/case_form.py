@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from bouquet_portal import search
 from bouquet_portal.bac_a_sable import answer_form, case_file, case_form, form
-from bouquet_portal.bac_a_sable.case_form import DATA, Proposed
+from bouquet_portal.bac_a_sable.case_form import DATA, META, Proposed
 from bouquet_portal.bac_a_sable.explorer import MODALITIES
 from bouquet_portal.bac_a_sable.placed_faults import PlacedFault, placed
 from bouquet_portal.bac_a_sable.views.proposal import MOST_CASE_BYTES, as_file, written
@@ -84,7 +84,11 @@ def _shown(
     for fault in faults:
         texts.setdefault(fault.at, []).append(fault.text)
     inputs = list(form.inputs(operation, proposed.asked, texts))
-    entries = answer_form.entries(operation.fields, proposed.data, texts, DATA, request.POST.get("longer", ""))
+    longer = request.POST.get("longer", "")
+    entries = (
+        *answer_form.entries(operation.fields, proposed.data, texts, DATA, longer),
+        *answer_form.entries(operation.meta, proposed.meta, texts, META, longer),
+    )
     ids = {one.parameter.name: one.first_id for one in inputs}
     ids |= {one.path: one.id for entry in entries for one in entry.walk()}
     context = {
