@@ -181,7 +181,7 @@ async def test_an_alert_reports_a_journal_queue_without_a_majority_of_its_copies
         writer.collect(max_wait_s=0.01) as batches,
     ):
         await until(lambda: writer.connected and outbox.connected)
-        await outbox.send([b"before"])
+        await until_sent(outbox, b"before")
         await (await anext(batches)).done()
         for node in cluster.nodes[1:]:
             await asyncio.to_thread(node.evaluate, STOP_COPY % copy)
