@@ -67,6 +67,20 @@ def test_an_operation_of_version_2_is_served_without_its_proof() -> None:
     assert (served.proof, refusals) == (None, (Refusal("proof refused", "acme_v2_dossier"),))
 
 
+def test_an_operation_that_gives_a_verification_address_of_its_own_is_not_served() -> None:
+    forging = dossier(meta_fields=("verification_url",))
+    made = read_offer("acme", Raw(encode(offer(forging))), {})
+    assert made.offer
+    assert (made.offer.operations, made.refusals) == ((), (Refusal("operation unreadable", forging.id),))
+
+
+def test_an_operation_with_too_many_fields_in_meta_is_not_served() -> None:
+    wide = dossier(meta_fields=tuple(f"field_{number}" for number in range(17)))
+    made = read_offer("acme", Raw(encode(offer(wide))), {})
+    assert made.offer
+    assert (made.offer.operations, made.refusals) == ((), (Refusal("operation too large", wide.id),))
+
+
 def test_a_gateway_that_knows_no_proofs_reads_the_rest_of_an_offer() -> None:
     sent = msgspec.json.decode(encode(offer(dossier(proof=PROOF))))
     sent["operations"][0]["certificate"] = sent["operations"][0].pop("proof")  # a name that this gateway lacks

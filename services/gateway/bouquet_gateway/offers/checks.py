@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Raw, Struct, structs
 
+from bouquet_gateway.offers import proof_members
 from bouquet_gateway.paths import OFFERED, V2_PREFIX
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.limits import MAX_DEPTH, MAX_OFFER_BYTES, MAX_OPERATIONS, MAX_REPLY_BYTES, MAX_REPLY_ELEMENTS
@@ -36,6 +37,7 @@ MAX_FIELD_STEPS = 30
 """Largest number of names in a dotted path; `adresse.pays` has two."""
 MAX_FIELDS = 300
 MAX_PEOPLE = 16
+MAX_META_FIELDS = 16
 MAX_PROOF_ROWS = 50
 """Largest number of sections and fields, counted together, in the proof that an operation declares."""
 MAX_UNION = 10
@@ -137,6 +139,7 @@ def _is_operation_within_limits(operation: Operation) -> bool:
         and operation.reply.elements <= MAX_REPLY_ELEMENTS
         and len(operation.fields) + len(operation.open_fields) <= MAX_FIELDS
         and len(operation.people) <= MAX_PEOPLE
+        and len(operation.meta_fields) <= MAX_META_FIELDS
         and _widest_union(operation.schema) <= MAX_UNION
         and 0 <= operation.cache_s <= MAX_CACHE_S
     )
@@ -170,9 +173,11 @@ def _is_well_formed_authority(authority: Authority) -> bool:
 
 
 def _is_well_formed(operation: Operation) -> bool:
-    """Returns whether an operation's path, names, authority and retirement are well formed."""
+    """Returns whether an operation's path, names, authority and retirement are well formed, and none of its fields
+    could be taken for the gateway's own proof."""
     return (
         bool(OFFERED.fullmatch(operation.path))
+        and proof_members.ALL.isdisjoint(operation.meta_fields)
         and max(len(operation.id), len(operation.public_id), len(operation.status)) <= MAX_WORD_LENGTH
         and (operation.authority is None or _is_well_formed_authority(operation.authority))
         and (operation.retirement is None or _is_well_formed_retirement(operation.retirement))

@@ -12,6 +12,7 @@ from msgspec import Raw, Struct
 
 from bouquet_gateway.call import Call
 from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.offers import proof_members
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import PROOF_DOCUMENT, PROOFS
 from bouquet_gateway.proofs.document import Document
@@ -88,7 +89,7 @@ class Proofs:
             sections=sections_of(operation.proof, data),
         )
         text = seal(self._keys, statement, self._purpose, MAX_LENGTH)
-        meta = {"verification_url": self.url_of(text), "verification_code": code_of(text)}
+        meta = {proof_members.URL: self.url_of(text), proof_members.CODE: code_of(text)}
         if kind != PDF:
             return Made(meta)
         document = Document(
@@ -103,7 +104,7 @@ class Proofs:
         )
         sealed = seal(self._keys, document, self._document_purpose, MAX_DOCUMENT_LENGTH)
         url = f"{self._public_url}{PROOF_DOCUMENT}?{DOCUMENT_PARAMETER}={sealed}"
-        return Made(meta | {"attestation_pdf_url_expires_at": document.expires_at}, {"attestation_pdf": url})
+        return Made(meta | {proof_members.DOCUMENT_EXPIRES_AT: document.expires_at}, {"attestation_pdf": url})
 
     def url_of(self, text: str) -> str:
         """Returns the URL at which people verify a proof."""
