@@ -133,7 +133,8 @@ def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
 
 
 def with_known_dates(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records with facts that the source lacks, such as creation dates of arrondissements."""
+    """Returns the records, completed with what the source lacks: creation dates of arrondissements, codes of Mayotte
+    before `MAYOTTE_SINCE`, and `COLLECTIVITIES_SINCE_2007`."""
     since_their_day = [
         record._replace(first=max(record.first, ARRONDISSEMENTS_SINCE.get(record.code, BEGINNING)))
         for record in records

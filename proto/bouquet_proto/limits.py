@@ -34,8 +34,8 @@ MAX_NUMBER = 2**53 - 1
 JavaScript's, read every integer up to this one exactly."""
 
 Excess: TypeAlias = Literal["", "too large", "too many elements", "too deep", "words of its own"]
-"""Name of the limit that a reply exceeds, or "" if the reply exceeds none. `words of its own` is not about size: the
-reply's `meta` or `retry_in_s` holds a key or value that is not allowed."""
+"""Reason to refuse a reply, or "" for none. `words of its own` means that the reply's `meta` has a key or value that
+`ALLOWED_META` does not allow, or that its `retry_in_s` is not between 0 and `DAY_S`."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _EMPTY = re.compile(rb"\[\s*\]|\{\s*\}")
@@ -55,8 +55,8 @@ DEFAULT_LIMITS = ReplyLimits()
 
 
 def excess_of(reply: Reply, most: ReplyLimits = DEFAULT_LIMITS) -> Excess:
-    """Returns the name of the first limit that a reply exceeds, or "" if it exceeds none. `most` holds the limits of
-    the reply's data."""
+    """Returns the first reason to refuse a reply, or "" if there is none. `most` holds the limits on the reply's
+    data."""
     match reply:
         case Found(data=data) | Recorded(body=data):
             return _excess_of_data(data, most)

@@ -1,4 +1,4 @@
-"""Checks that the `doctor` commands of gateway, worker and registry share. A doctor tries, with the settings of its
-process, everything that this process needs, and reports problems in words within seconds."""
+"""Checks shared by the `doctor` commands of gateway, worker and registry. A doctor command tries the servers and files
+that the settings of a process name, and reports within seconds what works and what does not."""
 # It leaves nothing on the broker but the reply exchange, which every gateway declares too. The queues that it declares
 # exist already, or are deleted when it ends.

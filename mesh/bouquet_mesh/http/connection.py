@@ -200,7 +200,8 @@ class Connection(asyncio.Protocol):
         return rest
 
     def _with_ascii_request_line(self, head: bytes) -> bytes:
-        """Returns a request head whose request line is ASCII: each other byte of the line is percent-encoded."""
+        """Returns `head` with all bytes above 127 in the request line percent-encoded. Leaves the other lines as they
+        are."""
         # The parser would refuse them, but API Particulier accepts them as UTF-8.
         if head.isascii():
             self._in_request_line = b"\n" not in head

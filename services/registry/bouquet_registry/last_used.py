@@ -19,9 +19,9 @@ from bouquet_registry.transactions import lock_log
 log = logging.getLogger(__name__)
 
 WRITE_INTERVAL_S = 5.0
-"""Seconds between writes of last uses to the database."""
+"""Seconds between two writes to the database of the times at which tokens were last used."""
 MAX_ROWS_PER_TRANSACTION = 1000
-"""Largest number of last uses written in one transaction."""
+"""Largest number of tokens whose times of last use are written in one transaction."""
 # There is a limit because a revocation may have to wait until the transaction ends.
 
 
@@ -46,14 +46,15 @@ class LastUses:
         self._unwritten[token] = at
 
     async def keep_writing(self) -> None:
-        """Writes the noted uses every `WRITE_INTERVAL_S` seconds until cancelled."""
+        """Writes the noted times of tokens' last uses to the database every `WRITE_INTERVAL_S` seconds, until
+        cancelled."""
         while True:
             await asyncio.sleep(WRITE_INTERVAL_S)
             await self.write()
 
     async def write(self) -> None:
-        """Writes the noted uses to the database. If the database is unavailable, logs a warning and keeps the uses for
-        the next writing."""
+        """Writes the noted times of tokens' last uses to the database. If the database is unavailable, logs a warning
+        and keeps the times for the next write."""
         while some := dict(islice(self._unwritten.items(), MAX_ROWS_PER_TRANSACTION)):
             try:
                 await self._write(some)

@@ -50,12 +50,12 @@ PRECEDENCE = (
 highest precedence decides the HTTP status."""
 
 BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
-"""Reasons of errors that are found before the path is matched to an operation. The body of such an error has the form
-(envelope) of version 3, except under `/api/v2/` (docs/reference/contract.md §3.1)."""
+"""Reasons to refuse a request before its path is matched to an operation. The error's body has the form of version 2
+if the path is below `/api/v2/`, and of version 3 otherwise (docs/reference/contract.md §3.1)."""
 
 V3_OUTSIDE_V2_PATHS = BEFORE_ROUTING | {"unknown_operation"}
-"""Reasons of errors whose body has the form (envelope) of version 3 at every path outside of `/api/v2/`. The envelope
-of all other errors depends on the path."""
+"""Reasons of errors whose body has the form of version 3 at every path outside of `/api/v2/`. For all other reasons,
+the path decides between the forms of version 2 and 3 (`envelope_of`)."""
 # `unknown_operation`, which only `/api/errors` answers, is one of them, since the v2 envelope of other `/api/` paths
 # shows no error codes.
 
@@ -73,8 +73,8 @@ OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "reject
 
 
 class Problem(Exception):
-    """Exception for a call that ends with an error. `reasons` are keys of the failure table, `values` fill the
-    placeholders in the error's texts, and the error contains `meta`."""
+    """Error with which the gateway answers a call. `reasons` are keys of the failure table, which has the error's code
+    and texts. `values` fill the placeholders in these texts; `meta` is added to each error in a body of version 3."""
 
     # There is one reason, or the codes of several wrong parameters. `outcome` is the outcome of the provider's reply;
     # `None` if no provider was asked, or none replied. `pointers` are the JSON pointers of the wrong fields of a body,

@@ -1,5 +1,5 @@
-"""Memory of the provider (CAF or MSA) that last found a person, the hint by which this provider is asked first the next
-time (docs/reference/upstreams/regime.md §8)."""
+"""Hints, each the name of the provider (CAF or MSA) that last found a person. The gateway asks this provider first at
+the next lookup about the person (docs/reference/upstreams/regime.md §8)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ HINT_S = 30 * 24 * 3600
 
 
 class RegimeHints:
-    """Memory of the provider (CAF or MSA) that last found each person. The memory is kept in the cache, under keyed
-    hashes that stand for the persons."""
+    """Store of the provider (CAF or MSA) that last found each person. Its entries are in the cache for `HINT_S` seconds
+    at most, each under a keyed hash of the person's identity."""
 
     def __init__(self, cache: Cache, secret: Secret) -> None:
         self._cache = cache
@@ -36,8 +36,8 @@ class RegimeHints:
 
 
 def identity_traits(person: Identite) -> tuple[str, ...]:
-    """Returns the values, such as name and birth date, by which the memory of providers recognizes a person. Names are
-    in upper case, without accents and punctuation."""
+    """Returns the values, such as name and birth date, by which `RegimeHints` recognizes a person. Names are in upper
+    case, without accents and punctuation."""
     return (
         fold_name(person.nom_naissance),
         fold_name(person.prenoms[0]) if person.prenoms else "",

@@ -19,7 +19,8 @@ STATES: Mapping[KnownState, str] = {
 
 
 def as_json(verified: Verified, *, is_test: bool) -> Mapping[str, object]:
-    """Returns the members of the JSON object `data` that a verification answers."""
+    """Converts a valid proof to the object `data` in the JSON answer of the route that verifies proofs. `is_test` says
+    whether a sandbox, with invented data, made the proof."""
     statement = verified.statement
     return {
         "operation": statement.operation,

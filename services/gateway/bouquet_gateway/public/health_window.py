@@ -28,8 +28,8 @@ State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
 
 class Slice(Struct):
-    """Numbers of calls and of outages in one period of `SLICE_S` seconds. `number` is the number of this period since
-    1970."""
+    """Numbers of calls, and of outages among them, in one period of `SLICE_S` seconds. `number` is the Unix time at
+    which the period begins, divided by `SLICE_S`."""
 
     number: int
     calls: int = 0

@@ -23,8 +23,8 @@ class Hosted(Protocol):
     files in place of all workers."""
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offer of this worker. The casebook, which replaces all workers in a sandbox, returns all their
-        offers."""
+        """Returns the one offer (description of the operations) of a worker. The casebook returns one offer for each
+        worker that it replaces."""
 
     def read(self, reader: Reader) -> object:
         """Reads and checks the worker's settings. `reader` collects the wrong ones."""

@@ -1,5 +1,5 @@
-"""Dossier (one request for several lookups about people): the text with which the page's form begins, and the answer as
-rows of a table."""
+"""Content of the page that sends a dossier, one request for several lookups about people. The content is an example of
+a dossier, and the answer as rows of a table."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ LABELS = {
 
 
 class Row(Struct, frozen=True):
-    """Row of the table that shows the answer to a dossier (one request for several lookups): one lookup (part), or one
-    person of a part that asks about several persons (`for_each`)."""
+    """Row of the table that shows the answer to a dossier (one request for several lookups). A row shows one lookup (a
+    part of the dossier), or one person if the lookup is about several (`for_each`)."""
 
     name: str
     person: int

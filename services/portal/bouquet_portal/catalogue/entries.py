@@ -19,7 +19,8 @@ from bouquet_portal.documents.model import ErrorCode, Field, Operation, Resource
 from bouquet_portal.theme.words import MODALITIES, modality_name
 
 BETWEEN_NAMES = re.compile(r", | & | et (?=[A-ZÀ-Þ])")
-"""Pattern of what separates the names of an API's providers. A name may contain `et` before a word in small letters."""
+"""Pattern of the separators in a text that names several providers: a comma, `&`, or `et` before a capital letter. An
+`et` before a small letter is part of a provider's name."""
 SEVERITY = ("bad_gateway", "maintenance", "unknown", "ok")
 """States of an API, from the worst to the best one."""
 

@@ -1,4 +1,5 @@
-"""Question for `bouquet-worker try`, read from the command line by the rules of the contract."""
+"""Lookup that the command `bouquet-worker try` has a worker answer. Its parameters come from the command line, and are
+checked by the rules that a gateway applies to a request."""
 
 from __future__ import annotations
 
@@ -20,14 +21,14 @@ from bouquet_proto.rules import RULES, Refusals, apply_rules
 
 RECIPIENT = "recipient"
 SIMULATED_RECIPIENT = "13002526500013"
-"""SIRET of the DINUM, which the command names as the asking administration if the question has no `recipient`."""
+"""SIRET of the asking administration (the DINUM) if the command line gives no `recipient`."""
 PATIENCE_S = 30.0
-"""Seconds within which the worker must answer a question of `bouquet-worker try`."""
+"""Seconds that a worker has to answer the lookup of `bouquet-worker try`."""
 
 
 class QuestionError(Exception):
-    """Error for a question to a worker that cannot be asked or recorded. The text has one line for each fault, for the
-    developer."""
+    """Error for a lookup that a command cannot send to a worker, or cannot record. The text, for the developer, has one
+    line for each fault."""
 
     def __init__(self, faults: Iterable[str]) -> None:
         self.faults = tuple(faults)
@@ -86,8 +87,8 @@ def parameters_of(operation: Operation) -> dict[str, bool]:
 
 
 def query_for(words: Words, operation: Operation) -> list[tuple[str, str]]:
-    """Returns the names and values of the query that a parsed command line (`words`) describes, without `recipient`.
-    Raises `QuestionError` for parameters that the operation does not read."""
+    """Converts a parsed command line (`words`) to the names and values of a query string, without `recipient`. Raises
+    `QuestionError` for parameters that the operation does not read."""
     known = parameters_of(operation)
     unknown = sorted(words.parameters.keys() - known.keys() - {RECIPIENT})
     if unknown:
@@ -98,9 +99,9 @@ def query_for(words: Words, operation: Operation) -> list[tuple[str, str]]:
 
 
 def lookup_for(words: Words, operation: Operation, recipient: str, today: date) -> Lookup:
-    """Returns the question that a parsed command line (`words`) describes, as a worker receives it. `recipient` is the
-    SIRET of the asking administration. Raises `QuestionError` for a parameter that the operation does not read or its
-    rules refuse."""
+    """Converts a parsed command line (`words`) to the lookup that a worker receives. `recipient` is the SIRET of the
+    asking administration. Raises `QuestionError` for an unknown parameter, or a value that the operation's rules
+    refuse."""
     read = apply_rules(operation.checks, parse_query(urlencode(query_for(words, operation))), today)
     if isinstance(read, Refusals):
         raise QuestionError(f"{FAILURES[code].detail} ({code})" for code in read.codes)

@@ -1,4 +1,5 @@
-"""Routes of the keys that sign tokens."""
+"""Routes for the keys that sign tokens: list the keys, list the tokens of a key, withdraw a key, and end its
+withdrawal."""
 
 from __future__ import annotations
 
@@ -109,4 +110,4 @@ ROUTES = (
         for end, name, summary, handler, refusals in _ACTS
     ),
 )
-"""Routes of the keys that sign tokens."""
+"""Routes that list the keys and their tokens, withdraw a key, and end its withdrawal."""

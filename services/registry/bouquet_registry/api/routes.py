@@ -1,4 +1,4 @@
-"""All routes of the API."""
+"""All routes of the registry's HTTP API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bouquet_registry.datapass.forms import NO_FORMS, Catalogue
 
 
 def routes_of(catalogue: Catalogue) -> tuple[Route, ...]:
-    """Returns all routes of an API that serves the forms in a catalogue."""
+    """Returns all routes. `catalogue` holds the forms (prefilled requests for habilitations) that they serve."""
     return (
         *habilitations.ROUTES,
         *tokens.ROUTES,
@@ -23,4 +23,4 @@ def routes_of(catalogue: Catalogue) -> tuple[Route, ...]:
 
 
 ROUTES = routes_of(NO_FORMS)
-"""All routes of an API without forms."""
+"""All routes, with an empty catalogue: the routes of forms exist, but find no form."""

@@ -137,8 +137,8 @@ class Conformance:
     async def test_a_faulty_upstream_is_a_typed_failure(
         self, found_case: Case, behaviour: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Tests that the worker replies with a typed failure to a faulty upstream, whether the fault begins with the
-        case's first request or with a later one."""
+        """Tests that the worker replies with `Failed` and a known reason if its upstream is faulty. Repeats the
+        case with the fault from its first request on, from its second request on, and so on."""
         for after in range(await self._requests_of(found_case)):
             reply = await self._reply_with_fault(found_case, behaviour, after)
             if self.bare_404_is_absence and behaviour in BARE_404S and isinstance(reply, NotFound):
