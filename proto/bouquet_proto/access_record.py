@@ -54,6 +54,9 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     # For a question by civil status, the person asked about is among them.
     request_id: str = ""
     """Value of the header `X-Request-Id` in the answer to the call."""
+    purpose: str = ""
+    """Purpose of the call in the caller's own words, of at most 200 characters; empty if the caller gave none. Only
+    calls by the Model Context Protocol have one."""
     pruned_to: str = ""
     """Number and hash, as `NUMBER:HASH`, of the last record that the registry removed; empty unless the outcome is
     `pruned`."""

@@ -67,6 +67,9 @@ class KnownToken(Rights, frozen=True, kw_only=True, omit_defaults=True):
     """Id of the software editor whose token this is; empty for the token of a habilitation."""
     issued_at: float | None = None
     """Time at which the token was issued, in seconds since the epoch; `None` if an older registry does not send it."""
+    mcp: bool = False
+    """Whether the token may be used with the Model Context Protocol. Older registries do not send this field, which is
+    then false."""
 
 
 class KnownDelegation(Rights, frozen=True, kw_only=True, omit_defaults=True):

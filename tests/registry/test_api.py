@@ -211,10 +211,11 @@ async def test_calls_are_found_in_the_journal_by_each_of_their_properties(api: A
     assert (act.author, act.reason) == ("Anne Durant", "ticket 12")
 
 
-async def test_a_call_of_the_journal_does_not_say_about_whom_it_was(api: ApiClient, store: Store) -> None:
+async def test_a_call_of_the_journal_says_its_purpose_but_not_about_whom_it_was(api: ApiClient, store: Store) -> None:
     person, found = "a" * 64, "b" * 64
-    await write(store, [access(1, person=person, found=(found,), key="2026")])
+    await write(store, [access(1, person=person, found=(found,), key="2026", purpose="Tarif de la cantine")])
     [call] = await pages(api, "/journal")
+    assert call["purpose"] == "Tarif de la cantine"
     assert not {person, found} & set(map(str, call.values()))
     assert {"person", "found", "key"}.isdisjoint(call)
 

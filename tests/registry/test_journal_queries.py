@@ -68,6 +68,7 @@ async def test_who_read_returns_caller_and_time_of_each_call(store: Store) -> No
         "cached": False,
         "trace_id": "0af7651916cd43dd8448eb211c80319c",
         "request_id": "",
+        "purpose": "",
         "named": ["asked"],
         "left_out": (),
     }

@@ -32,12 +32,17 @@ MIGRATIONS = sorted(Path(migrating.__file__).with_name("migrations").rglob("*.py
 BYTES = {"sqlite": ("BLOB", "x'{}'"), "postgresql": ("BYTEA", "'\\x{}'")}
 """SQL type and literal of byte strings, by kind of database."""
 
+AS_OF_0013 = (
+    "ALTER TABLE journal DROP COLUMN purpose",
+    "UPDATE alembic_version SET version_num = '0013'",
+)
+"""SQL statements that turn tables of the newest revision back into those of revision 0013. The tables that remain keep
+their rows."""
 AS_OF_0012 = (
+    *AS_OF_0013,
     "DROP TABLE revoked_proofs",
     "UPDATE alembic_version SET version_num = '0012'",
 )
-"""SQL statements that turn tables of the newest revision back into those of revision 0012. The tables that remain keep
-their rows."""
 AS_OF_0011 = (
     *AS_OF_0012,
     "DROP TABLE editor_notices",

@@ -48,7 +48,7 @@ async def find_token(
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = (
-        select(tokens.issued_at, tokens.expires_at, tokens.blacklisted_at, habilitations.state, *RIGHTS)
+        select(tokens.issued_at, tokens.expires_at, tokens.blacklisted_at, tokens.mcp, habilitations.state, *RIGHTS)
         .join(schema.habilitations)
         .where(tokens.id == token)
     )
@@ -62,6 +62,7 @@ async def find_token(
             expires_at=row.expires_at.timestamp(),
             as_of=as_of,
             blacklisted_at=SINCE_EVER if row.state == "archived" else _seconds(row.blacklisted_at),
+            mcp=row.mcp,
         )
     if found is not None and not refuses_withdrawn and await has_withdrawn_signature(connection, token):
         found = structs.replace(found, blacklisted_at=SINCE_EVER)

@@ -31,7 +31,7 @@ REGISTRY_RIGHTS = (
 tables."""
 CALL_COLUMNS = (
     "number, id, at, habilitation, token, recipient, operation, outcome, status, code, provider, cached, duration_ms, "
-    "trace_id, request_id"
+    "trace_id, request_id, purpose"
 )
 """Columns of the journal that the role of `api` may read: those that describe calls, without the pseudonyms of
 people."""

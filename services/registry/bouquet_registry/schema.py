@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0013"
+REVISION = "0014"
 """Newest revision in `migrations/versions`, whose scripts create these tables and those of the journal."""
 
 

@@ -133,7 +133,8 @@ class Transaction:
         return {"blacklisted_at": moment, "blacklist_reason": one_line(reason)}
 
     async def set_mcp(self, token: Token, *, mcp: bool) -> Token:
-        """Sets or clears the flag `mcp` of a token. JWTs of the token that were signed earlier keep the former flag."""
+        """Sets or clears the flag `mcp` of a token. JWTs of the token that were signed earlier keep the former flag as
+        a claim, which gateways that ask the registry ignore."""
         return await self._change_token("token change", token, mcp=mcp)
 
     async def record(self, act: str, target: str, *, version: int | None = None, changed: tuple[str, ...] = ()) -> None:

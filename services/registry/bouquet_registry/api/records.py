@@ -97,6 +97,8 @@ class CallRow(Struct, frozen=True, kw_only=True):
     duration_ms: float
     trace_id: str
     request_id: str
+    purpose: str
+    """Purpose of the call in the caller's own words; empty unless it is a call by the Model Context Protocol."""
 
 
 class CallCount(Struct, frozen=True, kw_only=True):

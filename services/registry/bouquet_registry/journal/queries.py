@@ -66,7 +66,7 @@ async def of_id(connection: AsyncConnection, id: str) -> list[Facts]:
 INDEXED = ("request_id", "habilitation")
 """Columns of the journal with an index, the most selective first."""
 ANSWER_COLUMNS = ("status", "duration_ms")
-CALL_COLUMNS = ("recipient", "operation", "outcome", "code", "provider", "cached", "trace_id", "request_id")
+CALL_COLUMNS = ("recipient", "operation", "outcome", "code", "provider", "cached", "trace_id", "request_id", "purpose")
 
 
 def _calls(*more: ColumnElement[Any]) -> Select[Any]:

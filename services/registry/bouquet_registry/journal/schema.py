@@ -73,6 +73,7 @@ journal = Table(
     Column("key", String(255), nullable=False),
     Column("pruned_to", String(255), nullable=False, server_default=""),
     Column("request_id", String(255), nullable=False, server_default="", index=True),
+    Column("purpose", String(255), nullable=False, server_default=""),
     Column("found", Digests, nullable=False, server_default=""),
     Column("previous", Digest, nullable=False),
     Column("hash", Digest, nullable=False),
