@@ -443,6 +443,24 @@ PLATFORM: dict[str, Failure] = {
         fault="caller",
         source={"parameter": "document"},
     ),
+    # 00490 and 00496 are errors of the Model Context Protocol alone (docs/calling.md).
+    "mcp_not_allowed": Failure(
+        kind=Kind.UNAUTHORIZED,
+        code="00496",
+        title="Interdit",
+        detail="Ce jeton n'est pas autorisé pour le Model Context Protocol",
+        fault="caller",
+        source=_TOKEN,
+    ),
+    "mcp_purpose": Failure(
+        kind=Kind.WRONG_PARAMETER,
+        code="00490",
+        title=_UNPROCESSABLE,
+        detail="La finalité (finalite) est absente, ou n'est pas un texte de 1 à 200 caractères sans caractère de "
+        "contrôle",
+        fault="caller",
+        source={"parameter": "finalite"},
+    ),
     "gone_tax_notice": Failure(
         kind=Kind.GONE,
         code="00491",

@@ -44,8 +44,9 @@ PROVIDER = re.compile("'.+'")
 there."""
 OF_DOSSIERS = {"00481", "00482", "00483", "00484"}
 OF_PROOFS = {"00485", "00486", "00487", "00488", "00489"}
+OF_MCP = {"00490", "00496"}
 OF_NO_ANSWER = (
-    {"00210", "00212", "00213", "00402", "00404", "00491", "00492", "00493", "51504"} | OF_DOSSIERS | OF_PROOFS
+    {"00210", "00212", "00213", "00402", "00404", "00491", "00492", "00493", "51504"} | OF_DOSSIERS | OF_PROOFS | OF_MCP
 )
 """Codes of errors that no sandbox case can produce, because they depend on the recipient, the path or the token, not on
 the person."""

@@ -62,11 +62,16 @@ class Answer(Struct, frozen=True):
 
 
 def token(
-    *scopes: str, id: str = tokens.INTERNAL_ID, valid_s: float = 3600, key: Secret = TOKEN_KEY, siret: str = ""
+    *scopes: str,
+    id: str = tokens.INTERNAL_ID,
+    valid_s: float = 3600,
+    key: Secret = TOKEN_KEY,
+    siret: str = "",
+    mcp: bool = False,
 ) -> str:
     """Returns a signed token. By default it is valid for an hour and has every scope of the quotient familial."""
     expires_at = int(time.time() + valid_s)
-    return tokens.issue(key, scopes or SCOPES, expires_at=expires_at, token_id=id, siret=siret)
+    return tokens.issue(key, scopes or SCOPES, expires_at=expires_at, token_id=id, siret=siret, mcp=mcp)
 
 
 def unique_token() -> str:

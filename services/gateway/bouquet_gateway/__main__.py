@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         "scopes", nargs="*", help="scopes of the token; by default, all scopes of the workers installed here"
     )
     command.add_argument("--valid-s", type=int, default=MONTH_S, help="validity in seconds; by default, 30 days")
+    command.add_argument("--mcp", action="store_true", help="let the token be used with the Model Context Protocol")
     command.set_defaults(command=_token)
     return parser
 
@@ -99,7 +100,8 @@ def _token(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
     `claims`: scopes and expiry are then read from the token itself (docs/reference/contract.md §2.1)."""
     settings = load(GatewaySettings, environ, GATEWAY_PREFIX)
     scopes = arguments.scopes or sorted(embedded.scopes(embedded.installed(sandbox=False)))
-    print(tokens.issue(settings.token_key, scopes, expires_at=int(time.time()) + arguments.valid_s))
+    expires_at = int(time.time()) + arguments.valid_s
+    print(tokens.issue(settings.token_key, scopes, expires_at=expires_at, mcp=arguments.mcp))
 
 
 if __name__ == "__main__":

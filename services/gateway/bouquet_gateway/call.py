@@ -92,6 +92,9 @@ class Call(Struct):
     1 to 9 of docs/reference/contract.md §2.7)."""
     recipient: str = ""
     """SIRET of the administration that the data is for; empty until the query's `recipient` has been checked."""
+    purpose: str = ""
+    """Purpose that the caller gives for the call, in words of its own; empty if none is given. Only the journal may
+    show it."""
     person: Identity | None = None
     """Identity of the person whom the call asks about; `None` until the identity is known."""
     people_found: Callable[[], tuple[NamedPerson, ...]] = tuple

@@ -145,6 +145,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     proof_documents_per_minute: Annotated[int, Meta(ge=1)] = 60
     """Limit on the downloads of proofs' PDF documents per minute by one IPv4 address or IPv6 /64 network; an IPv6 /48
     network may request ten times as many. Above the limit, downloads get a 429 (error `00429`)."""
+    mcp: bool = False
+    """Whether the gateway answers at `/mcp`, where tokens with the flag `mcp` call operations as tools of the Model
+    Context Protocol (docs/operations/mcp.md)."""
     maintenance: str = ""
     """Announced maintenance windows of providers, in Paris time, such as `MEN 01:10-02:30`; empty for none. The format
     is described in docs/operations/maintenance-windows.md."""

@@ -232,6 +232,7 @@ def _token(id: str, held: registry_messages.KnownToken) -> Token:
         expires_at=held.expires_at,
         blacklisted_at=held.blacklisted_at,
         editor=held.editor,
+        mcp=held.mcp,
     )
 
 

@@ -84,6 +84,9 @@ class Token(Rights, frozen=True, kw_only=True):
     """Id of the delegation whose rights an editor's token has in this call; empty for all other tokens."""
     issued_at: float | None = None
     """Time at which the token was issued, in seconds since the epoch; `None` if unknown."""
+    mcp: bool = False
+    """Whether an operator allows the token's use with the Model Context Protocol. Always false for an editor's
+    token."""
 
 
 class Delegation(Rights, frozen=True, kw_only=True):
@@ -150,6 +153,7 @@ class _Claims(Struct, frozen=True):
     roles: frozenset[str] = frozenset()
     """Scopes of a token in the older form, which has the claim `roles` instead of `scopes`."""
     siret: str = ""
+    mcp: Any = False
 
 
 class TokenVerifier:
@@ -257,11 +261,17 @@ def _is_strong(key: Key) -> bool:
 
 
 def issue(
-    secret: Secret, scopes: Iterable[str], *, expires_at: int, token_id: str = INTERNAL_ID, siret: str = ""
+    secret: Secret,
+    scopes: Iterable[str],
+    *,
+    expires_at: int,
+    token_id: str = INTERNAL_ID,
+    siret: str = "",
+    mcp: bool = False,
 ) -> str:
     """Returns a token signed with `secret`, with the same claims as API Particulier's tokens. `expires_at` is in
     seconds since the epoch."""
-    claims = {
+    claims: dict[str, Any] = {
         "uid": token_id,
         "jti": token_id,
         "scopes": list(scopes),
@@ -270,7 +280,7 @@ def issue(
         "version": "1.0",
         "iat": int(time.time()),
         "exp": expires_at,
-    }
+    } | ({"mcp": True} if mcp else {})
     return jws.serialize_compact({"alg": "HS256"}, msgspec.json.encode(claims), _key(secret), ["HS256"])
 
 
@@ -291,6 +301,7 @@ def _decode(text: str, keys: _Keys, is_staging: bool) -> Token | Refusal:
         expires_at=claims.exp,
         not_before=claims.nbf,
         issued_at=claims.iat,
+        mcp=claims.mcp is True,
     )
 
 

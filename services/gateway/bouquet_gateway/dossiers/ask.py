@@ -1,5 +1,5 @@
-"""Calls that a dossier (several lookups in one request) makes. Each of its lookups is answered like a single call, by
-`lookup.answer`."""
+"""Single calls that a request makes on behalf of its caller: those of a dossier (several lookups in one request), and
+that of a tool of the Model Context Protocol. Each is answered like a call by HTTP, by `lookup.answer`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bouquet_proto.deadline import Deadline
 from bouquet_proto.rules import SharedResults
 
 METHOD = "GET"
-"""HTTP method of the single call that a part of a dossier replaces."""
+"""HTTP method of the single call that a part of a dossier, or a tool, replaces."""
 
 
 class Services(Struct, frozen=True, kw_only=True):
@@ -36,24 +36,32 @@ class Services(Struct, frozen=True, kw_only=True):
 
 
 class Asker(Struct, frozen=True, kw_only=True):
-    """Maker of a dossier's calls (a dossier is one request for several lookups). Each call has the dossier's
-    credential, request id and deadline."""
+    """Maker of the single calls of one request, each with the credential, the request id and the deadline of that
+    request."""
 
     services: Services
     request: HttpRequest
     call: Call
-    """Call of the dossier itself."""
+    """Call of the request itself."""
     admission: Admission
     is_session: bool
     """Whether the credential belongs to a FranceConnect session. Such a credential gives access only to the citizen's
     own data."""
     deadline: Deadline
+    refusal: Problem | None = None
+    """Error with which every call is answered, in place of a lookup; `None` if there is none."""
     shared: SharedResults = {}
     """Results of computations about persons, each made once for all calls of the dossier."""
 
     async def ask(self, target: Target, parameters: Parameters, *, is_counted: bool) -> PartResult:
         """Makes the single call of `target` with these parameters, and returns the result: data or an error.
         `is_counted` tells whether the rate limit has already counted this call."""
+        call, answer = await self.answer(target, parameters, is_counted=is_counted)
+        return result_of(call, answer, self.services.clock(), target.operation.cache_s if target.operation else 0)
+
+    async def answer(self, target: Target, parameters: Parameters, *, is_counted: bool) -> tuple[Call, Answer]:
+        """Makes the single call of `target` with these parameters, and returns the call and its answer. The call is
+        checked, recorded, traced and measured as a call by HTTP. `is_counted` is as in `ask`."""
         own = self.call
         call = Call(
             own.request_id,
@@ -61,6 +69,7 @@ class Asker(Struct, frozen=True, kw_only=True):
             target.path,
             token_id=own.token_id,
             habilitation=own.habilitation,
+            purpose=own.purpose,
             shared=self.shared,
         )
         if target.match is not None:
@@ -68,7 +77,7 @@ class Asker(Struct, frozen=True, kw_only=True):
         with spans.span(METHOD, SpanKind.INTERNAL, {"bouquet.request_id": call.request_id}) as span:
             answer = self._recorded(await self._answer(target, parameters, call, is_counted=is_counted), call)
             report_call(call, METHOD, answer.status, span)
-        return result_of(call, answer, self.services.clock(), target.operation.cache_s if target.operation else 0)
+        return call, answer
 
     async def _answer(self, target: Target, parameters: Parameters, call: Call, *, is_counted: bool) -> Answer:
         request = structs.replace(
@@ -78,6 +87,8 @@ class Asker(Struct, frozen=True, kw_only=True):
             self.services.journal.begin(call)
             if not is_counted:
                 await self.services.authenticate.count_call(self.admission, request, call)
+            if self.refusal is not None:
+                raise self.refusal
             if self.is_session and not target.by_session:
                 raise Problem("insufficient_scopes")
             if target.match is None:

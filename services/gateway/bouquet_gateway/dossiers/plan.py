@@ -187,7 +187,7 @@ def _target(part: PartRequest, offers: Discovery, today: date) -> Target | None:
     if family is None:
         path = f"/v{part.version or 3}/{part.operation}/{part.modality or USUAL_MODALITY}"
         return Target(path=path, match=None) if offers.may_be_offered(path) else None
-    version = part.version or _newest(family, today)
+    version = part.version or newest(family, today)
     served = next(iter(family.versions.get(version, ())), None)
     return Target(path=served.operation.path, match=Match(family, version, served)) if served else None
 
@@ -198,7 +198,7 @@ def _family(part: PartRequest, offers: Discovery) -> Family | None:
     return families.get(part.modality or only)
 
 
-def _newest(family: Family, today: date) -> int:
+def newest(family: Family, today: date) -> int:
     """Returns the number of the newest version, in a family of operations that differ only in the version, that is not
     deprecated. If all versions are deprecated, returns the number of the newest."""
     current = (version for version, served in family.versions.items() if not _is_deprecated(served[0], today))

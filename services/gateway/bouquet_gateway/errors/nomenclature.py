@@ -34,6 +34,9 @@ PROOF_REASONS = ("proof_unknown", "proof_expired", "proof_revoked", "proof_statu
 DOCUMENT_REASONS = ("proof_unknown", "proof_document_expired")
 """Reasons for which a proof's document cannot be downloaded."""
 
+MCP_REASONS = ("mcp_not_allowed", "mcp_purpose")
+"""Reasons of the errors that only calls by the Model Context Protocol get."""
+
 NOT_COMMON_REASONS = frozenset(
     {
         "unknown_operation",
@@ -46,6 +49,7 @@ NOT_COMMON_REASONS = frozenset(
         *DOSSIER_REASONS,
         *PROOF_REASONS,
         *DOCUMENT_REASONS,
+        *MCP_REASONS,
     }
 )
 """Reasons of errors that occur only in some operations, or only on paths that belong to no operation."""

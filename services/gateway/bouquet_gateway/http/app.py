@@ -18,13 +18,16 @@ from bouquet_gateway.http.endpoints import (
     PingEndpoints,
     SandboxEndpoints,
 )
+from bouquet_gateway.http.mcp import McpEndpoint
 from bouquet_gateway.http.middlewares import observe, record_access, refuse_encoded_paths, render_problems
 from bouquet_gateway.http.proofs import ProofDocumentEndpoint, ProofEndpoint
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.load.admission import admission
 from bouquet_gateway.lookup.answer import Lookups
+from bouquet_gateway.mcp.server import Mcp
 from bouquet_gateway.paths import (
     DOSSIERS,
+    MCP,
     PROOF_DOCUMENT,
     PROOFS,
     SANDBOX_CASES,
@@ -57,6 +60,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     journal: Journal
     bus: Calling
     proof_downloads: ProofDownloads | None = None
+    mcp: Mcp | None = None
+    """Server of the Model Context Protocol; `None` if the settings do not turn it on."""
     proof_checks: ProofChecks | None = None
     """Service that verifies proofs; `None` if the gateway makes no proofs."""
 
@@ -91,10 +96,17 @@ def make_app(parts: Parts) -> web.Application:
             web.get(SANDBOX_CASES, sandbox.list),
             web.post(SANDBOX_CHECK, sandbox.check),
             web.post(SANDBOX_TOKENS, sandbox.issue),
+            *_mcp_routes(parts),
             web.route("*", "/{path:.*}", lookups.get),
         ]
     )
     return app
+
+
+def _mcp_routes(parts: Parts) -> list[web.RouteDef]:
+    if parts.mcp is None:
+        return []
+    return [web.route("*", MCP, McpEndpoint(parts.mcp, parts.journal, parts.settings.public_url).post)]
 
 
 def make_process_app(parts: Parts) -> web.Application:

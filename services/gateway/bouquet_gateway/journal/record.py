@@ -125,7 +125,7 @@ async def open_journal(folder: Path, max_bytes: int, keys: Keys, outbox: Outbox)
 
 def record_of(call: Call, status: int, keys: Keys) -> Access:
     """Returns the access record of a call, in which persons appear only as pseudonyms."""
-    # Of the caller's own input, it contains only a valid SIRET and a request id that is a UUID.
+    # Of the caller's own input, it contains only a valid SIRET, a request id that is a UUID, and a checked purpose.
     elapsed_s = time.perf_counter() - call.began
     began_at = _time_of(call.record_id)
     key = keys.at(began_at)
@@ -150,6 +150,7 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
         key=key.name if call.person or people else "",
         found=call.once(distinct_pseudonyms, key.secret, people),
         request_id=call.request_id,
+        purpose=call.purpose,
     )
 
 

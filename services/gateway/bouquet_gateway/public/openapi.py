@@ -200,7 +200,7 @@ def _scheme(operation: Operation, envelope: Envelope) -> str:
 def _parameters(operations: list[Operation]) -> list[Json]:
     """Returns the OpenAPI query parameters of all operations of a path. A parameter is required only if every operation
     requires it."""
-    tables = [_table(operation) for operation in operations]
+    tables = [query_parameters(operation) for operation in operations]
     merged: dict[str, Json] = {}
     if any(operation.cache_s for operation in operations):
         merged[CACHE_CONTROL["name"]] = CACHE_CONTROL
@@ -210,9 +210,9 @@ def _parameters(operations: list[Operation]) -> list[Json]:
     return list(merged.values())
 
 
-def _table(operation: Operation) -> dict[str, Json]:
-    """Returns the OpenAPI query parameters of an operation, by name. A parameter counts as required if at least one of
-    the rules that read it requires it."""
+def query_parameters(operation: Operation) -> dict[str, Json]:
+    """Returns the OpenAPI query parameters of an operation, by name without `[]`. A parameter counts as required if at
+    least one of the rules that read it requires it."""
     is_v3 = envelope_of(operation.path) == "v3"
     own = [msgspec.structs.replace(RECIPIENT, required=is_v3), *([DELEGATION] if is_v3 else [])]
     table: dict[str, Json] = {}

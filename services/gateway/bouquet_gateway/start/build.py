@@ -29,6 +29,7 @@ from bouquet_gateway.lookup.ask import Providers
 from bouquet_gateway.lookup.in_flight import InFlight
 from bouquet_gateway.lookup.maintenance import parse_windows
 from bouquet_gateway.lookup.regime_hints import RegimeHints
+from bouquet_gateway.mcp.server import Mcp
 from bouquet_gateway.offers import providers_file
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paris import PARIS
@@ -155,13 +156,8 @@ def _assemble(
         authenticate=authenticate,
         lookups=lookups,
         dossiers=Dossiers(offers, services, settings.deadline_s),
-        documents=Documents(
-            offers,
-            settings.public_url.rstrip("/"),
-            settings.contact,
-            is_sandbox=settings.sandbox,
-            has_proofs=proofs is not None,
-        ),
+        mcp=Mcp(offers, services, settings.deadline_s) if settings.mcp else None,
+        documents=_documents(settings, offers, proofs),
         proof_checks=proof_checks,
         proof_downloads=proof_downloads,
         pings=Pings(offers, health, windows, clock, is_sandbox=settings.sandbox),
@@ -170,6 +166,11 @@ def _assemble(
         journal=journal,
         bus=bus,
     )
+
+
+def _documents(settings: GatewaySettings, offers: Discovery, proofs: Proofs | None) -> Documents:
+    public_url, has_proofs = settings.public_url.rstrip("/"), proofs is not None
+    return Documents(offers, public_url, settings.contact, is_sandbox=settings.sandbox, has_proofs=has_proofs)
 
 
 def _proofs(settings: GatewaySettings, clock: Callable[[], datetime]) -> Proofs | None:

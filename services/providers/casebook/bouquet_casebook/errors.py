@@ -49,6 +49,8 @@ OF_GATEWAYS = frozenset(
         "dossier_for_each",
         "proof_unknown",
         "proof_expired",
+        "mcp_not_allowed",
+        "mcp_purpose",
         "session_missing",
         "several_matches",
     }

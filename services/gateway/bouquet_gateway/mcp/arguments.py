@@ -1,0 +1,60 @@
+"""Arguments of a tool of the Model Context Protocol: recipient, purpose, and the operation's query parameters."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Container
+
+import msgspec
+from msgspec import Raw, Struct
+
+from bouquet_gateway.dossiers.plan import Parameters, parameters_of
+from bouquet_gateway.dossiers.read import Value
+from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.mcp.tools import MAX_PURPOSE_LENGTH, PURPOSE
+from bouquet_gateway.mcp.versions import invalid_params
+from bouquet_gateway.public.openapi import RECIPIENT
+from bouquet_proto.rules import is_siret
+
+OF_EVERY_TOOL = frozenset({RECIPIENT.name, PURPOSE})
+"""Names of the arguments that every tool takes."""
+
+
+class Arguments(Struct, frozen=True):
+    """Arguments of one call of a tool."""
+
+    purpose: str | Problem
+    """Purpose of the call, or the error with which a call without a valid one is answered."""
+    parameters: Parameters
+
+
+_arguments = msgspec.json.Decoder(dict[str, Value | None])
+
+
+def read_arguments(arguments: Raw, names: Container[str]) -> Arguments:
+    """Reads the arguments of a tool with the query parameters `names`; null stands for an absent one. Raises `RpcError`
+    if the arguments are not an object of known names, whose values are texts, integers or lists of these."""
+    try:
+        given = _arguments.decode(arguments)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise invalid_params("arguments") from None
+    if not all(name in names or name in OF_EVERY_TOOL for name in given):
+        raise invalid_params("arguments")
+    values = {name: value for name, value in given.items() if value is not None}
+    recipient, purpose = values.pop(RECIPIENT.name, ""), values.pop(PURPOSE, "")
+    # An invalid recipient is left out, and so refused as a missing one.
+    own = recipient if isinstance(recipient, str) and is_siret(recipient) else ""
+    return Arguments(purpose_of(purpose), parameters_of(own, values))
+
+
+def purpose_of(value: Value) -> str | Problem:
+    """Returns the purpose without spaces around it, or a `Problem` if it is empty, too long, or has a control or format
+    character or a line break."""
+    text = value.strip() if isinstance(value, str) else ""
+    is_valid = 1 <= len(text) <= MAX_PURPOSE_LENGTH and not any(map(_is_refused, text))
+    return text if is_valid else Problem("mcp_purpose")
+
+
+def _is_refused(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category.startswith("C") or category in ("Zl", "Zp")
