@@ -108,12 +108,13 @@ class DelegationPage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     delegations: tuple[ListedDelegation, ...] = ()
 
 
-class Revocation(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Revocation(Struct, frozen=True, kw_only=True):
     """Reply to `FindRevocation`: whether and when a proof was revoked. A proof is an encrypted text that shows later
     what an answer said."""
 
-    revoked_at: float | None = None
+    revoked_at: float | None
     """Time of the revocation, in seconds since the epoch; `None` if the proof is not revoked."""
+    # Without a default: an answer that says nothing must not count as "not revoked".
 
 
 class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -9,8 +9,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec import Raw
 
 from bouquet_mesh.outbox.memory import MemoryOutbox
+from bouquet_proto.messages import Found, NotFound, Reply, Request
+from bouquet_proto.registry_messages import PROVIDER
 from bouquet_registry.administration import Administration
 from bouquet_registry.journal.audit import prune
 from bouquet_registry.journal.entries import answering_about_entries
@@ -73,6 +76,20 @@ async def test_a_gateway_that_cannot_ask_whether_a_proof_is_revoked_says_so(tmp_
         page = await verified(client, answer, **PAGE)
         assert (page.status, int(page.headers["Retry-After"]) > 0) == (502, True)
         assert UNKNOWN_TEXT in page.body.decode()
+
+
+async def test_an_answer_of_the_registry_that_says_nothing_makes_no_proof_valid(tmp_path: Path) -> None:
+    replies: list[Reply] = [*(Found(Raw(data)) for data in (b"{}", b"null", b'{"revoked_at": "no"}')), NotFound("x")]
+
+    async def answer(request: Request) -> Reply:
+        return replies[0]
+
+    async with mesh_with_journal(tmp_path, **PROVING) as client:
+        proof = await proved(client, token=unique_token())
+        async with client.workers_bus.serve(PROVIDER, answer, concurrency=1, drain_s=1):
+            while replies:
+                assert (await verified(client, proof)).codes == ["00488"], replies[0]
+                del replies[0]
 
 
 async def test_a_verification_says_whether_the_journal_still_has_the_proof_s_entry(client: Mesh, store: Store) -> None:
