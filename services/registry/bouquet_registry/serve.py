@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.process import NO_CONSUMER, Process, run_process
 from bouquet_mesh.settings import MeshSettings, Reader, require_broker
 from bouquet_registry.datapass.webhooks import Webhooks
@@ -57,7 +56,7 @@ async def _answering(process: Process, settings: RegistrySettings) -> AsyncItera
         bus = await stack.enter_async_context(process.bus())
         serving = await stack.enter_async_context(answering(bus, store, settings))
         if settings.journal:
-            await stack.enter_async_context(_journal(process, settings, store, bus))
+            await stack.enter_async_context(_journal(process, settings, store))
         process.ready_when(lambda: {} if serving.consuming else NO_CONSUMER)
         log.info("registry started", extra={"port": port, "webhooks": bool(settings.datapass_secret)})
         yield
@@ -70,8 +69,7 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
     async with (
         open_store(settings.database_url) as store,
         _listening(process, settings) as port,
-        process.bus() as bus,
-        _journal(process, settings, store, bus),
+        _journal(process, settings, store),
     ):
         log.info("journal started", extra={"port": port})
         yield
@@ -87,11 +85,13 @@ def warn_of_unused_keys(settings: RegistrySettings, *names: str) -> None:
 
 
 @asynccontextmanager
-async def _journal(process: Process, settings: RegistrySettings, store: Store, bus: Bus) -> AsyncIterator[None]:
+async def _journal(process: Process, settings: RegistrySettings, store: Store) -> AsyncIterator[None]:
     """Writes the journal, and answers gateways that ask for its records, until the context ends."""
     async with (
         process.outbox(JOURNAL_SERVICE) as outbox,
         writing(outbox, store, settings.journal_keep_months) as journal_writer,
+        # A bus of its own: until the definitions of this release are imported, its queue is refused.
+        process.bus() as bus,
         answering_about_entries(bus, store),
     ):
         process.ready_when(lambda: {} if journal_writer.writing else NO_CONSUMER)
