@@ -24,8 +24,8 @@ SWAP = (
 )
 FORGED_ROW = (
     "INSERT INTO journal SELECT 11, 'forged', at, outcome, status, code, operation, habilitation, token, recipient, "
-    "provider, regime, cached, duration_ms, trace_id, person, key, previous, hash, pruned_to, request_id, found "
-    "FROM journal WHERE number = 10"
+    "provider, regime, cached, duration_ms, trace_id, person, key, previous, hash, pruned_to, request_id, "
+    "found, purpose FROM journal WHERE number = 10"
 )
 SHIFT = (
     "UPDATE journal SET number = number + 100 WHERE number > 3",
