@@ -16,7 +16,7 @@ from bouquet_proto.messages import Failed, NotFound, Rejected, Reply
 from bouquet_proto.offer import Operation
 from tests.sandbox.gateway import NOBODY, OPERATIONS
 from tests.support.gateway_client import RECIPIENT, Answer
-from tests.support.scripted_providers import SCHOOL, SESSION, DossierClient, offers, scripted_gateway
+from tests.support.scripted_providers import OF_ONE_PART, SESSION, DossierClient, offers, scripted_gateway
 
 CATALOGUE = Catalogue(offers())
 NO_CACHE = {"Cache-Control": "no-cache"}
@@ -39,12 +39,11 @@ async def client() -> AsyncIterator[DossierClient]:
 
 def part_of(operation: Operation) -> dict[str, Any]:
     _, version, *resource, modality = operation.path.split("/")
-    school = {name: NOBODY[name] for name in SCHOOL} if "men" in resource else {}
     return {
         "operation": "/".join(resource),
         "version": int(version[1:]),
         "modality": modality,
-        "parameters": school,
+        "parameters": {name: NOBODY[name] for name in OF_ONE_PART},
     }
 
 
@@ -59,14 +58,14 @@ async def single(client: DossierClient, operation: Operation, **more: Any) -> An
 
 
 def shown(answer: Answer) -> dict[str, Any]:
-    """Returns what a part has of a single call: its data or its errors, and the seconds to wait."""
+    """Returns what a part has of a single call: its data and `meta`, or its errors, and the seconds to wait."""
     wait = answer.headers.get("Retry-After")
-    kept = {name: answer.json[name] for name in ("data", "errors") if name in answer.json}
+    kept = {name: answer.json[name] for name in ("data", "errors", "meta") if answer.json.get(name)}
     return kept | ({} if wait is None else {"retry_in": int(wait)})
 
 
 def of_call(part: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: part[name] for name in ("data", "errors", "retry_in") if name in part}
+    return {name: part[name] for name in ("data", "errors", "meta", "retry_in") if name in part}
 
 
 def replies(served: Served) -> Iterator[Reply]:

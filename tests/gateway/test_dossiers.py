@@ -29,7 +29,7 @@ from tests.support.scripted_providers import (
     ALL_SCOPES,
     CITIZEN,
     CIVIL_STATUS,
-    SCHOOL,
+    OF_ONE_PART,
     SESSION,
     DossierClient,
     data_of,
@@ -518,7 +518,7 @@ async def test_a_part_cannot_ask_for_another_recipient(client: DossierClient) ->
 async def test_a_bomb_of_parts_asks_no_more_than_the_rate_limit_allows() -> None:
     async with scripted_gateway(calls_per_second=20, epoch_s=Clock(NOW)) as client:
         client.script.find(QF_ID, household(*(child(f"A{'B' * number}") for number in range(12))))
-        school = {"parameters": {name: NOBODY[name] for name in SCHOOL}}
+        school = {"parameters": {name: NOBODY[name] for name in OF_ONE_PART}}
         bomb = {
             f"p{number}": {**AEEH, **school, "with": {"codeCogInseePaysNaissance": f"991{number:02}"}}
             for number in range(19)

@@ -30,7 +30,7 @@ async def test_every_call_of_the_page_about_the_registry_s_api_is_answered(tmp_p
             if answer.get("siret"):
                 variables["ID"] = answer["id"]
         statuses = [line["status"] for line in process.logged("api request answered")]
-        assert statuses == [200, 201, 201, 200, 200, 200, 200, 200, 200]
+        assert statuses == [200, 201, 201, 200, 200, 200, 200, 200, 200, 200]
 
 
 async def answer_of(call: str, variables: dict[str, str]) -> dict[str, str]:

@@ -45,9 +45,9 @@ ALL_SCOPES = frozenset(
     for one in names
     for name in one.split("&")
 )
-SCHOOL = ("codeEtablissement", "anneeScolaire")
+OF_ONE_PART = ("codeEtablissement", "anneeScolaire", "immatriculation")
 """Parameters that a dossier gives for one part alone, since they do not describe the person."""
-CIVIL_STATUS = {name: value for name, value in NOBODY.items() if name not in (*SCHOOL, "ine", "identifiant")}
+CIVIL_STATUS = {name: value for name, value in NOBODY.items() if name not in (*OF_ONE_PART, "ine", "identifiant")}
 
 
 @cache
@@ -59,9 +59,10 @@ def offers() -> tuple[Offer, ...]:
 
 @cache
 def data_of(operation_id: str) -> Any:
-    """Returns the data of a case that the sandbox has for an operation."""
+    """Returns the data of a case that the sandbox has for an operation, with the fields that callers get in `meta`."""
     cases = read_folder(OURS / OPERATIONS[operation_id].folder, paris_today()).cases
-    return msgspec.json.decode(next(case.payload for case in cases if case.status == 200))["data"]
+    body = msgspec.json.decode(next(case.payload for case in cases if case.status == 200))
+    return body["data"] | body.get("meta", {})
 
 
 class Script:

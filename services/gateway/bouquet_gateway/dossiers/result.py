@@ -38,6 +38,8 @@ class PartResult(Struct, frozen=True, kw_only=True):
     status: Status
     data: Raw | UnsetType = UNSET
     errors: Raw | UnsetType = UNSET
+    meta: Mapping[str, Raw] | UnsetType = UNSET
+    """Object `meta` of the answer to a single call; absent if that object is empty."""
     provider: str | UnsetType = UNSET
     """Label, such as `CNAF`, of the authority that answered or failed; absent if no authority was asked."""
     obtained_at: str | UnsetType = UNSET
@@ -61,6 +63,7 @@ Result: TypeAlias = PartResult | PersonsResult
 class _Body(Struct, frozen=True):
     data: Raw | UnsetType = UNSET
     errors: Raw | UnsetType = UNSET
+    meta: Mapping[str, Raw] = {}
 
 
 _body = msgspec.json.Decoder(_Body)
@@ -76,6 +79,7 @@ def result_of(call: Call, answer: Answer, now: datetime, cache_s: int) -> PartRe
         status=status,
         data=body.data,
         errors=body.errors,
+        meta=body.meta or UNSET,
         provider=call.authority or UNSET,
         obtained_at=moment(int(now.timestamp()) - age_s) if is_answer else UNSET,
         cached=call.cached_for_s is not None if is_answer else UNSET,

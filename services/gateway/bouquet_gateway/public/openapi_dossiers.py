@@ -103,6 +103,7 @@ def _answers() -> Json:
         "status": {"type": "string", "enum": list(get_args(Status))},
         "data": {**ANYTHING, "description": "`data` de l'appel seul"},
         "errors": {"type": "array", "items": {"$ref": "#/components/schemas/ErrorV3"}},
+        "meta": {**ANYTHING, "description": "`meta` de l'appel seul, s'il n'est pas vide"},
         "provider": text(description="Qui a répondu"),
         "obtained_at": text(format="date-time"),
         "cached": {"type": "boolean"},
