@@ -264,6 +264,8 @@ FAULT = "<s:Fault><faultcode>s:Server</faultcode><faultstring>VERNOUILLAT</fault
     [
         (200, refusal("20", ABSENT), NotFound(UNKNOWN_VEHICLE)),
         (200, refusal("20", "Dossier verrouillé"), UNKNOWN),
+        (200, refusal("12", ABSENT), UNKNOWN),
+        (200, refusal("", ABSENT), UNKNOWN),
         (200, refusal("37", "Numéro de session déjà utilisé"), UNKNOWN),
         (200, refusal("VERNOUILLAT", ""), UNKNOWN),
         (200, refusal("20", ABSENT, treatment="2"), UNKNOWN),
@@ -289,6 +291,8 @@ HOSTILE = {
     "no envelope": "<dossier/>",
     "no reply": soap(""),
     "no record": refusal("", "", treatment="0"),
+    "no list of people": dossier(HOLDER).replace("liste_personnes", "autre"),
+    "a person of unknown kind": dossier(person(nom_naiss="X", natural="")),
     "cut": dossier(HOLDER)[:-20],
     "JSON": "{}",
     "a word in the place of a number": dossier(HOLDER, characteristics=elements(co2="VERNOUILLAT")),

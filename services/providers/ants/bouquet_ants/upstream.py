@@ -18,11 +18,14 @@ SOAP_NAMESPACES = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.o
 REPLY = "{*}Body/{*}rep_consulter_dossier"
 SUCCESS, REFUSED = "0", "1"
 """Values of `code_traitement`."""
+NO_ANSWER_CODE = "20"
+"""Value of `code_erreur` for a plate that the SIV does not know."""
 MESSAGE = "description_erreur/{*}item_erreur/{*}message_erreur"
 NO_ANSWER = "Aucune réponse trouvée pour les critères en entrée"
 """Beginning of the SIV's message about a plate that it does not know, the only refusal that is documented."""
-NATURAL = "oui"
-"""Value of `flag_pers_physique` of a natural person."""
+FLAG = "identite_personne/{*}flag_pers_physique"
+NATURAL = {"oui": True, "non": False}
+"""Maps each value of `flag_pers_physique` to whether the person is a natural one."""
 
 
 class Registration(Struct, frozen=True):
@@ -103,9 +106,10 @@ def file_in(answer: Answer) -> File | None:
     treatment, message = _text(control, "code_traitement"), _text(control, MESSAGE)
     if treatment == SUCCESS:
         return _file(_found(root, f"{REPLY}/{{*}}reponse/{{*}}dossier"))
-    if treatment == REFUSED and message.startswith(NO_ANSWER):
+    code = _text(control, "code_erreur")
+    if treatment == REFUSED and code == NO_ANSWER_CODE and message.startswith(NO_ANSWER):
         return None
-    raise UpstreamError("upstream_unknown", cause=_cause(_text(control, "code_erreur")))
+    raise UpstreamError("upstream_unknown", cause=_cause(code))
 
 
 def _cause(code: str) -> str:
@@ -114,7 +118,7 @@ def _cause(code: str) -> str:
 
 
 def _file(dossier: Element) -> File:
-    people = dossier.iterfind("{*}personne/{*}liste_personnes/{*}personne")
+    people = _found(dossier, "{*}personne/{*}liste_personnes").iterfind("{*}personne")
     return File(
         registration=_read(_found(dossier, "{*}immatriculation"), Registration),
         vehicle=_read(_found(dossier, "{*}vehicule/{*}caracteristiques_techniques"), Vehicle),
@@ -123,7 +127,10 @@ def _file(dossier: Element) -> File:
 
 
 def _is_natural(person: Element) -> bool:
-    return _text(person, "identite_personne/{*}flag_pers_physique").lower() == NATURAL
+    natural = NATURAL.get(_text(person, FLAG).lower())
+    if natural is None:
+        raise UpstreamError("upstream_malformed", field=FLAG.replace("{*}", ""))
+    return natural
 
 
 def _attached(person: Element) -> Attached:
