@@ -296,6 +296,9 @@ HOSTILE = {
     "cut": dossier(HOLDER)[:-20],
     "JSON": "{}",
     "a word in the place of a number": dossier(HOLDER, characteristics=elements(co2="VERNOUILLAT")),
+    "a number that is none": dossier(HOLDER, characteristics=elements(ptac="nan")),
+    "an infinite number": dossier(HOLDER, characteristics=elements(cylindree="inf")),
+    "a number of 300 digits": dossier(HOLDER, characteristics=elements(co2="1e300")),
     "a word in the place of a date": dossier(person(nom_naiss="X", date_naissance="VERNOUILLAT")),
 }
 

@@ -4,11 +4,11 @@ XML elements are found by their local names."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 from xml.etree.ElementTree import Element
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from bouquet_worker import Answer, IsoDateOrBlank, UpstreamError, parse_xml
 
@@ -27,6 +27,9 @@ FLAG = "identite_personne/{*}flag_pers_physique"
 NATURAL = {"oui": True, "non": False}
 """Maps each value of `flag_pers_physique` to whether the person is a natural one."""
 
+Number: TypeAlias = Annotated[float, Meta(ge=0, le=1_000_000)]
+"""Number in a vehicle's record, in kilograms, cubic centimetres, or grams per kilometre."""
+
 
 class Registration(Struct, frozen=True):
     num_immat: str
@@ -41,12 +44,12 @@ class Vehicle(Struct, frozen=True):
     marque_vehicule: str | None = None
     tvv: str | None = None
     denomination_com: str | None = None
-    ptac: float | None = None
+    ptac: Number | None = None
     categorie_ce: str | None = None
     genre_national: str | None = None
-    cylindree: float | None = None
+    cylindree: Number | None = None
     energie: str | None = None
-    co2: float | None = None
+    co2: Number | None = None
     classe_environnement_ce: str | None = None
 
 
