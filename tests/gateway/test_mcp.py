@@ -12,18 +12,22 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from jsonschema import Draft202012Validator
+from msgspec import structs
 
 from bouquet_gateway.journal import sender
+from bouquet_gateway.mcp.tools import tools_of
+from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_mesh.outbox.memory import MemoryOutbox
 from bouquet_proto import access_record
 from bouquet_proto.access_record import Access
 from bouquet_proto.messages import Failed, NotFound
 from bouquet_proto.offer import Operation
+from bouquet_worker.worker import paris_today
 from tests.sandbox.gateway import BY_PARAMETERS, NOBODY, OPERATIONS
 from tests.support.gateway_client import RECIPIENT, Answer, token
 from tests.support.mesh_with_journal import journal_settings
 from tests.support.outbox_collector import collecting
-from tests.support.scripted_providers import ALL_SCOPES, SESSION, DossierClient, scripted_gateway
+from tests.support.scripted_providers import ALL_SCOPES, SESSION, DossierClient, offers, scripted_gateway
 from tests.support.spans import recorded_spans, span_text
 from tests.support.waiting import until
 
@@ -311,6 +315,19 @@ async def test_a_tool_describes_itself_in_french_with_its_schemas(client: McpCli
         assert not {"delegation_id", "token"} & tool["inputSchema"]["properties"].keys()
         assert tool["annotations"]["readOnlyHint"]
         assert tool["title"] in tool["description"]
+
+
+@pytest.mark.parametrize("path", ["/v3/mesri.statut_etudiant/ine", f"/v3/{'a' * 125}/ine"])
+async def test_a_path_without_a_name_of_its_own_has_no_tool(path: str) -> None:
+    """Tests that a worker takes no other's tool by a path with dots, and breaks no client's list by a long name."""
+    honest = next(one for one in offers() if any(operation.id == ETUDES_ID for operation in one.operations))
+    lie = structs.replace(OPERATIONS[ETUDES_ID], id="lie", public_id="", path=path)
+    lying = structs.replace(honest, provider="acme", operations=(lie,), documents={})
+    catalogue = Catalogue([lying, *offers()])
+    assert path in catalogue.by_path
+    tools = tools_of(catalogue, paris_today())
+    assert tools.keys() == TOOLS.keys()
+    assert tools[ETUDES].target.path == OPERATIONS[ETUDES_ID].path
 
 
 def arguments_of(tool: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import lru_cache
@@ -18,6 +19,9 @@ from bouquet_gateway.public.openapi import ANYTHING, DELEGATION, RECIPIENT, quer
 from bouquet_gateway.public.openapi_components import Json
 from bouquet_gateway.public.openapi_errors import object_schema
 
+NAMED = re.compile(r"[\w/-]{1,128}", re.ASCII)
+"""Pattern of the paths, without their version, that a tool can be named after (2026-07-28, Tool Names). None has a dot,
+which stands for a slash in a tool's name, so that no two paths share a name."""
 PURPOSE = "finalite"
 MAX_PURPOSE_LENGTH = 200
 PURPOSE_SCHEMA: Json = {
@@ -59,10 +63,11 @@ def tools_of(catalogue: Catalogue, today: date) -> Mapping[str, Tool]:
 def _tools(catalogue: Catalogue, today: date) -> Iterator[tuple[str, Tool]]:
     for resource, families in catalogue.resources.items():
         for modality, family in families.items():
-            match = _match(family, today)
-            if match is not None and match.served is not None and not match.by_session:
-                name = f"{resource}/{modality}".replace("/", ".")
-                yield name, _tool(name, match, match.served)
+            path, match = f"{resource}/{modality}", _match(family, today)
+            if not NAMED.fullmatch(path) or match is None or match.served is None or match.by_session:
+                continue
+            name = path.replace("/", ".")
+            yield name, _tool(name, match, match.served)
 
 
 def _match(family: Family, today: date) -> Match | None:
