@@ -24,6 +24,7 @@ path."""
 MAX_WORD_LENGTH = 100
 """Largest number of characters in a short text of an offer: an operation's id, public id or name in
 `/api/{status}/ping`, or an authority's label."""
+MAX_SUMMARY_LENGTH = 200
 MAX_ROW_BYTES = 2_000
 """Largest size, in bytes of JSON, of a row that a provider adds to the failure table."""
 MAX_OWN_REASONS = 50
@@ -42,6 +43,8 @@ MAX_PROOF_ROWS = 50
 """Largest number of sections and fields, counted together, in the proof that an operation declares."""
 MAX_UNION = 10
 MAX_CACHE_S = 86_400
+REFERENCES = frozenset({"$ref", "$dynamicRef"})
+"""Keywords of JSON schema (2020-12) whose value is the address of another schema."""
 CODE_PREFIX = re.compile(r"\d{2}", re.ASCII)
 
 _offer = msgspec.json.Decoder(Offer)
@@ -168,15 +171,29 @@ def _objects_in(node: Any) -> int:
             return 0
 
 
+def _has_reference(node: Any) -> bool:
+    """Returns whether a JSON schema refers to another schema, whose address readers of the public documents would
+    open."""
+    match node:
+        case dict():
+            return not REFERENCES.isdisjoint(node) or any(map(_has_reference, node.values()))
+        case list():
+            return any(map(_has_reference, node))
+        case _:
+            return False
+
+
 def _is_well_formed_authority(authority: Authority) -> bool:
     return len(authority.label) <= MAX_WORD_LENGTH and bool(CODE_PREFIX.fullmatch(authority.prefix))
 
 
 def _is_well_formed(operation: Operation) -> bool:
-    """Returns whether an operation's path, names, authority and retirement are well formed, and none of its fields
-    could be taken for the gateway's own proof."""
+    """Returns whether an operation's path, texts, authority and retirement are well formed, its schema refers to no
+    other, and none of its fields could be taken for the gateway's own proof."""
     return (
         bool(OFFERED.fullmatch(operation.path))
+        and len(operation.summary) <= MAX_SUMMARY_LENGTH
+        and not _has_reference(operation.schema)
         and proof_members.ALL.isdisjoint(operation.meta_fields)
         and max(len(operation.id), len(operation.public_id), len(operation.status)) <= MAX_WORD_LENGTH
         and (operation.authority is None or _is_well_formed_authority(operation.authority))
