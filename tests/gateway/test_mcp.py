@@ -366,6 +366,8 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "a recipient that is no SIRET": ({"recipient": "1&token=x"}, "00210"),
     "no purpose": ({"finalite": None}, "00490"),
     "an empty purpose": ({"finalite": "  "}, "00490"),
+    "a purpose of blank letters": ({"finalite": "\u3164\u2800"}, "00490"),
+    "a purpose of signs alone": ({"finalite": "..."}, "00490"),
     "a purpose that is a number": ({"finalite": 1}, "00490"),
     "a long purpose": ({"finalite": "x" * 201}, "00490"),
     "a purpose of two lines": ({"finalite": "a\nb"}, "00490"),

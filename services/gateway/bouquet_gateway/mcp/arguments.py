@@ -48,10 +48,12 @@ def read_arguments(arguments: Raw, names: Container[str]) -> Arguments:
 
 
 def purpose_of(value: Value) -> str | Problem:
-    """Returns the purpose without spaces around it, or a `Problem` if it is empty, too long, or has a control or format
-    character or a line break."""
+    """Returns the purpose without spaces around it, or a `Problem` if it is too long, has no letter from A to Z, or has
+    a control or format character or a line break."""
+    # Unicode also counts fillers that are shown as blanks among its letters.
     text = value.strip() if isinstance(value, str) else ""
-    is_valid = 1 <= len(text) <= MAX_PURPOSE_LENGTH and not any(map(_is_refused, text))
+    has_letter = any(character.isascii() and character.isalpha() for character in text)
+    is_valid = has_letter and len(text) <= MAX_PURPOSE_LENGTH and not any(map(_is_refused, text))
     return text if is_valid else Problem("mcp_purpose")
 
 

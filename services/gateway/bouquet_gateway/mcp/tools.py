@@ -28,6 +28,7 @@ PURPOSE_SCHEMA: Json = {
     "type": "string",
     "minLength": 1,
     "maxLength": MAX_PURPOSE_LENGTH,
+    "pattern": "[A-Za-z]",
     "description": "Finalité de l'appel : la démarche pour laquelle la donnée est demandée, sans nom ni autre donnée "
     "sur la personne. Elle est conservée au journal des accès",
     "examples": ["Calcul du tarif de la cantine"],
