@@ -456,8 +456,8 @@ PLATFORM: dict[str, Failure] = {
         kind=Kind.WRONG_PARAMETER,
         code="00490",
         title=_UNPROCESSABLE,
-        detail="La finalité (finalite) est absente, ou n'est pas un texte de 1 à 200 caractères sans caractère de "
-        "contrôle",
+        detail="La finalité (finalite) est absente, ou n'est pas un texte de 1 à 200 caractères qui contient une "
+        "lettre et aucun caractère de contrôle",
         fault="caller",
         source={"parameter": "finalite"},
     ),

@@ -68,6 +68,11 @@ def _without_signature(root: _Element) -> None:
     _assertion(root).remove(next(root.iter(f"{{{DS}}}Signature")))
 
 
+def _without_signed_info(root: _Element) -> None:
+    signature = next(root.iter(f"{{{DS}}}Signature"))
+    signature.remove(next(signature.iter(f"{{{DS}}}SignedInfo")))
+
+
 def _without_assertion(root: _Element) -> None:
     security = next(root.iter(f"{{{WSSE}}}Security"))
     security.remove(_assertion(root))
@@ -101,6 +106,7 @@ def _of_yesterday(root: _Element) -> None:
     [
         _without_assertion,
         _without_signature,
+        _without_signed_info,
         _for_another,
         _by_a_stranger,
         _by_a_stranger_under_our_certificate,

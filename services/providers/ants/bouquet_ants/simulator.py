@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from lxml.etree import XMLParser, XMLSyntaxError, _Element, fromstring
+from lxml.etree import DocumentInvalid, XMLParser, XMLSyntaxError, _Element, fromstring
 from msgspec import Struct
 from signxml.algorithms import DigestAlgorithm, SignatureMethod
 from signxml.exceptions import InvalidInput, InvalidSignature
@@ -153,7 +153,7 @@ def _wrong_assertion(question: _Element, digest: str) -> str:
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
         result = XMLVerifier().verify(question, x509_cert=certificate, id_attribute="ID", expect_config=SIGNATURE)
-    except (InvalidSignature, InvalidInput, ValueError):
+    except (InvalidSignature, InvalidInput, DocumentInvalid, ValueError):
         return "wrong signature"
     if digest_of(certificate) != digest:
         return "foreign certificate"
