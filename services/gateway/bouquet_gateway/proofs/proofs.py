@@ -17,7 +17,7 @@ from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import PROOF_DOCUMENT, PROOFS
 from bouquet_gateway.proofs.document import Document
 from bouquet_gateway.proofs.keys import KeyRing, NotSealed
-from bouquet_gateway.proofs.sealing import TooLarge, seal, unseal
+from bouquet_gateway.proofs.sealing import S, TooLarge, seal, unseal
 from bouquet_gateway.proofs.statement import Statement, document_sections_of, last_day, sections_of
 
 PROOF_ONLY, PDF = "proof-only", "pdf"
@@ -113,12 +113,7 @@ class Proofs:
     def document(self, text: str) -> Document:
         """Returns the content of a document. Raises `Problem` if `text` is no document of these gateways, or if its
         five minutes are over."""
-        if len(text) > MAX_DOCUMENT_LENGTH:
-            raise Problem("proof_unknown")
-        try:
-            document = unseal(self._keys, text, self._document_purpose, _document_decoder)
-        except NotSealed:
-            raise Problem("proof_unknown") from None
+        document = self._opened(text, MAX_DOCUMENT_LENGTH, self._document_purpose, _document_decoder)
         if self._clock().timestamp() >= document.expires_at:
             raise Problem("proof_document_expired")
         return document
@@ -126,15 +121,18 @@ class Proofs:
     def verify(self, text: str) -> Statement:
         """Returns the content of a proof. Raises `Problem` if `text` is no proof of these gateways, or if the proof has
         expired."""
-        if len(text) > MAX_LENGTH:
-            raise Problem("proof_unknown")
-        try:
-            statement = unseal(self._keys, text, self._purpose, _decoder)
-        except NotSealed:
-            raise Problem("proof_unknown") from None
+        statement = self._opened(text, MAX_LENGTH, self._purpose, _decoder)
         if self._clock().date() > date.fromisoformat(statement.valid_until):
             raise Problem("proof_expired")
         return statement
+
+    def _opened(self, text: str, max_length: int, purpose: str, decoder: msgspec.json.Decoder[S]) -> S:
+        if len(text) > max_length:
+            raise Problem("proof_unknown")
+        try:
+            return unseal(self._keys, text, purpose, decoder)
+        except NotSealed:
+            raise Problem("proof_unknown") from None
 
 
 def wanted_kind(served: Served, header: str) -> str:
