@@ -20,6 +20,7 @@ from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.datapass.forms import NO_FORMS, Catalogue
 from bouquet_registry.store import Store
 
+ROUTES = routes_of(NO_FORMS)
 SECRET = "s" * 40
 SIGNING_KEY = Secret("k" * 40)
 AUTHOR = {"X-Author": "Anne Durant", "X-Reason": "ticket 12"}

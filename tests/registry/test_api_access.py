@@ -18,10 +18,9 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_registry.api import openapi
 from bouquet_registry.api.access import Clients, check_access
 from bouquet_registry.api.route import Route
-from bouquet_registry.api.routes import ROUTES
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store, open_store
-from tests.registry.api_client import AUTHOR, SECRET, SIGNING_KEY, ApiClient, api_client
+from tests.registry.api_client import AUTHOR, ROUTES, SECRET, SIGNING_KEY, ApiClient, api_client
 from tests.registry.test_acts import recorded
 from tests.support.processes import running_command
 from tests.support.tls import CertificateFiles, certificate_files

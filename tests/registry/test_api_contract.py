@@ -14,10 +14,9 @@ from jsonschema import Draft202012Validator
 from bouquet_mesh.secret import Secret
 from bouquet_registry.api import openapi
 from bouquet_registry.api.errors import STATUSES
-from bouquet_registry.api.routes import ROUTES
 from bouquet_registry.store import open_store
 from tests.registry.accesses import access, write
-from tests.registry.api_client import AUTHOR, SECRET, api_client
+from tests.registry.api_client import AUTHOR, ROUTES, SECRET, api_client
 from tests.registry.test_api_access import environ
 from tests.support.habilitations import issue_token
 from tests.support.processes import Process, running_command

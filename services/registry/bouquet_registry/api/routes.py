@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bouquet_registry.api import editors, events_aside, forms, habilitations, hourly, keys, proofs, records, tokens
 from bouquet_registry.api.route import Route
-from bouquet_registry.datapass.forms import NO_FORMS, Catalogue
+from bouquet_registry.datapass.forms import Catalogue
 
 
 def routes_of(catalogue: Catalogue) -> tuple[Route, ...]:
@@ -20,7 +20,3 @@ def routes_of(catalogue: Catalogue) -> tuple[Route, ...]:
         *records.ROUTES,
         *hourly.ROUTES,
     )
-
-
-ROUTES = routes_of(NO_FORMS)
-"""All routes, with an empty catalogue: the routes of forms exist, but find no form."""
