@@ -21,12 +21,13 @@ UNSPECIFIED = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 SENDER_VOUCHES = "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches"
 BY_SIGNATURE = "urn:oasis:names:tc:SAML:2.0:ac:classes:XMLDSig"
 CONCENTRATOR = "CodePartenaire"
-"""Name of the assertion's attribute that holds the concentrator's code."""
+"""Name of the assertion's only attribute. Its value is the code that the ANTS gave the platform as a "concentrator"."""
 VALIDITY = timedelta(minutes=10)
 
 
 class Signer(Struct, frozen=True):
-    """Signer of SAML assertions: the key, its certificate, and two names in the assertions."""
+    """Key that signs SAML assertions, with its certificate, and two values that every assertion contains: the issuer's
+    name and the platform's code as a "concentrator"."""
 
     key: RSAPrivateKey
     certificate: Certificate
@@ -35,7 +36,8 @@ class Signer(Struct, frozen=True):
 
 
 def signed_assertion(signer: Signer, now: datetime) -> _Element:
-    """Returns a new assertion that begins at `now`, which has a time zone, signed and with the certificate inside."""
+    """Returns a new signed assertion, valid for ten minutes from `now` (a time with a time zone). The signature
+    contains the signer's certificate."""
     begins, ends = _written(now), _written(now + VALIDITY)
     name = f"_{uuid.uuid4().hex}"
     root = new_element(QName(SAML, "Assertion"), ID=name, IssueInstant=begins, Version="2.0", nsmap={"saml2": SAML})

@@ -29,20 +29,23 @@ class Siv:
     """Client of the SIV, the State's register of vehicles. Signs a new assertion for each request."""
 
     def __init__(self, settings: Settings, api: UpstreamClient, clock: Callable[[], datetime] = utc_now) -> None:
-        """Takes a clock with a time zone. Raises `SettingsError` for an unusable key or certificate."""
+        """Signs with the key and certificate in `settings`, and raises `SettingsError` if they are unusable. `clock`
+        returns the current time, with a time zone."""
         self._settings = settings
         self._signer: Signer = signer_of(settings)
         self._api = api
         self._clock = clock
 
     async def ask(self, plate: str) -> Answer:
-        """Returns the SIV's answer about a number plate. Raises `UpstreamError` if none comes."""
+        """Asks the SIV about a number plate and returns its answer. Raises `UpstreamError` if the
+        SIV does not answer."""
         # Not repeated by the kit: the SIV refuses a second question with the same session number.
         return await self._api.post(data=envelope(plate, self._settings, self._signer, self._clock()))
 
 
 def envelope(plate: str, settings: Settings, signer: Signer, now: datetime) -> bytes:
-    """Returns a new question about a number plate, as XML in UTF-8. `now` has a time zone."""
+    """Returns the SOAP envelope that asks about a number plate, as XML in UTF-8, with an assertion signed by `signer`.
+    `now`, with a time zone, is the time of the request."""
     root = new_element(QName(SOAP, "Envelope"), nsmap={"soap": SOAP})
     security = SubElement(
         SubElement(root, QName(SOAP, "Header")),
@@ -69,6 +72,7 @@ def envelope(plate: str, settings: Settings, signer: Signer, now: datetime) -> b
 
 
 def _children(parent: _Element, **texts: str) -> None:
-    """Appends a child of the SIV's namespace for each name, in this order, with its text."""
+    """Appends to `parent` one element for each keyword argument, in their order: the argument's name is the element's
+    name, and its value the element's text."""
     for name, text in texts.items():
         SubElement(parent, QName(SIV, name)).text = text

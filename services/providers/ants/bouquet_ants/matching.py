@@ -12,7 +12,8 @@ from bouquet_ants.upstream import Attached, File, Person
 from bouquet_worker import Identite, day_or_none, to_ascii
 
 NEW_PLATE = re.compile(r"[A-Z]{2}-\d{3}-[A-Z]{2}", re.ASCII)
-"""Pattern of the plates of today's register. Any other is of the former one."""
+"""Pattern of number plates of the present register of vehicles, such as `AB-123-CD`. Any other plate comes from the
+register that was in use before."""
 _SEPARATORS = re.compile(r"[^A-Z0-9]+")
 
 
@@ -24,8 +25,8 @@ class Name(Struct, frozen=True):
 
 
 class Match(Struct, frozen=True):
-    """Person in a vehicle's record who has the citizen's birth name and one of the citizen's first names, and whether
-    both have the same birth date."""
+    """Person of a vehicle's record who has the citizen's birth name and one of the citizen's first names.
+    `same_birth_date` tells whether the birth dates are equal too."""
 
     attached: Attached
     name: Name
@@ -33,8 +34,8 @@ class Match(Struct, frozen=True):
 
 
 def find_citizen(who: Identite, file: File) -> Match | None:
-    """Returns the first natural person of a record with the citizen's birth name and one of the citizen's first names,
-    or `None`."""
+    """Returns the first natural person in a vehicle's record who has the citizen's birth name and one of the citizen's
+    first names; `None` if there is no such person."""
     is_former = not NEW_PLATE.fullmatch(file.registration.num_immat)
     for attached in file.people:
         for name in _readings(attached.person, is_former=is_former):
@@ -45,8 +46,8 @@ def find_citizen(who: Identite, file: File) -> Match | None:
 
 
 def _readings(person: Person, *, is_former: bool) -> Iterator[Name]:
-    """Yields each way to read a person's name. The former register has one text, the name and then the first names,
-    and does not say where the name ends."""
+    """Yields every possible division of a person's name into birth name and first names. There are several only if
+    `is_former` (the record comes from the former register, which keeps both in one text, the birth name first)."""
     if person.prenom or not is_former:
         yield Name(person.nom_naiss, (person.prenom,))
         return

@@ -8,12 +8,12 @@ from typing import TypeAlias
 from msgspec import Struct
 
 Texts: TypeAlias = dict[str, str]
-"""Texts of an XML element's children, by local name."""
+"""Maps the names of an XML element's children, without namespace, to their texts."""
 
 
 class Holder(Struct, frozen=True, kw_only=True):
-    """Person whom the simulated register attaches to a vehicle: a natural person, or an organisation, whose `identity`
-    has a `raison_sociale`."""
+    """Person or organisation that the simulated register attaches to a vehicle. The `identity` of an organisation has
+    the key `raison_sociale`."""
 
     link: str
     identity: Texts

@@ -26,22 +26,22 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     certificate_path: str = ""
     """Path of the PEM client certificate, by which the SIV authenticates the worker."""
     key_path: str = ""
-    """Path of the PEM key of the client certificate, where the certificate's file does not hold it."""
+    """Path of the PEM private key of the client certificate; empty if the certificate's file contains the key."""
     ca_path: str = ""
-    """Path of the PEM certificate of the authority that signed the SIV's certificate, where the system does not trust
-    it."""
+    """Path of the PEM certificate of the authority that signed the SIV's certificate; empty for an authority that the
+    system trusts."""
     assertion_key: Secret
-    """RSA private key in PEM, unencrypted, of 2048 bits or more, that signs SAML assertions."""
+    """RSA private key that signs SAML assertions, in PEM, unencrypted, of 2048 bits or more."""
     assertion_certificate: str
-    """Certificate of the key in PEM, as the ANTS has registered it."""
+    """Certificate of `assertion_key` in PEM, as registered at the ANTS."""
     identity_provider: str
-    """Name that the ANTS gave the platform as the issuer of SAML assertions."""
+    """Issuer in the SAML assertions: the name that the ANTS gave the platform as an identity provider."""
     partner_code: str
-    """Code of the platform as a partner of the SIV (`code_partenaire`)."""
+    """Code that the ANTS gave the platform as a partner, sent in each request (`code_partenaire`)."""
     miat_code: str
-    """Code of the application that calls the SIV (`code_miat`)."""
+    """Code that the ANTS gave the application which calls the SIV, sent in each request (`code_miat`)."""
     concentrator_code: str
-    """Code of the platform as a concentrator, sent in the assertion (`CodePartenaire`)."""
+    """Code that the ANTS gave the platform as a "concentrator", sent in each SAML assertion (`CodePartenaire`)."""
 
 
 def siv_tls(settings: Settings) -> SSLContext:
@@ -61,7 +61,8 @@ def signer_of(settings: Settings) -> Signer:
 
 
 def check_signer(settings: Settings) -> None:
-    """Raises `SettingsError` for a key or a certificate that cannot be used, or that do not belong together."""
+    """Raises `SettingsError` if the key or the certificate for assertions is unusable, or if the certificate is not the
+    key's."""
     signer = signer_of(settings)
     if signer.certificate.public_key() != signer.key.public_key():
         raise _wrong("ASSERTION_CERTIFICATE", "must be the certificate of ASSERTION_KEY")
@@ -85,7 +86,8 @@ def _certificate_of(settings: Settings) -> Certificate:
 
 
 def _pem(text: str) -> bytes:
-    """Returns a PEM text with line ends. In one line of an environment file, spaces stand for them."""
+    """Returns a PEM text divided into lines, also if the setting has spaces in place of line ends. Raises `ValueError`
+    for a text that is not PEM."""
     found = _PEM.search(text)
     if found is None:
         raise ValueError("no PEM")

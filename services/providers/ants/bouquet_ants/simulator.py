@@ -1,5 +1,6 @@
 """Simulator of the SIV (the State's register of vehicles), a SOAP service (docs/reference/upstreams/ants.md). Its
-vehicles are in `personas`, and tests set answers with `app[SIMULATED_ANSWERS][plate] = (status, body)`."""
+vehicles are in `personas`; a test sets the answer about a number plate by `app[SIMULATED_ANSWERS][plate] = (status,
+body)`."""
 # The real SIV knows the certificate that the platform has registered. This simulator reads its digest from the path, so
 # that a simulator and a worker in different processes need nothing else in common. It speaks plain HTTP.
 
@@ -33,7 +34,8 @@ SimulatedAnswer: TypeAlias = tuple[int, str]
 
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, SimulatedAnswer])
 SESSIONS = web.AppKey("sessions", set[str])
-"""Key under which the simulator keeps the session numbers that it has seen."""
+"""Key under which the simulator's application keeps the session numbers of all requests, since the SIV refuses a number
+that was used before."""
 
 IDENTITY_PROVIDER, PARTNER, MIAT, CONCENTRATOR_CODE = "bouquet-simule", "131614", "QSIV", "CONC01"
 UNKNOWN_PLATE = "Aucune réponse trouvée pour les critères en entrée."
@@ -95,7 +97,8 @@ simulator = Simulator(provider="ants", app=app, settings=settings)
 
 @cache
 def registered() -> Credentials:
-    """Returns the credentials that `settings` gives a worker, the same in all of a process."""
+    """Returns the credentials that `settings` gives a worker. They are made at the first call and kept for the life of
+    the process."""
     return new_credentials()
 
 
@@ -131,7 +134,8 @@ async def _siv(request: web.Request) -> web.StreamResponse:
 
 
 def _parsed(body: bytes) -> _Element | None:
-    """Returns the root of a question that is built as documented, or `None`."""
+    """Returns the root of a request's XML, or `None` if the body is not a SOAP envelope with a request about a
+    vehicle."""
     parser = XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         root = fromstring(body, parser)
@@ -142,8 +146,8 @@ def _parsed(body: bytes) -> _Element | None:
 
 
 def _wrong_assertion(question: _Element, digest: str) -> str:
-    """Returns what is wrong with the SAML assertion (signed text about the sender) in a request's XML (`question`), or
-    "" if the SIV accepts the assertion. `digest` is that of the registered certificate."""
+    """Returns what is wrong with the SAML assertion in a request's XML (`question`), or "" if the SIV accepts the
+    assertion. `digest` is the fingerprint of the registered certificate: SHA-256 in hexadecimal."""
     inlined = question.findtext(
         f"{ASSERTION}/{{{DS}}}Signature/{{{DS}}}KeyInfo/{{{DS}}}X509Data/{{{DS}}}X509Certificate"
     )

@@ -17,7 +17,7 @@ T = TypeVar("T")
 SOAP_NAMESPACES = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope")
 REPLY = "{*}Body/{*}rep_consulter_dossier"
 SUCCESS, REFUSED = "0", "1"
-"""Values of `code_traitement`."""
+"""Values of `code_traitement` in the SIV's answer: a record is found, or the SIV refuses the request."""
 NO_ANSWER_CODE = "20"
 """Value of `code_erreur` for a plate that the SIV does not know."""
 MESSAGE = "description_erreur/{*}item_erreur/{*}message_erreur"
@@ -25,10 +25,11 @@ NO_ANSWER = "Aucune réponse trouvée pour les critères en entrée"
 """Beginning of the SIV's message about a plate that it does not know, the only refusal that is documented."""
 FLAG = "identite_personne/{*}flag_pers_physique"
 NATURAL = {"oui": True, "non": False}
-"""Maps each value of `flag_pers_physique` to whether the person is a natural one."""
+"""Maps each value of `flag_pers_physique` to whether it means a natural person."""
 
 Number: TypeAlias = Annotated[float, Meta(ge=0, le=1_000_000)]
-"""Number in a vehicle's record, in kilograms, cubic centimetres, or grams per kilometre."""
+"""Number in a vehicle's record: a weight in kilograms, an engine's capacity in cubic centimetres, or an emission of CO2
+in grams per kilometre."""
 
 
 class Registration(Struct, frozen=True):
@@ -39,7 +40,8 @@ class Registration(Struct, frozen=True):
 
 
 class Vehicle(Struct, frozen=True):
-    """Technical characteristics of a vehicle in the SIV's answer. Some records write the numbers as decimals."""
+    """Technical characteristics of a vehicle in the SIV's answer. Numbers are floats, since some records contain
+    decimals."""
 
     marque_vehicule: str | None = None
     tvv: str | None = None
@@ -54,8 +56,8 @@ class Vehicle(Struct, frozen=True):
 
 
 class Person(Struct, frozen=True):
-    """Natural person whom the SIV attaches to a vehicle. In records of the former register, `nom_naiss` holds the first
-    names too, after the name."""
+    """Identity of a natural person in the SIV's answer. For a vehicle of the register that was in use before,
+    `nom_naiss` may hold the birth name and then the first names, and `prenom` is empty."""
 
     nom_naiss: str = ""
     prenom: str = ""
@@ -78,8 +80,8 @@ class Address(Struct, frozen=True):
 
 
 class Attached(Struct, frozen=True):
-    """Natural person whom the SIV attaches to a vehicle, with the address and the person's link to the vehicle, such as
-    `titulaire`."""
+    """Natural person whom the SIV attaches to a vehicle, with the address. `link` says what the person is to the
+    vehicle, such as `titulaire`."""
 
     person: Person
     address: Address
@@ -97,7 +99,7 @@ class File(Struct, frozen=True):
 
 def file_in(answer: Answer) -> File | None:
     """Returns the record in an answer of the SIV, or `None` if the SIV does not know the plate. Raises `UpstreamError`
-    for any other answer, such as one with a code that nobody has documented."""
+    for any other answer, such as an undocumented error code."""
     if answer.status != 200:
         raise answer.unexpected()
     root = parse_xml(answer.body)
@@ -116,7 +118,8 @@ def file_in(answer: Answer) -> File | None:
 
 
 def _cause(code: str) -> str:
-    """Returns the cause of an error with a code of the SIV, without a text that may quote the question."""
+    """Returns `code 20` for the SIV's error code 20, and so on. Returns `code` alone for a text that is not a number of
+    up to five digits, since such a text might contain the number plate."""
     return f"code {code}" if code.isdecimal() and len(code) <= 5 else "code"
 
 
@@ -146,8 +149,8 @@ def _attached(person: Element) -> Attached:
 
 
 def _read(element: Element, model: type[T]) -> T:
-    """Returns the texts of an element's children as a struct, without the blank ones. Raises `UpstreamError` with the
-    path of a wrong one."""
+    """Converts the children of an XML element to a struct, by name; children with blank text count as missing. Raises
+    `UpstreamError` with the path of a field whose text is wrong."""
     texts: Mapping[str, str] = {
         child.tag.rpartition("}")[2]: text for child in element if (text := (child.text or "").strip())
     }

@@ -33,7 +33,7 @@ def siv_api(settings: Settings) -> Upstream:
 
 @worker.upstream
 def siv(settings: Settings, siv_api: UpstreamClient) -> Siv:
-    """Declares the client through which the handler asks the SIV."""
+    """Returns the client that signs requests to the SIV and sends them through `siv_api`."""
     return Siv(settings, siv_api)
 
 

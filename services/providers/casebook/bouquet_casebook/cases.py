@@ -35,9 +35,9 @@ MAX_DEPTH = 50
 MAX_VALUES = 20_000
 """Largest number of values in a case file. Each use of a YAML alias counts all the values that the alias repeats."""
 # Nested aliases can make a few lines stand for billions of values.
-READ = ("params", "status", "payload")
-"""Keys that every case file must have. Their contents must not hold values that YAML reads differently from how they
-are written, such as `010` (read as 8)."""
+REQUIRED_KEYS = ("params", "status", "payload")
+"""Keys that every case file must have. A value in their contents must not be one that YAML reads differently from how
+it is written, such as `010` (read as 8)."""
 PADDED = re.compile(r"(mois|jour)\w*")
 """Pattern of the names of parameters (months and days) whose numbers may begin with a zero, as in `mois: 07`. The
 State's own case files contain such numbers."""
@@ -234,7 +234,7 @@ def _loaded(text: str) -> tuple[Any, list[Fault]]:
         plain = [
             (name, scalar, _value(loader, scalar))
             for key, value in root.value
-            if key.value in READ
+            if key.value in REQUIRED_KEYS
             for name, scalar in (*_scalars(key.value, key), *_scalars(key.value, value))
             if not scalar.style
         ]
@@ -273,8 +273,8 @@ def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]
 
 
 def _mappings(root: yaml.MappingNode) -> list[yaml.MappingNode]:
-    """Returns the mappings in which a repeated key is an error: the whole file, and each value of the file that is a
-    mapping, such as `params`."""
+    """Returns the mappings of a case file in which a repeated key is an error: the file's outermost mapping, and every
+    mapping that is directly the value of one of its keys, such as `params`."""
     return [root, *(value for _, value in root.value if isinstance(value, yaml.MappingNode))]
 
 

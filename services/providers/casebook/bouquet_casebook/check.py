@@ -1,5 +1,5 @@
-"""Checks of `bouquet-worker check-cases`, which finds case files (recorded answers of the sandbox) that are wrong or
-unreachable. A case is reachable if a call with its parameters gets its answer."""
+"""Checks of `bouquet-worker check-cases`, which finds wrong case files (recorded answers of the sandbox). A case is
+wrong, for example, if a call with the parameters in its file is answered from another file."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """Result of trying to call an operation with the parameters of a case (recorded answer). `signature` is the form of
-    the call's parameters by which the sandbox looks for a case; `obstacle` says why the operation refuses the call, and
-    is empty if it does not."""
+    """Result of checking the parameters of a case (recorded answer) by an operation's rules. If the rules accept them,
+    `signature` is what the sandbox compares with the signatures of its cases; otherwise `obstacle` says why they do
+    not."""
 
     signature: Signature = ()
     obstacle: str = ""
@@ -69,8 +69,8 @@ class Citizen(Struct, frozen=True):
 
 
 class Askable(Struct, frozen=True):
-    """Operation that the sandbox answers from a folder of cases (recorded answers), with what the check needs to try
-    the operation: parameter names in case files, invented citizens, and today's date."""
+    """Operation that the sandbox answers from a folder of cases (recorded answers). Also holds the parameter names in
+    the case files, the invented citizens with whose tokens the operation may be called, and today's date."""
 
     # Operations of version 2 that have the same path share one folder of cases.
 
@@ -81,11 +81,11 @@ class Askable(Struct, frozen=True):
 
 
 class Checker:
-    """Checks the case files (recorded answers) below `root` against the offers (descriptions of operations) of the
-    workers that the sandbox replaces.
+    """Checks the case files (recorded answers) below the folder `root` against the offers (descriptions of operations)
+    of the workers that the sandbox replaces.
 
-    `published` holds the operations of these workers by id. Each contains the function that converts a worker's result
-    to the data of the operation's version. Dates in cases and rules are computed relative to `today`.
+    `published` holds the workers' operations by id, with the functions that convert results to published data. `today`
+    is the date for rules about ages and periods, and for placeholders in case files such as `{annee-3}`.
     """
 
     def __init__(
@@ -163,9 +163,9 @@ def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
 
 
 def reaches(case: Case, asked: Askable) -> Iterator[tuple[str, Reached]]:
-    """Tries to call an operation with the parameters of a case (recorded answer), and yields pairs of a FranceConnect
-    token and the result. An operation by FranceConnect is tried with the token of each invented citizen who granted one
-    of its scopes. Any other operation, or one that refuses the parameters, gives one pair with the token ""."""
+    """Checks a case's parameters by an operation's rules, and yields pairs of a FranceConnect token and the result.
+    There is one pair for each invented citizen who granted a scope of the operation; if the operation takes no token,
+    or the rules refuse the parameters, there is one pair with the token ""."""
     operation = asked.operation
     values = apply_rules(operation.checks, parse_query(_query(case.params)), asked.today)
     if isinstance(values, Refusals):
@@ -233,7 +233,8 @@ def _schema_violations(case: Case, operation: Operation) -> Iterator[Fault]:
 
 
 def _data_of(payload: Mapping[str, Any], operation: Operation) -> Any:
-    """Returns the data of a payload, with the fields that an answer of the operation has in `meta`."""
+    """Returns the data in an answer's body of version 3 or later. Adds the fields that the operation declares among its
+    data but sends in `meta`, so that the data can be checked against the operation's schema."""
     match payload:
         case {"data": dict() as data, "meta": dict() as meta}:
             return data | {name: meta[name] for name in operation.meta_fields if name in meta}
@@ -265,8 +266,8 @@ def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> Iterato
 
 
 def _whole(node: Any) -> Any:
-    """Returns a copy of a schema in which every field that the caller sees only with a scope (`x-scopes`) is
-    required."""
+    """Returns a copy of a JSON schema that requires every field, also those which only callers with a certain scope
+    receive (`x-scopes`)."""
     # A case must have these fields, since it must hold the data for a caller with every scope.
     match node:
         case {"properties": dict() as properties}:

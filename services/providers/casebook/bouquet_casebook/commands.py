@@ -18,7 +18,7 @@ def casebook(parser: argparse.ArgumentParser) -> None:
 
 
 def check_cases(parser: argparse.ArgumentParser) -> None:
-    """list case files that cannot be read, that no call reaches, that are alike, or that violate the schema"""
+    """list case files that are unreadable or invalid, that no call reaches, or that have the same parameters"""
     parser.add_argument("cases", type=_folder, help="folder with a folder of case files per operation")
     parser.set_defaults(command=_check_cases)
 

@@ -34,7 +34,7 @@ WORD = "ERREUR"
 FILE_NUMBER = "9999999"
 NAMED = re.compile(rf"(?:(?:JETON-)?{WORD}-?|{FILE_NUMBER})(\d{{5}})")
 OF_SESSIONS = (*SESSION, *PROVIDER)
-OF_GATEWAYS = frozenset(
+NOT_SIMULATED = frozenset(
     {
         "unknown_operation",
         "unknown_route",
@@ -58,8 +58,8 @@ OF_GATEWAYS = frozenset(
         "several_matches",
     }
 )
-"""Reasons of the errors that no invented person causes. Such an error depends on the path, the recipient or the token,
-or exists only for operations that declare it."""
+"""Reasons of the errors that the sandbox cannot simulate by an invented person. They depend on the path, the token or
+the SIRET in `recipient`, or exist only for operations that declare them."""
 AGE_YEARS = 20
 """Age, in years, of the invented citizens for whom FranceConnect operations answer with an error. Every operation
 accepts questions about a person of this age."""
@@ -113,8 +113,9 @@ def code_in_payload(payload: Raw) -> str:
 def failure_reply(
     code: str, operation: Operation, authority: Authority, problems: Mapping[str, Failure]
 ) -> Reply | None:
-    """Returns a worker's reply that makes the gateway answer with this error code. Returns `None` if the operation has
-    no such error."""
+    """Returns a worker's reply that makes the gateway answer with the error `code`, or `None` if the operation has no
+    such error. `authority` gives the first two digits of the operation's codes, `problems` the errors that only its
+    provider has."""
     return _reply_of(code, (*operation.reasons, *PROVIDER, *PLATFORM), authority, problems)
 
 
@@ -123,12 +124,13 @@ def session_failure_reply(code: str, authority: Authority) -> Reply | None:
 
 
 def codes_of(operation: Operation, authority: Authority, problems: Mapping[str, Failure]) -> dict[str, int]:
-    """Maps each error code that an operation can simulate in the sandbox, for invented persons, to its HTTP status."""
-    common = (reason for reason in (*PROVIDER, *PLATFORM) if reason not in OF_GATEWAYS)
+    """Maps each error code that the sandbox can simulate for an operation to its HTTP status. `authority` gives the
+    first two digits of the operation's codes, `problems` the errors that only its provider has."""
+    common = (reason for reason in (*PROVIDER, *PLATFORM) if reason not in NOT_SIMULATED)
     own = [(authority, row) for _, row in rows((*operation.reasons, *common), problems)]
     by_session = operation.modality == "france_connect"
     opening = (
-        [(SESSION_AUTHORITY, row) for reason, row in rows(OF_SESSIONS, {}) if reason not in OF_GATEWAYS]
+        [(SESSION_AUTHORITY, row) for reason, row in rows(OF_SESSIONS, {}) if reason not in NOT_SIMULATED]
         if by_session
         else []
     )
@@ -155,8 +157,8 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
 
 
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
-    """Yields pairs of a reason and its failure (the code and the texts of an error). Leaves out reasons without a
-    failure, and failures whose text contains a value that only a gateway knows."""
+    """Yields each of `reasons` with its failure (an error's code and texts), from `problems` or from the table that all
+    providers share. Leaves out unknown reasons, and failures whose text contains a value that only a gateway knows."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not FROM_A_GATEWAY.search(row.detail):

@@ -1,5 +1,5 @@
 """List of all that a caller can get from the sandbox: its cases (recorded answers about invented people), simulated
-errors and FranceConnect sessions. Each entry tells with which parameters or token a call gets it."""
+errors and FranceConnect sessions. Each entry names the query parameters or the token to send in order to get it."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def page_of(cases: Iterable[RecordedCase], after: str) -> CasePage:
 
 
 def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
-    """Converts a case (a recorded answer about an invented person) to the form that gateways publish, which tells with
-    which parameters or FranceConnect tokens a call gets the case. `ways` are the operations that the sandbox answers
-    from the case's folder."""
+    """Converts a case (a recorded answer about an invented person) to the form that gateways publish, which names the
+    parameters or the FranceConnect tokens of a call that the case answers. `ways` are the operations that the sandbox
+    answers from the case's folder."""
     folder = ways[0].operation.folder
     is_default = case.name == DEFAULT
     own = Reached(signature_of_case(case.params))
@@ -97,7 +97,10 @@ def simulated_errors(
             yield SimulatedErrors(operation_id=operation.folder, errors=tuple(errors))
         elif example := next((case for case in recorded if case.name != DEFAULT), None):
             others = asked_of(example.params)
-            own = [SimulatedError(code=c, status=s, parameters=_naming(operation, c)) for c, s in codes.items()]
+            own = [
+                SimulatedError(code=c, status=s, parameters=_parameters_of_error(operation, c))
+                for c, s in codes.items()
+            ]
             kept = {name: value for name, value in others.items() if name not in own[0].parameters}
             yield SimulatedErrors(operation_id=operation.folder, errors=tuple(own), parameters=kept)
 
@@ -115,8 +118,8 @@ def simulated_sessions(cases: Iterable[Case]) -> Iterator[SimulatedSession]:
             )
 
 
-def _naming(operation: Operation, code: str) -> Asked:
-    """Returns the query parameters that name the invented person for whom an operation answers with the error
+def _parameters_of_error(operation: Operation, code: str) -> Asked:
+    """Returns the query parameters that identify the invented person for whom an operation answers with the error
     `code`."""
     facts = {
         "identite": {"nom_naissance": name_of(code)},

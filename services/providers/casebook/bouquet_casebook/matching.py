@@ -1,5 +1,5 @@
-"""Search for the case (recorded answer) that belongs to a request. Both have a signature, made of their parameters, and
-letter case does not matter (docs/reference/contract.md §6.3, §6.4)."""
+"""Search for the case (recorded answer) that answers a request: the case with the same signature. A signature holds
+parameters in a form that can be compared, regardless of letter case (docs/reference/contract.md §6.3, §6.4)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ sorted by name."""
 GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
-TYPED = ("_with_civility", "")
-"""Endings of the ids of operations by civil status: `_with_civility` from version 3 on, none in version 2. The same
-operation by FranceConnect has the ending `BY_SESSION` instead."""
+BY_CIVIL_STATUS = ("_with_civility", "")
+"""Endings of the ids of operations that identify a person by civil status: `_with_civility` from version 3 on, none in
+version 2. The same operation by FranceConnect has the ending `BY_SESSION` instead."""
 
 
 class CaseKeys(Struct, frozen=True):
@@ -137,18 +137,18 @@ CASE_KEYS = {
     "api_particulier_v2_mesri_student_status_with_france_connect": _MESRI_V2_BY_SESSION,
     "api_particulier_v2_men_scolarites": _MEN_V2,
 }
-"""Maps the id of an operation to the parameter names in its case files, for the operations whose case files do not use
-the names of the contract (docs/reference/contract.md §6.4)."""
+"""Maps the id of an operation to the parameter names in its case files. Lists only the operations whose case files use
+other names than the API (docs/reference/contract.md §6.4)."""
 
 
 def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> CaseKeys:
-    """Returns the names that parameters may have in an operation's case files, each with the name of the same parameter
-    in a question."""
+    """Returns the parameter names in an operation's case files, each with the name of the parameter in a request to a
+    worker. `operations` holds all operations by id."""
     # For an operation by FranceConnect, they include the names for the same operation by civil status, since a case
     # describes the citizen with them.
     if operation.id in CASE_KEYS:
         return CASE_KEYS[operation.id]
-    siblings = (operations.get(operation.id.replace(BY_SESSION, typed)) for typed in TYPED)
+    siblings = (operations.get(operation.id.replace(BY_SESSION, ending)) for ending in BY_CIVIL_STATUS)
     return CaseKeys(
         {
             name: fact
@@ -180,8 +180,8 @@ def signature_of_question(case_keys: CaseKeys, lookup: Lookup) -> Signature:
 
 
 def _facts_of(who: Identite) -> dict[str, Any]:
-    """Returns the fields of an identity, each in every form in which a case file may write it; the birth date, for
-    example, as numbers and as texts."""
+    """Returns the fields of an identity in every form in which case files write them. The birth date, for example,
+    appears as three numbers, and in texts such as `1990-01-31` and `31/01/1990`."""
     year, month, day = who.date_naissance().split("-")
     return {
         "annee_date_naissance": int(year) or None,

@@ -1,5 +1,5 @@
-"""Check of a proposed case file (a recorded answer of the sandbox), which its author sends as text before it is among
-the sandbox's cases. Each fault gives the line where it is."""
+"""Check of a proposed case file (a recorded answer of the sandbox), sent as text by its author before it is added to
+the sandbox. Each fault names the line of the file."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def _need_folder(settings: CasebookSettings) -> None:
 
 
 class CombinedServing(Struct, frozen=True):
-    """Consumers of the sandbox on RabbitMQ, one for each provider."""
+    """Consumers by which the sandbox receives the requests of all providers from RabbitMQ, one for each provider."""
 
     each: tuple[Serving, ...]
 
@@ -81,8 +81,8 @@ class CombinedServing(Struct, frozen=True):
         return all(serving.consuming for serving in self.each)
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns an empty mapping: once the sandbox consumes requests, nothing else keeps it from being ready. A
-        gateway's refusal of an offer concerns the worker from which the sandbox copied the offer."""
+        """Returns an empty mapping, since the sandbox is ready as soon as it consumes requests. A part of an offer that
+        gateways refuse does not count: the real worker with the same offer reports it."""
         return {}
 
 
@@ -92,8 +92,8 @@ class Sandbox:
     provider = "casebook"
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offers of all installed workers, simplified so that case files can answer them, and an offer of
-        FranceConnect sessions."""
+        """Returns the offers (descriptions of operations) of all installed workers, as simplified by `sandboxed`, and
+        an offer of FranceConnect sessions."""
         return (*sandboxed(worker.offer() for worker in _workers()), SESSIONS)
 
     def published(self) -> dict[str, PublishedOperation[Any]]:
@@ -116,9 +116,9 @@ class Sandbox:
         casebook.read_all()  # logs unreadable files now, not at the first question for them
         async with AsyncExitStack() as stack:
             offers, published = self.offers(), self.published()
-            shelf = Shelf(casebook, offers, published)
-            handlers = {offer.provider: handler_of(offer, casebook, published, shelf) for offer in offers}
-            handlers |= {france_connect_session.PROVIDER: _sessions(casebook, _scopes_of(offers), shelf)}
+            case_service = CaseService(casebook, offers, published)
+            handlers = {offer.provider: handler_of(offer, casebook, published, case_service) for offer in offers}
+            handlers |= {france_connect_session.PROVIDER: _sessions(casebook, _scopes_of(offers), case_service)}
             servings = [
                 await stack.enter_async_context(bus.serve(provider, handler, concurrency=CONCURRENCY))
                 for provider, handler in handlers.items()
@@ -134,9 +134,9 @@ def _workers() -> list[Worker]:
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """Returns simplified copies of offers (workers' descriptions of their operations), so that case files can answer
-    for these operations: no choice between providers, no cache (docs/reference/contract.md §1.4), no checks of
-    FranceConnect identities (§6.5)."""
+    """Returns copies of workers' offers (descriptions of their operations) without what case files cannot answer: the
+    choice between several providers, the cache (docs/reference/contract.md §1.4), and checks of FranceConnect
+    identities (§6.5)."""
     # If an operation of an offer has a plan (how a gateway asks several providers), the offer also gets the errors that
     # each of the asked providers answers in its own name.
     taken: set[str] = set()
@@ -156,8 +156,8 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Returns copies of errors for operations that CNAF and MSA both serve, each with the name and the code of one of
-    these providers. The keys are new reasons, such as `cnaf_upstream_internal`."""
+    """Returns errors that CNAF and MSA each answer in their own name, made from `problems` and from the errors that all
+    providers share. The keys are new reasons, such as `cnaf_upstream_internal`."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
         for reason, row in rows(OF_AUTHORITIES, problems):
@@ -176,9 +176,9 @@ def _scopes_of(offers: Iterable[Offer]) -> tuple[str, ...]:
     )
 
 
-class Shelf:
-    """Service that lists the sandbox's cases (recorded answers about invented people) for gateways, and checks case
-    files that authors propose."""
+class CaseService:
+    """Lists the sandbox's cases (recorded answers about invented people) for gateways, and checks case files that
+    authors propose."""
 
     def __init__(
         self, casebook: Casebook, offers: Sequence[Offer], published: Mapping[str, PublishedOperation[Any]]
@@ -214,7 +214,7 @@ class Shelf:
 
 
 def handler_of(
-    offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]], shelf: Shelf
+    offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]], case_service: CaseService
 ) -> Handler:
     """Returns the function that answers, from case files, the requests for the provider of `offer`: lookups, requests
     for the offer itself, and requests to list or check cases (recorded answers)."""
@@ -228,9 +228,9 @@ def handler_of(
             case Lookup(operation=name) if name in answers.operations:
                 return answers.reply(request, answers.operations[name])
             case ListCases(after=after):
-                return Found(Raw(encode(await asyncio.to_thread(shelf.page, offer, after))))
+                return Found(Raw(encode(await asyncio.to_thread(case_service.page, offer, after))))
             case CheckCase(operation=folder, text=text) if folder in folders:
-                return Found(Raw(encode(await asyncio.to_thread(shelf.report, folder, text))))
+                return Found(Raw(encode(await asyncio.to_thread(case_service.report, folder, text))))
             case _:
                 return Failed("malformed_request")
 
@@ -238,7 +238,7 @@ def handler_of(
 
 
 class _Answers:
-    """Replies of the sandbox in place of one worker, for this worker's operations."""
+    """Answers of the sandbox to the lookups that one provider's worker would answer."""
 
     def __init__(self, offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]]) -> None:
         self.operations = {operation.id: operation for operation in offer.operations}
@@ -247,8 +247,8 @@ class _Answers:
         self._casebook = casebook
 
     def reply(self, lookup: Lookup, operation: Operation) -> Reply:
-        """Returns the reply to a question. Uses the first of these that exists: the error whose code is in an invented
-        identity, the case with the question's parameters, the default case, "not found"."""
+        """Returns the reply to a lookup: the error whose code is in the invented identity, else the case with the
+        lookup's parameters, else the folder's default case, else "not found"."""
         # For an operation of version 2, a matching case of its successor in a later version comes before the default
         # case.
         return (
@@ -268,9 +268,9 @@ class _Answers:
         return self._casebook.folder(operation.folder).find(signature)
 
     def _as_version_2(self, lookup: Lookup, operation: Operation) -> Reply | None:
-        """Answers a question of version 2 from a case of the operation's successor, which asks the same in a later
-        version, with the payload converted to version 2. Returns `None` if no case has the question's parameters."""
-        # Returns `None` as well if the operation of version 2 has cases of its own.
+        """Answers a lookup of version 2 from a case of the same operation in a later version, with the payload
+        converted to version 2. Returns `None` if the operation has cases of its own, or if no case has the lookup's
+        parameters."""
         older = self._older.get(operation.id)
         if older is None or self._casebook.folder(operation.folder).cases:
             return None
@@ -298,10 +298,10 @@ def _recorded(case: Case | None) -> Recorded | None:
     return Recorded(case.status, case.payload) if case else None
 
 
-def _sessions(casebook: Casebook, scopes: tuple[str, ...], shelf: Shelf) -> Handler:
-    """Returns the function that answers requests for FranceConnect sessions, and requests to list and check their case
-    files. `scopes` are the scopes that the invented citizen of an error grants."""
-    # A token that contains an error code opens the session of an invented citizen, who grants all of `scopes`.
+def _sessions(casebook: Casebook, scopes: tuple[str, ...], case_service: CaseService) -> Handler:
+    """Returns the function that answers requests for FranceConnect sessions, and requests to list and check the case
+    files that describe them. A token with an error code opens a session in which the citizen granted all of
+    `scopes`."""
 
     async def handle(request: Request) -> Reply:
         match request:
@@ -310,9 +310,9 @@ def _sessions(casebook: Casebook, scopes: tuple[str, ...], shelf: Shelf) -> Hand
             case Lookup(operation=france_connect_session.OPERATION):
                 return open_session(casebook, request, scopes)
             case ListCases(after=after):
-                return Found(Raw(encode(await asyncio.to_thread(shelf.page, SESSIONS, after))))
+                return Found(Raw(encode(await asyncio.to_thread(case_service.page, SESSIONS, after))))
             case CheckCase(operation=sessions.FOLDER, text=text):
-                return Found(Raw(encode(await asyncio.to_thread(shelf.report, sessions.FOLDER, text))))
+                return Found(Raw(encode(await asyncio.to_thread(case_service.report, sessions.FOLDER, text))))
             case _:
                 return Failed("malformed_request")
 

@@ -26,11 +26,9 @@ class _Payload(Struct, frozen=True):
 
 
 def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) -> Reply:
-    """Returns the session of the FranceConnect token in `lookup`, or a refusal for an unknown token. A token with an
-    error code, such as `jeton-erreur-35002`, gets this error, or a session with all of `scopes` for which every
-    operation answers with the error."""
-    # A token with an error code, such as `jeton-erreur-35002`, gets that error if sessions can fail with it. Otherwise
-    # it gets the session of a citizen who grants all of `scopes`, and for whom every operation answers with the error.
+    """Returns the session that case files describe for the FranceConnect token in `lookup`, or a refusal for any other
+    token. For a token with an error code, such as `jeton-erreur-35002`, returns this error if sessions can fail with
+    it; otherwise a session with all of `scopes`, for which every operation answers with the error."""
     if code := code_in_identity(lookup.identity):
         citizen = session_failing_with(code, scopes)
         return session_failure_reply(code, AUTHORITY) or Found(Raw(msgspec.json.encode(citizen)))

@@ -18,16 +18,16 @@ Json: TypeAlias = dict[str, Any]
 
 
 class ServedVersion2(Struct, frozen=True):
-    """Operation of version 2 that the sandbox answers from another operation's cases (recorded answers). This
-    `successor` is the same operation in a later version."""
+    """Operation of version 2 without cases (recorded answers) of its own, which the sandbox answers from the cases of
+    `successor`: the same operation in a later version."""
 
     published: PublishedOperation[Any]
     successor: Operation
 
     def body(self, payload: Raw, asked: Mapping[str, Any]) -> Raw:
-        """Converts `payload`, from a case of the successor, to the data of version 2. `asked` holds the values that are
-        in the question and not in the payload, such as the INE. Raises `msgspec.ValidationError` if version 2 cannot
-        express the payload."""
+        """Converts `payload`, from a case of the successor, to the data of version 2. `asked` holds the fields of
+        version 2 that repeat the request, such as the INE. Raises `msgspec.ValidationError` if version 2 cannot express
+        the payload."""
         data = msgspec.json.decode(payload, type=_Payload).data
         result = msgspec.convert({**asked, **missing_members(data), **data}, self.published.result)
         return Raw(msgspec.json.encode(self.published.view(result)))
@@ -40,8 +40,8 @@ class _Payload(Struct, frozen=True):
 def answered_from_successors(
     operations: Mapping[str, Operation], published: Mapping[str, PublishedOperation[Any]]
 ) -> dict[str, ServedVersion2]:
-    """Maps the id of each operation of version 2 that has a successor in a later version to the operation, as the
-    sandbox answers it from the successor's cases."""
+    """Returns, by id, the operations of version 2 that the sandbox can answer from the cases of the same operation in a
+    later version. `published` holds the operations with the functions that convert results to published data."""
     # By FranceConnect the successor is the operation by civil status, since later versions show citizens less.
 
     by_path = {operation.path: operation for operation in operations.values()}

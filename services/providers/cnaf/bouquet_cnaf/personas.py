@@ -117,8 +117,8 @@ POSTAL_CODE_OF_CODES = "00000"
 
 
 def answer_to(files: Mapping[Key, SimulatedAnswer], key: Key) -> SimulatedAnswer:
-    """Returns the simulator's answer about the file `key`, a file number and a postal code, by the list at the top of
-    this module. `files` takes the place of `PERSONAS`."""
+    """Returns the simulator's answer about a file number and a postal code (`key`), as described at the top of this
+    module. `files` holds the answers for families' files, usually `PERSONAS`."""
     if key.code_postal == POSTAL_CODE_OF_CODES:
         return Retour(int(key.numero), f"Anomalie {int(key.numero)}.")
     return files.get(key) or FAULTS.get(key) or UNKNOWN

@@ -62,8 +62,8 @@ FAILURES = dict.fromkeys((201, 211, 221, 231, 241, *range(251, 258)), "upstream_
 
 
 class Retour(Struct, frozen=True):
-    """Content of a SOAP envelope: the CAF's return code, and an XML document as text. The text is usually empty if the
-    CAF refuses the question."""
+    """Content of the SOAP envelope in an answer: the CAF's return code, and an XML document as text. The text may be
+    empty if the CAF refuses the request."""
 
     code: int
     document: str
@@ -111,8 +111,8 @@ def retour_of(body: bytes) -> Retour:
 
 
 def document_of(text: str) -> Document:
-    """Returns the content of an XML text about a family's file. Raises `UpstreamError` for unreadable XML or another
-    document."""
+    """Returns the content of a family's file, given as the text of an XML document. Raises `UpstreamError` if the text
+    is not XML, or not a document about a family."""
     root = parse_xml(text.strip().encode())
     if root.tag != "drtData":
         raise UpstreamError("upstream_malformed", field="drtData")

@@ -64,15 +64,15 @@ worker.answers(*PUBLISHED)(quotient_familial)
 async def composition_familiale(
     question: Question[NumeroAllocataire], soap: UpstreamClient
 ) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Answers a question about a family's file at a CAF, named by its number and postal code, with the family
-    composition. The answer is `Failed` if the file has no quotient familial."""
+    """Answers with the composition of the family whose file at a CAF has this number and postal code. Returns `Failed`
+    if the file has no quotient familial; `read` tells when the other replies are returned."""
     return read(await soap.post(data=upstream.envelope(question.identity), idempotent=True))
 
 
 def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Converts the SOAP service's answer to the worker's reply (docs/reference/upstreams/cnaf.md §5-6): the family
-    composition, or `NotFound`, `Rejected` or `Failed` for the return codes and documents that mean so. Raises
-    `UpstreamError` for any other answer."""
+    """Returns the family composition in the SOAP service's answer, or `Failed` if the file has no quotient familial. An
+    error code in the answer becomes `NotFound`, `Rejected` or an `UpstreamError` (docs/reference/upstreams/cnaf.md
+    §5-6)."""
     if answer.status == 500 and b"Internal Server Error" in answer.body:
         raise UpstreamError("upstream_internal", cause="HTTP 500")
     if answer.status != 200:

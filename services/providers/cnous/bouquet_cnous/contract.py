@@ -96,7 +96,8 @@ class EtudiantBoursier(EtudiantBoursierSansIdentite, frozen=True, kw_only=True, 
 
 
 class Dossier(EtudiantBoursier, frozen=True, kw_only=True):
-    """Scholarship holder, as the worker's handlers return it. Each version of the API publishes some of the fields."""
+    """Student's scholarship with all the fields that any version of the API publishes: the result of the worker's
+    handlers."""
 
     statut_bourse: int | None
     """Status of the grant: 0 is final, a higher number provisional, `None` unknown (docs/contract.md, D13)."""
@@ -177,9 +178,9 @@ SUNSET = "2027-09-01"
 def _every_version(
     name: str, modality: Modality, wrong: str, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> tuple[PublishedOperation[Dossier], ...]:
-    """Returns the operations for one way to identify the student, one for each version from 3 on. `modality` is the
-    name of this way in paths, such as `identite`, and `name` its name in operation ids, such as `civility`. `checks`
-    are the rules for parameters, `pivot` those for an identity from FranceConnect."""
+    """Returns one operation for each version from 3 on, all of which find the student by `modality`, such as
+    `identite`; `name` is the modality's name in the operations' ids. `wrong` is the reason for refusing wrong
+    parameters; `checks` are the rules for parameters, `pivot` those for an identity from FranceConnect."""
     resource = f"cnous/etudiant_boursier/{modality}"
     latest = f"/v{VERSIONS[-1].number}/{resource}"
     return tuple(

@@ -1,4 +1,5 @@
-"""Conversion of a scholarship from Cnous's JSON into the handlers' result (docs/reference/upstreams/cnous.md §3)."""
+"""Conversion of a scholarship in Cnous's JSON into the result of the worker's handlers
+(docs/reference/upstreams/cnous.md §3)."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ class Student(Struct, frozen=True, kw_only=True):
     commune: str = ""
     """INSEE code of the commune of birth; empty for a birth abroad."""
     place: Mapping[str, object]
-    """Keys about the birth place in Cnous's JSON: `birthPlace`, a commune's code and name, and `birthPlaceLibelle`, a
-    free text. One of them is null."""
+    """Keys in Cnous's JSON that describe the birth place: `birthPlace` (the commune's code and name) and
+    `birthPlaceLibelle` (free text). One of the two is null."""
     grants: Mapping[int, Grant]
     """Scholarships by campaign, counted back from the present one: 0 is the current campaign, 1 the previous one."""
 

@@ -14,7 +14,8 @@ FRANCE_CONNECT = "/v1/boursier/find"
 """Path of the search by FranceConnect's claims. The request is a GET with a body."""
 
 FAILURES = {500: "upstream_internal"}
-"""Maps HTTP statuses of Cnous's answers to reasons of failure (docs/reference/upstreams/cnous.md §4)."""
+"""Maps an HTTP status of Cnous's answer to the reason of the failure that the worker replies with
+(docs/reference/upstreams/cnous.md §4)."""
 
 SEXES: dict[str | None, Literal["M", "F"]] = {"M": "M", "F": "F"}
 REMOVED: dict[str | None, bool] = {"O": True, "N": False}
@@ -87,8 +88,8 @@ class Refusal(Struct, frozen=True):
 ABSENT: Any = Absence | tuple[Absence]
 REFUSED: Any = Refusal | tuple[Refusal]
 ANSWERED: Any = Scholarship | list[Scholarship]
-"""Type of the body of a 200: a scholarship or an array of scholarships. Several scholarships in one array are an
-error."""
+"""Type of a 200 answer's body: a scholarship, or an array that should contain one. The worker refuses an array of
+several."""
 
 
 def search_for(who: Identite, campaign_year: int | None) -> Search:

@@ -1,6 +1,5 @@
 """The worker of Cnous, which grants scholarships to students: the scholarship of a student. Owner: team-cnous.
-Upstream: Cnous's scholarship API (docs/reference/upstreams/cnous.md), which answers for the latest campaign by
-default."""
+Upstream: Cnous's scholarship API (docs/reference/upstreams/cnous.md)."""
 
 from __future__ import annotations
 
@@ -50,15 +49,16 @@ def cnous(settings: Settings) -> Upstream:
 
 @worker.answers(*contract.INE, contract.INE_V2)
 async def by_ine(question: Question[Ine], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
-    """Answers with the scholarship of the student with this INE (national student number)."""
+    """Answers with the scholarship of the student with this INE (national student number). `read` tells when the reply
+    is `NotFound` or `Rejected`."""
     path, params = {"ine": question.identity.ine.upper()}, {"campaignYear": campaign_year(question)}
     return read(await cnous.get(upstream.INE, path=path, params=params), wrong=WRONG_INE)
 
 
 @worker.answers(*contract.IDENTITE, contract.IDENTITE_V2)
 async def by_identity(question: Question[Identite], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
-    """Answers with the scholarship of the student with this civil status. A missing code of the commune of birth is
-    first looked up by the commune's name."""
+    """Answers with the scholarship of the student with this civil status. First looks up the code of the commune of
+    birth if only the commune's name is given, and returns `Rejected` if not exactly one commune fits."""
     who = await with_commune_code(question.identity, Communes.packaged())
     if isinstance(who, Rejected):
         return who
@@ -68,7 +68,8 @@ async def by_identity(question: Question[Identite], cnous: UpstreamClient) -> Do
 
 @worker.answers(*contract.FRANCE_CONNECT, contract.FRANCE_CONNECT_V2)
 async def by_france_connect(question: Question[Identite], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
-    """Answers with the scholarship of the student logged in with FranceConnect."""
+    """Answers with the scholarship of the student who logged in with FranceConnect. `read` tells when the reply is
+    `NotFound` or `Rejected`."""
     pivot = pivot_of(question.identity, campaign_year(question))
     return read(await cnous.get(upstream.FRANCE_CONNECT, json=pivot), wrong=WRONG_IDENTITY)
 
@@ -80,9 +81,9 @@ def campaign_year(question: Question[Ine] | Question[Identite]) -> int | None:
 
 
 def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
-    """Converts Cnous's answer to the worker's reply: the scholarship, `NotFound` for a 404, or `Rejected` for a 400
-    (with the reason `wrong`) or for several scholarships. Raises `UpstreamError` for any other answer, and for a 404 or
-    400 that does not come from Cnous itself."""
+    """Returns the scholarship in Cnous's answer, `NotFound` for a 404, or `Rejected` with the reason `wrong` for a 400.
+    Returns `Rejected` for several scholarships too, and raises `UpstreamError` for any other answer and for a proxy's
+    404 or 400."""
     match answer.status:
         case 200:
             return the_only(answer.decode(ANSWERED))
@@ -95,8 +96,8 @@ def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
 
 
 def the_only(body: Scholarship | list[Scholarship]) -> Dossier | Rejected:
-    """Returns the one scholarship in a body, or a refusal if there are several. Raises `UpstreamError` for an empty
-    array."""
+    """Returns the scholarship in an answer's body, or `Rejected` if the body contains several. Raises `UpstreamError`
+    for an empty array."""
     # Cnous answers 404 if there is no scholarship.
     match body:
         case Scholarship() as scholarship:

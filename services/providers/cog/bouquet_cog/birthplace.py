@@ -8,13 +8,14 @@ from bouquet_cog.source import CommuneSource
 from bouquet_worker import Identite, Rejected
 
 UNKNOWN_PLACE = "00365"
-"""Reason of the refusal of a birth place whose name fits no commune, or several: an error code of the contract."""
+"""Reason for refusing a birth place that fits no commune, or more than one. The reason is itself the error code that
+the caller receives."""
 
 
 async def with_commune_code(who: Identite, communes: CommuneSource) -> Identite | Rejected:
-    """Returns the person with the code of the commune of birth, looked up in `communes` if the question has only the
-    commune's name or département. Returns a refusal unless exactly one commune fits. Raises `UpstreamError` if the
-    look-up fails."""
+    """Returns the person with the code of the commune of birth, looked up by the commune's name, département and year
+    of birth; a person with a code, or without name and département, is returned unchanged. Returns `Rejected` unless
+    exactly one commune fits, and raises `UpstreamError` if the look-up fails."""
     # Without its place of birth, another person might be found.
     match who:
         case Identite(code_cog_insee_commune_naissance=str(code)) if code.strip():

@@ -31,8 +31,8 @@ class Communes:
         return cls(dict(section.split("\n", 1) for section in sections))
 
     def code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune in `departement` whose name was `nom` at the beginning of the year `annee`,
-        or of the year after. Returns `None` if none or several fit."""
+        """Returns the code of the commune in `departement` with the name `nom` on 1 January of the year `annee`, or
+        else on 1 January of the next year. Returns `None` if no commune fits, or several do."""
         # The commune may have been created in between. `departement` may also be a later département of the same
         # commune, since forms list today's départements.
         days = [f"{year:04}-01-01" for year in (annee, annee + 1)]
@@ -40,19 +40,19 @@ class Communes:
         return choose(nom, *(_living(section, day) for day in days), is_borne=lambda name: self._bears(name, days))
 
     def _bears(self, bare_name: str, days: list[str]) -> bool:
-        """Returns whether a commune of any département had the name `bare_name` on one of `days`, `YYYY-MM-DD`. An
-        article at the beginning of a commune's name is left out."""
+        """Returns whether a commune of any département had the name `bare_name`, without an article at its beginning,
+        on one of `days` (`YYYY-MM-DD`)."""
         sections = [section for section in self._sections.values() if f"{bare_name}\t" in section]
         return any(bare(name) == bare_name for section in sections for day in days for name, _ in _living(section, day))
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune in `departement` whose name was `nom` in the year `annee`, or `None` if none
-        or several fit. Counts the lookup in the metric `COG_LOOKUPS`."""
+        """Returns the code of the commune in `departement` whose name was `nom` in the year `annee`. Returns `None` if
+        no commune fits, or several do, and counts the look-up in the metric `bouquet_cog_lookups_total`."""
         return counted("packaged", self.code(nom, departement, annee))
 
 
 def _living(section: str, day: str) -> list[Named]:
-    """Returns name and code of each commune in `section` that had this name and code on `day`, `YYYY-MM-DD`. `section`
-    holds the rows of one département: name, code, first day and last day, separated by tabs."""
+    """Returns pairs of name and code: those that communes of a département had on `day` (`YYYY-MM-DD`). Each line of
+    `section` holds a name, a code, and the first and last day of both, separated by tabs."""
     rows = (row.split("\t") for row in section.splitlines())
     return [(name, code) for name, code, first, last in rows if first <= day <= last]

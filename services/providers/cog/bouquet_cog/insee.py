@@ -35,8 +35,9 @@ class InseeCommunes:
         self._upstream = upstream
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune in `departement` whose name was `nom` in the year `annee`, or `None` if none
-        or several fit. Counts the lookup in the metric `COG_LOOKUPS`. Raises `UpstreamError` if INSEE's API fails."""
+        """Returns the code of the commune in `departement` whose name was `nom` in the year `annee`; `None` if no
+        commune fits, or several do. Raises `UpstreamError` if INSEE's API fails, and counts the look-up in the metric
+        `bouquet_cog_lookups_total`."""
         try:
             code = await self._code(nom, departement, annee)
         except UpstreamError:
@@ -45,8 +46,8 @@ class InseeCommunes:
         return counted("insee", code)
 
     async def _code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune in `departement` whose name was `nom` at the beginning of the year `annee`,
-        or of the year after. Returns `None` if none or several fit."""
+        """Returns the code of the commune in `departement` with the name `nom` on 1 January of the year `annee`, or
+        else on 1 January of the next year. Returns `None` if no commune fits, or several do."""
         # The commune may have been created in between.
         numbers, borne = FORMERLY.get(departement, (departement,)), set[str]()
         for year in (annee, annee + 1):

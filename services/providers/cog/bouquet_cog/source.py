@@ -23,7 +23,7 @@ class CommuneSource(Protocol):
 
 
 def counted(source: str, code: str | None) -> str | None:
-    """Counts a lookup in the metric `COG_LOOKUPS`: as `unknown` if `code` is `None`, else as `found`. Returns
-    `code`."""
+    """Counts a look-up at `source` in the metric `bouquet_cog_lookups_total`, as `unknown` if `code` is `None`, else as
+    `found`. Returns `code`."""
     COG_LOOKUPS.labels(source, "found" if code else "unknown").inc()
     return code

@@ -48,9 +48,9 @@ def _service_national(
     pivot: tuple[Check, ...] = (),
     identity_checks: tuple[Check, ...] = (),
 ) -> Operation:
-    """Returns the operation for one way to identify the person. `modality` is the name of this way in paths, and `name`
-    its name in operation ids. `checks` are the rules for parameters, `pivot` and `identity_checks` those for an
-    identity from FranceConnect."""
+    """Returns the operation that finds the person by `modality`, such as `identite`; `name` is the modality's name in
+    the operation's id. `checks` are the rules for parameters; `pivot` and `identity_checks` those for an identity from
+    FranceConnect, as in `Operation`."""
     return operation(
         id=f"api_particulier_v3_dsnj_service_national_with_{name}",
         path=f"/v3/dsnj/service_national/{modality}",

@@ -46,7 +46,7 @@ class Unknown(Struct, frozen=True, tag_field="code", tag="NON_TROUVE"):
 
 
 class Results(Struct, frozen=True):
-    """Body of an answer about one person. A body with another return code or another number of results is a failure."""
+    """Body of an answer about one person: the return code `OK` and exactly one result. Any other body is malformed."""
 
     return_code: Literal["OK"]
     results: tuple[Found | Unknown]

@@ -49,7 +49,8 @@ def dsnj(settings: Settings) -> Upstream:
 
 @worker.answers(IDENTITE, FRANCE_CONNECT)
 async def service_national(question: Question[Identite], dsnj: UpstreamClient) -> ServiceNational | NotFound:
-    """Answers with a young person's status with regard to national service."""
+    """Answers with a young person's status with regard to national service; `NotFound` if the DSNJ does not know the
+    person."""
     return read(await dsnj.post(json=search_for(question.identity), idempotent=True))
 
 

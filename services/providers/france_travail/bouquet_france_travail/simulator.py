@@ -1,5 +1,5 @@
-"""Simulator of France Travail (docs/reference/upstreams/france_travail.md). Its jobseekers are in `personas`, and
-tests set answers with `app[SIMULATED_ANSWERS][identifier] = …`."""
+"""Simulator of France Travail (docs/reference/upstreams/france_travail.md). Its jobseekers are in `personas`; a test
+adds one by `app[SIMULATED_ANSWERS][identifier] = Persona(…)`."""
 
 from __future__ import annotations
 

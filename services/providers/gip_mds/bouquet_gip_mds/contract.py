@@ -62,9 +62,8 @@ PROBLEMS = {UNKNOWN_PERSON: absence()}
 def _service_civique(
     name: str, modality: Modality, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> Operation:
-    """Returns the operation for one way to identify the person. `modality` is the name of this way in paths, and `name`
-    its name in operation ids. `checks` are the rules for parameters, `pivot` those for an identity from
-    FranceConnect."""
+    """Returns the operation that finds the person by `modality`, such as `identite`; `name` is the modality's name in
+    the operation's id. `checks` are the rules for parameters, `pivot` those for an identity from FranceConnect."""
     return operation(
         id=f"api_particulier_v3_gip_mds_service_civique_with_{name}",
         path=f"/v3/gip_mds/service_civique/{modality}",

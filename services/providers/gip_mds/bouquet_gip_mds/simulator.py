@@ -1,5 +1,5 @@
-"""Simulator of the GIP-MDS's API of contracts (docs/reference/upstreams/gip_mds.md). Its people are in `personas`, and
-tests set answers with `app[SIMULATED_ANSWERS][key_of(…)] = (status, body)`."""
+"""Simulator of the GIP-MDS's API of contracts (docs/reference/upstreams/gip_mds.md). Its people are in `personas`; a
+test sets the answer about a person by `app[SIMULATED_ANSWERS][key_of(…)] = (status, body)`."""
 
 from __future__ import annotations
 

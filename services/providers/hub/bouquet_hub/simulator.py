@@ -1,5 +1,6 @@
-"""Simulator of the social-security hub for the CAF or the MSA (docs/reference/upstreams/hub.md). `personas` holds the
-simulated people and the birth names that cause errors; tests add people with `app[SIMULATED_ANSWERS][who] = …`."""
+"""Simulator of the social-security hub for the CAF or the MSA (docs/reference/upstreams/hub.md). Its people, and the
+birth names that cause errors, are in `personas`; a test adds a person by `app[SIMULATED_ANSWERS][civil_status] =
+answer`."""
 
 from __future__ import annotations
 

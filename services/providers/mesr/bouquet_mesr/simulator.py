@@ -1,5 +1,6 @@
 """Simulator of the ministry of higher education's student API (docs/reference/upstreams/mesr.md). Its students are in
-`personas`, and tests set answers with `app[SIMULATED_ANSWERS][key] = …`."""
+`personas`; a test sets the answer about an INE or a birth name (`key`) by `app[SIMULATED_ANSWERS][key] = (status,
+body)`."""
 
 from __future__ import annotations
 

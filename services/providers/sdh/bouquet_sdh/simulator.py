@@ -1,5 +1,5 @@
-"""Simulator of the Sport Data Hub (docs/reference/upstreams/sdh.md). Its athletes are in `personas`, and tests set
-answers with `app[SIMULATED_ANSWERS][number] = (status, body)`."""
+"""Simulator of the Sport Data Hub (docs/reference/upstreams/sdh.md). Its athletes are in `personas`; a test sets the
+answer about an athlete's number by `app[SIMULATED_ANSWERS][number] = (status, body)`."""
 
 from __future__ import annotations
 
