@@ -42,13 +42,13 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     """Settings that every process of the mesh has: `BOUQUET_*`."""
 
     bus_url: Annotated[Secret, _BUS_URL] = Secret("memory:")
-    """URL of the message broker, `amqp(s)://user:password@host/vhost`; `@a:5671,b:5671` names the nodes of a cluster,
-    and `?cafile=…&certfile=…&keyfile=…` TLS files. `memory:` runs gateway and workers in one process without a
-    broker."""
+    """URL of the message broker, `amqp(s)://user:password@host/vhost`. The host part `a:5671,b:5671` names the nodes of
+    a cluster; the query string `?cafile=…&certfile=…&keyfile=…` names files for TLS. The text `memory:` runs gateway
+    and workers in one process without a broker."""
     bus_max_age_s: Seconds = 300.0
     """Longest time in seconds that a process uses one connection, if the broker has several nodes. The process then
-    connects to a node chosen at random, and closes the former connection when the calls on it have ended. Journal
-    writers stay connected to their node."""
+    connects to a node chosen at random, and closes the former connection when the calls on it have ended. The process
+    that writes the access journal keeps its connection."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Lowest level of log lines that are written."""
     http_head_s: Seconds = 10.0
@@ -127,8 +127,8 @@ class Reader:
         return settings
 
     def check(self, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Calls `check` and returns its result. If `check` raises an error, collects this error as a problem and
-        returns None."""
+        """Calls `check` and returns its result. If `check` raises an error, adds the problem to those that `close`
+        reports, and returns None."""
         # A field that could not be read is collected already. An error other than `SettingsError` is collected by its
         # class and place, since its text may quote a setting.
         try:

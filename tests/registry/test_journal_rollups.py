@@ -86,7 +86,7 @@ async def write_all(store: Store, accesses: list[Access]) -> None:
 
 
 async def test_roll_ups_of_100_000_records_equal_a_count_by_hand(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollups, "STEP_S", 0)
+    monkeypatch.setattr(rollups, "STEP_PAUSE_S", 0)
     monkeypatch.setattr(rollups, "RECORDS_PER_STEP", 10_000)
     calls = random_calls(RECORDS)
     await write_all(store, calls)
@@ -171,7 +171,7 @@ async def test_roll_ups_and_rebuilds_at_once_count_each_record_once_while_record
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rollups, "RECORDS_PER_STEP", 50)
-    monkeypatch.setattr(rollups, "STEP_S", 0.001)
+    monkeypatch.setattr(rollups, "STEP_PAUSE_S", 0.001)
     calls = random_calls(1200)
 
     async def arriving() -> None:

@@ -17,7 +17,7 @@ from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.amqp.wire import Deliver, Settled, StreamFactory, Wire
 
 OnLost: TypeAlias = Callable[[Exception], object]
-"""Callback that receives the error that ended a connection, a channel or its consumer."""
+"""Callback that receives the error that ended a connection, a channel, or the consumer of a channel."""
 # It may be called several times, but never after `Channel.close`.
 
 
@@ -87,8 +87,8 @@ class Channel:
         await self._aiormq.basic_qos(prefetch_count=self._prefetch_count)
 
     async def consume(self, queue: str, deliver: Deliver, *, no_ack: bool = False, priority: int = 0) -> None:
-        """Starts to consume a queue: calls `deliver` with each message that arrives. `deliver` must not raise. If
-        `no_ack` is true, messages need no acknowledgement; the broker prefers consumers with a higher `priority`."""
+        """Starts to consume a queue: calls `deliver`, which must not raise, with each message that arrives. If `no_ack`
+        is true, messages need no acknowledgement. The broker prefers consumers with a higher `priority`."""
         # A channel has at most one consumer. The broker gives a consumer messages only while every consumer of a higher
         # `priority` already holds as many as its prefetch limit allows.
         self._wire.deliver = deliver
@@ -118,9 +118,8 @@ class Channel:
         self._wire.send(body, properties, exchange=exchange, routing_key=routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes a message to a queue, and calls `settled` once the broker has replied or the channel is closed. The
-        argument is None if the broker has accepted the message; otherwise the error, which is `Returned`, `Refused` or
-        `ConnectionResetError`."""
+        """Publishes a message to a queue. Calls `settled` with None once the broker has accepted the message; if the
+        broker refuses the message or the channel is closed, with `Returned`, `Refused` or `ConnectionResetError`."""
         # `settled` must not raise. Requires a channel opened with `confirms`.
         self._wire.publish(body, properties, settled, queue=queue)
 

@@ -97,8 +97,8 @@ async def connect(url: str, name: str) -> Connection:
 
 
 class _Handle(aio_pika.Connection):
-    """aio-pika connection whose sockets are opened by our `StreamFactory`, so that `wire.py` can read and write
-    messages on them."""
+    """aio-pika connection that opens its sockets with `StreamFactory`, so that `wire.py` can read and write messages on
+    them."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

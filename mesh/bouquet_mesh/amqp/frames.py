@@ -18,7 +18,7 @@ BASIC = 60
 PUBLISH, RETURN, DELIVER, ACK, NACK = (BASIC << 16 | method for method in (40, 50, 60, 80, 120))
 CLOSE_CHANNEL = 20 << 16 | 40
 
-CACHED_ADDRESSES = 1024
+CACHED_PUBLISH_FRAMES = 1024
 """Largest number of encoded `basic.publish` frames kept in memory for reuse. There is one frame for each combination of
 channel, exchange and routing key."""
 
@@ -67,7 +67,7 @@ def message(
     return frames + b"".join(_frame(BODY, channel, part) for part in parts)
 
 
-@lru_cache(maxsize=CACHED_ADDRESSES)
+@lru_cache(maxsize=CACHED_PUBLISH_FRAMES)
 def _publish(channel: int, exchange: str, routing_key: str, mandatory: bool) -> bytes:
     """Returns the method frame of `basic.publish`."""
     method = _PUBLISH.pack(PUBLISH, 0) + _encode_short_string(exchange) + _encode_short_string(routing_key)
@@ -154,7 +154,7 @@ def _read_short_string(data: bytes, at: int) -> tuple[str, int]:
 
 
 def _read_expiration_ms(data: bytes, at: int) -> tuple[int, int]:
-    """Returns the expiration at index `at`, in milliseconds, and the index after it. A malformed expiration counts as
-    0."""
+    """Returns the expiration at index `at`, in milliseconds, and the index after it. A malformed expiration counts as 0
+    (no limit)."""
     text, end = _read_short_string(data, at)
     return int(text) if text.isdecimal() else 0, end

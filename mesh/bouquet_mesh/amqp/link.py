@@ -48,14 +48,14 @@ STABLE_AFTER_S = 10.0
 stable connection they start short again."""
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
-"""Seconds after which an unanswered probe means that the broker does not respond."""
+"""Longest time, in seconds, that the broker may take to answer a probe (a check that the broker still responds)."""
 MAX_MISSED_PROBES = 2
-"""Number of periods of `PROBE_TIMEOUT_S` seconds without an answer to a probe after which the link replaces the
-connection. Periods in which the broker announces a lack of memory or disk do not count."""
+"""Number of successive periods of `PROBE_TIMEOUT_S` seconds without an answer to a probe, after which the connection is
+replaced. Periods in which the broker announces a lack of memory or disk do not count."""
 # The heartbeat would detect the loss much later.
 MIN_AGE_SHARE = 0.5
-"""Smallest share (0 to 1) of its maximum age at which a connection is replaced. The actual share is random, from this
-one to 1, so that processes that have connected together do not reconnect together."""
+"""Earliest moment at which a connection is replaced, as a fraction of its maximum age. The actual moment is random
+between this one and the maximum age, so that processes that connected together do not reconnect together."""
 MAJORITY_CHECK_EVERY_S = 5.0
 """Seconds between checks that the broker's node belongs to a majority of its cluster."""
 DRAIN_TIMEOUT_S = 90.0
@@ -71,9 +71,8 @@ class Part(Protocol):
     connection."""
 
     owner: str
-    """Name of the process to which the component belongs, such as `gateway` or a provider's name. The name of a queue
-    declared for a check contains it, because the broker lets a user declare only queues named after the user's
-    process."""
+    """Name of the process to which the component belongs, such as `gateway` or a provider's name. Queues declared only
+    for a check have names that contain it: the broker lets a user declare no queue named after another process."""
 
     async def start(self, connection: Connection, on_lost: OnLost) -> Drain | None:
         """Opens the channels, declares the queues and starts the consumer that this component needs. If a channel ends
@@ -119,7 +118,8 @@ class _Session:
             self.drains.append(await part.start(self.connection, self.events.put_nowait))
 
     async def drain(self) -> None:
-        """Waits until the work begun on the connection has ended, then closes it."""
+        """Waits until the work begun on the connection has ended, for at most `DRAIN_TIMEOUT_S` seconds. Then closes
+        the connection."""
         try:
             with suppress(*CONNECTION_LOST):
                 async with asyncio.timeout(DRAIN_TIMEOUT_S):
@@ -323,12 +323,9 @@ class Link:
 
     async def _moved_from(self, session: _Session, *, must: bool) -> bool:
         """Moves all components to another server, and closes the connection of `session` once the work on it has ended.
-        Returns False, with nothing changed, if no server tried can be used.
-
-        If `must` is false, tries one server chosen at random, and returns False if this is the present server or if a
-        component cannot move. If `must` is true, tries all other servers, and raises `ConnectionResetError` if a
-        component cannot move.
-        """
+        Returns False, with nothing changed, if no other server can be used. If `must` is false, tries only one server
+        chosen at random, and returns False if that is the present server or if a component cannot move. If `must` is
+        true, tries all other servers, and raises `ConnectionResetError` if a component cannot move."""
         if None in session.drains:
             if must:
                 raise ConnectionResetError
@@ -348,9 +345,9 @@ class Link:
         return False
 
     async def _start_all_on(self, successor: _Session) -> bool:
-        """Starts all components on a new session, and returns whether that succeeded. If the first component fails,
-        closes the session and returns False. If a later one fails, raises its error, since the components before it
-        have already left the former session."""
+        """Starts all components on the connection of a new session, and returns whether all have started. If the first
+        component fails, closes the session and returns False; if a later one fails, raises its error, since the earlier
+        ones have already left their former connection."""
         started = False
         try:
             with cancellation_as_loss():
@@ -396,8 +393,9 @@ class Link:
             return True
 
     async def _responds(self, session: _Session) -> bool:
-        """Probes the components, and returns whether the broker answers within `MAX_MISSED_PROBES` times
-        `PROBE_TIMEOUT_S` seconds. Time during which the broker announces a lack of memory or disk does not count."""
+        """Probes the components, and returns whether the broker answers before it has missed `MAX_MISSED_PROBES`
+        periods of `PROBE_TIMEOUT_S` seconds. Periods in which the broker announces a lack of memory or disk do not
+        count."""
         round_trip = asyncio.create_task(self._round_trip())  # no timeout: aiormq closes the channel of a cancelled one
         missed = 0
         try:

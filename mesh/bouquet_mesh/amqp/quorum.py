@@ -17,9 +17,9 @@ counts as one in a minority."""
 
 
 async def has_majority(connection: Connection, owner: str) -> bool:
-    """Returns whether the broker's node can declare and delete a queue within `CHANGE_TIMEOUT_S` seconds; the queue's
-    name contains `owner`. Also returns True if the connection is lost, or if the broker blocks it for lack of memory or
-    disk. Raises `AccessRefused` if the broker's user may not declare the queue."""
+    """Returns whether the broker's node can declare and delete a queue, whose name contains `owner`, within
+    `CHANGE_TIMEOUT_S` seconds. Also returns True if the connection is lost, or if the broker blocks it for lack of
+    memory or disk. Raises `AccessRefused` if the broker's user may not declare the queue."""
     try:
         async with asyncio.timeout(CHANGE_TIMEOUT_S), connection.temporary_channel() as channel:
             queue = check_queue_of(owner, secrets.token_hex(8))

@@ -28,8 +28,8 @@ MAX_FRAME_BYTES = 1 << 20
 """Largest size, in bytes, of a frame that is read. A larger frame ends the connection."""
 # RabbitMQ sends at most 128 kB, unless its operator chose otherwise.
 MAX_BODY_BYTES = 4 << 20
-"""Largest number of bytes kept of a message's body. The rest of a longer body is dropped, so that the message cannot be
-decoded."""
+"""Largest number of bytes kept of a message's body. The rest of a longer body is dropped, and the truncated message
+then counts as malformed."""
 
 
 class Delivery(msgspec.Struct, frozen=True):

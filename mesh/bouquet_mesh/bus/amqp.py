@@ -51,8 +51,8 @@ SYSTEM = "rabbitmq"
 PUBLISH_TIMEOUT_S = 2.0
 """Longest wait, in seconds, for the broker's confirm of a request."""
 REPUBLISH_WITHIN_S = 4.0
-"""Longest time, in seconds, for which a request that no queue accepts is published again and again. After that, the
-call fails."""
+"""Longest time, in seconds, during which a request that no queue accepts is published again at short intervals. After
+that, the call fails."""
 # A full queue does not accept it, nor does one on a failed node; or there is no queue, though the provider has just
 # answered.
 FIRST_REPUBLISH_S = 0.05
@@ -67,25 +67,31 @@ ANSWERED_WITHIN_S = 5.0
 """Seconds after a provider's last reply within which a missing queue of the provider counts as a temporary fault. The
 provider's workers will probably declare the queue again soon."""
 FIRST_RETURN_S = 1.0
-"""Seconds that a worker uses the reserve queue before its first attempt to return to the usual one."""
+"""Seconds that a worker consumes the reserve queue (used while the node of the provider's usual queue is down) before
+its first attempt to return to the usual queue."""
 # Soon, because the broker may only have been slow. The usual queue may then be declared after all, and accept requests
 # without a consumer.
 RETURN_EVERY_S = 5.0
-"""Seconds between a worker's further attempts to return from the reserve queue to the usual one."""
+"""Seconds between a worker's further attempts to return from the reserve queue (used while the node of the provider's
+usual queue is down) to the usual one."""
 RESERVE_TIMEOUT_S = 2.5
-"""Longest wait, in seconds, for the declaration of a reserve queue. If the broker has not answered by then, the worker
-deletes the reserve queue, so that it can be declared again."""
+"""Longest wait, in seconds, for the declaration of a reserve queue (used while the node of the provider's usual queue
+is down). If the broker has not answered by then, the worker deletes the reserve queue, so that it can be declared
+again."""
 DELETE_AFTER_S = 15.0
-"""Seconds that a worker uses the reserve queue before it deletes a usual queue that still cannot be declared."""
+"""Seconds that a worker consumes the reserve queue, because it cannot declare the provider's usual queue, before it
+deletes the usual queue."""
 PREFETCH_PER_SLOT = 2
-"""Number of requests that the broker delivers to a worker before any of them is acknowledged, for each request that the
-worker may handle at the same time. With 2, the next request is already there when the worker has finished one."""
+"""Number of unacknowledged requests that the broker may deliver to a worker for each request that the worker handles at
+the same time. With 2, the next request is already there when the worker has finished one."""
 LOWEST_PRIORITY = -1
-"""Priority of a consumer that exists only for a check. Workers have priority 0, so the broker prefers them."""
+"""Priority of the consumer with which a check tries to consume a queue. Workers have priority 0, so the broker prefers
+them."""
 
 
 class _PendingCalls:
-    """Calls of this process that wait for a reply, by correlation id, and the queue on which their replies arrive."""
+    """Calls of this process that wait for a reply, each under its correlation id. Their replies arrive on one queue of
+    this process, the reply queue."""
 
     owner = GATEWAY_OWNER
 
@@ -94,8 +100,8 @@ class _PendingCalls:
         self._reply_to = ""
         self._pending: dict[str, PendingReply] = {}
         self._queues: dict[str, tuple[str, str]] = {}
-        """Names of the usual and the reserve queue of a provider, in the order in which the next call tries them. For a
-        provider without an entry, a call tries the usual queue first."""
+        """Names of the two queues of each provider, in the order in which the next call tries them. A provider without
+        an entry is tried on its usual queue, then on its reserve queue."""
         self._answered_at: dict[str, float] = {}
         """Time of the last reply of each provider, in seconds by the clock `time.monotonic`."""
         metrics.CALLS_PENDING.set_function(lambda: len(self._pending))
@@ -145,9 +151,9 @@ class _PendingCalls:
         await channel.require_exchange(REPLY_EXCHANGE)
 
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Publishes a request to the queue of a provider that accepted the last request (at first, the usual queue). If
-        this queue does not accept the request, tries the provider's other queue. Returns the body of the reply, or the
-        failure."""
+        """Publishes a request to one of a provider's two queues, at first the usual one. If that queue does not accept
+        the request, tries the other one, which the next calls try first once it has led to a reply. Returns the body of
+        the reply, or the failure."""
         first, second = self._queues.get(provider) or (queue_of(provider), reserve_queue_of(provider))
         reply = await self._exchange_by(first, body, deadline)
         if reply in UNQUEUED:
@@ -219,8 +225,9 @@ def _publish_failure(error: Exception) -> Failed:
 
 
 class _Consumer:
-    """Consumer of a provider's request queue, the usual or the reserve one. This base class only checks that the queue
-    can be consumed; the subclass `_WorkerConsumer` also handles the requests."""
+    """Consumer of a provider's requests, from the usual queue or, while the node of this queue is down, from the
+    reserve queue. This base class only checks that the queue can be consumed; its subclass `_WorkerConsumer` also
+    handles the requests."""
 
     def __init__(self, provider: str, prefetch: int, priority: int = 0) -> None:
         self.owner = provider
@@ -278,8 +285,8 @@ class _Consumer:
         return self._reserve_queue
 
     def _delete_lost(self, connection: Connection, queue: str) -> None:
-        """Starts to delete a queue in the background, so that a later attempt can declare it again. Does nothing while
-        another deletion is running."""
+        """Starts to delete in the background a queue that cannot be declared, so that a later attempt can declare it.
+        Does nothing while another deletion is running."""
         # Not awaited: the broker may answer later than a probe or a start may take.
         if self._deletion is None or self._deletion.done():
             self._deletion = asyncio.create_task(queues.delete_lost_queue(connection, queue))
@@ -290,9 +297,9 @@ class _Consumer:
             await asyncio.wait([self._deletion])
 
     async def _return_to_usual_queue(self, connection: Connection, channel: Channel) -> None:
-        """Tries to declare the usual queue, then consumes it instead of the reserve queue. If the usual queue still
-        cannot be declared `DELETE_AFTER_S` seconds after the reserve queue came into use, starts to delete the usual
-        queue."""
+        """Tries to declare the usual queue; if this succeeds, consumes the usual queue instead of the reserve queue. If
+        the declaration still fails `DELETE_AFTER_S` seconds after the reserve queue came into use, starts to delete the
+        usual queue."""
         self._return_at = time.monotonic() + RETURN_EVERY_S
         can_declare = await queues.can_declare(connection, self._usual_queue)
         if self._channel is not channel:
@@ -312,9 +319,8 @@ class _Consumer:
         self._channel = None
 
     async def probe(self) -> None:
-        """Checks that replies can be published, and that the queue has a consumer; raises `ConnectionResetError` for a
-        queue without consumer. While the reserve queue is in use, also tries every `RETURN_EVERY_S` seconds to return
-        to the usual queue."""
+        """Checks that replies can be published. Raises `ConnectionResetError` if the request queue has no consumer.
+        While the reserve queue is in use, also tries every `RETURN_EVERY_S` seconds to return to the usual queue."""
         # To check publishing, sends an unroutable message, but only after the first reply: until then the reply
         # exchange may not exist.
         channel = self._channel
@@ -328,8 +334,7 @@ class _Consumer:
             await self._return_to_usual_queue(self._connection, channel)
 
     def _on_request(self, channel: Channel, message: Delivery) -> None:
-        """Does nothing with a request. The request is not acknowledged, so that the broker later delivers it to another
-        consumer."""
+        """Ignores a request without acknowledging it, so that the broker later delivers it to another consumer."""
 
 
 class _WorkerConsumer(_Consumer):
@@ -461,9 +466,9 @@ class AmqpBus:
     async def _republish(
         self, calls: _PendingCalls, provider: str, body: bytes, deadline: Deadline, reply: bytes | Failed
     ) -> bytes | Failed:
-        """Publishes a request again and again until a queue accepts it, for at most `REPUBLISH_WITHIN_S` seconds.
-        Returns the reply or, if no queue accepts the request, the last failure. `reply` is the failure of the first
-        attempt."""
+        """Publishes a request again until a queue accepts it, for at most `REPUBLISH_WITHIN_S` seconds. Returns the
+        reply or, if no queue accepts the request, the last failure. `reply` is the failure of the first attempt to
+        publish."""
         give_up_at = time.monotonic() + min(REPUBLISH_WITHIN_S, deadline.left_s())
         for refusals in itertools.count():
             await asyncio.sleep(pause_s(refusals, FIRST_REPUBLISH_S, LAST_REPUBLISH_S))
@@ -477,8 +482,8 @@ class AmqpBus:
         return reply
 
     async def _settles_by(self, deadline: Deadline) -> bool:
-        """Waits for the end of the attempt to connect to the broker, if one is under way. Returns False if the deadline
-        passes first, else True, whether or not the attempt has succeeded."""
+        """Waits for the end of the present attempt to connect to the broker, if there is one. Returns False if the
+        deadline passes first, else True, even if the attempt has failed."""
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline.left_s()):
                 return await self._link.settled.wait()

@@ -12,8 +12,8 @@ from bouquet_mesh.settings import is_embedded
 
 @asynccontextmanager
 async def open_bus(url: str, name: str, *, max_age_s: float = math.inf) -> AsyncIterator[Bus]:
-    """Opens the bus on RabbitMQ (URL `amqp(s)://…`) or in memory (`memory:`). `name` identifies a connection to the
-    broker's operators; a connection to one of several nodes is replaced before its age exceeds `max_age_s` seconds."""
+    """Opens the bus on RabbitMQ (URL `amqp(s)://…`) or in memory (`memory:`). The broker's operators see the connection
+    as `name`. If the URL names several nodes, the connection is replaced before its age exceeds `max_age_s` seconds."""
     if is_embedded(url):
         from bouquet_mesh.bus.memory import MemoryBus
 

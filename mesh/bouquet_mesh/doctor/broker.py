@@ -1,4 +1,4 @@
-"""The doctor's checks of RabbitMQ: connection, the user's rights, and queues."""
+"""Checks of RabbitMQ that the `doctor` commands make: connection, rights of the broker's user, and queues."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ RIGHTS_SUBJECT = "rights on the broker"
 
 @asynccontextmanager
 async def connected(url: str, name: str, deadline: Deadline) -> AsyncIterator[tuple[Connection | None, list[Finding]]]:
-    """Connects to each node of the broker, in at most half of the time until the deadline. Yields the first of the open
-    connections, or None if no node can be reached, and the findings about all nodes."""
+    """Connects to each node of the broker, in at most half of the time until the deadline. Yields one open connection
+    (None if no node can be reached), and the findings about all nodes."""
     nodes, limit_s = each_server(url), deadline.left_s() / 2
     results = await asyncio.gather(*(_connect_to_node(node, name, _subject(nodes, node), limit_s) for node in nodes))
     connections = [connection for connection, _ in results if connection is not None]
@@ -49,8 +49,8 @@ async def connected(url: str, name: str, deadline: Deadline) -> AsyncIterator[tu
 
 
 async def _close(connection: Connection) -> None:
-    """Closes a connection within `CLOSE_S` seconds. A broker that has blocked the connection would not answer the
-    closing."""
+    """Closes a connection, waiting at most `CLOSE_S` seconds for the broker's answer. A broker that has blocked the
+    connection does not answer."""
     with suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_S):
             await connection.close()
@@ -58,7 +58,7 @@ async def _close(connection: Connection) -> None:
 
 @asynccontextmanager
 async def _another(connection: Connection) -> AsyncIterator[Connection]:
-    """Yields a second connection to the same node, which the broker may block or close without harm to other checks."""
+    """Yields a second connection to the same node, so that other checks go on if the broker blocks or closes it."""
     another = await connection.another()
     try:
         yield another
@@ -105,15 +105,16 @@ def _connection_problem(address: str, error: BaseException, limit_s: float) -> t
 
 
 def queue_subject(provider: str) -> str:
-    """Returns the subject of the finding about a provider's queue."""
+    """Returns the text that stands for a provider's queue in findings (results of checks): `queue of` and the
+    provider."""
     return f"queue of {provider}"
 
 
 async def check_provider_queue(
     connection: Connection, provider: str, remedy: str, deadline: Deadline, needs: tuple[str, ...] = ()
 ) -> Finding:
-    """Checks that workers of a provider consume the provider's usual queue. If not, the finding advises `remedy` to the
-    operator, and the findings whose subjects are in `needs` may explain the lack."""
+    """Checks that workers of a provider consume the provider's usual queue. If none does, the finding advises `remedy`
+    to the operator. `needs` are the subjects of other checks whose failure may be the cause."""
     # Workers on the reserve queue are reported as wrong, although calls are answered.
     subject = queue_subject(provider)
     # At once: the broker may answer neither of them, for example while the node of a queue is down.

@@ -1,4 +1,4 @@
-"""The doctor's checks of certificates: those in files, and those that servers have shown."""
+"""Checks of TLS certificates that the `doctor` commands make: those in files, and those that servers have shown."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ RENEWAL_REMEDY = "renew it; it is read anew at each connection"
 
 
 def check_certificates(setting: str, url: Secret) -> Iterator[Finding]:
-    """Yields a finding for each certificate file that the query of a URL names, such as `ca.pem` in
-    `?cafile=ca.pem`."""
+    """Yields a finding for each certificate file named in the query string of `url`, such as `ca.pem` in
+    `?cafile=ca.pem`. `setting` is the name of the setting that holds `url`."""
     for name, value in parse_qsl(urlsplit(each_server(url.reveal())[0]).query):
         if name in (*CA_FILE, *CERTIFICATE):
             yield check_certificate(f"certificate of {setting} ({name})", Path(value), RENEWAL_REMEDY)
 
 
 def check_servers(setting: str, url: Secret) -> Iterator[Finding]:
-    """Yields a finding for each server in `url` to which this process has made a TLS connection: when the server's
-    certificate expires."""
+    """Yields a finding about the expiry of the certificate of each server in `url` to which this process has made a TLS
+    connection. `setting` is the name of the setting that holds `url`."""
     for server in each_server(url.reveal()):
         host = urlsplit(server).hostname or ""
         ends = server_certificate_end(host)

@@ -1,5 +1,5 @@
-"""Findings, the results of a doctor's checks, and their report as text or JSON. The report lists the consequences of a
-problem after their cause; no finding contains a secret."""
+"""Findings (results of the checks that a `doctor` command makes), and their report as text or JSON. The report lists a
+problem's consequences after their cause. No finding contains a secret."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bouquet_mesh.visible import visible
 
 State: TypeAlias = Literal["well", "wrong", "unknown"]
 MARKS: dict[State, str] = {"wrong": "WRONG", "unknown": "?    ", "well": "ok   "}
-"""Mark with which the text of a report shows each state of a finding. The report lists the findings by state, in this
-order."""
+"""Text that shows the state of a finding at the start of its line in a report. A report lists the findings by state, in
+the order of this mapping."""
 
 
 class Finding(Struct, frozen=True):
-    """Finding of a doctor: the result of one check."""
+    """Result of one check that a `doctor` command made."""
 
     subject: str
     """Name of what was checked, such as `journal`."""
@@ -76,8 +76,8 @@ def report(findings: Sequence[Finding]) -> list[ReportedFinding]:
 
 
 def _cause_of(finding: Finding, failed: Mapping[str, Finding]) -> str:
-    """Returns the subject of the finding at the beginning of the chain of causes of `finding`, or "" if no failed check
-    explains it."""
+    """Returns the subject of the failed check that is the first cause of `finding`, found by following `needs` from
+    check to check. Returns "" if no failed check explains it."""
     if finding.state == "well":
         return ""
     explaining = next((failed[subject] for subject in finding.needs if subject in failed), None)
@@ -89,8 +89,8 @@ def _consequences(cause: ReportedFinding, reported: Iterable[ReportedFinding]) -
 
 
 def as_text(findings: Sequence[Finding]) -> str:
-    """Returns the report for a terminal. It has one to three lines for each cause; if the cause has consequences, the
-    last line names them."""
+    """Returns the report for a terminal: one to three lines for each finding that no other has caused. If such a
+    finding has consequences, its last line names them."""
     reported = report(findings)
     causes = [one for one in reported if not one.follows_from]
     return visible("\n".join(line for cause in causes for line in _lines(cause, _consequences(cause, reported))))

@@ -1,5 +1,5 @@
-"""Doctor's report of the broker nodes that host each queue, and of the queues that the loss of a node would affect. The
-report is made from RabbitMQ's management API, since AMQP does not tell where a queue is."""
+"""Report of the broker nodes that host each queue, and of the calls that the loss of a node would affect. The `doctor`
+command makes it from RabbitMQ's management API, since AMQP does not tell where a queue is."""
 
 from __future__ import annotations
 
@@ -66,18 +66,18 @@ def _node_finding(node: str, queues: Sequence[_Queue]) -> Finding:
 
 
 def _losses(node: str, queues: Sequence[_Queue]) -> Iterator[str]:
-    """Yields a text for each queue, or copy of a queue, that should run on a node but does not. The text names the
-    consequence for calls."""
+    """Yields a text for each queue, or copy of a queue, that should run on a node but does not. For a provider's queue,
+    the text also says what happens to the calls."""
     for queue in queues:
         if queue.node == node and queue.is_down and queue.provider:
-            yield f"the {_kind(queue)} of {queue.provider} is down: {_way_round(queue, queues)}"
+            yield f"the {_kind(queue)} of {queue.provider} is down: {_effect_on_calls(queue, queues)}"
         if queue.name == JOURNAL_QUEUE and node in queue.members and node not in queue.online:
             yield "its copy of the journal's queue does not run"
 
 
-def _way_round(lost: _Queue, queues: Sequence[_Queue]) -> str:
-    """Returns a text that says what happens to a provider's calls while `lost`, one of the provider's two queues, is
-    down."""
+def _effect_on_calls(lost: _Queue, queues: Sequence[_Queue]) -> str:
+    """Returns what happens to a provider's calls while `lost`, one of the provider's two queues, is down, as text for a
+    finding."""
     for other in queues:
         if other.provider == lost.provider and other.is_reserve != lost.is_reserve and not other.is_down:
             return f"calls go by its {_kind(other)} on {other.node}"

@@ -1,4 +1,4 @@
-"""The doctor's check that a server can be reached, without sending it a request."""
+"""Check, made by the `doctor` commands, that a server can be reached. Sends no request to the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Time limits of a doctor: its checks run side by side and all end by one deadline, even if servers do not answer."""
+"""Time limits of a `doctor` command: its checks run side by side and all end by one deadline, even if servers do not
+answer."""
 
 from __future__ import annotations
 
@@ -13,12 +14,12 @@ from bouquet_proto.deadline import Deadline
 T = TypeVar("T")
 
 CHECKS_S = 3.75
-"""Longest time, in seconds, that any check of an examination waits. The time suffices to try a second database server
-after the first has not answered."""
+"""Longest time, in seconds, that any check waits for servers. It leaves time to try a second database server after the
+first has not answered."""
 CLOSE_S = 0.4
 """Longest wait, in seconds, for a connection to close."""
 END_S = 1.0
-"""Seconds after the deadline at which unfinished checks are cancelled. Checks use these seconds to close their
+"""Seconds after the deadline until unfinished checks are cancelled. In these seconds, checks close their
 connections."""
 
 Check: TypeAlias = Coroutine[Any, Any, list[Finding]]
@@ -42,8 +43,8 @@ def _findings(subject: str, task: asyncio.Task[list[Finding]]) -> list[Finding]:
 
 @asynccontextmanager
 async def closed_in_time(context: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
-    """Enters a context, and leaves it within `CLOSE_S` seconds even if the server whose connection is closed there does
-    not answer."""
+    """Enters a context and yields its value. At the end, waits at most `CLOSE_S` seconds for the context to close, even
+    if a server does not answer."""
     entered = await context.__aenter__()
     try:
         yield entered

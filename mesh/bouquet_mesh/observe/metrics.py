@@ -70,9 +70,9 @@ LOOP_LAG_SECONDS = Histogram(
 HTTP_CONNECTIONS = Gauge("bouquet_http_connections", "Open HTTP connections to the ports of this process.")
 HTTP_CLOSED = Counter(
     "bouquet_http_connections_closed_total",
-    "HTTP connections closed by a limit: on time (`head`, `body`, `write`, `idle`), on response bytes that the client "
-    "does not read (`unsent`), or on the number of one address's connections (`address`), all connections "
-    "(`connections`) or file descriptors (`descriptors`).",
+    "HTTP connections that the server closed because of a limit, by `reason`: a time limit (`head`, `body`, `write`, "
+    "`idle`), the response bytes that the client does not read (`unsent`), or the number of one address's connections "
+    "(`address`), of all connections (`connections`) or of file descriptors (`descriptors`).",
     ["reason"],
 )
 HTTP_REFUSED = Counter(

@@ -24,8 +24,8 @@ def operation_of(request: Request) -> str:
 
 
 def outcome_of(reply: Reply) -> tuple[str, str]:
-    """Returns two labels for a reply: its outcome, such as `found`, and its reason, such as that of a failure. The
-    reason is "" for a success, and `own` for one that only one provider has defined."""
+    """Returns two labels for a reply: its outcome, such as `found`, and the reason of a failure or rejection. The
+    reason is "" for a success, and `own` if it is one that a provider has defined for itself."""
     tag = str(reply.__struct_config__.tag)
     if isinstance(reply, Found | Recorded):
         return tag, ""
@@ -50,8 +50,8 @@ def fault_of(reply: Reply) -> str:
 def record_outcome(
     current: Span, reply: Reply, counted: Callable[[str, str, str, str, str], Counter], provider: str, kind: str
 ) -> None:
-    """Counts a reply in the metric `counted`, and describes it in attributes of the span `current`: outcome, reason
-    and, for a failure, error type."""
+    """Counts a reply in the metric that `counted` returns for the reply's labels, and describes it in attributes of the
+    span `current`: outcome, reason and, for a failure, error type."""
     outcome, reason = outcome_of(reply)
     counted(provider, kind, outcome, reason, fault_of(reply)).inc()
     current.set_attribute("bouquet.outcome", outcome)

@@ -21,9 +21,8 @@ def export_certificate_end(setting: str, *, authority: str, own: str) -> None:
 
 
 def certificate_end(path: str, use: str) -> float:
-    """Returns the time, in seconds since 1970, from which a PEM file can no longer be used. For the `use` `authority`,
-    this is the time when its last certificate expires; for any other, when its first one does. Returns NaN for an
-    unreadable file."""
+    """Returns the time, in seconds since 1970, at which the certificates in a PEM file expire: the last of them if
+    `use` is `authority`, the first of them otherwise. Returns NaN for an unreadable file."""
     # For an `authority`, the last certificate to expire counts, since the file may hold an old authority and its
     # successor. For the process's `own` certificate, the first one to expire counts, since the whole chain must be
     # valid.

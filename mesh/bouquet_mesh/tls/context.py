@@ -52,9 +52,9 @@ def _first_present(asked: dict[str, str], names: tuple[str, ...]) -> str:
 def client_context(
     setting: str, url: str, ca_path: str = "", certificate_path: str = "", key_path: str = ""
 ) -> ssl.SSLContext:
-    """Returns the TLS context for connections to `url`. The paths are of PEM files: the server's authority (empty for
-    the system's authorities), the client's certificate, and its key. Raises `SettingsError`, which names `setting`, for
-    unusable files, or for files given with a URL without TLS."""
+    """Returns the TLS context for connections to `url`. The arguments `…_path` are PEM files: the server's authority
+    (empty for the system's authorities), the client's certificate, and its key. Raises `SettingsError`, which names
+    `setting`, for unusable files, or for files given with a URL without TLS."""
     # The key may be in the file of the certificate.
     if any((ca_path, certificate_path, key_path)) and urlsplit(url).scheme not in ENCRYPTED:
         raise SettingsError([f"{setting}: names certificates, and is not encrypted"])
@@ -62,9 +62,9 @@ def client_context(
 
 
 def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_path: str = "") -> ssl.SSLContext:
-    """Returns the TLS context for connections to a server. The paths are of PEM files, as for `client_context`; but the
-    server's URL is not needed, because the scheme of some URLs, such as `postgresql`, does not tell whether TLS is
-    used. Raises `SettingsError`, which names `setting`, for unusable files."""
+    """Returns the TLS context for connections to a server whose URL does not tell whether TLS is used, such as
+    `postgresql://…`. The arguments `…_path` are PEM files, as for `client_context`. Raises `SettingsError`, which names
+    `setting`, for unusable files."""
     if not (ca_path or certificate_path or key_path):
         return system_context()
     try:

@@ -123,8 +123,8 @@ def _serve_api(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
 
 
 def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Runs the doctor's checks of the process that the arguments name, `serve` or `api`, and prints the findings.
-    Returns the exit status: 1 if a check has failed, else 0."""
+    """Runs the checks of the command `doctor` on the process that the arguments name, `serve` or `api`, and prints the
+    findings. Returns the exit status: 1 if a check has failed, else 0."""
     logging.disable()  # the findings name these errors in words
     return uvloop.run(print_report(_examination(arguments, environ), json=arguments.json))
 

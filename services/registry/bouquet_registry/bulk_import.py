@@ -42,7 +42,7 @@ UUID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.ASCII)
 BOM = b"\xef\xbb\xbf"
 """Byte order mark of UTF-8, with which some text editors begin a file. The import skips the mark."""
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
-"""Id of staging tokens, which gateways refuse in production."""
+"""Id shared by the tokens of staging environments. Gateways refuse this id in production."""
 
 
 class HabilitationLine(

@@ -26,9 +26,9 @@ MAX_TOKENS = 1000
 """Largest number of changed tokens and editors that an answer lists. If more have changed, the answer lists none, and
 gateways must treat all tokens and editors as changed."""
 SINCE_EVER = 0.0
-"""Blacklisting time, in seconds since the epoch, that makes gateways refuse a token at once. Gateways receive this time
-for each token of an archived habilitation or editor; gateways of a former release also for each token that a withdrawn
-key may have signed."""
+"""Time, in seconds since the epoch, that gateways receive as the blacklisting time of a token which they must refuse at
+once, because its habilitation or editor is archived. Gateways of a former release also receive it for a token that a
+withdrawn key may have signed."""
 
 _own = schema.habilitations.c
 RIGHTS: tuple[ColumnElement[Any], ...] = (
@@ -43,8 +43,8 @@ async def find_token(
     connection: AsyncConnection, token: str, *, refuses_withdrawn: bool
 ) -> tuple[KnownToken | None, int]:
     """Returns the rights of a token (None if the token is unknown), and the number of the last entry in the log of
-    changes that these rights reflect. If a withdrawn key may have signed the token, the rights say that the token is
-    blacklisted, unless `refuses_withdrawn` says that the gateway itself refuses such tokens."""
+    changes that these rights reflect. A token that a withdrawn key may have signed appears as blacklisted, unless
+    `refuses_withdrawn` is true: then the gateway itself refuses such tokens."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = (

@@ -1,5 +1,5 @@
-"""Metrics that count habilitations, tokens, and events (messages of DataPass) that were set aside, for dashboards and
-alerts."""
+"""Metrics that count habilitations, tokens, and events (messages of DataPass) that could not be applied, for dashboards
+and alerts."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from bouquet_registry.store import Store
 log = logging.getLogger(__name__)
 
 COUNT_INTERVAL_S = 10.0
-"""Seconds between two counts of habilitations, tokens and events set aside."""
+"""Seconds between two counts of habilitations, tokens, and events (messages of DataPass) that could not be applied."""
 DAYS = (7, 14, 30)
-"""Numbers of days for which a metric counts the recently used tokens that expire within as many days."""
+"""Periods, in days, for each of which a metric counts the recently used tokens that expire within the period."""
 IN_USE = timedelta(days=30)
 """Longest time since a token's last use for which the token counts as recently used. Alerts about expiry ignore all
 other tokens."""
@@ -32,8 +32,9 @@ changed ones appear."""
 
 
 async def count_periodically(store: Store, clock: Clock) -> None:
-    """Sets the metrics that count habilitations, tokens, and events set aside, every `COUNT_INTERVAL_S` seconds until
-    cancelled. If the database is unavailable, logs this and tries again at the next time."""
+    """Sets the metrics that count habilitations, tokens, and events of DataPass that could not be applied, every
+    `COUNT_INTERVAL_S` seconds until cancelled. If the database is unavailable, logs this and tries again at the next
+    time."""
     while True:
         try:
             await count(store, clock())

@@ -19,7 +19,8 @@ TOKENS_EXPIRING = Gauge(
 WEBHOOKS = Counter(
     "bouquet_registry_webhooks_total",
     "Webhooks received from DataPass, by outcome: `obeyed` (applied), `known` (applied before), `late` (older than an "
-    "applied event), `set_aside`, `unsigned`, `stale` (too old), `test`, or `failed` (database unavailable).",
+    "applied event), `set_aside` (could not be applied), `unsigned`, `stale` (too old), `test`, or `failed` (database "
+    "unavailable).",
     ["outcome"],
 )
 EVENTS_ASIDE = Gauge(

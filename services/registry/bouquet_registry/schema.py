@@ -160,8 +160,8 @@ signatures = Table(
     Column("kid", String(255), primary_key=True),
     Column("token", String(36), primary_key=True, index=True),
 )
-"""Table of the keys that have signed tokens. `token` is the id of a token of a habilitation or of an editor; `kid` is
-the name of a key, or `keys.signatures.UNRECORDED`."""
+"""Table of the keys that have signed tokens. `token` is the id of a token of a habilitation or of an editor. `kid` is
+the name of a key, or `keys.signatures.UNRECORDED` if the key is unknown."""
 
 withdrawn_keys = Table(
     "withdrawn_keys",
@@ -181,8 +181,8 @@ revoked_proofs = Table(
     Column("revoked_by", Text, nullable=False),
     Column("revoked_why", Text, nullable=False),
 )
-"""Table of the revoked proofs of answers. `record` is the id of the answer's record in the access journal. Rows are
-only added."""
+"""Table of the revoked proofs (encrypted texts that show later what an answer said). `record` is the id of the answer's
+record in the access journal. Rows are only added."""
 
 served_scopes = Table(
     "served_scopes",

@@ -1,5 +1,5 @@
-"""Served scopes: those of the operations that gateways serve, as the gateways report them. New scopes of a habilitation
-are checked against them."""
+"""Scopes of the operations that gateways serve, as the gateways report them. A scope that is added to a habilitation
+must be one of these."""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """Settings of the registry."""
 
     database_url: Secret = Secret("sqlite:///bouquet-registry.db")
-    """URL of the database, such as `postgresql://user:password@host/name`, or `sqlite:///path`. `sslrootcert`,
-    `sslcert` and `sslkey` in its query are paths of PEM files for TLS; `?sslmode=disable` is for a developer's machine.
-    Several hosts, as in `@a:5432,b:5432/name`, are a primary and its standbys."""
+    """URL of the database, such as `postgresql://user:password@host/name`, or `sqlite:///path`. Several hosts, as in
+    `@a:5432,b:5432/name`, are a primary and its standbys. In the query string, `sslrootcert`, `sslcert` and `sslkey`
+    are paths of PEM files for TLS; `sslmode=disable` turns TLS off on a developer's machine."""
     signing_key: Secret = Secret("")
     """Key that signs tokens: the secret shared with the gateways (HS256), or a private JWK with a `kid` (HS256 or
     ES256). Needed only by `api` and by the commands that sign tokens or print the key set (`jwks`)."""
@@ -26,7 +26,7 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     drain_s: float = 10.0
     """Seconds after SIGTERM within which requests under way may still be answered."""
     host: str = "127.0.0.1"
-    """Address on which the HTTP server of `port` listens."""
+    """Address on which the HTTP server for webhooks, probes and metrics listens. Its port is the setting `port`."""
     port: Port = 8010
     """Port of the HTTP server of DataPass's webhooks, `/livez`, `/readyz` and `/metrics`."""
     datapass_secret: Secret = Secret("")
@@ -47,8 +47,8 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     notices_from: str = "ne-pas-repondre@bouquet.invalid"
     """Sender address of the notices sent by mail."""
     portal_url: str = ""
-    """Address of the portal, `https://…`. Mails point holders to its page `/compte`, where they prolong their tokens.
-    If empty, mails refer to the administration that issued the token."""
+    """Address of the portal, `https://…`. Notices sent by mail link to its page `/compte`, where the holders of tokens
+    prolong them. If empty, mails refer to the administration that issued the token."""
     notices_secret: Secret = Secret("")
     """Secret that signs the notices sent to a webhook, in the same way as DataPass signs its webhooks. If empty, the
     notices are not signed."""
@@ -60,7 +60,7 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """Months after which the journal's writer removes records, day by day. 0 keeps all records until `journal prune` is
     run. On PostgreSQL, `migrate` needs the same value, to give the writer's role the right to remove records."""
     journal_keys: Secret = Secret("")
-    """Every key, former ones too, with which gateways have made pseudonyms of people, as `name:secret,…`. Only `journal
+    """All present and former keys with which gateways have made pseudonyms of people, as `name:secret,…`. Only `journal
     who-read` needs these keys."""
     api_host: str = "127.0.0.1"
     """Address on which `bouquet-registry api` listens. Without `api_certificate`, it must be a loopback address."""

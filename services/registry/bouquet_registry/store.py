@@ -144,8 +144,8 @@ async def _connect_once(engine: AsyncEngine) -> None:
 
 
 def _write_ahead(file: str) -> None:
-    """Sets write-ahead logging in an SQLite file. Creates a missing file, readable by its owner only; if `file` is a
-    symbolic link, the file to which it leads."""
+    """Sets write-ahead logging in an SQLite file. Creates a missing file, which only its owner can read. If `file` is a
+    symbolic link, acts on the file to which the link leads."""
     # Retries if the file is locked, because SQLite does not wait for the lock when two processes set the mode at once.
     # Ignores other errors, which will appear again at the first connection.
     with suppress(OSError):

@@ -77,7 +77,7 @@ def _certificates(settings: RegistrySettings) -> Iterator[Finding]:
 
 
 async def _answers(asked: Asked, clients: Clients, deadline: Deadline) -> list[Finding]:
-    """Checks that the API answers at `asked.url`, given a client's secret, and shows a certificate that clients trust.
+    """Calls the API at `asked.url` with a client's secret, and checks that it answers and shows a trusted certificate.
     The finding is "unknown" if `asked.url` is empty."""
     subject = "api"
     if not asked.url:

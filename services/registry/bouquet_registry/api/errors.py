@@ -59,7 +59,8 @@ class Errors(Struct, frozen=True, omit_defaults=True):
     with any other status nothing was changed."""
 
     errors: tuple[Error, ...]
-    """All errors in the request, including one for each wrong field. All their codes have the same HTTP status."""
+    """All errors found in the request, including one for each wrong field. The HTTP status of the answer is the same
+    for each of these errors."""
     current: dict[str, Any] | UnsetType = UNSET
     """Current content of the record, such as a habilitation. Present only if the request was based on an older version
     of the record."""

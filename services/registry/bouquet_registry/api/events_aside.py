@@ -21,7 +21,8 @@ PATH = "/datapass-events/aside"
 
 
 class EventAsideBody(Struct, frozen=True):
-    """Event (message of DataPass) that was set aside, with its body, which names people."""
+    """Event (message of DataPass) that was set aside because it could not be applied, with its body, which names
+    people."""
 
     event: EventAside
     body: str
@@ -29,35 +30,36 @@ class EventAsideBody(Struct, frozen=True):
 
 
 class Replay(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of a request to replay an event, that is, to apply an event that was set aside."""
+    """Body of a request to replay an event, that is, to apply an event that could not be applied when it arrived."""
 
     late: bool = False
     """Whether to apply the event even if a more recent event of its habilitation was applied before. If false, such an
-    event stays aside."""
+    event is not applied, and remains stored."""
 
 
 class Replayed(Struct, frozen=True):
-    """Outcome of replaying an event: applying a message of DataPass that was set aside."""
+    """Outcome of replaying an event, that is, of applying a message of DataPass that could not be applied when it
+    arrived."""
 
     outcome: Outcome
     """Result of the replay: `obeyed` if the event was applied, `known` if it had been applied before, or `late` if it
-    stays aside because a more recent event was applied before."""
+    was not applied because a more recent event was applied before."""
     answer: dict[str, str]
     """Answer that DataPass would get: the id of the habilitation's token in the member `token_id`, or an empty
     object."""
 
 
 async def list_aside(own: Administration, call: Call) -> Page[EventAside]:
-    """Returns the events that were set aside, oldest first, without their bodies."""
+    """Returns the events (messages of DataPass) that could not be applied, oldest first, without their bodies."""
     columns = [schema.events_aside.c[name] for name in EventAside.__struct_fields__]
     async with own.store.reading() as connection:
         return await page_of(connection, select(*columns), ASIDE, call.given, _row)
 
 
 async def show(own: Administration, call: Call) -> EventAsideBody:
-    """Returns an event that was set aside, with its body, and records an administrative act, since the body names
-    people. Raises `Unknown` unless the id in the path begins the digest (hash of the body) of exactly one such
-    event."""
+    """Returns an event of DataPass that could not be applied, with its body, and records an administrative act, since
+    the body names people. Raises `Unknown` unless the id in the path begins the digest (hash of the body) of exactly
+    one such event."""
     async with own.store.writing() as connection:
         found = await inbox.event_aside(connection, call.id)
         await acts.record(connection, call.author, "datapass-event show", found.digest, own.clock())
@@ -65,8 +67,9 @@ async def show(own: Administration, call: Call) -> EventAsideBody:
 
 
 async def replay(own: Administration, call: Call) -> Replayed:
-    """Applies an event that was set aside. Raises `Unknown` unless the id in the path begins the digest (hash of the
-    body) of exactly one such event, and `Refused` if the event still cannot be applied."""
+    """Applies an event of DataPass that could not be applied when it arrived. Raises `Unknown` unless the id in the
+    path begins the digest (hash of the body) of exactly one such event, and `Refused` if the event still cannot be
+    applied."""
     async with own.store.reading() as connection:
         found = await inbox.event_aside(connection, call.id)
     answer, outcome = await inbox.replay(own.store, found, own.clock, call.author, late=call.given.late)
@@ -74,8 +77,8 @@ async def replay(own: Administration, call: Call) -> Replayed:
 
 
 async def discard(own: Administration, call: Call) -> EventAside:
-    """Deletes an event that was set aside, and returns it without its body. Raises `Unknown` unless the id in the path
-    begins the digest (hash of the body) of exactly one such event."""
+    """Deletes an event of DataPass that could not be applied, and returns it without its body. Raises `Unknown` unless
+    the id in the path begins the digest (hash of the body) of exactly one such event."""
     async with own.store.reading() as connection:
         found = await inbox.event_aside(connection, call.id)
     await inbox.discard(own.store, found.digest, own.clock, call.author)
@@ -132,5 +135,5 @@ ROUTES = (
         refusals=(404,),
     ),
 )
-"""Routes of the events that were set aside. In a path, the id of an event is its digest, or the beginning of its
-digest."""
+"""Routes of the events (messages of DataPass) that could not be applied. In a path, the id of an event is its digest
+(hash of the body), or the beginning of its digest."""

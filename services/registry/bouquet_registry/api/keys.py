@@ -25,13 +25,14 @@ Kid = Annotated[
 
 
 class KeyOnly(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of a request whose only field is the name of a key."""
+    """Body of a request whose only field is the name of a key that signs tokens."""
 
     kid: Kid
 
 
 class KeyTokens(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for the tokens that a key has signed or may have signed."""
+    """Parameters of a search for the tokens in force that a key has signed. Also finds the tokens whose signing key is
+    not recorded, since this key may have signed them."""
 
     kid: Kid
 
@@ -48,7 +49,8 @@ async def list_keys(own: Administration, call: Call) -> KeyList:
 
 
 async def list_tokens(own: Administration, call: Call) -> Page[SignedToken]:
-    """Returns a page of the tokens in force whose text a key has signed or may have signed, sorted by expiry."""
+    """Returns a page of the tokens in force that a key has signed, sorted by expiry. Also includes the tokens whose
+    signing key is not recorded, since this key may have signed them."""
     asked: KeyTokens = call.given
     query = tokens_signed_by(asked.kid, own.clock())
     known = query.selected_columns
@@ -58,14 +60,14 @@ async def list_tokens(own: Administration, call: Call) -> Page[SignedToken]:
 
 
 async def withdraw(own: Administration, call: Call) -> SigningKey:
-    """Withdraws a key, so that gateways refuse every text that it has signed. Raises `Refused` if the key is withdrawn
-    already."""
+    """Withdraws a key that signs tokens, so that gateways refuse every token text that it has signed. Raises `Refused`
+    if the key is withdrawn already."""
     return await KeyAdministration(own).withdraw(call.author, call.given.kid)
 
 
 async def restore(own: Administration, call: Call) -> SigningKey:
-    """Ends the withdrawal of a key, so that gateways accept its tokens again. Raises `Unknown` if the key is not
-    withdrawn."""
+    """Ends the withdrawal of a key that signs tokens, so that gateways again accept the tokens that it has signed.
+    Raises `Unknown` if the key is not withdrawn."""
     return await KeyAdministration(own).restore(call.author, call.given.kid)
 
 

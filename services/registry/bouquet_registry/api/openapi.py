@@ -37,7 +37,8 @@ OPEN_QUERY: Json = {
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
     "description": "Attributes of the request, such as `intitule=Cantine&scopes[]=dss_enfants`. Others are ignored.",
 }
-"""OpenAPI parameter that stands for all arbitrary query parameters of a route with `Route.has_open_query`."""
+"""Parameter in the OpenAPI document that describes the arbitrary query parameters of a route with
+`Route.has_open_query`."""
 ACT_HEADERS = {
     AUTHOR: "Person who acts, in UTF-8 or percent-encoded UTF-8.",
     REASON: "Reason of the act, in UTF-8 or percent-encoded UTF-8.",

@@ -19,7 +19,8 @@ BY_TIME = Order((schema.revoked_proofs.c.revoked_at, schema.revoked_proofs.c.rec
 
 
 class ProofOnly(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of a request whose only field names a proof, by the answer's record in the access journal."""
+    """Body of a request whose only field names a proof (encrypted text that shows later what an answer said). The field
+    is the id of the answer's record in the access journal."""
 
     record: Annotated[
         str,
@@ -31,13 +32,15 @@ class ProofOnly(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def list_revoked(own: Administration, call: Call) -> Page[RevokedProof]:
-    """Returns a page of the revoked proofs, those revoked last first."""
+    """Returns a page of the revoked proofs (encrypted texts that show later what an answer said), the latest revocation
+    first."""
     async with own.store.reading() as connection:
         return await page_of(connection, ALL, BY_TIME, call.given, lambda row: record_of(row, RevokedProof))
 
 
 async def revoke(own: Administration, call: Call) -> RevokedProof:
-    """Revokes a proof for ever. Raises `Conflict` if the proof is revoked already."""
+    """Revokes a proof (encrypted text that shows later what an answer said) for ever. Raises `Conflict` if the proof is
+    revoked already."""
     return await administration.revoke(own, call.author, call.given.record)
 
 
@@ -63,4 +66,4 @@ ROUTES = (
         refusals=(409,),
     ),
 )
-"""Routes of the proofs of answers."""
+"""Routes that revoke proofs (encrypted texts that show later what an answer said) and list the revoked ones."""

@@ -124,8 +124,8 @@ class Statistics(Struct, frozen=True):
 
 
 async def list_events(own: Administration, call: Call) -> Page[EventRow]:
-    """Returns the events that DataPass sent, apart from those set aside, newest first. If `event` is given, returns
-    only events with this name."""
+    """Returns the events (messages) that DataPass sent and that were applied, newest first. If `event` is given,
+    returns only events with this name."""
     asked: EventSearch = call.given
     query = select(schema.events)
     if asked.event:

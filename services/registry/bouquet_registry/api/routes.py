@@ -8,7 +8,8 @@ from bouquet_registry.datapass.forms import Catalogue
 
 
 def routes_of(catalogue: Catalogue) -> tuple[Route, ...]:
-    """Returns all routes. `catalogue` holds the forms (prefilled requests for habilitations) that they serve."""
+    """Returns all routes. `catalogue` holds the forms (prefilled requests for habilitations) that some routes
+    return."""
     return (
         *habilitations.ROUTES,
         *tokens.ROUTES,

@@ -44,7 +44,7 @@ class TokenWithNotices(Struct, frozen=True, kw_only=True):
 
     token: Token
     notices_sent: tuple[int, ...]
-    """Notices already sent. For each one, the number of days between its due date and the token's expiry."""
+    """For each notice already sent, the number of days between its due date and the token's expiry."""
 
 
 class NewToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -95,9 +95,9 @@ def _state(event: str, own: Habilitation | None) -> State:
 
 
 async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
-    """Prolongs the habilitation's token that expires last. If there is no such token, issues one, unless the
-    habilitation does not allow calls that identify people by parameters. Returns the answer to DataPass: the token's
-    id, or an empty object without a token."""
+    """Prolongs the token of a habilitation that expires last. If there is none, issues a token, but only if the
+    habilitation allows calls that identify people by parameters. Returns the answer to DataPass: the token's id, or an
+    empty object without a token."""
     # No token is issued if the habilitation is used through FranceConnect only.
     token = await _longest_token(transaction, own)
     if token is not None:

@@ -34,7 +34,8 @@ DEFINITIONS: dict[str, RequestClass] = {
     "api-particulier-demarche-numerique": "APIParticulierDemarcheNumerique",
     "formulaire-qf": "FormulaireQF",
 }
-"""Maps the id of a definition, a kind of habilitation in DataPass, to the class of its requests."""
+"""Maps the id of a definition (DataPass's word for a kind of habilitation) to DataPass's name for the class of its
+requests."""
 DEFINITION_OF = {class_: id_ for id_, class_ in DEFINITIONS.items()}
 CONTACTS = ("contact_metier_", "contact_technique_", "delegue_protection_donnees_")
 """Beginnings of the names of the attributes that describe contacts."""
@@ -175,8 +176,8 @@ class Catalogue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.forms[uid]
 
     def default_uid(self, class_: str) -> str:
-        """Returns the uid of the form marked `default` in a class of requests; without such a form, that of the only
-        form of the class. Raises `Unknown` if no form is marked and the class has no form or several."""
+        """Returns the uid of the default form of a class of requests: the form marked `default` or, if none is, the
+        only form of the class. Raises `Unknown` if no form is marked and the class has no form or several."""
         of_class = [(uid, form) for uid, form in self.forms.items() if form.authorization_request == class_]
         found = [uid for uid, form in of_class if form.default] or [uid for uid, _ in of_class][: len(of_class) == 1]
         if not found:

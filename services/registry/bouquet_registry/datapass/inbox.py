@@ -57,7 +57,8 @@ class EventAside(Struct, frozen=True, kw_only=True):
 
 
 class EventAsideWithBody(EventAside, frozen=True, kw_only=True):
-    """Event that was set aside, with its body, which names people."""
+    """Event (message of DataPass) that was set aside because it could not be applied, with its body, which names
+    people."""
 
     body: bytes
 
@@ -76,11 +77,9 @@ async def apply_once(
     late: bool = False,
 ) -> tuple[Answer, Outcome]:
     """Applies an event, unless it was applied before, and stores the answer to DataPass, all in one transaction.
-    Returns the answer (for an event applied before, the stored one) and the outcome.
-
-    If `author` replays an event that was set aside, the recorded acts name this person; if `author` is None, DataPass.
-    Raises `Refused` if the event cannot be applied, or if the event to replay is no longer set aside.
-    """
+    Returns the answer (for an event applied before, the stored one) and the outcome. If `author` replays an event that
+    was set aside, the recorded acts name this person; if `author` is None, the acts name DataPass. Raises `Refused` if
+    the event cannot be applied, or if the event to replay is no longer set aside."""
     digest = received.digest
     async with transactions.begin(store, author or Author("DataPass", event.event), clock) as transaction:
         connection = transaction.connection
@@ -142,15 +141,16 @@ async def discard(store: Store, digest: str, clock: Clock, author: Author) -> No
 
 
 async def events_aside(connection: AsyncConnection) -> list[EventAside]:
-    """Returns the events that were set aside, oldest first, without their bodies, which may be large."""
+    """Returns the events (messages of DataPass) that could not be applied, oldest first, without their bodies, which
+    may be large."""
     own = schema.events_aside.c
     query = select(*(own[name] for name in EventAside.__struct_fields__)).order_by(own.received_at, own.digest)
     return [record_of(row, EventAside) for row in (await connection.execute(query)).mappings()]
 
 
 async def event_aside(connection: AsyncConnection, digest: str) -> EventAsideWithBody:
-    """Returns the event set aside whose digest equals or begins with `digest`. Raises `Unknown` if no event or several
-    events match."""
+    """Returns the event of DataPass that could not be applied and whose digest (hash of the body) equals or begins with
+    `digest`. Raises `Unknown` if no event or several events match."""
     own = schema.events_aside.c.digest
     query = select(schema.events_aside).where(own.startswith(digest, autoescape=True)).limit(2)
     rows = (await connection.execute(query)).mappings().all()
@@ -160,5 +160,5 @@ async def event_aside(connection: AsyncConnection, digest: str) -> EventAsideWit
 
 
 async def count_aside(connection: AsyncConnection) -> int:
-    """Returns the number of events that were set aside."""
+    """Returns the number of stored events (messages of DataPass) that could not be applied."""
     return await connection.scalar(select(func.count()).select_from(schema.events_aside)) or 0

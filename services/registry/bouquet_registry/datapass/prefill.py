@@ -28,8 +28,8 @@ REQUIRED: dict[Block, tuple[str, ...]] = {
         "duree_conservation_donnees_caractere_personnel",
     ),
 }
-"""Maps each block to the attributes that the block needs before a request may be submitted. In DataPass, a PDF file may
-take the place of `cadre_juridique_url`."""
+"""Maps each part of a form to the attributes that the part needs before a request may be submitted. In DataPass, a PDF
+file may take the place of `cadre_juridique_url`."""
 MAX_MONTHS = 36
 """Longest time, in months, for which personal data may be kept without a justification in the request."""
 
@@ -90,8 +90,9 @@ def merged(form: Form, *layers: RequestData) -> RequestData:
 
 
 def missing(form: Form, data: RequestData, provider: ServiceProviderEntry | None) -> tuple[str, ...]:
-    """Returns the names of the attributes that a request still needs before it may be submitted. With FranceConnect,
-    they also depend on whether the software of `provider`, the editor that offers the form, is certified."""
+    """Returns the names of the attributes that a request still needs before it may be submitted. If the request
+    includes FranceConnect, the attributes also depend on whether the software of `provider`, the editor that offers the
+    form, is certified."""
     blocks = {*form.steps, *form.static_blocks} if form.steps else set(REQUIRED)
     filled = {name: value for name, value in data.filled().items() if value not in ("", ())}
     needed = [name for block, names in REQUIRED.items() if block in blocks for name in names]

@@ -28,8 +28,8 @@ PATHS: dict[str, Dialect] = {
 }
 """Format of DataPass events by webhook path."""
 FUTURE = timedelta(minutes=5)
-"""Longest time by which the date of an event may be ahead of the registry's clock. An event from further ahead is set
-aside."""
+"""Longest time by which the date of an event may be ahead of the registry's clock. An event with a later date is stored
+for an operator and not applied."""
 
 
 class Webhooks:

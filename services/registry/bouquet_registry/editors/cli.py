@@ -63,9 +63,9 @@ async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a token of an editor, and for each notice sent before its current expiry, the number of days before
-    expiry at which the notice was due. With `--reveal`, also returns the token's signed text (`jwt`), and records an
-    act."""
+    """Returns a token of an editor. `notices_sent` in the result has one number for each notice sent before the token's
+    current expiry: how many days before expiry it was due. With `--reveal`, also returns the token's signed text
+    (`jwt`), and records an act."""
     async with context.store.reading() as connection:
         token = await queries.editor_token(connection, given.id)
         shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}

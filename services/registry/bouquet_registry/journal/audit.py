@@ -248,7 +248,7 @@ async def prune(store: Store, before: float, now: Clock = time.time) -> int:
     await _record_pruning(store, after, now())
     while removed := await _prune_rows(store, last):
         pruned += removed
-        await asyncio.sleep(rollups.STEP_S)
+        await asyncio.sleep(rollups.STEP_PAUSE_S)
     return pruned
 
 

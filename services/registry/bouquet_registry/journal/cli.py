@@ -56,8 +56,8 @@ async def prune(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def readmit(context: Context, given: argparse.Namespace) -> Shown:
-    """Tries again to read the messages that were set aside as unreadable, writes the readable ones to the journal, and
-    records an act. Returns how many messages were readable, and how many remain aside."""
+    """Tries again to read the messages that were stored apart because they were unreadable, writes the readable ones to
+    the journal, and records an act. Returns the numbers of messages that were readable and that remain unreadable."""
     await context.record(given, "journal readmit")
     readmitted, aside = await writer.readmit(context.store)
     return {"readmitted": readmitted, "aside": aside}

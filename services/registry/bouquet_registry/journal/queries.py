@@ -44,9 +44,9 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
 
 
 def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
-    """Adds the call in `row`, a record of the journal, to `calls` under the record's number, or finds it there. Adds
-    `named` (`asked` or `found`) to the call's list `named` if missing, and keeps the shorter of `left_out` and the
-    call's own list."""
+    """Adds the call in `row`, a record of the journal, to `calls` under the record's number, unless it is there
+    already. Adds `named` (`asked` or `found`) to the call's list `named` if missing. If `left_out` is shorter than the
+    call's own list, replaces this list."""
     # Several pseudonyms may match one call, each with its own list of parts left out.
     facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person", "found")}
     known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})

@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 
 ROLL_UP_INTERVAL_S = 10.0
 """Seconds between two searches for records that are not counted yet."""
-STEP_S = 0.05
-"""Pause, in seconds, between two transactions of one counting or pruning, so that the journal's writer can use the
+STEP_PAUSE_S = 0.05
+"""Pause, in seconds, between two transactions of a count or a pruning, so that the journal's writer can use the
 database meanwhile."""
 RECORDS_PER_STEP = 2000
 """Largest number of records that one transaction counts."""
@@ -45,20 +45,21 @@ HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 HOURS_PER_DAY = 24
 NOTHING_NEW, NEW_DOCUMENT, NEW_PERSON = range(3)
-"""Kinds of calls, by what a call adds to the counts of its day: nothing, one supporting document, or one document and
-one person."""
+"""Effects of a call about a person on the counts of its day: none, one more supporting document, or one more supporting
+document and one more person."""
 
 Condition: TypeAlias = ColumnElement[bool]
 
 
 class Progress(Struct, frozen=True):
     """Progress of the roll-ups (tables of counts): the last journal record that they count, and the last record that
-    the latest rebuild counts again."""
+    the latest rebuild, which counts all records again, has to count."""
 
     number: int
     """Number of the last record that is counted."""
     recounted_to: int
-    """Number of the last record that the latest rebuild counts again. Later records are counted for the first time."""
+    """Number of the last record that the latest rebuild (counting all records again) has to count. Records with higher
+    numbers are counted for the first time."""
 
 
 class whole(FunctionElement[int]):
@@ -97,7 +98,7 @@ async def roll_up(store: Store) -> int:
     while await uncounted(store):
         async with store.writing() as connection:
             counted += await _count_next(connection, await _lock(connection), await _newest(connection))
-        await asyncio.sleep(STEP_S)
+        await asyncio.sleep(STEP_PAUSE_S)
     return counted
 
 

@@ -56,13 +56,14 @@ async def revoke(own: Administration, author: Author, record: str) -> RevokedPro
 
 
 async def revoked_proofs(connection: AsyncConnection) -> list[RevokedProof]:
-    """Returns the revoked proofs, those revoked last first."""
+    """Returns the revoked proofs, the latest revocation first."""
     own = schema.revoked_proofs.c
     rows = (await connection.execute(ALL.order_by(own.revoked_at.desc(), own.record))).mappings()
     return [record_of(row, RevokedProof) for row in rows]
 
 
 async def revoked_at(connection: AsyncConnection, record: str) -> datetime | None:
-    """Returns the time at which the proof with this record in the journal was revoked, or None if it is not."""
+    """Returns the time at which a proof was revoked, or None if it was not revoked. `record` is the id of the record
+    that the proof names in the access journal."""
     own = schema.revoked_proofs.c
     return await connection.scalar(select(own.revoked_at).where(own.record == record))

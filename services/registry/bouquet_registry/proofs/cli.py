@@ -10,14 +10,15 @@ from bouquet_registry.proofs import administration
 
 
 async def list_revoked(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the revoked proofs, those revoked last first."""
+    """Returns the revoked proofs (encrypted texts that show later what an answer said), the latest revocation first."""
     async with context.store.reading() as connection:
         return [plain(one) for one in await administration.revoked_proofs(connection)]
 
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
-    """Revokes a proof for ever, and returns it with the time. Raises `Invalid` without a reason (`--why`), and
-    `Conflict` if the proof is revoked already."""
+    """Revokes for ever a proof (encrypted text that shows later what an answer said), and returns the proof with the
+    time of its revocation. Raises `Invalid` without a reason (`--why`), and `Conflict` if the proof is revoked
+    already."""
     return plain(await administration.revoke(context.administration, author_of(given), given.record))
 
 
