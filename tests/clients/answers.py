@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from bouquet_casebook.cases import Case, read_folder
 from bouquet_proto.offer import Operation
-from bouquet_worker.worker import paris_today
+from bouquet_worker import paris_today
 from tests.clients.documents import operations_of
 from tests.sandbox.gateway import OURS, RECIPIENT, SandboxClient, citizen_of, query_of
 from tests.sandbox.gateway import token as token_of_all

@@ -22,7 +22,7 @@ from bouquet_proto import access_record
 from bouquet_proto.access_record import Access
 from bouquet_proto.messages import Failed, NotFound
 from bouquet_proto.offer import Operation
-from bouquet_worker.worker import paris_today
+from bouquet_worker import paris_today
 from tests.sandbox.gateway import BY_PARAMETERS, NOBODY, OPERATIONS
 from tests.support.gateway_client import RECIPIENT, Answer, token
 from tests.support.mesh_with_journal import journal_settings

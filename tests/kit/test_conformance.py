@@ -24,7 +24,7 @@ from bouquet_proto.limits import ReplyLimits
 from bouquet_proto.messages import Failed, NotFound
 from bouquet_proto.offer import Authority, Offer, Operation, People, Proof, ProofField, ProofSection
 from bouquet_proto.rules import Check
-from bouquet_worker import UpstreamClient
+from bouquet_worker import Question, UpstreamClient, Worker
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.simulate import Simulator
 from bouquet_worker.testing import Case, Conformance, cases_in, found
@@ -35,7 +35,6 @@ from bouquet_worker.testing.offers import (
     objections_to_operation,
     schema_violations,
 )
-from bouquet_worker.worker import Question, Worker
 
 TEMPLATE = Path(bouquet_worker.__file__).parent / "template" / "bouquet-acme"
 CASES = {case.name: case for case in cases_in(TEMPLATE / "cases")}
@@ -403,7 +402,8 @@ def test_conformance_reports_an_unsound_offer(acme: Acme, changes: dict[str, Any
 
 
 def test_conformance_reports_two_operations_with_one_path(acme: Acme) -> None:
-    twice = structs.replace(acme.offer, operations=(acme.operation, acme.operation))
+    by_ine = structs.replace(acme.operation, modality="ine")
+    twice = structs.replace(acme.offer, operations=(acme.operation, by_ine))
     assert list(objections_to_offer(twice)) == [
         f"2 operations have the id {acme.operation.id}",
         f"2 operations have the path {acme.operation.path}",

@@ -55,7 +55,10 @@ MISTAKES = {
         CONTRACT, 'path="/v3/acme', 'path="/acme', "path /acme/dossier/identifiant: must be /v and a number"
     ),
     "another modality": Mistake(
-        CONTRACT, 'modality="identifiant"', 'modality="ine"', ":\n  this operation identifies people by ine"
+        CONTRACT,
+        'modality="identifiant"',
+        'modality="ine"',
+        f"{ID} identifies people by ine: its handler must take Question[Ine], and not Question[Identifiant]",
     ),
     "an unknown modality": Mistake(
         CONTRACT, 'modality="identifiant"', 'modality="identifiants"', f"{ID}: modality 'identifiants' must be one of"
@@ -104,12 +107,6 @@ MISTAKES = {
         WORKER,
         "answers(DOSSIER)",
         'answers(DOSSIER, msgspec.structs.replace(DOSSIER, id="acme_other"))',
-        "2 operations have the path /v3/acme/dossier/identifiant",
-    ),
-    "two operations on one path, by other modalities": Mistake(
-        WORKER,
-        "answers(DOSSIER)",
-        'answers(DOSSIER, msgspec.structs.replace(DOSSIER, id="acme_other", modality="ine"))',
         "2 operations have the path /v3/acme/dossier/identifiant",
     ),
     "two handlers": Mistake(

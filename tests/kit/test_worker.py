@@ -429,6 +429,22 @@ def test_a_handler_that_takes_an_undeclared_upstream_is_refused_at_once() -> Non
         acme().answers(V4)(handler)
 
 
+def test_a_handler_must_take_the_identity_of_its_operation() -> None:
+    async def by_ine(question: Question[Ine]) -> Person:
+        return Person("Ada", 36)
+
+    async def by_either(question: Question[Ine] | Question[Identifiant]) -> Person:
+        return Person("Ada", 36)
+
+    with pytest.raises(
+        TypeError, match=r"by identifiant: its handler must take Question\[Identifiant\], and not .*Ine"
+    ):
+        answering(by_ine)
+    with pytest.raises(TypeError, match="by identifiant: its handler must take"):
+        answering(partial(by_ine))
+    assert answering(by_either).offer().operations == (V4,)
+
+
 def test_asking_must_name_as_many_upstreams_as_the_handler_takes() -> None:
     async def handler(_: Question[Identifiant], api: UpstreamClient) -> Person:
         return Person("Ada", 36)

@@ -12,9 +12,9 @@ from multidict import CIMultiDict
 from bouquet_hub.quotient import Month, asked, read
 from bouquet_proto.messages import Caller, Failed, Parameter
 from bouquet_proto.quotient_familial import Adresse, Personne, QuotientFamilial, Valeur
+from bouquet_worker import Question
 from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
-from bouquet_worker.worker import Question
 from tests.providers.asking import TODAY, identite
 from tests.support.openapi import upstream_sample
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from bouquet_hub.request import headers_of, query_of, transliterate
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Caller
-from bouquet_worker.worker import Question
+from bouquet_worker import Question
 from tests.providers.asking import RECIPIENT, REQUEST_ID, TODAY, identite
 
 LETTERS = {

@@ -23,8 +23,8 @@ from bouquet_hub.simulator import CLIENT_SECRET, SCOPE, hub_app
 from bouquet_mesh.listen import listening
 from bouquet_msa.simulator import simulator as msa
 from bouquet_proto.rules.civil_status import NAME
+from bouquet_worker import paris_today
 from bouquet_worker.simulate import Fault, on_one_port
-from bouquet_worker.worker import paris_today
 
 ASKED = {
     "nomNaissance": "LE GOUADEC",

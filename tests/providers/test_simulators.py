@@ -20,8 +20,8 @@ from bouquet_gip_mds import simulator as gip_mds
 from bouquet_men import simulator as men
 from bouquet_mesh.listen import listening
 from bouquet_mesr import simulator as mesr
+from bouquet_worker import paris_today
 from bouquet_worker.simulate import TokenEndpoint
-from bouquet_worker.worker import paris_today
 
 NOEMIE = {
     "nomNaissance": "Sauveplane",

@@ -19,7 +19,7 @@ from bouquet_gateway.start import embedded
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.secret import Secret
 from bouquet_proto.offer import Operation
-from bouquet_worker.worker import paris_today
+from bouquet_worker import paris_today
 from tests.support.gateway import gateway_in_process
 from tests.support.nomenclature import ErrorCode, all_codes, codes_in
 

@@ -14,7 +14,7 @@ from bouquet_casebook.errors import FILE_NUMBER, identifier_of, name_of
 from bouquet_casebook.serve import sandbox
 from bouquet_proto.offer import Operation
 from bouquet_proto.rules import RULES
-from bouquet_worker.worker import paris_today
+from bouquet_worker import paris_today
 from tests.sandbox.gateway import OURS, Answer, SandboxClient, query_of, sandbox_at, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

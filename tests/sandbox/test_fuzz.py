@@ -14,7 +14,7 @@ import pytest_asyncio
 from jsonschema import Draft202012Validator
 
 from bouquet_casebook.cases import read_folder
-from bouquet_worker.worker import paris_today
+from bouquet_worker import paris_today
 from tests.clients.answers import typed_by_hand
 from tests.sandbox.gateway import OPERATIONS, OURS, SandboxClient, citizen_of, sandbox_at, token
 

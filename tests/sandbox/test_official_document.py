@@ -14,7 +14,7 @@ import pytest_asyncio
 import yaml
 
 from bouquet_casebook.cases import Case, read_folder
-from bouquet_worker.worker import paris_today
+from bouquet_worker import paris_today
 from tests.clients import python_client
 from tests.clients.answers import typed_by_hand
 from tests.clients.documents import in_production

@@ -18,7 +18,7 @@ from bouquet_gateway.errors.nomenclature import reasons_of
 from bouquet_gateway.errors.problems import Problem, render
 from bouquet_gateway.offers.catalogue import Catalogue, Served
 from bouquet_proto.failures import PARAMETERS
-from bouquet_worker.worker import paris_today
+from bouquet_worker import paris_today
 from tests.clients.answers import typed_by_hand
 from tests.sandbox.gateway import OPERATIONS, OURS, SandboxClient, citizen_of, sandbox_at
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bouquet_casebook.cases import read_folder
 from bouquet_mesh.secret import Secret
-from bouquet_worker.worker import paris_today
+from bouquet_worker import paris_today
 from tests.sandbox.gateway import OURS, sandbox_at
 
 EAJE = "api_particulier_v3_cnav_participation_familiale_eaje_with_civility"

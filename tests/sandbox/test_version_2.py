@@ -16,7 +16,7 @@ from bouquet_casebook.serve import sandbox
 from bouquet_casebook.version_2 import missing_members
 from bouquet_proto.messages import Found
 from bouquet_proto.offer import Operation
-from bouquet_worker.worker import paris_today
+from bouquet_worker import paris_today
 from tests.providers.v2 import shown
 from tests.sandbox.folders import Folder, found
 from tests.sandbox.gateway import OURS, Answer, SandboxClient, citizen_of, query_of, sandbox_at, token

@@ -8,7 +8,7 @@ from bouquet_casebook.cases import Case, read_folder
 from bouquet_casebook.serve import sandbox
 from bouquet_casebook.version_2 import answered_from_successors
 from bouquet_proto.offer import Operation
-from bouquet_worker.worker import paris_today
+from bouquet_worker import paris_today
 from tests.sandbox.gateway import OURS
 from tests.support.people import V2_NAMES
 

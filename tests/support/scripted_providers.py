@@ -21,7 +21,7 @@ from bouquet_proto.france_connect_session import Session
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Describe, Found, Lookup, Rejected, Reply, Request, encode
 from bouquet_proto.offer import Offer
-from bouquet_worker.worker import paris_today
+from bouquet_worker import paris_today
 from tests.sandbox.gateway import NOBODY, OPERATIONS, OURS
 from tests.support.gateway import gateway_in_process
 from tests.support.gateway_client import RECIPIENT, Answer, GatewayClient, token

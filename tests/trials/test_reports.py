@@ -16,7 +16,7 @@ from unicodedata import normalize
 import pytest
 
 from bouquet_cnous.personas import academic_year
-from bouquet_worker.worker import paris_today
+from bouquet_worker import paris_today
 from tests.clients.documents import suspects
 from tests.trials.harness.ask import RECIPIENT, Answer, Demo, demo_in
 

@@ -19,7 +19,7 @@ import yaml
 from msgspec import Raw, Struct
 
 from bouquet_casebook.matching import Signature, signature_of_case
-from bouquet_worker.worker import paris_today
+from bouquet_worker import paris_today
 
 log = logging.getLogger(__name__)
 

@@ -26,8 +26,7 @@ from bouquet_proto.messages import Lookup
 from bouquet_proto.offer import Offer, Operation
 from bouquet_proto.query import parse_query
 from bouquet_proto.rules import Refusals, Values, apply_rules, refused_codes
-from bouquet_worker import PublishedOperation
-from bouquet_worker.worker import paris_today
+from bouquet_worker import PublishedOperation, paris_today
 
 MAX_VIOLATIONS = 20
 """Largest number of schema violations that are reported for one case."""

@@ -41,11 +41,13 @@ from bouquet_worker.answer import Answer
 from bouquet_worker.auth import ApiKey, Auth, Bearer, ClientCredentials
 from bouquet_worker.blank_and_dates import IsoDate, IsoDateOrBlank, day_of, day_or_none, none_if_blank
 from bouquet_worker.errors import UpstreamError
+from bouquet_worker.operations import InternalOperation, PublishedOperation, Question
+from bouquet_worker.paris import PARIS, paris_today
 from bouquet_worker.public import Public
 from bouquet_worker.settings import ClientCredentialsSettings, WorkerSettings
 from bouquet_worker.shapes import published_operation, view_of
 from bouquet_worker.upstream import Upstream, UpstreamClient
-from bouquet_worker.worker import PARIS, InternalOperation, PublishedOperation, Question, Worker, paris_today
+from bouquet_worker.worker import Worker
 from bouquet_worker.xml_documents import parse_xml
 
 __all__ = [

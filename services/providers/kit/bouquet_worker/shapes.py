@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from bouquet_proto.offer import People, operation
-from bouquet_worker.worker import PublishedOperation
+from bouquet_worker.operations import PublishedOperation
 
 
 def published_operation(

@@ -22,7 +22,7 @@ from msgspec import Raw, Struct
 
 from bouquet_mesh.observe import spans
 from bouquet_mesh.process import Process, run_process
-from bouquet_worker.worker import paris_today
+from bouquet_worker.paris import paris_today
 
 log = logging.getLogger(__name__)
 

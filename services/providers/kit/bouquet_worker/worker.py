@@ -15,101 +15,45 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import date, datetime
 from functools import partial
-from pathlib import PurePath
-from typing import Any, Generic, TypeAlias, TypeVar
-from zoneinfo import ZoneInfo
+from typing import Any, TypeVar
 
-import msgspec
 from msgspec import Raw, Struct
 
 from bouquet_mesh.bus.api import Bus, Handler, Serving
 from bouquet_mesh.settings import Reader, read_all
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.failures import Failure
-from bouquet_proto.identity import MODALITIES, Identity
-from bouquet_proto.limits import DEFAULT_LIMITS, MAX_OFFER_BYTES, MAX_OPERATIONS, ReplyLimits, excess_of
-from bouquet_proto.messages import (
-    Caller,
-    Describe,
-    Failed,
-    Found,
-    Lookup,
-    NotFound,
-    Parameter,
-    Rejected,
-    Reply,
-    Request,
-    encode,
-)
+from bouquet_proto.limits import MAX_OFFER_BYTES, MAX_OPERATIONS
+from bouquet_proto.messages import Describe, Failed, Found, Lookup, Reply, Request, encode
 from bouquet_proto.names import worker_prefix
-from bouquet_proto.offer import Authority, Modality, Offer, Operation, unlisted_fields
+from bouquet_proto.offer import Authority, Offer, Operation
 from bouquet_worker import metrics
 from bouquet_worker.answer import Answer
+from bouquet_worker.answering import OnError, answer, within_limits
 from bouquet_worker.caller import on_behalf_of
 from bouquet_worker.deadline import within
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.exchange import Observer
 from bouquet_worker.offer_verdict import OfferVerdict
+from bouquet_worker.operations import (
+    Answering,
+    HandledOperation,
+    InternalOperation,
+    PublishedOperation,
+    handled,
+    objection_to,
+)
+from bouquet_worker.paris import Clock, paris_today
 from bouquet_worker.setting_urls import check_urls
 from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.upstream import Upstream, UpstreamClient
 
 log = logging.getLogger(__name__)
 
-PARIS = ZoneInfo("Europe/Paris")
-
-I = TypeVar("I", bound=Identity)  # noqa: E741 - the one type parameter that reads as a word: Question[Identite]
-R = TypeVar("R")
-Clock: TypeAlias = Callable[[], date]
-OnError: TypeAlias = Callable[[UpstreamError], None]
-
-
-def paris_today() -> date:
-    """Returns today's date in Paris, on which the contract's rules depend."""
-    return datetime.now(PARIS).date()
-
-
-class Question(Struct, Generic[I], frozen=True):
-    """Question of a gateway about one person, as its handler (the function that answers) receives it."""
-
-    identity: I
-    """Identity of the person, in the form that the operation takes, such as civil status or INE (student number)."""
-    parameters: Mapping[str, Parameter]
-    """Parameters of the question that are not part of the identity, by name."""
-    caller: Caller
-    request_id: str
-    """Id of the caller's HTTP request. The logs of the gateway and of the worker contain the same id."""
-    today: date
-
-
-class PublishedOperation(Struct, Generic[R], frozen=True):
-    """Operation that gateways publish, and `view`, the function that makes the published data from the handler's
-    result."""
-
-    # Several versions of a resource may share one handler.
-
-    operation: Operation
-    view: Callable[[R], Any]
-    """Function that converts the handler's result to the operation's published data."""
-    result: type[R] | None = None
-    """Type of the handler's result, from which the sandbox makes answers of version 2; `None` if the sandbox makes none
-    for this operation."""
-
-
-class InternalOperation(Struct, frozen=True):
-    """Operation that only gateways call: it has no path, and no offer contains it."""
-
-    id: str
-    modality: Modality
-    """Kind of identity in requests for this operation, such as civil status or INE."""
-    reply: ReplyLimits = DEFAULT_LIMITS
-
-
-A = TypeVar("A", bound=Callable[..., Awaitable[Any]])
+A = TypeVar("A", bound=Answering)
 D = TypeVar("D", bound=Callable[[Any], Any])
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -120,19 +64,6 @@ class _Factory(Struct, frozen=True):
 
     make: Callable[..., Any]
     upstreams: tuple[str, ...]
-
-
-class _HandledOperation(Struct, frozen=True):
-    """Operation with its handler, and the names of the upstreams whose clients the handler takes as arguments."""
-
-    operation: Operation | InternalOperation
-    view: Callable[[Any], Any]
-    result: type[Any] | None
-    handler: Callable[..., Awaitable[Any]]
-    upstreams: tuple[str, ...]
-
-    def accepts(self, lookup: Lookup) -> bool:
-        return isinstance(lookup.identity, MODALITIES[self.operation.modality])
 
 
 class RunningWorker(Struct, frozen=True):
@@ -189,7 +120,7 @@ class Worker:
         self._problems = dict(problems or {})
         self._upstreams: dict[str, _Factory] = {}
         self._documents: dict[str, Callable[[Any], Any]] = {}
-        self._operations: dict[str, _HandledOperation] = {}
+        self._operations: dict[str, HandledOperation] = {}
 
     def upstream(self, factory: F, name: str = "") -> F:
         """Declares an upstream that handlers may call by `name`, by default the name of the decorated function. The
@@ -223,20 +154,12 @@ class Worker:
         def declare(handler: A) -> A:
             upstreams = self._upstreams_of(handler, asking)
             for one in declared:
-                operation, view, result = (
-                    (one.operation, one.view, one.result)
-                    if isinstance(one, PublishedOperation)
-                    else (one, _unchanged, None)
-                )
-                if operation.id in self._operations:
-                    raise TypeError(f"{self.provider}: {operation.id} has two handlers")
-                if not inspect.iscoroutinefunction(handler):
-                    raise TypeError(f"{self.provider}: the handler of {operation.id} must be an `async def`")
-                if isinstance(operation, Operation) and (unlisted := ", ".join(unlisted_fields(operation))):
-                    raise TypeError(
-                        f"{self.provider}: {operation.id} publishes {unlisted}, for which `fields` names no scope"
-                    )
-                self._operations[operation.id] = _HandledOperation(operation, view, result, handler, upstreams)
+                row = handled(one, handler, upstreams)
+                if row.operation.id in self._operations:
+                    raise TypeError(f"{self.provider}: {row.operation.id} has two handlers")
+                if objection := objection_to(row):
+                    raise TypeError(f"{self.provider}: {objection}")
+                self._operations[row.operation.id] = row
             return handler
 
         return declare
@@ -366,12 +289,11 @@ class Worker:
                     verdict.note(request)
                     return Found(Raw(offer))
                 case Lookup(operation=name) if name in self._operations and self._operations[name].accepts(request):
-                    handled = self._operations[name]
-                    own = [upstreams[name] for name in handled.upstreams]
+                    row = self._operations[name]
+                    own = [upstreams[name] for name in row.upstreams]
                     with within(Deadline(request.deadline)), on_behalf_of(request.caller.mark):
-                        return self._within_limits(
-                            await _answer(handled, request, own, self.clock(), on_error), handled.operation
-                        )
+                        reply = await answer(row, request, own, self.clock(), on_error)
+                        return within_limits(reply, row, self.provider)
                 case _:  # an operation of another version of the worker, or a bug of a gateway
                     return Failed("malformed_request")
 
@@ -385,52 +307,3 @@ class Worker:
             facts = {"provider": self.provider, "size_bytes": len(text), "operations": len(offer.operations)}
             log.error("offer too large for gateways", extra=facts)
         return text
-
-    def _within_limits(self, reply: Reply, operation: Operation | InternalOperation) -> Reply:
-        """Returns the reply, or a failure with the reason `malformed_reply` if the reply is longer, or has more
-        elements, than the operation allows."""
-        # Gateways would refuse it as well. Here the log of the worker's own team says why.
-        excess = excess_of(reply, operation.reply)
-        if not excess:
-            return reply
-        facts = {"provider": self.provider, "operation": operation.id, "excess": excess}
-        log.error("reply beyond its limits", extra=facts)
-        return Failed("malformed_reply")
-
-
-def place_of(function: Callable[..., object]) -> str:
-    """Returns where a function is defined, such as `worker.py:52`, or the name of a callable object's class."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return f"{PurePath(code.co_filename).name}:{code.co_firstlineno}" if code else type(function).__name__
-
-
-def _unchanged(result: Any) -> Any:
-    return result
-
-
-async def _answer(
-    handled: _HandledOperation, lookup: Lookup, upstreams: list[Any], today: date, on_error: OnError
-) -> Reply:
-    """Calls the handler and returns its result as a reply. An `UpstreamError` becomes a `Failed` reply, after
-    `on_error` has received it."""
-    question = Question(
-        identity=lookup.identity,
-        parameters=lookup.parameters,
-        caller=lookup.caller,
-        request_id=lookup.id,
-        today=today,
-    )
-    try:
-        result = await handled.handler(question, *upstreams)
-    except UpstreamError as error:
-        on_error(error)
-        return Failed(error.reason, retry_in_s=error.retry_in_s)
-    match result:
-        case NotFound() | Rejected() | Failed():
-            return result
-        case None:  # else a handler without `return` would find a resource that is null
-            at = place_of(handled.handler)
-            log.error("handler returned nothing", extra={"operation": handled.operation.id, "at": at})
-            return Failed("worker_bug")
-        case _:
-            return Found(Raw(msgspec.json.encode(handled.view(result))))
