@@ -79,7 +79,7 @@ SECTIONS = {
     "Identities": ("Identity", "Modality", "Identite", "Sexe", "Ine", "Identifiant", "NumeroAllocataire"),
 }
 """Names of the kit that the page documents, by section of the page."""
-MEMBERS = {"Worker": ("upstream", "document", "answers")}
+MEMBERS = {"Worker": ("upstream", "document", "answers"), "UpstreamClient": ("get", "post")}
 """Names of the members that the page shows of a class, by the class's name. The page shows all public members of a
 class that is not listed."""
 # The other public members of these classes serve only processes of the mesh.

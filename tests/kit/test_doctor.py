@@ -16,6 +16,7 @@ from bouquet_msa.simulator import simulator
 from bouquet_msa.worker import worker
 from bouquet_proto.messages import Describe, Found
 from bouquet_proto.offer import digest_of
+from bouquet_worker.doctor import examine
 from bouquet_worker.simulate import RECEIVED
 from tests.support.broker_users import restricted_vhost
 from tests.support.daemon import free_port
@@ -61,7 +62,8 @@ async def test_doctor_finds_nothing_wrong_with_a_running_worker(
     assert report.finding("rights on the broker").startswith("well")
     assert report.finding("queue of msa") == "well: 1 consumers, 0 messages wait"
     assert report.finding(HUB).endswith("can be reached") and report.finding(TOKEN).startswith("well")
-    assert hub[RECEIVED] == []
+    assert report.finding("token for msa hub") == "well: was obtained"
+    assert {received.path for received in hub[RECEIVED]} == {URL(settings["BOUQUET_MSA_HUB_TOKEN_URL"]).path}
 
 
 async def test_doctor_reports_a_worker_that_does_not_run_and_leaves_no_queue(
@@ -103,6 +105,21 @@ async def test_doctor_reports_an_upstream_that_cannot_be_reached(broker_url: str
     report = await doctor(broker_url, {**settings, **away, **unknown})
     assert report.wrong_subjects() >= {HUB, TOKEN}
     assert "cannot be reached" in report.finding(HUB)
+
+
+async def test_doctor_reports_refused_credentials_and_an_answer_without_a_token(
+    settings: Mapping[str, str],
+) -> None:
+    bus = {"BOUQUET_BUS_URL": f"amqp://127.0.0.1:{free_port()}/"}
+    refused = await examine(worker, {**settings, **bus, "BOUQUET_MSA_HUB_CLIENT_SECRET": "another"})
+    elsewhere = {"BOUQUET_MSA_HUB_TOKEN_URL": settings["BOUQUET_MSA_HUB_URL"] + "/nowhere"}
+    missing = await examine(worker, {**settings, **bus, **elsewhere})
+    [first], [second] = (
+        [f"{one.state}: {one.says}" for one in findings if one.subject.startswith("token for")]
+        for findings in (refused, missing)
+    )
+    assert first == "wrong: cannot be obtained (upstream_unknown, credentials refused)"
+    assert second == "wrong: cannot be obtained (upstream_unknown, no token in the answer, status 404)"
 
 
 async def test_doctor_reports_an_untrusted_certificate_and_when_a_trusted_one_expires(

@@ -21,10 +21,15 @@ ENCRYPTED = ("https", "smtps")
 REACH_REMEDY = "is it up, and is there a way to it (proxy, firewall, network policy)?"
 
 
+def way_to(setting: str) -> str:
+    """Returns the subject of the finding about the connection to the server that a setting names."""
+    return f"the way to {setting}"
+
+
 async def check_reachable(setting: str, url: str, deadline: Deadline, context: ssl.SSLContext | None = None) -> Finding:
     """Checks that the server of `url` accepts a connection, with TLS if the URL's scheme requires TLS. With TLS, the
     finding also says when the server's certificate expires."""
-    subject = f"the way to {setting}"
+    subject = way_to(setting)
     if "://" not in url:
         return wrong(subject, "has no scheme, such as https://", f"mend {setting}")
     if not names_one_server(url):

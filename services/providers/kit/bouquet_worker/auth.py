@@ -138,18 +138,20 @@ class ClientCredentials:
         self._good_until = asked_at + max(0.0, (grant.expires_in or 0.0) - RENEWAL_MARGIN_S)
 
     async def _request_token(self, transport: Transport) -> _Grant:
+        status = 0
         for attempt in range(ATTEMPTS):
             if attempt:
                 await asyncio.sleep(ATTEMPT_PAUSE_S)
             answer = await transport.post(self.token_url, *self._request())
-            if answer.status in _REFUSALS:
+            status = answer.status
+            if status in _REFUSALS:
                 raise self._refusal("credentials refused")
             if (grant := _read(answer)) is None:
                 continue
             if grant.access_token:
                 return grant
             break
-        raise self._refusal("no token in the answer")
+        raise self._refusal(f"no token in the answer, status {status}")
 
     def _refusal(self, cause: str) -> UpstreamError:
         """Returns the error for a refused token request, and blocks further token requests for `REFUSED_PAUSE_S`

@@ -1,10 +1,11 @@
 """Checks of `bouquet-worker doctor NAME`: the worker's settings, its connection to the broker and its rights there, its
-certificates, and a connection to each upstream. No request is sent to an upstream."""
+certificates, a connection to each upstream, and a token for its calls. No person is asked about."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -13,13 +14,15 @@ from msgspec import Struct, structs
 
 from bouquet_mesh.doctor import broker, files
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
-from bouquet_mesh.doctor.reach import check_reachable
+from bouquet_mesh.doctor.reach import check_reachable, way_to
 from bouquet_mesh.doctor.timing import CHECKS_S, at_once
 from bouquet_mesh.process import read_process
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import MeshSettings, Reader, SettingsError, read_all
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.names import EMBEDDED, worker_prefix
+from bouquet_worker.auth import ClientCredentials
+from bouquet_worker.errors import UpstreamError, words_of
 from bouquet_worker.run import PROCESS_PREFIX, ProcessSettings
 from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.upstream import Upstream, UpstreamClient
@@ -56,20 +59,44 @@ async def examine(worker: Worker, environ: Mapping[str, str], checks_s: float = 
 
 
 async def _upstreams(worker: Worker, settings: WorkerSettings, deadline: Deadline) -> list[Finding]:
-    """Returns the findings of two checks: that the worker's upstreams can be opened with the settings, and that their
-    servers can be reached. Raises `SettingsError` if an upstream refuses a setting."""
+    """Returns the findings about the worker's upstreams: that they can be opened with the settings, that their servers
+    can be reached, and that tokens can be obtained. Raises `SettingsError` if an upstream refuses a setting."""
+    async with AsyncExitStack() as stack:
+        try:
+            opened = await stack.enter_async_context(worker.connected(settings))
+        except SettingsError:
+            raise
+        except Exception as error:  # an author's code may raise anything
+            says = f"the upstreams cannot be opened with them ({type(error).__name__})"
+            return [wrong("settings", says, "`bouquet-worker run` shows the traceback")]
+        clients = [client for client in opened.values() if isinstance(client, UpstreamClient)]
+        contexts = {url: client.upstream.ssl for client in clients for url in client.upstream.urls}
+        servers = _urls(worker.provider, settings, [client.upstream for client in clients])
+        reached = (check_reachable(name, url, deadline, contexts.get(url)) for name, url in servers.items())
+        tokens = (_token(client, servers, deadline) for client in _with_tokens(clients))
+        return [well("settings", "complete"), *await asyncio.gather(*reached, *tokens)]
+
+
+def _with_tokens(clients: Iterable[UpstreamClient]) -> list[UpstreamClient]:
+    """Returns the clients that obtain tokens; of those that share their tokens, the first."""
+    shared = {id(client.upstream.auth): client for client in reversed([*clients])}
+    return [client for client in reversed(shared.values()) if isinstance(client.upstream.auth, ClientCredentials)]
+
+
+async def _token(client: UpstreamClient, servers: Mapping[str, str], deadline: Deadline) -> Finding:
+    """Asks the token endpoint for a token. `servers` maps names of settings or upstreams to URLs."""
+    subject = f"token for {client.upstream.name}"
+    ways = tuple(way_to(name) for name, url in servers.items() if url in client.upstream.urls[1:])
+    limit_s = deadline.left_s()
     try:
-        async with worker.connected(settings) as clients:
-            declared = [client.upstream for client in clients.values() if isinstance(client, UpstreamClient)]
-    except SettingsError:
-        raise
-    except Exception as error:  # an author's code may raise anything
-        says = f"the upstreams cannot be opened with them ({type(error).__name__})"
-        return [wrong("settings", says, "`bouquet-worker run` shows the traceback")]
-    contexts = {url: upstream.ssl for upstream in declared for url in upstream.urls}
-    servers = _urls(worker.provider, settings, declared).items()
-    checks = (check_reachable(name, url, deadline, contexts.get(url)) for name, url in servers)
-    return [well("settings", "complete"), *await asyncio.gather(*checks)]
+        async with asyncio.timeout(limit_s):
+            await client.authenticate()
+    except TimeoutError:
+        return wrong(subject, f"none came in {limit_s:.1f} s", "ask the provider", ways)
+    except UpstreamError as error:
+        remedy = "compare the URL, the client's id and its secret with what the provider gave"
+        return wrong(subject, f"cannot be obtained ({words_of(error)})", remedy, ways)
+    return well(subject, "was obtained")
 
 
 async def _readiness(process: ProcessSettings, provider: str, deadline: Deadline) -> list[Finding]:

@@ -41,3 +41,9 @@ class UpstreamError(Exception):
         level = FAILURES[self.reason].log if self.reason in FAILURES else "warning"
         extra = {"reason": self.reason, "field": self.field, "cause": self.cause}
         log.log(logging.getLevelNamesMapping()[level.upper()], "upstream gave no usable answer", extra=extra)
+
+
+def words_of(error: UpstreamError) -> str:
+    """Returns the reason of an error, followed by the field and the cause if known, such as `upstream_unknown,
+    credentials refused`."""
+    return ", ".join(filter(None, (error.reason, error.field, error.cause)))

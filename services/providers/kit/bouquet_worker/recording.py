@@ -18,11 +18,12 @@ from yarl import URL
 from bouquet_mesh.listen import listening
 from bouquet_proto.messages import Lookup, Reply
 from bouquet_worker.answer import Answer
+from bouquet_worker.errors import words_of
 from bouquet_worker.exchange import Exchange
 from bouquet_worker.invention import Inventor, scalars
 from bouquet_worker.public import KnownFields, known_fields
 from bouquet_worker.simulate import RecordedAnswer, Simulator
-from bouquet_worker.trial import Trial, ask, words_of
+from bouquet_worker.trial import Trial, ask
 from bouquet_worker.trial_command import ask_real, question_in
 from bouquet_worker.trial_question import QuestionError, read_words
 from bouquet_worker.worker import Worker

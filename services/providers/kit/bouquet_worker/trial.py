@@ -17,7 +17,7 @@ from bouquet_proto.failures import FAILURES, RENDERINGS
 from bouquet_proto.messages import Failed, Found, Lookup, NotFound, Recorded, Rejected, Reply
 from bouquet_proto.offer import Offer, Operation
 from bouquet_worker.answer import Answer
-from bouquet_worker.errors import UpstreamError
+from bouquet_worker.errors import UpstreamError, words_of
 from bouquet_worker.exchange import HIDDEN, Exchange
 from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.simulate import Simulator
@@ -118,12 +118,6 @@ def _answer_text(trial: Trial, operation: Operation, offer: Offer) -> str:
             return _as_http(str(status), json.loads(bytes(recorded)))
         case _:
             assert_never(trial.reply)
-
-
-def words_of(error: UpstreamError) -> str:
-    """Returns the reason of an error, followed by the field and the cause if known, such as `upstream_unknown,
-    credentials refused`."""
-    return ", ".join(filter(None, (error.reason, error.field, error.cause)))
 
 
 def _as_http(status: str, body: Any) -> str:

@@ -144,6 +144,12 @@ class UpstreamClient:
     async def __aexit__(self, *_: object) -> None:
         await self._transport.__aexit__()
 
+    async def authenticate(self) -> None:
+        """Obtains the credentials of calls, such as a token, without a call. Raises `UpstreamError` if they cannot be
+        obtained."""
+        if self._auth:
+            await self._auth.headers(self._transport)
+
     async def get(
         self,
         route: str = "",
