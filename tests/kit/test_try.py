@@ -22,6 +22,7 @@ from bouquet_worker.trial_command import try_question
 from bouquet_worker.trial_question import QuestionError, lookup_for, operation_for, read_words
 
 BY_INE = "api_particulier_v5_cnous_etudiant_boursier_with_ine"
+BY_SESSION = "api_particulier_v5_cnous_etudiant_boursier_with_france_connect"
 BY_NAME = "api_particulier_v5_cnous_etudiant_boursier_with_civility"
 INE = "ine=050617293HK"
 NAMES = ["nomNaissance=Le Goff", "prenoms=Maïwenn", "sexeEtatCivil=F"]
@@ -101,8 +102,11 @@ def test_secrets_are_hidden_wherever_a_request_has_them() -> None:
         ([BY_INE, "in=1"], f"in: unknown to {BY_INE}, which reads ine, campaignYear"),
         ([BY_INE, "ine=1"], "Le numéro d'INE n'est pas correctement formatté (00360)"),
         ([BY_INE, "050617293HK"], "050617293HK: a parameter is name=value"),
-        (["no_such_operation", INE], "no_such_operation: cannot be tried; one of"),
+        (["no_such_operation", INE], "no_such_operation: not offered; one of"),
         ([INE], "name the operation before its parameters; one of"),
+        ([BY_SESSION, "nomNaissance=Le Goff", "prenoms=Maïwenn"], "L'annee de naissance est manquante (00422)"),
+        ([BY_SESSION, "nomNaissance=Le Goff", "anneeDateNaissance=hier"], "the citizen: Expected `int"),
+        ([BY_SESSION, "nom=Le Goff"], f"nom: unknown to {BY_SESSION}, which reads"),
     ],
 )
 async def test_each_wrong_word_is_one_line(words: list[str], fault: str) -> None:
@@ -169,4 +173,12 @@ async def test_a_real_upstream_is_asked_only_where_the_environment_allows_it() -
     async with journaled.environ() as environ:
         with pytest.raises(SettingsError, match="BOUQUET_TRY_REAL: must be yes"):
             await try_question(worker, None, [BY_INE, INE, RECIPIENT], {**environ, "BOUQUET_TRY_REAL": "1"})
+    assert journaled.asked == []
+
+
+async def test_a_real_upstream_is_not_asked_by_franceconnect() -> None:
+    journaled = Journaled(200, {"data": {}})
+    async with journaled.environ() as environ:
+        with pytest.raises(QuestionError, match="only the citizen opens a FranceConnect session"):
+            await try_question(worker, None, [BY_SESSION, *NAMES, *BORN, RECIPIENT], environ)
     assert journaled.asked == []

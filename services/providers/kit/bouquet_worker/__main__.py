@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
@@ -27,14 +28,21 @@ if TYPE_CHECKING:
     from bouquet_worker.simulate import Simulator
 
 
+INTERRUPTED = 128 + signal.SIGINT
+"""Exit status of a command that Ctrl-C ended, as shells report it."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command `bouquet-worker` and returns its exit status: 2 if a setting is wrong, else the subcommand's."""
+    """Runs the command `bouquet-worker` and returns its exit status: 2 if a setting is wrong, 130 after Ctrl-C,
+    else the subcommand's."""
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.command(arguments) or 0)
     except SettingsError as error:
         print(visible(str(error)), file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,15 +4,12 @@ worker, which asks the provider's simulator; both start again when a file of the
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import secrets
-import shlex
-import signal
 import sys
 import traceback
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -24,9 +21,11 @@ from msgspec import Struct
 from bouquet_mesh.listen import listening
 from bouquet_mesh.tasks import alongside
 from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX, SIMULATORS, WORKERS
-from bouquet_worker.example_calls import curl_lines
+from bouquet_worker.dev_watch import STOP_S, end, restart_on_change, say, stop_event
+from bouquet_worker.example_calls import call_lines
 from bouquet_worker.simulate import Simulator
-from bouquet_worker.testing.cases import cases_in
+from bouquet_worker.testing.cases import Case, cases_in
+from bouquet_worker.testing.objections import objections
 from bouquet_worker.worker import Worker
 
 HOST = "127.0.0.1"
@@ -34,9 +33,6 @@ BUS_PREFIX = f"{MESH_PREFIX}BUS_"
 GATEWAY = (sys.executable, "-m", "bouquet_gateway")
 START_S = 60.0
 """Seconds within which the gateway of `bouquet-worker dev` must be ready."""
-STOP_S = 3.0
-"""Seconds that a gateway gets to stop before it is killed. The library watchfiles, which stops the process that runs
-the gateway, gives this process more time."""
 POLL_S = 0.05
 SHOWN_FRAMES = 3
 """Number of stack frames of a traceback that are printed when the provider cannot be imported."""
@@ -58,25 +54,16 @@ class Development(Struct, frozen=True, kw_only=True):
 def develop(development: Development) -> int:
     """Serves the provider until Ctrl-C, and returns the command's exit status. Serves in this process if `development`
     has a token key, otherwise in a child process that starts again whenever a file changes."""
-    return asyncio.run(_serve(development)) if development.token_key else _watch(development)
+    return asyncio.run(_serve(development) if development.token_key else _watch(development))
 
 
-def _watch(development: Development) -> int:
+async def _watch(development: Development) -> int:
     """Runs the process that serves the provider until Ctrl-C, and returns 0. Starts this process again whenever a file
     of the provider or of its test cases changes."""
-    # Imported here: production code does without the extra `dev`.
-    from watchfiles import PythonFilter, run_process
-
-    logging.getLogger("watchfiles").setLevel(logging.ERROR)  # it warns of each process that ended by itself
+    stop = stop_event()
     served = [sys.executable, "-m", "bouquet_worker", "dev", development.provider, "--port", str(development.port)]
     served += ["--cases", str(development.cases), "--token-key", secrets.token_hex(32)]
-    run_process(
-        *_watched(development.provider, development.cases),
-        target=shlex.join(served),
-        target_type="command",
-        watch_filter=PythonFilter(extra_extensions=(".json",)),
-        callback=lambda _: _say("files changed: starting again"),
-    )
+    await restart_on_change(served, _watched(development.provider, development.cases), stop)
     return 0
 
 
@@ -98,16 +85,17 @@ async def _serve(development: Development) -> int:
         # Whatever the provider's own modules raise. The last steps of the traceback are in them.
         traceback.print_exception(error, limit=-SHOWN_FRAMES)
         return 1
-    stop = _stop_event()
+    stop, cases = stop_event(), _cases(development.cases)
+    say(*objections(worker, cases))
     async with listening(simulator.app(), HOST, 0) as upstream:
         environ = _environ(development, simulator.settings(upstream))
-        async with _gateway(environ) as gateway, alongside(_announce(development, worker, environ)):
+        async with _gateway(environ) as gateway, alongside(_announce(development, worker, cases, environ)):
             waits = [asyncio.create_task(wait) for wait in (gateway.wait(), stop.wait())]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()
     if not stop.is_set():
-        _say("the gateway has ended; the next change starts it again")
+        say("the gateway has ended; the next change starts it again")
     return 0 if stop.is_set() else 1
 
 
@@ -117,13 +105,13 @@ def _loaded(provider: str) -> tuple[Worker, Simulator]:
     return worker.load(), simulator.load()
 
 
-def _stop_event() -> asyncio.Event:
-    """Returns an event that the first SIGINT or SIGTERM sets; further signals have no effect."""
-    # A terminal's Ctrl-C comes twice: to this process, and to the one that watches, which passes it on.
-    stop = asyncio.Event()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-    return stop
+def _cases(folder: Path) -> tuple[Case, ...]:
+    """Returns the test cases in a folder. If a file is malformed, prints what is wrong with it and returns none."""
+    try:
+        return cases_in(folder)
+    except ValueError as error:  # which the next change may repair
+        say(str(error))
+        return ()
 
 
 def _environ(development: Development, upstream: Mapping[str, str]) -> dict[str, str]:
@@ -152,26 +140,19 @@ async def _gateway(environ: Mapping[str, str]) -> AsyncIterator[Process]:
     try:
         yield gateway
     finally:
-        if gateway.returncode is None:
-            gateway.terminate()
-        try:
-            await asyncio.wait_for(gateway.wait(), STOP_S)
-        except TimeoutError:
-            gateway.kill()
-            await gateway.wait()
+        await end(gateway, STOP_S)
 
 
-async def _announce(development: Development, worker: Worker, environ: Mapping[str, str]) -> None:
-    """Waits until the gateway is ready, then prints a token and, for each operation, a curl command or a comment that
-    says why there is none. Raises `TimeoutError` if the gateway is not ready within `START_S` seconds."""
+async def _announce(
+    development: Development, worker: Worker, cases: Sequence[Case], environ: Mapping[str, str]
+) -> None:
+    """Waits until the gateway is ready, then prints a token and, for each operation, a command that calls it or a
+    comment that says why there is none. Raises `TimeoutError` if the gateway is not ready within `START_S` seconds."""
     url = f"http://{HOST}:{development.port}"
     token = await _new_token(environ)
     await _until_ready(url)
-    _say(f"{development.provider} answers at {url}; Ctrl-C stops it", f"TOKEN={token}")
-    try:
-        _say(*curl_lines(worker.offer().operations, cases_in(development.cases), url, worker.clock()))
-    except ValueError as error:  # of a case file, which the next change may repair
-        _say(str(error))
+    say(f"{development.provider} answers at {url}; Ctrl-C stops it", f"TOKEN={token}")
+    say(*call_lines(worker.offer(), cases, url, worker.clock()))
 
 
 async def _new_token(environ: Mapping[str, str]) -> str:
@@ -194,8 +175,3 @@ async def _is_ready(session: aiohttp.ClientSession, url: str) -> bool:
             return answer.status == 200
     except aiohttp.ClientError:
         return False
-
-
-def _say(*lines: str) -> None:
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-    sys.stdout.flush()

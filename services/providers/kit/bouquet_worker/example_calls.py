@@ -1,44 +1,68 @@
-"""Curl commands with which a developer calls a provider's operations at a gateway. They are made from the provider's
-test cases (questions with the replies that the worker must give)."""
+"""Commands with which a developer calls a provider's operations, made from the provider's test cases (questions with
+the replies that the worker must give)."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator
 from datetime import date
-from typing import TypeAlias
+from typing import TypeAlias, cast
 from urllib.parse import urlencode
 
 from msgspec import structs
 
+from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Found, Parameter
-from bouquet_proto.offer import Operation
+from bouquet_proto.offer import Offer, Operation
 from bouquet_proto.query import parse_query
 from bouquet_proto.rules import Refusals, apply_rules
 from bouquet_worker.testing.cases import Case
-from bouquet_worker.trial_question import RECIPIENT, SIMULATED_RECIPIENT
+from bouquet_worker.trial_question import (
+    FRANCE_CONNECT,
+    RECIPIENT,
+    SIMULATED_RECIPIENT,
+    QuestionError,
+    lookup_for,
+    read_words,
+    words_for,
+)
 
 Pairs: TypeAlias = list[tuple[str, str]]
 """Names and values of a query, not encoded."""
 
 
-def curl_lines(operations: Iterable[Operation], cases: Iterable[Case], url: str, today: date) -> Iterator[str]:
-    """Yields one line for each operation: a curl command that calls the operation with the token in the shell variable
-    `TOKEN`, or a comment that says why no command can be made."""
-    cases = tuple(cases)
-    for operation in operations:
-        yield _curl_line(operation, [case for case in cases if case.operation == operation.id], url, today)
-
-
-def _curl_line(operation: Operation, cases: list[Case], url: str, today: date) -> str:
-    if operation.modality == "france_connect":
-        return f"# {operation.id}: needs the token of a citizen's FranceConnect session"
+def call_lines(offer: Offer, cases: Iterable[Case], url: str, today: date) -> Iterator[str]:
+    """Yields one line for each operation: a curl command that calls it at the gateway `url`, with the token in the
+    shell variable `TOKEN`; for FranceConnect, whose sessions only citizens open, a command that asks the worker alone;
+    or a comment that says why there is none."""
     # Cases with data come first.
-    for case in sorted(cases, key=lambda case: not isinstance(case.reply, Found)):
-        if (pairs := query_of(case, operation, today)) is not None:
-            data = " ".join(f"--data-urlencode {shlex.quote(f'{name}={value}')}" for name, value in pairs)
-            return f'curl -sG {url}{operation.path} -H "Authorization: Bearer $TOKEN" {data}'
-    return f"# {operation.id}: no case asks a question that a query can ask"
+    asked = sorted(cases, key=lambda case: not isinstance(case.reply, Found))
+    for operation in offer.operations:
+        own = [case for case in asked if case.operation == operation.id]
+        if operation.modality == FRANCE_CONNECT:
+            lines = (_try_line(offer.provider, operation, case, today) for case in own)
+        else:
+            lines = (_curl_line(operation, case, url, today) for case in own)
+        yield next(filter(None, lines), f"# {operation.id}: no case asks a question that a caller can ask")
+
+
+def _curl_line(operation: Operation, case: Case, url: str, today: date) -> str:
+    if (pairs := query_of(case, operation, today)) is None:
+        return ""
+    data = " ".join(f"--data-urlencode {shlex.quote(f'{name}={value}')}" for name, value in pairs)
+    return f'curl -sG {url}{operation.path} -H "Authorization: Bearer $TOKEN" {data}'
+
+
+def _try_line(provider: str, operation: Operation, case: Case, today: date) -> str:
+    """Returns a command that asks the worker the question of a case; "" if no FranceConnect session has its citizen."""
+    names = operation.parameter_names
+    own = [pair for field, value in case.parameters.items() for pair in _pairs(names[field], value)]
+    words = [*words_for(cast(Identite, case.identity)), *(f"{name}={value}" for name, value in own)]
+    try:
+        lookup_for(read_words([operation.id, *words]), operation, SIMULATED_RECIPIENT, today)
+    except QuestionError:
+        return ""
+    return shlex.join(["bouquet-worker", "try", provider, operation.id, *words])
 
 
 def query_of(case: Case, operation: Operation, today: date) -> Pairs | None:

@@ -12,6 +12,7 @@ from bouquet_worker.simulate import Simulator
 from bouquet_worker.trial import Trial, ask, ask_simulated, report
 from bouquet_worker.trial_journal import read_settings, record
 from bouquet_worker.trial_question import (
+    FRANCE_CONNECT,
     RECIPIENT,
     SIMULATED_RECIPIENT,
     QuestionError,
@@ -54,6 +55,8 @@ async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, s
     malformed or was not recorded, and `SettingsError` for wrong settings."""
     settings, asked = read_settings(environ), read_words(words)
     operation, lookup = question_in(worker, asked)
+    if operation.modality == FRANCE_CONNECT:
+        raise QuestionError([f"{operation.id}: only the citizen opens a FranceConnect session; ask without --real"])
     if RECIPIENT not in asked.parameters:
         raise QuestionError([f"{RECIPIENT}: is missing; the SIRET of the administration that asks"])
     query = [(RECIPIENT, lookup.caller.recipient), *query_for(asked, operation)]

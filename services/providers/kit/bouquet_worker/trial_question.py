@@ -3,25 +3,32 @@ checked by the rules that a gateway applies to a request."""
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from urllib.parse import urlencode
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from bouquet_proto import france_connect_session
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.failures import FAILURES
-from bouquet_proto.identity import MODALITIES
+from bouquet_proto.identity import MODALITIES, Identite, Identity
 from bouquet_proto.messages import Caller, Lookup
 from bouquet_proto.offer import Operation
 from bouquet_proto.query import parse_query
-from bouquet_proto.rules import RULES, Refusals, apply_rules
+from bouquet_proto.rules import RULES, Refusals, Values, apply_rules, refused_codes
+from bouquet_proto.tidy import tidied_identity
 
 RECIPIENT = "recipient"
 SIMULATED_RECIPIENT = "13002526500013"
 """SIRET of the asking administration (the DINUM) if the command line gives no `recipient`."""
+FRANCE_CONNECT = "france_connect"
+CITIZEN = {field: re.sub("_(.)", lambda found: found[1].upper(), field) for field in Identite.__struct_fields__}
+"""Names of the parameters that describe the citizen of a FranceConnect session, such as `nomNaissance`, by field of
+`Identite`. A gateway gets the citizen from FranceConnect, but a trial from its command line."""
 PATIENCE_S = 30.0
 """Seconds that a worker has to answer the lookup of `bouquet-worker try`."""
 
@@ -59,21 +66,20 @@ def read_words(words: Sequence[str]) -> Words:
 
 def operation_for(words: Words, operations: Sequence[Operation]) -> Operation:
     """Returns the operation that a parsed command line (`words`) names. If it names none, returns the only operation,
-    or the only one that reads all the given parameters. Raises `QuestionError` if not exactly one operation fits, or if
-    the operation needs a FranceConnect session."""
+    or the only one without FranceConnect that reads all the given parameters. Raises `QuestionError` if not exactly one
+    operation fits."""
     if words.operation:
         fitting = [operation for operation in operations if operation.id == words.operation]
     elif len(operations) == 1:
         fitting = list(operations)
     else:
         names = words.parameters.keys() - {RECIPIENT}
-        fitting = [operation for operation in operations if names <= parameters_of(operation).keys()]
-    fitting = [operation for operation in fitting if operation.modality != "france_connect"]
+        queried = [operation for operation in operations if operation.modality != FRANCE_CONNECT]
+        fitting = [operation for operation in queried if names <= parameters_of(operation).keys()]
     if len(fitting) == 1:
         return fitting[0]
-    wrong = f"{words.operation}: cannot be tried" if words.operation else "name the operation before its parameters"
-    candidates = fitting or [operation for operation in operations if operation.modality != "france_connect"]
-    raise QuestionError([f"{wrong}; one of {', '.join(operation.id for operation in candidates)}"])
+    wrong = f"{words.operation}: not offered" if words.operation else "name the operation before its parameters"
+    raise QuestionError([f"{wrong}; one of {', '.join(operation.id for operation in fitting or operations)}"])
 
 
 def parameters_of(operation: Operation) -> dict[str, bool]:
@@ -87,14 +93,14 @@ def parameters_of(operation: Operation) -> dict[str, bool]:
 
 
 def query_for(words: Words, operation: Operation) -> list[tuple[str, str]]:
-    """Converts a parsed command line (`words`) to the names and values of a query string, without `recipient`. Raises
-    `QuestionError` for parameters that the operation does not read."""
+    """Converts a parsed command line (`words`) to the names and values of a query string, without `recipient` and the
+    citizen of a FranceConnect session. Raises `QuestionError` for parameters that the operation does not read."""
     known = parameters_of(operation)
-    unknown = sorted(words.parameters.keys() - known.keys() - {RECIPIENT})
-    if unknown:
-        reads = ", ".join(known)
+    others = {RECIPIENT, *(CITIZEN.values() if operation.modality == FRANCE_CONNECT else ())}
+    if unknown := sorted(words.parameters.keys() - known.keys() - others):
+        reads = ", ".join([*known, *sorted(others - {RECIPIENT})])
         raise QuestionError(f"{name}: unknown to {operation.id}, which reads {reads}" for name in unknown)
-    given = {name: values for name, values in words.parameters.items() if name != RECIPIENT}
+    given = {name: values for name, values in words.parameters.items() if name in known}
     return [(f"{name}[]" if known[name] else name, value) for name, values in given.items() for value in values]
 
 
@@ -104,13 +110,40 @@ def lookup_for(words: Words, operation: Operation, recipient: str, today: date) 
     refuse."""
     read = apply_rules(operation.checks, parse_query(urlencode(query_for(words, operation))), today)
     if isinstance(read, Refusals):
-        raise QuestionError(f"{FAILURES[code].detail} ({code})" for code in read.codes)
-    modality = MODALITIES[operation.modality]
+        raise _refused(read.codes)
+    identity = _identity_of(words, operation, read, today)
     return Lookup(
         id=str(uuid.uuid4()),
         deadline=Deadline.after(PATIENCE_S).at,
         operation=operation.id,
-        identity=msgspec.convert(read, modality),
-        parameters={name: value for name, value in read.items() if name not in modality.__struct_fields__},
+        identity=identity,
+        parameters={name: value for name, value in read.items() if name not in identity.__struct_fields__},
         caller=Caller(recipient=recipient),
     )
+
+
+def _identity_of(words: Words, operation: Operation, read: Values, today: date) -> Identity:
+    """Returns the identity that a command line gives: among the values `read` from the query or, as FranceConnect would
+    give it, by the parameters of `CITIZEN`."""
+    if operation.modality != FRANCE_CONNECT:
+        return msgspec.convert(read, MODALITIES[operation.modality])
+    given = {field: words.parameters[name] for field, name in CITIZEN.items() if name in words.parameters}
+    values = {field: texts if field == "prenoms" else texts[-1] for field, texts in given.items()}
+    try:
+        citizen = tidied_identity(msgspec.convert(values, Identite, strict=False))
+    except msgspec.ValidationError as error:
+        raise QuestionError([f"the citizen: {error}"]) from None
+    checks = (*france_connect_session.CHECKS, *operation.pivot, *operation.identity_checks)
+    if codes := refused_codes(checks, citizen, today):
+        raise _refused(codes)
+    return citizen
+
+
+def _refused(codes: Iterable[str]) -> QuestionError:
+    return QuestionError(f"{FAILURES[code].detail} ({code})" for code in codes)
+
+
+def words_for(identity: Identite) -> list[str]:
+    """Returns the words of a command line that describe the citizen of a FranceConnect session."""
+    given = {CITIZEN[field]: value for field, value in structs.asdict(identity).items() if value is not None}
+    return [f"{name}={one}" for name, value in given.items() for one in (value if name == "prenoms" else (value,))]

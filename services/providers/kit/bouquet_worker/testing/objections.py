@@ -1,0 +1,22 @@
+"""Objections of the conformance suite that need no question to the worker: to its offer, source and test cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from bouquet_worker.testing.cases import Case
+from bouquet_worker.testing.offers import objections_to_case, objections_to_offer, objections_to_operation
+from bouquet_worker.testing.sources import objections_to_sources
+from bouquet_worker.worker import Worker
+
+
+def objections(worker: Worker, cases: Iterable[Case]) -> Iterator[str]:
+    """Yields one line for each fault: its place, which is the offer, an operation, a line of the source or a test case,
+    and what is wrong there."""
+    offer = worker.offer()
+    yield from (f"offer of {offer.provider}: {fault}" for fault in objections_to_offer(offer))
+    for operation in offer.operations:
+        yield from (f"{operation.id}: {fault}" for fault in objections_to_operation(operation, offer))
+    yield from objections_to_sources(worker)
+    for case in cases:
+        yield from (f"{case.name}: {fault}" for fault in objections_to_case(case, offer))
