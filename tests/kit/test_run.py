@@ -127,7 +127,7 @@ def test_the_help_of_bouquet_worker_lists_the_commands_of_other_packages(capsys:
         main(["--help"])
     told = " ".join(capsys.readouterr().out.split())
     assert "casebook serve the sandbox: answer on the bus for every installed worker, from case files" in told
-    assert "check-cases list case files that cannot be read" in told
+    assert "check-cases list case files that are unreadable" in told
 
 
 def test_run_refuses_a_provider_that_is_not_installed() -> None:

@@ -39,7 +39,8 @@ Fin: TypeAlias = Annotated[Day | None, Meta(description="Toujours null")]
 
 
 class Droit(Struct, frozen=True, kw_only=True):
-    """Entitlement to a benefit, as the worker's handlers return it. Each version publishes some of the fields."""
+    """Entitlement to a benefit with all the fields that any version of the API publishes: the result of the worker's
+    handlers."""
 
     status: str
     date_debut_droit: str | None
@@ -200,8 +201,8 @@ _STATUSES = {
     "allocation_soutien_familial": "cnaf_msa_allocation_soutien_familial",
     "participation_familiale_eaje": "cnaf_msa_participation_familiale_eaje",
 }
-"""Maps each resource to its name in the path `/api/{name}/ping`, which shows the resource's health
-(docs/reference/contract.md §5.3)."""
+"""Maps the name of each benefit to its name in the path `/api/{name}/ping`, which tells whether the benefit's
+operations work (docs/reference/contract.md §5.3)."""
 
 _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, REFUSED)
 
@@ -215,8 +216,9 @@ def _both_modalities(
     reasons: tuple[str, ...],
     proof: Proof | None = None,
 ) -> tuple[PublishedOperation[Any], PublishedOperation[Any]]:
-    """Returns the two operations of a resource in version 3, by civil status and by FranceConnect. `proof` declares
-    what a proof (a text that shows later what an answer said) shows; only the operation by civil status has one."""
+    """Returns a benefit's two operations in version 3, by civil status and by FranceConnect. `proof` declares the parts
+    of an answer by civil status that anybody can read later who holds the answer's proof (an encrypted text); `None` if
+    answers have no proof."""
     common: dict[str, Any] = {
         "summary": summary,
         "scopes": scopes,
@@ -254,7 +256,8 @@ def _right(
     resource: str, summary: str, v3: type[Struct], v2: type[Struct], *, majoration: str = ""
 ) -> tuple[PublishedOperation[Any], ...]:
     """Returns the operations, in versions 3 and 2, that tell whether a person is entitled to a benefit. `resource` is
-    the benefit's name, and also the scope that a caller needs to see the fields."""
+    the benefit's name and the scope for its fields; `majoration` is the scope for the field that says whether the
+    benefit is increased, or "" if it cannot be."""
     # If the benefit can be increased, `majoration` is the name of another scope: it opens the field that says whether
     # the benefit is increased.
     scopes = (resource, majoration) if majoration else (resource,)
@@ -312,9 +315,9 @@ ASF = _right("allocation_soutien_familial", "Statut allocation de soutien famili
 
 
 def _for_a_child(resource: str, summary: str) -> tuple[PublishedOperation[Any], ...]:
-    """Returns the operations, by civil status and by FranceConnect, that tell a person's status for a child's benefit
-    (docs/reference/contract.md §1.6.3). `resource` is the benefit's name; the caller needs the scope `cnav_{resource}`
-    to see the fields."""
+    """Returns the operations, by civil status and by FranceConnect, that tell whether a person is the parent or the
+    child in an allowance for a child (docs/reference/contract.md §1.6.3). `resource` is the allowance's name; the
+    caller needs the scope `cnav_{resource}`."""
     scope = f"cnav_{resource}"
     fields = dict.fromkeys(StatutAllocation.__struct_fields__, scope)
     return _both_modalities(resource, summary, StatutAllocation, scope, fields=fields, reasons=_REASONS)

@@ -20,7 +20,7 @@ CRECHE_AGE = 7
 
 def participation(answer: Answer, today: date) -> contract.ParticipationFamiliale | NotFound:
     """Returns a household's data for the crèche rate, or `NotFound` if the household has no child under `CRECHE_AGE`
-    years. Raises `UpstreamError` for an answer that is no household."""
+    years. Raises `UpstreamError` if the body of the answer does not describe a household."""
     # The absence is logged, since a question about such a household may be a misuse.
     file = answer.decode(Household)
     enfants = file.enfants or ()
@@ -43,8 +43,8 @@ def participation(answer: Answer, today: date) -> contract.ParticipationFamilial
 
 
 def under(age: int, child: Member, today: date) -> bool:
-    """Returns whether a child is under `age` years old on the day `today`; `False` if the year of birth is unknown
-    (docs/reference/upstreams/dss.md §4)."""
+    """Returns whether a child is under `age` years old on the day `today` (docs/reference/upstreams/dss.md §4). An
+    unknown month counts as January, an unknown day as the first; with an unknown year the result is `False`."""
     # An unknown month counts as January, and an unknown day as the first. A child whose year of birth is unknown counts
     # as older.
     year, month, day = (int(part) for part in (child.date_naissance or "0000-00-00").split("-"))

@@ -2,7 +2,7 @@
 
 - The people of `bouquet_hub.personas`, each with the household of their file at the CAF or the MSA.
 - The people of `_OWN`: families for the crèche rate. A child's year of birth depends on today's date.
-- People whose birth name scripts the answer, such as `CAF-FOUND`, with any first name and birth date. The name is
+- People whose birth name stands for an answer, such as `CAF-FOUND`, with any first name and birth date. The name is
   made of a provider, a hyphen and an answer. For each answer, the list tells what the hub says about an entitlement
   and, after a semicolon, about a household:
 
@@ -72,27 +72,27 @@ class Right(Struct, frozen=True, kw_only=True):
 
 
 def paid(cd: str, since: str) -> Right:
-    """Returns an entitlement with a single benefit, open from the day `since`. `cd` is the social-security hub's code
-    of the benefit, such as `FA3101`."""
+    """Returns an entitlement with a single benefit, open from the day `since` (`YYYY-MM-DD`). `cd` is the
+    social-security hub's code of the benefit, such as `FA3101`."""
     return Right(since=since, benefits=((cd, since, 10),))
 
 
 def aeeh(word: str, since: str) -> Right:
-    """Returns an entitlement to the AEEH (allowance for a disabled child) from the day `since`. `word` is the hub's
-    keyword for the person's role: `ALLOCATAIRE` (the parent) or `OUVRANT_DROIT` (the child)."""
+    """Returns an entitlement to the AEEH (allowance for a disabled child) from the day `since` (`YYYY-MM-DD`). `word`
+    says whether the person is the parent (`ALLOCATAIRE`) or the child (`OUVRANT_DROIT`)."""
     return Right(word=word, since=since, benefits=(("FA1510", since, 10),))
 
 
 def ars(word: str, since: str) -> Right:
-    """Returns an entitlement to the ARS (allowance for the new school year) from the day `since`. `word` is the hub's
-    keyword for the person's role: `ALLOCATAIRE` (the parent) or `OUVRANT_DROIT` (the child)."""
+    """Returns an entitlement to the ARS (allowance for the new school year) from the day `since` (`YYYY-MM-DD`). `word`
+    says whether the person is the parent (`ALLOCATAIRE`) or the child (`OUVRANT_DROIT`)."""
     # No benefit is listed, since the worker does not read the list for the ARS.
     return Right(word=word, since=since)
 
 
 def c2s(since: str, *, participation: bool) -> Right:
-    """Returns an entitlement to the C2S (complementary health cover) from the day `since`. `participation` says whether
-    the person pays a contribution."""
+    """Returns an entitlement to the C2S (complementary health cover) from the day `since` (`YYYY-MM-DD`).
+    `participation` says whether the person pays a contribution."""
     return Right(word=f"BENEFICIAIRE_{'AVEC' if participation else 'SANS'}_PARTICIPATION_FINANCIERE", since=since)
 
 
@@ -139,11 +139,12 @@ class Resident(Struct, frozen=True, kw_only=True):
 
 
 class SignedAnswer(Struct, frozen=True):
-    """Simulated answer of the social-security hub, with a header that names the provider which gave it."""
+    """Simulated answer of the social-security hub, and the value of the header that names the provider which gave
+    it."""
 
     answer: SimulatedAnswer
     signature: str
-    """Value of the header `X-APISECU-FD`, which names a provider; empty if the answer lacks this header."""
+    """Value of the header `X-APISECU-FD`, the code of a provider; empty to send no such header."""
 
 
 _RIGHTS: dict[str, dict[str, Right]] = {
@@ -171,7 +172,7 @@ _FOUND = {
 
 
 def _sent_to(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
-    """Returns the provider, CAF or MSA, to which the social-security hub sends a question about the person, and this
+    """Returns the provider (CAF or MSA) that answers the social-security hub's questions about a person, and this
     provider's answer."""
     # It is the provider that has the person's file. If both or neither have a file, it is the CAF.
     files = [(fund, answer) for fund, answer in persona.answers.items() if isinstance(answer, File)]
@@ -310,8 +311,8 @@ def _signature(fund: Fund, prestation: str) -> str:
 
 
 def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
-    """Returns the social-security hub's answer that the person's birth name prescribes, or `None` for an ordinary name.
-    For example, `CAF-FOUND` prescribes a file at the CAF."""
+    """Returns the answer that a special birth name stands for, or `None` for any other name. For example, `CAF-FOUND`
+    stands for an entitlement found by the CAF."""
     if not (staging := re.match(rf"({'|'.join(SIGNATURES)})-(\S+)", who.nom)):
         return None
     signature, word = SIGNATURES[staging[1]], staging[2]
@@ -320,8 +321,8 @@ def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAns
 
 
 def _staged_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:
-    """Returns the file that a scripted birth name prescribes, or `None` if the name prescribes an answer without a
-    file. `word` is the part of the name after the first hyphen, such as `FOUND` in `CAF-FOUND`."""
+    """Returns the answer with status 200 that a special birth name stands for, or `None` if the name stands for an
+    error. `word` is the part of the name after the first hyphen, such as `FOUND` in `CAF-FOUND`."""
     age = {"FOUND": 3, "NOT-ENTITLED": 9, "INCOMPLETE": 0}.get(word)
     if age is None:
         return File({"indicateur": "EN_COURS"}) if word == "MALFORMED" else None

@@ -14,22 +14,21 @@ UNKNOWN_DAY = "9999-99-99"
 
 
 def right(model: type[Right], answer: Answer, _: date) -> Droit:
-    """Returns the entitlement in an answer of the social-security hub. Raises `UpstreamError` for an answer that is not
-    of the type `model`."""
+    """Returns the entitlement in an answer of the social-security hub about a benefit. Raises `UpstreamError` if the
+    answer's body is not of the type `model`."""
     return to_droit(answer.decode(model))
 
 
 def income(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
-    """Converts an answer about RSA or prime d'activité to an entitlement. `majorations` says for each benefit code,
-    such as `FA3102`, whether the benefit is increased. Raises `UpstreamError` for an answer of another type."""
+    """Returns the entitlement in an answer about RSA or prime d'activité. `majorations` says for each benefit code,
+    such as `FA3102`, whether the benefit is increased. Raises `UpstreamError` if the answer's body is malformed."""
     file = answer.decode(Income)
     return to_droit(file, majoration(file.liste_prestation or (), majorations))
 
 
 def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
-    """Converts the social-security hub's answer about an entitlement to the handler's result
-    (docs/reference/upstreams/dss.md §2). `avec_majoration` tells whether the benefit is increased; `None` if that is
-    unknown or does not exist."""
+    """Converts the body of the social-security hub's answer to an entitlement (docs/reference/upstreams/dss.md §2).
+    `avec_majoration` tells whether the benefit is increased; `None` if that is unknown or cannot be."""
     # For a person who is not entitled, the result has no date.
     droit = Droit(
         status=file.indicateur.lower(),
@@ -40,8 +39,9 @@ def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
 
 
 def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
-    """Returns whether the benefit that was opened first is increased (docs/reference/upstreams/dss.md §2).
-    `majorations` says so for each benefit code; the result is `None` if no open benefit has one of these codes."""
+    """Returns whether the open benefit with the earliest opening date is increased; `None` without an open benefit
+    whose code is in `majorations` (docs/reference/upstreams/dss.md §2). `majorations` says for each code whether the
+    benefit is increased."""
     opened = [
         (day_or_none(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
         for benefit in benefits

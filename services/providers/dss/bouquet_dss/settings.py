@@ -91,8 +91,8 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 
 OWN = ("url", "client_id", "client_secret", "scope")
-"""Names of the settings that each benefit has for itself, without the benefit's prefix: `url` stands for `rsa_url`,
-`c2s_url` and so on. The benefits share all other settings."""
+"""Names, without the benefit's prefix, of the settings that exist once for each benefit: `url` stands for `rsa_url`,
+`c2s_url` and so on. All other settings are shared by the benefits."""
 
 
 def hub_settings_of(name: str, settings: Settings) -> HubSettings:

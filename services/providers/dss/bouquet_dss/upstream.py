@@ -51,7 +51,7 @@ class ChildAllowance(Right, frozen=True, kw_only=True):
 
 
 class State(Struct, frozen=True):
-    """State of a benefit: open (being paid) or not. The code `cd` is 10 if the benefit is open, and `None` if
+    """State of a benefit, as a code: 10 if the benefit is open (being paid), another number if not, and `None` if
     unknown."""
 
     cd: int | None = None
@@ -64,7 +64,7 @@ class Benefit(Struct, frozen=True, rename="camel"):
 
 
 class Income(Allowance, frozen=True, kw_only=True):
-    """Answer about RSA or prime d'activité, with a list of benefits. A benefit's code says whether the amount is
+    """Answer about RSA or prime d'activité, with a list of benefits. A benefit's code tells whether the benefit is
     increased."""
 
     liste_prestation: tuple[Benefit, ...] | None = None

@@ -63,8 +63,8 @@ worker = Worker(
 
 
 def hub(name: str, settings: Settings) -> Upstream:
-    """Returns the social-security hub, declared as an upstream for the benefit `name`, with a token and a circuit
-    breaker of its own."""
+    """Declares the social-security hub as the upstream for the benefit `name`. Each benefit has an OAuth 2.0 token and
+    a circuit breaker of its own."""
     return hub_upstream("dss", name, hub_settings_of(name, settings))
 
 

@@ -69,8 +69,8 @@ def decrypted(body: bytes, keys: PrivateKeys) -> bytes:
 
 
 class SigningKeys:
-    """Public keys with which FranceConnect's signatures are verified. The keys are requested again after `KEPT_S`
-    seconds, or when a message names an unknown key.
+    """FranceConnect's public keys, which verify its signatures. They are requested again after `KEPT_S` seconds, or
+    when a message names an unknown key.
 
     Args:
         api: Client of FranceConnect's API of keys.
@@ -97,8 +97,8 @@ class SigningKeys:
         raise UpstreamError("upstream_unknown", cause="signed by an unknown key")
 
     async def _candidates(self, kid: object) -> tuple[ECKey, ...]:
-        """Returns the keys that may have signed a message: those with the name `kid`, or all keys if the message names
-        none. Returns an empty tuple for an unknown name. Raises `UpstreamError` if FranceConnect's keys cannot be
+        """Returns the keys that may have signed a message: the key with the name `kid`, or all keys if `kid` is `None`.
+        Returns an empty tuple for an unknown name, and raises `UpstreamError` if FranceConnect's keys cannot be
         requested."""
         # Requests FranceConnect's keys first if the remembered ones are too old or none has this name.
         async with self._asking:

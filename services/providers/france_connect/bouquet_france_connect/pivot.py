@@ -12,20 +12,20 @@ from bouquet_worker import Rejected
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")
 ALIASES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "birth": BIRTH}
-"""Maps each scope of FranceConnect that stands for several others to these, such as `birth` to `birthplace` and
+"""Maps each scope of FranceConnect that includes several others to these, such as `birth` to `birthplace` and
 `birthcountry` (docs/reference/contract.md §2.4)."""
 
 
 def session_of(introspection: Introspection, today: date) -> Session | Rejected:
-    """Converts the introspection of an active token into a session. Returns a refusal if the citizen's identity cannot
-    be used."""
+    """Converts the introspection of an active token into a session. Returns a refusal if the citizen's identity does
+    not suffice to ask providers, for instance because the birth date is impossible on the day `today`."""
     who = identity_of(introspection)
     return Session(identity=who, scopes=scopes_of(introspection)) if is_usable(who, today) else Rejected(UNUSABLE)
 
 
 def scopes_of(introspection: Introspection) -> tuple[str, ...]:
-    """Returns the scopes that the citizen granted, followed by the scopes that some of them stand for, such as
-    `birthplace` for `birth`."""
+    """Returns the scopes that the citizen granted, followed by the scopes that these include, such as `birthplace` for
+    `birth`."""
     scopes = (introspection.scope or "").split()
     meant = [scope for alias in scopes for scope in ALIASES.get(alias, ())]
     return tuple(dict.fromkeys((*scopes, *meant)))

@@ -1,5 +1,5 @@
-"""Simulator of FranceConnect (docs/reference/upstreams/france_connect.md), with the sessions of `personas`. The
-access tokens of `FORGED_ANSWERS` get answers that a worker must refuse."""
+"""Simulator of FranceConnect (docs/reference/upstreams/france_connect.md), which knows the citizens of `personas`. For
+the access tokens in `FORGED_ANSWERS`, it gives answers that a worker must refuse."""
 # It makes a signing key when it starts, and another at `POST /rotate`. Tokens like `panne-html` cause faults
 # (bouquet_worker.simulated_faults). The real FranceConnect encrypts for the public key that a client has registered.
 # This simulator reads the key from the client's secret instead, so that a simulator and a worker in different processes
@@ -56,7 +56,8 @@ class Issuer:
     def __init__(self) -> None:
         self.keys: list[ECKey] = []
         self.fault: Fault | None = None
-        """Fault that the simulated API of public keys answers with; `None` for a sound answer."""
+        """Fault with which the simulator answers requests for FranceConnect's public keys; `None` to answer with the
+        keys."""
         self.rotate()
 
     @property
@@ -245,7 +246,7 @@ def _say(status: int, body: Any) -> web.Response:
 
 @cache
 def _worker_key() -> RSAKey:
-    """Returns the worker's private key, made once per process."""
+    """Returns the worker's private key, which is made at the first call."""
     return RSAKey.generate_key(2048)
 
 
@@ -258,15 +259,14 @@ def _client_id(resource: str) -> str:
 
 
 def _registered(key: RSAKey) -> str:
-    """Returns the client secret by which the simulator knows a worker: the modulus of the worker's public key. The
-    secret comes with each request, so the simulator can encrypt the answer with the key."""
+    """Returns the client secret that the simulator accepts from a worker with this key: the modulus of the public key.
+    The simulator encrypts its answers with the public key, which it makes from the secret."""
     return str(key.as_dict(private=False)["n"])
 
 
 def _reader(form: Mapping[str, str]) -> RSAKey | None:
-    """Returns the public key of the client that sent a request, with which the simulator encrypts its answer. In this
-    simulator a client's secret is its public key's modulus, so the key is made from the secret. Returns `None` for an
-    unknown client or an invalid key."""
+    """Returns the public key with which to encrypt the answer to a token request, made from the request's client secret
+    (the key's modulus). Returns `None` for an unknown client or an invalid key."""
     if form.get("client_id", "") not in map(_client_id, RESOURCES):
         return None
     try:

@@ -13,8 +13,8 @@ REFUSALS: dict[str | None, str] = {
     "invalid_request": "session_malformed",
     "invalid_client": "session_unknown",  # of an unknown token, or for every token where our own secret is wrong
 }
-"""Maps the field `error` in the body of a 400 or a 401 to the reason of the refusal. Any other value is a failure with
-the reason `upstream_unknown`."""
+"""Maps the field `error` in the body of a 400 or 401 to the reason for refusing the token. Any other value is a failure
+of FranceConnect with the reason `upstream_unknown`."""
 
 
 class Refusal(Struct, frozen=True):

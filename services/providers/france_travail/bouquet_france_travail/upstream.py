@@ -92,8 +92,8 @@ def headers_of(caller: Caller) -> dict[str, str]:
 
 
 def has_data(answer: Answer, absent: int) -> bool:
-    """Returns `True` for an answer with data (status 200), and `False` for one that says that there are none: by the
-    status `absent`, or by a 404 of France Travail itself. Raises `UpstreamError` for any other answer."""
+    """Returns `True` for an answer with data (status 200). Returns `False` for an answer without data: one with the
+    status `absent`, or a 404 of France Travail itself. Raises `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return True

@@ -15,8 +15,8 @@ TOKEN = "/token"
 CIVIC_SERVICE = "89"
 """Code of civic service among the natures of a contract, in employers' social declarations (DSN)."""
 NOT_ENDED = ("99", "100")
-"""Values of `motif_rupture` that mean that a contract with an end date has not ended: `99` (not broken) and `100` (end
-not declared)."""
+"""Values of `motif_rupture` (reason for the end) of a contract that has an end date but has not ended: `99` (not
+broken) and `100` (end not declared)."""
 
 
 class Contract(Struct, frozen=True, rename="camel"):
@@ -102,8 +102,8 @@ def _engagements(person: Person) -> Iterator[Engagement]:
 
 
 def query_of(who: Identite) -> dict[str, str]:
-    """Returns the query parameters for a person's contracts of civic service: the birth name in capitals, the first of
-    the first names, the birth date as `DDMMYYYY`, and two fixed values."""
+    """Returns the query parameters of a request for a person's contracts of civic service. They contain the birth name
+    in capitals, only the first of the first names, and the birth date as `DDMMYYYY`."""
     return {
         "nom": who.nom_naissance.upper(),
         "prenom": who.prenoms[0],

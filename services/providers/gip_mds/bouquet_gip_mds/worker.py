@@ -66,15 +66,15 @@ def gip_mds(settings: Settings) -> Upstream:
 async def service_civique(
     question: Question[Identite], gip_mds: UpstreamClient
 ) -> ServiceCivique | NotFound | Rejected:
-    """Answers with a person's current and former contract of civic service. Returns `NotFound` for an unknown person,
-    and `Rejected` if several people fit."""
+    """Answers with a person's current and former contract of civic service. Returns `NotFound` for a person whom the
+    GIP-MDS does not know, and `Rejected` if several people have this civil status."""
     return read(await gip_mds.get(CONTRACTS, params=query_of(question.identity)))
 
 
 def read(answer: Answer) -> ServiceCivique | NotFound | Rejected:
-    """Returns the contracts in an answer of the GIP-MDS, without any for a known person who has none. Returns
-    `NotFound` for an unknown person, and `Rejected` if several people fit. Raises `UpstreamError` for any other
-    answer."""
+    """Returns the contracts in an answer of the GIP-MDS, both `NO_CONTRACT` if a known person has none. Returns
+    `NotFound` for an unknown person, and `Rejected` if several people have this civil status. Raises `UpstreamError`
+    for any other answer."""
     match answer.status, error_of(answer):
         case 200, _:
             return to_contract(answer.decode(File).individu)

@@ -23,8 +23,8 @@ FUND_HEADER = "X-APISECU-FD"
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""Maps the provider that answered a 404 to the reason of the absence: `NO_FILE` for all of them. An operation may use
-another table (docs/reference/upstreams/regime.md §2)."""
+"""Maps each provider behind the social-security hub to the reason to report if that provider answers 404: here always
+`NO_FILE`. Some operations report other reasons (docs/reference/upstreams/regime.md §2)."""
 # A 404 without the header `FUND_HEADER` is a failure, unless its error code tells the reason.
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
 """Maps HTTP statuses of the social-security hub's answers to reasons of failure. For any other status, the reason is
@@ -40,8 +40,8 @@ BAD_REQUESTS: Mapping[int | None, str] = {
     40013: REFUSED,
     40024: "upstream_internal",
 }
-"""Maps the error code in the body of a 400 to the reason of the refusal or failure. For any other code, the reason is
-`upstream_unknown`."""
+"""Maps the social-security hub's error code in the body of a 400 to the reason that the worker replies with, a refusal
+or a failure. For any other code, the reason is `upstream_unknown`."""
 PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
 """Error codes by which the social-security hub says that a question is malformed. The worker logs a warning for them,
 because the gateway should have refused the question."""
@@ -63,8 +63,8 @@ class Error(Struct, frozen=True):
 
 
 def fund_of(answer: Answer) -> Fund | None:
-    """Returns the provider that an answer's header `FUND_HEADER` names; `None` if the header is missing or names
-    another one (docs/reference/upstreams/hub.md §1)."""
+    """Returns the provider that the header `FUND_HEADER` of an answer names; `None` if the header is missing or has an
+    unknown value (docs/reference/upstreams/hub.md §1)."""
     return FUNDS.get(answer.headers.get(FUND_HEADER, ""))
 
 
@@ -74,8 +74,8 @@ def refusal_of(
     absences: Mapping[Fund, str] = NO_FILE_ANYWHERE,
     bad_requests: Mapping[int | None, str] = BAD_REQUESTS,
 ) -> NotFound | Rejected | None:
-    """Returns the refusal or the absence that an answer reports, or `None` for a 200. Raises `UpstreamError` for any
-    other answer.
+    """Returns the reply for an answer of the social-security hub without data: `NotFound` or `Rejected`. Returns `None`
+    for a 200, and raises `UpstreamError` for any other answer.
 
     The error codes for an unknown person are checked before the header `FUND_HEADER`, so that they count even if the
     answer has this header.
@@ -114,8 +114,8 @@ def _error_in(body: bytes) -> Error | None:
 
 
 def _complaint(error: Error, who: Identite) -> Meta:
-    """Returns the social-security hub's error code, if it has one, and its message, to be shown to the caller. Leaves
-    out a message that may identify the person."""
+    """Returns the error code and the message of the social-security hub that the caller is shown. Leaves out a missing
+    code, and a message that may identify the person."""
     meta: Meta = {}
     if error.code is not None:
         meta["provider_error_code"] = error.code
@@ -125,12 +125,13 @@ def _complaint(error: Error, who: Identite) -> Meta:
 
 
 def _holds_a_number(text: str) -> bool:
-    """Returns whether a message has `NUMBER_DIGITS` digits or more, and so may identify a person."""
+    """Returns whether a text contains `NUMBER_DIGITS` digits or more, which may identify a person."""
     return sum(char.isdigit() for char in text) >= NUMBER_DIGITS
 
 
 def _mentions(text: str, who: Identite) -> bool:
-    """Returns whether a text contains a word of the identity. Letter case and accents do not matter."""
+    """Returns whether a text contains a word or a number of the person's identity, such as a name. Letter case and
+    accents do not matter."""
     # A word of one or two letters counts only as a whole word of the text.
     text, words = _folded(text), _words(text)
     return any(word in words or (len(word) > 2 and word in text) for word in _words(*_texts(who)))

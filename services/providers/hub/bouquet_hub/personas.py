@@ -2,9 +2,10 @@
 
 The hub cannot identify anybody else. There are two kinds of people:
 
-- `PERSONAS`, with a story. A question finds them by birth name, first names and birth date. Sex, place of birth and
-  name of use are compared only if both the question and the register contain them. Case and accents are ignored.
-- People whose birth name scripts the answers, such as `CAF-SLOW MSA-FOUND`, with any first names and birth date.
+- `PERSONAS`, each described by a `story`. A request finds them by birth name, first names and birth date. Sex, place
+  of birth and name of use are compared only if both the request and the register contain them. Case and accents are
+  ignored.
+- People whose birth name stands for the answers, such as `CAF-SLOW MSA-FOUND`, with any first names and birth date.
   Each word of the name is CAF or MSA, a hyphen and one of these answers:
 
   FOUND  INCOMPLETE  NO-FILE  UNATTACHED  UNIDENTIFIED  REJECTED  the outcomes of docs/reference/upstreams/regime.md §3
@@ -41,15 +42,16 @@ RNCPS_CODE = "99430000"
 
 
 class File(Struct, frozen=True):
-    """Simulated answer with status 200 and a household's file. If the file lacks the month in which its quotient
-    familial was computed, the simulator adds the month."""
+    """Simulated answer of the social-security hub with status 200: JSON about a household. If the JSON lacks the month
+    in which the quotient familial was computed, the simulator adds the month."""
 
     body: Mapping[str, Any]
 
 
 class Refusal(Struct, frozen=True):
-    """Simulated error of the hub: HTTP status, code and message. `signed_by` says whom the header `X-APISECU-FD` names:
-    the provider that was asked (`fund`), the directory RNCPS, or nobody (no header)."""
+    """Simulated error of the social-security hub: HTTP status, error code and message. `signed_by` says which provider
+    the header `X-APISECU-FD` names: the one that was asked (`fund`), the directory RNCPS (`rncps`), or none
+    (`nobody`)."""
 
     status: int
     code: int
@@ -436,7 +438,7 @@ def answers_of_personas(fund: Fund) -> dict[CivilStatus, SimulatedAnswer]:
 
 
 def scripted_answer(who: CivilStatus, fund: Fund) -> SimulatedAnswer | None:
-    """Returns the answer of the provider `fund` that a scripted birth name prescribes, such as `CAF-SLOW MSA-FOUND`.
+    """Returns the answer of the provider `fund` that a special birth name stands for, such as `CAF-SLOW MSA-FOUND`.
     Returns `None` for any other name."""
     words = dict(word.split("-", 1) for word in who.nom.split() if word.startswith(("CAF-", "MSA-")))
     if not words:

@@ -38,8 +38,8 @@ Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
 BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
-"""Maps the error code in the body of a 400 to the reason to report, for questions about the quotient of a month.
-Contains `BAD_REQUESTS` and the code 40029, for a month without data."""
+"""Maps the social-security hub's error code in the body of a 400 to the reason that the worker replies with, for
+requests about a month's quotient. Adds the code 40029, for a month without data, to `BAD_REQUESTS`."""
 
 
 class Person(Struct, frozen=True, rename="camel"):
@@ -91,8 +91,8 @@ class Month(NamedTuple):
 async def quotient_familial(
     question: Question[Identite], hub: UpstreamClient
 ) -> QuotientFamilial | NotFound | Rejected | Failed:
-    """Answers with a household's quotient familial for the month asked for, as the worker of CNAF or MSA. Returns
-    `Failed` if the file has no quotient."""
+    """Answers with a household's quotient familial for the requested month, in the worker of CNAF or of MSA. Returns
+    `Failed` if the household has no quotient; `refusal_of` tells when the reply is `NotFound` or `Rejected`."""
     month = asked(question)
     params = query_of(question.identity) | {"anneeDemandee": str(month.year), "moisDemande": f"{month.month:02d}"}
     answer = await hub.get(params=params, headers=headers_of(question))
@@ -101,8 +101,8 @@ async def quotient_familial(
 
 
 def asked(question: Question[Identite]) -> Month:
-    """Returns the month of the quotient that the gateway asks for. The current date replaces a year or a month that the
-    question does not give (docs/reference/upstreams/quotient.md §1)."""
+    """Returns the month whose quotient is requested. The year or the month of today's date replaces a missing one
+    (docs/reference/upstreams/quotient.md §1)."""
     year, month = question.parameters.get("annee"), question.parameters.get("mois")
     return Month(
         year if isinstance(year, int) else question.today.year,
@@ -111,8 +111,8 @@ def asked(question: Question[Identite]) -> Month:
 
 
 def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed:
-    """Converts a household's file into the contract's data, or into `Failed` if the file has no quotient. Raises
-    `UpstreamError` for a malformed file, and if `FUND_HEADER` does not name CNAF or MSA."""
+    """Returns the quotient familial of the requested `month`, with the household, or `Failed` if the answer has no
+    quotient. Raises `UpstreamError` for a malformed answer, and if `FUND_HEADER` does not name CNAF or MSA."""
     # A quotient of 0 is valid; a blank one counts as missing. Without the header, no provider certifies the file.
     fund, file = fund_of(answer), answer.decode(File)
     if fund is None or fund == "RNCPS":

@@ -37,7 +37,7 @@ def query_of(who: Identite) -> dict[str, str]:
 
 
 def headers_of(question: Question[Identite]) -> dict[str, str]:
-    """Returns the headers of a request to the social-security hub: among them, the id of the caller's request and the
+    """Returns the headers of a request to the social-security hub, which contain the id of the caller's request and the
     SIRET of the administration that receives the data (docs/reference/upstreams/regime.md §8)."""
     # The id of the request is the same for CNAF and MSA.
     return {

@@ -118,7 +118,7 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
 
 
 def objection(query: Mapping[str, str], formats: tuple[Format, ...] = PERSON_FORMATS) -> Refusal | None:
-    """Returns the social-security hub's refusal of a wrong query, or `None` for a right one. A query is wrong if a
+    """Returns the social-security hub's error for an invalid query, or `None` for a valid one. A query is invalid if a
     parameter is unknown or missing, or breaks its rule in `formats` (docs/reference/upstreams/hub.md §3)."""
     if not query.keys() <= {name for name, *_ in formats}:
         return UNKNOWN_PARAMETER
@@ -140,17 +140,16 @@ def _month_asked(request: web.Request) -> tuple[int, int]:
 
 
 def _month_before(request: web.Request) -> dict[str, int]:
-    """Returns year and month of the month before the requested one, as keys of the social-security hub's JSON. In this
-    month the simulated quotient was computed (docs/reference/upstreams/cnaf.md §4)."""
+    """Returns the month in which the simulated quotient was computed (`annee` and `mois` in the hub's JSON): the month
+    before the requested one (docs/reference/upstreams/cnaf.md §4)."""
     year, month = _month_asked(request)
     before = date(year, month - 1, 1) if month > 1 else date(year - 1, 12, 1)
     return {"annee": before.year, "mois": before.month}
 
 
 def refused(refusal: Refusal, fund_code: str) -> web.Response:
-    """Returns the HTTP answer for an error of the social-security hub. `fund_code` is the value of the header
-    `X-APISECU-FD` for an error that the provider signs; other errors name the directory RNCPS, or have no such
-    header."""
+    """Returns the HTTP answer for a simulated error of the social-security hub. `fund_code` is the code of the asked
+    provider in the header `X-APISECU-FD`, which is sent if `refusal.signed_by` is `fund`."""
     code = {"nobody": "", "fund": fund_code, "rncps": RNCPS_CODE}[refusal.signed_by]
     return web.json_response(
         {"errorCode": refusal.code, "error": refusal.text},

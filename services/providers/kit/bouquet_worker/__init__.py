@@ -1,5 +1,5 @@
-"""Kit for writing the worker of a provider. Simulators also import names from `bouquet_worker.simulate` and
-`bouquet_worker.simulated_faults`, and tests import names from `bouquet_worker.testing`."""
+"""Library for writing the worker of a provider. Simulators need `bouquet_worker.simulate` and
+`bouquet_worker.simulated_faults` besides, and tests `bouquet_worker.testing`."""
 
 from __future__ import annotations
 

@@ -33,8 +33,8 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command `bouquet-worker` and returns its exit status: 2 if a setting is wrong, 130 after Ctrl-C,
-    else the subcommand's."""
+    """Runs the command `bouquet-worker` and returns its exit status: that of the subcommand, 2 if a setting is wrong,
+    or 130 after Ctrl-C."""
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.command(arguments) or 0)
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_developers_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the commands with which a developer tries a worker."""
+    """Adds the subcommands with which a developer runs and tests a worker."""
     command = commands.add_parser(
         "try", help="ask a worker one question, and show what its upstream was asked, what it answered, and the reply"
     )

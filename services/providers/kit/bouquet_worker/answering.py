@@ -25,8 +25,8 @@ OnError: TypeAlias = Callable[[UpstreamError], None]
 async def answer(
     handled: HandledOperation, lookup: Lookup, upstreams: Sequence[Any], today: date, on_error: OnError
 ) -> Reply:
-    """Calls the handler and returns its result as a reply. An `UpstreamError` becomes a `Failed` reply, after
-    `on_error` has received it."""
+    """Calls the handler and returns its result as a reply. If the handler raises `UpstreamError`, calls `on_error` with
+    the error and returns `Failed`."""
     question = Question(
         identity=lookup.identity,
         parameters=lookup.parameters,
@@ -51,8 +51,8 @@ async def answer(
 
 
 def within_limits(reply: Reply, handled: HandledOperation, provider: str) -> Reply:
-    """Returns the reply, or a failure with the reason `malformed_reply` if the reply is longer, or has more elements,
-    than the operation allows."""
+    """Returns the reply if the operation allows its length and its number of elements; otherwise logs an error and
+    returns a failure with the reason `malformed_reply`."""
     # Gateways would refuse it as well. Here the log of the worker's own team says why.
     excess = excess_of(reply, handled.operation.reply)
     if not excess:

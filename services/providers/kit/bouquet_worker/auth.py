@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bouquet_worker.transport import Transport
 
 RENEWAL_MARGIN_S = 10.0
-"""Seconds before an OAuth 2.0 token's expiry from which on the token is renewed."""
+"""Seconds before its expiry at which an OAuth 2.0 token is renewed."""
 ATTEMPTS = 5
 """Largest number of requests that are sent to obtain one token."""
 # A request is repeated only if the token endpoint's answer is not JSON, which may be temporary.
@@ -33,12 +33,12 @@ _REFUSALS = {400, 401, 403}
 
 
 class Auth(Protocol):
-    """Interface of a way to authenticate calls, such as `ApiKey`. A worker's author may write a class that
-    authenticates calls in another way."""
+    """Interface for authenticating calls to an upstream. `ApiKey` and `ClientCredentials` implement it; a worker's
+    author may write another implementation."""
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
-        """Returns the headers that authenticate a call; a missing token is requested through `transport`. Raises
-        `UpstreamError` if a token cannot be obtained."""
+        """Returns the headers that authenticate a call, after requesting a token through `transport` if one is needed.
+        Raises `UpstreamError` if no token can be obtained."""
 
     def forget(self, refused: Mapping[str, str]) -> bool:
         """Discards the credentials in the headers `refused`, which the upstream did not accept. Returns whether the
@@ -154,7 +154,7 @@ class ClientCredentials:
         raise self._refusal(f"no token in the answer, status {status}")
 
     def _refusal(self, cause: str) -> UpstreamError:
-        """Returns the error for a refused token request, and blocks further token requests for `REFUSED_PAUSE_S`
+        """Returns the error for a refused token request. No further token is requested for `REFUSED_PAUSE_S`
         seconds."""
         # The contract has one code for every refusal (docs/reference/upstreams/shared.md §4). In the log, `cause` tells
         # them apart.

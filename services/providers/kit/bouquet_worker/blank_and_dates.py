@@ -1,5 +1,5 @@
-"""Blank texts and dates in the answers of upstreams (docs/reference/upstreams/shared.md §2,
-docs/reference/upstreams/france_travail.md §2)."""
+"""Conversion of blank texts to `None`, and of dates with a time to dates, in upstreams' answers
+(docs/reference/upstreams/shared.md §2, docs/reference/upstreams/france_travail.md §2)."""
 
 from __future__ import annotations
 

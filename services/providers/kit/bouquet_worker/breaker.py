@@ -70,8 +70,8 @@ class Breaker:
         self._probing = 0
         self._timed_out_probes = 0
         self._failed_for: set[str] = set()
-        """Ids of up to `MIN_CALLERS` callers whose calls have timed out since the upstream last answered. A failure
-        that is not a timeout adds `ANY_CALLER` in place of a caller's id."""
+        """Ids of callers whose calls have timed out since the upstream last answered, at most `MIN_CALLERS`. Any other
+        failure adds `ANY_CALLER` in place of the caller's id."""
         self._gauge = metrics.BREAKER_OPEN.labels(provider, name)
         self._gauge.set(0)
 
@@ -102,8 +102,8 @@ class Breaker:
             raise UpstreamError("breaker_open")
 
     def _admit(self) -> bool:
-        """Lets a call through, and returns whether the call is a probe. Raises `UpstreamError("breaker_open")` if the
-        breaker refuses the call."""
+        """Counts a call that is about to start, and returns whether it is a probe. Raises
+        `UpstreamError("breaker_open")` if the breaker refuses the call."""
         self.check()
         probing = self._probe_at is not None
         self._probing += probing

@@ -1,5 +1,5 @@
-"""Mark of the caller for whom the current task calls an upstream. A mark is an opaque id that tells callers apart
-without naming them; the gateway makes it."""
+"""Id of the caller for whom the current task calls an upstream (`mark`). The gateway makes the id so that it tells
+callers apart without naming them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _current: ContextVar[str] = ContextVar("caller", default="")
 
 @contextmanager
 def on_behalf_of(mark: str) -> Iterator[None]:
-    """Sets the mark of the current task's caller within the context: an opaque id, made by the gateway, that tells
-    callers apart."""
+    """Until the context ends, keeps `mark` as the id of the current task's caller. The gateway makes the id so that it
+    tells callers apart without naming them."""
     token = _current.set(mark)
     try:
         yield
@@ -22,5 +22,5 @@ def on_behalf_of(mark: str) -> Iterator[None]:
 
 
 def mark() -> str:
-    """Returns the mark (opaque id) of the current task's caller, or "" outside `on_behalf_of`."""
+    """Returns the id of the current task's caller, made by the gateway, or "" outside `on_behalf_of`."""
     return _current.get()

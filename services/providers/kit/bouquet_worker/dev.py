@@ -46,14 +46,14 @@ class Development(Struct, frozen=True, kw_only=True):
     port: int
     cases: Path
     token_key: str = ""
-    """Key that signs the printed token, in the process that serves the provider; "" in the process that watches
-    files."""
+    """Key that signs the token printed for the developer. Empty in the process that watches files, which makes a key
+    for the process that serves the provider."""
     # It comes from the process that watches, so that a token outlives a restart.
 
 
 def develop(development: Development) -> int:
-    """Serves the provider until Ctrl-C, and returns the command's exit status. Serves in this process if `development`
-    has a token key, otherwise in a child process that starts again whenever a file changes."""
+    """Serves the provider until Ctrl-C, and returns the command's exit status. Without a token key, watches the files
+    and serves in a child process that starts again whenever one changes."""
     return asyncio.run(_serve(development) if development.token_key else _watch(development))
 
 

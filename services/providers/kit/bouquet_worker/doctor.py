@@ -59,8 +59,8 @@ async def examine(worker: Worker, environ: Mapping[str, str], checks_s: float = 
 
 
 async def _upstreams(worker: Worker, settings: WorkerSettings, deadline: Deadline) -> list[Finding]:
-    """Returns the findings about the worker's upstreams: that they can be opened with the settings, that their servers
-    can be reached, and that tokens can be obtained. Raises `SettingsError` if an upstream refuses a setting."""
+    """Checks that the worker's upstreams can be opened with the settings, that their servers can be reached, and that
+    tokens can be obtained. Raises `SettingsError` if an upstream refuses a setting."""
     async with AsyncExitStack() as stack:
         try:
             opened = await stack.enter_async_context(worker.connected(settings))
@@ -78,13 +78,15 @@ async def _upstreams(worker: Worker, settings: WorkerSettings, deadline: Deadlin
 
 
 def _with_tokens(clients: Iterable[UpstreamClient]) -> list[UpstreamClient]:
-    """Returns the clients that obtain tokens; of those that share their tokens, the first."""
+    """Returns the clients that authenticate their calls by OAuth 2.0 tokens; of clients that share a token, only the
+    first."""
     shared = {id(client.upstream.auth): client for client in reversed([*clients])}
     return [client for client in reversed(shared.values()) if isinstance(client.upstream.auth, ClientCredentials)]
 
 
 async def _token(client: UpstreamClient, servers: Mapping[str, str], deadline: Deadline) -> Finding:
-    """Asks the token endpoint for a token. `servers` maps names of settings or upstreams to URLs."""
+    """Requests a token from the token endpoint of an upstream, and returns the finding. `servers` maps names of
+    settings or upstreams to URLs."""
     subject = f"token for {client.upstream.name}"
     ways = tuple(way_to(name) for name, url in servers.items() if url in client.upstream.urls[1:])
     limit_s = deadline.left_s()
@@ -118,8 +120,8 @@ async def _readiness(process: ProcessSettings, provider: str, deadline: Deadline
 
 
 def _urls(provider: str, settings: WorkerSettings, declared: Sequence[Upstream]) -> dict[str, str]:
-    """Maps names to the URLs to check. The name is the environment variable of the setting that holds the URL, or the
-    upstream's name if no setting holds it."""
+    """Maps a name to each URL that is to be checked: the environment variable that holds the URL, or the upstream's
+    name if there is no such variable."""
     texts = {name: value for name, value in structs.asdict(settings).items() if isinstance(value, str) and value}
     own = {_variable(provider, name): text for name, text in texts.items() if name.endswith("url") or "://" in text}
     return own | {one.name: url for one in declared for url in one.urls if url not in own.values()}

@@ -34,8 +34,8 @@ class UpstreamError(Exception):
         return self.reason if self.reason in FAILURES else "own"
 
     def log(self) -> None:
-        """Logs the error at the level that the failure table (`FAILURES`) gives for its reason. Does not log
-        `breaker_open`, since the breaker has logged that it opened."""
+        """Logs the error at the level that the shared failure table (`FAILURES`) gives for its reason; `warning` for a
+        worker's own reason. Does not log `breaker_open`, since the circuit breaker logs when it opens."""
         if self.reason == "breaker_open":
             return
         level = FAILURES[self.reason].log if self.reason in FAILURES else "warning"

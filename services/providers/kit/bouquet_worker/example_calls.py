@@ -66,8 +66,8 @@ def _try_line(provider: str, operation: Operation, case: Case, today: date) -> s
 
 
 def query_of(case: Case, operation: Operation, today: date) -> Pairs | None:
-    """Returns the query, with `recipient`, that asks the question of a test case. Leaves out fields that the operation
-    does not read. Returns `None` if the operation's rules refuse the query or read other values from it."""
+    """Returns the query, with `recipient`, of a call that asks what a test case asks; fields that the operation does
+    not read are left out. Returns `None` if the operation's rules refuse or change a value."""
     names = operation.parameter_names
     asked = {**structs.asdict(case.identity), **case.parameters}
     given: dict[str, Parameter] = {

@@ -11,12 +11,12 @@ from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
 
 HIDDEN = "***"
-"""Text that replaces each secret in what a developer is shown."""
+"""Text in place of each secret in the output of commands for developers."""
 
 
 class Exchange(Struct, frozen=True):
-    """Request to an upstream with its outcome, which is an answer or an error. Requests for OAuth 2.0 tokens make no
-    exchange."""
+    """Request to an upstream with its outcome: an answer or an error. Requests for OAuth 2.0 tokens are not kept as
+    exchanges."""
 
     upstream: str
     method: str
@@ -31,5 +31,5 @@ class Exchange(Struct, frozen=True):
 
 
 Observer: TypeAlias = Callable[[Exchange], None]
-"""Function that is called with each exchange after the exchange has ended. Only commands for developers use such a
-function, never a process that serves requests."""
+"""Function that receives each exchange (a request to an upstream with its outcome) when it has ended. Only commands for
+developers use one, since exchanges contain personal data."""

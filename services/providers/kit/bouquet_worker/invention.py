@@ -21,12 +21,13 @@ _DATE = re.compile(
 _NUMBER = re.compile(r"(-?)(0(?!\d)|[1-9])(\d*)(\.\d+)?(e[+-]?\d+)?", re.ASCII)
 _FIRST_DAY, _DAYS = date(1930, 1, 1), 34_000
 _DRAWS = 50
-"""Number of random texts of one length that are tried. If all of them occur in the original, longer texts are tried."""
+"""Number of random texts that are tried as an invented value. If the upstream's answer contains all of them, longer
+texts are tried."""
 
 
 class Inventor:
-    """Replaces each text or number by an invented one, equal values always by the same one. No invented value occurs in
-    the original; a text without letters and digits is kept.
+    """Replaces the texts and numbers of decoded JSON by invented ones, equal values always by the same one. No invented
+    value is one of the original values; a text without letters and digits is kept.
 
     Args:
         original: Decoded JSON whose values no invented value may equal.
@@ -38,8 +39,8 @@ class Inventor:
         self._invented = dict(given)
 
     def body(self, value: Any, fields: KnownFields, *, public: bool = False) -> Any:
-        """Returns JSON of the same shape as `value`, with texts and numbers replaced unless they are public. Drops
-        members whose names are not in `fields.read`; `public` says whether `value` itself is public."""
+        """Returns JSON of the same shape as `value`, with invented texts and numbers. Keeps the values of the fields in
+        `fields.public` (`value` itself if `public` is true), and leaves out fields that are not in `fields.read`."""
         match value:
             case dict():
                 kept = {name: item for name, item in value.items() if name in fields.read}
@@ -88,8 +89,8 @@ def scalars(value: Any) -> Iterator[Scalar]:
 
 
 def _drawn(text: str) -> str:
-    """Returns a random text of the same shape: a number for a number, an ISO date for an ISO date; in other texts, a
-    letter for each letter and a digit for each digit."""
+    """Returns a random text of the same form as `text`: a number for a number, an ISO date for an ISO date; otherwise
+    with a letter for each letter and a digit for each digit."""
     if number := _NUMBER.fullmatch(text):
         return _number(*number.groups())
     if found := _DATE.fullmatch(text):
@@ -99,8 +100,8 @@ def _drawn(text: str) -> str:
 
 
 def _number(sign: str, _: str, digits: str, fraction: str | None, exponent: str | None) -> str:
-    """Returns the text of a random number with the given sign and as many digits before the point. The number has no
-    leading zero, which a conversion to `int` would drop, and no exponent."""
+    """Returns the text of a random number, made from the parts of another one: with the same sign and the same number
+    of digits, and without exponent. The first digit is not 0, which a conversion to `int` would drop."""
     whole = sign + secrets.choice("123456789") + "".join(map(_character, digits))
     return str(float(whole + "".join(map(_character, fraction or "")))) if fraction or exponent else whole
 

@@ -10,12 +10,12 @@ from bouquet_mesh.observe.metrics import SECONDS
 
 UPSTREAM_CALLS = Counter(
     "bouquet_upstream_calls_total",
-    "Calls to an upstream, by outcome: `answered` (any HTTP status), `interrupted`, or the reason of the failure.",
+    "Calls to an upstream, by outcome: `answered` (any HTTP status), `interrupted` (cancelled) or a reason of failure.",
     ["provider", "upstream", "route", "outcome"],
 )
 UPSTREAM_SECONDS = Histogram(
     "bouquet_upstream_seconds",
-    "Duration of a call to an upstream, in seconds, its token request and its retry included.",
+    "Duration of a call to an upstream, in seconds. Includes the request for a token and the retry, if any.",
     ["provider", "upstream", "route"],
     buckets=SECONDS,
 )

@@ -22,7 +22,7 @@ Answering: TypeAlias = Callable[..., Awaitable[Any]]
 
 
 class Question(Struct, Generic[I], frozen=True):
-    """Question of a gateway about one person, as its handler (the function that answers) receives it."""
+    """Question about one person, sent by a gateway, as the handler (the function that answers it) receives it."""
 
     identity: I
     """Identity of the person, in the form that the operation takes, such as civil status or INE (student number)."""
@@ -35,8 +35,8 @@ class Question(Struct, Generic[I], frozen=True):
 
 
 class PublishedOperation(Struct, Generic[R], frozen=True):
-    """Operation that gateways publish, and `view`, the function that makes the published data from the handler's
-    result."""
+    """Operation that gateways publish, with the function `view`, which converts the result of the handler (the function
+    that answers) to the published data."""
 
     # Several versions of a resource may share one handler.
 
@@ -44,8 +44,8 @@ class PublishedOperation(Struct, Generic[R], frozen=True):
     view: Callable[[R], Any]
     """Function that converts the handler's result to the operation's published data."""
     result: type[R] | None = None
-    """Type of the handler's result, from which the sandbox makes answers of version 2; `None` if the sandbox makes none
-    for this operation."""
+    """Type of the handler's result, needed if the sandbox answers the operation from data of a later version; otherwise
+    `None`."""
 
 
 class InternalOperation(Struct, frozen=True):
@@ -61,7 +61,8 @@ Declared: TypeAlias = PublishedOperation[Any] | Operation | InternalOperation
 
 
 class HandledOperation(Struct, frozen=True):
-    """Operation with its handler, and the names of the upstreams whose clients the handler takes as arguments."""
+    """Operation with its handler (the function that answers), and the names of the upstreams whose clients the handler
+    takes as arguments."""
 
     operation: Operation | InternalOperation
     view: Callable[[Any], Any]

@@ -1,5 +1,5 @@
-"""Recordings: real answers of an upstream in which invented values replace the real ones, made by `bouquet-worker
-record`. A recording becomes answers of the simulator and a test case of the conformance suite."""
+"""Command `bouquet-worker record`: records a real upstream's answers about a person, with invented values in place of
+the real ones. A recording becomes answers of the simulator and a test case of the conformance suite."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ NAME = re.compile(r"[a-z0-9_]+")
 
 
 class Recording(Struct, frozen=True):
-    """Test data made from a real upstream's answers: a question about an invented person, the answers that a simulator
-    gives to the worker's requests, and the reply that the worker must give."""
+    """Test data made from a real upstream's answers: a question about an invented person (`question`), the simulator's
+    answers to the worker's requests (`answers`), and the reply that the worker must give (`reply`)."""
 
     answers: tuple[RecordedAnswer, ...]
     question: Lookup
@@ -49,10 +49,9 @@ async def record_question(
     instead: Sequence[str],
     environ: Mapping[str, str],
 ) -> Recording:
-    """Asks the real upstream about a real person, and returns a recording in which an invented person replaces the real
-    one. `words` is the question as on the command line (an operation's id and `name=value` parameters), `instead` the
-    parameters of the invented person. Raises `QuestionError` if no recording can be made, or `SettingsError` for wrong
-    settings."""
+    """Asks the real upstream about a real person, and returns a recording about an invented person. `words` is the
+    question as on the command line (an operation's id and `name=value` parameters), `instead` the parameters of the
+    invented person. Raises `QuestionError` if no recording can be made, or `SettingsError` for wrong settings."""
     operation, real = question_in(worker, read_words(words))
     about_nobody = read_words([operation.id, *instead])
     given = _given(real, question_in(worker, about_nobody)[1])
@@ -79,10 +78,9 @@ def fields_of(worker_module: str) -> KnownFields:
 async def make_recording(
     worker: Worker, simulator: Simulator, trial: Trial, invented: Lookup, invent: Callable[[Any], Any]
 ) -> Recording:
-    """Asks the worker the question `invented`, about an invented person, and records the reply. The upstream's answers
-    are those of `trial` (the question about the real person), with the values replaced by `invent`. Raises
-    `QuestionError` if an answer is not JSON, or if the reply's type or the number of requests differs from the
-    trial's."""
+    """Asks the worker the question `invented`, about an invented person, and records the reply. The worker receives the
+    answers about the real person, which `trial` holds, with values replaced by `invent`. Raises `QuestionError` if an
+    answer is not JSON, or if the worker replies or asks otherwise than about the real person."""
     answers = [
         Answer(exchange.outcome.status, {}, msgspec.json.encode(invent(_body(exchange))))
         for exchange in trial.exchanges
@@ -120,8 +118,8 @@ def write(recording: Recording, answers: Path, case_file: Path) -> None:
 
 
 def _body(exchange: Exchange) -> Any:
-    """Returns the decoded JSON of the upstream's answer in an exchange (a request with its outcome). Raises
-    `QuestionError` if the exchange has no answer, or if the answer is not JSON."""
+    """Returns the decoded JSON of an upstream's answer. Raises `QuestionError` if the upstream did not answer, or not
+    with JSON."""
     if not isinstance(exchange.outcome, Answer):
         raise QuestionError([f"{exchange.upstream} gave no answer: {exchange.outcome.reason}"])
     try:

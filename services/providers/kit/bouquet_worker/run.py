@@ -45,7 +45,8 @@ class RunnableWorker(Protocol):
         """Reads and returns the worker's settings. Reports wrong settings to `reader`."""
 
     def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[Running]:
-        """Returns a context in which the worker serves requests from the bus. The context yields the running worker."""
+        """Returns a context in which the worker serves requests from the bus. Entering the context gives the running
+        worker."""
 
 
 async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
@@ -55,8 +56,8 @@ async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
 
 
 def read(worker: RunnableWorker, reader: Reader, mesh: MeshSettings) -> ProcessSettings:
-    """Reads the settings of the process and of the worker, and reports all wrong ones to `reader`, among them a bus
-    without a broker in `mesh`. Returns the settings of the process."""
+    """Reads and returns the settings of the process, after reading the worker's. Reports wrong settings to `reader`,
+    and also a bus in memory (in `mesh`), from which no gateway could reach the worker."""
     reader.check(require_broker, mesh, "a worker")
     worker.read(reader)
     return reader.read(ProcessSettings, PROCESS_PREFIX)

@@ -1,5 +1,5 @@
-"""Operations that share one handler. Each publishes a part of the handler's result, such as the fields of one contract
-version."""
+"""Operations whose published data are a part of one handler's result, such as the fields of one version of the
+contract."""
 
 from __future__ import annotations
 

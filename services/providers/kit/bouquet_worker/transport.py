@@ -35,8 +35,8 @@ _ERRORS: tuple[tuple[type[Exception], str], ...] = (
 _EXCHANGE_ERRORS = (aiohttp.ClientError, OSError)
 """Exceptions of aiohttp and of sockets. `send` raises `UpstreamError` in place of them."""
 _UNREACHABLE = (errno.ENETUNREACH, errno.ENETDOWN)
-"""Error numbers of the operating system that mean that this machine has no network. The contract has an error code for
-this case."""
+"""Error numbers of the operating system that mean that this machine has no network, for which the contract has a
+separate error code."""
 _STATUSES = {
     **dict.fromkeys((301, 302, 303, 307, 308), "upstream_redirected"),
     **dict.fromkeys((502, 503), "upstream_unavailable"),
@@ -86,8 +86,8 @@ class Transport:
 
     @contextmanager
     def observed(self, method: str, url: URL, route: str) -> Iterator[None]:
-        """Records one call, made while the context is open, in a span and in the metrics. Both contain the template of
-        the path, `route`, such as `/students/{ine}`, but not the path itself."""
+        """Records the call that runs inside the context in a span and in the metrics. They contain `route`, the
+        template of the path such as `/students/{ine}`, in place of the path, which may name a person."""
         # The path itself may name a person.
         attributes = _attributes(method, url.host or "", url.port or 0, route)
         began = time.perf_counter()
@@ -132,7 +132,7 @@ class Transport:
 
 
 async def _exchange_once(request: aiohttp.ClientRequest, exchange: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Sends a request once. Keeps aiohttp from sending a GET again after its connection was cut."""
+    """Sends a request once. Without this middleware, aiohttp sends a GET again if the connection was cut."""
     # aiohttp retries after its own errors only: `UpstreamError`, raised here, is none.
     try:
         return await exchange(request)

@@ -1,5 +1,5 @@
-"""Trial of a worker with one question: its requests to upstreams with their outcomes, and its reply in the form of the
-public contract."""
+"""Trial of a worker: it is asked one question by a developer's command, which shows the requests to upstreams with
+their outcomes, and the reply in the form of the public contract."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ SHOWN_HEADERS = ("content-type", "location", "retry-after")
 
 class Trial(Struct, frozen=True):
     """Outcome of asking a worker one question: its reply, and its requests to upstreams with their outcomes
-    (`exchanges`). `secrets` are the texts to hide in the exchanges; `error` is the upstream's error that became the
-    reply, if any."""
+    (`exchanges`). `secrets` are texts that must not be shown; `error` is the upstream's error behind a failed reply, or
+    `None`."""
 
     reply: Reply
     exchanges: tuple[Exchange, ...]
@@ -39,8 +39,7 @@ class Trial(Struct, frozen=True):
 
 
 async def ask_simulated(worker: Worker, simulator: Simulator, lookup: Lookup) -> Trial:
-    """Asks the worker the question `lookup`, while the simulator runs in this process in place of the worker's
-    upstreams."""
+    """Asks the worker the question `lookup`, with its simulator, run in this process, in place of the upstreams."""
     async with listening(simulator.app(), "127.0.0.1", 0) as url:
         return await ask(worker, simulator.settings(url), lookup)
 
@@ -67,8 +66,8 @@ def secrets_of(settings: WorkerSettings) -> Iterator[str]:
 
 
 def report(trial: Trial, operation: Operation, offer: Offer) -> str:
-    """Returns a text for a developer about a trial (one question to a worker): the requests to upstreams with their
-    outcomes, then the reply in the form of the public contract. `HIDDEN` replaces each secret."""
+    """Returns the text that `bouquet-worker try` prints: the requests to upstreams with their outcomes, then the reply
+    in the form of the public contract. `HIDDEN` replaces each secret."""
     exchanges = [_exchange_text(exchange) for exchange in trial.exchanges] or ["no request to the upstream"]
     text = "\n\n".join([*exchanges, _answer_text(trial, operation, offer)])
     for secret in trial.secrets:

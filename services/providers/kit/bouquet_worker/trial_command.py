@@ -26,7 +26,8 @@ from bouquet_worker.worker import Worker
 
 
 class RealTrial(Struct, frozen=True):
-    """Question that a worker has asked its real upstream, with the operation and the outcome (trial)."""
+    """Outcome of a question to a worker's real upstream: the operation, the question as sent to the worker (`lookup`),
+    and the trial (requests to the upstream and reply)."""
 
     operation: Operation
     lookup: Lookup
@@ -36,10 +37,10 @@ class RealTrial(Struct, frozen=True):
 async def try_question(
     worker: Worker, simulator: Simulator | None, words: Sequence[str], environ: Mapping[str, str]
 ) -> tuple[str, int]:
-    """Asks the simulator or, if `simulator` is `None`, the real upstream. `words` is the question as on the command
-    line: an operation's id and `name=value` parameters. Returns the text to print and the exit status: 1 if the worker
-    replied with a failure, else 0. Raises `QuestionError` for a question that cannot be asked, and `SettingsError` for
-    wrong settings."""
+    """Asks a worker the question in `words`: an operation's id and `name=value` parameters, as on the command line.
+    Without a `simulator`, the worker calls its real upstream. Returns the text to print and the exit status (1 for a
+    failed reply); raises `QuestionError` for a question that cannot be asked, and `SettingsError` for wrong
+    settings."""
     if simulator:
         operation, lookup = question_in(worker, read_words(words))
         trial = await ask_simulated(worker, simulator, lookup)
@@ -50,9 +51,9 @@ async def try_question(
 
 
 async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, str]) -> RealTrial:
-    """Asks the real upstream, once a gateway has recorded the question in its access journal. `words` is the question
-    as on the command line: an operation's id and `name=value` parameters. Raises `QuestionError` if the question is
-    malformed or was not recorded, and `SettingsError` for wrong settings."""
+    """Asks a worker's real upstream the question in `words` (an operation's id and `name=value` parameters, as on the
+    command line), after a gateway has recorded the question in its access journal. Raises `QuestionError` if the
+    question is malformed or was not recorded, and `SettingsError` for wrong settings."""
     settings, asked = read_settings(environ), read_words(words)
     operation, lookup = question_in(worker, asked)
     if operation.modality == FRANCE_CONNECT:
@@ -66,8 +67,9 @@ async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, s
 
 
 def question_in(worker: Worker, words: Words) -> tuple[Operation, Lookup]:
-    """Returns the operation that the command line `words` names or implies, and the question as its worker receives it.
-    Raises `QuestionError` if not exactly one operation fits, or if the operation's rules refuse the parameters."""
+    """Returns the operation for a parsed command line (`words`), as `operation_for` finds it, and the question for the
+    worker. Raises `QuestionError` if not exactly one operation fits, or if the operation's rules refuse the
+    parameters."""
     operation = operation_for(words, worker.offer().operations)
     recipient = words.parameters.get(RECIPIENT, (SIMULATED_RECIPIENT,))[-1]
     return operation, lookup_for(words, operation, recipient, worker.clock())

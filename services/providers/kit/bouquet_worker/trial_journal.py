@@ -1,5 +1,5 @@
-"""Access record of a question that `bouquet-worker try --real` asks a real upstream. The record goes to a gateway's
-access journal (docs/adr/0020)."""
+"""Record of a question that `bouquet-worker try --real` asks a real upstream, in the access journal of a gateway
+(docs/adr/0020)."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def read_settings(environ: Mapping[str, str]) -> TrySettings:
 
 
 async def record(settings: TrySettings, path: str, query: Sequence[tuple[str, str]]) -> str:
-    """Asks the gateway the question, so that the gateway records it in its access journal. Returns "" if the record is
-    written, else the reason why not."""
+    """Asks the gateway the same question, so that its access journal records who asked. Returns "" if that is done,
+    else the reason why not."""
     headers = {"Authorization": f"Bearer {settings.token.reveal()}"}
     url = settings.gateway_url.rstrip("/") + path
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)

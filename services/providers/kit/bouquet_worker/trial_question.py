@@ -1,5 +1,5 @@
-"""Lookup that the command `bouquet-worker try` has a worker answer. Its parameters come from the command line, and are
-checked by the rules that a gateway applies to a request."""
+"""Conversion of a command line of `bouquet-worker try` to a lookup, the message that a worker receives. The parameters
+are checked by the rules that a gateway applies to a request."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PATIENCE_S = 30.0
 
 
 class QuestionError(Exception):
-    """Error for a lookup that a command cannot send to a worker, or cannot record. The text, for the developer, has one
+    """Error for a command line that makes no lookup, or whose question cannot be asked or recorded. The text has one
     line for each fault."""
 
     def __init__(self, faults: Iterable[str]) -> None:
@@ -43,8 +43,8 @@ class QuestionError(Exception):
 
 
 class Words(Struct, frozen=True):
-    """Command line of `bouquet-worker try`, parsed: the operation's id ("" if none is given), and the values of each
-    parameter by its name without `[]`."""
+    """Parsed command line of `bouquet-worker try`. `operation` is the operation's id, or "" if none is given;
+    `parameters` maps each parameter's name, without `[]`, to its values."""
 
     operation: str
     parameters: Mapping[str, tuple[str, ...]]

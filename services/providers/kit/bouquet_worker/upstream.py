@@ -26,7 +26,8 @@ from bouquet_worker.quota import Quota
 from bouquet_worker.settings import WorkerSettings
 
 Param: TypeAlias = str | int | Sequence[str] | None
-"""Value of a query parameter. A sequence sends the parameter once for each item; `None` leaves it out."""
+"""Value of a query parameter. A sequence sends the parameter once for each item; with `None`, the parameter is not
+sent."""
 Data: TypeAlias = bytes | str | Mapping[str, str]
 """Body of a request: a mapping is sent as a form, a text or bytes unchanged."""
 
@@ -69,7 +70,8 @@ class RetryBudget:
 
 
 class Upstream(Struct, frozen=True):
-    """Declaration of an HTTP API of the provider, which handlers call through an `UpstreamClient`."""
+    """Declaration of an upstream, one of the provider's HTTP APIs: its URL, authentication and limits. Handlers call it
+    through an `UpstreamClient`."""
 
     name: str
     base_url: str
@@ -262,7 +264,7 @@ class UpstreamClient:
 
     async def _authenticated(self, call: _Call) -> Answer:
         """Sends a call with its credentials, and returns the answer. After a 401, sends the call once more with new
-        credentials, if these can be had and the limits on retries and calls allow it."""
+        credentials, if there are any and the limits on retries and calls allow it."""
         if self._auth is None:
             return await self._send(call, {})
         credentials = await self._auth.headers(self._transport)
@@ -284,8 +286,8 @@ class UpstreamClient:
         return await (self._observed(call, credentials, sending) if self._observer else sending)
 
     async def _observed(self, call: _Call, credentials: Mapping[str, str], sending: Awaitable[Answer]) -> Answer:
-        """Awaits the answer of `sending` and returns it. Reports the exchange, with this answer or with the error, to
-        the observer."""
+        """Awaits the answer `sending` and returns it. Reports the request with this answer, or with the error, to the
+        observer if there is one."""
         outcome: Answer | UpstreamError = UpstreamError("upstream_timeout")  # if it is cancelled
         try:
             outcome = await sending

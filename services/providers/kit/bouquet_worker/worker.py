@@ -59,16 +59,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Factory(Struct, frozen=True):
-    """Function that makes an upstream (client settings of a provider's HTTP API), and the names of the other upstreams
-    whose clients this function takes as arguments."""
+    """Function that makes an upstream from the worker's settings, and the names of other upstreams whose clients the
+    function takes as arguments."""
 
     make: Callable[..., Any]
     upstreams: tuple[str, ...]
 
 
 class RunningWorker(Struct, frozen=True):
-    """Worker that serves its queue, with the latest verdict of gateways on its offer (which parts of it they
-    refuse)."""
+    """Worker that serves its queue, and the latest verdict of a gateway on its offer: which of its operations are
+    refused."""
 
     serving: Serving
     verdict: OfferVerdict
@@ -123,9 +123,9 @@ class Worker:
         self._operations: dict[str, HandledOperation] = {}
 
     def upstream(self, factory: F, name: str = "") -> F:
-        """Declares an upstream that handlers may call by `name`, by default the name of the decorated function. The
-        function takes the settings, and may take clients of other upstreams as parameters named like these
-        upstreams."""
+        """Declares an upstream, made by the decorated function from the settings. Handlers call the upstream by `name`,
+        by default the function's name; the function may take clients of earlier upstreams as parameters with their
+        names."""
         # It returns an `Upstream`, or an object of the author's own. If that object is an async context manager, it is
         # entered when the worker starts.
         name = name or factory.__name__
@@ -147,9 +147,9 @@ class Worker:
     def answers(
         self, *declared: PublishedOperation[Any] | Operation | InternalOperation, asking: Sequence[str] = ()
     ) -> Callable[[A], A]:
-        """Declares the handler of one or several operations. After the question, the handler takes the clients of the
-        upstreams that it calls, each as a parameter with the name of the upstream. For parameters with other names,
-        `asking` lists the upstreams, in the order of the parameters."""
+        """Declares the decorated function as the handler of one or several operations. The handler takes the question,
+        then the clients of the upstreams that it calls, each as a parameter with the upstream's name; if the names
+        differ, `asking` lists the upstreams in the order of the parameters."""
 
         def declare(handler: A) -> A:
             upstreams = self._upstreams_of(handler, asking)
@@ -200,8 +200,8 @@ class Worker:
 
     @property
     def published(self) -> Mapping[str, PublishedOperation[Any]]:
-        """Published operations by id, each with the function that converts the handler's result to the operation's
-        data."""
+        """Operations that gateways publish, by id, each with the function that converts the handler's result to the
+        published data."""
         return {
             name: PublishedOperation(row.operation, row.view, row.result)
             for name, row in self._operations.items()
@@ -255,8 +255,8 @@ class Worker:
         answers: Iterator[Answer] | None = None,
     ) -> AsyncIterator[Mapping[str, Any]]:
         """Opens the worker's upstreams until the context ends, and yields their clients by name. The clients report
-        each exchange to `observer`, and take `answers`, if given, in place of an upstream's. Raises `SettingsError` for
-        unusable settings."""
+        each request and its outcome to `observer`; if `answers` is given, they return these answers without calling the
+        upstream. Raises `SettingsError` for unusable settings."""
         # Only trials pass an observer, and only the replay of a recording passes answers.
         opened: dict[str, Any] = {}
         async with AsyncExitStack() as stack:
@@ -275,8 +275,8 @@ class Worker:
         settings: WorkerSettings | None = None,
         on_error: OnError = UpstreamError.log,
     ) -> Handler:
-        """Returns the function that answers requests from the bus. `upstreams` maps the name of each upstream to its
-        open client; `on_error` receives each error of an upstream before the reply that it becomes."""
+        """Returns the function that answers requests from the bus. `upstreams` maps each upstream's name to its open
+        client; `on_error` is called with each `UpstreamError` before the worker replies `Failed`."""
         offer = self._encoded(settings)
         return self._handler(upstreams, offer, OfferVerdict(self.provider, offer), on_error)
 

@@ -24,7 +24,8 @@ def parse_xml(document: bytes) -> Element:
 
 
 class _ShallowTree(ElementTree.TreeBuilder):
-    """Builder of a tree of elements, at most `MAX_XML_DEPTH` deep, of a document without a document type."""
+    """Builder of an XML tree that raises `UpstreamError` for elements nested deeper than `MAX_XML_DEPTH`, and for a
+    document type (DOCTYPE)."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -49,8 +49,9 @@ class Persona(Struct, frozen=True, kw_only=True):
 
 
 def schooling(mef: str, libelle: str, regime: str | None = None, statut: str = "ST SCOLAIRE") -> dict[str, Any]:
-    """Returns the value of the key `info-scolarite` for an enrolled pupil. `mef` is the code of the training, `statut`
-    the code and the label of the pupil's status, separated by a space."""
+    """Returns the value of the key `info-scolarite` for an enrolled pupil. `mef` and `libelle` are the code and the
+    label of the training, `regime` the code of the boarding regime (`None` to leave it out), and `statut` the code and
+    the label of the pupil's status, separated by a space."""
     code, _, label = statut.partition(" ")
     return {
         "est-scolarise": True,

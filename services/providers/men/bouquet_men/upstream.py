@@ -90,8 +90,8 @@ class Enrolled(Struct, frozen=True, rename="kebab"):
 
 
 def query_of(who: Identite, where: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """Returns the query parameters for a pupil, without those that name a school or an area. `where` holds the
-    question's parameters that are not part of the identity."""
+    """Returns the query parameters that describe a pupil and the school year; `perimeter_of` returns those that
+    describe an area. `where` holds the parameters of the request that are not part of the identity."""
     # Only the first of several first names is sent; accents are kept, and the school year stays as the caller typed it.
     return {
         "nom": who.nom_naissance,
@@ -104,8 +104,8 @@ def query_of(who: Identite, where: Mapping[str, Parameter]) -> dict[str, Paramet
 
 
 def perimeter_of(where: Mapping[str, Parameter]) -> dict[str, Parameter] | None:
-    """Returns the query parameters for a search by région or département; `None` if the question names a school
-    instead."""
+    """Returns the parameters that describe the area of a search, a region or a département. Returns `None` if the
+    request names a school instead."""
     for field, kind in PERIMETERS.items():
         if field in where:
             return {

@@ -45,8 +45,8 @@ def men(settings: Settings) -> Upstream:
 
 @worker.answers(V3, V4, V5, V2)
 async def scolarites(question: Question[Identite], men: UpstreamClient) -> ScolariteEtRegime | NotFound:
-    """Answers a question with a pupil's schooling. Asks the ministry's search by département or region if the question
-    names one, otherwise its search by school."""
+    """Answers with a pupil's schooling; `NotFound` for a pupil who is unknown or not enrolled. Searches by département
+    or region if the request names one, otherwise by school."""
     query = query_of(question.identity, question.parameters)
     headers = {"X-Siret-Partenaire": question.caller.recipient}
     if perimeter := perimeter_of(question.parameters):
@@ -73,8 +73,8 @@ def read(answer: Answer) -> ScolariteEtRegime | NotFound:
 
 
 def to_contract(file: File) -> ScolariteEtRegime:
-    """Converts the ministry's data about an enrolled pupil into the handler's result. Missing data about a scholarship
-    become `None`."""
+    """Converts the ministry's data about an enrolled pupil into the result of the worker's handlers. Missing data about
+    a scholarship become `None`."""
     pupil, schooling = file.identification, file.info_scolarite
     scholarship = file.info_bourse or Scholarship()
     return ScolariteEtRegime(

@@ -64,7 +64,7 @@ class StatutEtudiant(StatutEtudiantSansIdentite, frozen=True, kw_only=True, forb
 
 
 class Etudiant(StatutEtudiant, frozen=True, kw_only=True):
-    """Student, as the worker's handlers return one. Each version of the contract publishes some of the fields."""
+    """Student with all the fields that any version of the API publishes: the result of the worker's handlers."""
 
     ine: str | None = None
     """National student number (INE); `None` if the question identified the student by civil status."""
@@ -176,8 +176,8 @@ class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class InscriptionFermee(InscriptionV2, frozen=True, kw_only=True, rename="camel"):
-    """Enrolment that gateways show only to callers with at least one of the scopes in `opened_by`; to nobody if there
-    are none."""
+    """Enrolment or admission that a gateway shows only to callers with at least one of the scopes `opened_by`. If
+    `opened_by` is empty, no caller sees it."""
 
     opened_by: tuple[str, ...] = field(name="$any")
 
@@ -202,8 +202,8 @@ def etudiant_v2(etudiant: Etudiant) -> EtudiantV2:
 
 
 def _inscription_v2(admission: Admission) -> InscriptionFermee:
-    """Converts an admission or an enrolment to the form in which version 2 publishes it, with the scopes that open
-    it."""
+    """Converts an admission or an enrolment to the form in which version 2 publishes it, with the scopes of which a
+    caller needs one to see it."""
     # No scope opens an enrolment in an unknown regime, or one that may be an enrolment or an admission.
 
     place: dict[str, Any] = {

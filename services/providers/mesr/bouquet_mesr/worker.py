@@ -55,8 +55,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 REFUSALS_OF_INE = {400: WRONG_INE}
 REFUSALS_OF_PERSON = {400: WRONG_IDENTITY, 409: SEVERAL}
-"""Maps the HTTP status with which the ministry refuses a search by civil status to the reason of the refusal that the
-worker replies with."""
+"""Maps the HTTP status with which the ministry refuses a search by civil status to the reason in the worker's reply."""
 # It applies only if the body is the ministry's own error.
 
 worker = Worker("mesr", Settings, owner="team-mesr", authority=Authority("MESRI", "25"), problems=contract.PROBLEMS)

@@ -1,7 +1,7 @@
 """The worker of MSA, the social security of farmers: the quotient familial of farmers and their families.
 
-Owner: team-msa. Upstream: the social-security hub (bouquet_hub). The MSA computes each quotient for today, and keeps no
-history.
+Owner: team-msa. Upstream: the social-security hub (bouquet_hub). The MSA computes each quotient when it is asked, and
+keeps no history.
 """
 
 from __future__ import annotations

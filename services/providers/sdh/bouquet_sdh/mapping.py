@@ -59,8 +59,7 @@ def other_status(record: Record, training: Training | None) -> contract.StatutPr
 
 
 _UNKNOWN = Training(active=False)
-"""Training whose establishment and region are unknown, which the current status shows in place of a missing
-training."""
+"""Training without establishment and region, used for the current status of an athlete who has no training."""
 
 
 def _status(record: Record) -> dict[str, Any]:

@@ -23,8 +23,8 @@ PAU = {"etablissement": 6402, "nomEtablissement": "POLE SIMULE DE PAU", "region"
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """Invented athlete. A record or a training has the key `years`: its first and last calendar year, counted from this
-    year. The simulator replaces the key by dates."""
+    """Invented athlete, with the JSON of the Sport Data Hub. In place of its dates, each record or training has the key
+    `years`: a pair of its first and last calendar year, counted from the present year (`-1` is last year)."""
 
     story: str
     person: Json

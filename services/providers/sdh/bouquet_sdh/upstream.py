@@ -50,8 +50,8 @@ class Training(Struct, frozen=True, rename="camel"):
     nom_region: str | None = None
 
     def overlaps(self, record: Record) -> bool:
-        """Returns whether the training and the period of `record` have a day in common. An unknown end lies in the
-        future; a training whose beginning is unknown has no day in common."""
+        """Returns whether the training and the period of `record` have a day in common. A training without an end goes
+        on for ever; a training without a beginning has no day in common."""
         begins, ends = day_of(self.debut or ""), day_of(self.fin or "") or "9999-12-31"
         return bool(begins) and begins <= day_of(record.fin_droits) and day_of(record.debut_droits) <= ends
 
@@ -70,8 +70,8 @@ class Athlete(Struct, frozen=True, rename="camel"):
 
 
 class Absence(Struct, frozen=True):
-    """Body of a 404 that may come from the Sport Data Hub itself: any JSON object, since the form of its own is not
-    documented."""
+    """Body of a 404 that may mean an unknown athlete: any JSON object, since the Sport Data Hub does not document the
+    fields of its 404."""
 
 
 def current_record(records: Iterable[Record], today: str) -> Record | None:

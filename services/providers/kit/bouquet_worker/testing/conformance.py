@@ -49,8 +49,8 @@ NO_REPLY_IN_TIME = "deadline_exceeded"
 """Reason of the failure that the bus reports if the worker has not replied by the deadline."""
 HANG_S = 30.0
 """Seconds that a test waits for an event before it fails."""
-BEHAVIOURS_WORTH_QUOTING = (Fault.INTERNAL, Fault.TRUNCATED, "other_shape")
-"""Faulty answers of an upstream whose text a careless worker might copy into its logs, with a person's data."""
+QUOTABLE_BEHAVIOURS = (Fault.INTERNAL, Fault.TRUNCATED, "other_shape")
+"""Faulty answers of an upstream whose text a careless worker might copy into its logs, personal data included."""
 
 
 class Conformance:
@@ -137,8 +137,8 @@ class Conformance:
     async def test_a_faulty_upstream_is_a_typed_failure(
         self, found_case: Case, behaviour: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Tests that the worker replies with `Failed` and a known reason if its upstream is faulty. Repeats the
-        case with the fault from its first request on, from its second request on, and so on."""
+        """Tests that the worker replies with `Failed` and a known reason if its upstream is faulty. Repeats the case
+        for each request of the worker, with a fault that begins at this request."""
         for after in range(await self._requests_of(found_case)):
             reply = await self._reply_with_fault(found_case, behaviour, after)
             if self.bare_404_is_absence and behaviour in BARE_404S and isinstance(reply, NotFound):
@@ -192,7 +192,7 @@ class Conformance:
             await harness.ask(case)
             last = max(harness.injector.requests - 1, 0)
         with capturing_telemetry() as captured:
-            for behaviour in (None, *(FAULTY_BEHAVIOURS[name] for name in BEHAVIOURS_WORTH_QUOTING)):
+            for behaviour in (None, *(FAULTY_BEHAVIOURS[name] for name in QUOTABLE_BEHAVIOURS)):
                 async with self._harness(behaviour, last) as harness:
                     await harness.ask(case)
         personal = personal_words(case, self.worker.offer())

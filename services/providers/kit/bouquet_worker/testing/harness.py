@@ -28,10 +28,10 @@ CALLER = Caller(recipient="13002526500013", token_id="9d2c1b0a-3f4e-4d5c-8b6a-7e
 PATIENCE_S = 60.0
 """Seconds that a worker has to answer a test's question."""
 SILENT_UPSTREAM_S = 0.3
-"""Seconds that a worker waits, in tests, for an upstream that does not answer."""
+"""Seconds that a worker waits for an upstream that does not answer, in tests."""
 REPLY_MARGIN_S = 5.0
-"""Replacement for `deadline.REPLY_MARGIN_S` in tests of a silent upstream: the worker stops waiting for the upstream
-this many seconds before the deadline of its reply."""
+"""Seconds before the deadline of its reply at which a worker stops waiting for a silent upstream, in tests. Replaces
+`deadline.REPLY_MARGIN_S`."""
 
 Behaviour: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 """Function that answers a request in place of the simulator. Its arguments are the request and the simulator's
@@ -54,7 +54,8 @@ class FaultInjector:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Lets the simulator answer the first `after` requests, and the behaviour all later ones."""
+        """Answers a request by the simulator if it is one of the first `after` requests, and by `behaviour` if it comes
+        later."""
         self.requests += 1
         if self._behaviour is None or self.requests <= self._after:
             return await handler(request)
@@ -62,7 +63,7 @@ class FaultInjector:
 
 
 class HeldRequest:
-    """Behaviour injected in place of an upstream: each request is held back until a test sets the event `release`."""
+    """Behaviour of an upstream that does not answer a request until a test sets the event `release`."""
 
     def __init__(self) -> None:
         self.arrived = asyncio.Event()

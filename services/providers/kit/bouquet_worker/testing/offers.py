@@ -67,8 +67,8 @@ def objections_to_offer(offer: Offer) -> Iterator[str]:
 
 
 def _place_of(operation: Operation) -> str:
-    """Returns a text that no two operations of an offer may share: the path of the operation and, in version 2, the
-    modality (kind of identity)."""
+    """Returns a text that must differ between the operations of an offer: the operation's path, followed in version 2
+    by its modality (kind of identity)."""
     by = f" by {operation.modality}" if operation.path.startswith("/api/") else ""
     return f"path {operation.path}{by}"
 
@@ -93,7 +93,8 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
 
 
 def _of_meta_fields(operation: Operation) -> Iterator[str]:
-    """Yields a fault for each field in `meta` that the schema lacks, or that callers see only with a scope."""
+    """Yields a fault for each of the operation's `meta_fields` (fields that answers have in `meta`) that is not in the
+    schema, or that callers see only with a scope."""
     for name in operation.meta_fields:
         if not _has_path(operation.schema, [name]):
             yield f"meta_fields: the schema has no field {name}"
@@ -102,8 +103,9 @@ def _of_meta_fields(operation: Operation) -> Iterator[str]:
 
 
 def _of_proof(operation: Operation) -> Iterator[str]:
-    """Checks `operation.proof`, the printable document made from an answer. Yields a fault for each path that the
-    schema lacks and for each unknown way to show a field, and one for a proof in version 2."""
+    """Checks `operation.proof`, the declaration of what the proof of an answer (an encrypted text) shows. Yields a
+    fault for each path that is not in the schema, for each unknown way to show a field, and for any proof in version
+    2."""
     if operation.proof is None:
         return
     if operation.path.startswith("/api/"):
@@ -118,7 +120,7 @@ def _of_proof(operation: Operation) -> Iterator[str]:
 
 def _of_people(operation: Operation) -> Iterator[str]:
     """Checks `operation.people`, the list of the objects in an answer that describe a person. Yields a fault for each
-    field in this list that the schema lacks, and for each object with a name and a birth date that is not listed."""
+    listed field that is not in the schema, and for each object with a name and a birth date that is not listed."""
     # The access journal records whom an answer names, and finds them by `people`.
     for people in operation.people:
         for name in (people.nom, people.prenoms, *people.naissance):
@@ -216,8 +218,8 @@ def schema_violations(operation: Operation, data: Any) -> list[str]:
 
 
 def _opened(node: Any) -> Any:
-    """Returns a copy of the data as a caller with every scope receives it: without the keys `$any`. The key `$any` of
-    an object lists scopes, one of which is needed to see the object."""
+    """Returns a copy of the data without the keys `$any`, as a caller with every scope receives it. In an object,
+    `$any` lists the scopes of which a caller needs one to see the object."""
     match node:
         case dict():
             return {name: _opened(value) for name, value in node.items() if name != "$any"}

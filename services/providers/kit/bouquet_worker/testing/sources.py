@@ -1,5 +1,5 @@
-"""Checks of a worker's source code for mistakes that tests with questions and faulty upstreams may miss. Each fault is
-a sentence for the worker's author, with file and line."""
+"""Checks of a worker's source code for mistakes that tests with an upstream may miss. Each fault is a sentence for the
+worker's author, with file and line."""
 
 from __future__ import annotations
 
