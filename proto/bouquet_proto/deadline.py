@@ -27,5 +27,5 @@ class Deadline(Struct, frozen=True):
         return max(0.0, self.at - time.time())
 
     def earlier_by(self, margin_s: float) -> Deadline:
-        """Returns a deadline that is `margin_s` seconds earlier. The margin leaves time for the reply."""
+        """Returns a deadline that is `margin_s` seconds earlier, so that this time is left to send the reply."""
         return Deadline(self.at - margin_s)

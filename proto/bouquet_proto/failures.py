@@ -1,12 +1,12 @@
-"""The failure table. For each reason of failure, it holds the party at fault, the public code, the texts for the
-caller, whether to retry, and the log level.
+"""The failure table: for each reason why a call may fail, the party at fault, the public error code, the texts for the
+caller, whether a worker repeats its request, and the level of the log line.
 
     Failure
-    ├── parameters    a wrong field of the query, keyed by its public code (docs/reference/contract.md §3.4)
-    ├── session       a citizen's FranceConnect token (§2.4)
-    ├── platform      the caller's token, rate limit or route, or the mesh itself (§3.3)
-    ├── refusal       a question that a provider refused, under its own prefix (§3.4)
-    └── provider      a failure of any provider; the code is three digits after its prefix (§3.5)
+    ├── parameters    a wrong parameter of the query; the reason is the public code (docs/reference/contract.md §3.4)
+    ├── session       a FranceConnect token that cannot be used (§2.4)
+    ├── platform      a refused token, rate limit or path, or a fault of Bouquet itself (§3.3)
+    ├── refusal       a question that a provider refuses; the code is three digits after the authority's two (§3.4)
+    └── provider      a failure of any provider; the code is three digits after the authority's two (§3.5)
 
 A provider's worker adds rows, such as "not found" texts, and sends them in its offer. A worker replies with a reason,
 and the gateway answers its caller with the code and texts in the row of this reason. All texts are copied word for word
@@ -48,8 +48,8 @@ class Kind(StrEnum):
 
 
 class Rendering(NamedTuple):
-    """HTTP statuses in versions 3 and 2 of the API for one kind of failure, and the word that a version 2 body gives as
-    `error`."""
+    """Values that the answer to one kind of failure has: the HTTP status in version 3 of the API, the HTTP status in
+    version 2, and the text under `error` in a version 2 body."""
 
     v3_status: int
     v2_status: int
@@ -96,17 +96,17 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str
     fault: Fault
     retry: bool = False
-    """Whether a second attempt may succeed. If true, a worker repeats its request to the provider once, but only a
-    request that changes no data there."""
+    """Whether a second attempt may succeed. A worker then repeats its request to the provider once, unless the request
+    changes data there."""
     log: LogLevel = "info"
     """Level of the log line about the failure."""
     source: dict[str, str] = {}
     """Value of the key `source` in the error that the caller gets, such as `{"parameter": "recipient"}`. The error has
     no `source` if the value is empty."""
     provider: str = ""
-    """Value of `meta.provider` in the error, if the error comes from another organisation than the operation's
-    authority: for example from the CAF, whose data the CNAV passes on. If empty, the error names the authority for a
-    `code` of three digits, and no provider for a `code` of five."""
+    """Name in `meta.provider` of the error if that is not the operation's authority: for example the CAF, whose data
+    the CNAV passes on. If empty, an error whose `code` has three digits names the authority, and one with five names
+    nobody."""
     retry_in_s: int = 0
     """Seconds after which the caller may try again; 0 if the error gives no such advice."""
     v2_word: str = ""

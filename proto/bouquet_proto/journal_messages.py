@@ -1,4 +1,4 @@
-"""Reply of the access journal to a gateway that asks whether the journal has a record. The journal's writer sends the
+"""Reply to a gateway that asks whether the access journal has a record. The process that writes the journal sends the
 reply, since the registry's process may not read the journal."""
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from msgspec import Struct
 from bouquet_proto.names import JOURNAL_OWNER
 
 PROVIDER = JOURNAL_OWNER
-"""Name under which the journal's writer receives requests."""
+"""Name to which gateways address requests to the process that writes the access journal. It stands where requests to a
+worker have the provider's name."""
 
 EntryState: TypeAlias = Literal["kept", "pruned", "absent"]
 """State of a record: in the journal (`kept`), removed after its retention (`pruned`), or neither (`absent`), as a

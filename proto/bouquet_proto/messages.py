@@ -16,7 +16,8 @@ from bouquet_proto.identity import Identity
 T = TypeVar("T")
 
 MAX_REQUEST_BYTES = 64 * 1024
-"""Largest size, in bytes, of a request other than a `CheckCase`. A larger request is not decoded."""
+"""Largest size, in bytes, of any request except `CheckCase`, which carries a whole file. A larger request is not
+decoded."""
 
 MAX_CASE_BYTES = 64 * 1024
 """Largest size, in bytes, of a case file (recorded answer about an invented person) that a sandbox checks."""

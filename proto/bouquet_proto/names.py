@@ -21,8 +21,8 @@ CHECK_PREFIX = "bouquet.check."
 and deletes it at once."""
 GATEWAY_OWNER = "gateway"
 JOURNAL_OWNER = "journal"
-"""Owner in the names of check queues (`check_queue_of`) of the process that writes the journal. For gateways the owner
-is `GATEWAY_OWNER`; for workers and the registry, the name of their provider."""
+"""Name of the process that writes the access journal, for `check_queue_of`. Gateways have the name `GATEWAY_OWNER`
+there; workers and the registry have the name of their provider."""
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
 """Arguments with which a provider's queue is declared. `x-expires` is in milliseconds: after this time without a

@@ -20,8 +20,8 @@ session."""
 
 
 def digest_of(offer: bytes) -> str:
-    """Returns the digest of an encoded offer (a worker's description of its operations). A gateway sends the digest in
-    `Describe` to say to which offer its refusals apply."""
+    """Returns the SHA-256, in hexadecimal, of an encoded offer (a worker's description of its operations). In
+    `Describe`, the digest tells the worker which of its offers a gateway has refused in part."""
     return sha256(offer).hexdigest()
 
 
@@ -98,8 +98,8 @@ class ProofField(Struct, frozen=True):
     at: str
     """Dotted path of the field in the object that the proof's section describes."""
     shown: str = "whole"
-    """Part of the field that is shown: one of the values of `Shown`. A gateway makes no proof with a value that it does
-    not know."""
+    """Extent to which the field is shown: one of the values of `Shown`. A gateway makes no proof of the operation if it
+    does not know the value."""
     # Not of that type: a gateway that lacks a later value must still read the rest of the offer.
 
 
@@ -115,12 +115,14 @@ class ProofSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """French label of the number of objects. This number is then shown in place of `fields`; if the label is empty, the
     section shows the fields."""
     document: tuple[ProofField, ...] = ()
-    """Fields that the PDF document shows of each object, which only the caller gets; empty if it shows `fields`."""
+    """Fields of each object that are shown in the PDF document, which only the caller gets; empty if the document shows
+    `fields`."""
 
 
 class Proof(Struct, frozen=True, kw_only=True):
-    """Declaration of what a proof shows: a title, and the parts of an operation's answer. Anybody who holds a proof can
-    read them for five years; fields outside the caller's scopes are left out."""
+    """Declaration of what a proof (a text that shows later what an answer said) contains: a title, and parts of an
+    operation's answer. Anybody who holds the proof can read these parts for five years; fields outside the caller's
+    scopes are left out."""
 
     title: str
     """French title of the proof, such as `Attestation de quotient familial`."""

@@ -37,7 +37,7 @@ class Valeur(Struct, frozen=True, kw_only=True):
 
 
 class Personne(Struct, frozen=True, kw_only=True):
-    """Personne du foyer ; les parties inconnues de sa naissance sont à zéro dans `date_naissance`, et null à part"""
+    """Personne du foyer ; une partie inconnue de la naissance vaut zéro dans `date_naissance`, null ailleurs"""
 
     # API Particulier emits the date whole and in parts, its document has but the whole (docs/contract.md).
     nom_naissance: str | None
@@ -119,7 +119,7 @@ class AdresseV2(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class CompositionFamiliale(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Dossier d'un foyer"""
+    """Quotient familial d'un foyer, ses allocataires, ses enfants et son adresse"""
 
     # Without its fund and the month of its computation: the official document has both, and API Particulier has never
     # sent them (docs/contract.md).
@@ -315,13 +315,15 @@ class Regimes(Struct, frozen=True, kw_only=True):
     (docs/reference/upstreams/regime.md §6)."""
 
     first: str
-    """Provider with 98 % of the allocataires. The gateway asks it first if it does not know which of the two serves the
-    person."""
+    """Provider that serves 98 % of the families. The gateway asks this provider first if it does not know which of the
+    two serves the person."""
     second: str
     keeps_history: str
-    """Provider that keeps the quotients of past months. For a past month, the gateway prefers its answer."""
+    """Provider that keeps the quotients of past months. For a past month, the gateway prefers this provider's
+    answer."""
     freshest: str
-    """Provider that updates its files in real time. For the current month, the gateway prefers its answer."""
+    """Provider that updates its files in real time. For the current month, the gateway prefers this provider's
+    answer."""
     authorities: dict[str, Authority]
     """Authority that a provider's errors name, by the provider's name."""
 

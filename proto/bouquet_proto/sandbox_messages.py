@@ -36,14 +36,14 @@ class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sessions: tuple[str, ...] = ()
     """FranceConnect tokens with which a call gets this case; empty for operations without FranceConnect."""
     is_default: bool = False
-    """Whether the case answers each call of the operation to which no other case applies."""
+    """Whether the case answers every call of the operation that matches no other case."""
     code: str = ""
-    """Public code of the error that the case answers, such as `35003`; empty if it answers data."""
+    """Public code, such as `35003`, of the error in the recorded answer; empty if the answer has data."""
 
 
 class SimulatedError(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Error that a sandbox answers on request: the caller sends the error's code in the query or as FranceConnect
-    token."""
+    """Error that a sandbox simulates when the caller asks for it, by sending the error's code in the query or as
+    FranceConnect token."""
 
     code: str
     status: int

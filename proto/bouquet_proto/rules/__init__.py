@@ -30,8 +30,8 @@ RULES: dict[str, Rule] = (
 
 
 SharedResults: TypeAlias = dict[Hashable, Any]
-"""Results of computations that several queries share, such as the queries about one person. The key holds everything
-from which a result is computed."""
+"""Results of validation rules that later queries, such as those about the same person, use again. Each key holds
+everything from which its result was computed."""
 
 
 class Check(Struct, frozen=True, omit_defaults=True, dict=True):
@@ -66,9 +66,9 @@ def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple
 def apply_rules(
     stages: tuple[tuple[Check, ...], ...], query: Query, today: date, shared: SharedResults | None = None
 ) -> Values | Refusals:
-    """Applies the validation rules in `stages` to a query, stage by stage, and stops after the first stage that finds a
-    fault. Returns the public codes of this stage's faults or, without any fault, the accepted values by canonical
-    field. Reuses the results of rules that `shared` holds from former queries, and adds those of this query."""
+    """Applies validation rules to a query, stage by stage, and stops after the first stage that finds faults. Returns
+    the public codes of these faults or, if there are none, the accepted values by canonical field (the field's name
+    inside Bouquet). `shared` holds results of former queries, which are used again, and gets those of this query."""
     values: Values = {}
     for stage in stages:
         codes: list[str] = []

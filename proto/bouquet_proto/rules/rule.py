@@ -23,7 +23,8 @@ ANY_TEXT = re.compile(r".*", re.DOTALL)
 
 
 class Field(Struct, frozen=True, kw_only=True):
-    """Query parameter that a validation rule reads, with the texts about it in the OpenAPI document."""
+    """Query parameter that a validation rule reads, and the texts that describe the parameter in the OpenAPI
+    document."""
 
     name: str
     """Name of the parameter in version 3 and later, unless `Check.names` gives another name."""
