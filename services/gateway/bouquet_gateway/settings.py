@@ -136,18 +136,18 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Limit, in bytes, on the journal records that one process keeps on disk; a record takes about 400 bytes. From 80 %
     of the limit on, a warning is logged; from 95 % on, calls are refused (error `00521`)."""
     proof_keys: Secret = Secret("")
-    """Keys of the proofs of answers, as `name:secret,…`, the same in all gateways; each secret has at least 32 bytes.
-    The first key seals proofs; a former key must stay for five years, or its proofs cannot be verified. If empty, the
-    gateway makes and verifies no proofs."""
+    """Keys of proofs (encrypted texts that show later what an answer said), as `name:secret,…`, the same in all
+    gateways; each secret has at least 32 bytes. The first key encrypts new proofs; a former key must stay for five
+    years, or its proofs cannot be verified. If empty, the gateway makes and verifies no proofs."""
     proof_checks_per_minute: Annotated[int, Meta(ge=1)] = 5
     """Limit on the verifications of proofs per minute by one IPv4 address or IPv6 /64 network; an IPv6 /48 network may
     request ten times as many. Above the limit, verifications get a 429 (error `00429`)."""
     proof_documents_per_minute: Annotated[int, Meta(ge=1)] = 60
-    """Limit on the downloads of proofs' PDF documents per minute by one IPv4 address or IPv6 /64 network; an IPv6 /48
+    """Limit on the downloads of proofs as PDF files per minute by one IPv4 address or IPv6 /64 network; an IPv6 /48
     network may request ten times as many. Above the limit, downloads get a 429 (error `00429`)."""
     mcp: bool = False
-    """Whether the gateway answers at `/mcp`, where tokens with the flag `mcp` call operations as tools of the Model
-    Context Protocol (docs/operations/mcp.md)."""
+    """Whether the gateway answers at `/mcp`, where programs call operations as tools of the Model Context Protocol.
+    They need tokens that an operator allows for this protocol (docs/operations/mcp.md)."""
     maintenance: str = ""
     """Announced maintenance windows of providers, in Paris time, such as `MEN 01:10-02:30`; empty for none. The format
     is described in docs/operations/maintenance-windows.md."""

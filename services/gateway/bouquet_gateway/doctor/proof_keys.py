@@ -1,4 +1,4 @@
-"""Examination of the keys that seal (encrypt) proofs, the texts that show later what an answer said."""
+"""Examination of the secret keys that encrypt proofs, the texts that show later what an answer said."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ average."""
 
 
 def examine(settings: GatewaySettings) -> Finding:
-    """Returns which key seals proofs and which others verify them, or which of them is weak."""
+    """Returns the finding about the keys of proofs: which key encrypts them and which former keys can still verify
+    them, or which key is unsafe."""
     keys = {name: secret.reveal() for name, secret in keys_of(settings.proof_keys).items()}
     if not keys:
         return well(SUBJECT, f"none: without {GATEWAY_PREFIX}PROOF_KEYS no proofs are made or verified")

@@ -24,7 +24,7 @@ class Arguments(Struct, frozen=True):
     """Arguments of one call of a tool."""
 
     purpose: str | Problem
-    """Purpose of the call, or the error with which a call without a valid one is answered."""
+    """Purpose of the call, or the error for the caller if the purpose is missing or not valid."""
     parameters: Parameters
 
 
@@ -32,8 +32,8 @@ _arguments = msgspec.json.Decoder(dict[str, Value | None])
 
 
 def read_arguments(arguments: Raw, names: Container[str]) -> Arguments:
-    """Reads the arguments of a tool with the query parameters `names`; null stands for an absent one. Raises `RpcError`
-    if the arguments are not an object of known names, whose values are texts, integers or lists of these."""
+    """Reads the arguments of a tool whose query parameters are `names`; an argument that is null counts as absent.
+    Raises `RpcError` for a name that is unknown, or a value that is no text, integer or list of these."""
     try:
         given = _arguments.decode(arguments)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -48,8 +48,8 @@ def read_arguments(arguments: Raw, names: Container[str]) -> Arguments:
 
 
 def purpose_of(value: Value) -> str | Problem:
-    """Returns the purpose without spaces around it, or a `Problem` if it is too long, has no letter from A to Z, or has
-    a control or format character or a line break."""
+    """Returns the stated purpose of a call, without spaces around it. Returns a `Problem` if it is longer than
+    `MAX_PURPOSE_LENGTH` characters, has no letter from A to Z, or has a line break or an invisible character."""
     # Unicode also counts fillers that are shown as blanks among its letters.
     text = value.strip() if isinstance(value, str) else ""
     has_letter = any(character.isascii() and character.isalpha() for character in text)

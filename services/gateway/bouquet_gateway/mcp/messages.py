@@ -1,4 +1,5 @@
-"""Messages of JSON-RPC 2.0 in the form of the Model Context Protocol: reading of a request, and its answer."""
+"""Messages of the Model Context Protocol, which have the form of JSON-RPC 2.0: reading of a request, and writing of its
+answer."""
 
 from __future__ import annotations
 
@@ -10,9 +11,9 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 PARSE_ERROR, INVALID_REQUEST, UNKNOWN_METHOD, INVALID_PARAMS = -32700, -32600, -32601, -32602
-"""Error codes of JSON-RPC 2.0 (Error object)."""
+"""Error codes of JSON-RPC 2.0 (section "Error object")."""
 HEADER_MISMATCH, UNSUPPORTED_VERSION = -32020, -32022
-"""Error codes of the Model Context Protocol (2026-07-28, Error Codes)."""
+"""Error codes of the Model Context Protocol (version 2026-07-28, section "Error Codes")."""
 MAX_INTEGER = 2**53 - 1
 """Largest integer that a client may use as a request's id (RFC 8259 §6)."""
 
@@ -21,17 +22,18 @@ Json: TypeAlias = dict[str, Any]
 
 
 class Message(Struct, frozen=True):
-    """Request or notification of a client."""
+    """Message of a client in JSON-RPC: a request, or a notification, which gets no answer."""
 
     jsonrpc: Literal["2.0"]
     method: Annotated[str, Meta(max_length=128)]
     id: Id | UnsetType = UNSET
-    """Id with which the answer refers to the request; unset for a notification, which gets no answer."""
+    """Id that the answer repeats, so that the client knows its request; unset for a notification."""
     params: dict[str, Raw] = {}
 
 
 class RpcError(Exception):
-    """Error in a message itself. `text` is fixed, and never quotes the message."""
+    """Error of JSON-RPC, with its code, its text and the HTTP status of the answer. The text is fixed, and never quotes
+    the client's message."""
 
     def __init__(
         self,
@@ -49,7 +51,7 @@ class RpcError(Exception):
 
 
 class Response(Struct, frozen=True):
-    """HTTP status and JSON body of an answer. The body of the answer to a notification is empty."""
+    """HTTP status and JSON body of an answer; the body is empty if the message was a notification."""
 
     status: HTTPStatus
     body: bytes = b""
@@ -59,8 +61,7 @@ _message = msgspec.json.Decoder(Message)
 
 
 def read_message(body: bytes) -> Message:
-    """Reads a message from a JSON body. Raises `RpcError` for a body that is no JSON, or no single message: the
-    protocol has no batches since its version 2025-06-18."""
+    """Reads a message from a JSON body. Raises `RpcError` if the body is no JSON, or not exactly one message."""
     try:
         return _message.decode(body)
     except msgspec.ValidationError:
@@ -74,7 +75,8 @@ def result_response(message: Message, result: Json) -> Response:
 
 
 def error_response(error: RpcError, message: Message | None = None) -> Response:
-    """Returns the answer to a message with an error. Without a readable message, the answer has no id."""
+    """Returns the answer with an error to a message. If the message could not be read (`None`), the answer has no
+    id."""
     content: Json = {"code": error.code, "message": error.text}
     if error.data is not None:
         content["data"] = error.data

@@ -51,18 +51,18 @@ NO_ARGUMENTS = Raw(b"{}")
 LIST_TTL_MS = 60_000
 """Milliseconds for which a client may keep the list of tools."""
 LASTING: Json = {"ttlMs": LIST_TTL_MS, "cacheScope": "private"}
-"""Members of an answer that its caller alone may keep (2026-07-28, Caching)."""
+"""Members of an answer that the client may keep, but not share with others (version 2026-07-28, section "Caching")."""
 
 
 class Listing(Struct, frozen=True):
-    """Request for the list of tools."""
+    """Valid request of a client for the list of tools."""
 
     message: Message
     version: str
 
 
 class Invocation(Struct, frozen=True):
-    """Request for a call of a tool."""
+    """Valid request of a client to call a tool, which calls one operation."""
 
     message: Message
     version: str
@@ -71,7 +71,8 @@ class Invocation(Struct, frozen=True):
 
 
 class Mcp:
-    """Server of the Model Context Protocol, without sessions. Only tokens with the flag `mcp` may use it."""
+    """Server of the Model Context Protocol, without sessions. Only tokens that an operator allows for the protocol
+    (`Token.mcp`) may use it."""
 
     def __init__(self, offers: Discovery, services: Services, deadline_s: float) -> None:
         """Takes `deadline_s`, the seconds that the answer to one message may take."""
@@ -80,8 +81,8 @@ class Mcp:
         self._deadline_s = deadline_s
 
     async def answer(self, body: bytes, headers: Mapping[str, str], request: HttpRequest, call: Call) -> Response:
-        """Returns the answer to one message. Raises `Problem` if the caller is refused, which comes before any fault of
-        the message."""
+        """Returns the answer to one message. Raises `Problem` if the caller is refused, even if the message has a fault
+        too."""
         deadline, planned = Deadline.after(self._deadline_s), self._plan(body, headers)
         if isinstance(planned, Invocation):
             purpose = planned.arguments.purpose
@@ -100,7 +101,8 @@ class Mcp:
                 return _result(message, version, _content(answer))
 
     def _plan(self, body: bytes, headers: Mapping[str, str]) -> Response | Listing | Invocation:
-        """Reads a message. Returns its answer if that depends neither on the caller nor on data about a person."""
+        """Reads a message. Returns the answer at once if the message is wrong or needs neither the caller's rights nor
+        data; otherwise returns the request that the message makes."""
         message = None
         try:
             message = read_message(body)
@@ -141,8 +143,8 @@ class Mcp:
         return tools_of(self._offers.catalogue, self._services.clock().date())
 
     async def _admit(self, request: HttpRequest, call: Call, deadline: Deadline) -> tuple[Admission, Token]:
-        """Returns the admission of a caller whose token has the flag `mcp`, and the token. A FranceConnect session is
-        no token, and an editor's token never has the flag."""
+        """Checks the caller's token, and returns the result and the token. Raises `Problem` unless an operator allows
+        the token for the protocol (`Token.mcp`), as never for a FranceConnect session or a software editor's token."""
         authenticate = self._services.authenticate
         admission = await authenticate.admit(request, call, deadline)
         admission = await authenticate.admit_token(admission, request, call, deadline)
@@ -168,16 +170,16 @@ class Mcp:
 
 
 def _result(message: Message, version: str, result: Json, lasting: Json | None = None) -> Response:
-    """Returns the answer to a request with a result. In the current version, the result says that it is complete and
-    which server it is of, and has the members `lasting` if a client may keep it."""
+    """Returns the answer with a result. From version 2026-07-28 on, the answer also says that the result is complete,
+    names the server, and has the members `lasting` (how long a client may keep it)."""
     if version == CURRENT:
         result = {"resultType": "complete"} | result | (lasting or {}) | {"_meta": OF_SERVER}
     return result_response(message, result)
 
 
 def _content(answer: Answer) -> Json:
-    """Returns the result of a tool: the body of the call's answer, as text and, unless it is an error, as structured
-    content."""
+    """Returns the result of a call of a tool: the body of the operation's answer, as text and, unless it is an error,
+    also as a JSON object."""
     is_error = answer.status >= HTTPStatus.BAD_REQUEST
     content: Json = {"content": [{"type": "text", "text": answer.body.decode()}], "isError": is_error}
     return content if is_error else content | {"structuredContent": Raw(answer.body)}

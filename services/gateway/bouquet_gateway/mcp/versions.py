@@ -1,6 +1,7 @@
 """Versions of the Model Context Protocol, and the headers in which a request repeats parts of its body.
 
-From version 2026-07-28 on, each request names its version. Earlier versions are agreed on by the method `initialize`.
+From version 2026-07-28 on, each request names its version. In earlier versions, client and server agree on one by the
+method `initialize`.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from bouquet_gateway.mcp.messages import (
 
 CURRENT = "2026-07-28"
 FORMER = ("2025-11-25", "2025-06-18")
-"""Versions with the method `initialize`, newest first."""
+"""Versions, newest first, in which client and server agree on the version by the method `initialize`."""
 SUPPORTED = (CURRENT, *FORMER)
 INITIALIZE = "initialize"
 
 VERSION_HEADER, METHOD_HEADER, NAME_HEADER = "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name"
 VERSION = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 ENCODED_NAME = re.compile(r"=\?base64\?([A-Za-z0-9+/=]*)\?=")
-"""Pattern of a header's value that is encoded because it is no plain ASCII text."""
+"""Pattern of a header's value that is encoded in base64, since it is not plain ASCII."""
 
 T = TypeVar("T")
 
@@ -43,8 +44,8 @@ class _Meta(Struct, frozen=True, rename=lambda name: f"io.modelcontextprotocol/{
 
 
 def version_of(message: Message, headers: Mapping[str, str]) -> str:
-    """Returns the protocol version of a request other than `initialize`. Raises `RpcError` if the version is missing or
-    not supported, or if a header differs from the body."""
+    """Returns the protocol version that a request names (any request but `initialize`). Raises `RpcError` if the
+    version is missing or not supported, or if a header does not repeat the body exactly."""
     meta, header = param(message, "_meta", _Meta, _Meta()), headers.get(VERSION_HEADER, "")
     if not header:
         raise RpcError(HEADER_MISMATCH, f"Header mismatch: {VERSION_HEADER} is required")
@@ -60,14 +61,15 @@ def version_of(message: Message, headers: Mapping[str, str]) -> str:
 
 
 def agreed_version(message: Message) -> str:
-    """Returns the version that the answer to `initialize` names: the one that the client asks for or, if that has no
-    `initialize` or is not supported, the newest that has one."""
+    """Returns the version to name in the answer to `initialize`: the one that the client asks for if it is in `FORMER`,
+    else the newest in `FORMER`."""
     wanted = param(message, "protocolVersion", str, "")
     return wanted if wanted in FORMER else FORMER[0]
 
 
 def param(message: Message, name: str, kind: type[T], default: T) -> T:
-    """Returns a parameter of a message, or `default` without it. Raises `RpcError` if it has another type."""
+    """Returns the parameter `name` of a message, or `default` if the message does not have it. Raises `RpcError` if the
+    value has another type than `kind`."""
     if name not in message.params:
         return default
     try:
@@ -77,14 +79,16 @@ def param(message: Message, name: str, kind: type[T], default: T) -> T:
 
 
 def invalid_params(name: str) -> RpcError:
-    """Returns the error for a wrong parameter `name`, a name of the protocol."""
+    """Returns the error for a wrong value of the parameter `name`. The error's text quotes this name, which must be the
+    protocol's and not the client's."""
     # Only a request without its version is a wrong HTTP request too (2026-07-28, `_meta`).
     status = HTTPStatus.BAD_REQUEST if name == "_meta" else HTTPStatus.OK
     return RpcError(INVALID_PARAMS, f"Invalid params: {name}", status=status)
 
 
 def unsupported(version: str) -> RpcError:
-    """Returns the error for a version that is not supported. The error repeats it only if it has the form of one."""
+    """Returns the error for a version that is not supported. The error quotes `version` only if it is a date, as all
+    versions are."""
     requested = version if VERSION.fullmatch(version) else ""
     data = {"supported": SUPPORTED, "requested": requested}
     return RpcError(UNSUPPORTED_VERSION, "Unsupported protocol version", data=data)
@@ -100,7 +104,7 @@ def _check_names(message: Message, headers: Mapping[str, str]) -> None:
 
 
 def _decoded(value: str) -> str | None:
-    """Returns the text of a header's value, or `None` if it is encoded and cannot be read."""
+    """Returns a header's value, decoded if it is in base64. Returns `None` if it cannot be decoded."""
     encoded = ENCODED_NAME.fullmatch(value)
     if encoded is None:
         return value

@@ -1,5 +1,5 @@
-"""Verification of proofs (encrypted texts that show later what an answer said) for anybody, with a limit for each
-network address."""
+"""Verification of proofs (encrypted texts that show later what an answer said). Anybody may have a proof verified, with
+a limit for each network address."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Verified(Struct, frozen=True):
 
     statement: Statement
     text: str
-    """Sealed text of the proof."""
+    """The proof itself: the encrypted text."""
     entry: KnownState | None
-    """State of its record in the access journal; `None` if it names none."""
+    """Whether the access journal still has the record of the answer; `None` if the proof names no record."""
 
 
 class ProofChecks:
     """Service that verifies proofs (encrypted texts that show later what an answer said). Callers need no token, but
-    each address has a limit."""
+    each IP address may have only a limited number of proofs verified."""
 
     def __init__(self, proofs: Proofs, bus: Calling, limit: AddressLimit) -> None:
         self._proofs = proofs
@@ -39,8 +39,8 @@ class ProofChecks:
         self._limit = limit
 
     async def check(self, request: HttpRequest, request_id: str, deadline: Deadline) -> Verified:
-        """Returns the proof in a request's query. Raises `Problem` if the address has exceeded its limit, if the proof
-        is missing, not valid or revoked, or if the registry does not say whether it is revoked."""
+        """Verifies the proof in a request's query. Raises `Problem` if the IP address has exceeded its limit, if the
+        proof is missing, not valid or revoked, or if the registry does not say whether the proof is revoked."""
         await self._limit.count(request)
         text = sealed_text(request.raw_query, PARAMETER)
         statement = self._proofs.verify(text)
@@ -51,8 +51,8 @@ class ProofChecks:
 
 
 def sealed_text(raw_query: str, parameter: str) -> str:
-    """Returns the sealed text in a query parameter, or "" if there is none. The text may be longer than the parameters
-    of operations."""
+    """Returns the encrypted text in the query parameter `parameter`, or "" if there is none. Unlike the parameters of
+    operations, it may be longer than 255 characters."""
     try:
         return parse_qs(raw_query, max_num_fields=MAX_PARAMETERS).get(parameter, [""])[-1]
     except ValueError:

@@ -1,5 +1,5 @@
-"""Content of a proof's document, the PDF file that shows an answer and its proof. The content is in the document's
-link, so that gateways store nothing."""
+"""Content of the PDF file that shows an answer and its proof. The content is in the link to the file, encrypted, so
+that gateways store nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Document(Struct, frozen=True, array_like=True):
     habilitation: str
     """Id of the habilitation whose rights the call used; empty if there was none."""
     expires_at: int
-    """Time until which the document can be downloaded, in seconds since the epoch."""
+    """Time from which the PDF file can no longer be downloaded, in seconds since the epoch."""
     proof: str
-    """Sealed text of the proof."""
+    """The proof itself: the encrypted text that shows later what the answer said."""
     sections: tuple[Section, ...]

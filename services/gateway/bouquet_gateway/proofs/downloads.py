@@ -1,5 +1,5 @@
-"""Download of proofs' documents, PDF files that each show an answer and its proof. Anybody who has a document's link
-can download it."""
+"""Download of PDF files that each show an answer and its proof. Anybody who has the link to such a file can download
+it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class PdfFile(Struct, frozen=True):
 
 
 class ProofDownloads:
-    """Service that draws proofs' documents, PDF files that each show an answer and its proof. Callers need no token,
-    but each address has a limit."""
+    """Service that draws PDF files, each of which shows an answer and its proof. Callers need no token, but each IP
+    address may download only a limited number."""
 
     def __init__(self, proofs: Proofs, limit: AddressLimit, *, is_sandbox: bool) -> None:
         self._proofs = proofs
@@ -35,8 +35,9 @@ class ProofDownloads:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="proof-document")
 
     async def pdf(self, request: HttpRequest, deadline: Deadline) -> PdfFile:
-        """Draws the document in a request's query, in a thread. Raises `Problem` if the address has exceeded its limit,
-        if there is no such document or its five minutes are over, and if the deadline passes before."""
+        """Draws the PDF file whose content is in a request's query. Raises `Problem` if the IP address has exceeded its
+        limit, if the content is not valid or more than five minutes old, or if the file is not ready by the
+        deadline."""
         await self._limit.count(request)
         document = self._proofs.document(sealed_text(request.raw_query, DOCUMENT_PARAMETER))
         try:

@@ -1,5 +1,5 @@
-"""State of a record in the access journal: whether the journal still has the record that a proof names. A proof is an
-encrypted text that shows later what an answer said."""
+"""Question to the access journal whether it still has the record that a proof names. A proof is an encrypted text that
+shows later what an answer said."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from bouquet_proto.journal_messages import PROVIDER, STATES, EntryState, Journal
 from bouquet_proto.messages import FindEntry, Found
 
 KnownState: TypeAlias = EntryState | Literal["unknown"]
-"""State of a record, or `unknown` if the journal does not answer."""
+"""State of a record in the access journal; `unknown` if the journal does not answer."""
 
 LONGEST_WAIT_S = 2.0
-"""Longest time, in seconds, to wait for the journal's answer, without which a proof is verified all the same."""
+"""Longest time, in seconds, for which the verification of a proof waits for the journal's answer. Without an answer,
+the proof is valid all the same."""
 
 _decoder = msgspec.json.Decoder(JournalEntry)
 
 
 async def entry_state(bus: Calling, record: str, request_id: str, deadline: Deadline) -> KnownState:
-    """Asks the journal whether it has the record of a proof."""
+    """Asks the access journal whether it still has the record with the id `record`. Returns `unknown` if it does not
+    answer."""
     at = min(deadline.at, Deadline.after(LONGEST_WAIT_S).at)
     reply = await bus.call(PROVIDER, FindEntry(id=request_id, deadline=at, record=record))
     if not isinstance(reply, Found):

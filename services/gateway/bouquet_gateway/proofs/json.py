@@ -15,12 +15,12 @@ STATES: Mapping[KnownState, str] = {
     "absent": "absente",
     "unknown": "inconnu",
 }
-"""Public names of the states of a record in the access journal."""
+"""Public name, in French, of each state of a record in the access journal."""
 
 
 def as_json(verified: Verified, *, is_test: bool) -> Mapping[str, object]:
-    """Converts a valid proof to the object `data` in the JSON answer of the route that verifies proofs. `is_test` says
-    whether a sandbox, with invented data, made the proof."""
+    """Converts a valid proof to the object `data` of a JSON answer. `is_test` says whether the proof is about invented
+    data of a sandbox."""
     statement = verified.statement
     return {
         "operation": statement.operation,

@@ -1,5 +1,5 @@
-"""Keys that seal (encrypt) proofs, the texts that show later what an answer said. The current key seals new proofs;
-former keys still open the proofs that they have sealed."""
+"""Keys that seal (encrypt and authenticate) proofs, the texts that show later what an answer said. The current key
+seals new proofs; former keys only open the proofs that they have sealed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,16}", re.ASCII)
 
 
 class NotSealed(Exception):
-    """Error for a text that no key of this gateway has sealed (encrypted) for the given purpose."""
+    """Error for a text that none of the gateway's keys has sealed (encrypted) for the given purpose."""
 
 
 class KeyRing:
@@ -33,21 +33,22 @@ class KeyRing:
     # A nonce is random: one key may seal 2³² contents (NIST SP 800-38D, clause 8.3).
 
     def __init__(self, keys: dict[str, Secret]) -> None:
-        """Takes the secrets of the keys, by name. The first is the current key, which seals."""
+        """Takes the secrets of the keys, by the keys' names. The first is the current key, with which new texts are
+        encrypted."""
         self._ciphers = {
             name: AESGCM(hmac.digest(secret.reveal().encode(), b"proof", "sha256")) for name, secret in keys.items()
         }
         self._current = next(iter(keys))
 
     def seal(self, content: bytes, purpose: str) -> str:
-        """Encrypts a content with the current key, and returns the sealed text. Only `open` with the same `purpose`
-        accepts this text."""
+        """Encrypts and authenticates a content with the current key, and returns the result as text. Only `open` with
+        the same `purpose` accepts this text."""
         name, nonce = self._current, os.urandom(NONCE_BYTES)
         return f"{name}.{_encoded(nonce + self._ciphers[name].encrypt(nonce, content, _bound_to(purpose, name)))}"
 
     def open(self, text: str, purpose: str) -> bytes:
-        """Returns the content of a text that `seal` has returned for the same purpose. Raises `NotSealed` for any other
-        text."""
+        """Decrypts a text that `seal` has returned for the same purpose, and returns its content. Raises `NotSealed`
+        for any other text."""
         name, _, encoded = text.partition(".")
         cipher = self._ciphers.get(name)
         if cipher is None:
@@ -67,20 +68,20 @@ def _encoded(data: bytes) -> str:
 
 
 def _bound_to(purpose: str, name: str) -> bytes:
-    """Returns the data that a sealed text authenticates in addition to its content: its purpose and its key's name."""
+    """Returns the additional authenticated data of a sealed (encrypted) text: its purpose and its key's name."""
     return f"{purpose} {name}".encode()
 
 
 def ring_of(setting: Secret) -> KeyRing | None:
-    """Returns the keys in the setting `proof_keys`, or `None` if it is empty. Raises `SettingsError` if it is
-    malformed."""
+    """Returns the keys in the setting `proof_keys`, or `None` if the setting is empty. Raises `SettingsError` if the
+    setting is malformed."""
     keys = keys_of(setting)
     return KeyRing(keys) if keys else None
 
 
 def keys_of(setting: Secret) -> dict[str, Secret]:
     """Parses the setting `proof_keys`: secrets by name, given as `name:secret`, separated by commas. Raises
-    `SettingsError` if it is malformed."""
+    `SettingsError` if the setting is malformed."""
     if not setting:
         return {}
     pairs = [entry.strip().partition(":")[::2] for entry in setting.reveal().split(",")]

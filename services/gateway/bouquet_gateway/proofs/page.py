@@ -24,7 +24,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
 }
-"""Headers of the answer to a verification. They keep the proof out of caches, search engines and `Referer` headers."""
+"""HTTP headers of the page. They keep the proof, which is in the page's URL, out of caches, search engines and
+`Referer` headers."""
 
 
 STATES: Mapping[KnownState, str] = {
@@ -33,11 +34,12 @@ STATES: Mapping[KnownState, str] = {
     "absent": "Entrée absente du journal : elle n'y est pas encore, ou n'y est plus",
     "unknown": "Impossible à vérifier pour le moment",
 }
-"""Texts about the states of a record in the access journal."""
+"""French text for each state of a record in the access journal."""
 
 
 def page_of(verified: Verified, *, is_test: bool) -> str:
-    """Returns the HTML page of a valid proof. `is_test` says whether the proof is of a sandbox."""
+    """Returns the HTML page about a valid proof. `is_test` says whether the proof is about invented data of a
+    sandbox."""
     statement = verified.statement
     facts = (
         Row("Code de vérification", code_of(verified.text)),

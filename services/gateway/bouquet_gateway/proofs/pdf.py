@@ -1,5 +1,4 @@
-"""Drawing of a proof's document, which shows an answer and its proof: an A4 PDF file in French, without any mark of the
-State."""
+"""Drawing of the PDF file that shows an answer and its proof: A4 pages in French, without any emblem of the State."""
 
 from __future__ import annotations
 
@@ -25,28 +24,30 @@ from bouquet_gateway.proofs.statement import Row, french_day
 WIDTH, HEIGHT = A4
 MARGIN = 18 * mm
 FOOT = 16 * mm
-"""Height at the bottom of each page that is kept for its number."""
+"""Height of the space for the page number at the bottom of each page, in points."""
 SMALL, NORMAL, LARGE = 8, 9.5, 14
 LEADING = 1.35
 """Distance between lines of text, as a multiple of the font's size."""
 CELL = 2 * mm
-"""Space around the text in a table."""
+"""Height or width of the empty space around the text in a cell of a table, in points."""
 LABEL_WIDTH = 0.42
-"""Width of the column of labels, as a fraction of the table's."""
+"""Width of the column with the labels, as a fraction of the table's width."""
 BOX_LINES = 40
-"""Largest number of lines in one box of a table, which fits on any page. A longer row goes on in a second box."""
+"""Largest number of lines of text in one row of a table, so that a row fits on one page. A longer text goes on in the
+next row."""
 QR_SIDE = 52 * mm
-"""Side of the QR code: a link of 1,000 characters has 121 modules, each of 0.4 mm."""
+"""Side of the QR code, in points. A link of 1,000 characters gives 121 squares a side, each of 0.4 mm."""
 # Bitstream Vera is in the library's package, with its free licence, and has the letters of French and of most European
 # languages.
 REGULAR, BOLD = "Vera", "VeraBd"
 WITHOUT_WIDTH = ("Cf", "Mn")
-"""Unicode categories of formatting characters and of accents, which stand after their letter."""
+"""Unicode categories of characters without a width of their own: formatting characters, and accents that follow their
+letter."""
 
 
 def pdf_of(document: Document, code: str, url: str, *, is_test: bool) -> bytes:
-    """Returns the PDF file of a document. `code` is the code of the document's proof, and `url` the address at which
-    people verify this proof."""
+    """Returns the PDF file with the content `document`. `code` is the short code of the proof that people compare, and
+    `url` the address at which they verify the proof."""
     register_fonts()
     output = BytesIO()
     pages = _Pages(Canvas(output, pagesize=A4, lang="fr"), document.title, is_test=is_test)
@@ -65,7 +66,7 @@ def pdf_of(document: Document, code: str, url: str, *, is_test: bool) -> bytes:
 
 
 def register_fonts() -> None:
-    """Loads the fonts from the library's package."""
+    """Loads the fonts that come with the PDF library."""
     for font in (REGULAR, BOLD):
         pdfmetrics.registerFont(TTFont(font, f"{font}.ttf"))
 
@@ -85,7 +86,8 @@ class _Pages:
         self._canvas.save()
 
     def text(self, text: str, size: float, font: str = REGULAR, *, left: float = MARGIN, after: float = 0.0) -> None:
-        """Writes a paragraph, from `left` to the right margin, with `after` points of space below."""
+        """Writes a paragraph, from `left` to the right margin, with `after` points of space below it. `left` and `size`
+        (of the font) are in points too."""
         for line in _lines(text, font, size, WIDTH - MARGIN - left):
             self._need(size * LEADING)
             self._write(line, font, size, left)
@@ -97,13 +99,14 @@ class _Pages:
         self.text(text, NORMAL + 1.5, BOLD, after=1 * mm)
 
     def table(self, rows: Iterable[Row]) -> None:
-        """Draws a table of labels and values."""
+        """Draws a table with two columns: labels and values."""
         for row in rows:
             self._row(row)
         self._y -= 3 * mm
 
     def verification(self, url: str, code: str, issued: str) -> None:
-        """Draws the QR code of the verification, which is a link too, and beside it how to use it."""
+        """Draws the QR code with the address `url`, at which people verify the proof, and instructions beside it. The
+        QR code is also a link."""
         self._need(QR_SIDE + 8 * mm)
         self._y -= 6 * mm
         bottom, left = self._y - QR_SIDE, MARGIN + QR_SIDE + 6 * mm
@@ -130,8 +133,8 @@ class _Pages:
             self._box(labels[start : start + BOX_LINES], values[start : start + BOX_LINES], width, split)
 
     def _box(self, labels: list[str], values: list[str], width: float, split: float) -> None:
-        """Draws a box of a table, `width` points wide, with the lines of a label and, from `split` points on, those of
-        a value."""
+        """Draws a row of a table, `width` points wide. The lines of the label begin at its left, those of the value
+        `split` points further right."""
         leading = NORMAL * LEADING
         height = max(len(labels), len(values)) * leading + CELL
         self._need(height)
@@ -151,7 +154,7 @@ class _Pages:
         self._canvas.drawString(left, self._y + size * (LEADING - 1), line)
 
     def _need(self, height: float) -> None:
-        """Begins a new page if this one has less room than `height`."""
+        """Begins a new page if less than `height` points are left on this one."""
         if self._y - height < FOOT:
             self._canvas.showPage()
             self._begin()
@@ -166,13 +169,13 @@ class _Pages:
 
 
 def _lines(text: str, font: str, size: float, width: float) -> list[str]:
-    """Returns a text in lines of at most `width` points, with letters that the font has."""
+    """Breaks a text into lines of at most `width` points. Characters that the font lacks are replaced."""
     lines: list[str] = simpleSplit(drawable(text, font), font, size, width)
     return [part for line in lines for part in _cut(line, font, size, width)]
 
 
 def _cut(line: str, font: str, size: float, width: float) -> Iterator[str]:
-    """Yields a line in parts of at most `width` points. Only a single long word has more than one part."""
+    """Yields a line in pieces of at most `width` points. Only a line that is one long word has more than one piece."""
     start, used = 0, 0.0
     for end, letter in enumerate(line):
         of_letter = pdfmetrics.stringWidth(letter, font, size)
@@ -184,8 +187,9 @@ def _cut(line: str, font: str, size: float, width: float) -> Iterator[str]:
 
 
 def drawable(text: str, font: str) -> str:
-    """Replaces each letter that the font lacks by the letter without its accent, or by a question mark. White space
-    becomes a space, and marks without a width of their own, such as those of direction, are left out."""
+    """Returns a text with only characters that the font has. A character that the font lacks becomes its letter without
+    the accent or, without such a letter, a question mark; white space becomes a space; characters without a width are
+    left out."""
     known = cast(TTFont, pdfmetrics.getFont(font)).face.charToGlyph
     composed = unicodedata.normalize("NFC", text)
     return "".join(one if ord(one) in known else _plain(one, known) for one in composed)

@@ -1,5 +1,5 @@
 """Making and verification of proofs, encrypted texts that show later what an answer said. Callers get proofs, and
-anybody who holds one can have it verified."""
+anybody who holds a proof can have it verified."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ from bouquet_gateway.proofs.sealing import S, TooLarge, seal, unseal
 from bouquet_gateway.proofs.statement import Statement, document_sections_of, last_day, sections_of
 
 PROOF_ONLY, PDF = "proof-only", "pdf"
-"""Values of the header `X-Generate-Proof`, which request a proof, and a proof with a document."""
+"""Values of the header `X-Generate-Proof`: the first requests a proof, the second a proof and a PDF file."""
 PARAMETER = "preuve"
 """Name of the query parameter that holds the text of the proof to verify."""
 DOCUMENT_PARAMETER = "document"
-"""Query parameter of the download of a document, whose value is the document's sealed text."""
+"""Name of the query parameter with the encrypted content of the PDF file to download."""
 DOCUMENT_S = 300
-"""Seconds for which a document can be downloaded."""
+"""Seconds for which the PDF file of a proof can be downloaded."""
 MAX_DOCUMENT_LENGTH = 7500
-"""Largest number of characters in the sealed text of a document. HTTP servers accept some 8,000 in a URL."""
+"""Largest number of characters in the encrypted content of a PDF file, which is in the link to the file. HTTP servers
+accept URLs of about 8,000 characters."""
 MAX_LENGTH = 4000
 """Largest number of characters in the text of a proof, so that every browser and proxy accepts a link with this
 text."""
 PURPOSE, TEST_PURPOSE = "proof verification", "proof verification of test data"
-"""Purposes of the sealed texts of real data, and of those of a sandbox. A gateway verifies only texts with its own
-purpose."""
+"""Purposes for which proofs are encrypted: proofs about real data, and proofs about invented data of a sandbox. A
+gateway accepts only those with its own purpose."""
 
 DOCUMENT_PURPOSE, TEST_DOCUMENT_PURPOSE = "proof document", "proof document of test data"
 
@@ -44,8 +45,8 @@ _document_decoder = msgspec.json.Decoder(Document)
 
 
 class Made(Struct, frozen=True):
-    """Result of making a proof (an encrypted text that shows later what an answer said): the members that the answer's
-    `meta` and `links` get."""
+    """Members that a proof (an encrypted text that shows later what an answer said) adds to the answer's `meta` and
+    `links`; nothing if no proof was made."""
 
     meta: Mapping[str, str | int] = {}
     links: Mapping[str, str] = {}
@@ -67,8 +68,8 @@ class Proofs:
         self._document_purpose = TEST_DOCUMENT_PURPOSE if is_sandbox else DOCUMENT_PURPOSE
 
     def make(self, served: Served, kind: str, data: Raw, call: Call) -> Made:
-        """Makes a proof of an answer and, if `kind` is `pdf`, its document. Raises `Problem` if the data makes either
-        too long for a URL."""
+        """Makes a proof of an answer and, if `kind` is `pdf`, the link to a PDF file. Raises `Problem` if the data is
+        too large for a URL."""
         try:
             return self._made(served, kind, data, call)
         except TooLarge:
@@ -107,20 +108,20 @@ class Proofs:
         return Made(meta | {proof_members.DOCUMENT_EXPIRES_AT: document.expires_at}, {"attestation_pdf": url})
 
     def url_of(self, text: str) -> str:
-        """Returns the URL at which people verify a proof."""
+        """Returns the URL at which people verify the proof `text`."""
         return f"{self._public_url}{PROOFS}?{PARAMETER}={text}"
 
     def document(self, text: str) -> Document:
-        """Returns the content of a document. Raises `Problem` if `text` is no document of these gateways, or if its
-        five minutes are over."""
+        """Returns the content of a PDF file from its encrypted form `text`. Raises `Problem` if these gateways have not
+        made `text`, or have made it more than five minutes ago."""
         document = self._opened(text, MAX_DOCUMENT_LENGTH, self._document_purpose, _document_decoder)
         if self._clock().timestamp() >= document.expires_at:
             raise Problem("proof_document_expired")
         return document
 
     def verify(self, text: str) -> Statement:
-        """Returns the content of a proof. Raises `Problem` if `text` is no proof of these gateways, or if the proof has
-        expired."""
+        """Returns the content of the proof `text`. Raises `Problem` if these gateways have not made the proof, or if it
+        has expired."""
         statement = self._opened(text, MAX_LENGTH, self._purpose, _decoder)
         if self._clock().date() > date.fromisoformat(statement.valid_until):
             raise Problem("proof_expired")
@@ -136,8 +137,8 @@ class Proofs:
 
 
 def wanted_kind(served: Served, header: str) -> str:
-    """Returns the kind of proof, `proof-only` or `pdf`, that a call with this value of the header `X-Generate-Proof`
-    requests, or "" for none. Raises `Problem` for an unknown value; operations without a proof ignore the header."""
+    """Returns what a call requests by the value `header` of `X-Generate-Proof`: `proof-only`, `pdf`, or "" for no
+    proof. Raises `Problem` for an unknown value, unless the operation has no proof."""
     if not header or served.operation.proof is None:
         return ""
     if header not in (PROOF_ONLY, PDF):
@@ -146,7 +147,7 @@ def wanted_kind(served: Served, header: str) -> str:
 
 
 def code_of(text: str) -> str:
-    """Returns the code of a proof, `XXXX-XXXX-XX`. People compare the code on a paper with the one that the
-    verification shows."""
+    """Returns the short code of the proof `text`, `XXXX-XXXX-XX`, a part of its hash. People compare the code on paper
+    with the one that the verification shows."""
     digits = sha256(text.encode()).hexdigest()[:10].upper()
     return f"{digits[:4]}-{digits[4:8]}-{digits[8:]}"

@@ -1,4 +1,4 @@
-"""Sealed texts, in which proofs keep their content: structs as JSON, compressed, then encrypted and authenticated."""
+"""Sealed texts, which keep the content of proofs: structs as JSON, compressed, encrypted and authenticated."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from bouquet_gateway.proofs.keys import KeyRing, NotSealed
 S = TypeVar("S", bound=Struct)
 
 MAX_CONTENT_BYTES = 64_000
-"""Largest size of a content as JSON."""
+"""Largest size, in bytes, of the JSON that a sealed (encrypted) text contains."""
 RAW_DEFLATE = -zlib.MAX_WBITS
 
 
 class TooLarge(Exception):
-    """Error for a content that is too large to be sealed."""
+    """Error for a content of which the encrypted text would be too long."""
 
 
 def seal(keys: KeyRing, content: Struct, purpose: str, max_length: int) -> str:
-    """Returns the sealed text of a content. Raises `TooLarge` if the text has more than `max_length` characters, or if
-    `unseal` would not read it."""
+    """Returns a content as sealed text: compressed, encrypted and authenticated for one purpose. Raises `TooLarge` if
+    the text has more than `max_length` characters, or the content more than `MAX_CONTENT_BYTES` bytes."""
     plain = msgspec.json.encode(content)
     if len(plain) > MAX_CONTENT_BYTES:
         raise TooLarge
@@ -34,7 +34,7 @@ def seal(keys: KeyRing, content: Struct, purpose: str, max_length: int) -> str:
 
 
 def unseal(keys: KeyRing, text: str, purpose: str, decoder: msgspec.json.Decoder[S]) -> S:
-    """Returns the content of a text that `seal` has made for the same purpose. Raises `NotSealed` for any other
+    """Returns the content of a text that `seal` has returned for the same purpose. Raises `NotSealed` for any other
     text."""
     try:
         return decoder.decode(_inflated(keys.open(text, purpose)))

@@ -17,11 +17,12 @@ from bouquet_proto.offer import Proof, ProofField, ProofSection
 
 VALID_YEARS = 5
 INITIALS = 3
-"""Number of letters of a name that are shown."""
+"""Number of letters of a name that a proof shows if its field is declared as `initials`."""
 GROUPED_FROM = 10_000
-"""Smallest whole number that is shown with a space between its groups of three digits."""
+"""Smallest integer that is written with a space between each group of three digits, as in `10 000`."""
 MAX_ROWS = 2000
-"""Largest number of rows that a proof may have. A gateway makes them on its event loop, and so many take some 10 ms."""
+"""Largest number of rows (labels with values) in a proof. Making so many takes about 10 ms, in which the gateway
+answers nobody else."""
 DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 SEXES = {"F": "Féminin", "M": "Masculin"}
 YEAR_UNKNOWN, MONTH_UNKNOWN = "0000", "00"
@@ -37,8 +38,8 @@ class Row(Struct, frozen=True, array_like=True):
 
 
 class Section(Struct, frozen=True, array_like=True):
-    """Section of a proof (a text that shows later what an answer said): a title, and the rows for each object that the
-    section describes."""
+    """Section of a proof (a text that shows later what an answer said): a title and, for each object that it describes,
+    the labels and values of the object's fields."""
 
     title: str
     entries: tuple[tuple[Row, ...], ...]
@@ -80,8 +81,8 @@ def sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
 
 
 def document_sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
-    """Returns the sections that a proof's document (a PDF file) shows of `data`, as `sections_of` returns those that
-    the proof's verification shows. `proof` declares the fields for both."""
+    """Returns the sections of the PDF file about an answer. They are made as in `sections_of`, but from the fields that
+    `proof` declares for the PDF file."""
     parts = (structs.replace(part, fields=part.document or part.fields, count="") for part in proof.sections)
     return sections_of(structs.replace(proof, sections=tuple(parts)), data)
 

@@ -1,5 +1,5 @@
 """Descriptions, for the OpenAPI document, of proofs (encrypted texts that show later what an answer said): the header
-that requests one, and the endpoints that answer with its verification or its document (PDF)."""
+that requests a proof, the endpoint that verifies one, and the endpoint that answers with its PDF file."""
 
 from __future__ import annotations
 
@@ -70,15 +70,16 @@ SCHEMAS: Json = {
 
 
 def add_header(operations: Mapping[str, Json], by_path: Mapping[str, tuple[Served, ...]]) -> None:
-    """Adds the header that requests a proof to the described operations that can have one. `operations` holds the
-    described operations by path."""
+    """Adds the header that requests a proof to each description of an operation that can have one. `operations` holds
+    the descriptions by path."""
     for path, modalities in by_path.items():
         if any(served.operation.proof for served in modalities):
             operations[path]["get"]["parameters"].append(HEADER)
 
 
 def paths(components: Components) -> Json:
-    """Returns the OpenAPI paths of the endpoints that verify proofs and answer with their documents."""
+    """Returns the OpenAPI paths of the two endpoints for proofs: one verifies a proof, the other answers with its PDF
+    file."""
     valid = answer("La preuve est authentique", components.schemas(SCHEMAS), components)
     valid["content"]["text/html"] = {"schema": text()}
     file: Json = {"description": "Le document", "content": {"application/pdf": {"schema": {}}}}
