@@ -52,7 +52,7 @@ class Call(Struct):
     request_id: str
     envelope: Envelope
     path: str = ""
-    """Requested path, without repeated slashes and slashes at its end."""
+    """Requested path, without repeated or trailing slashes."""
     began: float = field(default_factory=time.perf_counter)
 
     counted_paths: tuple[str, ...] = ()
@@ -102,8 +102,8 @@ class Call(Struct):
     cached_for_s: int | None = None
     """Seconds for which the answer stays in the cache; `None` if the answer did not come from the cache."""
     provider: str = ""
-    """Name of the provider that was asked; empty if none was. If the operation chooses between CAF and MSA, the one
-    that found the person."""
+    """Name of the provider that was asked, or of the one that found the person if both CAF and MSA were. Empty if no
+    provider was asked."""
     authority: str = ""
     """Label, such as `CNAF`, of the authority whose data or failure the caller gets, even if the data comes from the
     cache. Empty if no authority was asked."""

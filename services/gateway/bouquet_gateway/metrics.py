@@ -13,8 +13,8 @@ OVERHEAD_SECONDS_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 
 
 REQUESTS = Counter(
     "bouquet_gateway_requests_total",
-    "HTTP requests answered; each part of a dossier (several lookups in one request) counts too. `fault` is the "
-    'party at fault for an error: caller, platform or provider. It is empty for data, and for "not found".',
+    "HTTP requests answered, and lookups of dossiers (several lookups in one request). `fault` is the party at fault "
+    'for an error (caller, platform or provider), and empty for an answer with data or "not found".',
     ["operation", "version", "status", "fault"],
 )
 REQUEST_SECONDS = Histogram(
@@ -31,7 +31,8 @@ OVERHEAD_SECONDS = Histogram(
 )
 PROBLEMS = Counter(
     "bouquet_gateway_problems_total",
-    "Errors answered to callers. `reason` is a key of the failure table, and `fault` the party at fault.",
+    "Errors answered to callers. `reason` is a key of the failure table, such as `token_expired`, and `fault` the "
+    "party at fault: caller, platform or provider.",
     ["reason", "fault"],
 )
 IN_FLIGHT = Gauge(
@@ -80,13 +81,13 @@ STORE_UP = Gauge(
 )
 PROVIDERS_FILE_REFUSED = Gauge(
     "bouquet_gateway_providers_file_refused",
-    "1 while the file named by BOUQUET_GATEWAY_PROVIDERS_FILE cannot be used, so that the providers read before stay "
-    "allowed; else 0.",
+    "1 while the file named by BOUQUET_GATEWAY_PROVIDERS_FILE cannot be used, and the gateway keeps to the providers "
+    "that it read there before; else 0.",
 )
 OFFERS_REFUSED = Counter(
     "bouquet_gateway_offers_refused_total",
-    "Parts of workers' offers, or whole offers, that the gateway does not serve. `reason` says why; each refusal is "
-    "counted once, when it begins.",
+    "Refusals of workers' offers (descriptions of operations), in part or as a whole, by `reason`. A refusal is "
+    "counted once, when it begins, however long the worker sends the same offer.",
     ["provider", "reason"],
 )
 OFFER_REFUSALS = Gauge(
@@ -97,20 +98,20 @@ OFFER_REFUSALS = Gauge(
 )
 REPLIES_RESHAPED = Counter(
     "bouquet_gateway_replies_reshaped_total",
-    "Workers' replies whose data does not match the operation's schema. `result` is `trimmed` if the gateway only "
-    "had to remove undeclared fields, else `refused`.",
+    "Workers' replies whose data does not match the operation's schema. `result` is `trimmed` if it was enough to "
+    "remove undeclared fields, and `refused` if the caller got an error.",
     ["provider", "result"],
 )
 REPLIES_REFUSED = Counter(
     "bouquet_gateway_replies_refused_total",
     "Workers' replies refused because they exceed a limit. `excess` names the limit: `too large`, `too many "
-    "elements`, `too deep`, or `words of its own` for a key or value that is not allowed.",
+    "elements`, `too deep`, or `words of its own` for a key or value in `meta` that is not allowed.",
     ["provider", "excess"],
 )
 UNKNOWN_BEARERS = Counter(
     "bouquet_gateway_unknown_bearers_total",
-    "Calls with an unknown bearer token. `result` is `refused`, `slowed` if the address has sent too many such "
-    "tokens, or `too_many` if too many FranceConnect sessions were to be opened at once.",
+    "Calls with an unknown bearer token. `result` is `refused`, `slowed` if the IP address has sent too many such "
+    "tokens (429), or `too_many` if too many FranceConnect sessions were to be opened at once (429).",
     ["result"],
 )
 for _result in ("refused", "slowed", "too_many"):
@@ -154,8 +155,8 @@ JOURNAL_WRITTEN = Counter(
 )
 JOURNAL_UNRECORDED = Counter(
     "bouquet_gateway_journal_strangers_total",
-    "Calls refused without a record in the access journal: calls without a valid token or a citizen's FranceConnect "
-    "session, and further refused calls with a token of which 60 were recorded in the same minute.",
+    "Refused calls that leave no record in the access journal: those without a valid token or a citizen's "
+    "FranceConnect session, and those of a token with 60 recorded refusals in the same minute.",
 )
 JOURNAL_SENT = Counter(
     "bouquet_gateway_journal_sent_total", "Records of the access journal that were sent, and confirmed by the broker."

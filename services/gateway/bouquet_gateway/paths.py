@@ -18,7 +18,8 @@ V2 = 0
 
 
 TOKEN_INTROSPECTION = "/v{version:0|[1-9][0-9]{0,8}}/token/introspect"
-"""Pattern, in aiohttp's notation, of the paths at which a token is described. Only version 3 of them exists."""
+"""Pattern, in aiohttp's notation, of the paths that describe a token, in any version. All versions but 3 answer with an
+error."""
 DOSSIERS = "/bouquet/v1/dossiers"
 PROOFS = "/bouquet/v1/proofs"
 PROOF_DOCUMENT = f"{PROOFS}/document"
@@ -58,8 +59,7 @@ def split(path: str) -> tuple[str, int]:
 
 
 ENCODED = "%"
-"""Percent sign, with which encoded characters such as `%2F` begin. The gateway answers 404 to every path that contains
-it."""
+"""Percent sign, as in the encoded character `%2F`. The gateway answers 404 to every path that contains it."""
 # A second spelling of a path would bypass a proxy's rule for the first.
 
 READING = ("GET", "HEAD")

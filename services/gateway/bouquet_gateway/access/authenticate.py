@@ -37,8 +37,8 @@ the caller's IP address (`AddressThrottle`)."""
 
 
 class Admission(Struct, frozen=True):
-    """Result of the checks of a request before its operation is known: the credential, and the token or the reason to
-    refuse the credential."""
+    """Result of the checks made before the path of a request is matched to an operation: the credential, and its token
+    or the reason to refuse it."""
 
     # A `Refusal` does not end the call yet, since another credential of the request may be valid, or this one may
     # belong to a FranceConnect session.
@@ -52,8 +52,8 @@ class Admission(Struct, frozen=True):
     """Whether the rate limit applies to this call. False for `/api/introspect` and `/v3/token/introspect`, true for all
     other paths."""
     undelegated: Refusal | None = None
-    """Refusal of a call with an editor's token for which no habilitation delegated to the editor was found; the caller
-    gets no data. None for all other calls."""
+    """Reason to give no data to a software editor's token if no administration's habilitation is delegated to the
+    editor for this call. None for all other calls."""
 
     @property
     def may_be_session(self) -> bool:
@@ -64,14 +64,14 @@ class Admission(Struct, frozen=True):
 
 
 class Requester(Struct, frozen=True):
-    """Caller that is authenticated: an administration with its token, or a citizen with a token that the gateway has
-    made from the FranceConnect session."""
+    """Authenticated caller: an administration with its token, or a citizen with a token that the gateway has made from
+    the FranceConnect session."""
 
     token: Token
     digest: str
     """Copy of `Admission.digest`: the SHA-256, in hexadecimal, that identifies the caller."""
     undelegated: Refusal | None = None
-    """Copy of `Admission.undelegated`: a refusal if the token is an editor's and no delegated habilitation was found,
+    """Copy of `Admission.undelegated`: the reason to refuse a software editor's token without a delegated habilitation,
     else None."""
     citizen: Identite | None = None
     """Identity of the citizen whose FranceConnect session was forwarded; `None` without a session."""
@@ -113,18 +113,18 @@ class Authenticate:
     async def admit(
         self, request: HttpRequest, call: Call, deadline: Deadline, *, is_rate_limited: bool = True
     ) -> Admission:
-        """Returns the admission of the request's first credential; it holds a `Refusal` if the credential is not a
-        valid token. Raises `Problem` if the token is blacklisted, or if the address or the rate limit forbids the
-        call."""
+        """Checks the first credential of a request. The result holds a `Refusal` if the credential is not a valid
+        token; raises `Problem` if the token is blacklisted, comes from a forbidden address, or exceeds the rate
+        limit."""
         # The path of the request is matched to an operation only after these checks.
         return await self._admit(next(credentials_of(request), NO_CREDENTIAL), request, call, deadline, is_rate_limited)
 
     async def identify(
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of a call whose operation is known. An operation with the modality `france_connect`
-        needs a bearer token of a citizen's session; any other operation needs a token of Bouquet. Raises `Problem` if
-        the token is missing or invalid, or is an editor's without a delegated habilitation for this call."""
+        """Returns the caller of an operation. An operation with the modality `france_connect` needs a bearer token of a
+        citizen's session, any other a token of Bouquet. Raises `Problem` if the token is missing or invalid, or is a
+        software editor's without a delegated habilitation for this call."""
         if not match.by_session:
             requester = await self.identify_by_token(admission, request, call, deadline)
             if requester.undelegated is not None:
@@ -149,8 +149,8 @@ class Authenticate:
     async def identify_by_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the requester of the first credential that is a token of Bouquet. Raises `Problem` if the request has
-        no such credential, or if the token is expired."""
+        """Returns the caller, identified by the first of the request's credentials that is a token of Bouquet. Raises
+        `Problem` if there is none, or if the token is expired."""
         admission = await self.admit_token(admission, request, call, deadline)
         assert isinstance(admission.token, Token)
         return Requester(admission.token, admission.digest, admission.undelegated)
@@ -158,8 +158,8 @@ class Authenticate:
     async def admit_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Admission:
-        """Returns the admission of the first credential that is a token of Bouquet. Raises `Problem` if the request has
-        no such credential, or if the token is expired."""
+        """Checks the further credentials of a request until one is a token of Bouquet, and returns the result for that
+        one. Raises `Problem` if there is none, or if the token is expired."""
         reasons: list[str] = []
         remaining = islice(credentials_of(request), 1, None)
         while isinstance(admission.token, Refusal):
@@ -184,9 +184,9 @@ class Authenticate:
         return bool(self._exempt) and hash_of(credential.text) in self._exempt
 
     def _refusal(self, reasons: list[str], request: HttpRequest, *, is_rate_limited: bool) -> Problem:
-        """Returns the error for a request without a valid token. `reasons` holds the reason for refusing each
-        credential. The error has the first reason outside of `UNKNOWN_TOKEN_REASONS` or, without one, the first reason
-        of all."""
+        """Returns the error for a request none of whose credentials is a valid token. `reasons` holds one reason for
+        each credential; the error has the first that is not in `UNKNOWN_TOKEN_REASONS` or, without one, the first of
+        all."""
         if is_rate_limited and _unknown_bearers(reasons):
             self._check_throttle(request)
             self._count_refused(request, _unknown_bearers(reasons))
@@ -234,9 +234,9 @@ class Authenticate:
         deadline: Deadline,
         throttle: RecipientThrottle | None,
     ) -> Token | Refusal:
-        """Returns the token whose rights the call has. For an editor's token, that is a copy with the rights of the
-        habilitation delegated for this call, or a refusal if none is delegated. Returns `token` unchanged if it is a
-        refusal, no editor's token or expired, and for calls of v2, which has no delegations."""
+        """Returns `token` or, for a software editor's token, a copy with the rights of the habilitation that is
+        delegated to the editor for this call. Returns a refusal if none is delegated. A refusal, an expired token and a
+        token of a v2 call are returned unchanged, since v2 has no delegations."""
         if isinstance(token, Refusal) or not token.editor or call.envelope == "v2" or self._is_expired(token):
             return token
         query = parse_query(request.raw_query)

@@ -81,13 +81,13 @@ class RateLimiter:
     async def hit(
         self, key: str, *own: Limit, group: str = "", calls: int = 0, own_key: str | None = None, cost: int = 1
     ) -> Allowance:
-        """Counts a call by the caller `key` against several limits. Returns the allowance (result) of the first limit
-        that refuses the call or, if all limits allow the call, the allowance of the last limit.
+        """Counts a call by the caller `key` against the caller's limit, then against the limits in `own`. Returns the
+        allowance (result) of the first limit that refuses the call or, if none does, of the last limit.
 
-        The first limit is the caller's: `calls` in each period or, if `calls` is 0, the limiter's own number. This
-        limit counts calls of different groups, such as `v2` and `v3`, separately, and `cost` calls at once: all of
-        these are allowed, or none is. Then come the limits in `own`, which count under `own_key`, or under `key` if
-        `own_key` is None. Nothing is counted under an empty key.
+        The caller's limit is `calls` in each period, or the limiter's own number if `calls` is 0. Against this limit,
+        calls of different groups, such as `v2` and `v3`, are counted separately, and `cost` calls are counted at once:
+        all are allowed, or none. The limits in `own` count under `own_key`, or under `key` if `own_key` is None.
+        Nothing is counted under an empty key.
         """
         allowances = [await self.count(key, Limit(calls or self._limit, self._period_s, group, cost))]
         allowances += [await self.count(key if own_key is None else own_key, limit) for limit in own]

@@ -32,8 +32,8 @@ SESSION_REMEMBERED_S = 600.0
 """Seconds for which an opened session counts as recent. Calls with a recent session are accepted even from an IP
 address that has sent too many unknown bearer tokens."""
 REFUSAL_REMEMBERED_S = 10.0
-"""Seconds for which the gateway refuses an access token by itself, after FranceConnect's worker has refused its
-session."""
+"""Seconds for which the gateway refuses a FranceConnect token without asking FranceConnect's worker, after the worker
+has refused this token once."""
 MAX_REMEMBERED = 50_000
 """Largest number of opened sessions that one process remembers, at about 0.3 kB each. The same limit applies to refused
 sessions."""
@@ -60,7 +60,8 @@ class Sessions:
         refused_s: float = REFUSAL_REMEMBERED_S,
     ) -> None:
         """Takes `report(name, is_outage)`, called after each question to FranceConnect's worker: `name` is
-        FranceConnect's name in `/api/{status}/ping`, and `is_outage` is as in `errors.problems.is_outage`.
+        FranceConnect's name in `/api/{status}/ping`, and `is_outage` says whether FranceConnect is out of service
+        (`None` if it was not asked).
 
         `is_deployed` returns whether the gateway may ask that worker. `unknown_per_second` is the number of new
         sessions that may be opened per second. `refused_s` is the number of seconds for which a refusal is remembered.

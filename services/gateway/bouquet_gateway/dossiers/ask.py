@@ -1,5 +1,5 @@
-"""Single calls that a request makes on behalf of its caller: those of a dossier (several lookups in one request), and
-that of a tool of the Model Context Protocol. Each is answered like a call by HTTP, by `lookup.answer`."""
+"""Calls of operations that the gateway makes for one request: those of a dossier (several lookups in one request), or
+that of a tool of the Model Context Protocol. Each is answered as if the caller had made it by HTTP."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from bouquet_proto.deadline import Deadline
 from bouquet_proto.rules import SharedResults
 
 METHOD = "GET"
-"""HTTP method of the single call that a part of a dossier, or a tool, replaces."""
+"""HTTP method under which each call is traced and logged, since it stands for a `GET` of the caller."""
 
 
 class Services(Struct, frozen=True, kw_only=True):
-    """Services of the gateway that answer the single calls of dossiers (several lookups in one request)."""
+    """Services of the gateway that answer each call of an operation in a dossier (several lookups in one request)."""
 
     authenticate: Authenticate
     lookups: Lookups
@@ -36,13 +36,13 @@ class Services(Struct, frozen=True, kw_only=True):
 
 
 class Asker(Struct, frozen=True, kw_only=True):
-    """Maker of the single calls of one request, each with the credential, the request id and the deadline of that
-    request."""
+    """Maker of the calls of operations for one request. Each has the credential, the request id and the deadline of
+    this request."""
 
     services: Services
     request: HttpRequest
     call: Call
-    """Call of the request itself."""
+    """Facts about the request for which the calls are made."""
     admission: Admission
     is_session: bool
     """Whether the credential belongs to a FranceConnect session. Such a credential gives access only to the citizen's
@@ -54,14 +54,15 @@ class Asker(Struct, frozen=True, kw_only=True):
     """Results of computations about persons, each made once for all calls of the dossier."""
 
     async def ask(self, target: Target, parameters: Parameters, *, is_counted: bool) -> PartResult:
-        """Makes the single call of `target` with these parameters, and returns the result: data or an error.
-        `is_counted` tells whether the rate limit has already counted this call."""
+        """Calls the operation `target` with these parameters, and returns the result: data or an error. `is_counted`
+        tells whether the rate limit has already counted this call."""
         call, answer = await self.answer(target, parameters, is_counted=is_counted)
         return result_of(call, answer, self.services.clock(), target.operation.cache_s if target.operation else 0)
 
     async def answer(self, target: Target, parameters: Parameters, *, is_counted: bool) -> tuple[Call, Answer]:
-        """Makes the single call of `target` with these parameters, and returns the call and its answer. The call is
-        checked, recorded, traced and measured as a call by HTTP. `is_counted` is as in `ask`."""
+        """Calls the operation `target` with these parameters, and returns the call and its answer. The call is checked,
+        recorded, traced and measured like a caller's own. `is_counted` tells whether the rate limit has already counted
+        it."""
         own = self.call
         call = Call(
             own.request_id,
@@ -100,8 +101,8 @@ class Asker(Struct, frozen=True, kw_only=True):
             return answer_of(problem_of(error), call, call.path)
 
     def _recorded(self, answer: Answer, call: Call) -> Answer:
-        """Writes the journal record of a call. Returns `answer`, or the answer of an error if the record cannot be
-        written."""
+        """Writes the record of a call to the access journal. Returns `answer`, or an error in its place if the record
+        cannot be written."""
         try:
             self.services.journal.end(call, answer.status)
         except Problem as problem:

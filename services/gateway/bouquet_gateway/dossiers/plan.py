@@ -26,8 +26,8 @@ from bouquet_proto.offer import Operation, People
 from bouquet_proto.query import Query, query_of_values
 
 USUAL_MODALITY = "identite"
-"""Modality (way to identify the person) of a part that names none. If the operation has only one modality, the part
-uses that one instead."""
+"""Modality (way to identify the person) of a part (one lookup of a dossier) that names none. If the operation has only
+one modality, the part uses that one instead."""
 
 OF_SESSIONS = "france_connect"
 """Modality (way to identify the person) of the operations that need a citizen's FranceConnect session. The paths of
@@ -113,8 +113,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def named_paths(self) -> tuple[str, ...]:
-        """Paths of the calls that the rate limit counts before any call is made, one for each part without `for_each`.
-        The calls of a part with `for_each` are counted later, once its persons are known."""
+        """Paths of the calls that the rate limit counts before the first call is made: one for each part (lookup)
+        without `for_each`. The calls of a part with `for_each` are counted later, once its persons are known."""
         return tuple(part.target.path for part in self.parts if part.for_each is None)
 
     @property
@@ -164,8 +164,9 @@ def parameters_of(recipient: str, values: Values, quote: Callable[[str], str] = 
 def _for_each(
     persons: PersonsOf, fallback: Values, request: DossierRequest, targets: Mapping[str, Target | None]
 ) -> ForEach | None:
-    """Returns the persons whom a part asks about. Returns `None` if the other part does not exist, has a `for_each` of
-    its own (which could make a circle), or has no persons at this place in its data."""
+    """Returns the persons, from the data of another part (lookup of the dossier), about whom a part asks. Returns
+    `None` if the other part does not exist, has a `for_each` of its own (which could make a circle), or has no persons
+    at this place in its data."""
     source = next((part for part in request.parts if part.name == persons.part), None)
     if (source is None and persons.part not in request.names) or (source is not None and source.for_each is not None):
         return None
@@ -180,9 +181,9 @@ def _for_each(
 
 
 def _target(part: PartRequest, offers: Discovery, today: date) -> Target | None:
-    """Returns the operation that a part (one lookup) of a dossier calls, in the version that the part names or, without
-    one, in the newest version that is not deprecated. Returns `None` if no provider offers the operation in this
-    version, and none may do so later."""
+    """Returns the operation that a part (one lookup) of a dossier calls. The version is the one that the part names or,
+    by default, the newest that is not deprecated. Returns `None` if no provider offers this version of the operation,
+    unless it may be in an offer that has not come yet."""
     family = _family(part, offers)
     if family is None:
         path = f"/v{part.version or 3}/{part.operation}/{part.modality or USUAL_MODALITY}"

@@ -17,15 +17,15 @@ from bouquet_proto.rules import is_siret
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_PARTS = 20
-"""Largest number of parts in a dossier."""
+"""Largest number of parts (lookups) in a dossier."""
 MAX_MEMBERS = 32
 """Largest number of members of one object in a dossier, except the object `resources`. Limits the work for a body whose
 sender is not known yet."""
 MAX_INTEGER = 10**15
 
 FIELD, COUNT, OPERATION, FOR_EACH = "dossier_field", "dossier_count", "dossier_operation", "dossier_for_each"
-"""Reasons, in the failure table, of a dossier's faults: wrong field, too many or no parts (or too many persons),
-unknown operation, and wrong `for_each`."""
+"""Reasons, as keys of the failure table, of the faults in a dossier (several lookups in one request): a wrong field,
+too many lookups or persons or none, an unknown operation, and a wrong `for_each`."""
 RECIPIENT = "00210"
 
 Integer: TypeAlias = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
@@ -33,8 +33,8 @@ Value: TypeAlias = str | Integer | list[str | Integer]
 """Value of a query parameter. A list stands for several values: the query has `name[]=…` once for each item."""
 Values: TypeAlias = Mapping[str, Value]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-"""Pattern of a part's name. A name that does not fit the pattern is never quoted: the error then points to
-`/resources`."""
+"""Pattern of the name that a caller gives to a part (lookup) of a dossier. An error never quotes a name that does not
+fit, and points to `/resources` instead."""
 PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
@@ -44,15 +44,16 @@ def _camel(field: str) -> str:
 
 
 CIVIL_STATUS: Mapping[str, str] = {_camel(field): field for field in Identite.__struct_fields__}
-"""Maps each member of `identite` and `with`, such as `nomNaissance`, to its canonical field, such as
-`nom_naissance`."""
+"""Canonical field, such as `nom_naissance`, for each member, such as `nomNaissance`, of the objects `identite` and
+`with` in a dossier."""
 IDENTIFIERS: Mapping[str, str] = {
     _camel(field): field for kind in (Ine, Identifiant, NumeroAllocataire) for field in kind.__struct_fields__
 }
-"""Maps each member of a dossier that identifies the person, other than by civil status, to its canonical field: `ine`
-to `ine`, `numeroAllocataire` to `numero_allocataire`."""
+"""Canonical field for each member of a dossier that identifies the person, other than by civil status: `ine` for `ine`,
+`numero_allocataire` for `numeroAllocataire`."""
 OF_WHOLE = frozenset({"recipient", "delegation_id", "token"})
-"""Query parameters that apply to the whole dossier, so that no part may set them."""
+"""Query parameters that apply to the whole dossier (several lookups in one request), so that no single lookup may set
+them."""
 
 
 class PersonsOf(Struct, frozen=True):
@@ -98,7 +99,7 @@ class DossierRequest(Struct, frozen=True, kw_only=True):
     """Values that identify the person, by canonical field (such as `nom_naissance`)."""
     parts: tuple[PartRequest, ...]
     names: frozenset[str]
-    """Names of all parts, including those that `parts` lacks because of a fault."""
+    """Names of all parts (lookups) of the dossier, also of those left out of `parts` because of a fault."""
     faults: tuple[Fault, ...]
 
 
@@ -129,8 +130,8 @@ PART: Mapping[str, msgspec.json.Decoder[Any]] = {
 
 
 def read_dossier(body: bytes) -> DossierRequest:
-    """Reads a dossier from a JSON body. Raises `Problem` (400) if the body is no JSON object; the result lists all
-    other faults."""
+    """Reads a dossier (several lookups in one request) from a JSON body. Raises `Problem` (400) if the body is no JSON
+    object; the result lists all other faults."""
     try:
         members = _members.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -159,7 +160,8 @@ def read_dossier(body: bytes) -> DossierRequest:
 
 
 def _parts(resources: Mapping[str, Raw], faults: list[Fault]) -> Iterator[PartRequest]:
-    """Yields the parts that have no fault, and adds the faults of the other parts to `faults`."""
+    """Yields the parts (lookups) of a dossier that have no fault, and adds the faults of the others to `faults`.
+    `resources` holds each part as JSON, by name."""
     for name, raw in resources.items():
         if not NAME.fullmatch(name):
             faults.append(Fault(FIELD, "/resources"))
@@ -221,8 +223,8 @@ def _read(
     members: Mapping[str, Raw], known: Mapping[str, msgspec.json.Decoder[Any]], pointer: str, faults: list[Fault]
 ) -> dict[str, Any]:
     """Decodes the members of an object with the decoders in `known`, and adds a fault to `faults` for each wrong
-    member. An unknown member is a fault of the object itself, so that an error never quotes a name that the caller
-    invented."""
+    member. For an unknown member, the fault names the object instead, so that an error never quotes a name that the
+    caller invented."""
     read: dict[str, Any] = {}
     if len(members) > MAX_MEMBERS:
         faults.append(Fault(FIELD, pointer))

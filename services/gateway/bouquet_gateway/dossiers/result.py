@@ -16,10 +16,10 @@ from bouquet_gateway.errors.problems import NO_ROWS, Problem, render
 
 Status: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed"]
 COMPLETE: frozenset[Status] = frozenset({"found", "not_found"})
-"""Statuses of a part whose question is answered, with data or with "not found". A part with another status may be asked
-again."""
+"""Statuses of a dossier's lookup that need no second attempt: the provider has answered, with data or with "not
+found"."""
 REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
-"""HTTP statuses of a call for which the status of the part is `refused`. Status 401 also stands for an unknown
+"""HTTP statuses of a call that give a dossier's lookup the status `refused`. Status 401 also stands for an unknown
 FranceConnect session."""
 BY_HTTP_STATUS: Mapping[int, Status] = {
     400: "rejected",
@@ -27,13 +27,13 @@ BY_HTTP_STATUS: Mapping[int, Status] = {
     409: "rejected",
     422: "rejected",
 }
-"""Status of a part whose answer is an error recorded in a sandbox's case, by the error's HTTP status. For any other
-HTTP status, the part is `failed`."""
+"""Status of a dossier's lookup if a sandbox answers it with a recorded error, by this error's HTTP status. For all
+other HTTP statuses, it is `failed`."""
 
 
 class PartResult(Struct, frozen=True, kw_only=True):
-    """Result of one call of a dossier (several lookups in one request). `data` or `errors` are exactly those that a
-    single call gets."""
+    """Result of one lookup of a dossier (several lookups in one request). `data` or `errors` are the same as in the
+    answer to a single call."""
 
     status: Status
     data: Raw | UnsetType = UNSET
@@ -43,16 +43,16 @@ class PartResult(Struct, frozen=True, kw_only=True):
     provider: str | UnsetType = UNSET
     """Label, such as `CNAF`, of the authority that answered or failed; absent if no authority was asked."""
     obtained_at: str | UnsetType = UNSET
-    """Time of the authority's answer, as ISO 8601 in UTC. For an answer from the cache, it is the time before it was
-    cached. Absent unless the status is `found` or `not_found`."""
+    """Time at which the authority answered, as ISO 8601 in UTC; for an answer from the cache, the time at which it was
+    put there. Absent unless the status is `found` or `not_found`."""
     cached: bool | UnsetType = UNSET
     retry_in: int | UnsetType = UNSET
     """Seconds after which a new attempt may succeed; absent if unknown."""
 
 
 class PersonsResult(Struct, frozen=True):
-    """Results of a part of a dossier that asks about several persons (`for_each`). There is one for each person, in the
-    order of the list in the other part's data."""
+    """Results of a part of a dossier that makes the same lookup for several persons (`for_each`): one for each person,
+    in the order of the list in the other part's data."""
 
     parts: Sequence[PartResult]
 
@@ -88,14 +88,14 @@ def result_of(call: Call, answer: Answer, now: datetime, cache_s: int) -> PartRe
 
 
 def refused(reason: str) -> PartResult:
-    """Returns the result of a part for which no call is made: the error for `reason`, a key of the failure table."""
+    """Returns the result of a dossier's lookup that is not made: the error for `reason`, a key of the failure table."""
     http_status, body = render(Problem(reason), NO_ROWS, "v3")
     return PartResult(status="refused" if http_status in REFUSED else "rejected", errors=_body.decode(body).errors)
 
 
 def without_source(source: Result) -> PartResult:
-    """Returns the result of a part with `for_each` whose other part (`source`) has no data, so that there is nobody to
-    ask about. The result has the status, errors and waiting time of `source`."""
+    """Returns the result of a part with `for_each` if its other part, whose result is `source`, has no data that names
+    persons. The result has the status, errors and waiting time of `source`."""
     assert isinstance(source, PartResult)
     return PartResult(status=source.status, errors=source.errors, retry_in=source.retry_in)
 
@@ -106,8 +106,8 @@ def is_complete(result: Result) -> bool:
 
 
 def _status(call: Call, http_status: int) -> Status:
-    """Returns the status of a part from the outcome of its call. If the gateway refused the call, the status is
-    `rejected` for wrong parameters (422), else `refused`."""
+    """Returns the status of a dossier's lookup from the outcome of its call. If the gateway refused the call, the
+    status is `rejected` for wrong parameters (422), else `refused`."""
     match call.outcome:
         case _ if http_status in REFUSED:
             return "refused"

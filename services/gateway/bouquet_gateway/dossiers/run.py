@@ -18,11 +18,12 @@ from bouquet_gateway.dossiers.read import COUNT, Values
 from bouquet_gateway.dossiers.result import PartResult, PersonsResult, Result, refused, without_source
 
 MAX_PERSONS = 12
-"""Largest number of persons about whom one part with `for_each` makes calls; the result for each further person is an
-error."""
+"""Largest number of persons for whom one part of a dossier repeats its lookup (`for_each`); the result for each further
+person is an error."""
 
 Tell: TypeAlias = Callable[[str, Result], Awaitable[None]]
-"""Function that is called with the name and the result of each part, as soon as the result is known."""
+"""Function that is called with the name and the result of each part (lookup) of a dossier, as soon as the result is
+known."""
 
 
 class Dossier(Struct, frozen=True):
@@ -32,8 +33,8 @@ class Dossier(Struct, frozen=True):
     asker: Asker
 
     async def run(self, tell: Tell, is_wanted: Callable[[], bool]) -> None:
-        """Makes the calls of all parts, and passes the result of each part to `tell` as soon as the result is known. If
-        `is_wanted` returns false, parts with `for_each` that still wait for another part are left out."""
+        """Makes all lookups, and passes each result to `tell` as soon as it is known. If `is_wanted` returns false,
+        parts with `for_each` that still wait for another part's data are left out."""
         async with asyncio.TaskGroup() as group:
             run = _Run(self.plan.recipient, self.asker, group, is_wanted)
             asked = {part.name: run.ask(part) for part in self.plan.parts if part.for_each is None}
@@ -60,8 +61,8 @@ class _Run:
 
     async def tell(self, part: Part, asked: Mapping[str, asyncio.Task[PartResult]], tell: Tell) -> None:
         """Waits for the result of a part (one lookup of the dossier), and passes it to the function `tell`. `asked`
-        holds the calls of the parts without `for_each`, by the part's name; a part with `for_each` waits for one of
-        these calls."""
+        holds the running calls of the parts without `for_each`, by the part's name; a part with `for_each` waits for
+        one of them."""
         if part.for_each is None:
             await tell(part.name, await asked[part.name])
             return

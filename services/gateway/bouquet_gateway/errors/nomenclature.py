@@ -29,10 +29,10 @@ DOSSIER_REASONS = ("dossier_field", "dossier_count", "dossier_operation", "dossi
 """Reasons of the errors in the body of a dossier (several lookups in one request)."""
 
 PROOF_REASONS = ("proof_unknown", "proof_expired", "proof_revoked", "proof_status_unknown")
-"""Reasons of the errors with which the verification of a proof may end."""
+"""Reasons of the errors with which the verification of a proof (text that shows later what an answer said) may end."""
 
 DOCUMENT_REASONS = ("proof_unknown", "proof_document_expired")
-"""Reasons for which a proof's document cannot be downloaded."""
+"""Reasons for which the PDF file of a proof cannot be downloaded."""
 
 MCP_REASONS = ("mcp_not_allowed", "mcp_purpose")
 """Reasons of the errors that only calls by the Model Context Protocol get."""
@@ -87,8 +87,8 @@ order."""
 
 
 class Cause(Struct, frozen=True, kw_only=True):
-    """One of several causes of the same error code. `fault` is the party at fault: `caller`, `platform` or
-    `provider`."""
+    """One of several causes of the same error code. `fault` is the party at fault: `caller`, `platform` (Bouquet
+    itself) or `provider`."""
 
     detail: str
     fault: str

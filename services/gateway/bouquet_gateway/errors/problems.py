@@ -67,7 +67,7 @@ reply with one of these reasons counts as the failure `upstream_unknown`."""
 
 OUTAGES = frozenset({502, 503, 504})
 NOT_SENT = frozenset({"provider_busy", "quota_spent"})
-"""Reasons of failures in which the question was not sent to the provider."""
+"""Reasons of failures in which the gateway or the worker did not send the question to the upstream."""
 
 OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "rejected", Failed: "failed"}
 
@@ -121,7 +121,8 @@ def is_credible(
     reply: NotFound | Rejected | Failed, allowed_reasons: Container[str] | None, *, is_sandbox: bool = False
 ) -> bool:
     """Returns whether a worker may give the reason that is in its reply. The reason must be one of `allowed_reasons`
-    (`None` allows any). Outside of a sandbox, it must not be in `GATEWAY_ONLY`, nor a refusal in a `Failed` reply."""
+    (`None` allows any); outside of a sandbox, it must be neither in `GATEWAY_ONLY` nor, in a `Failed` reply, the reason
+    of a refusal."""
     # Only a `Rejected` reply refuses the question. In a sandbox, recorded cases also show refusals by the gateway.
     disbelieved = GATEWAY_ONLY | REFUSALS.keys() if isinstance(reply, Failed) else GATEWAY_ONLY
     return (is_sandbox or reply.reason not in disbelieved) and (

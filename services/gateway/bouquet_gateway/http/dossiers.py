@@ -24,9 +24,9 @@ LINES = "application/x-ndjson"
 
 
 class DossierEndpoint:
-    """Endpoint that answers dossiers (several lookups in one request), with one JSON object. If the client accepts
-    `LINES`, the answer has a line for each part, as soon as the part's result is known, and a last line with `links`
-    and `meta`."""
+    """Endpoint that answers dossiers (several lookups in one request) with one JSON object. If the client accepts
+    `LINES`, the answer has one JSON object per line instead: one for each lookup, as soon as its result is known, and a
+    last one with `links` and `meta`."""
 
     def __init__(self, dossiers: Dossiers, journal: Journal) -> None:
         self._dossiers = dossiers
@@ -89,7 +89,7 @@ def _is_connected(request: web.Request) -> Callable[[], bool]:
 
 
 def _ending(call: Call, results: Iterable[Result]) -> dict[str, object]:
-    """Returns the members `links` and `meta` of an answer. `meta` has the duration in milliseconds and `complete`,
-    which says whether the question of each part is answered (`result.COMPLETE`)."""
+    """Returns the members `links` and `meta` of the answer to a dossier. `meta` has the duration in milliseconds, and
+    `complete`, which says whether no lookup needs a second attempt (`result.COMPLETE`)."""
     duration_ms = round((time.perf_counter() - call.began) * 1000)
     return {"links": {}, "meta": {"complete": all(map(is_complete, results)), "duration_ms": duration_ms}}

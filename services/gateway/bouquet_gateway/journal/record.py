@@ -37,7 +37,7 @@ class Journal(Protocol):
     def is_full(self) -> bool: ...
 
     def begin(self, call: Call) -> None:
-        """Marks `call`, so that `end` writes its record. Raises `Problem` if no record can be written at present."""
+        """Marks `call`, so that `end` writes its record. Raises `Problem` if the journal cannot take a record now."""
 
     def end(self, call: Call, status: int) -> None:
         """Writes the record of a call that `begin` has marked; does nothing for other calls. Raises `Problem` if the
@@ -181,6 +181,6 @@ def _people_asked_about(call: Call) -> tuple[NamedPerson, ...]:
 
 
 def _outcome_of(status: int) -> Outcome:
-    """Returns the outcome of a call from the HTTP status of its answer, for calls that raised no `Problem`."""
+    """Returns the outcome of a call that raised no `Problem`, from the HTTP status of its answer."""
     # The status need not be 200, since a sandbox answers with recorded cases of any status.
     return "found" if status < 400 else "not_found" if status == 404 else "failed"

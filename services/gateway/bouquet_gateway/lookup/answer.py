@@ -1,8 +1,8 @@
 """Lookup of data about a person: makes the contract's checks in their order (docs/reference/contract.md §2.7), asks the
 provider, and builds the answer.
 
-The order: blacklist, address, rate limit → path → authentication → scopes → same call in flight → version → recipient →
-cache → maintenance → parameters → provider → filter by scopes → envelope
+The order is: blacklist, address and rate limit; path; authentication; scopes; same call in flight; version; recipient;
+cache; maintenance of the provider; parameters; provider; removal of fields outside the scopes; form of the body.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ MARK_LENGTH = 16
 _members = msgspec.json.Decoder(dict[str, Raw])
 
 MARKS = 10_000
-"""Largest number of callers whose mark one process keeps in memory."""
+"""Largest number of callers whose mark (keyed hash) one process keeps in memory."""
 
 
 class Lookups:
@@ -101,9 +101,8 @@ class Lookups:
         call: Call,
         deadline: Deadline,
     ) -> Answer:
-        """Returns the answer to a call whose caller is admitted and whose operation is known. `answer` uses this method
-        for a single call, and a dossier (several lookups in one request) for each of its lookups. Raises `Problem` for
-        the first check that fails."""
+        """Returns the answer to a call whose caller and operation are known. Serves single calls (`answer`) and each
+        lookup of a dossier (several lookups in one request). Raises `Problem` for the first check that fails."""
         requester = await self._authenticate.identify(admission, match, request, call, deadline)
         call.person, scopes = requester.citizen, requester.token.scopes
         if scopes.isdisjoint(match.family.scopes) or (is_by_ine(match) and not requester.token.allows_ine):
@@ -126,8 +125,8 @@ class Lookups:
         return Answer(_enveloped(call.envelope, data, served.operation.meta_fields, proof))
 
     def _prover(self, served: Served, header: str, call: Call) -> sandbox.Prove | None:
-        """Returns a function that makes a proof of the answer's data. Returns `None` if the value of `header` requests
-        no proof, or if the gateway makes no proofs."""
+        """Returns a function that makes a proof (text that shows later what the answer said) from data. Returns `None`
+        if the value of `header` requests no proof, or if the gateway makes none."""
         if self._proofs is None or not (kind := wanted_kind(served, header)):
             return None
         return partial(self._proofs.make, served, kind, call=call)
@@ -200,9 +199,8 @@ def describe_call(call: Call, match: Match) -> None:
 
 
 def _enveloped(envelope: Envelope, data: Raw, meta_fields: tuple[str, ...], proof: Made) -> bytes:
-    """Returns the body of an answer with data, in the form that `envelope` names. In `v2`, the body is the data alone;
-    in `v3`, it is an object with `data`, `links` and `meta`, where `meta` has the fields of the data that `meta_fields`
-    names, and those of `proof`."""
+    """Returns the body of an answer with data. In `v2` the body is the data alone; in `v3` it is an object with `data`,
+    `links` and `meta`, where `meta` has the data's fields `meta_fields` and what `proof` adds."""
     if envelope == "v2":
         return bytes(data)
     links, meta = msgspec.json.encode(proof.links), dict[str, Any](proof.meta)

@@ -36,8 +36,8 @@ BUSY, LATE = Failed("provider_busy"), Failed("deadline_exceeded")
 
 
 class ProviderAnswer(Struct, frozen=True):
-    """Result of a lookup: the decision on what to answer, and whether other callers with the same lookup must ask again
-    instead of sharing this answer."""
+    """Result of a lookup: the reply for the caller, and whether other callers with the same lookup must ask again
+    instead of sharing this reply."""
 
     decision: Decision
     caller_was_refused: bool
@@ -71,7 +71,7 @@ class Providers:
         task that nothing refers to."""
 
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Decision:
-        """Asks the operation's providers, and returns the decision, which has the reply for the caller. If the cache
+        """Asks the operation's providers, and returns the reply for the caller with its authority. If the cache key
         `key` is empty, the reply is neither cached nor shared with identical lookups."""
         ask = partial(self._ask, served, lookup, key, today)
         answer = await (self._share(served, key, ask, Deadline(lookup.deadline)) if key else ask())
@@ -81,8 +81,8 @@ class Providers:
     async def _share(
         self, served: Served, key: str, ask: Callable[[], Coroutine[Any, Any, ProviderAnswer]], deadline: Deadline
     ) -> ProviderAnswer:
-        """Returns the answer to an identical lookup if one is in flight; otherwise asks the provider, and returns the
-        answer."""
+        """Returns the reply to an identical lookup if one is in flight; otherwise calls `ask`. If the identical lookup
+        was refused by a limit on its caller, tries again until `deadline`."""
         # If the other lookup fails because of a limit on calls in flight, which may be its caller's own limit, tries
         # again until `deadline`.
         answer, joined = await self._flights.join(key, ask)
@@ -106,8 +106,8 @@ class Providers:
             return reply
 
         async def ask_if_credible(provider: str, lookup: Lookup) -> Reply:
-            """Asks a provider and returns its reply. If the provider may not give the reason in its reply, returns the
-            failure `upstream_unknown` instead."""
+            """Asks a provider and returns its reply, or the failure `upstream_unknown` if the provider may not give the
+            reason in its reply."""
             match await ask_one(provider, lookup):
                 case NotFound() | Rejected() | Failed() as reply if not is_credible(reply, reasons_of(served)):
                     return Failed(UPSTREAM_UNKNOWN)

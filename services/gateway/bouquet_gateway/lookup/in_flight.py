@@ -10,7 +10,7 @@ from bouquet_gateway.stores.cache import Cache, key_of
 from bouquet_mesh.secret import Secret
 
 MARGIN_S = 1.0
-"""Seconds after a call's deadline at which the mark of the call as in flight expires."""
+"""Seconds after its deadline at which a call is taken from the list of calls in flight, if that was not done before."""
 # The expiry removes a marker that a process could not delete because it ended during the call.
 
 

@@ -59,7 +59,7 @@ class OpenWindow(Struct, frozen=True):
 
 def parse_windows(text: str) -> MaintenanceWindows:
     """Parses maintenance windows, separated by semicolons or line ends. Raises `SettingsError` if any is malformed; the
-    error gives the positions of all malformed windows in the list, from 1."""
+    error names each malformed one by its position, counted from 1."""
     rows = [row.strip() for row in re.split("[;\n]", text) if row.strip()]
     windows = [_parse(row) for row in rows]
     if wrong := [str(number) for number, window in enumerate(windows, 1) if window is None]:

@@ -40,8 +40,8 @@ def people_named(data: Raw, operation: Operation) -> tuple[NamedPerson, ...]:
 
 
 def _people_of(node: Mapping[str, Any], fields: People) -> list[NamedPerson]:
-    """Returns the person that an object describes; empty if it has no name. If one field holds both family name and
-    given name, returns one person for each way to divide the field's words."""
+    """Returns the person that an object describes, as a list of one; an empty list if the object has no name. If one
+    field holds both family name and given name, returns one person for each way to divide its words."""
     nom = _text(node.get(fields.nom))
     if not nom:
         return []

@@ -1,5 +1,5 @@
 """Decision between the replies of CAF and MSA, two providers of the same data, about a person
-(docs/reference/upstreams/regime.md). The decision is "not found" only if both have answered."""
+(docs/reference/upstreams/regime.md). The caller gets "not found" only if both have answered."""
 
 from __future__ import annotations
 
@@ -45,10 +45,9 @@ INCONCLUSIVE = frozenset({Outcome.UNAVAILABLE, Outcome.TIMEOUT})
 """Outcomes that say nothing about the person, because the provider did not answer."""
 
 CONTRADICTS_FOUND = frozenset({Outcome.UNATTACHED, Outcome.UNIDENTIFIED})
-"""Outcomes of one provider (CAF or MSA) that contradict the other provider's reply if the other has found the
-person."""
+"""Outcomes of one provider (CAF or MSA) that cannot be true if the other provider has found the person."""
 CONTRADICTORY_PAIR = frozenset({Outcome.NO_FILE, Outcome.UNIDENTIFIED})
-"""Pair of outcomes that contradict each other if CAF gives one and MSA the other."""
+"""Pair of outcomes that cannot both be true, if CAF gives one and MSA the other."""
 
 
 class Anomaly(StrEnum):
@@ -74,8 +73,7 @@ class Side(Struct, frozen=True):
 
 
 class Question(Struct, frozen=True):
-    """Facts about a lookup that CAF and MSA both answer, by which the gateway chooses between the two answers if both
-    have found the person."""
+    """Facts about a lookup that decide between the answers of CAF and MSA if both have found the person."""
 
     person: Identite
     past_month: bool
@@ -84,8 +82,8 @@ class Question(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """Decision on a lookup: the reply for the caller, and the authority that an error names. `provider` is the provider
-    that has found the person; "" if none has."""
+    """Result of comparing the replies of CAF and MSA: the reply for the caller, and the authority that an error names.
+    `provider` is the provider that has found the person; "" if none has."""
 
     reply: Reply
     authority: Authority
@@ -136,9 +134,9 @@ def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: A
 
 
 def decide_with_hint(hint: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Decides between the replies of CAF and MSA to the same lookup. `hint` is the reply of the provider that found the
-    person the last time (docs/reference/upstreams/regime.md §8): its technical failure counts, unless the other
-    provider has found the person."""
+    """Decides between the replies of CAF and MSA to the same lookup, if one of them (`hint`) found the person the last
+    time (docs/reference/upstreams/regime.md §8). A technical failure of `hint` is the answer, unless the other provider
+    has found the person."""
     # If that provider fails, the caller gets its failure, unless the other provider has found the person.
     if hint.outcome in INCONCLUSIVE and other.outcome is not Outcome.FOUND:
         return Decision(hint.reply, hint.authority)
@@ -157,8 +155,7 @@ def _found(one: Side, other: Side, question: Question, regimes: Regimes) -> Deci
 
 
 def _winner(finders: list[Side], question: Question, regimes: Regimes) -> Side:
-    """Returns the preferred one of the replies of CAF and MSA, both of which have found the person. The choice depends
-    on the lookup that `question` describes."""
+    """Returns that one of two replies, from CAF and MSA, which the gateway prefers if both have found the person."""
     # For a past month, it is the answer of the provider that keeps history. Otherwise it is the only answer that names
     # the person asked about or, if both or neither do, the answer of the provider with the freshest data. The
     # quotient's value and date of computation do not count, since one of the providers invents them
@@ -181,8 +178,8 @@ def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
 
 
 def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
-    """Returns a decision with the reply and the authority of the provider, `one` or `other`, whose outcome is in
-    `telling`. If both outcomes are in `telling`, the reply is that of `one`, and the authority is `both`."""
+    """Returns a decision for the reply, `one` or `other`, whose outcome is in `telling`. If both outcomes are in
+    `telling`, the reply is `one`, and an error names the authority `both`."""
     tellers = [side for side in (one, other) if side.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both
     return Decision(tellers[0].reply, authority)

@@ -13,8 +13,8 @@ HINT_S = 30 * 24 * 3600
 
 
 class RegimeHints:
-    """Store of the provider (CAF or MSA) that last found each person. Its entries are in the cache for `HINT_S` seconds
-    at most, each under a keyed hash of the person's identity."""
+    """Store that remembers, for each person, which provider (CAF or MSA) last found the person. An entry is kept in the
+    cache for at most `HINT_S` seconds, under a keyed hash of the person's identity."""
 
     def __init__(self, cache: Cache, secret: Secret) -> None:
         self._cache = cache

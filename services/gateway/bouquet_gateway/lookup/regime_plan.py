@@ -35,7 +35,7 @@ lookup's deadline."""
 Source: TypeAlias = Literal["hint", "first", "second", "both"]
 
 DISPROOF = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
-"""Outcomes which show that the provider that found the person the last time does not know the person any more."""
+"""Outcomes of a provider that found the person the last time which show that it does not know the person any more."""
 
 
 class HedgeTiming(Struct, frozen=True, kw_only=True):
@@ -50,13 +50,13 @@ class HedgeTiming(Struct, frozen=True, kw_only=True):
 
 
 class Resolution(Struct, frozen=True):
-    """Decision on a lookup that CAF or MSA answers, and what to remember about the person for the next lookup."""
+    """Result of a lookup at CAF or MSA: the decision about the answer, and what to remember about the person."""
 
     decision: Decision
     source: Source
-    """Reply that decided. `hint`: that of the provider that found the person the last time, asked first. `first`: that
-    of the provider asked first without such a hint. `second`: that of the provider asked second. `both`: the two
-    replies were compared."""
+    """Origin of the reply that decided: `hint` for the provider that found the person the last time, asked first;
+    `first` for a provider asked first without a hint; `second` for the provider asked second; `both` for a comparison
+    of both replies."""
     learned_provider: str = ""
     """Name of the provider to ask first the next time; empty unless exactly one provider has found the person."""
     forget_hint: bool = False

@@ -37,8 +37,8 @@ _members = msgspec.json.Decoder(dict[str, Any])
 
 
 def body_of(case: Recorded, served: Served, scopes: frozenset[str], prove: Prove | None = None) -> bytes:
-    """Returns the body of the answer that a sandbox's `case` (a recorded answer) holds. If the case's status is 200,
-    the body has only the fields to which `scopes` give access, and the proof that `prove` makes of them."""
+    """Returns the body of a recorded answer (`case`) of a sandbox. If the recorded HTTP status is 200, the body has
+    only the fields to which `scopes` give access, and the proof that `prove` makes of them."""
     return bytes(_filtered(case, served, scopes, prove) if case.status == 200 else case.body)
 
 

@@ -29,7 +29,7 @@ def open_fields(data: Raw, operation: Operation, scopes: frozenset[str]) -> Raw:
 
 def filter_data(data: Raw, fields: Mapping[str, tuple[str, ...]], scopes: frozenset[str]) -> Raw:
     """Returns `data` without the fields to which `scopes` give no access. `fields` lists the scopes of each field by
-    its dotted path: one of them is enough, and an entry `a&b` stands for both `a` and `b`."""
+    its dotted path: any one of them gives access, and an entry `a&b` requires both `a` and `b`."""
     cuts = closed_fields(tuple(fields.items()), scopes)
     return _without(data, cuts) if cuts else data
 
@@ -75,8 +75,8 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """Returns `data` with `{}` in place of each object that the caller may not see: its member `$any` lists scopes, and
-    the caller has none of them. The member `$any` is removed from all other objects."""
+    """Returns `data` with `{}` in place of each object whose member `$any` lists scopes of which the caller has none.
+    The member `$any` is removed from all other objects."""
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 
 

@@ -31,7 +31,7 @@ operation id. The gateway uses these definitions in place of those in the provid
 
 
 class Served(Struct, frozen=True, dict=True):
-    """Operation that the gateway serves, with its authority and its providers."""
+    """Operation that the gateway serves, with the authority that its errors name, and its providers."""
 
     operation: Operation
     authority: Authority
@@ -143,8 +143,8 @@ class Catalogue:
 
     @cached_property
     def resources(self) -> Mapping[str, Mapping[str, Family]]:
-        """Families (operations of a path in all versions) of each resource, such as `dss/quotient_familial`. The inner
-        key is the last segment of the path: the modality, or way to identify the person."""
+        """Families of operations (those whose paths differ only in the version), by resource, such as
+        `dss/quotient_familial`, then by the last segment of the path: the modality, or way to identify the person."""
         found: dict[str, dict[str, Family]] = {}
         for path, family in self._families.items():
             resource, _, modality = path.rpartition("/")
@@ -152,8 +152,8 @@ class Catalogue:
         return found
 
     def match(self, path: str, naming: Naming) -> Match | None:
-        """Returns the operations of a path, and the one that answers. Returns `None` if no provider offers the path in
-        any version."""
+        """Returns the operations of a path in all versions, and the one of them that answers the request. Returns
+        `None` if no provider offers the path in any version."""
         family_path, version = split(path)
         family = self._families.get(family_path)
         if family is None:
@@ -162,8 +162,8 @@ class Catalogue:
 
 
 def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
-    """Returns that one of a path's operations which fits the way in which the request identifies the person. Returns
-    `None` if no operation fits (docs/reference/contract.md §1.2)."""
+    """Returns the operation for the way in which the request identifies the person, among those of one path. Returns
+    `None` if there is none (docs/reference/contract.md §1.2)."""
     if len(modalities) == 1:
         return modalities[0]
     by_modality = {served.operation.modality: served for served in modalities}
@@ -176,9 +176,9 @@ def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
 
 
 def served_by_path(offers: Iterable[Offer], refusals: Refusals) -> dict[str, tuple[Served, ...]]:
-    """Returns the operations that the gateway serves, by path. If two providers offer the same path, the gateway serves
-    the earlier of their offers (descriptions of operations). An operation with a plan is served for all its providers,
-    and the plan chooses between them at each call."""
+    """Returns the operations that the gateway serves, by path; adds the others to `refusals`. If two providers offer
+    the same path, the gateway serves the earlier one in `offers`; only an operation with a plan (rule to choose between
+    its providers at each call) is served for all its providers."""
     table: dict[str, dict[Modality, Served]] = {}
     status_owners = {france_connect_session.STATUS: france_connect_session.PROVIDER}
     for offer in offers:
@@ -189,9 +189,9 @@ def served_by_path(offers: Iterable[Offer], refusals: Refusals) -> dict[str, tup
 
 
 def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation, status_owners: dict[str, str]) -> str:
-    """Adds an offered operation to `modalities`, the operations already served at its path. Returns the reason why the
-    operation is refused, or "" if it is added. `status_owners` maps each name in `/api/{status}/ping` to the provider
-    or plan that uses the name."""
+    """Adds an offered operation to `modalities`, the operations already served at its path. Returns the reason to
+    refuse the operation, or "" if it is added. `status_owners` holds the names that are taken in `/api/{status}/ping`,
+    each with the provider (or plan of several) whose operations it reports on."""
     if not _is_readable(operation):
         return "rule unknown"
     if operation.plan and not _may_join_plan(operation, offer.provider):

@@ -22,8 +22,8 @@ Territories: TypeAlias = Mapping[str, tuple[str, ...]]
 path."""
 
 MAX_WORD_LENGTH = 100
-"""Largest number of characters in a short text of an offer: an operation's id, public id or name in
-`/api/{status}/ping`, or an authority's label."""
+"""Largest number of characters in an operation's id, public id or name in `/api/{status}/ping`, and in an authority's
+label."""
 MAX_SUMMARY_LENGTH = 200
 MAX_ROW_BYTES = 2_000
 """Largest size, in bytes of JSON, of a row that a provider adds to the failure table."""
@@ -40,7 +40,8 @@ MAX_FIELDS = 300
 MAX_PEOPLE = 16
 MAX_META_FIELDS = 16
 MAX_PROOF_ROWS = 50
-"""Largest number of sections and fields, counted together, in the proof that an operation declares."""
+"""Largest number of sections and fields, counted together, in an operation's proof (text that shows later what an
+answer said)."""
 MAX_UNION = 10
 MAX_CACHE_S = 86_400
 REFERENCES = frozenset({"$ref", "$dynamicRef"})
@@ -189,7 +190,7 @@ def _is_well_formed_authority(authority: Authority) -> bool:
 
 def _is_well_formed(operation: Operation) -> bool:
     """Returns whether an operation's path, texts, authority and retirement are well formed, its schema refers to no
-    other, and none of its fields could be taken for the gateway's own proof."""
+    other, and its answer has no field in `meta` that the gateway itself writes for a proof."""
     return (
         bool(OFFERED.fullmatch(operation.path))
         and len(operation.summary) <= MAX_SUMMARY_LENGTH
@@ -211,8 +212,8 @@ def _is_well_formed_retirement(retirement: Retirement) -> bool:
 
 
 def _is_proof_well_formed(operation: Operation) -> bool:
-    """Returns whether the gateway can make the proof that an operation declares; true for an operation without a
-    proof."""
+    """Returns whether the gateway can make the operation's proof (text that shows later what an answer said); true for
+    an operation without a proof."""
     # A worker newer than the gateway may show fields in ways that the gateway does not know.
     if (proof := operation.proof) is None:
         return True

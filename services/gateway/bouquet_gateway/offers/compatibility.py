@@ -1,5 +1,5 @@
-"""Comparison of two offers of the same provider (an offer describes a provider's operations): finds the fields that
-callers know from the first offer and that the later one lacks."""
+"""Comparison of two offers (descriptions of operations) of the same provider: finds the fields that callers know from
+the first offer and that the later one lacks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from bouquet_proto.offer import Offer, Operation
 
 
 def lost_fields(served: Offer, later: Offer) -> Iterator[Refusal]:
-    """Yields a refusal for each field in `served` that `later` lacks, or whose type in `later` may give values that
-    callers do not expect. Operations that `later` lacks as a whole are left out."""
+    """Yields a refusal for each field in `served` that `later` lacks, or that has a further type in `later`, which
+    callers do not expect. Says nothing about operations that `later` lacks as a whole."""
     # Operations with a plan are served as the gateway itself defines them.
     known = {operation.id: operation for operation in served.operations if not operation.plan}
     for operation in later.operations:

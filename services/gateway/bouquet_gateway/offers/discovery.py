@@ -94,7 +94,7 @@ class Discovery:
         await self._first_round_done.wait()
 
     async def run(self) -> None:
-        """Requests the providers' offers again and again, until cancelled."""
+        """Requests the offers of all allowed providers at regular intervals, until cancelled."""
         # It asks every second from providers without an offer, and from those that must learn that a part of theirs is
         # refused; every half minute from all.
         refresh_in_s = 0.0
@@ -138,8 +138,8 @@ class Discovery:
             self._report_refusals(provider)
 
     def _report_refusals(self, provider: str) -> None:
-        """Logs and counts the parts of a provider's offer that the gateway has begun to refuse since the last call of
-        this method."""
+        """Logs and counts each part of a provider's offer that the gateway refuses now, but did not refuse at the last
+        call of this method."""
         _, refusals = self._verdict(provider)
         metrics.OFFER_REFUSALS.labels(provider).set(len(refusals))
         for refusal in refusals:

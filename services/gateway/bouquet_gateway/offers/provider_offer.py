@@ -1,5 +1,5 @@
 """Choice between the offers (descriptions of operations) that the workers of one provider send. The gateway serves the
-latest offer that keeps the fields that callers know."""
+latest offer that lacks no field which callers know."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bouquet_gateway.offers.compatibility import lost_fields
 from bouquet_proto.offer import Offer, digest_of
 
 KEPT_S = 90.0
-"""Seconds for which the served offer is protected after a worker has last sent it. In this time, an offer that lacks
-one of its fields cannot replace it."""
+"""Seconds for which the served offer, after a worker has last sent it, can be replaced only by an offer that lacks none
+of its fields."""
 # A worker that is rolled out beside the former one thus cannot take a field from callers. Once no former worker
 # answers, its offer counts: the provider has decided so.
 MAX_FORMER = 20
@@ -77,11 +77,12 @@ class ProviderOffer:
             self._refused = None
 
     def verdict(self, conflicts: tuple[Refusal, ...]) -> tuple[str, tuple[Refusal, ...]]:
-        """Returns the digest of an offer, and the parts of this offer that the gateway refuses; `("", ())` without an
-        offer.
+        """Returns what the gateway tells the provider's workers: the digest of one offer, and the parts of it that the
+        gateway refuses; `("", ())` if there is none.
 
-        The offer is one that was refused as a whole, if a worker has sent such an offer in the last `KEPT_S` seconds.
-        Otherwise it is the served offer, and its refused parts include `conflicts`, those that the catalogue refuses.
+        This is the offer refused as a whole, if a worker has sent one in the last `KEPT_S` seconds. Otherwise it is the
+        served offer; its refused parts then include `conflicts`, which the catalogue refuses because of other
+        providers' offers.
         """
         refused, served = self._refused, self._served
         if refused and self._clock() - refused.heard_at < KEPT_S:

@@ -19,8 +19,8 @@ Schema: TypeAlias = Mapping[str, Any]
 
 SCALARS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 GATE = {"$any": list[str]}
-"""Schema of the member `$any`, which lists scopes. The worker of an operation that is `gated` may add `$any` to any
-object in the data; a caller then gets the object only with one of these scopes."""
+"""Field that any object may have if its operation is `gated`: `$any` lists scopes, and a caller gets the object only
+with one of them."""
 
 
 class ReplySchema:
@@ -31,8 +31,8 @@ class ReplySchema:
         self._gate_fields = GATE if gated else {}
 
     def read(self, data: Raw) -> Raw | None:
-        """Returns the data without the fields that the schema does not declare. Returns `None` if the data violates the
-        schema in another way."""
+        """Returns the data without the fields that the schema does not declare. Returns `None` if a declared field is
+        missing or has a wrong type."""
         # If an object has two fields of one name, only the last is kept, since JSON parsers differ in which one they
         # take (RFC 8259 §4).
         try:

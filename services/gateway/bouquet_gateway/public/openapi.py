@@ -225,8 +225,8 @@ def query_parameters(operation: Operation) -> dict[str, Json]:
 
 
 def _codes(operation: Operation, name: str) -> list[str]:
-    """Returns the error codes of all rules that read the parameter `name`. They include codes that a rule reports only
-    for another of its parameters."""
+    """Returns the error codes of all rules that read the parameter `name`, also those that a rule reports only for
+    another of its parameters."""
     if name == RECIPIENT.name:
         return [nomenclature.RECIPIENT]
     rules = (check.rule for check in _checks(operation) if name in check.parameter_names.values())

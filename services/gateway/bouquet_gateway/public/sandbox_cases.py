@@ -1,5 +1,5 @@
 """Cases of a sandbox (recorded answers about invented people), published as one document, and checks of proposed cases.
-The gateway asks the casebook for both; this service replaces all workers in a sandbox."""
+The gateway asks the casebook, the service that replaces all workers in a sandbox, for both."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ async def open_gateway(
 
 
 def _following(settings: GatewaySettings, offers: Discovery) -> AbstractAsyncContextManager[None]:
-    """Returns a context in which the gateway reads the file of allowed providers again and again. The context does
+    """Returns a context in which the gateway reads the file of allowed providers at regular intervals. The context does
     nothing if no file is set."""
     path = settings.providers_file
     return alongside(providers_file.follow(path, offers.allow)) if path else nullcontext()
@@ -181,7 +181,7 @@ def _proofs(settings: GatewaySettings, clock: Callable[[], datetime]) -> Proofs 
 def _proof_services(
     settings: GatewaySettings, proofs: Proofs | None, bus: Calling, limiter: RateLimiter
 ) -> tuple[ProofChecks, ProofDownloads] | tuple[None, None]:
-    """Returns the services that verify proofs and draw their documents, or `None` for each if the gateway makes no
+    """Returns the services that verify proofs and draw their PDF files, or `None` for each if the gateway makes no
     proofs."""
     if proofs is None:
         return None, None

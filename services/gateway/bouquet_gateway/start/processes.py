@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 30.0
 STABLE_S = 60.0
-"""Seconds for which a process must run to count as stable. The pause before a process is started again grows each time
-the process ends earlier, and is short again after a stable run."""
+"""Seconds after which a running process counts as stable. A process that ends earlier is started again after a pause,
+which grows each time, and is short again after a stable run."""
 
 _PARENT = 0
 _STARTED = b"."
@@ -103,8 +103,8 @@ class _Supervisor:
         return next(filter(None, statuses), 0)
 
     async def _supervise(self, number: int, child: _Child) -> int:
-        """Waits for the end of a child and starts another in its place, again and again. After a signal to stop,
-        returns the exit status of the last child."""
+        """Waits for the end of a child and starts another in its place, until a signal to stop. Returns the exit status
+        of the last child."""
         failures = 0
         while True:
             status = await child.ended()

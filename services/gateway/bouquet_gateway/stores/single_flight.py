@@ -17,15 +17,15 @@ class SingleFlight(Generic[T]):
         self._tasks: dict[str, asyncio.Task[T]] = {}
 
     async def join(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
-        """Returns the answer to the question `key`, and whether the question was already in flight. If it was not,
-        sends the question by calling `ask`."""
+        """Returns the answer to the request with this key, and whether such a request was already in flight. If none
+        was, sends the request by calling `ask`."""
         # A caller that is cancelled does not cancel the question, since others may wait for it.
         joined = key in self._tasks
         return await asyncio.shield(self.start(key, ask)), joined
 
     def start(self, key: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
-        """Returns the task that waits for the answer to the question `key`. If the question is not in flight, starts
-        the task with `ask`."""
+        """Returns the task that waits for the answer to the request with this key. If no such request is in flight,
+        sends it by calling `ask`."""
         task = self._tasks.get(key)
         if task is None:
             task = asyncio.create_task(ask())
