@@ -206,7 +206,7 @@ async def test_a_value_of_any_length_is_drawn_whole_within_the_pages(value: str)
     of_value = [(text, height) for text, height in lines if set(text) in ({"x"}, {"x", " "})]
     assert sum(text.count("x") for text, _ in of_value) == 10_000
     assert max(len(text) for text, _ in of_value) <= 60
-    assert min(height for _, height in of_value) > pdf.FOOT
+    assert min(height for _, height in of_value) > pdf.FOOTER_HEIGHT
 
 
 async def test_letters_are_drawn_as_they_are_or_without_an_accent_that_the_font_lacks() -> None:

@@ -203,7 +203,9 @@ class Authenticate:
         is_exempt = self._is_exempt(credential)
         if isinstance(token, Token) and not is_exempt:
             self._check_token(token, request)
-        acting = await self._act(token, request, call, deadline, None if is_exempt else self._recipients)
+        acting = await self._with_delegated_rights(
+            token, request, call, deadline, None if is_exempt else self._recipients
+        )
         undelegated = acting if isinstance(token, Token) and isinstance(acting, Refusal) else None
         admission = Admission(
             credential,
@@ -226,7 +228,7 @@ class Authenticate:
                 raise Problem(undelegated.reason, meta={"retry_in": undelegated.retry_in_s})
         return admission
 
-    async def _act(
+    async def _with_delegated_rights(
         self,
         token: Token | Refusal,
         request: HttpRequest,

@@ -14,7 +14,7 @@ VERSION = 3
 DATAPASS = "https://datapass.api.gouv.fr/demandes/"
 """Beginning of the URL of a habilitation in DataPass; the habilitation's id follows."""
 
-LAST_S = 253_402_300_799.0
+YEAR_9999_END_S = 253_402_300_799.0
 """Last second of the year 9999, in seconds since the epoch: the latest time that ISO 8601 can write with a year of four
 digits."""
 
@@ -73,4 +73,4 @@ def introspection_of(token: Token) -> Introspection:
 def moment(at: float) -> str:
     """Returns a time, given in seconds since the epoch, as ISO 8601 in UTC. A time before 1970 is shown as the
     beginning of 1970, a time after 9999 as the end of 9999."""
-    return datetime.fromtimestamp(min(max(at, 0.0), LAST_S), UTC).isoformat().replace("+00:00", "Z")
+    return datetime.fromtimestamp(min(max(at, 0.0), YEAR_9999_END_S), UTC).isoformat().replace("+00:00", "Z")

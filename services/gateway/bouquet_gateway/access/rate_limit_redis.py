@@ -13,7 +13,7 @@ from bouquet_gateway.stores.redis_client import open_redis
 from bouquet_mesh.secret import Secret
 
 # Not by INCRBY, to which the redis users of running deployments have no right.
-COUNT = """
+COUNT_SCRIPT = """
 local count
 for _ = 1, tonumber(ARGV[2]) do count = redis.call('INCR', KEYS[1]) end
 if count == tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
@@ -28,7 +28,7 @@ class RedisCounters:
     answer, each process counts for itself."""
 
     def __init__(self, client: Redis) -> None:
-        self._count = client.register_script(COUNT)
+        self._count = client.register_script(COUNT_SCRIPT)
         self._store = OptionalStore("counters")
         self._local = MemoryCounters()
 

@@ -27,7 +27,7 @@ class _Readiness(Struct, frozen=True):
     lacks: tuple[str, ...] = msgspec.field(name="for", default=())
 
 
-NEEDS = {"bus": ("broker", RIGHTS_SUBJECT), "registry": (REGISTRY,), "journal": ("journal", SPOOL)}
+EXPLAINED_BY = {"bus": ("broker", RIGHTS_SUBJECT), "registry": (REGISTRY,), "journal": ("journal", SPOOL)}
 """Subjects of the findings that may explain why a gateway is not ready. The key is the name, in `/readyz`, of what the
 gateway lacks."""
 
@@ -64,7 +64,7 @@ async def _body(session: aiohttp.ClientSession, url: str) -> bytes:
 def _ready(readiness: _Readiness) -> Finding:
     if readiness.status == "ready":
         return well("gateway", "is ready")
-    needs = tuple(subject for name in readiness.lacks for subject in NEEDS.get(name, ()))
+    needs = tuple(subject for name in readiness.lacks for subject in EXPLAINED_BY.get(name, ()))
     return wrong("gateway", f"is not ready: it lacks {', '.join(readiness.lacks)}", "see the gateway's log", needs)
 
 

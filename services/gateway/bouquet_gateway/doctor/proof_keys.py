@@ -8,7 +8,7 @@ from bouquet_mesh.doctor.findings import Finding, well, wrong
 from bouquet_proto.names import GATEWAY_PREFIX
 
 SUBJECT = "proof keys"
-DISTINCT = 10
+MIN_DISTINCT_CHARACTERS = 10
 """Smallest number of different characters in a secret that may be random: 32 random hexadecimal digits have 14 on
 average."""
 
@@ -19,7 +19,7 @@ def examine(settings: GatewaySettings) -> Finding:
     keys = {name: secret.reveal() for name, secret in keys_of(settings.proof_keys).items()}
     if not keys:
         return well(SUBJECT, f"none: without {GATEWAY_PREFIX}PROOF_KEYS no proofs are made or verified")
-    if weak := [name for name, secret in keys.items() if len(set(secret)) < DISTINCT]:
+    if weak := [name for name, secret in keys.items() if len(set(secret)) < MIN_DISTINCT_CHARACTERS]:
         return wrong(SUBJECT, f"not random: {', '.join(weak)}", _put_before("a random secret"))
     others = {settings.token_key.reveal(), settings.cache_key.reveal()}
     if shared := [name for name, secret in keys.items() if secret in others]:

@@ -29,7 +29,7 @@ USUAL_MODALITY = "identite"
 """Modality (way to identify the person) of a part (one lookup of a dossier) that names none. If the operation has only
 one modality, the part uses that one instead."""
 
-OF_SESSIONS = "france_connect"
+SESSION_MODALITY = "france_connect"
 """Modality (way to identify the person) of the operations that need a citizen's FranceConnect session. The paths of
 these operations end with this word."""
 
@@ -67,7 +67,7 @@ class Target(Struct, frozen=True, kw_only=True):
     @property
     def by_session(self) -> bool:
         """Whether the operation needs a citizen's FranceConnect session."""
-        return self.match.by_session if self.match else self.path.endswith(f"/{OF_SESSIONS}")
+        return self.match.by_session if self.match else self.path.endswith(f"/{SESSION_MODALITY}")
 
     @property
     def is_by_civil_status(self) -> bool:

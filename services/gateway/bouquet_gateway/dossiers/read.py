@@ -51,7 +51,7 @@ IDENTIFIERS: Mapping[str, str] = {
 }
 """Canonical field for each member of a dossier that identifies the person, other than by civil status: `ine` for `ine`,
 `numero_allocataire` for `numeroAllocataire`."""
-OF_WHOLE = frozenset({"recipient", "delegation_id", "token"})
+DOSSIER_PARAMETERS = frozenset({"recipient", "delegation_id", "token"})
 """Query parameters that apply to the whole dossier (several lookups in one request), so that no single lookup may set
 them."""
 
@@ -199,7 +199,7 @@ def _part(name: str, raw: Raw, faults: list[Fault]) -> PartRequest | None:
 
 def _parameters(raw: Raw | None, pointer: str, faults: list[Fault]) -> dict[str, Value]:
     members = {} if raw is None else _objects(raw, pointer, faults)
-    names = {name for name in members if PARAMETER_NAME.fullmatch(name) and name not in OF_WHOLE}
+    names = {name for name in members if PARAMETER_NAME.fullmatch(name) and name not in DOSSIER_PARAMETERS}
     return _read(members, dict.fromkeys(names, _value), pointer, faults)
 
 

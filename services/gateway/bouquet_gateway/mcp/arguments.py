@@ -16,7 +16,7 @@ from bouquet_gateway.mcp.versions import invalid_params
 from bouquet_gateway.public.openapi import RECIPIENT
 from bouquet_proto.rules import is_siret
 
-OF_EVERY_TOOL = frozenset({RECIPIENT.name, PURPOSE})
+COMMON_ARGUMENTS = frozenset({RECIPIENT.name, PURPOSE})
 """Names of the arguments that every tool takes."""
 
 
@@ -38,7 +38,7 @@ def read_arguments(arguments: Raw, names: Container[str]) -> Arguments:
         given = _arguments.decode(arguments)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise invalid_params("arguments") from None
-    if not all(name in names or name in OF_EVERY_TOOL for name in given):
+    if not all(name in names or name in COMMON_ARGUMENTS for name in given):
         raise invalid_params("arguments")
     values = {name: value for name, value in given.items() if value is not None}
     recipient, purpose = values.pop(RECIPIENT.name, ""), values.pop(PURPOSE, "")

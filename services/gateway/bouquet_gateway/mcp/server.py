@@ -39,7 +39,7 @@ from bouquet_proto.deadline import Deadline
 
 MAX_BODY_BYTES = 16 * 1024
 SERVER_INFO: Json = {"name": "bouquet", "title": "Bouquet", "version": "1.0.0"}
-OF_SERVER: Json = {"io.modelcontextprotocol/serverInfo": SERVER_INFO}
+SERVER_META: Json = {"io.modelcontextprotocol/serverInfo": SERVER_INFO}
 INSTRUCTIONS = (
     "Données que des administrations détiennent sur une personne. Chaque outil demande le SIRET de l'administration "
     "destinataire (recipient) et la finalité de l'appel (finalite), et laisse une trace au journal des accès. Ce que "
@@ -50,18 +50,18 @@ ABOUT: Json = {"capabilities": {"tools": {}}, "instructions": INSTRUCTIONS}
 NO_ARGUMENTS = Raw(b"{}")
 LIST_TTL_MS = 60_000
 """Milliseconds for which a client may keep the list of tools."""
-LASTING: Json = {"ttlMs": LIST_TTL_MS, "cacheScope": "private"}
+CACHEABLE: Json = {"ttlMs": LIST_TTL_MS, "cacheScope": "private"}
 """Members of an answer that the client may keep, but not share with others (version 2026-07-28, section "Caching")."""
 
 
-class Listing(Struct, frozen=True):
+class ToolListRequest(Struct, frozen=True):
     """Valid request of a client for the list of tools."""
 
     message: Message
     version: str
 
 
-class Invocation(Struct, frozen=True):
+class ToolCallRequest(Struct, frozen=True):
     """Valid request of a client to call a tool, which calls one operation."""
 
     message: Message
@@ -84,7 +84,7 @@ class Mcp:
         """Returns the answer to one message. Raises `Problem` if the caller is refused, even if the message has a fault
         too."""
         deadline, planned = Deadline.after(self._deadline_s), self._plan(body, headers)
-        if isinstance(planned, Invocation):
+        if isinstance(planned, ToolCallRequest):
             purpose = planned.arguments.purpose
             call.counted_paths = (planned.tool.target.path,)
             call.purpose = purpose if isinstance(purpose, str) else ""
@@ -93,14 +93,14 @@ class Mcp:
         match planned:
             case Response():
                 return planned
-            case Listing(message, version):
+            case ToolListRequest(message, version):
                 tools = [tool.described for tool in self._tools().values() if tool.is_open_to(token)]
-                return _result(message, version, {"tools": tools}, LASTING)
-            case Invocation(message, version):
+                return _result(message, version, {"tools": tools}, CACHEABLE)
+            case ToolCallRequest(message, version):
                 answer = await self._invoke(planned, admission, request, call, deadline)
                 return _result(message, version, _content(answer))
 
-    def _plan(self, body: bytes, headers: Mapping[str, str]) -> Response | Listing | Invocation:
+    def _plan(self, body: bytes, headers: Mapping[str, str]) -> Response | ToolListRequest | ToolCallRequest:
         """Reads a message. Returns the answer at once if the message is wrong or needs neither the caller's rights nor
         data; otherwise returns the request that the message makes."""
         message = None
@@ -110,7 +110,7 @@ class Mcp:
         except RpcError as error:
             return error_response(error, message)
 
-    def _planned(self, message: Message, headers: Mapping[str, str]) -> Response | Listing | Invocation:
+    def _planned(self, message: Message, headers: Mapping[str, str]) -> Response | ToolListRequest | ToolCallRequest:
         if message.id is UNSET:  # a notification: none of them means anything to a server without sessions
             return Response(HTTPStatus.ACCEPTED)
         if message.method == INITIALIZE:
@@ -121,23 +121,23 @@ class Mcp:
             case "ping" if version != CURRENT:
                 return result_response(message, {})
             case "server/discover" if version == CURRENT:
-                return _result(message, version, {"supportedVersions": SUPPORTED} | ABOUT, LASTING)
+                return _result(message, version, {"supportedVersions": SUPPORTED} | ABOUT, CACHEABLE)
             case "tools/list":
                 if "cursor" in message.params:  # no answer has one, since all tools fit on one page
                     raise invalid_params("cursor")
-                return Listing(message, version)
+                return ToolListRequest(message, version)
             case "tools/call":
                 return self._invocation(message, version)
         # A client of an earlier version takes 404 for the end of its session.
         status = HTTPStatus.NOT_FOUND if version == CURRENT else HTTPStatus.OK
         raise RpcError(UNKNOWN_METHOD, "Method not found", status=status)
 
-    def _invocation(self, message: Message, version: str) -> Invocation:
+    def _invocation(self, message: Message, version: str) -> ToolCallRequest:
         tool = self._tools().get(param(message, "name", str, ""))
         if tool is None:
             raise RpcError(INVALID_PARAMS, "Unknown tool", status=HTTPStatus.OK)
         arguments = read_arguments(message.params.get("arguments", NO_ARGUMENTS), tool.parameters)
-        return Invocation(message, version, tool, arguments)
+        return ToolCallRequest(message, version, tool, arguments)
 
     def _tools(self) -> Mapping[str, Tool]:
         return tools_of(self._offers.catalogue, self._services.clock().date())
@@ -153,7 +153,7 @@ class Mcp:
         return admission, admission.token
 
     async def _invoke(
-        self, invocation: Invocation, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
+        self, invocation: ToolCallRequest, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Answer:
         purpose = invocation.arguments.purpose
         asker = Asker(
@@ -173,7 +173,7 @@ def _result(message: Message, version: str, result: Json, lasting: Json | None =
     """Returns the answer with a result. From version 2026-07-28 on, the answer also says that the result is complete,
     names the server, and has the members `lasting` (how long a client may keep it)."""
     if version == CURRENT:
-        result = {"resultType": "complete"} | result | (lasting or {}) | {"_meta": OF_SERVER}
+        result = {"resultType": "complete"} | result | (lasting or {}) | {"_meta": SERVER_META}
     return result_response(message, result)
 
 

@@ -20,7 +20,7 @@ from bouquet_gateway.public.openapi import ANYTHING, DELEGATION, RECIPIENT, quer
 from bouquet_gateway.public.openapi_components import Json
 from bouquet_gateway.public.openapi_errors import object_schema
 
-NAMED = re.compile(r"[\w/-]{1,128}", re.ASCII)
+TOOL_PATH = re.compile(r"[\w/-]{1,128}", re.ASCII)
 """Pattern of the paths, without their version, for which there is a tool. A tool's name has a dot for each slash of the
 path (version 2026-07-28, section "Tool Names"); paths with a dot are left out, so that no two tools share a name."""
 PURPOSE = "finalite"
@@ -66,7 +66,7 @@ def _tools(catalogue: Catalogue, today: date) -> Iterator[tuple[str, Tool]]:
     for resource, families in catalogue.resources.items():
         for modality, family in families.items():
             path, match = f"{resource}/{modality}", _match(family, today)
-            if not NAMED.fullmatch(path) or match is None or match.served is None or match.by_session:
+            if not TOOL_PATH.fullmatch(path) or match is None or match.served is None or match.by_session:
                 continue
             name = path.replace("/", ".")
             yield name, _tool(name, match, match.served)

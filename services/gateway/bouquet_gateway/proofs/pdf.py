@@ -23,12 +23,12 @@ from bouquet_gateway.proofs.statement import Row, french_day
 
 WIDTH, HEIGHT = A4
 MARGIN = 18 * mm
-FOOT = 16 * mm
+FOOTER_HEIGHT = 16 * mm
 """Height of the space for the page number at the bottom of each page, in points."""
 SMALL, NORMAL, LARGE = 8, 9.5, 14
 LEADING = 1.35
 """Distance between lines of text, as a multiple of the font's size."""
-CELL = 2 * mm
+CELL_PADDING = 2 * mm
 """Height or width of the empty space around the text in a cell of a table, in points."""
 LABEL_WIDTH = 0.42
 """Width of the column with the labels, as a fraction of the table's width."""
@@ -127,8 +127,8 @@ class _Pages:
     def _row(self, row: Row) -> None:
         width = WIDTH - 2 * MARGIN
         split = width * LABEL_WIDTH
-        labels = _lines(row.label, REGULAR, NORMAL, split - 2 * CELL)
-        values = _lines(row.value, BOLD, NORMAL, width - split - 2 * CELL)
+        labels = _lines(row.label, REGULAR, NORMAL, split - 2 * CELL_PADDING)
+        values = _lines(row.value, BOLD, NORMAL, width - split - 2 * CELL_PADDING)
         for start in range(0, max(len(labels), len(values), 1), BOX_LINES):
             self._box(labels[start : start + BOX_LINES], values[start : start + BOX_LINES], width, split)
 
@@ -136,16 +136,16 @@ class _Pages:
         """Draws a row of a table, `width` points wide. The lines of the label begin at its left, those of the value
         `split` points further right."""
         leading = NORMAL * LEADING
-        height = max(len(labels), len(values)) * leading + CELL
+        height = max(len(labels), len(values)) * leading + CELL_PADDING
         self._need(height)
         top = self._y
         self._canvas.setStrokeGray(0.6)
         self._canvas.rect(MARGIN, top - height, width, height)
         self._canvas.line(MARGIN + split, top, MARGIN + split, top - height)
         for lines, font, left in ((labels, REGULAR, MARGIN), (values, BOLD, MARGIN + split)):
-            self._y = top - CELL / 2
+            self._y = top - CELL_PADDING / 2
             for line in lines:
-                self._write(line, font, NORMAL, left + CELL)
+                self._write(line, font, NORMAL, left + CELL_PADDING)
         self._y = top - height
 
     def _write(self, line: str, font: str, size: float, left: float) -> None:
@@ -155,7 +155,7 @@ class _Pages:
 
     def _need(self, height: float) -> None:
         """Begins a new page if less than `height` points are left on this one."""
-        if self._y - height < FOOT:
+        if self._y - height < FOOTER_HEIGHT:
             self._canvas.showPage()
             self._begin()
 
@@ -163,7 +163,7 @@ class _Pages:
         self._number += 1
         self._y = HEIGHT - MARGIN
         self._canvas.setFont(REGULAR, SMALL)
-        self._canvas.drawCentredString(WIDTH / 2, FOOT / 2, f"Page {self._number}")
+        self._canvas.drawCentredString(WIDTH / 2, FOOTER_HEIGHT / 2, f"Page {self._number}")
         if self._is_test:
             self.text(TEST_DATA, NORMAL, BOLD, after=2 * mm)
 

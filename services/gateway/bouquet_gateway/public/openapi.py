@@ -281,7 +281,7 @@ def _media(operation: Operation, components: Components) -> Json:
     if envelope_of(operation.path) == "v2":
         schema = components.extract_objects(operation.schema, *names)
     else:
-        data, meta = _apart(operation.schema, operation.meta_fields)
+        data, meta = _data_and_meta_schemas(operation.schema, operation.meta_fields)
         data = components.extract_objects(data, *names)
         envelope = object_schema(("data", "links", "meta"), data=data, links=ANYTHING, meta=meta)
         schema = components.extract_objects(envelope, *(f"{name}Answer" for name in names))
@@ -289,7 +289,7 @@ def _media(operation: Operation, components: Components) -> Json:
     return {"schema": schema} | ({} if example is None else {"example": example})
 
 
-def _apart(schema: Json, meta_fields: tuple[str, ...]) -> tuple[Json, Json]:
+def _data_and_meta_schemas(schema: Json, meta_fields: tuple[str, ...]) -> tuple[Json, Json]:
     """Returns the schemas of `data` and `meta` of an answer, made from the schema of a reply's data."""
     if not meta_fields:
         return schema, ANYTHING

@@ -16,7 +16,7 @@ from bouquet_gateway.public.openapi_components import Components, Json
 from bouquet_proto.offer import Authority
 
 JSON = "application/json"
-MAY_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
+WITH_RETRY_AFTER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
 """HTTP statuses of the errors that can have a header `Retry-After`."""
 SAMPLE_VALUES = {"start": "01:10", "end": "02:30", "named": " (inconnue)"}
 """Values that replace the placeholders of error texts in the examples of the OpenAPI document."""
@@ -100,7 +100,9 @@ def error_answers(
     return {
         str(status): {
             "description": HTTPStatus(status).phrase + more,
-            "headers": components.headers(HEADERS, (*headers, *(("Retry-After",) if status in MAY_WAIT else ()))),
+            "headers": components.headers(
+                HEADERS, (*headers, *(("Retry-After",) if status in WITH_RETRY_AFTER else ()))
+            ),
             "content": {JSON: {"schema": _schema(forms[status], components), "examples": dict(examples[status])}},
         }
         for status in sorted(examples)
