@@ -119,7 +119,7 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def has_authority_prefix(self) -> bool:
-        """Whether `code` has only three digits, before which the two digits of an authority are put."""
+        """Whether the public code begins with the two digits of an authority; `code` then has only the other three."""
         return len(self.code) == 3
 
     def code_of(self, prefix: str) -> str:

@@ -24,5 +24,5 @@ class JournalEntry(Struct, frozen=True, kw_only=True):
     """Reply to `FindEntry`: whether the access journal has the record, or had it and has removed it."""
 
     state: str
-    """One of `EntryState`."""
+    """State of the record: one of `EntryState`, or a value that only later versions know."""
     # Not of that type: a gateway that lacks a later value must still read the answer.

@@ -22,8 +22,8 @@ decoded."""
 MAX_CASE_BYTES = 64 * 1024
 """Largest size, in bytes, of a case file (recorded answer about an invented person) that a sandbox checks."""
 MAX_CHECK_REQUEST_BYTES = 7 * MAX_CASE_BYTES
-"""Largest size, in bytes, of a `CheckCase` request. JSON may need six bytes for one byte of the case file, such as a
-control character."""
+"""Largest size, in bytes, of a `CheckCase` request, which carries a whole case file. JSON may need six bytes for one
+byte of the file, such as a control character."""
 
 Parameter: TypeAlias = str | int | tuple[str, ...]
 """Value of a lookup's parameter, such as a year or a list of codes."""
@@ -94,8 +94,8 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     id: str
     deadline: float
     log: str = ""
-    """Name of the registry's log of changes that the gateway read last; empty if the gateway has read none. The number
-    `since` counts the changes of this log."""
+    """Name of the log of changes, kept by the registry, that the gateway read last; empty if the gateway has read none.
+    The number `since` belongs to this log."""
     since: int = 0
     """Number of the last change that the gateway knows; 0 if it knows none. The reply lists the changes with higher
     numbers."""
@@ -160,7 +160,7 @@ class ListCases(Struct, frozen=True, kw_only=True, tag="list_cases", omit_defaul
     id: str
     deadline: float
     after: str = ""
-    """Id of the last case on the page before; "" asks for the first page."""
+    """Id of the last case (recorded answer) on the page before; "" asks for the first page."""
     traceparent: str = ""
 
 
@@ -171,8 +171,8 @@ class CheckCase(Struct, frozen=True, kw_only=True, tag="check_case", omit_defaul
     id: str
     deadline: float
     operation: str
-    """Name of the folder for which the case file is proposed: the id of an operation in the official document, or
-    `france_connect`."""
+    """Id, in the official document, of the operation for which the case file is proposed; `france_connect` for a case
+    that simulates a FranceConnect session."""
     text: str
     """Content of the proposed case file, in YAML."""
     traceparent: str = ""
@@ -219,7 +219,7 @@ class Rejected(Struct, frozen=True, tag="rejected", omit_defaults=True):
 
 
 class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
-    """Reply without a result, because of a technical fault of the provider, its worker or the mesh."""
+    """Reply without a result, because of a technical fault of the provider, its worker or Bouquet itself."""
 
     reason: str
     """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker's offer adds to it

@@ -58,9 +58,8 @@ GATEWAY_PREFIX = "BOUQUET_GATEWAY_"
 MESH_WORDS = ("BUS", "HTTP", "LOG")
 """First words, after `BOUQUET_`, of the settings that all processes have, such as `BUS` in `BOUQUET_BUS_URL`."""
 RESERVED_WORDS = (*MESH_WORDS, "GATEWAY", "REGISTRY", "JOURNAL", "WORKER", "CASEBOOK", "TRY")
-"""Words with which the name of a provider may not begin. Otherwise the variables of the provider's worker could be
-taken for those of another process, and its queue for that process's: a provider `gateway` would have variables
-`BOUQUET_GATEWAY_…`, and a provider `journal` would answer what gateways ask the journal."""
+"""Words with which the name of a provider may not begin, because other processes use them. A provider `gateway` would
+have the gateway's variables `BOUQUET_GATEWAY_…`, and a provider `journal` would get the requests to the journal."""
 
 
 def queue_of(provider: str) -> str:

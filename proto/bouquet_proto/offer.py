@@ -57,8 +57,8 @@ AUTHORITY_PREFIXES: Mapping[str, str] = {
 
 
 class Retirement(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Announced end of an operation. Both dates are `YYYY-MM-DD`, for the response headers `Deprecation` (RFC 9745) and
-    `Sunset` (RFC 8594)."""
+    """Announced end of an operation: the days on which it becomes deprecated and ends, as `YYYY-MM-DD`, for the
+    response headers `Deprecation` (RFC 9745) and `Sunset` (RFC 8594)."""
 
     deprecated_on: str
     sunset_on: str = ""
@@ -76,8 +76,8 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
     nom: str = "nom_naissance"
     """Name of the field that holds the family name."""
     prenoms: str = "prenoms"
-    """Name of the field that holds the first names, as one text or a list of texts; only the first word is used. It is
-    the same as `nom` if one field holds both family name and first names."""
+    """Name of the field that holds the first names, as one text or a list of texts; only the first word is used. The
+    same as `nom` if one field holds both family name and first names."""
     naissance: tuple[str, ...] = ("date_naissance",)
     """Name of the field that holds the birth date, as `YYYY-MM-DD` or `DDMMYYYY`. Alternatively, names of three fields,
     for year, month and day."""
@@ -96,7 +96,7 @@ class ProofField(Struct, frozen=True):
     label: str
     """French label of the field, such as `Nom de naissance`."""
     at: str
-    """Dotted path of the field in the object that the proof's section describes."""
+    """Dotted path of the field in the object that the section of the proof shows."""
     shown: str = "whole"
     """Extent to which the field is shown: one of the values of `Shown`. A gateway makes no proof of the operation if it
     does not know the value."""
@@ -112,8 +112,8 @@ class ProofSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Dotted path of the object or list in the operation's data."""
     fields: tuple[ProofField, ...] = ()
     count: str = ""
-    """French label of the number of objects. This number is then shown in place of `fields`; if the label is empty, the
-    section shows the fields."""
+    """French label under which the section shows only the number of objects; empty if the section shows their
+    `fields`."""
     document: tuple[ProofField, ...] = ()
     """Fields of each object that are shown in the PDF document, which only the caller gets; empty if the document shows
     `fields`."""
@@ -156,8 +156,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     open_fields: tuple[str, ...] = ()
     """Dotted paths of the fields that every caller of the operation sees, whatever the caller's scopes."""
     meta_fields: tuple[str, ...] = ()
-    """Names of fields of the data that an answer has in `meta` in place of `data`. Version 2, whose answers have no
-    `meta`, ignores them."""
+    """Names of the fields of the data that an answer has in `meta` instead of in `data`. Without effect in version 2,
+    whose answers have no `meta`."""
     checks: tuple[tuple[Check, ...], ...]
     """Validation rules for the query, in stages. A stage runs only if the earlier stages found no fault; all faults
     found in one stage are reported together."""
@@ -175,22 +175,22 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     example: Any = None
     people: tuple[People, ...] = ()
     proof: Proof | None = None
-    """Content of the proof that a caller may request with an answer (header `X-Generate-Proof`); `None` if the
-    operation has no proof. Only operations of version 3 and later have one."""
+    """Content of the proof (text that shows later what an answer said) that a caller may request by the header
+    `X-Generate-Proof`; `None` if the operation has no proof, as in version 2."""
     cache_s: int = 0
     """Seconds for which a gateway may cache an answer; 0 forbids caching."""
     plan: Literal["", "regime"] = ""
-    """Rule by which the gateway chooses between two providers: `regime` for the choice between CAF and MSA. Empty if
+    """Rule by which the gateway chooses between the answers of several providers: `regime` for CAF and MSA. Empty if
     only one provider serves the operation."""
     authority: Authority | None = None
     """Authority that the operation's errors name; `None` if the errors name the authority of the whole offer."""
     retirement: Retirement | None = None
     public_id: str = ""
-    """Id of the operation in the official document; empty if it is the same as `id`. In version 2, that document has
-    one id for all modalities of a path."""
+    """Id of the operation in the official document; empty if it is the same as `id`. In version 2, that document gives
+    one id to all operations at a path, whatever the way to identify the person."""
     resource: str = ""
-    """Name of the operation's resource in messages to FranceConnect's worker. If empty, the name is the second-to-last
-    segment of `path`, such as `statut_etudiant` in `/v3/mesri/statut_etudiant/france_connect`."""
+    """Name of the operation's resource in messages to FranceConnect's worker, such as `statut_etudiant`. If empty, the
+    name is the second-to-last segment of `path`."""
     gated: bool = False
     """Whether the data may contain objects that only some callers may see. Each of these objects lists scopes under the
     key `$any`; a caller with none of these scopes gets `{}` in place of the object."""
@@ -198,13 +198,13 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Limits on the data in one reply. An offer may set limits up to `limits.MAX_REPLY_BYTES` and
     `limits.MAX_REPLY_ELEMENTS`."""
     status: str = ""
-    """Name of the operation in `/api/{status}/ping`, which reports its health; empty if the name is made from the path.
-    Operations of the same upstream may share a name."""
+    """Name of the operation in `/api/{status}/ping`, which says whether its upstream works; empty for a name made from
+    the path. Operations of the same upstream may share a name."""
 
     @property
     def folder(self) -> str:
-        """Returns the operation's id in the official document, which is also the name of the folder of its sandbox
-        cases."""
+        """Returns the operation's id in the official document. The folder with the operation's sandbox cases (recorded
+        answers) has the same name."""
         return self.public_id or self.id
 
     @property
@@ -216,7 +216,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def france_connect_resource(self) -> str:
-        """Returns the name that the operation's resource has in messages to FranceConnect's worker."""
+        """Returns the name of the operation's resource in messages to FranceConnect's worker, such as
+        `statut_etudiant`."""
         return self.resource or self.path.split("/")[-2]
 
     @property
@@ -268,13 +269,13 @@ def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest:
 
 
 V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with_france_connect"}
-"""Endings of the ids of v2 operations, by modality. In v2, all modalities of a path share one public id, and the ending
-makes the operation's id unique; a modality without an entry has no ending."""
+"""Endings that make the ids of v2 operations unique, by modality (way to identify the person), since all v2 operations
+at a path share one public id. A modality without an entry has no ending."""
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
-    """Returns a v2 operation for one modality, with the announced dates of its end. `becomes` is the path of the v3
-    operation that replaces the v2 one, without its last segment, the modality."""
+    """Returns a v2 operation for one modality (way to identify the person), with the announced dates of its end.
+    `becomes` is the path of the v3 operation that replaces it, without the last segment, which names the modality."""
     # The two share their name in `/api/{status}/ping`. The official document gives no dates for the end of v2, so these
     # are Bouquet's own: deprecated on the date of the contract's edition, and ended one school year later than the
     # retired versions of v3 and v4.

@@ -256,8 +256,8 @@ PEOPLE_V2 = tuple(
 
 
 def proof_of_family(*more: ProofField) -> tuple[ProofSection, ...]:
-    """Returns the sections of a proof about the members of a family and its address. `more` are further fields of each
-    person in the document."""
+    """Returns the sections of a proof (text that shows later what an answer said) about the members of a family and its
+    address. `more` are further fields of each person, shown only in the proof's PDF file."""
     person = (
         ProofField("Nom de naissance", "nom_naissance"),
         ProofField("Nom d'usage", "nom_usage"),
@@ -306,8 +306,8 @@ PROOF = Proof(
         ),
     ),
 )
-"""Content of the proof of a quotient familial. This proof is an addition of Bouquet: in API Particulier's contract, the
-resource has none."""
+"""Content of the proof of a quotient familial (text that shows later what an answer said). This proof is an addition of
+Bouquet, not of API Particulier's contract."""
 
 
 class Regimes(Struct, frozen=True, kw_only=True):

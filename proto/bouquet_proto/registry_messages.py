@@ -1,10 +1,10 @@
-"""Replies of the registry to gateways: a token's rights, an editor's delegations, the changes since the last reply, and
-whether a proof is revoked.
+"""Replies of the registry to gateways: a token's rights, a software editor's delegations, the changes since the last
+reply, and whether a proof is revoked.
 
 A gateway sends five kinds of request to `PROVIDER`: `WhoIs` for a token that the gateway does not know (reply:
-`KnownToken` or `NotFound`), `FindDelegations` for a call with an editor's token (`KnownDelegations`), `ListDelegations`
-for an editor that asks for the list of its delegations (`DelegationPage`), `Changes` every two seconds (`TokenChanges`;
-docs/adr/0008), and `FindRevocation` for each verification of a proof (`Revocation`).
+`KnownToken` or `NotFound`), `FindDelegations` for a call with a software editor's token (`KnownDelegations`),
+`ListDelegations` for an editor that asks for the list of its delegations (`DelegationPage`), `Changes` every two
+seconds (`TokenChanges`; docs/adr/0008), and `FindRevocation` for each verification of a proof (`Revocation`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Rights(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """SIRET of the habilitation's holder."""
     scopes: frozenset[str]
     habilitation: str = ""
-    """Id of the habilitation; empty for the token of an editor."""
+    """Id of the habilitation; empty for a software editor's token, which has none of its own."""
     calls_per_minute: int = 0
     """Largest number of calls per minute for the habilitation; 0 if it has no limit per minute."""
     calls_per_second: int = 0
@@ -118,7 +118,7 @@ class Revocation(Struct, frozen=True, kw_only=True):
 
 
 class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Reply to `Changes`: the tokens and editors' delegations that have changed since the change number
+    """Reply to `Changes`: the tokens and the delegations to software editors that have changed since the change number
     `Changes.since`, the names of the withdrawn keys, and the number of the last change."""
 
     log: str
@@ -131,8 +131,8 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Ids of the changed tokens. `None` means that any token and any delegation may have changed: there are too many
     changes to list, or the gateway named another log."""
     editors: tuple[str, ...] = ()
-    """Ids of the editors with at least one changed delegation. A delegation changes when it is created or revoked, or
-    when its habilitation changes."""
+    """Ids of the software editors with at least one changed delegation. A delegation changes when it is created or
+    revoked, or when its habilitation changes."""
     withdrawn_keys: tuple[str, ...] | None = None
     """Names (`kid`) of all withdrawn keys, whose tokens a gateway refuses. The empty name stands for the shared secret.
     `None` if an older registry does not send this field; the gateway then keeps the names that it knows."""

@@ -21,7 +21,7 @@ class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
     answer are computed relative to the day of the reply."""
 
     id: str
-    """Id of the case: the path of its file without the extension, such as `OPERATION/200_anne`."""
+    """Id of the case (recorded answer): the path of its file without the extension, such as `OPERATION/200_anne`."""
     operation_id: str
     """Id of the operation in the official document."""
     status: int
@@ -34,9 +34,9 @@ class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Name of the invented family of the case; empty if the case file names none."""
     parameters: Asked = {}
     sessions: tuple[str, ...] = ()
-    """FranceConnect tokens with which a call gets this case; empty for operations without FranceConnect."""
+    """FranceConnect tokens with which a call gets this recorded answer; empty for operations without FranceConnect."""
     is_default: bool = False
-    """Whether the case answers every call of the operation that matches no other case."""
+    """Whether the recorded answer is for every call of the operation that matches no other case."""
     code: str = ""
     """Public code, such as `35003`, of the error in the recorded answer; empty if the answer has data."""
 

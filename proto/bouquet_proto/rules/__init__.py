@@ -44,7 +44,7 @@ class Check(Struct, frozen=True, omit_defaults=True, dict=True):
 
     @cached_property
     def parameter_names(self) -> Mapping[str, str]:
-        """Names of the query parameters that the rule reads, by canonical field."""
+        """Names of the query parameters that the rule reads, by canonical field (the field's name inside Bouquet)."""
         return {field: self.names.get(field, usual.name) for field, usual in RULES[self.rule].fields.items()}
 
 
@@ -89,8 +89,8 @@ def _apply(check: Check, query: Query, today: date, values: Values, codes: list[
 
 
 def _apply_once(check: Check, query: Query, today: date, shared: SharedResults) -> tuple[Values, list[str]]:
-    """Returns the values and the codes that a rule gives for a query. A result that `shared` holds for the same rule,
-    date and parameter values is reused; a new result is added to `shared`."""
+    """Returns the accepted values and the error codes that a rule gives for a query. A result that `shared` holds for
+    the same rule, date and parameter values is used again; a new result is added to `shared`."""
     names = check.parameter_names.values()
     key = (check.rule, today, *map(query.scalars.get, names), *map(query.lists.get, names))
     if key not in shared:

@@ -64,7 +64,6 @@ def _age_16_to_25(context: RuleContext) -> None:
 
 
 def _age_years(born: date, today: date) -> int:
-    """Returns the age, in whole years, of a person who was born on the day `born`."""
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 

@@ -106,7 +106,7 @@ class RuleContext(Struct, gc=False):
             self.keep(field, text)
 
     def keep(self, field: str, value: Parameter) -> None:
-        """Records a value that a rule has accepted, under its canonical field."""
+        """Records a value that a rule has accepted, under `field`, the field's name inside Bouquet."""
         self.values[field] = value
 
     def refuse(self, code: str) -> None:
@@ -130,7 +130,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     """Query parameters that the rule reads, by canonical field (the field's name inside Bouquet)."""
     parts: tuple[str, ...] = ()
     """Names of the values that the rule makes from a single parameter, such as year, month and day from one text. Empty
-    if the rule records the value of each parameter under the parameter's canonical field."""
+    if each parameter gives one value, recorded under the parameter's key in `fields`."""
     codes: tuple[str, ...] = ()
     """Public error codes of the faults that the rule can find."""
 

@@ -65,8 +65,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Number of gateway processes that share the port; more than one needs a broker. The option `serve --processes`
     also sets this number. Process number n, counted from 1, serves its own health and metrics at `port` + n."""
     providers: tuple[str, ...] = ()
-    """Names of the providers that the gateway may ask. If empty, these are all installed providers with the embedded
-    bus, where workers run in the gateway's process. With a broker, either `providers` or `providers_file` is
+    """Names of the providers that the gateway may ask. With the embedded bus, where workers run in the gateway's
+    process, an empty value stands for all installed providers. With a broker, either `providers` or `providers_file` is
     required."""
     providers_file: str = ""
     """Path of a file with the names of the providers, one per line; replaces `providers`, and needs a broker. The file
@@ -104,21 +104,22 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Secret that encrypts cached values and hashes their keys; the same in all gateways that share a cache. If empty,
     the gateway derives a secret from `token_key`."""
     sandbox: bool = False
-    """Whether workers may answer with recorded cases; needs `tokens_from` to be `claims`. With the embedded bus, the
-    gateway then runs the casebook, which answers from case files, in place of the workers."""
+    """Whether the gateway is a sandbox, whose workers may answer with recorded cases; needs `tokens_from` to be
+    `claims`. With the embedded bus, the casebook, a service that answers from case files, then runs in place of the
+    workers."""
     calls_per_second: int = 20
     """Rate limit, in calls per second, of each token or habilitation (docs/reference/contract.md §4). The registry may
     set a different limit for a habilitation."""
     rate_limit_per: Literal["token", "habilitation"] = "token"
     """Unit to which the rate limit applies: each token on its own (`token`), or all tokens of a habilitation together
-    (`habilitation`). An editor's calls always count for the habilitation whose rights they use."""
+    (`habilitation`). A software editor's calls always count for the habilitation whose rights they use."""
     refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
     """Limit on the unknown bearer tokens that one IPv4 address or IPv6 /64 network may send per minute; ten times as
     many for an IPv6 /48 network. Above the limit, unknown tokens get a 429 (error `00429`)."""
     unknown_recipients_per_minute: Annotated[int, Meta(ge=1)] = 60
-    """Limit on an editor's calls per minute, with all its tokens, for recipients that delegate no habilitation to the
-    editor. Above the limit, calls get a 429 (error `00429`), except for recipients that were served in the last
-    hour."""
+    """Limit on a software editor's calls per minute, with all its tokens, for recipients (administrations) that
+    delegate no habilitation to the editor. Above the limit, calls get a 429 (error `00429`), except for recipients that
+    were served in the last hour."""
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
     """Limit on the FranceConnect sessions that one process opens for the first time, per second. Above the limit, calls
     wait for at most two seconds, and then get a 429."""
@@ -175,8 +176,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         return keys_of(self.journal_key)
 
     def proofs(self) -> KeyRing | None:
-        """Returns the keys of proofs, or `None` if `proof_keys` is empty. Raises `SettingsError` if `proof_keys` is
-        malformed."""
+        """Returns the keys that encrypt proofs, or `None` if `proof_keys` is empty. Raises `SettingsError` if
+        `proof_keys` is malformed."""
         return ring_of(self.proof_keys)
 
     def proxies(self) -> Networks:

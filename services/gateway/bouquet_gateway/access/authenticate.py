@@ -96,9 +96,10 @@ class Authenticate:
     ) -> None:
         """Takes the sources of tokens and FranceConnect sessions, and the limits on callers.
 
-        `recipients` limits editors' calls for unknown recipients; `None` sets no limit. `exempt` holds the SHA-256 of
-        tokens that skip the checks of blacklist, address and rate limit. `rate_limit_per` says whether each token has a
-        rate limit of its own, or all tokens of a habilitation share one. `clock` returns the seconds since the epoch.
+        `recipients` limits software editors' calls for administrations that delegate nothing to them; `None` sets no
+        limit. `exempt` holds the SHA-256 of tokens that skip the checks of blacklist, address and rate limit.
+        `rate_limit_per` says whether each token has a rate limit of its own, or all tokens of a habilitation share one.
+        `clock` returns the seconds since the epoch.
         """
         self._tokens = tokens
         self._limiter = limiter
@@ -175,8 +176,8 @@ class Authenticate:
         return admission
 
     async def count_call(self, admission: Admission, request: HttpRequest, call: Call) -> None:
-        """Counts one more call of an admitted caller against the rate limits. Raises `Problem` if the call exceeds one
-        of them."""
+        """Counts one more call, by a caller whose token has been checked, against the rate limits. Raises `Problem` if
+        the call exceeds one of them."""
         if not self._is_exempt(admission.credential):
             await self._count(admission, request, call)
 

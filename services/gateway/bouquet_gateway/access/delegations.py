@@ -43,11 +43,11 @@ async def acting_token(
     deadline: Deadline,
     throttle: RecipientThrottle | None = None,
 ) -> Token | Refusal:
-    """Returns a copy of an editor's token with the rights of the habilitation that the administration `recipient` (a
-    SIRET in the query) has delegated to the editor.
+    """Returns a copy of a software editor's token with the rights of the habilitation that the administration
+    `recipient` (a SIRET in the query) has delegated to the editor.
 
     Returns a refusal if `recipient` is not a SIRET, if no delegation or more than one matches, if the registry does not
-    answer, or if the editor has called for too many unknown recipients (`throttle`).
+    answer, or if the editor has called for too many administrations that delegate nothing to it (`throttle`).
     """
     siret = query.scalar("recipient")
     if not isinstance(siret, str) or not is_siret(siret):
@@ -114,8 +114,8 @@ class PublicPage(Struct, frozen=True):
 
 
 async def list_delegations(bus: Calling, editor: str, query: Query, request_id: str, deadline: Deadline) -> PublicPage:
-    """Returns one page of the delegations to an editor. The query parameters `page` and `per_page` choose the page.
-    Raises `Problem` if the registry does not answer."""
+    """Returns one page of the delegations to a software editor, given by its id. The query parameters `page` and
+    `per_page` choose the page. Raises `Problem` if the registry does not answer."""
     page = min(max(1, _integer(query, "page")), MAX_PAGE)
     wanted = _integer(query, "per_page")
     per_page = min(wanted, MAX_PER_PAGE) if wanted > 0 else PER_PAGE

@@ -35,7 +35,7 @@ class DescribedToken(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     datapass_id: str | None
     siret_souscripteur: str
-    """SIRET of the habilitation's holder. For an editor's token without a delegation, SIRET of the editor."""
+    """SIRET of the habilitation's holder; for a software editor's token without a delegation, SIRET of the editor."""
     date_emission: str | None
     """Time at which the token was issued, as ISO 8601 in UTC; `None` if unknown."""
     date_expiration: str
@@ -55,7 +55,8 @@ class Introspection(Struct, frozen=True):
 
 
 def introspection_of(token: Token) -> Introspection:
-    """Returns the description of a token. An editor's token without a delegation has no scopes and no habilitation."""
+    """Returns the description of a token. A software editor's token without a delegation has no scopes and no
+    habilitation."""
     described = DescribedToken(
         id=token.id,
         type="editeur" if token.editor else "standard",

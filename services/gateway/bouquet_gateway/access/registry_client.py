@@ -42,8 +42,8 @@ _changes_decoder = msgspec.json.Decoder(registry_messages.TokenChanges)
 
 class RegistryClient:
     """Source of tokens that asks the registry and remembers its answers: for up to `max_known` tokens, and for up to
-    `max_known` pairs of an editor and a recipient. While the registry does not answer, remembered answers may be used
-    for `patience_s` seconds.
+    `max_known` pairs of a software editor and an administration. While the registry does not answer, remembered answers
+    may be used for `patience_s` seconds.
 
     A remembered token that is still used is requested again in the background every `refresh_s` seconds. These requests
     also tell the registry that the token is in use.
@@ -192,8 +192,8 @@ class RegistryClient:
 
 
 def _pair(editor: str, siret: str) -> str:
-    """Returns the key under which the gateway remembers the delegations from an organisation, given by its SIRET, to an
-    editor."""
+    """Returns the key under which the gateway remembers the delegations from an organisation, given by its SIRET, to a
+    software editor, given by its id."""
     return f"{editor} {siret}"
 
 

@@ -46,14 +46,14 @@ DINUM_SIRET = "13002526500013"
 
 class Rights(Struct, frozen=True, kw_only=True):
     """Rights of a call. They come from the token's habilitation (an administration's right to call operations) or, for
-    an editor's token, from a habilitation delegated to the editor."""
+    a software editor's token, from a habilitation delegated to the editor."""
 
     scopes: frozenset[str]
     siret: str
-    """SIRET of the habilitation's holder or, for an editor's token, SIRET of the editor."""
+    """SIRET of the habilitation's holder or, for a software editor's token, SIRET of the editor."""
     habilitation: str = ""
-    """Id of the habilitation in the registry; empty for an editor's token, and for a token whose rights come from its
-    own claims."""
+    """Id of the habilitation in the registry; empty for a software editor's token, and for a token whose rights come
+    from its own claims."""
     calls_per_minute: int = 0
     """Largest number of calls per minute for the habilitation, in addition to the limit per second; 0 for no limit per
     minute."""
@@ -81,11 +81,11 @@ class Token(Rights, frozen=True, kw_only=True):
     editor: str = ""
     """Id of the software editor whose token this is; empty for the token of a habilitation."""
     delegation: str = ""
-    """Id of the delegation whose rights an editor's token has in this call; empty for all other tokens."""
+    """Id of the delegation whose rights a software editor's token has in this call; empty for all other tokens."""
     issued_at: float | None = None
     """Time at which the token was issued, in seconds since the epoch; `None` if unknown."""
     mcp: bool = False
-    """Whether an operator allows the token's use with the Model Context Protocol. Always false for an editor's
+    """Whether an operator allows the token's use with the Model Context Protocol. Always false for a software editor's
     token."""
 
 
@@ -125,8 +125,8 @@ class TokenSource(Protocol):
     async def delegations_of(
         self, editor: str, siret: str, request_id: str, deadline: Deadline
     ) -> tuple[Delegation, ...] | Refusal:
-        """Returns the delegations in force that the organisation with the SIRET `siret` has given to an editor, or a
-        refusal if they cannot be looked up."""
+        """Returns the delegations in force that the organisation with the SIRET `siret` has given to a software editor,
+        or a refusal if the registry does not answer."""
 
     async def run(self) -> None:
         """Keeps remembered tokens up to date until cancelled. Returns at once if this source remembers no tokens."""

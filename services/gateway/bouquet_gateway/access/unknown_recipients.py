@@ -1,5 +1,5 @@
-"""Limit on an editor's calls for unknown recipients: administrations that delegate no habilitation to the editor.
-Without the limit, each such call would make the gateway ask the registry."""
+"""Limit on a software editor's calls for unknown recipients: administrations that delegate no habilitation to the
+editor. Without the limit, each such call would make the gateway ask the registry."""
 
 from __future__ import annotations
 
@@ -12,26 +12,25 @@ from bouquet_gateway.access.rate_limit import MINUTE_S, Limit, RateLimiter
 from bouquet_gateway.access.unknown_bearers import ExpiringValues
 
 SERVED_S = 3600.0
-"""Seconds for which the gateway remembers that a recipient delegates a habilitation to an editor. During this time, the
-limit on unknown recipients never refuses the editor's calls for this recipient."""
+"""Seconds for which the gateway remembers that an administration (recipient) delegates a habilitation to a software
+editor. During this time, the limit on unknown recipients never refuses the editor's calls for this administration."""
 MAX_SERVED = 50_000
-"""Largest number of pairs that one process remembers. A pair is an editor and a recipient that delegates a habilitation
-to this editor."""
+"""Largest number of delegations that one process remembers, as pairs of a software editor and an administration."""
 GROUP = " unknown recipients"
-"""Name under which the rate limiter counts an editor's calls for unknown recipients, apart from the editor's other
-calls."""
+"""Name under which the rate limiter counts a software editor's calls for unknown recipients (administrations that
+delegate nothing to the editor), apart from the editor's other calls."""
 
 
 class RecipientThrottle:
-    """Rate limiter of an editor's calls for unknown recipients, administrations that delegate nothing to the editor.
-    All tokens of an editor share the limit."""
+    """Rate limiter of a software editor's calls for unknown recipients: administrations that delegate nothing to the
+    editor. All tokens of an editor share the limit."""
 
     # Once an editor has reached it, recipients that were not served lately are refused without a question to the
     # registry until the minute ends. Recipients served lately pass, so that invented ones cannot keep them out.
 
     def __init__(self, limiter: RateLimiter, per_minute: int, clock: Callable[[], float] = time.time) -> None:
-        """Takes `per_minute`, the largest number of an editor's calls for unknown recipients per minute, and `clock`,
-        which returns the seconds since the epoch."""
+        """Takes `per_minute`, the largest number of calls for unknown recipients that one software editor may make per
+        minute, and `clock`, which returns the seconds since the epoch."""
         self._limiter = limiter
         self._limit = Limit(per_minute, MINUTE_S, GROUP)
         self._clock = clock
@@ -39,8 +38,8 @@ class RecipientThrottle:
         self._served: ExpiringValues[bool] = ExpiringValues(MAX_SERVED, SERVED_S)
 
     def retry_in_s(self, editor: str, siret: str) -> int:
-        """Returns the seconds that an editor must wait before a call for the recipient `siret`, or 0 if the editor need
-        not wait."""
+        """Returns the seconds that a software editor must wait before a call for the administration `siret`; 0 if the
+        editor need not wait."""
         wait_s = self._slowed_until.get(editor, 0) - self._clock()
         if wait_s <= 0:
             self._slowed_until.pop(editor, None)
@@ -51,11 +50,12 @@ class RecipientThrottle:
         return math.ceil(wait_s)
 
     def note_served(self, editor: str, siret: str) -> None:
-        """Remembers, for `SERVED_S` seconds, that the recipient `siret` delegates a habilitation to an editor."""
+        """Remembers, for `SERVED_S` seconds, that the administration `siret` delegates a habilitation to a software
+        editor."""
         self._served.put(_key(editor, siret), True)
 
     async def count_unknown(self, editor: str) -> int:
-        """Counts an editor's call for an unknown recipient, one that delegates nothing to the editor. Returns the
+        """Counts a software editor's call for an administration that delegates nothing to the editor. Returns the
         seconds that the editor must wait if the call exceeds the editor's limit, else 0."""
         allowance = await self._limiter.count(editor, self._limit)
         if allowance.allowed:

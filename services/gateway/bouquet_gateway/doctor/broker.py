@@ -29,7 +29,7 @@ JOURNAL_REMEDY = "start `bouquet-registry serve`, or its `journal serve`; until 
 
 
 async def examine(bus_url: Secret, settings: GatewaySettings, deadline: Deadline) -> list[Finding]:
-    """Returns the findings about the broker. If the broker can be reached, the findings also cover the gateway's
+    """Examines the broker and returns the findings. If the broker can be reached, they also cover the gateway's
     permissions, the queues, and the workers and the registry that answer through the broker."""
     url = bus_url.reveal()
     if url == EMBEDDED:

@@ -15,8 +15,8 @@ SUBJECT = "journal spool"
 
 
 def spool(settings: GatewaySettings) -> Finding:
-    """Returns the finding about the journal's spool (folder of records that wait to be sent): whether files can be
-    written there, and how full it is."""
+    """Examines the journal's spool (folder of records that wait to be sent): whether files can be written there, and
+    how full it is. Returns the result."""
     # If several processes share its folder, all their records together are compared with the limit of one process: the
     # finding may warn too early, but never too late.
     subject, folder, most = SUBJECT, Path(settings.journal_spool), settings.journal_spool_max_bytes

@@ -28,13 +28,13 @@ class _Readiness(Struct, frozen=True):
 
 
 EXPLAINED_BY = {"bus": ("broker", RIGHTS_SUBJECT), "registry": (REGISTRY,), "journal": ("journal", SPOOL)}
-"""Subjects of the findings that may explain why a gateway is not ready. The key is the name, in `/readyz`, of what the
-gateway lacks."""
+"""Names of the checks whose findings may explain why a gateway is not ready. The key is the name, in `/readyz`, of what
+the gateway lacks."""
 
 
 async def examine(url: str, providers: Iterable[str], deadline: Deadline) -> list[Finding]:
-    """Returns the findings about the gateway at `url`; `providers` holds the names of the providers that the gateway
-    may ask. If `url` is empty, returns one finding, which advises the operator to give the option `--url`."""
+    """Examines the running gateway at `url`, and returns the findings; `providers` holds the names of the providers
+    that the gateway may ask. If `url` is empty, the only finding advises the operator to give the option `--url`."""
     if not url:
         return [
             unknown(
@@ -69,8 +69,8 @@ def _ready(readiness: _Readiness) -> Finding:
 
 
 def _resource_finding(name: str, status: Status, workers: tuple[str, ...]) -> Finding:
-    """Returns the finding about a resource, such as `quotient_familial`. `workers` are the subjects of the findings
-    about all workers, any of which may explain the resource's state."""
+    """Returns the result of a check of a resource, such as `quotient_familial`: its health, as the gateway shows it.
+    `workers` are the names of the checks of all workers, any of which may explain the resource's health."""
     last = f"last success {status.last_ok_status}" if status.last_ok_status else "no success since it started"
     match status.status:
         case "ok":

@@ -26,13 +26,13 @@ REGISTRY_REMEDY = "see the registry's log, and that of its database"
 
 
 def worker_subject(provider: str) -> str:
-    """Returns the subject, such as `worker of cnaf`, of the finding about a provider's worker."""
+    """Returns the name, such as `worker of cnaf`, of the check of a provider's worker."""
     return f"worker of {provider}"
 
 
 async def examine(url: str, settings: GatewaySettings, deadline: Deadline) -> list[Finding]:
-    """Returns a finding for each worker, and one for each offer with a part that the gateway refuses. Adds a finding
-    about the registry if the gateway gets tokens' rights from there."""
+    """Returns one finding for each worker, and one for each worker's offer (description of operations) that the gateway
+    refuses in part. Adds a finding about the registry if the gateway gets tokens' rights from there."""
     async with closed_in_time(open_bus(url, "bouquet-gateway doctor")) as bus:
         describe = Describe(id=str(uuid.uuid4()), deadline=deadline.at)
         asking = (bus.call(provider, describe) for provider in settings.providers)
@@ -51,7 +51,8 @@ def _worker(provider: str, reply: Reply) -> Finding:
 
 
 def _refused_offers(replies: Mapping[str, Reply], allowed: Territories) -> Iterator[Finding]:
-    """Yields a finding for each provider whose offer has a part that a gateway would not serve."""
+    """Yields a finding for each provider whose offer (description of operations) the gateway would not serve in
+    full."""
     read = {name: read_offer(name, reply.data, allowed) for name, reply in replies.items() if isinstance(reply, Found)}
     catalogue = Catalogue(one.offer for one in read.values() if one.offer)
     for provider, one in read.items():
@@ -72,8 +73,8 @@ async def _registry(bus: Calling, deadline: Deadline) -> Finding:
 
 
 def _path_to(provider: str) -> tuple[str, ...]:
-    """Returns the subjects of the findings about what a message to a provider passes: the broker's permissions and the
-    provider's queue."""
+    """Returns the names of the checks of everything that a message to a provider needs: the broker's permissions and
+    the provider's queue."""
     return RIGHTS_SUBJECT, queue_subject(provider)
 
 

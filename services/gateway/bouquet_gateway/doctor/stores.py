@@ -20,7 +20,7 @@ NTP = "set the clocks by NTP: deadlines travel as wall-clock seconds"
 
 
 async def examine(settings: GatewaySettings, deadline: Deadline) -> list[Finding]:
-    """Returns the findings about redis, and about how far this machine's clock differs from that of redis."""
+    """Examines redis, and how far this machine's clock differs from the clock of redis. Returns the findings."""
     url = settings.cache_url.reveal()
     if url == EMBEDDED:
         return [unknown("redis", "not used: each process has its own cache and rate limits"), _no_clock()]
@@ -52,8 +52,8 @@ def _unreachable(address: str, error: Exception) -> Finding:
 
 
 def _clock(ahead_s: float, whose: str) -> Finding:
-    """Returns the finding about this machine's clock, which is `ahead_s` seconds ahead of another (negative: behind).
-    `whose` names the other clock in the finding, such as `redis's`."""
+    """Returns the result of the check of this machine's clock, which is `ahead_s` seconds ahead of another (negative:
+    behind). `whose` names the other clock in the text, such as `redis's`."""
     # `ahead_s` is negative if this machine is behind; it may be wrong by half of the time that redis took to answer.
     difference = f"{abs(ahead_s):.2f} s {'ahead of' if ahead_s > 0 else 'behind'} {whose}"
     if abs(ahead_s) > CLOCK_TOLERANCE_S:

@@ -19,7 +19,7 @@ from bouquet_proto.deadline import Deadline
 
 class Dossiers:
     """Service that prepares dossiers (several lookups in one request): it reads the body, finds the operation and query
-    of each lookup, and admits the caller."""
+    of each lookup, and checks the caller's token."""
 
     def __init__(self, offers: Discovery, services: Services, deadline_s: float) -> None:
         """Takes `offers`, the operations that workers have offered, and `deadline_s`, the seconds after which all
@@ -29,7 +29,7 @@ class Dossiers:
         self._deadline_s = deadline_s
 
     async def open(self, body: bytes, request: HttpRequest, call: Call) -> Dossier:
-        """Returns a dossier whose caller is admitted. Raises `Problem` if the body has a fault, or if the caller is
+        """Returns a dossier that is ready to run. Raises `Problem` if the body has a fault, or if the caller is
         refused."""
         # Refusals come in the order of a single call: first those of the caller, then those of the request.
         deadline, plan = Deadline.after(self._deadline_s), self._plan(body)
@@ -65,8 +65,8 @@ class Dossiers:
 
 
 def _with_recipient(raw_query: str, plan: Plan) -> str:
-    """Returns the query string `raw_query` with the parameters `recipient` and `delegation_id` of a dossier's `plan`
-    added. Authentication needs them to find the delegation to an editor."""
+    """Returns `raw_query` with the parameters `recipient` and `delegation_id` of a dossier added, by which
+    authentication finds the delegation to a software editor."""
     # They stand last, since the last value of a parameter counts.
     named = {"recipient": plan.recipient, "delegation_id": plan.delegation_id}
     return "&".join(filter(None, (raw_query, urlencode(named))))

@@ -15,7 +15,7 @@ from bouquet_gateway.offers.data_paths import objects_at
 from bouquet_proto.offer import People
 
 SEX = "sexe"
-"""Name that the data of answers gives to the canonical field `sexe_etat_civil`."""
+"""Name, in answers, of the field that queries call `sexe_etat_civil`."""
 
 
 def persons_in(data: Raw, people: People) -> Sequence[Values] | None:

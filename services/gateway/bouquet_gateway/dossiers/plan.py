@@ -39,13 +39,13 @@ class ForEach(Struct, frozen=True, kw_only=True):
     another part's data."""
 
     source: str
-    """Name of the other part, in whose data the persons are."""
+    """Name of the part (lookup) whose data names the persons."""
     people: People | None
-    """Place and fields of the persons in the other part's data; `None` if the other part's operation is not offered yet
-    or has a fault."""
+    """Place and fields of the persons in the data of the part `source`; `None` if the operation of that part is not
+    offered yet or has a fault."""
     fallback: Values
-    """Values of the civil status, by canonical field (such as `nom_naissance`), for fields that the other part's data
-    lacks."""
+    """Values of the civil status, by canonical field (such as `nom_naissance`), for fields that the data of the part
+    `source` lacks."""
 
 
 class Target(Struct, frozen=True, kw_only=True):
@@ -119,13 +119,13 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def has_part_by_session(self) -> bool:
-        """Whether at least one part needs a citizen's FranceConnect session."""
+        """Whether at least one part (lookup) of the dossier needs a citizen's FranceConnect session."""
         return any(part.target.by_session for part in self.parts)
 
 
 def plan_dossier(request: DossierRequest, offers: Discovery, today: date) -> Plan | Problem:
-    """Returns the plan of a dossier, which gives the operation and the query of each lookup. Returns a `Problem` (422)
-    that names all faults of the dossier if it has any."""
+    """Returns the plan of a dossier: the operation and the query of each lookup. Returns a `Problem` (422) with all
+    faults of the dossier if there are any."""
     faults = list(request.faults)
     targets = {part.name: _target(part, offers, today) for part in request.parts}
     parts: list[Part] = []
@@ -146,7 +146,7 @@ def plan_dossier(request: DossierRequest, offers: Discovery, today: date) -> Pla
 
 
 def parameters_of(recipient: str, values: Values, quote: Callable[[str], str] = quote_plus) -> Parameters:
-    """Returns the query parameters of one part's call: `recipient`, a SIRET, then `values` sorted by name. `quote`
+    """Returns the query parameters of one lookup's call: `recipient`, a SIRET, then `values` sorted by name. `quote`
     encodes the values in the query string."""
     # Names need no encoding: they are the fields of an offer's rules, or fit `read.PARAMETER_NAME`.
     texts: dict[str, str | list[str]] = {"recipient": recipient}

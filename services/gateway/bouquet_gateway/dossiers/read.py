@@ -69,16 +69,17 @@ class PartRequest(Struct, frozen=True, kw_only=True):
 
     name: str
     operation: str
-    """Path of the operation without version and modality, such as `dss/quotient_familial`."""
+    """Path of the operation without the version at its beginning and the modality (way to identify the person) at its
+    end, such as `dss/quotient_familial`."""
     version: int = 0
     """Version of the operation; 0 asks for the newest that is not deprecated."""
     modality: str = ""
     parameters: Values = {}
-    """Query parameters of this part alone, by the names that the operation gives to them."""
+    """Query parameters of this lookup alone, by the names that the operation gives to them."""
     for_each: PersonsOf | None = None
     fallback: Values = {}
-    """Value of the member `with`: civil status, by canonical field (such as `nom_naissance`), for fields that the other
-    part's data lacks."""
+    """Value of the member `with`: civil status, by canonical field (such as `nom_naissance`), for fields that are
+    missing in the data about the persons of `for_each`."""
 
 
 class Fault(Struct, frozen=True):
@@ -204,8 +205,9 @@ def _parameters(raw: Raw | None, pointer: str, faults: list[Fault]) -> dict[str,
 
 
 def _values_of(raw: Raw | None, known: Mapping[str, str], pointer: str, faults: list[Fault]) -> dict[str, Value]:
-    """Returns the values of an object's members by canonical field; `known` maps each member's name to its field. Adds
-    a fault for each wrong member to `faults`. Returns no values if `raw` is `None`."""
+    """Returns the values of a JSON object's members, by canonical field; `known` maps each member's name to its field,
+    such as `nomNaissance` to `nom_naissance`. Adds a fault for each wrong member to `faults`; no values if `raw` is
+    `None`."""
     members = {} if raw is None else _objects(raw, pointer, faults)
     read = _read(members, dict.fromkeys(known, _value), pointer, faults)
     return {known[member]: value for member, value in read.items()}

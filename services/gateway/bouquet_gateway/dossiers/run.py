@@ -27,7 +27,7 @@ known."""
 
 
 class Dossier(Struct, frozen=True):
-    """Dossier (several lookups in one request) whose caller is admitted, and whose lookups have not begun."""
+    """Dossier (several lookups in one request) whose caller has been checked, and whose lookups have not begun."""
 
     plan: Plan
     asker: Asker
@@ -49,7 +49,7 @@ class _Run:
         self._group = group
         self._is_wanted = is_wanted
         self._quote = cache(quote_plus)
-        """Function that encodes a value for a query string, and remembers the result, since the parts of a dossier
+        """Function that encodes a value for a query string, and remembers the result, since the lookups of a dossier
         mostly have the same values."""
         self._calls: dict[tuple[str, str], asyncio.Task[PartResult]] = {}
         """Tasks of the calls so far, by path and query."""

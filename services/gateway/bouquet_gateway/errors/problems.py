@@ -67,7 +67,7 @@ reply with one of these reasons counts as the failure `upstream_unknown`."""
 
 OUTAGES = frozenset({502, 503, 504})
 NOT_SENT = frozenset({"provider_busy", "quota_spent"})
-"""Reasons of failures in which the gateway or the worker did not send the question to the upstream."""
+"""Reasons of failures in which the gateway or the worker did not send the lookup to the upstream."""
 
 OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "rejected", Failed: "failed"}
 
@@ -168,8 +168,8 @@ def is_outage(reply: Reply, provider_rows: Rows = NO_ROWS) -> bool | None:
 
 
 def failure_of(reason: str, provider_rows: Rows = NO_ROWS) -> Failure:
-    """Returns the row of the failure table for a reason, among the common rows and `provider_rows`. Returns the row
-    `upstream_unknown` if there is none."""
+    """Returns the row of the failure table for a reason, from the rows common to all providers or from `provider_rows`.
+    Returns the row `upstream_unknown` if neither has the reason."""
     return failures.failure_of(reason, provider_rows) or FAILURES[UPSTREAM_UNKNOWN]
 
 

@@ -45,7 +45,7 @@ MAX_AGE_S = 300
 ERRORS_MAX_AGE_S = 3600
 """Seconds for which clients may keep the answer of `/api/errors` (`max-age` of `Cache-Control`)."""
 SANDBOX_MAX_AGE_S = 60
-"""Seconds for which clients may keep the list of a sandbox's cases (`max-age` of `Cache-Control`)."""
+"""Seconds for which clients may keep the list of a sandbox's cases, recorded answers (`max-age` of `Cache-Control`)."""
 MAX_SCOPES_BYTES = 16 * 1024
 """Largest size, in bytes, of the body of a request for a sandbox token."""
 DAY_S = 86_400
@@ -106,8 +106,8 @@ class IntrospectionEndpoints:
         return json_response({"_id": requester.token.id, "name": "", "scopes": sorted(requester.token.scopes)})
 
     async def token(self, request: web.Request) -> web.Response:
-        """Answers with the description of the caller's token. Raises `Problem` for a version other than 3. Also raises
-        `Problem` for an editor's token if the query's `recipient` has delegated no habilitation to the editor."""
+        """Answers with the description of the caller's token. Raises `Problem` for a version other than 3, and for a
+        software editor's token if the query's `recipient` has delegated no habilitation to the editor."""
         requester = await self._requester(request, "token_introspect")
         version = int(request.match_info["version"])
         if version != VERSION:
@@ -256,7 +256,7 @@ async def read_text(request: web.Request, max_bytes: int) -> str:
 
 
 class PingEndpoints:
-    """Endpoints that report the health of the gateway and of each resource."""
+    """Endpoints that show the health of the gateway, and of each resource (group of operations)."""
 
     def __init__(self, pings: Pings, public_url: str) -> None:
         self._pings = pings

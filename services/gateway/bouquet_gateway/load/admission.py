@@ -73,10 +73,10 @@ class _RefusalAnswers:
         self._refused.inc()
         metrics.requests("none", "", status, "platform").inc()
         metrics.problems("overloaded", "platform").inc()
-        self._log()
+        self._count_and_log()
         return json_bytes_response(body, status, self._headers | {"X-Request-Id": request_id_of(request.headers)})
 
-    def _log(self) -> None:
+    def _count_and_log(self) -> None:
         """Counts a refused request. Logs the number of requests refused since the last such log line, but at most every
         `LOGGED_EVERY_S` seconds."""
         self._not_logged += 1

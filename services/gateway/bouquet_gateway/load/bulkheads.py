@@ -29,7 +29,7 @@ class Bulkheads:
         self._calls_of_providers: Counter[str] = Counter()
         """Number of calls in flight, by provider."""
         self._calls_of_callers: Counter[tuple[str, str]] = Counter()
-        """Number of calls in flight, by provider and by the caller's `mark`, a hash that identifies the caller."""
+        """Number of calls in flight, by provider and by caller (keyed hash, `Caller.mark`)."""
 
     @property
     def ready(self) -> bool:

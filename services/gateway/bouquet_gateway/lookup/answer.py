@@ -68,8 +68,8 @@ class Lookups:
         proofs: Proofs | None = None,
     ) -> None:
         """Takes `deadline_s`, the seconds that one lookup may take, and `is_sandbox`, which says whether workers may
-        answer with recorded cases. `marking_key` is the secret with which `mark_of` hashes callers. `proofs` makes the
-        proofs of answers; `None` if the gateway makes none."""
+        answer with recorded cases. `marking_key` is the secret with which callers are hashed for workers (`mark_of`).
+        `proofs` makes proofs (texts that show later what an answer said); `None` if the gateway makes none."""
         self._offers = offers
         self._authenticate = authenticate
         self._in_flight = in_flight
@@ -189,8 +189,8 @@ def mark_of(key: Secret, caller: str) -> str:
 
 
 def describe_call(call: Call, match: Match) -> None:
-    """Stores id, version, path, retirement and failures of the called operation in `call`. Does nothing if the resource
-    lacks the requested version."""
+    """Stores id, version, path, retirement and failures of the called operation in `call`. Does nothing if no operation
+    at the path has the requested version."""
     if (served := match.served) is None:
         return
     operation = served.operation

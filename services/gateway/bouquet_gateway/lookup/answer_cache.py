@@ -23,13 +23,13 @@ class AnswerCache:
         self._secret = secret
 
     def key(self, operation: Operation, parsed: Parsed, today: date) -> str:
-        """Returns the cache key of a question. The key includes the current month, because a question without a month
-        is about the current one."""
+        """Returns the key under which the answer to a lookup is cached. The key includes the current month, because a
+        lookup without a month is about the current one."""
         return key_of(self._secret, "data", operation.id, parsed, today.isoformat()[:7])
 
     async def get(self, key: str) -> CachedValue | None:
-        """Returns the cached answer, or `None` if there is none. An empty key stands for a question that must not be
-        answered from the cache, and also gives `None`."""
+        """Returns the cached answer, or `None` if there is none. Also returns `None` for an empty key, the key of a
+        lookup that must not be answered from the cache."""
         stored = await self._cache.get(key) if key else None
         metrics.cache_lookups("bypassed" if not key else "hit" if stored else "miss").inc()
         return stored

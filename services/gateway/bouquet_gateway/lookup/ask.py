@@ -1,5 +1,5 @@
 """Sending of lookups to providers (step 7 in docs/architecture.md). A lookup goes to one provider or, if its operation
-has the plan `regime`, to CAF, MSA or both."""
+has the plan (rule to choose between providers) `regime`, to CAF, MSA or both."""
 
 from __future__ import annotations
 

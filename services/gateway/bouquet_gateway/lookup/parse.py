@@ -42,7 +42,7 @@ def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
 def parse(
     served: Served, query: Query, today: date, citizen: Identite | None, shared: SharedResults | None
 ) -> Parsed | Problem:
-    """Returns the identity and the parameters of a question, or a `Problem` if a value is wrong. `citizen` is the
+    """Returns the identity and the parameters of a lookup, or a `Problem` if a value is wrong. `citizen` is the
     identity from a FranceConnect session; `None` if the query gives the identity."""
     citizen = citizen and tidied_identity(citizen)
     if citizen is not None and (problem := _problem_of(citizen, served.operation, today)):

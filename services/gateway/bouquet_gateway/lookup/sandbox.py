@@ -17,7 +17,7 @@ from bouquet_gateway.proofs.proofs import Made
 from bouquet_proto.messages import Recorded
 
 Prove: TypeAlias = Callable[[Raw], Made]
-"""Function that makes a proof of an answer's data."""
+"""Function that makes a proof (text that shows later what an answer said) of an answer's data."""
 
 
 class _Meta(Struct, frozen=True):

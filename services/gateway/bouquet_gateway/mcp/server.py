@@ -1,4 +1,4 @@
-"""Server of the Model Context Protocol: admits the caller, and answers one message."""
+"""Server of the Model Context Protocol: checks the caller's token, and answers one message."""
 
 from __future__ import annotations
 

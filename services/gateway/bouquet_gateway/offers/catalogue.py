@@ -111,19 +111,20 @@ class Match(Struct, frozen=True):
 
     @property
     def resource(self) -> str:
-        """Name of the resource in the gateway's requests to FranceConnect's worker."""
+        """Name of the operation's resource, such as `statut_etudiant`, in the gateway's requests to FranceConnect's
+        worker."""
         return next(self.family.each()).operation.france_connect_resource
 
 
 class Catalogue:
-    """Operations, documents and monitored resources in all offers (the workers' descriptions of their operations). The
-    gateway makes a new catalogue when an offer changes."""
+    """All operations and documents that the gateway serves, and all resources (groups of operations) whose health it
+    shows, from the workers' offers. The gateway makes a new catalogue when an offer changes."""
 
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self.offers = tuple(offers)
         self.refusals: Refusals = defaultdict(tuple)
-        """Parts of valid offers that the gateway does not serve, either because another offer has them too, or because
-        of the gateway's own rules."""
+        """Parts of valid offers that the gateway does not serve, because another offer has the same path or because of
+        a rule of the gateway, by the provider's name."""
         self.by_path = served_by_path(self.offers, self.refusals)
         self.documents = documents_by_path(self.offers, self.by_path, self.refusals)
         self.monitored = monitored_by_status(self.offers, self.by_path)

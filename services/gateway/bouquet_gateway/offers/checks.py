@@ -26,7 +26,7 @@ MAX_WORD_LENGTH = 100
 label."""
 MAX_SUMMARY_LENGTH = 200
 MAX_ROW_BYTES = 2_000
-"""Largest size, in bytes of JSON, of a row that a provider adds to the failure table."""
+"""Largest size, in bytes of JSON, of a row (reason with code and texts) that a provider adds to the failure table."""
 MAX_OWN_REASONS = 50
 """Largest number of failure reasons that one operation may list. The same limit applies to the rows that one provider
 may add to the failure table."""
@@ -173,8 +173,8 @@ def _objects_in(node: Any) -> int:
 
 
 def _has_reference(node: Any) -> bool:
-    """Returns whether a JSON schema refers to another schema, whose address readers of the public documents would
-    open."""
+    """Returns whether a JSON schema refers to another one by its address. Programs that read the public documents would
+    open that address."""
     match node:
         case dict():
             return not REFERENCES.isdisjoint(node) or any(map(_has_reference, node.values()))

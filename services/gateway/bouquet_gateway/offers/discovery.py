@@ -28,7 +28,7 @@ MISSING_RETRY_S = 1.0
 REFRESH_S = 30.0
 """Seconds between two requests for an offer to a provider that has already sent a valid one."""
 MAX_TOLD = 100
-"""Largest number of refused parts of an offer that the gateway reports to the offer's worker."""
+"""Largest number of refusals of parts of an offer that the gateway tells the offer's worker."""
 
 
 class Discovery:
@@ -46,7 +46,8 @@ class Discovery:
         self._territories = territories or {}
         self._providers: dict[str, ProviderOffer] = {}
         self._reported: dict[str, tuple[Refusal, ...]] = {}
-        """Refused parts of each provider's offer that have been logged, by the provider's name."""
+        """Refused parts of each provider's offer (description of operations) that are already in the log, by the
+        provider's name."""
         self._first_round_done = asyncio.Event()
         self.catalogue = Catalogue()
         """Catalogue of the operations in the current offers of all allowed providers."""

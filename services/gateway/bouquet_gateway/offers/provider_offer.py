@@ -31,13 +31,8 @@ class _Received(Struct):
 
 class ProviderOffer:
     """Offer (description of operations) that the gateway serves for one provider, and the refused parts of the offers
-    that the provider's workers send.
-
-    Args:
-        provider: Name of the provider.
-        territories: Path prefixes that each provider may use.
-        clock: Monotonic clock, in seconds.
-    """
+    that the provider's workers send. `territories` holds the path prefixes that each provider may use; `clock` is a
+    monotonic clock, in seconds."""
 
     def __init__(self, provider: str, territories: Territories, clock: Callable[[], float]) -> None:
         self._provider = provider

@@ -19,7 +19,7 @@ from bouquet_proto.names import GATEWAY_PREFIX
 
 NONCE_BYTES = 12
 NAME = re.compile(r"[A-Za-z0-9_-]{1,16}", re.ASCII)
-"""Pattern of a key's name. Each sealed text begins with the name of its key."""
+"""Pattern of a key's name, with which each text encrypted by the key begins."""
 
 
 class NotSealed(Exception):

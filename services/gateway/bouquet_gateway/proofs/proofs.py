@@ -60,7 +60,7 @@ class Proofs:
         self, keys: KeyRing, clock: Callable[[], datetime], public_url: str, *, is_sandbox: bool = False
     ) -> None:
         """Takes `public_url`, the URL, without a final slash, at which people reach the gateways. `is_sandbox` says
-        whether the gateway answers with recorded cases."""
+        whether the proofs are about invented data of a sandbox."""
         self._keys = keys
         self._clock = clock
         self._public_url = public_url

@@ -1,5 +1,5 @@
-"""Health of each resource, judged by how callers' recent calls ended. The gateway sends no calls of its own to find
-out."""
+"""Health of each resource (group of operations), judged by how callers' recent calls ended. The gateway sends no calls
+of its own to find out."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from msgspec import Struct
 
 WINDOW_S = 600
 SLICE_S = 30
-"""Length, in seconds, of the slices of time in which calls are counted. The health of a resource depends on the last
-twenty slices."""
+"""Length, in seconds, of the periods in which calls are counted. The health of a resource depends on the last twenty
+periods, which are ten minutes."""
 # Since the last slice has not ended, the window covers nine and a half to ten minutes.
 TOO_MANY_OUTAGES = 0.10
-"""Smallest share of outages among a resource's recent calls at which the resource is shown as down
-(docs/reference/contract.md §5.3)."""
+"""Smallest share of outages (answers with HTTP status 502, 503 or 504) among a resource's recent calls at which the
+resource is shown as down (docs/reference/contract.md §5.3)."""
 LEAST_CALLS = 10
-"""Smallest number of recent calls at which a resource may be shown as down."""
+"""Smallest number of calls in the last ten minutes at which a resource may be shown as down."""
 # So one caller cannot cause it.
 LEAST_OUTAGES = 2
-"""Smallest number of recent outages at which a resource may be shown as down."""
+"""Smallest number of outages in the last ten minutes at which a resource may be shown as down."""
 
 State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
@@ -79,7 +79,7 @@ class HealthWindows:
 
 
 class Circumstances(Struct, frozen=True, kw_only=True):
-    """Facts, besides the counts of recent calls, on which a resource's health depends."""
+    """Facts, besides the numbers of recent calls and outages, that decide the health of a resource."""
 
     maintenance_until: datetime | None = None
     """End of the maintenance window that is open; `None` if none is open."""

@@ -85,7 +85,8 @@ def document(
     has_proofs: bool = False,
 ) -> Json:
     """Returns the OpenAPI document that describes the operations in `by_path` and the gateway's own endpoints.
-    `contact` is a URL or an e-mail address; `monitored` holds the names of resources in `/api/{status}/ping`.
+    `contact` is a URL or an e-mail address; `monitored` holds the names in `/api/{status}/ping`, which shows the health
+    of resources.
 
     `is_sandbox` says whether the gateway has the endpoints of a sandbox, and `has_proofs` whether it makes and verifies
     proofs.
@@ -121,7 +122,8 @@ def document(
 
 
 def _make_ids_unique(items: Iterable[Json]) -> None:
-    """Makes the operation ids in the items unique: a repeated id gets a number at its end, as in `…_2`."""
+    """Makes the operation ids in `items`, the OpenAPI descriptions of paths, unique: a repeated id gets a number at its
+    end, as in `…_2`."""
     taken: set[str] = set()
     for operation in (operation for item in items for operation in item.values()):
         id = operation["operationId"]
@@ -290,7 +292,8 @@ def _media(operation: Operation, components: Components) -> Json:
 
 
 def _data_and_meta_schemas(schema: Json, meta_fields: tuple[str, ...]) -> tuple[Json, Json]:
-    """Returns the schemas of `data` and `meta` of an answer, made from the schema of a reply's data."""
+    """Returns the schemas of `data` and `meta` in an answer: `meta` has the fields in `meta_fields`, and `data` has all
+    others of `schema`."""
     if not meta_fields:
         return schema, ANYTHING
     properties = schema.get("properties", {})

@@ -34,7 +34,7 @@ class Ping(Struct, frozen=True):
 
 
 class Pings:
-    """Source of the health of all monitored resources, which are those with a name in `/api/{status}/ping`."""
+    """Source of the health of all monitored resources: groups of operations with a name in `/api/{status}/ping`."""
 
     def __init__(
         self,

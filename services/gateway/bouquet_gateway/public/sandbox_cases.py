@@ -30,9 +30,11 @@ from bouquet_proto.sandbox_messages import (
 T = TypeVar("T")
 
 KEPT_S = 5.0
-"""Seconds for which the document of cases is kept. The first request after that makes a new document."""
+"""Seconds for which the document with all cases (recorded answers) is kept. The first request after that makes a new
+document."""
 NO_SANDBOX = "malformed_request"
-"""Reason of the failure with which a worker outside of a sandbox answers a request about cases."""
+"""Reason of the failure with which a worker that belongs to no sandbox answers a request about cases (recorded
+answers)."""
 
 _page = msgspec.json.Decoder(CasePage)
 _report = msgspec.json.Decoder(CaseReport)
@@ -63,8 +65,8 @@ class SandboxCases:
         self._built_at = 0.0
 
     async def document(self, request_id: str, deadline: Deadline) -> Encoded:
-        """Returns the document of all cases. Raises `Problem` outside of a sandbox, or if a provider does not
-        answer."""
+        """Returns the document of all cases (recorded answers) of the sandbox. Raises `Problem` outside of a sandbox,
+        or if a provider does not answer."""
         self._need_sandbox()
         async with self._building:
             if self._document is None or self._clock() >= self._built_at + KEPT_S:
@@ -73,8 +75,8 @@ class SandboxCases:
             return self._document
 
     async def report(self, operation_id: str, text: str, request_id: str, deadline: Deadline) -> CaseReport:
-        """Returns the faults of a proposed case file. Raises `Problem` if the operation is unknown, or if its provider
-        does not answer or does not belong to a sandbox."""
+        """Returns the result of checking a proposed case file (recorded answer), with its faults. Raises `Problem` if
+        the operation is unknown, or if its provider does not answer or does not belong to a sandbox."""
         self._need_sandbox()
         offer = next((one for one in self._offers.catalogue.offers if operation_id in _folders(one)), None)
         if offer is None:

@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 
 
 class Hosted(Protocol):
-    """Worker that runs in the gateway's process. In a sandbox, the only one is the casebook, which answers from case
-    files in place of all workers."""
+    """Worker that runs in the gateway's process. In a sandbox, only the casebook runs there: a service that answers
+    from case files (recorded answers) in place of all workers."""
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the one offer (description of the operations) of a worker. The casebook returns one offer for each
-        worker that it replaces."""
+        """Returns the offer (description of the operations) of a worker, as a tuple of one. The casebook, which
+        replaces all workers in a sandbox, returns one offer for each of them."""
 
     def read(self, reader: Reader) -> object:
         """Reads and checks the worker's settings. `reader` collects the wrong ones."""
@@ -48,8 +48,8 @@ class Service(Protocol):
 
 
 def installed(*, sandbox: bool) -> dict[str, Hosted]:
-    """Returns the installed workers by the provider's name. In a sandbox, returns only the casebook, which replaces
-    them."""
+    """Returns the installed workers by the provider's name. In a sandbox, returns only the casebook, the service that
+    replaces all workers."""
     return _loaded(CASEBOOK if sandbox else WORKERS)
 
 

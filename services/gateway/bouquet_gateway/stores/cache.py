@@ -26,8 +26,9 @@ class Cache(Protocol):
         """Stores a value under a key, for `ttl_s` seconds."""
 
     async def add(self, key: str, ttl_s: float) -> bool:
-        """Marks a key for `ttl_s` seconds, and returns whether the key was unmarked before. Check and mark are one
-        step, so that only one of several processes marks the key. Returns `True` if the store fails."""
+        """Adds a key without a value for `ttl_s` seconds, and returns whether the key was missing before. Check and
+        addition are one step, so that only one of several processes gets `True`. Also returns `True` if the store
+        fails."""
 
     async def delete(self, key: str) -> None:
         """Removes a key and its value; does nothing if the key is missing."""
