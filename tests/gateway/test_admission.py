@@ -7,9 +7,11 @@ import logging
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from prometheus_client import REGISTRY
+from yarl import URL
 
 from bouquet_gateway.load.admission import NEVER_REFUSED
 from bouquet_gateway.settings import read_settings
@@ -130,6 +132,62 @@ async def test_many_refusals_are_logged_as_one_line(
             for _ in range(20):
                 await client.get(fund.path, query_for("MARTIN"))
     assert caplog.messages.count("overloaded") == 1
+
+
+HALF_A_BODY = b"POST /bouquet/v1/dossiers HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"
+
+
+@asynccontextmanager
+async def half_bodies(client: GatewayClient, count: int) -> AsyncIterator[list[asyncio.StreamReader]]:
+    """Sends half the body of `count` dossiers, and yields the readers of their connections, oldest first."""
+    url = URL(client.url)
+    opened = [await asyncio.open_connection(url.host, url.port) for _ in range(count)]
+    try:
+        for number, (_, writer) in enumerate(opened, start=1):
+            writer.write(HALF_A_BODY)
+            await until(partial(are_in_flight, number))
+        yield [reader for reader, _ in opened]
+    finally:
+        for _, writer in opened:
+            writer.close()
+
+
+def are_in_flight(count: int) -> bool:
+    return REGISTRY.get_sample_value("bouquet_gateway_requests_in_flight") == count
+
+
+def closed_for_requests() -> float:
+    return REGISTRY.get_sample_value("bouquet_http_connections_closed_total", {"reason": "requests"}) or 0.0
+
+
+async def test_requests_without_their_bodies_keep_no_caller_from_being_answered(
+    client: GatewayClient, fund: HeldProvider
+) -> None:
+    before = closed_for_requests()
+    async with half_bodies(client, MOST) as readers, full(client, fund):
+        assert [await reader.read() for reader in readers] == [b""] * MOST
+        assert (await client.get(fund.path, query_for("MARTIN"))).status == 503
+    assert closed_for_requests() == before + MOST
+
+
+async def test_the_request_that_has_waited_longest_for_its_body_gives_its_place(
+    client: GatewayClient, fund: HeldProvider
+) -> None:
+    async with half_bodies(client, MOST) as (first, second, third):
+        assert (await client.get(fund.path, token="nobody's")).status == 401
+        assert await first.read() == b""
+        assert not (second.at_eof() or third.at_eof())
+
+
+async def test_a_client_that_leaves_before_its_body_ends_is_no_bug(
+    client: GatewayClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        async with half_bodies(client, 1):
+            pass
+        await until(lambda: "request answered" in caplog.messages)
+    [answered] = (record for record in caplog.records if record.message == "request answered")
+    assert (vars(answered)["status"], "gateway bug" in caplog.messages) == (400, False)
 
 
 def test_more_calls_per_provider_than_requests_is_a_wrong_setting() -> None:

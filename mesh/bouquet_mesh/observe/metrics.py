@@ -71,8 +71,9 @@ HTTP_CONNECTIONS = Gauge("bouquet_http_connections", "Open HTTP connections to t
 HTTP_CLOSED = Counter(
     "bouquet_http_connections_closed_total",
     "HTTP connections that the server closed because of a limit, by `reason`: a time limit (`head`, `body`, `write`, "
-    "`idle`), the response bytes that the client does not read (`unsent`), or the number of one address's connections "
-    "(`address`), of all connections (`connections`) or of file descriptors (`descriptors`).",
+    "`idle`), the response bytes that the client does not read (`unsent`), the requests that are answered at a time, "
+    "one of which still waits for its body (`requests`), or the number of one address's connections (`address`), of "
+    "all connections (`connections`) or of file descriptors (`descriptors`).",
     ["reason"],
 )
 HTTP_REFUSED = Counter(

@@ -236,12 +236,16 @@ _scopes_decoder = msgspec.json.Decoder(_WantedScopes)
 
 
 async def read_body(request: web.Request, max_bytes: int) -> bytes:
-    """Returns the body of a request. Raises `Problem` if the body has more than `max_bytes` bytes."""
+    """Returns the body of a request. Raises `Problem` if the body has more than `max_bytes` bytes, or if the connection
+    ends before the body does."""
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > max_bytes:
-            raise Problem("request_too_large")
+    try:
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > max_bytes:
+                raise Problem("request_too_large")
+    except ConnectionError:
+        raise Problem("bad_request") from None
     return bytes(body)
 
 

@@ -16,8 +16,9 @@ from bouquet_gateway import metrics
 from bouquet_gateway.call import request_id_of
 from bouquet_gateway.errors.problems import NO_ROWS, Problem, render, retry_after
 from bouquet_gateway.http.responses import json_bytes_response
-from bouquet_gateway.paths import envelope_of
+from bouquet_gateway.paths import READING, envelope_of
 from bouquet_mesh.http.answers import NAME
+from bouquet_mesh.http.bodies import AwaitedBodies
 
 log = logging.getLogger(__name__)
 
@@ -31,30 +32,33 @@ LOGGED_EVERY_S = 10.0
 
 
 def admission(max_requests: int) -> Middleware:
-    """Returns a middleware that handles at most `max_requests` requests at a time. Further requests are refused with
-    HTTP status 503 and error code `00529`."""
+    """Returns a middleware that handles at most `max_requests` requests at a time. A further request takes the place of
+    the one that has waited longest for its body, or is refused with HTTP status 503 and error code `00529`."""
     # Requests for a path in `NEVER_REFUSED` are neither counted nor refused.
-    in_flight = 0
-
-    def count() -> int:
-        return in_flight
+    in_flight: set[int] = set()
+    bodies = AwaitedBodies()
 
     metrics.MAX_IN_FLIGHT.set(max_requests)
-    metrics.IN_FLIGHT.set_function(count)
+    metrics.IN_FLIGHT.set_function(in_flight.__len__)
     refusals = _RefusalAnswers()
 
     @web.middleware
     async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
-        nonlocal in_flight
         if request.path in NEVER_REFUSED:
             return await handler(request)
-        if in_flight >= max_requests:
-            return refusals.answer(request)
-        in_flight += 1
+        if len(in_flight) >= max_requests:
+            closed = bodies.close_longest()
+            if closed is None:
+                return refusals.answer(request)
+            in_flight.discard(id(closed))
+        in_flight.add(id(request))
+        if request.method not in READING:
+            bodies.add(request)
         try:
             return await handler(request)
         finally:
-            in_flight -= 1
+            in_flight.discard(id(request))
+            bodies.remove(request)
 
     return admit
 

@@ -1,0 +1,34 @@
+"""Requests whose bodies have not arrived, for an application that limits the requests it answers at a time."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from bouquet_mesh.http.handler import Handler
+
+
+class AwaitedBodies:
+    """Requests of which the server still waits for the body, longest wait first. A client that sends its body too
+    slowly, or never, loses its connection to the next request, so that it keeps nobody from being answered."""
+
+    def __init__(self) -> None:
+        self._requests: dict[int, web.BaseRequest] = {}
+        """Requests by the id of the object."""
+
+    def add(self, request: web.BaseRequest) -> None:
+        """Adds a request, if its body has not arrived yet."""
+        if request.body_exists and not request.content.is_eof():
+            self._requests[id(request)] = request
+
+    def remove(self, request: web.BaseRequest) -> None:
+        self._requests.pop(id(request), None)
+
+    def close_longest(self) -> web.BaseRequest | None:
+        """Closes the connection of the request that has waited longest for its body, and returns this request. Returns
+        None if all bodies have arrived."""
+        for request in tuple(self._requests.values()):
+            self.remove(request)
+            if not request.content.is_eof() and isinstance(request.protocol, Handler):
+                request.protocol.connection.close_for("requests")
+                return request
+        return None
