@@ -283,6 +283,7 @@ async def test_only_a_token_with_the_flag_is_answered(client: McpClient, refused
     bearer, error = REFUSED[refused]
     answer = await client.call(method, {"name": ETUDES, "arguments": ASKED}, **bearer)
     assert (answer.status, answer.json, client.gateway.script.asked) == (401, {"error": error}, [])
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
 async def test_a_tool_counts_as_one_call_of_its_token() -> None:

@@ -47,6 +47,8 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         request_context.request_id.reset(token)
     response.headers.update(headers_of(call))
     response.headers.setdefault("Cache-Control", "no-store")
+    if response.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 
@@ -92,8 +94,6 @@ def refuse_encoded_paths(lookups: Handler) -> Middleware:
 def _error(request: web.Request, problem: Problem) -> web.Response:
     answer = answer_of(problem, request[CALL], request.path)
     response = json_bytes_response(answer.body, answer.status)
-    if answer.status == HTTPStatus.UNAUTHORIZED:
-        response.headers["WWW-Authenticate"] = "Bearer"
     if answer.retry_after_s is not None:
         response.headers["Retry-After"] = str(answer.retry_after_s)
     return response
