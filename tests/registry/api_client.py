@@ -57,11 +57,11 @@ class ApiClient:
         *,
         query: Mapping[str, str] | None = None,
         body: Any = None,
-        data: bytes | None = None,
+        data: bytes | AsyncIterator[bytes] | None = None,
         headers: Mapping[str, str] = AUTHOR,
         secret: str = SECRET,
     ) -> ApiAnswer:
-        """Sends a request with `body` as JSON, or with the bytes `data` instead. `secret` identifies the client, and
+        """Sends a request with `body` as JSON, or with the bytes of `data` instead. `secret` identifies the client, and
         `headers` give the author and the reason of an act."""
         sent = dict(headers) | ({"Authorization": f"Bearer {secret}"} if secret else {})
         async with self._session.request(

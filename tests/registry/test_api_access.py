@@ -3,15 +3,17 @@ also needs an author and a reason."""
 
 from __future__ import annotations
 
+import logging
 import shutil
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
-from aiohttp import ClientConnectorError, ClientOSError, ClientSession, ServerDisconnectedError
+from aiohttp import ClientConnectorError, ClientError, ClientOSError, ClientSession, ServerDisconnectedError
 
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
@@ -24,6 +26,7 @@ from tests.registry.api_client import AUTHOR, ROUTES, SECRET, SIGNING_KEY, ApiCl
 from tests.registry.test_acts import recorded
 from tests.support.processes import running_command
 from tests.support.tls import CertificateFiles, certificate_files
+from tests.support.waiting import until
 
 ACTS = [route for route in ROUTES if route.is_act]
 
@@ -70,6 +73,20 @@ async def test_no_act_is_done_without_author_and_reason(route: Route, api: ApiCl
         assert answer.status == 422
         assert {("invalid", name) for name in missing} <= answer.errors
     assert await recorded(store) == []
+
+
+async def test_a_client_that_leaves_before_its_body_ends_is_no_fault_of_the_database(
+    api: ApiClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        raise ConnectionResetError
+
+    with caplog.at_level(logging.INFO):
+        with suppress(ClientError):
+            await api.send("POST", "/habilitations", data=body())
+        await until(lambda: "api request answered" in caplog.messages)
+    assert [record.message for record in caplog.records if record.levelno > logging.INFO] == []
 
 
 def test_every_route_that_is_no_get_and_stores_something_is_an_act() -> None:

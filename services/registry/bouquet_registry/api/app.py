@@ -97,7 +97,7 @@ async def _read(request: web.Request, route: Route) -> Call:
     found in them."""
     errors: list[Error] = []
     author, given = NOBODY, None
-    body = await request.read()
+    body = await _body(request)
     try:
         author = read_author(request.headers) if route.is_act else NOBODY
     except ApiError as error:
@@ -118,6 +118,13 @@ async def _read(request: web.Request, route: Route) -> Call:
     parent, id_ = ("", "", *ids)[-2:]
     query = tuple(request.query.items()) if route.has_open_query else ()
     return Call(id_, given, author, parent, query)
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except ConnectionError:  # of the client, not of the database
+        raise ApiError(Error("malformed", "the connection ended before the body")) from None
 
 
 def _given(request: web.Request, body: bytes, route: Route, kind: type[Struct]) -> Struct:
