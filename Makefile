@@ -20,8 +20,9 @@ cluster: .venv/dev ## A mesh on three RabbitMQ nodes here, with commands to kill
 
 test: .venv/dev typescript ## All that CI runs
 	@scripts/install_services.sh || true
-	@# Compiles tests and libraries once; else each of the processes that run tests does, at the same time.
-	@.venv/bin/pytest -q --collect-only >/dev/null || true
+	@# Compiles tests and libraries once, also where the environment forbids it: tox does not pass that variable on, so
+	@# each of the processes that run tests would do so, at the same time.
+	@PYTHONDONTWRITEBYTECODE= .venv/bin/pytest -q --collect-only >/dev/null || true
 	@newest=$$(.venv/bin/python scripts/newest_python.py); \
 	[ -n "$$newest" ] || echo "No newer Python than this one is installed here: the unit tests run on this one alone"; \
 	NEWEST_PYTHON=$$newest .venv/bin/tox run-parallel --no-list-dependencies -p 3 -e broker,unit,deploy$${newest:+,newest},lint,types,distributions

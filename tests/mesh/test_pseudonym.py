@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import unicodedata
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -37,13 +38,31 @@ PERSON = Identite(
 )
 NO_LETTERS = {"Cn", "Co", "Cs"}
 """Unicode categories without letters: unassigned, private use and surrogates. Tests skip them to save time."""
-ACCEPTED = [
-    char
-    for char in map(chr, range(sys.maxunicode))
-    if unicodedata.category(char) not in NO_LETTERS and NAME.fullmatch(to_ascii(char) or "")
-]
-names = st.text(st.sampled_from(ACCEPTED), min_size=1, max_size=8).filter(str.strip)
-"""Hypothesis strategy for names: up to eight characters of `ACCEPTED`, not all of them blank."""
+
+
+@cache
+def accepted() -> list[str]:
+    """Returns all characters that may stand in a name. Takes a second: each process that collects tests would wait
+    if the module's import did it."""
+    return [
+        char
+        for char in map(chr, range(sys.maxunicode))
+        if unicodedata.category(char) not in NO_LETTERS and NAME.fullmatch(to_ascii(char) or "")
+    ]
+
+
+@cache
+def alike() -> dict[str, list[str]]:
+    """Returns groups of accepted characters that the hub cannot tell apart, such as `É` and `E`. The key is the text
+    that the hub receives for every character of the group."""
+    groups: dict[str, list[str]] = {}
+    for letter in accepted():
+        groups.setdefault(transliterate(letter), []).append(letter)
+    return groups
+
+
+names = st.deferred(lambda: st.text(st.sampled_from(accepted()), min_size=1, max_size=8).filter(str.strip))
+"""Hypothesis strategy for names: up to eight accepted characters, not all of them blank."""
 people = st.builds(
     Identite,
     nom_naissance=names,
@@ -74,21 +93,14 @@ QUESTIONS: dict[str, Callable[[Identite], object]] = {
 
 def test_letters_with_the_same_spelling_for_the_hub_give_one_pseudonym() -> None:
     asked: dict[str, set[str]] = {}
-    for letter in ACCEPTED:
+    for letter in accepted():
         who = structs.replace(PERSON, nom_naissance=f"GO{letter}ADEC")
         asked.setdefault(hub_query_of(who)["nomNaissance"].lower(), set()).add(named(who))
     assert {name: len(pseudonyms) for name, pseudonyms in asked.items() if len(pseudonyms) > 1} == {}
 
 
-ALIKE: dict[str, list[str]] = {}
-"""Groups of characters of `ACCEPTED` that the hub cannot tell apart, such as `É` and `E`. The key is the text that the
-hub receives for every character of the group."""
-for _letter in ACCEPTED:
-    ALIKE.setdefault(transliterate(_letter), []).append(_letter)
-
-
 def respelt(draw: st.DrawFn, name: str) -> str:
-    return "".join(draw(st.sampled_from(ALIKE[transliterate(letter)])) for letter in name)
+    return "".join(draw(st.sampled_from(alike()[transliterate(letter)])) for letter in name)
 
 
 @st.composite

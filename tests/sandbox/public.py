@@ -35,14 +35,15 @@ def read(file: Path) -> tuple[dict[str, Any], int, Any]:
     return case["params"], case["status"], json.loads(case["payload"])
 
 
-def reachable() -> list[Path]:
+@cache
+def reachable() -> frozenset[Path]:
     """Returns the public cases that a call can reach by sending the parameters written in the case. Cases for
     FranceConnect sessions and default cases (`404.yaml`) are left out."""
     lost = {(finding.folder, finding.file) for finding in findings() if finding.problem.startswith("unreachable")}
-    return [
+    return frozenset(
         file
         for operation in OPERATIONS.values()
         if operation.modality != "france_connect"
         for file in files_of(CASES, operation.id)
         if file.name != "404.yaml" and (operation.id, file.name) not in lost
-    ]
+    )
