@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, structs
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
 
-_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
+_SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
 """Pattern of an environment variable, as text of the form `name=value`, that Kubernetes sets in a pod to announce a
 Service."""
 
@@ -29,7 +29,7 @@ def without_service_links(environ: Mapping[str, str]) -> Mapping[str, str]:
     """Returns the variables of `environ`, except those that Kubernetes itself sets in a pod for each Service, such as
     `BOUQUET_GATEWAY_PORT=tcp://…` for a Service `bouquet-gateway`."""
     # They would otherwise be read as settings.
-    return {name: value for name, value in environ.items() if not _LINK.fullmatch(f"{name}={value}")}
+    return {name: value for name, value in environ.items() if not _SERVICE_LINK.fullmatch(f"{name}={value}")}
 
 
 def text_of(name: str, environ: Mapping[str, str]) -> str | None:

@@ -97,7 +97,8 @@ class Process:
 
 
 StartParts: TypeAlias = Callable[[Process, T], AbstractAsyncContextManager[object]]
-"""Function that returns a context, in which the parts of a process run."""
+"""Function that takes a process and its settings, and returns a context manager within which the parts of the process
+run."""
 
 
 async def run_process(

@@ -13,8 +13,9 @@ from bouquet_proto.identity import Identifiant, Identite, Identity
 from bouquet_proto.letters import fold
 
 CIVIL_STATUS = str(Identite.__struct_config__.tag)
-"""First item of the list that is hashed to make the pseudonym of a civil status. Lists for other kinds of identity have
-another first item, so that no two kinds can give the same pseudonym."""
+"""First item of the list that is hashed to make the pseudonym of a person identified by civil status (names, sex, date
+and place of birth). Lists for other kinds of identity have another first item, so that no two kinds can give the same
+pseudonym."""
 
 
 class Key(Struct, frozen=True):
@@ -36,8 +37,8 @@ class NamedPerson(Struct, frozen=True):
 
 
 def pseudonym(key: Secret, identity: Identity) -> str:
-    """Returns the pseudonym of a person, 64 hexadecimal digits. Accents, punctuation, and all first names but the first
-    make no difference to the pseudonym of a civil status."""
+    """Returns the pseudonym of a person, 64 hexadecimal digits. If the identity is a civil status (names, sex, date and
+    place of birth), accents, punctuation, and all first names but the first make no difference."""
     # A country of birth from FranceConnect always counts, even for a provider that does not receive it.
     return keyed_hash(key, msgspec.json.encode(_folded(identity)))
 

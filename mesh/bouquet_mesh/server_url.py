@@ -45,8 +45,8 @@ def each_server(url: str) -> tuple[str, ...]:
 
 
 def address_of(server: str, default_port: int = 0) -> str:
-    """Returns `host:port` of the server that a URL names. If the URL names no port, the port is `default_port`; if that
-    is 0, the usual port of the URL's scheme."""
+    """Returns `host:port` of the server that a URL names. If the URL names no port, the port is `default_port` or, if
+    that is 0, the usual port of the URL's scheme."""
     url = URL(server)
     return f"{url.host}:{url.port or default_port or DEFAULT_PORTS.get(url.scheme, 0)}"
 

@@ -63,7 +63,7 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     shorter limit of this kind."""
     http_max_connections: Annotated[int, Meta(ge=1)] = 2_000
     """Largest number of simultaneous HTTP connections on one port of one process. A further connection replaces the one
-    that has waited longest for its client."""
+    whose client has kept the server waiting longest."""
     http_max_connections_per_address: Annotated[int, Meta(ge=1)] = 1_000
     """Largest number of simultaneous HTTP connections from one address (in IPv6, one /48 network) on one port of one
     process. If there is a proxy in front, this address is the proxy's."""
@@ -105,12 +105,12 @@ class Reader:
         own: Sequence[str] = (),
     ) -> S:
         """Returns the settings struct `model`, read from the environment variables that begin with `prefix`, and calls
-        each of `checks` with it. Collects a problem for each invalid variable, and for each `SettingsError` of a check.
+        each of `checks` with it. Adds a problem for each invalid variable, and for each `SettingsError` of a check, to
+        those that `close` reports.
 
-        `removed` contains names (without the prefix) of settings that the previous release still had; they have no
-        effect. Any other unknown variable that begins with one of `own` (by default, with `prefix`) is a problem, so
-        that a misspelt name is noticed.
-        """
+        `removed` names settings (without the prefix) that only the previous release had; their variables have no
+        effect. Any other unknown variable is a problem if its name begins with one of the prefixes `own` (if empty,
+        with `prefix`), so that a misspelt name is noticed."""
         # Each field has the variable `prefix` + its upper-case name, or the file named by `…_FILE`, unless `…_FILE` is
         # the variable of another field. Lists are comma-separated.
         fields = structs.fields(model)

@@ -44,7 +44,7 @@ class Channel:
         await self._aiormq.exchange_declare(name, exchange_type="direct", durable=True)
 
     async def require_exchange(self, name: str) -> None:
-        """Raises `NotDeclared` if the exchange does not exist."""
+        """Checks that an exchange exists. Raises `NotDeclared` if it does not."""
         await self._aiormq.exchange_declare(name, passive=True)
 
     async def declare_queue(
@@ -98,8 +98,8 @@ class Channel:
         self._consumer_tag = consumed.consumer_tag or ""
 
     async def consume_instead(self, queue: str, deliver: Deliver, *, priority: int = 0) -> None:
-        """Starts to consume `queue`, then stops consuming the queue that the channel consumed before. Messages that
-        this former queue has delivered can still be acknowledged."""
+        """Starts to consume `queue`, then stops consuming the queue that the channel consumed before. Messages already
+        delivered from the former queue can still be acknowledged."""
         former = self._consumer_tag
         await self.consume(queue, deliver, priority=priority)
         await self._aiormq.basic_cancel(former)

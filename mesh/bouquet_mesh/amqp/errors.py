@@ -47,7 +47,7 @@ _RIGHT = re.compile(r"((?:\w+ )?access to \w+) '(.+?)(?:\.[0-9a-f]{16})?' in vho
 
 
 class Returned(AMQPError):
-    """Error for a message that the broker returned because there is no queue for it."""
+    """Error for a message that the broker returned because no queue receives it."""
 
 
 class Refused(AMQPError):

@@ -44,8 +44,8 @@ NEXT_SERVER_AFTER_S = 1.0
 attempt goes on meanwhile."""
 # Several servers may be silent, each for the whole time that an attempt to connect may take.
 STABLE_AFTER_S = 10.0
-"""Seconds after which a connection counts as stable. Pauses between attempts to connect grow with each failure; after a
-stable connection they start short again."""
+"""Seconds after which a connection counts as stable. Pauses between attempts to connect grow with each failure; after
+the loss of a stable connection, they start short again."""
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
 """Longest time, in seconds, that the broker may take to answer a probe (a check that the broker still responds)."""
@@ -160,8 +160,8 @@ class Link:
 
     @property
     def responsive(self) -> bool:
-        """Whether the broker has answered the last probe in time. False if the broker hangs, even if the connection
-        stays open."""
+        """Whether the broker has answered the last probe (check that it still responds) in time. False if the broker
+        hangs, even if the connection stays open."""
         return self._has_responded and not self._missed_last_probe
 
     def attach(self, part: Part) -> None:
@@ -217,8 +217,8 @@ class Link:
             failures += 1
 
     async def _connect(self) -> _Session:
-        """Connects to one of the servers, and returns the session. Tries the servers in random order, that of the last
-        session at the end."""
+        """Connects to one of the servers, and returns the session. Tries the servers in random order, but the server of
+        the last session after all others."""
         former = self._session.server if self._session else ""
         return await self._connect_to_any(sorted(self._servers, key=lambda server: (server == former, random.random())))
 
@@ -272,7 +272,7 @@ class Link:
             self._logged[server] = reason
 
     async def _run_session(self, session: _Session) -> NoReturn:
-        """Keeps all components running on a session, then on each session that replaces the one before. Raises the
+        """Keeps all components running on the connection of a session, and of each session that replaces it. Raises the
         error that ends the last session."""
         self._gauge.set(1)
         self.connected = True
@@ -426,8 +426,8 @@ class Link:
 async def open_link(
     url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED, *, max_age_s: float = math.inf
 ) -> AsyncIterator[Link]:
-    """Opens a link, which connects in the background. `name` identifies the connection to the broker's operators;
-    `gauge` is 1 while the link is connected, else 0. Raises `SettingsError` for an unusable URL."""
+    """Opens a link, which connects in the background. The broker's operators see the connection as `name`. Sets `gauge`
+    to 1 while the link is connected, else to 0. Raises `SettingsError` for an unusable URL."""
     link = Link(each_server(verified_url(Secret(url), f"{MESH_PREFIX}BUS_URL")), name, gauge, max_age_s)
     async with alongside(link.run()):
         yield link

@@ -208,7 +208,7 @@ class Wire:
         if self._incoming.left_bytes < 0:
             raise ValueError
         if not self._incoming.left_bytes:
-            self._complete()
+            self._handle_complete_message()
         return True
 
     def _takes_method(self, method: int, data: bytes, at: int) -> bool:
@@ -229,9 +229,9 @@ class Wire:
                 return False
         return True
 
-    def _complete(self) -> None:
-        """Handles a message that has arrived completely. A message from a queue is delivered to the consumer; for a
-        message that the broker has returned, the code that published it gets the error `Returned`."""
+    def _handle_complete_message(self) -> None:
+        """Handles a message whose frames have all arrived. Delivers a message from a queue to the consumer; reports the
+        error `Returned` to the publisher of a message that the broker has returned."""
         arrived = self._incoming
         if arrived.tag:
             self.deliver(Delivery(arrived.tag, arrived.redelivered, arrived.properties, arrived.body))

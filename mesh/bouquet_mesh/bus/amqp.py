@@ -167,7 +167,7 @@ class _PendingCalls:
         return reply
 
     def has_just_answered(self, provider: str) -> bool:
-        """Whether the provider has answered a call within the last `ANSWERED_WITHIN_S`."""
+        """Whether the provider has answered a call within the last `ANSWERED_WITHIN_S` seconds."""
         return time.monotonic() - self._answered_at.get(provider, -math.inf) < ANSWERED_WITHIN_S
 
     async def _exchange_by(self, queue: str, body: bytes, deadline: Deadline) -> bytes | Failed:

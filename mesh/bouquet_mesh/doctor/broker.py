@@ -137,7 +137,7 @@ async def check_provider_queue(
 
 
 async def check_service(connection: Connection, provider: str, remedy: str, deadline: Deadline) -> list[Finding]:
-    """Checks what a worker needs to serve a provider: the rights of the broker's user, and workers that consume the
+    """Checks that the broker's user has the rights that a worker of a provider needs, and that workers consume the
     provider's queue."""
     # One after another, since the check of the rights is itself a consumer of the queue for a moment.
     half = deadline.earlier_by(deadline.left_s() / 2)
@@ -161,7 +161,8 @@ async def check_journal_queue(connection: Connection, remedy: str, deadline: Dea
 
 
 async def check_call_rights(connection: Connection, deadline: Deadline) -> Finding:
-    """Checks the rights of the broker's user: does what a gateway does at its start, on a separate connection."""
+    """Checks that the broker's user has the rights that a gateway needs: on a separate connection, does what a gateway
+    does at its start."""
     # The reply queue that it declares is deleted when that connection is closed. The reply exchange, which every
     # gateway declares too, stays.
     try:
@@ -190,8 +191,8 @@ def _no_message_returns(error: BaseException) -> Finding:
 
 
 async def check_serve_rights(connection: Connection, provider: str, deadline: Deadline) -> Finding:
-    """Checks the rights of the broker's user: does what a worker of the provider does at its start, on a separate
-    connection."""
+    """Checks that the broker's user has the rights that a worker of the provider needs: on a separate connection, does
+    what a worker does at its start."""
     # Its consumer ends when that connection is closed.
     try:
         async with asyncio.timeout(deadline.left_s()), _another(connection) as own:

@@ -151,7 +151,8 @@ class Connection(asyncio.Protocol):
         return self._stage in (Stage.CHUNKS, Stage.END)
 
     def response_sent(self, *, keeps_alive: bool) -> None:
-        """Prepares the connection, after an answer, for its next request; if `keeps_alive` is false, for its end."""
+        """Prepares the connection for its next request after an answer. If `keeps_alive` is false, accepts no further
+        request on it."""
         self._is_answered = True
         if not keeps_alive or self.is_last:
             self._stage, self._body = Stage.END, None

@@ -11,8 +11,8 @@ SLICE_BYTES = 32_768
 
 
 class SlicedResponse(web.StreamResponse):
-    """Response that writes its body in slices. A slice is written only once the client has read enough of those
-    before."""
+    """Response that writes its body in slices. A slice is written only once the client has read enough of the earlier
+    slices."""
 
     # So a thousand slow clients of one document share its bytes in memory, and buffer only one slice each.
 

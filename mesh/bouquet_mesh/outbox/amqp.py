@@ -214,7 +214,8 @@ class AmqpOutbox:
 
 @asynccontextmanager
 async def open_amqp_outbox(url: str, name: str, *, max_age_s: float = math.inf) -> AsyncIterator[AmqpOutbox]:
-    """Opens an outbox on the broker at `url`, which connects in the background. `name` identifies the connection to the
-    broker's operators; a connection to one of several nodes is replaced before its age exceeds `max_age_s` seconds."""
+    """Opens an outbox on the broker at `url`, which connects in the background. The broker's operators see the
+    connection as `name`. If `url` names several nodes, the connection is replaced before its age exceeds `max_age_s`
+    seconds."""
     async with open_link(url, name, metrics.OUTBOX_CONNECTED, max_age_s=max_age_s) as link:
         yield AmqpOutbox(link)

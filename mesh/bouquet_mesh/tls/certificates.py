@@ -13,8 +13,8 @@ from bouquet_mesh.observe.metrics import CERTIFICATE_END
 
 
 def export_certificate_end(setting: str, *, authority: str, own: str) -> None:
-    """Exports the times at which certificates expire as a metric. `authority` is the path of a PEM file with the
-    authorities that this process trusts, and `own` that of its own certificate. Ignores an empty path."""
+    """Exports as a metric the times at which certificates expire. `authority` is the path of a PEM file with the
+    authorities that this process trusts; `own` is the path of the process's own certificate. Ignores an empty path."""
     for use, path in (("authority", authority), ("own", own)):
         if path:
             CERTIFICATE_END.labels(setting, use).set_function(partial(certificate_end, path, use))

@@ -38,7 +38,7 @@ from bouquet_registry.worker import registry
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command, whose arguments are `argv` or, if that is None, those of the process. Returns the exit status:
     0 for success, 1 for a refusal or a failed check of `doctor`, 2 for wrong settings, 3 if the database is unavailable
-    or something else has changed its content."""
+    or its tables are not as the registry left them."""
     arguments = _parser().parse_args(argv)
     try:
         return arguments.command(arguments, os.environ) or 0

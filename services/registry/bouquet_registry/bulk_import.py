@@ -97,7 +97,8 @@ Line: TypeAlias = HabilitationLine | TokenLine
 
 
 class Known(Struct, frozen=True):
-    """Ids and scopes that the database has before an import, needed to check the lines of the import file."""
+    """Ids and scopes of the records that the database contains before an import. The lines of the import file are
+    checked against these ids and scopes."""
 
     habilitations: dict[str, frozenset[str]]
     """Scopes of each existing habilitation, by the habilitation's id."""

@@ -116,27 +116,27 @@ def account_url(settings: RegistrySettings) -> str:
 async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChannel | None]:
     """Yields an open channel that sends notices, or None if the settings name no destination. Raises `SettingsError`
     for an unusable destination."""
-    way = notice_destination(settings)
-    warn_if_unencrypted(SETTING, way.url.host, is_encrypted=way.tls is not None)
-    if not way.url.scheme:
+    destination = notice_destination(settings)
+    warn_if_unencrypted(SETTING, destination.url.host, is_encrypted=destination.tls is not None)
+    if not destination.url.scheme:
         log.warning("notices before expiry disabled")
         yield None
-    elif way.is_mail:
-        yield Mail(way, settings.notices_from, account_url(settings))
+    elif destination.is_mail:
+        yield Mail(destination, settings.notices_from, account_url(settings))
     else:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
-            yield Webhook(session, way.url, settings.notices_secret)
+            yield Webhook(session, destination.url, settings.notices_secret)
 
 
-async def greet(way: NoticeDestination, timeout_s: float) -> None:
+async def greet(destination: NoticeDestination, timeout_s: float) -> None:
     """Connects to a mail server and begins TLS with STARTTLS, without logging in. Raises `DeliveryError` if the
     connection or TLS fails."""
     client = aiosmtplib.SMTP(
-        hostname=way.url.host,
-        port=way.url.port or 25,
+        hostname=destination.url.host,
+        port=destination.url.port or 25,
         use_tls=False,
         start_tls=True,
-        tls_context=way.tls,
+        tls_context=destination.tls,
         timeout=timeout_s,
     )
     try:
@@ -150,12 +150,12 @@ class Mail(NoticeChannel):
     """Channel that mails notices (warnings before a token expires) by SMTP to the habilitation's contacts or to the
     editor's members."""
 
-    def __init__(self, way: NoticeDestination, sender: str, account: str = "") -> None:
+    def __init__(self, destination: NoticeDestination, sender: str, account: str = "") -> None:
         """Takes the mail server, the sender's address, and `account`, the URL of the page where the holders of
         habilitations prolong their tokens; "" if there is no such page."""
-        self._url = way.url
-        self._tls = way.tls
-        self._starts_tls = way.starts_tls
+        self._url = destination.url
+        self._tls = destination.tls
+        self._starts_tls = destination.starts_tls
         self._sender = sender
         self._what_to_do = ON_THE_PORTAL.format(account=account) if account else WITHOUT_A_PORTAL
 

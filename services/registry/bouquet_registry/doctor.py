@@ -150,19 +150,19 @@ async def _broker(bus_url: Secret, deadline: Deadline) -> list[Finding]:
 async def _notices(settings: RegistrySettings, deadline: Deadline) -> list[Finding]:
     if not settings.notices_to:
         return [unknown("notices", f"nobody is warned before a token ends: no {PREFIX}NOTICES_TO")]
-    way = notice_destination(settings)
-    if way.starts_tls:
-        return [await _mail_server(way, deadline)]
-    return [await check_reachable(f"{PREFIX}NOTICES_TO", settings.notices_to.reveal(), deadline, way.tls)]
+    destination = notice_destination(settings)
+    if destination.starts_tls:
+        return [await _mail_server(destination, deadline)]
+    return [await check_reachable(f"{PREFIX}NOTICES_TO", settings.notices_to.reveal(), deadline, destination.tls)]
 
 
-async def _mail_server(way: NoticeDestination, deadline: Deadline) -> Finding:
+async def _mail_server(destination: NoticeDestination, deadline: Deadline) -> Finding:
     """Checks that the mail server of an `smtp://` URL can be reached, and that STARTTLS begins TLS with a valid
     certificate."""
     setting = f"{PREFIX}NOTICES_TO"
-    subject, host = f"the way to {setting}", way.url.host or ""
+    subject, host = f"the way to {setting}", destination.url.host or ""
     try:
-        await greet(way, deadline.left_s())
+        await greet(destination, deadline.left_s())
     except DeliveryError as error:
         return wrong(subject, f"{host} cannot be reached with TLS ({error})", REACH_REMEDY)
     shown = next(files.check_servers(setting, Secret(f"smtp://{host}")), None)

@@ -78,8 +78,8 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     modalities: tuple[str, ...] = (BY_PARAMETERS,)
     calls_per_minute: int = 0
-    """Largest number of calls per minute with the habilitation, or 0 for no limit. `calls_per_second` applies in both
-    cases."""
+    """Largest number of calls per minute with the habilitation, or 0 for no such limit. The limit `calls_per_second`
+    applies in addition."""
     # Gateways count each token alone, or all tokens of the habilitation together (`BOUQUET_GATEWAY_RATE_LIMIT_PER`).
     calls_per_second: int = 0
     """Largest number of calls per second with the habilitation, or 0 for the default limit of gateways."""

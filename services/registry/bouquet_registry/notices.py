@@ -148,7 +148,7 @@ async def _create_due_notices(transaction: Transaction, kind: _Kind) -> None:
 
 
 async def _claim(store: Store, kind: _Kind, now: datetime) -> Notice | None:
-    """Reserves an unsent notice for this process for the time `CLAIM`, and returns the notice. Returns None if no
+    """Reserves an unsent notice for this process for 10 minutes (`CLAIM`), and returns the notice. Returns None if no
     notice is to be sent."""
     # Leaves out a notice if, since its creation, the token has been prolonged, has expired, or is refused.
     notices, tokens = kind.notices.c, kind.tokens.c

@@ -55,8 +55,8 @@ async def examine_api(environ: Mapping[str, str], asked: Asked, checks_s: float 
 
 
 def _signing_key(settings: RegistrySettings, token_keys: bytes) -> Finding:
-    """Checks that `token_keys`, the key set with which gateways verify tokens, contains the signing key: without this
-    key, gateways refuse every token signed with it. The finding is "unknown" if `token_keys` is empty."""
+    """Checks that `token_keys`, the key set with which gateways verify tokens, contains the signing key: gateways
+    without this key refuse every token that it signs. The finding is "unknown" if `token_keys` is empty."""
     subject = "signing key"
     if not token_keys:
         return unknown(subject, "not compared with the gateways' keys", "give those by --token-keys")

@@ -249,9 +249,9 @@ async def prolong(own: Administration, call: Call) -> EditorToken:
 
 
 async def rotate(own: Administration, call: Call) -> RotatedToken:
-    """Issues a token that replaces an older one. Gateways accept the older token for `Rotation.grace_hours` more.
-    Raises `Unknown` for an unknown id, `Stale` for an outdated version, and `Refused` if the older token is blacklisted
-    (now or from a future time) or its editor is archived."""
+    """Issues a token that replaces an older one. Gateways accept the older token for another `Rotation.grace_hours`
+    hours. Raises `Unknown` for an unknown id, `Stale` for an outdated version, and `Refused` if the older token is
+    blacklisted (now or from a future time) or its editor is archived."""
     given: Rotation = call.given
     return await editors_of(own).rotate(call.author, call.id, given.version, timedelta(hours=given.grace_hours))
 
@@ -362,7 +362,7 @@ _READ: tuple[tuple[str, str, str, Handler, Any], ...] = (
     ("/delegations/{id}", "read_delegation", "Read a delegation with its history.", read_delegation, Delegation),
 )
 """Routes that return one record. For each route: path, name, summary, handler, type of the answer."""
-_MADE: tuple[tuple[str, str, str, Handler, type[Struct], Any], ...] = (
+_CREATE: tuple[tuple[str, str, str, Handler, type[Struct], Any], ...] = (
     ("/editors", "create_editor", "Create an editor.", create, NewEditor, Editor),
     (
         "/editors/{id}/tokens",
@@ -460,7 +460,7 @@ ROUTES = (
             status=201,
             refusals=(404, 409),
         )
-        for path, name, summary, handler, takes, answers in _MADE
+        for path, name, summary, handler, takes, answers in _CREATE
     ),
     Route(
         method="POST",

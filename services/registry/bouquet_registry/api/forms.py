@@ -48,10 +48,11 @@ class FormRow(Struct, frozen=True, kw_only=True):
     definition_id: str
     authorization_request_class: RequestClass
     data: RequestData
-    """Data with which a request begins: the form's own data, in which those of the query string (`prefill`) take
-    precedence."""
+    """Data with which a request begins: the form's own data, replaced where the query string (`prefill`) gives other
+    values."""
     prefill: RequestData
-    """Data that the query string of this request has filled in; empty if none. `data` contains them too."""
+    """Data that the query string of this HTTP request has filled in, which `data` contains too; empty if there are
+    none."""
     multiple_steps: bool
     introduction: str
     service_provider: FormProvider | None
@@ -146,15 +147,15 @@ class FormHandlers:
 
     async def read(self, _: Administration, call: Call) -> FormRow:
         """Returns a form, public or not, prefilled with the data of the query string. Raises `Unknown` if the
-        definition has no form with this uid."""
+        definition (kind of habilitation) has no form with this uid."""
         form = self._catalogue.form(call.id)
         if form.authorization_request != _class_of(call.parent):
             raise Unknown("no form of this definition has this uid")
         return self._row(call.id, form, prefill.from_link(form, call.query))
 
     async def draft(self, _: Administration, call: Call) -> Draft:
-        """Returns the draft with which a request begins. Raises `Unknown` for an unknown form, and `Invalid` for wrong
-        data."""
+        """Returns the draft of a request for a habilitation, which is not stored. Raises `Unknown` for an unknown form,
+        and `Invalid` for wrong data."""
         asked: Demande = call.given.demande
         if asked.form_uid is UNSET and asked.type is UNSET:
             raise Invalid(["demande.form_uid: is required without type"])

@@ -23,7 +23,7 @@ class Call(Struct, frozen=True):
     """Query parameters or body of the request, as a struct of the type `Route.takes`; None if the route takes
     neither."""
     author: Author
-    """Author of the administrative act; empty if the request is no act."""
+    """Author of the administrative act, whose name is empty if the request is no act."""
     parent: str = ""
     """First identifier in the path if the path has two; otherwise empty."""
     query: tuple[tuple[str, str], ...] = ()

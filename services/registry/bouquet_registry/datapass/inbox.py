@@ -105,7 +105,8 @@ async def apply_once(
 
 
 async def set_aside(store: Store, received: Received, reason: str) -> None:
-    """Stores an event that cannot be applied, with the reason. Does nothing if the event is set aside already."""
+    """Stores an event (message of DataPass) that cannot be applied, with the reason, for an operator. Does nothing if
+    the event is stored already."""
     row = {
         "digest": received.digest,
         "dialect": received.dialect,
@@ -123,15 +124,16 @@ async def set_aside(store: Store, received: Received, reason: str) -> None:
 async def replay(
     store: Store, aside: EventAsideWithBody, clock: Clock, author: Author, *, late: bool = False
 ) -> tuple[Answer, Outcome]:
-    """Applies an event (message of DataPass) that was set aside, however old it is, and returns the same as
-    `apply_once`. Raises `Refused`, and leaves the event aside, if the event still cannot be applied."""
+    """Applies an event (message of DataPass) that was set aside because it could not be applied, however old it is.
+    Returns the same as `apply_once`. If the event still cannot be applied, raises `Refused`, and keeps it for a later
+    replay."""
     event = formats.read(aside.dialect, aside.body)
     return await apply_once(store, aside.received, event, clock, author=author, late=late)
 
 
 async def discard(store: Store, digest: str, clock: Clock, author: Author) -> None:
-    """Deletes an event (message of DataPass) that was set aside, and records who did so. Raises `Unknown` unless the
-    digest of exactly one such event equals or begins with `digest`."""
+    """Deletes an event (message of DataPass) that was set aside because it could not be applied, and records who did
+    so. Raises `Unknown` unless the digest of exactly one such event equals or begins with `digest`."""
     async with store.writing() as connection:
         found = await event_aside(connection, digest)
         own = schema.events_aside.c.digest == found.digest

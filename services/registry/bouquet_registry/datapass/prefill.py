@@ -1,5 +1,5 @@
-"""Data with which a request for a habilitation (right to call operations) begins. If several sources fill in an
-attribute, the applicant's data take precedence over those of a link's query string, and these over the form's own."""
+"""Data with which a request for a habilitation (right to call operations) begins. Values that the applicant gives take
+precedence over values in a link's query string, and the latter over values of the form."""
 
 from __future__ import annotations
 

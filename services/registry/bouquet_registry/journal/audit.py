@@ -28,8 +28,8 @@ Clock: TypeAlias = Callable[[], float]
 
 
 class BrokenChain(Refused):
-    """Error for a journal that something other than its writer has changed. The message names the first wrong
-    record."""
+    """Error for a journal whose content was changed by something other than the journal's writer. The message names the
+    first wrong record."""
 
 
 class ChainEnds(Struct, frozen=True):
@@ -262,7 +262,7 @@ async def oldest_at(store: Store, now: float) -> float | None:
 
 async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: float) -> int:
     """Returns the number of the last record that a pruning removes, which precedes the first record dated `before` or
-    later. Both times are in epoch seconds."""
+    later. The times `before` and `now` are in epoch seconds."""
     # Ignores records dated more than a day in the future, since a wrong clock must not keep older records from being
     # removed.
     number, at = schema.journal.c.number, schema.journal.c.at

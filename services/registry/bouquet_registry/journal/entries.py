@@ -39,8 +39,8 @@ async def answering_about_entries(bus: Bus, store: Store) -> AsyncIterator[None]
 
 
 async def answer(store: Store, request: Request) -> Reply:
-    """Answers one request. The answer is the failure `registry_unavailable` if the database cannot be reached, and
-    `malformed_request` for any other kind of request."""
+    """Answers a gateway that asks for the state of a journal record. The answer is the failure `registry_unavailable`
+    if the database cannot be reached, and `malformed_request` for any other kind of request."""
     if not isinstance(request, FindEntry):
         return Failed("malformed_request")
     try:
@@ -52,8 +52,8 @@ async def answer(store: Store, request: Request) -> Reply:
 
 
 async def state_of(connection: AsyncConnection, record: str) -> EntryState:
-    """Returns whether the journal has the record with this id. A record counts as pruned if it is not there and the
-    journal has removed records of its hour."""
+    """Returns whether the journal has the record with this id (`kept`), has removed it (`pruned`) or never had it
+    (`absent`). A missing record counts as pruned if the journal has removed records of the same hour."""
     if not RECORD.fullmatch(record):
         return "absent"
     if await connection.scalar(select(journal.c.number).where(journal.c.id == record)) is not None:

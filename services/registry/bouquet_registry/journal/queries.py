@@ -151,7 +151,7 @@ async def stats(
 ) -> list[Facts]:
     """Returns, for each habilitation, operation and outcome, the number of calls, and the number of supporting
     documents that citizens did not have to supply thanks to these calls (`justificatifs_evites`). If `habilitation` is
-    given, only for this one. Calls are counted by whole hours, documents by whole days (UTC)."""
+    given, counts only its calls. Calls are counted by whole hours, documents by whole days (UTC)."""
     avoided = {tuple(row[:2]): row[2] for row in await connection.execute(_avoided(since, until, habilitation))}
     return [
         dict(row) | {"justificatifs_evites": avoided.get((row["habilitation"], row["operation"]), 0) * _found(row)}

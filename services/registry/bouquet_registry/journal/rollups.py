@@ -97,7 +97,7 @@ async def roll_up(store: Store) -> int:
     counted = 0
     while await uncounted(store):
         async with store.writing() as connection:
-            counted += await _count_next(connection, await _lock(connection), await _newest(connection))
+            counted += await _count_next(connection, await _lock_progress(connection), await _newest(connection))
         await asyncio.sleep(STEP_PAUSE_S)
     return counted
 
@@ -119,7 +119,7 @@ async def rebuild(store: Store) -> int:
     pruned keeps its former counts."""
     # If it ends early, the periodic task goes on.
     async with store.writing() as connection:
-        progress = await _lock(connection)
+        progress = await _lock_progress(connection)
         pruned = await connection.scalar(select(head.c.pruned_number).where(ONLY_HEAD)) or 0
         await connection.execute(delete(hours).where(hours.c.hour.not_in(_pruned_hours())))
         await connection.execute(delete(days).where(days.c.day.not_in(_pruned_days())))
@@ -131,18 +131,18 @@ async def rebuild(store: Store) -> int:
 async def keep_counts(connection: AsyncConnection, last: int) -> None:
     """Prepares the removal of all records up to number `last`. Counts those that are not counted yet, and notes the
     hours of their calls, so that no later rebuild deletes the counts of these hours."""
-    progress = await _lock(connection)
+    progress = await _lock_progress(connection)
     # A rebuild ends first: it skips hours that are noted here.
     to = max(last, progress.recounted_to)
     while progress.number < to:
         await _count_next(connection, progress, to)
-        progress = await _lock(connection)
+        progress = await _lock_progress(connection)
     removed = select(_hour_of(journal)).where(journal.c.number <= last, _is_call(journal)).distinct()
     insert = INSERTS[connection.dialect.name](pruned_hours).on_conflict_do_nothing()
     await connection.execute(insert.from_select(["hour"], removed))
 
 
-async def _lock(connection: AsyncConnection) -> Progress:
+async def _lock_progress(connection: AsyncConnection) -> Progress:
     """Returns the progress of the roll-ups, and locks its row until the transaction ends."""
     row = (await connection.execute(select(rollup).where(ONLY_ROLLUP).with_for_update())).one()
     return Progress(row.number, row.recounted_to)

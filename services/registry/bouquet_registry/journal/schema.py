@@ -163,8 +163,8 @@ rollup = Table(
     Column("number", BigInteger, nullable=False),
     Column("recounted_to", BigInteger, nullable=False),
 )
-"""Table of one row. `number` is the number of the last record that the roll-ups count; `recounted_to` that of the last
-record to be counted again by the latest rebuild."""
+"""Table of one row. `number` is the number of the last record that the roll-ups count; `recounted_to` is the number of
+the last record that the latest rebuild counts again."""
 ONLY_ROLLUP = rollup.c.id == HEAD_ID
 
 pruned_hours = Table(

@@ -45,8 +45,8 @@ class KeyAdministration(Struct, frozen=True):
             return await signatures.signed_tokens(connection, kid, self.own.clock())
 
     async def withdraw(self, author: Author, kid: str) -> SigningKey:
-        """Withdraws a key, so that gateways refuse every text signed with this key. Raises `Refused` if the key is
-        withdrawn already, and `Invalid` if `kid` cannot be the name of a key."""
+        """Withdraws a key, so that gateways refuse every token text signed with this key. Raises `Refused` if the key
+        is withdrawn already, and `Invalid` if `kid` cannot be the name of a key."""
         _check(kid)
         async with transactions.begin(self.own.store, author, self.own.clock) as transaction:
             connection = transaction.connection

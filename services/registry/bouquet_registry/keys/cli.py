@@ -22,8 +22,8 @@ async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def withdraw(context: Context, given: argparse.Namespace) -> Shown:
-    """Withdraws a key, so that gateways refuse every text that it has signed, and returns the key. Raises `Refused` if
-    the key is withdrawn already."""
+    """Withdraws a key, so that gateways refuse every token text that it has signed, and returns the key. Raises
+    `Refused` if the key is withdrawn already."""
     return plain(await _own(context).withdraw(author_of(given), given.kid))
 
 

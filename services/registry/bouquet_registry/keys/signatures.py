@@ -37,7 +37,7 @@ class SigningKey(Struct, frozen=True, kw_only=True):
 
 
 class SignedToken(Struct, frozen=True, kw_only=True):
-    """Token in force whose text a key has signed or, if no key is recorded for the token, may have signed."""
+    """Token in force that a key has signed, or may have signed because no signing key is recorded for the token."""
 
     id: str
     kind: Literal["token", "editor_token"]
@@ -84,7 +84,8 @@ async def withdrawn_keys(connection: AsyncConnection) -> tuple[str, ...]:
 
 
 async def has_withdrawn_signature(connection: AsyncConnection, token: str) -> bool:
-    """Returns whether a withdrawn key has signed, or may have signed, the text of a token."""
+    """Returns whether a withdrawn key has signed the text of a token, or may have signed it because no signing key is
+    recorded for the token. Returns False if no key is withdrawn."""
     signed = select(schema.signatures.c.kid).where(schema.signatures.c.token == token)
     own = schema.withdrawn_keys.c.kid
     return (
@@ -119,7 +120,8 @@ def tokens_signed_by(kid: str, now: datetime) -> Select[Any]:
 
 
 async def signed_tokens(connection: AsyncConnection, kid: str, now: datetime) -> list[SignedToken]:
-    """Returns the tokens of `tokens_signed_by`, sorted by their owners' names, then by expiry."""
+    """Returns the tokens in force that the key `kid` has signed, and those for which no signing key is recorded. The
+    tokens are sorted by their owners' names, then by expiry."""
     rows = (await connection.execute(tokens_signed_by(kid, now))).mappings()
     found = [record_of(row, SignedToken) for row in rows]
     return sorted(found, key=lambda token: (token.name, token.expires_at, token.id))
