@@ -151,9 +151,9 @@ class _PendingCalls:
         await channel.require_exchange(REPLY_EXCHANGE)
 
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Publishes a request to one of a provider's two queues, at first the usual one. If that queue does not accept
-        the request, tries the other one, which the next calls try first once it has led to a reply. Returns the body of
-        the reply, or the failure."""
+        """Publishes a request to the queue of a provider by which its last reply came (at first, the usual queue). If
+        that queue does not accept the request, publishes it to the provider's other queue. Returns the body of the
+        reply, or the failure."""
         first, second = self._queues.get(provider) or (queue_of(provider), reserve_queue_of(provider))
         reply = await self._exchange_by(first, body, deadline)
         if reply in UNQUEUED:

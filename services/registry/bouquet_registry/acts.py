@@ -77,8 +77,8 @@ async def acts(connection: AsyncConnection, *, target: str | None = None, most: 
 
 
 async def acts_after(connection: AsyncConnection, target: str, version: int) -> list[Act]:
-    """Returns the acts that changed a record after its version `version`, oldest first. `target` is the id of the
-    record, such as a token."""
+    """Returns the administrative acts (who did what) that changed a record after its version `version`, oldest first.
+    `target` is the id of the record, such as a token."""
     own = (schema.acts.c.target == target) & (schema.acts.c.version > version)
     query = select(schema.acts).where(own).order_by(schema.acts.c.version)
     return [read(row) for row in (await connection.execute(query)).mappings()]

@@ -97,8 +97,8 @@ async def _find_editor_token(connection: AsyncConnection, token: str, as_of: int
 
 
 async def find_delegations(connection: AsyncConnection, editor: str, siret: str) -> KnownDelegations:
-    """Returns the delegations to an editor that are in force, each with its rights. Includes only delegations of
-    habilitations whose holder has the SIRET `siret`."""
+    """Returns the delegations in force to an editor (its rights to use administrations' habilitations), each with the
+    rights that it gives. Includes only delegations of habilitations whose holder has the SIRET `siret`."""
     # A delegation is in force while it is not revoked and its habilitation is active.
     delegations, habilitations = schema.delegations.c, schema.habilitations.c
     _, as_of = await log_position(connection)
@@ -200,8 +200,8 @@ async def _changed(connection: AsyncConnection, table: Table, since: int) -> tup
 
 
 async def log_position(connection: AsyncConnection) -> tuple[str, int]:
-    """Returns the name of the log of changes, which differs from one database to another, and the number of the log's
-    last change."""
+    """Returns the name of the log of changes, by which gateways learn which tokens have changed, and the number of the
+    log's last change. The name differs from one database to another."""
     row = (await connection.execute(select(schema.log.c.name, schema.log.c.number))).one()
     return row.name, row.number
 

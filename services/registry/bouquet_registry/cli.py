@@ -120,7 +120,7 @@ async def issue(context: Context, given: argparse.Namespace) -> Shown:
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
     """Returns a token. `notices_sent` in the result has one number for each notice sent before the token's current
     expiry: how many days before expiry it was due. With `--reveal`, also returns the token's signed text (`jwt`), and
-    records an act."""
+    records an administrative act."""
     async with context.store.reading() as connection:
         token = await queries.token(connection, given.id)
         shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}

@@ -19,9 +19,9 @@ from bouquet_registry.primary import connect_to_primary
 SETTING = "BOUQUET_REGISTRY_DATABASE_URL"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 """SQLAlchemy driver for each scheme of a database URL."""
-MODES = ("sslmode", "ssl")
+TLS_MODES = ("sslmode", "ssl")
 """Query parameters, in libpq and asyncpg, that set how the server's certificate is verified."""
-FILES = ("sslrootcert", "sslcert", "sslkey")
+TLS_FILES = ("sslrootcert", "sslcert", "sslkey")
 """Query parameters of libpq whose values are paths of PEM files, for TLS."""
 VERIFIED, PLAIN = "verify-full", "disable"
 
@@ -75,9 +75,9 @@ def database_of(setting: Secret) -> Database:
     elif "host" in url.query:
         hosts = _hosts_in_query(url)
     options = url.query
-    modes = {options[name] for name in MODES if name in options} or {VERIFIED}
-    files = [str(options.get(name, "")) for name in FILES]
-    url = url.difference_update_query([*MODES, *FILES])
+    modes = {options[name] for name in TLS_MODES if name in options} or {VERIFIED}
+    files = [str(options.get(name, "")) for name in TLS_FILES]
+    url = url.difference_update_query([*TLS_MODES, *TLS_FILES])
     if modes == {PLAIN} and not any(files):
         return Database(url, hosts, ports)
     if modes != {VERIFIED}:

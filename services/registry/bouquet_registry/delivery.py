@@ -30,13 +30,13 @@ from bouquet_registry.webhook_signature import HEADER, signature_of
 log = logging.getLogger(__name__)
 
 SETTING = f"{PREFIX}NOTICES_TO"
-"""Name of the setting that contains the URL to which notices are sent."""
+"""Name of the setting that contains the URL to which notices (warnings before a token expires) are sent."""
 MAIL = ("smtp", "smtps")
 CA_FILE = "cafile"
 """Parameter in the mail server's URL: path of a PEM file with the certificate of the authority that signed the server's
 certificate."""
 TIMEOUT_S = 20.0
-"""Longest time, in seconds, that the delivery of one notice may take."""
+"""Longest time, in seconds, that the delivery of one notice (warning before a token expires) may take."""
 SUBJECT = "Votre jeton API Particulier expire {when}"
 TEXT = """Bonjour,
 
@@ -114,8 +114,8 @@ def account_url(settings: RegistrySettings) -> str:
 
 @asynccontextmanager
 async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChannel | None]:
-    """Yields an open channel that sends notices, or None if the settings name no destination. Raises `SettingsError`
-    for an unusable destination."""
+    """Yields an open channel that sends notices (warnings before a token expires), or None if the settings name no
+    destination. Raises `SettingsError` for an unusable destination."""
     destination = notice_destination(settings)
     warn_if_unencrypted(SETTING, destination.url.host, is_encrypted=destination.tls is not None)
     if not destination.url.scheme:

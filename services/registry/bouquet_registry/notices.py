@@ -29,10 +29,11 @@ log = logging.getLogger(__name__)
 THRESHOLDS = (90, 60, 30, 14, 7, 0)
 """Days before a token's expiry at which a notice is due (docs/reference/contract.md §7)."""
 OUTCOMES = ("sent", "undelivered")
-"""Outcomes of sending a notice, which are the values of the label `outcome` of a metric."""
+"""Outcomes of sending a notice (warning before a token expires), which are the values of the label `outcome` of a
+metric."""
 CLAIM = timedelta(minutes=10)
-"""Time for which a notice is reserved to the process that claimed it. If the notice is unsent after this time, another
-process may claim it."""
+"""Time for which a notice (warning before a token expires) is reserved to the process that claimed it. If the notice is
+unsent after this time, another process may claim it."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
@@ -41,7 +42,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     id: str
     """Id of the notice, which stays the same if the notice is sent again."""
     days: int
-    """Threshold for which the notice is sent, in days before the token's expiry."""
+    """Threshold for which the notice is sent: number of days before the token's expiry at which the notice is due."""
     days_left: int
     token: Token | EditorToken
     owner: Habilitation | Editor
@@ -84,8 +85,8 @@ class NoticeChannel:
 
 
 async def send_notices_periodically(store: Store, channel: NoticeChannel, every_s: float, clock: Clock) -> None:
-    """Sends due notices every `every_s` seconds until cancelled. If the database is unavailable, logs this and tries
-    again later."""
+    """Sends due notices (warnings before a token expires) every `every_s` seconds until cancelled. If the database is
+    unavailable, logs this and tries again later."""
     for days, outcome in product(THRESHOLDS, OUTCOMES):
         metrics.NOTICES.labels(days, outcome)  # from 0 on, so that a rate sees the first one
     while True:
@@ -97,9 +98,9 @@ async def send_notices_periodically(store: Store, channel: NoticeChannel, every_
 
 
 async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -> None:
-    """Creates the notices that are due, and sends the unsent ones. Leaves out a notice that another process has
-    claimed, or whose token has been prolonged or blacklisted or has expired since. A notice that cannot be delivered
-    stays unsent."""
+    """Creates the notices (warnings before a token expires) that are due, and sends the unsent ones. Leaves out a
+    notice that another process has claimed, or whose token has been prolonged or blacklisted or has expired since. A
+    notice that cannot be delivered stays unsent."""
     async with transactions.begin(store, Author("bouquet-registry"), clock) as transaction:
         for kind in _KINDS:
             await _create_due_notices(transaction, kind)
@@ -131,7 +132,8 @@ def reached_threshold(left: timedelta) -> int | None:
 
 
 async def _create_due_notices(transaction: Transaction, kind: _Kind) -> None:
-    """Creates the notices that are due. A new notice replaces older unsent ones of the same token."""
+    """Creates the notices (warnings before a token expires) that are due. A new notice replaces older unsent ones of
+    the same token."""
     notices, now = kind.notices.c, transaction.now
     expiring = kind.tokens.c.expires_at.between(*queries.within(now, THRESHOLDS[0] + 1))
     joined = kind.tokens.join(kind.owners)

@@ -205,7 +205,7 @@ log's name, and the number of its last change. Every change locks the row."""
 
 
 def _notices(name: str, tokens: str) -> Table:
-    """Returns the table of the notices before the expiry of the tokens in the table `tokens`."""
+    """Returns the table of the notices (warnings) before the expiry of the tokens in the table `tokens`."""
     # A prolonged token has a new expiry, so its notices are sent again. Rows of sent notices are never deleted.
     return Table(
         name,
@@ -225,7 +225,7 @@ notices = _notices("notices", "tokens")
 threshold (number of days before expiry). A prolonged token has a new expiry time, and so gets new rows."""
 
 editor_notices = _notices("editor_notices", "editor_tokens")
-"""Table of notices before the expiry of editors' tokens, with the same columns as `notices`."""
+"""Table of the notices (warnings) before the expiry of editors' tokens, with the same columns as `notices`."""
 
 events = Table(
     "events",

@@ -38,22 +38,22 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """Path of the YAML file of DataPass's prefilled forms, which `bouquet-registry api` serves. `examples` stands for
     twelve examples that come with the registry. If empty, there are no forms."""
     notices_to: Annotated[Secret, ServerUrl(("smtp", "http"), "")] = Secret("")
-    """Destination of notices before expiry: a mail server, `smtp(s)://user:password@host:port`, or the `https://`
-    URL of a webhook. `smtp://` requires STARTTLS, and `?cafile=…` names the PEM file of the mail server's authority.
-    If empty, no notices are sent."""
+    """Destination of the notices that warn before a token expires: a mail server, `smtp(s)://user:password@host:port`,
+    or the `https://` URL of a webhook. `smtp://` requires STARTTLS, and `?cafile=…` names the PEM file of the mail
+    server's authority. If empty, no notices are sent."""
     notices_plain: bool = False
-    """Whether notices may be sent without TLS (`smtp://`, `http://`), for a server on a developer's machine. The URL
-    must then contain no user and no password."""
+    """Whether notices (warnings before a token expires) may be sent without TLS (`smtp://`, `http://`), for a server on
+    a developer's machine. The URL must then contain no user and no password."""
     notices_from: str = "ne-pas-repondre@bouquet.invalid"
-    """Sender address of the notices sent by mail."""
+    """Sender address of the notices (warnings before a token expires) that are sent by mail."""
     portal_url: str = ""
     """Address of the portal, `https://…`. Notices sent by mail link to its page `/compte`, where the holders of tokens
     prolong them. If empty, mails refer to the administration that issued the token."""
     notices_secret: Secret = Secret("")
-    """Secret that signs the notices sent to a webhook, in the same way as DataPass signs its webhooks. If empty, the
-    notices are not signed."""
+    """Secret that signs the notices (warnings before a token expires) sent to a webhook, in the same way as DataPass
+    signs its webhooks. If empty, the notices are not signed."""
     notices_every_s: float = 3600.0
-    """Seconds between two searches for notices that are due."""
+    """Seconds between two searches for notices (warnings before a token expires) that are due."""
     journal: bool = True
     """Whether `serve` also writes the access journal; if not, `bouquet-registry journal serve` must run beside it."""
     journal_keep_months: int = 0

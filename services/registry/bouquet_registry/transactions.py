@@ -158,8 +158,8 @@ class Transaction:
             raise Conflict(taken) from None
 
     async def _record_delegations(self, former: str, changed: Habilitation) -> None:
-        """Records an act for each delegation of a habilitation that is suspended or resumed because the habilitation's
-        state changes from or to `active`."""
+        """Records an administrative act for each delegation of a habilitation that is suspended or resumed because the
+        habilitation's state changes from or to `active`."""
         if (former == "active") == (changed.state == "active"):
             return
         act = "delegation resume" if changed.state == "active" else "delegation suspend"

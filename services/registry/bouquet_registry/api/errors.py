@@ -65,8 +65,8 @@ class Errors(Struct, frozen=True, omit_defaults=True):
     """Current content of the record, such as a habilitation. Present only if the request was based on an older version
     of the record."""
     since: tuple[Act, ...] | UnsetType = UNSET
-    """Acts, oldest first, that changed the record after the version on which the request was based. Present only with
-    `current`."""
+    """Administrative acts (who did what), oldest first, that changed the record after the version on which the request
+    was based. Present only with `current`."""
 
 
 class ServerError(Struct, frozen=True):

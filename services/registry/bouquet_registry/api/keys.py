@@ -38,13 +38,15 @@ class KeyTokens(PageRequest, frozen=True, kw_only=True):
 
 
 class KeyList(Struct, frozen=True):
-    """List of keys, sorted by name: the present key, those that have signed tokens in force, and the withdrawn ones."""
+    """List of keys, sorted by name: the current key (which signs tokens now), those that have signed tokens in force,
+    and the withdrawn ones."""
 
     data: tuple[SigningKey, ...]
 
 
 async def list_keys(own: Administration, call: Call) -> KeyList:
-    """Returns the present key, the keys that have signed tokens in force, and the withdrawn keys."""
+    """Returns the current key (which signs tokens now), the keys that have signed tokens in force, and the withdrawn
+    keys."""
     return KeyList(tuple(await KeyAdministration(own).keys()))
 
 

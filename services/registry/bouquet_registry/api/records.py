@@ -135,7 +135,7 @@ async def list_events(own: Administration, call: Call) -> Page[EventRow]:
 
 
 async def list_acts(own: Administration, call: Call) -> Page[Act]:
-    """Returns the acts that match a search, newest first."""
+    """Returns the administrative acts (who did what) that match a search, newest first."""
     asked: ActSearch = call.given
     query = select(schema.acts)
     for name in ("target", "author", "act"):
@@ -225,4 +225,5 @@ ROUTES = tuple(
     )
     for path, name, summary, handler, takes, answers, is_act in _ROWS
 )
-"""Routes that read the events of DataPass, the acts, the access journal and its statistics."""
+"""Routes that read the events (messages) of DataPass, the administrative acts, the access journal and its
+statistics."""

@@ -20,9 +20,9 @@ async def list_events(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def show(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns an event of DataPass that was set aside because it could not be applied, with its body. Records an act,
-    since the body names people. Raises `Unknown` unless `given.id` begins the digest (hash of the body) of exactly one
-    such event."""
+    """Returns an event of DataPass that was set aside because it could not be applied, with its body. Records an
+    administrative act, since the body names people. Raises `Unknown` unless `given.id` begins the digest (hash of the
+    body) of exactly one such event."""
     async with context.store.reading() as connection:
         found = await inbox.event_aside(connection, given.id)
     await context.record(given, "datapass-event show", found.digest)  # the body names people
@@ -53,9 +53,9 @@ async def replay(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def discard(context: Context, given: argparse.Namespace) -> Shown:
-    """Deletes an event of DataPass that was set aside because it could not be applied, records an act, and returns the
-    event without its body. Raises `Unknown` unless `given.id` begins the digest (hash of the body) of exactly one such
-    event."""
+    """Deletes an event of DataPass that was set aside because it could not be applied, records an administrative act,
+    and returns the event without its body. Raises `Unknown` unless `given.id` begins the digest (hash of the body) of
+    exactly one such event."""
     async with context.store.reading() as connection:
         found = await inbox.event_aside(connection, given.id)
     await inbox.discard(context.store, found.digest, context.clock, author_of(given))

@@ -76,7 +76,8 @@ async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitatio
 
 
 async def _report_unserved(transaction: Transaction, own: Habilitation, former: Habilitation | None) -> None:
-    """Logs a warning and records an act if an event has given a habilitation scopes that no gateway serves."""
+    """Logs a warning and records an administrative act if an event has given a habilitation scopes that no gateway
+    serves."""
     # The event is applied all the same: DataPass has decided, and the provider's worker may be still to come.
     known = () if former is None else former.scopes
     if own.scopes == known:

@@ -27,7 +27,7 @@ PATHS: dict[str, Dialect] = {
     "/api/datapass/v2/api_particulier/webhook": "v2",
 }
 """Format of DataPass events by webhook path."""
-FUTURE = timedelta(minutes=5)
+MAX_AHEAD = timedelta(minutes=5)
 """Longest time by which the date of an event may be ahead of the registry's clock. An event with a later date is stored
 for an operator and not applied."""
 
@@ -69,7 +69,7 @@ class Webhooks:
                 event = formats.read(dialect, body)
                 if event.fired_at < now - self._window:
                     return 401, {}, "stale"
-                if event.fired_at > now + FUTURE:
+                if event.fired_at > now + MAX_AHEAD:
                     raise Refused("is dated ahead of the clock")
                 answer, outcome = await inbox.apply_once(self._store, received, event, self._clock)
                 return 200, answer, outcome

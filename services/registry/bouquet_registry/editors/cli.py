@@ -65,7 +65,7 @@ async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
     """Returns a token of an editor. `notices_sent` in the result has one number for each notice sent before the token's
     current expiry: how many days before expiry it was due. With `--reveal`, also returns the token's signed text
-    (`jwt`), and records an act."""
+    (`jwt`), and records an administrative act."""
     async with context.store.reading() as connection:
         token = await queries.editor_token(connection, given.id)
         shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}

@@ -36,16 +36,17 @@ class ChainEnds(Struct, frozen=True):
     """Ends of the journal's chain of records: the last removed (pruned) record, and the newest record."""
 
     pruned: Link
-    """Number and hash of the last record that was pruned."""
+    """Number and hash of the last record that was pruned (removed because of its age)."""
     head: Link
     """Number and hash of the newest record, according to the table `journal_head`."""
     last: int
-    """Highest record number in the table `journal`; the number of the last pruned record if the table is empty."""
+    """Highest record number in the table `journal`. If the table is empty, the number of the last pruned (removed)
+    record."""
     # In an intact journal, it is the number in `head`.
     first: int | None = None
     """Lowest record number in the table `journal`, or None if the table is empty."""
     pruning: Row | None = None
-    """Journal record that describes the last pruning, or None if there is no such record."""
+    """Journal record that describes the last pruning (removal of old records), or None if there is no such record."""
 
 
 class Stored(Struct, frozen=True):
@@ -92,12 +93,10 @@ async def read_ends(store: Store) -> ChainEnds:
 
 async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Verified:
     """Verifies all records from number `since` on. Raises `BrokenChain` for the first record that is wrong, or that is
-    missing although no record describes its pruning. Raises `Refused` if the journal ends before record `since - 1`.
-
-    `noted`, if not None, is the number and hash of a record, copied at an earlier time. Raises `BrokenChain` if the
-    journal no longer contains this record with this hash, and `Refused` if the record was pruned or its number is too
-    low to be verified.
-    """
+    missing although no record describes its pruning (removal because of age). Raises `Refused` if the journal ends
+    before record `since - 1`. `noted`, if not None, is the number and hash of a record, copied at an earlier time.
+    Raises `BrokenChain` if the journal no longer contains this record with this hash, and `Refused` if the record was
+    pruned or its number is too low to be verified."""
     # Records are missing if no record describes their pruning. Raises `Refused` if the noted record was pruned or is
     # not in the range. Ignores records that are written meanwhile.
     known = await read_ends(store)
@@ -117,8 +116,8 @@ async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Ver
 
 
 def _check_pruned(known: ChainEnds) -> None:
-    """Raises `BrokenChain` if the oldest records are missing although no record describes their pruning, or if records
-    are still there although a record describes their pruning."""
+    """Raises `BrokenChain` if the oldest records are missing although no record describes their pruning (removal
+    because of age), or if records are still there although a record describes their pruning."""
     if known.pruned == START:
         return
     pruned_to = None if known.pruning is None else _pruned_to(known.pruning)
@@ -204,8 +203,8 @@ def _next_link(link: Link, stored: Stored) -> Link:
 
 
 async def _read_rows(store: Store, after: int, last: int) -> tuple[list[Stored], Link]:
-    """Returns the next rows after the record number `after`, up to number `last` and at most `ROWS_PER_READ`, and the
-    number and hash of the last pruned record."""
+    """Returns the next rows after the record number `after`, up to number `last` and at most `ROWS_PER_READ`. Also
+    returns the number and hash of the last pruned (removed) record."""
     # A pruning may have removed some of these rows meanwhile.
     async with store.reading() as connection:
         rows = await _select_rows(connection, after, last)
@@ -261,8 +260,8 @@ async def oldest_at(store: Store, now: float) -> float | None:
 
 
 async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: float) -> int:
-    """Returns the number of the last record that a pruning removes, which precedes the first record dated `before` or
-    later. The times `before` and `now` are in epoch seconds."""
+    """Returns the number of the last record that a pruning (removal of old records) removes, which precedes the first
+    record dated `before` or later. The times `before` and `now` are in epoch seconds."""
     # Ignores records dated more than a day in the future, since a wrong clock must not keep older records from being
     # removed.
     number, at = schema.journal.c.number, schema.journal.c.at

@@ -42,14 +42,15 @@ def _pruning(row: Row) -> str:
 
 
 async def head(context: Context, _: argparse.Namespace) -> Shown:
-    """Returns the last record of the journal (`head`) and the last pruned one (`pruned_to`), each as `NUMBER:HASH`."""
+    """Returns the number and hash of the journal's last record (`head`) and of the last pruned, that is removed, record
+    (`pruned_to`), each as `NUMBER:HASH`."""
     known = await audit.read_ends(context.store)
     return {"head": str(known.head), "pruned_to": str(known.pruned)}
 
 
 async def prune(context: Context, given: argparse.Namespace) -> Shown:
-    """Removes the oldest records, up to the first one dated `--before` or later, which is kept, and records an act.
-    Returns the number of removed records and both ends of the chain."""
+    """Removes the oldest records, up to the first one dated `--before` or later, which is kept, and records an
+    administrative act. Returns the number of removed records and both ends of the chain."""
     await context.record(given, "journal prune")
     pruned = await audit.prune(context.store, given.before.timestamp())
     return {"pruned": pruned} | await head(context, given)
@@ -57,15 +58,16 @@ async def prune(context: Context, given: argparse.Namespace) -> Shown:
 
 async def readmit(context: Context, given: argparse.Namespace) -> Shown:
     """Tries again to read the messages that were stored apart because they were unreadable, writes the readable ones to
-    the journal, and records an act. Returns the numbers of messages that were readable and that remain unreadable."""
+    the journal, and records an administrative act. Returns the numbers of messages that were readable and that remain
+    unreadable."""
     await context.record(given, "journal readmit")
     readmitted, aside = await writer.readmit(context.store)
     return {"readmitted": readmitted, "aside": aside}
 
 
 async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the calls that asked about a citizen, or whose answers named the citizen, and records an act. The
-    identity comes from options, JSON on standard input, or prompts."""
+    """Returns the calls that asked about a citizen, or whose answers named the citizen, and records an administrative
+    act. The identity comes from options, JSON on standard input, or prompts."""
     keys = pseudonym_search.keys_of(context.settings.journal_keys)
     parts = {name: " ".join(words) for name, words in vars(given).items() if name in QUESTIONS and words}
     identity = pseudonym_search.identity_of(parts or await asyncio.to_thread(_ask_identity))
@@ -76,7 +78,7 @@ async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 async def request(context: Context, given: argparse.Namespace) -> list[Shown]:
     """Returns the calls whose `X-Request-Id` or journal record has the given id; an empty list for an unknown id.
-    Records an act."""
+    Records an administrative act."""
     await context.record(given, "journal request")
     async with context.store.reading() as connection:
         return await queries.of_id(connection, given.id)
@@ -84,7 +86,7 @@ async def request(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
     """Returns the number of calls in the last `--months` months, and the number of supporting documents that these
-    calls replaced, for each habilitation, operation and outcome. Records an act."""
+    calls replaced, for each habilitation, operation and outcome. Records an administrative act."""
     await context.record(given, "journal stats")
     now = context.clock()
     await rollups.roll_up(context.store)
@@ -94,7 +96,7 @@ async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 async def rollup(context: Context, given: argparse.Namespace) -> Shown:
     """Adds the records that are not counted yet to the roll-ups (counts by hour and day). With `--rebuild`, counts
-    again all records that were not pruned. Records an act, and returns the number of records counted."""
+    again all records that were not pruned. Records an administrative act, and returns the number of records counted."""
     await context.record(given, "journal rollup")
     return {"counted": await (rollups.rebuild if given.rebuild else rollups.roll_up)(context.store)}
 

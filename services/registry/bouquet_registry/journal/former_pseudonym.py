@@ -14,7 +14,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_proto.identity import Identite, Identity
 from bouquet_proto.letters import WHOLE
 
-KEPT = {letter: WHOLE[letter] for letter in "æœþøðđł"}
+KEPT_LETTERS = {letter: WHOLE[letter] for letter in "æœþøðđł"}
 """Letters, such as `œ`, that the former rule left unchanged, each mapped to the ASCII spelling that the present rule
 gives it."""
 
@@ -39,10 +39,10 @@ def former_spellings(identity: Identity) -> Iterator[Identity]:
 
 def _spellings(name: str) -> list[str]:
     plain = name.casefold()
-    for letter, spelt in KEPT.items():
+    for letter, spelt in KEPT_LETTERS.items():
         plain = plain.replace(letter, spelt)
     found = {plain}
-    for letter, spelt in KEPT.items():
+    for letter, spelt in KEPT_LETTERS.items():
         found |= {one.replace(spelt, letter) for one in found}
     return sorted(found)
 

@@ -166,7 +166,7 @@ def _found(row: Mapping[str, Any]) -> bool:
 def _counted(since: datetime, until: datetime, habilitation: str | None) -> Select[Any]:
     by = (hours.c.habilitation, hours.c.operation, hours.c.outcome)
     number = cast(func.sum(hours.c.calls), BigInteger).label("calls")
-    calls = select(*by, number).where(*_within(hours, hours.c.hour, HOUR_S, since, until, habilitation)).group_by(*by)
+    calls = select(*by, number).where(*_during(hours, hours.c.hour, HOUR_S, since, until, habilitation)).group_by(*by)
     counted = calls.subquery()
     named = counted.join(habilitations, habilitations.c.id == counted.c.habilitation, isouter=True)
     own = counted.c
@@ -177,13 +177,13 @@ def _counted(since: datetime, until: datetime, habilitation: str | None) -> Sele
 def _avoided(since: datetime, until: datetime, habilitation: str | None) -> Select[Any]:
     by = (days.c.habilitation, days.c.operation)
     number = cast(func.sum(days.c.justificatifs_evites), BigInteger)
-    return select(*by, number).where(*_within(days, days.c.day, DAY_S, since, until, habilitation)).group_by(*by)
+    return select(*by, number).where(*_during(days, days.c.day, DAY_S, since, until, habilitation)).group_by(*by)
 
 
-def _within(
+def _during(
     table: Table, column: ColumnElement[int], unit_s: int, since: datetime, until: datetime, habilitation: str | None
 ) -> list[ColumnElement[bool]]:
-    """Returns the SQL conditions that select, in a table of roll-ups, the hours or days (`unit_s` seconds each) that
-    overlap the period from `since` to `until`; if `habilitation` is given, only the rows of this habilitation."""
+    """Returns the SQL conditions that select rows in a table of roll-ups: the hours or days (`unit_s` seconds each)
+    that overlap the period from `since` to `until`. If `habilitation` is given, selects only its rows."""
     own = [] if habilitation is None else [table.c.habilitation == habilitation]
     return [*own, column >= int(since.timestamp() // unit_s), column < ceil(until.timestamp() / unit_s)]

@@ -92,7 +92,8 @@ async def keep_rolling_up(store: Store) -> None:
 
 
 async def roll_up(store: Store) -> int:
-    """Counts all records that are not counted yet, and returns their number."""
+    """Counts in the roll-ups (tables of counts) all records that are not counted there yet, and returns their
+    number."""
     # Each transaction counts some records and notes the last of them, so that none counts twice after a crash.
     counted = 0
     while await uncounted(store):
@@ -103,20 +104,21 @@ async def roll_up(store: Store) -> int:
 
 
 async def uncounted(store: Store) -> int:
-    """Returns how many records the roll-ups do not count yet."""
+    """Returns how many records the roll-ups (tables of counts) do not count yet."""
     async with store.reading() as connection:
         return await uncounted_in(connection)
 
 
 async def uncounted_in(connection: AsyncConnection) -> int:
-    """Returns how many records the roll-ups do not count yet. Reads through an open connection, unlike `uncounted`."""
+    """Returns how many records the roll-ups (tables of counts) do not count yet. Reads through an open connection,
+    unlike `uncounted`."""
     both = head.join(rollup, rollup.c.id == head.c.id)
     return int(await connection.scalar(select(head.c.number - rollup.c.number).select_from(both)) or 0)
 
 
 async def rebuild(store: Store) -> int:
-    """Counts again all records that were not pruned, and returns their number. An hour or day of which any record was
-    pruned keeps its former counts."""
+    """Counts again in the roll-ups (tables of counts) all records that were not pruned, and returns their number. An
+    hour or day of which any record was pruned (removed) keeps its former counts."""
     # If it ends early, the periodic task goes on.
     async with store.writing() as connection:
         progress = await _lock_progress(connection)
@@ -143,7 +145,7 @@ async def keep_counts(connection: AsyncConnection, last: int) -> None:
 
 
 async def _lock_progress(connection: AsyncConnection) -> Progress:
-    """Returns the progress of the roll-ups, and locks its row until the transaction ends."""
+    """Locks the row of the roll-ups' progress until the transaction ends, and returns the progress."""
     row = (await connection.execute(select(rollup).where(ONLY_ROLLUP).with_for_update())).one()
     return Progress(row.number, row.recounted_to)
 
@@ -158,7 +160,8 @@ async def _note(connection: AsyncConnection, progress: Progress) -> None:
 
 
 async def _count_next(connection: AsyncConnection, progress: Progress, last: int) -> int:
-    """Counts the next records, up to number `last` and at most `RECORDS_PER_STEP`, and returns how many it counted."""
+    """Counts in the roll-ups the next records, up to number `last` and at most `RECORDS_PER_STEP`, and returns how many
+    it counted."""
     to = min(last, progress.number + RECORDS_PER_STEP)
     if to <= progress.number:
         return 0

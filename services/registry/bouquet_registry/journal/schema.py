@@ -112,8 +112,8 @@ head = Table(
     Column("pruned_hash", Digest, nullable=False),
     Column("pruning", BigInteger, nullable=False, server_default="0"),
 )
-"""Table of one row that describes the chain: its newest record, its last pruned record, and its last pruning. Each
-writer locks the row, so that only one writes at a time."""
+"""Table of one row that describes the chain: its newest record, its last pruned (removed) record, and its last pruning.
+Each writer locks the row, so that only one writes at a time."""
 HEAD_ID = 1
 ONLY_HEAD = head.c.id == HEAD_ID
 
@@ -163,11 +163,12 @@ rollup = Table(
     Column("number", BigInteger, nullable=False),
     Column("recounted_to", BigInteger, nullable=False),
 )
-"""Table of one row. `number` is the number of the last record that the roll-ups count; `recounted_to` is the number of
-the last record that the latest rebuild counts again."""
+"""Table of one row about the roll-ups (tables of counts). `number` is the number of the last record that they count;
+`recounted_to` is the number of the last record that the latest rebuild counts again."""
 ONLY_ROLLUP = rollup.c.id == HEAD_ID
 
 pruned_hours = Table(
     "journal_pruned_hours", metadata, Column("hour", BigInteger, primary_key=True, autoincrement=False)
 )
-"""Table of the hours of pruned records, in hours since 1970 (UTC). The roll-ups of these hours cannot be rebuilt."""
+"""Table of the hours whose records were pruned (removed), as numbers of hours since 1970 (UTC). The roll-ups of these
+hours cannot be rebuilt."""

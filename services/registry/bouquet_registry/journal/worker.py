@@ -87,8 +87,8 @@ class JournalWriter:
 
 @asynccontextmanager
 async def writing(outbox: Outbox, store: Store, keep_months: int = 0) -> AsyncIterator[JournalWriter]:
-    """Runs the journal's writer, and the task that counts the records for the roll-ups, until the context ends. If
-    `keep_months` is not 0, also removes the records that are older than this number of months."""
+    """Runs the journal's writer, and the task that counts the records for the roll-ups (tables of counts), until the
+    context ends. If `keep_months` is not 0, also removes the records that are older than this number of months."""
     async with AsyncExitStack() as stack:
         batches = await stack.enter_async_context(outbox.collect())
         if keep_months:

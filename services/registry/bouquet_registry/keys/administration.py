@@ -33,8 +33,8 @@ class KeyAdministration(Struct, frozen=True):
     own: Administration
 
     async def keys(self) -> list[SigningKey]:
-        """Returns, sorted by name, the present key, the keys that have signed tokens in force, and the withdrawn
-        keys."""
+        """Returns, sorted by name, the current key (which signs tokens now), the keys that have signed tokens in force,
+        and the withdrawn keys."""
         async with self.own.store.reading() as connection:
             return await signatures.signing_keys(connection, self._current, self.own.clock())
 
@@ -76,9 +76,9 @@ class KeyAdministration(Struct, frozen=True):
             return await self._key(connection, kid, transaction.now)
 
     async def sign_again(self, author: Author, kid: str) -> list[SignedAgain]:
-        """Signs again, with the present key, each token in force that the key `kid` has signed or may have signed; the
-        tokens keep their ids and expiry. Records for each token that the author has seen the new text. Raises `Refused`
-        if `kid` is the present key, or if the present key is withdrawn."""
+        """Signs again, with the current key (which signs tokens now), each token in force that the key `kid` has signed
+        or may have signed; the tokens keep their ids and expiry. Records for each token that the author has seen the
+        new text. Raises `Refused` if `kid` is the current key, or if the current key is withdrawn."""
         signer = Signer(self.own.signing_key)
         if signer.kid == kid:
             raise Refused(f"the key {kid!r} signs tokens now: set another key first")

@@ -10,8 +10,8 @@ from bouquet_registry.keys.administration import KeyAdministration
 
 
 async def list_keys(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the present key, the keys that have signed tokens in force, and the withdrawn keys, each with the number
-    of tokens in force that it has signed."""
+    """Returns the current key (which signs tokens now), the keys that have signed tokens in force, and the withdrawn
+    keys, each with the number of tokens in force that it has signed."""
     return [plain(key) for key in await _own(context).keys()]
 
 
@@ -34,9 +34,9 @@ async def restore(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def reissue(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Signs again, with the present key, the tokens in force that another key has signed or may have signed, and
-    returns these tokens with their new signed texts (`jwt`). Raises `Refused` if the given key is the present one, or
-    if the present key is withdrawn."""
+    """Signs again, with the current key (which signs tokens now), the tokens in force that another key has signed or
+    may have signed, and returns these tokens with their new signed texts (`jwt`). Raises `Refused` if the given key is
+    the current one, or if the current key is withdrawn."""
     made = await _own(context).sign_again(author_of(given), given.kid)
     return [plain(one.token) | {"jwt": one.jwt} for one in made]
 
