@@ -10,8 +10,8 @@ from msgspec import Struct
 
 Outcome: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed", "pruned"]
 """Outcome of a call: `found` (the answer has data), `not_found` (the provider has no data), `rejected` (the provider
-refused the question), `refused` (the gateway refused the call) or `failed` (technical fault). The value `pruned` is for
-a record that tells of no call, but of the removal of old records from the journal."""
+refused the question), `refused` (the gateway refused the call) or `failed` (technical fault). The value `pruned` marks
+a record about no call, which says that old records have been removed from the journal."""
 
 
 class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -81,8 +81,8 @@ def _excess_of_data(data: Raw, most: ReplyLimits) -> Excess:
 
 
 def without_strings(text: bytes) -> bytes:
-    """Returns a JSON text with `0` in place of each string, so that each bracket, comma and colon left is part of the
-    structure. The brackets can then be counted without decoding the text."""
+    """Returns a JSON text with `0` in place of each string. The brackets, commas and colons that are left are all part
+    of the structure, and can be counted without decoding the text."""
     return _STRING.sub(b"0", text)
 
 

@@ -82,8 +82,8 @@ class WhoIs(Struct, frozen=True, kw_only=True, tag="who_is", omit_defaults=True)
     token: str
     """Id of the token (`jti`), never the token itself."""
     refuses_withdrawn: bool = False
-    """Whether the gateway itself refuses tokens that were signed with a withdrawn key. Older gateways do not; they do
-    not send this field."""
+    """Whether the gateway itself refuses tokens that were signed with a withdrawn key. False from older gateways, which
+    do not send this field and accept such tokens."""
     traceparent: str = ""
 
 
@@ -138,7 +138,7 @@ class FindRevocation(Struct, frozen=True, kw_only=True, tag="find_revocation", o
     id: str
     deadline: float
     record: str
-    """Id of the answer's record in the access journal."""
+    """Id of the record, in the access journal, of the answer that the proof is about."""
     traceparent: str = ""
 
 

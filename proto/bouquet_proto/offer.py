@@ -269,8 +269,8 @@ def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest:
 
 
 V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with_france_connect"}
-"""Endings that make the ids of v2 operations unique, by modality (way to identify the person), since all v2 operations
-at a path share one public id. A modality without an entry has no ending."""
+"""Endings that make the ids of v2 operations unique, by modality (way to identify the person); a modality without an
+entry has no ending. In v2, all operations at a path share one public id."""
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:

@@ -118,8 +118,8 @@ class Revocation(Struct, frozen=True, kw_only=True):
 
 
 class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Reply to `Changes`: the tokens and the delegations to software editors that have changed since the change number
-    `Changes.since`, the names of the withdrawn keys, and the number of the last change."""
+    """Reply to `Changes`: the tokens that have changed since the change number `Changes.since`, the software editors
+    whose delegations have changed, the names of the withdrawn keys, and the number of the last change."""
 
     log: str
     """Name of the registry's log of changes. Each log has numbers of its own, so that numbers of different logs cannot

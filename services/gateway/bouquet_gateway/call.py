@@ -100,7 +100,7 @@ class Call(Struct):
     people_found: Callable[[], tuple[NamedPerson, ...]] = tuple
     """Function that returns the persons whom the answer names. Only the journal calls it."""
     cached_for_s: int | None = None
-    """Seconds for which the answer stays in the cache; `None` if the answer did not come from the cache."""
+    """Seconds for which the answer will still be in the cache; `None` if the answer did not come from the cache."""
     provider: str = ""
     """Name of the provider that was asked, or of the one that found the person if both CAF and MSA were. Empty if no
     provider was asked."""

@@ -52,8 +52,8 @@ class Admission(Struct, frozen=True):
     """Whether the rate limit applies to this call. False for `/api/introspect` and `/v3/token/introspect`, true for all
     other paths."""
     undelegated: Refusal | None = None
-    """Reason to give no data to a software editor's token if no administration's habilitation is delegated to the
-    editor for this call. None for all other calls."""
+    """Reason to give no data to a software editor's token: no administration has delegated a habilitation to the editor
+    for this call. None for all other calls."""
 
     @property
     def may_be_session(self) -> bool:

@@ -21,8 +21,8 @@ V = TypeVar("V")
 
 ASK_TIMEOUT_S = 2.0
 MAX_REFRESHES = 2
-"""Age of a remembered answer, as a multiple of `refresh_s`, up to which calls may still use it while the gateway asks
-the registry again in the background. With an older answer, a call waits for the new one."""
+"""Largest age of a remembered answer, as a multiple of `refresh_s`, at which a call uses the answer at once while the
+gateway asks the registry again. With an older answer, the call waits for the new one."""
 AWAY = Refusal("registry_unavailable")
 
 
@@ -123,9 +123,9 @@ class RegistryAnswers(Generic[V]):
         return self._clock() - known.asked_at < self._refresh_s
 
     def _is_usable_meanwhile(self, known: _Known[V]) -> bool:
-        """Returns whether a call may use the remembered answer `known` while the gateway asks the registry again in the
-        background. False if the registry is silent, or if the answer is older than `MAX_REFRESHES` times `refresh_s`:
-        the call then waits for the new answer."""
+        """Returns whether a call may use the remembered answer `known` at once while the gateway asks the registry
+        again. False, so that the call waits, if the registry is silent or the answer is older than `MAX_REFRESHES`
+        times `refresh_s`."""
         return not self._polls.is_silent and self._clock() - known.asked_at < MAX_REFRESHES * self._refresh_s
 
     async def _ask(self, key: str, question: Request) -> V | Refusal:

@@ -33,8 +33,8 @@ KEY_BYTES = 32
 """Minimum length, in bytes, of the secret that signs tokens by the algorithm HS256 (RFC 7518 §3.2)."""
 
 LEEWAY_S = 60.0
-"""Tolerance, in seconds, for a token's claim `nbf` (not before) that is in the future, since the signer's clock may be
-ahead of the gateway's (RFC 7519 §4.1.5)."""
+"""Tolerance, in seconds, for a token whose claim `nbf` (not before) is in the future: the signer's clock may be ahead
+of the gateway's (RFC 7519 §4.1.5)."""
 
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
 """Id of the public token of staging environments, which anybody may use."""

@@ -53,8 +53,8 @@ class Target(Struct, frozen=True, kw_only=True):
 
     path: str
     match: Match | None
-    """Operation at `path`. `None` if no provider offers the path yet, but a provider whose offer is still missing may
-    do so later."""
+    """Operation at `path`; `None` if no offer (a worker's description of its operations) has the path yet, but one that
+    is still missing may have it."""
 
     @property
     def served(self) -> Served | None:
@@ -164,9 +164,9 @@ def parameters_of(recipient: str, values: Values, quote: Callable[[str], str] = 
 def _for_each(
     persons: PersonsOf, fallback: Values, request: DossierRequest, targets: Mapping[str, Target | None]
 ) -> ForEach | None:
-    """Returns the persons, from the data of another part (lookup of the dossier), about whom a part asks. Returns
-    `None` if the other part does not exist, has a `for_each` of its own (which could make a circle), or has no persons
-    at this place in its data."""
+    """Returns where the persons about whom a part asks are: in the data of another part (lookup of the dossier).
+    Returns `None` if that part does not exist, has a `for_each` of its own (which could make a circle), or has no
+    persons there."""
     source = next((part for part in request.parts if part.name == persons.part), None)
     if (source is None and persons.part not in request.names) or (source is not None and source.for_each is not None):
         return None

@@ -60,9 +60,9 @@ class _Run:
         return self._call(part.target, part.values, is_counted=True)
 
     async def tell(self, part: Part, asked: Mapping[str, asyncio.Task[PartResult]], tell: Tell) -> None:
-        """Waits for the result of a part (one lookup of the dossier), and passes it to the function `tell`. `asked`
-        holds the running calls of the parts without `for_each`, by the part's name; a part with `for_each` waits for
-        one of them."""
+        """Waits for the result of a part (one lookup of the dossier), and passes it to the function `tell`. A part with
+        `for_each` first waits for the data of another part; `asked` holds the running calls of the parts without
+        `for_each`, by name."""
         if part.for_each is None:
             await tell(part.name, await asked[part.name])
             return

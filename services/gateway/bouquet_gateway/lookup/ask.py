@@ -82,7 +82,7 @@ class Providers:
         self, served: Served, key: str, ask: Callable[[], Coroutine[Any, Any, ProviderAnswer]], deadline: Deadline
     ) -> ProviderAnswer:
         """Returns the reply to an identical lookup if one is in flight; otherwise calls `ask`. If the identical lookup
-        was refused by a limit on its caller, tries again until `deadline`."""
+        was refused because of a limit on calls in flight, tries again until `deadline`."""
         # If the other lookup fails because of a limit on calls in flight, which may be its caller's own limit, tries
         # again until `deadline`.
         answer, joined = await self._flights.join(key, ask)

@@ -82,8 +82,8 @@ class Question(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """Result of comparing the replies of CAF and MSA: the reply for the caller, and the authority that an error names.
-    `provider` is the provider that has found the person; "" if none has."""
+    """Reply that the caller of a lookup gets, and the authority that an error names. `provider` is the provider that
+    has found the person; "" if none has."""
 
     reply: Reply
     authority: Authority

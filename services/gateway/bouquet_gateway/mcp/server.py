@@ -170,8 +170,8 @@ class Mcp:
 
 
 def _result(message: Message, version: str, result: Json, lasting: Json | None = None) -> Response:
-    """Returns the answer with a result. From version 2026-07-28 on, the answer also says that the result is complete,
-    names the server, and has the members `lasting` (how long a client may keep it)."""
+    """Returns the answer with a result. From version 2026-07-28 on, the answer also names the server, says that the
+    result is complete, and has the members `lasting`, which say how long a client may keep it."""
     if version == CURRENT:
         result = {"resultType": "complete"} | result | (lasting or {}) | {"_meta": SERVER_META}
     return result_response(message, result)

@@ -123,8 +123,8 @@ class Catalogue:
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self.offers = tuple(offers)
         self.refusals: Refusals = defaultdict(tuple)
-        """Parts of valid offers that the gateway does not serve, because another offer has the same path or because of
-        a rule of the gateway, by the provider's name."""
+        """Parts of valid offers that the gateway does not serve, by the provider's name. Another offer has the same
+        path, or a rule of the gateway forbids the part."""
         self.by_path = served_by_path(self.offers, self.refusals)
         self.documents = documents_by_path(self.offers, self.by_path, self.refusals)
         self.monitored = monitored_by_status(self.offers, self.by_path)

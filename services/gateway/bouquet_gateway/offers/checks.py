@@ -189,8 +189,8 @@ def _is_well_formed_authority(authority: Authority) -> bool:
 
 
 def _is_well_formed(operation: Operation) -> bool:
-    """Returns whether an operation's path, texts, authority and retirement are well formed, its schema refers to no
-    other, and its answer has no field in `meta` that the gateway itself writes for a proof."""
+    """Returns whether an operation's path, texts, authority and retirement are well formed, and its schema refers to no
+    other. Its answers must have no field in `meta` that the gateway itself writes for a proof."""
     return (
         bool(OFFERED.fullmatch(operation.path))
         and len(operation.summary) <= MAX_SUMMARY_LENGTH

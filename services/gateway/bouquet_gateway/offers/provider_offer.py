@@ -13,8 +13,8 @@ from bouquet_gateway.offers.compatibility import lost_fields
 from bouquet_proto.offer import Offer, digest_of
 
 KEPT_S = 90.0
-"""Seconds for which the served offer, after a worker has last sent it, can be replaced only by an offer that lacks none
-of its fields."""
+"""Seconds for which the served offer is protected after a worker has last sent it: in this time, no offer that lacks
+one of its fields can take its place."""
 # A worker that is rolled out beside the former one thus cannot take a field from callers. Once no former worker
 # answers, its offer counts: the provider has decided so.
 MAX_FORMER = 20

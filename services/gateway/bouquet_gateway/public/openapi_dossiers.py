@@ -30,8 +30,8 @@ ANYTHING: Json = {"type": "object", "additionalProperties": True}
 
 
 def paths(by_path: Mapping[str, tuple[Served, ...]], components: Components, security: Iterable[str]) -> Json:
-    """Returns the OpenAPI path of the endpoint for dossiers. Returns an empty dict if no operation of version 3 or
-    later is offered."""
+    """Returns the OpenAPI path of the endpoint for dossiers (several lookups in one request). Returns an empty dict if
+    no operation of version 3 or later is offered."""
     operations = [served.operation for modalities in by_path.values() for served in modalities]
     operations = [operation for operation in operations if split(operation.path)[1] != V2]
     if not operations:

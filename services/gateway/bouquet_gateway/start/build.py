@@ -69,9 +69,8 @@ async def open_gateway(
     clock: Callable[[], datetime] = paris_now,
     epoch_s: Callable[[], float] = time.time,
 ) -> AsyncIterator[Parts]:
-    """Builds the services of a gateway, and yields them once each provider has been asked for its offer (the
-    description of its operations), but after `FIRST_OFFERS_S` seconds at the latest. Raises `SettingsError` for wrong
-    settings."""
+    """Builds the services of a gateway, and yields them once each provider has been asked for its offer (description of
+    its operations), or after `FIRST_OFFERS_S` seconds. Raises `SettingsError` for wrong settings."""
     # The records of the access journal are sent to `outbox`. `clock` is used by the rules of the contract, and
     # `epoch_s` (seconds since 1970) by the rate limits.
     calls = Bulkheads(bus, settings.max_calls_per_provider)
