@@ -1,5 +1,5 @@
-"""Start and stop of every process of the mesh. A wrong setting ends the process before it opens anything; at SIGTERM or
-SIGINT, the parts of the process stop in reverse order of their start."""
+"""Start and stop of every process (gateway, worker or registry). A wrong setting ends the process before it opens
+anything. At SIGTERM or SIGINT, the parts of the process stop in reverse order of their start."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ReadSettings: TypeAlias = Callable[[Reader, MeshSettings], T]
 
 
 class Process:
-    """Running process of the mesh, such as a gateway or a worker. Opens the bus, the outbox and the HTTP port for the
+    """Running process, such as a gateway, a worker or the registry. Opens the bus, the outbox and the HTTP port for the
     parts of the process that need them, and reports whether all parts are ready."""
 
     def __init__(self, service: str, name: str, environ: Mapping[str, str], mesh: MeshSettings) -> None:

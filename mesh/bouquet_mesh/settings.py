@@ -39,7 +39,7 @@ class SettingsError(Exception):
 
 
 class MeshSettings(Struct, frozen=True, kw_only=True):
-    """Settings that every process of the mesh has: `BOUQUET_*`."""
+    """Settings, `BOUQUET_*`, that every process (gateway, worker or registry) has."""
 
     bus_url: Annotated[Secret, _BUS_URL] = Secret("memory:")
     """URL of the message broker, `amqp(s)://user:password@host/vhost`. The host part `a:5671,b:5671` names the nodes of
@@ -47,8 +47,8 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     and workers in one process without a broker."""
     bus_max_age_s: Seconds = 300.0
     """Longest time in seconds that a process uses one connection, if the broker has several nodes. The process then
-    connects to a node chosen at random, and closes the former connection when the calls on it have ended. The process
-    that writes the access journal keeps its connection."""
+    connects to a node chosen at random, and closes the former connection when the calls on it have ended. The
+    connection from which the access journal is written is not replaced."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Lowest level of log lines that are written."""
     http_head_s: Seconds = 10.0

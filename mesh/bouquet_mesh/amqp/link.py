@@ -54,8 +54,8 @@ MAX_MISSED_PROBES = 2
 replaced. Periods in which the broker announces a lack of memory or disk do not count."""
 # The heartbeat would detect the loss much later.
 MIN_AGE_SHARE = 0.5
-"""Earliest moment at which a connection is replaced, as a fraction of its maximum age. The actual moment is random
-between this one and the maximum age, so that processes that connected together do not reconnect together."""
+"""Earliest time at which a connection is replaced because of its age, as a fraction of its maximum age. The actual time
+is random between this one and the maximum age, so that processes that connected together do not reconnect together."""
 MAJORITY_CHECK_EVERY_S = 5.0
 """Seconds between checks that the broker's node belongs to a majority of its cluster."""
 DRAIN_TIMEOUT_S = 90.0
@@ -89,8 +89,9 @@ class Part(Protocol):
 
 
 class _Signal(Enum):
-    """Signal to the task that runs a link. `WAKE`: check whether all components are up; `MOVE`: replace the connection
-    because of its age; `LEAVE`: replace the connection because its node is in a minority of its cluster."""
+    """Signal to the task that runs a `Link` (connection that is opened again after a loss). `WAKE`: check whether all
+    components are up; `MOVE`: replace the connection because of its age; `LEAVE`: replace the connection because its
+    node is in a minority of its cluster."""
 
     WAKE = auto()
     MOVE = auto()

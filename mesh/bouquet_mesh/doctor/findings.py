@@ -34,8 +34,8 @@ class Finding(Struct, frozen=True):
 
 
 class ReportedFinding(Struct, frozen=True):
-    """Finding (result of one check) in a doctor's report. `follows_from` is the subject of the finding that caused this
-    one, or "" if there is no such finding."""
+    """Finding (result of one check) in the report of a `doctor` command. `follows_from` is the subject of the finding
+    that caused this one, or "" if there is no such finding."""
 
     subject: str
     state: State

@@ -1,4 +1,5 @@
-"""Requests whose bodies have not arrived, for an application that limits the requests it answers at a time."""
+"""Set of the requests whose bodies have not arrived yet. An application that answers a limited number of requests at a
+time can end one of them to make room for another request."""
 
 from __future__ import annotations
 
@@ -8,12 +9,12 @@ from bouquet_mesh.http.handler import Handler
 
 
 class AwaitedBodies:
-    """Requests of which the server still waits for the body, longest wait first. A client that sends its body too
-    slowly, or never, loses its connection to the next request, so that it keeps nobody from being answered."""
+    """Requests of which the server still waits for the body, longest wait first. The connection of a client that sends a
+    body too slowly, or never, can be closed in favour of another request."""
 
     def __init__(self) -> None:
         self._requests: dict[int, web.BaseRequest] = {}
-        """Requests by the id of the object."""
+        """Requests by their object ids (`id`), longest wait first."""
 
     def add(self, request: web.BaseRequest) -> None:
         """Adds a request, if its body has not arrived yet."""

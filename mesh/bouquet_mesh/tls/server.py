@@ -1,4 +1,4 @@
-"""TLS of a port on which a process of the mesh listens."""
+"""TLS of a port on which a gateway, a worker or the registry listens."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Scopes of the operations that gateways serve, as the gateways report them. A scope that is added to a habilitation
-must be one of these."""
+"""Scopes of the operations that gateways serve, as the gateways report them. Scopes that are added to a habilitation
+are checked against these."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Asked(Struct, frozen=True):
     """Command-line options of `bouquet-registry doctor api`."""
 
     url: str = ""
-    """Address at which the doctor checks that the API answers; empty to skip this check."""
+    """Address at which `bouquet-registry doctor api` checks that the API answers; empty to skip this check."""
     ca: str = ""
     """Path of a PEM file with the certificates to trust for `url`; empty for the system's authorities."""
     token_keys: bytes = b""

@@ -127,8 +127,8 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 
 class FormHandlers:
-    """Handlers of the routes that read the forms in a catalogue, and make drafts of requests for habilitations from
-    them."""
+    """Handlers of the routes that read the prefilled forms in `catalogue`, and make drafts of requests for
+    habilitations from them."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -217,7 +217,7 @@ def _faults(asked: Demande) -> list[str]:
 
 
 def routes_of(catalogue: Catalogue) -> tuple[Route, ...]:
-    """Returns the routes of the forms in a catalogue."""
+    """Returns the routes of the prefilled forms in a catalogue (content of a file of forms)."""
     own = FormHandlers(catalogue)
     return (
         Route(

@@ -123,7 +123,7 @@ class AllowedAddresses(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ScopeList(Struct, frozen=True):
-    """All scopes of operations that gateways have reported as served, sorted by name."""
+    """Scopes of operations, as reported by the gateways that serve these operations, sorted by name."""
 
     data: tuple[ServedScope, ...]
 

@@ -31,8 +31,8 @@ class KeyOnly(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyTokens(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for the tokens in force that a key has signed. Also finds the tokens whose signing key is
-    not recorded, since this key may have signed them."""
+    """Parameters of a search for the tokens in force that a key has signed. The search also finds tokens whose signing
+    key is not recorded, since this key may have signed them."""
 
     kid: Kid
 
@@ -51,8 +51,8 @@ async def list_keys(own: Administration, call: Call) -> KeyList:
 
 
 async def list_tokens(own: Administration, call: Call) -> Page[SignedToken]:
-    """Returns a page of the tokens in force that a key has signed, sorted by expiry. Also includes the tokens whose
-    signing key is not recorded, since this key may have signed them."""
+    """Returns a page of the tokens in force that a key has signed, sorted by expiry. The page also includes tokens
+    whose signing key is not recorded, since this key may have signed them."""
     asked: KeyTokens = call.given
     query = tokens_signed_by(asked.kid, own.clock())
     known = query.selected_columns

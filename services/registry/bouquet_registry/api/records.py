@@ -124,8 +124,8 @@ class Statistics(Struct, frozen=True):
 
 
 async def list_events(own: Administration, call: Call) -> Page[EventRow]:
-    """Returns the events (messages) that DataPass sent and that were applied, newest first. If `event` is given,
-    returns only events with this name."""
+    """Returns the events (messages) that DataPass sent, newest first, except those that were set aside because they
+    could not be applied. If `event` is given, returns only events with this name."""
     asked: EventSearch = call.given
     query = select(schema.events)
     if asked.event:
