@@ -18,6 +18,7 @@ import bouquet_worker
 from bouquet_proto.failures import FAILURES, PROVIDER, REFUSALS, RENDERINGS
 from bouquet_proto.identity import MODALITIES
 from bouquet_proto.rules import RULES
+from bouquet_worker import testing
 from bouquet_worker.testing.conformance import Conformance
 from bouquet_worker.testing.offers import MESH_REASONS, MUST_ANNOUNCE
 
@@ -79,29 +80,54 @@ SECTIONS = {
     "Identities": ("Identity", "Modality", "Identite", "Sexe", "Ine", "Identifiant", "NumeroAllocataire"),
 }
 """Names of the kit that the page documents, by section of the page."""
-MEMBERS = {"Worker": ("upstream", "document", "answers"), "UpstreamClient": ("get", "post")}
+OTHER_MODULES = {
+    "Simulators": {
+        "bouquet_worker.simulate": (
+            "Simulator",
+            "simulator_app",
+            "RECEIVED",
+            "Received",
+            "CLOCK",
+            "TokenEndpoint",
+            "recorded_answers",
+            "RecordedAnswer",
+            "respond_with_fault",
+            "Fault",
+        ),
+        "bouquet_worker.simulated_faults": ("simulated_fault", "NAMES", "INES"),
+    },
+    "Tests": {"bouquet_worker.testing": tuple(testing.__all__)},
+}
+"""Names of the kit's other public modules that the page documents, by section of the page and module."""
+MEMBERS = {"Worker": ("upstream", "document", "answers"), "UpstreamClient": ("get", "post"), "Conformance": ()}
 """Names of the members that the page shows of a class, by the class's name. The page shows all public members of a
 class that is not listed."""
 # The other public members of these classes serve only processes of the mesh.
 
-Definition: TypeAlias = ast.ClassDef | ast.FunctionDef | ast.Assign | ast.AnnAssign
+INDENT = 4 * " "
+
+Definition: TypeAlias = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.Assign | ast.AnnAssign
 Body: TypeAlias = list[ast.stmt]
 
 
 def document() -> str:
     parts = [HEAD]
     for title, names in SECTIONS.items():
-        parts += [f"## {title}\n", *(_entry(name) for name in names)]
+        parts += [f"## {title}\n", *(_entry("bouquet_worker", name) for name in names)]
     parts += ["## Modalities\n", _modalities(), "## Rules by name\n", _rules(), "## Reasons by name\n", _reasons()]
+    for title, modules in OTHER_MODULES.items():
+        parts += [f"## {title}\n"]
+        for module, names in modules.items():
+            parts += [f"From `{module}`:\n", *(_entry(module, name) for name in names)]
     parts += ["## What the conformance suite tests\n", _conformance()]
     return "\n".join(parts)
 
 
-def _entry(name: str) -> str:
-    node, doc = _definition("bouquet_worker", name)
+def _entry(module: str, name: str) -> str:
+    node, doc = _definition(module, name)
     lines = [f"### `{name}`\n"]
-    if isinstance(node, ast.FunctionDef):
-        lines.append(f"```python\n{name}({ast.unparse(node.args)})\n```\n")
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        lines.append(f"```python\n{_filled(_signature(node), INDENT)}\n```\n")
     lines += [*_paragraphs(doc)]
     if isinstance(node, ast.ClassDef):
         lines += _members(node)
@@ -116,7 +142,7 @@ def _definition(module: str, name: str) -> tuple[Definition, str]:
         if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
             return _definition(str(node.module), name)
     for node, following in zip(body, [*body[1:], None], strict=True):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
             return node, ast.get_docstring(node) or ""
         if isinstance(node, ast.Assign | ast.AnnAssign) and name in _targets(node):
             return node, _text(following)
@@ -160,10 +186,13 @@ def _is_shown(class_name: str, member: str) -> bool:
 
 
 def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    if any(isinstance(one, ast.Name) and one.id in ("property", "cached_property") for one in node.decorator_list):
+    decorators = {one.id for one in node.decorator_list if isinstance(one, ast.Name)}
+    if decorators & {"property", "cached_property"}:
         return node.name
+    is_awaited = isinstance(node, ast.AsyncFunctionDef)
+    how = "async with " if "asynccontextmanager" in decorators else "await " if is_awaited else ""
     arguments = re.sub(r"^self(, )?", "", ast.unparse(node.args))
-    return f"{'await ' if isinstance(node, ast.AsyncFunctionDef) else ''}{node.name}({arguments})"
+    return f"{how}{node.name}({arguments})"
 
 
 def _indented(text: str) -> str:
