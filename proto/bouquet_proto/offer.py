@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Set
 from hashlib import sha256
 from typing import Any, Literal, TypeAlias, get_args
 
+import msgspec
 from msgspec import Struct
 
 from bouquet_proto.failures import Failure
@@ -257,15 +258,20 @@ def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator
 
 def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest: Any) -> Operation:
     """Returns an operation whose JSON schema is made from the struct `data` and the scopes in `fields`. `rest` holds
-    all other fields of `Operation`. Raises `TypeError` for a field that the struct does not have, or for an unknown
-    modality."""
+    all other fields of `Operation`. Raises `TypeError` for a field that the struct does not have, for an unknown
+    modality, or for a value of a wrong type, such as a text in place of a tuple of texts."""
     name = rest.get("id", data.__name__)
     if (modality := rest.get("modality")) not in get_args(Modality):
         raise TypeError(f"{name}: modality {modality!r} must be one of {', '.join(get_args(Modality))}")
     try:
-        return Operation(schema=schema_of(data, fields), fields=fields, **rest)
+        made = Operation(schema=schema_of(data, fields), fields=fields, **rest)
     except UnknownFieldError as error:
         raise TypeError(f"{name}: `fields` names {error}") from None
+    try:
+        msgspec.json.decode(msgspec.json.encode(made), type=Operation)
+    except msgspec.ValidationError as error:
+        raise TypeError(f"{name}: {error}; a tuple of one item ends in a comma") from None
+    return made
 
 
 V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with_france_connect"}

@@ -96,13 +96,54 @@ MISTAKES = {
         "    date_naissance: str\n    prenom: Annotated",
         "people: titulaire holds a name and a birth date",
     ),
+    "scopes that are no tuple": Mistake(
+        CONTRACT,
+        'scopes=("acme_dossier", "acme_titulaire")',
+        'scopes=("acme_dossier")',
+        f"{ID}: Expected `array`, got `str` - at `$.scopes`; a tuple of one item ends in a comma",
+    ),
+    "a field whose scopes are no tuple": Mistake(
+        CONTRACT, '"statut": ("acme_dossier",)', '"statut": ("acme_dossier")', "got `str` - at `$.fields[...]`"
+    ),
+    "reasons that are no tuple": Mistake(
+        CONTRACT, "reasons=(NO_FILE,)", "reasons=(NO_FILE)", "got `str` - at `$.reasons`"
+    ),
+    "checks without stages": Mistake(
+        CONTRACT, '((Check("identifiant"),),)', '(Check("identifiant"),)', "got `object` - at `$.checks[0]`"
+    ),
+    "a renamed field that a rule does not read": Mistake(
+        CONTRACT,
+        'Check("identifiant")',
+        'Check("identifiant", {"identifient": "numero"})',
+        f"{ID}:\n  check identifiant: it renames identifient, which is no field of this rule",
+    ),
+    "a summary too long for gateways": Mistake(
+        CONTRACT,
+        'summary="Dossier"',
+        'summary="Dossier " * 40',
+        f"{ID}:\n  a gateway refuses it: 320 characters in `summary`; the limit is 200",
+    ),
     "a removed name of the kit": Mistake(
         CONTRACT,
         "absence, operation",
         "absent, operation",
         "contract.py:{line}: ImportError: cannot import name",
     ),
+    # The upstream
+    "an unknown reason for a status": Mistake(
+        UPSTREAM,
+        '429: "upstream_rate_limited"',
+        '429: "rate_limited"',
+        "`failures` of files has rate_limited: neither the failure table nor the worker's problems have it",
+    ),
+    "a misspelt field of an answer": Mistake(
+        UPSTREAM, "    state:", "    stat:", "upstream gave no usable answer: upstream_malformed $.stat"
+    ),
     # The worker
+    "an upstream without a return": Mistake(
+        WORKER, "return Upstream(", "Upstream(", "worker.py:{line}: files may end after this line without a `return`"
+    ),
+    "a misspelt absence": Mistake(WORKER, "NotFound(NO_FILE)", 'NotFound("no_fil")', '+   "reason": "no_fil"'),
     "two operations on one path": Mistake(
         WORKER,
         "answers(DOSSIER)",

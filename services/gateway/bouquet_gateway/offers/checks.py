@@ -4,7 +4,7 @@ that would break answers or take another provider's paths."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, TypeAlias
 
@@ -14,36 +14,23 @@ from msgspec import Raw, Struct, structs
 from bouquet_gateway.offers import proof_members
 from bouquet_gateway.paths import OFFERED, V2_PREFIX
 from bouquet_mesh.settings import SettingsError
-from bouquet_proto.limits import MAX_DEPTH, MAX_OFFER_BYTES, MAX_OPERATIONS, MAX_REPLY_BYTES, MAX_REPLY_ELEMENTS
+from bouquet_proto.limits import MAX_DEPTH, MAX_OFFER_BYTES
 from bouquet_proto.offer import SHOWN, Authority, Offer, Operation, Retirement
+from bouquet_proto.offer_limits import (
+    MAX_FIELD_STEPS,
+    MAX_WORD_LENGTH,
+    excesses_of_offer,
+    excesses_of_operation,
+    long_texts_of,
+)
 
 Territories: TypeAlias = Mapping[str, tuple[str, ...]]
 """Prefixes of the paths that each provider may offer, by the provider's name. A provider without an entry may offer any
 path."""
 
-MAX_WORD_LENGTH = 100
-"""Largest number of characters in an operation's id, public id or name in `/api/{status}/ping`, and in an authority's
-label."""
-MAX_SUMMARY_LENGTH = 200
-MAX_ROW_BYTES = 2_000
-"""Largest size, in bytes of JSON, of a row (reason with code and texts) that a provider adds to the failure table."""
-MAX_OWN_REASONS = 50
-"""Largest number of failure reasons that one operation may list. The same limit applies to the rows that one provider
-may add to the failure table."""
-MAX_DOCUMENTS = 20
-MAX_CHECKS = 50
-MAX_SCHEMA_OBJECTS = 100
-"""Largest number of objects in an operation's JSON schema, because the gateway makes a Python type for each."""
-MAX_FIELD_STEPS = 30
-"""Largest number of names in a dotted path; `adresse.pays` has two."""
-MAX_FIELDS = 300
-MAX_PEOPLE = 16
-MAX_META_FIELDS = 16
 MAX_PROOF_ROWS = 50
 """Largest number of sections and fields, counted together, in an operation's proof (text that shows later what an
 answer said)."""
-MAX_UNION = 10
-MAX_CACHE_S = 86_400
 REFERENCES = frozenset({"$ref", "$dynamicRef"})
 """Keywords of JSON schema (2020-12) whose value is the address of another schema."""
 CODE_PREFIX = re.compile(r"\d{2}", re.ASCII)
@@ -97,7 +84,7 @@ def read_offer(provider: str, data: Raw, allowed: Territories) -> ReadOffer:
         is_valid = False
     if not is_valid:
         return ReadOffer(None, (Refusal("offer unreadable"),))
-    if not _is_within_limits(offer):
+    if _is_too_large(excesses_of_offer(offer)):
         return ReadOffer(None, (Refusal("offer too large"),))
     prefixes = allowed.get(provider, ("/",))
     verdicts = [(operation, _refusal_of(operation, prefixes)) for operation in offer.operations]
@@ -116,60 +103,13 @@ def _refusal_of(operation: Operation, prefixes: tuple[str, ...]) -> Refusal | No
         return Refusal("path out of bounds", name)
     if not _is_well_formed(operation):
         return Refusal("operation unreadable", name)
-    if not _is_operation_within_limits(operation):
+    if operation.cache_s < 0 or _is_too_large(excesses_of_operation(operation)):
         return Refusal("operation too large", name)
     return None
 
 
-def _is_within_limits(offer: Offer) -> bool:
-    """Returns whether a worker's offer (description of its operations) is within the limits on the numbers of
-    operations, documents and failure rows, and on the size of each row."""
-    return (
-        len(offer.operations) <= MAX_OPERATIONS
-        and len(offer.problems) <= MAX_OWN_REASONS
-        and len(offer.documents) <= MAX_DOCUMENTS
-        and all(len(msgspec.json.encode(row)) <= MAX_ROW_BYTES for row in offer.problems.values())
-    )
-
-
-def _is_operation_within_limits(operation: Operation) -> bool:
-    """Returns whether the sizes, numbers and seconds that an operation declares are within the gateway's limits."""
-    return (
-        len(operation.reasons) <= MAX_OWN_REASONS
-        and sum(map(len, (*operation.checks, operation.pivot, operation.identity_checks))) <= MAX_CHECKS
-        and _objects_in(operation.schema) <= MAX_SCHEMA_OBJECTS
-        and all(path.count(".") < MAX_FIELD_STEPS for path in operation.fields)
-        and operation.reply.size_bytes <= MAX_REPLY_BYTES
-        and operation.reply.elements <= MAX_REPLY_ELEMENTS
-        and len(operation.fields) + len(operation.open_fields) <= MAX_FIELDS
-        and len(operation.people) <= MAX_PEOPLE
-        and len(operation.meta_fields) <= MAX_META_FIELDS
-        and _widest_union(operation.schema) <= MAX_UNION
-        and 0 <= operation.cache_s <= MAX_CACHE_S
-    )
-
-
-def _widest_union(node: Any) -> int:
-    """Returns the number of alternatives in the largest `anyOf` of a JSON schema; 0 if the schema has no `anyOf`."""
-    # An offer may have only so many, since the time to decode n alternatives grows with n².
-    match node:
-        case dict():
-            own = node.get("anyOf")
-            return max([len(own) if isinstance(own, list) else 0, *map(_widest_union, node.values())])
-        case list():
-            return max(map(_widest_union, node), default=0)
-        case _:
-            return 0
-
-
-def _objects_in(node: Any) -> int:
-    match node:
-        case dict():
-            return ("properties" in node) + sum(map(_objects_in, node.values()))
-        case list():
-            return sum(map(_objects_in, node))
-        case _:
-            return 0
+def _is_too_large(excesses: Iterator[str]) -> bool:
+    return next(excesses, "") != ""
 
 
 def _has_reference(node: Any) -> bool:
@@ -193,10 +133,9 @@ def _is_well_formed(operation: Operation) -> bool:
     other. Its answers must have no field in `meta` that the gateway itself writes for a proof."""
     return (
         bool(OFFERED.fullmatch(operation.path))
-        and len(operation.summary) <= MAX_SUMMARY_LENGTH
+        and not _is_too_large(long_texts_of(operation))
         and not _has_reference(operation.schema)
         and proof_members.ALL.isdisjoint(operation.meta_fields)
-        and max(len(operation.id), len(operation.public_id), len(operation.status)) <= MAX_WORD_LENGTH
         and (operation.authority is None or _is_well_formed_authority(operation.authority))
         and (operation.retirement is None or _is_well_formed_retirement(operation.retirement))
     )

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bouquet_gateway.offers.checks import MAX_WORD_LENGTH, Refusal
+from bouquet_gateway.offers.checks import Refusal
 from bouquet_proto.offer import Offer, Operation
+from bouquet_proto.offer_limits import MAX_WORD_LENGTH
 
 
 def lost_fields(served: Offer, later: Offer) -> Iterator[Refusal]:

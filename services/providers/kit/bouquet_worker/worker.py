@@ -23,16 +23,16 @@ from typing import Any, TypeVar
 from msgspec import Raw, Struct
 
 from bouquet_mesh.bus.api import Bus, Handler, Serving
-from bouquet_mesh.settings import Reader, read_all
+from bouquet_mesh.settings import Reader, SettingsError, read_all
 from bouquet_proto.deadline import Deadline
-from bouquet_proto.failures import Failure
+from bouquet_proto.failures import FAILURES, Failure
 from bouquet_proto.limits import MAX_OFFER_BYTES, MAX_OPERATIONS
 from bouquet_proto.messages import Describe, Failed, Found, Lookup, Reply, Request, encode
 from bouquet_proto.names import worker_prefix
 from bouquet_proto.offer import Authority, Offer, Operation
 from bouquet_worker import metrics
 from bouquet_worker.answer import Answer
-from bouquet_worker.answering import OnError, answer, within_limits
+from bouquet_worker.answering import OnError, answer, place_of, within_limits
 from bouquet_worker.caller import on_behalf_of
 from bouquet_worker.deadline import within
 from bouquet_worker.errors import UpstreamError
@@ -220,10 +220,15 @@ class Worker:
         return reader.read(self._settings, worker_prefix(self.provider), *made, *self._checks)
 
     def _check_upstream(self, factory: Callable[..., Any], settings: WorkerSettings) -> None:
-        """Raises `SettingsError` if a factory makes an `Upstream` with a URL that does not name exactly one server."""
+        """Raises `SettingsError` if a factory makes an `Upstream` with a URL that does not name exactly one server, or
+        with an unknown reason of failure."""
         match factory(settings):
             case Upstream() as upstream:
                 check_urls(self.provider, settings, upstream)
+                unknown = {*upstream.failures.values()} - FAILURES.keys() - self._problems.keys()
+                if unknown:
+                    says = f"{place_of(factory)}: `failures` of {upstream.name} has {', '.join(sorted(unknown))}"
+                    raise SettingsError([f"{says}: neither the failure table nor the worker's problems have it"])
 
     def settings(self, environ: Mapping[str, str]) -> WorkerSettings:
         return read_all(environ, self.read)

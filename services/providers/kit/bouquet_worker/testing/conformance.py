@@ -124,7 +124,7 @@ class Conformance:
     async def test_each_case_has_its_reply(self, case: Case, caplog: pytest.LogCaptureFixture) -> None:
         async with self._harness() as harness:
             reply = await harness.ask(case)
-        assert _decoded(reply) == _decoded(case.reply), _difference(case, reply) + _bug(caplog)
+        assert _decoded(reply) == _decoded(case.reply), _difference(case, reply) + _logged(caplog)
 
     def test_the_data_of_each_case_fit_the_schema(self, operation: Operation) -> None:
         for case in self.cases:
@@ -145,7 +145,8 @@ class Conformance:
                 continue
             objection = _objection_to_failure(reply, self.worker.offer())
             assert not objection, (
-                f"{found_case.name}, with the fault {behaviour} from request {after + 1} on: {objection}" + _bug(caplog)
+                f"{found_case.name}, with the fault {behaviour} from request {after + 1} on: {objection}"
+                + _logged(caplog)
             )
 
     @pytest.mark.asyncio
@@ -224,6 +225,12 @@ class Conformance:
         return _REQUESTS[asked]
 
 
+_EXPLANATIONS = {
+    "worker bug": "{error} at {at}",
+    "handler returned nothing": "handler returned nothing at {at}",
+    "upstream gave no usable answer": "upstream gave no usable answer: {reason} {field} {cause}",
+}
+"""Format of the line that the suite tells about a log event, by the event."""
 _REQUESTS: dict[tuple[type[Conformance], str], int] = {}
 """Number of requests that the worker sends to upstreams, by test class and name of the test case."""
 
@@ -260,11 +267,11 @@ def _difference(case: Case, reply: Reply) -> str:
     return "\n".join((f"{case.name}: expected (-) and answered (+)", *difflib.ndiff(expected, answered)))
 
 
-def _bug(caplog: pytest.LogCaptureFixture) -> str:
-    """Returns a text with the type and the place in the code of each unexpected exception that the bus logged; "" for
-    none."""
-    bugs = [record for record in caplog.records if record.getMessage() in ("worker bug", "handler returned nothing")]
-    return "".join(f"\n{vars(bug).get('error', bug.getMessage())} at {vars(bug)['at']}" for bug in bugs)
+def _logged(caplog: pytest.LogCaptureFixture) -> str:
+    """Returns a line for each logged event that explains a failure: an unexpected exception with its place in the code,
+    or an error of an upstream with the field that is missing or wrong; "" if none was logged."""
+    told = [record for record in caplog.records if record.getMessage() in _EXPLANATIONS]
+    return "".join(dict.fromkeys(f"\n{_EXPLANATIONS[one.getMessage()].format_map(vars(one))}" for one in told))
 
 
 def _assert_none(objections: Iterable[str], about: str) -> None:

@@ -14,9 +14,10 @@ from jsonschema.exceptions import SchemaError
 
 from bouquet_proto.failures import FAILURES, PROVIDER
 from bouquet_proto.identity import MODALITIES
-from bouquet_proto.limits import MAX_OFFER_BYTES, MAX_OPERATIONS, MAX_REPLY_BYTES, MAX_REPLY_ELEMENTS
+from bouquet_proto.limits import MAX_OFFER_BYTES
 from bouquet_proto.messages import encode
 from bouquet_proto.offer import AUTHORITY_PREFIXES, SHOWN, Offer, Operation
+from bouquet_proto.offer_limits import excesses_of_offer, excesses_of_operation, long_texts_of
 from bouquet_proto.rules import RULES
 from bouquet_worker.testing.cases import Case
 
@@ -60,10 +61,13 @@ def objections_to_offer(offer: Offer) -> Iterator[str]:
             yield f"problem {reason}: the failure table has this reason too, and callers see its row"
     if not offer.operations:
         yield "the offer has no operation"
-    if len(offer.operations) > MAX_OPERATIONS:
-        yield f"the offer has {len(offer.operations)} operations, and a gateway accepts {MAX_OPERATIONS}"
+    yield from _refused(excesses_of_offer(offer))
     if (size_bytes := len(encode(offer))) > MAX_OFFER_BYTES:
         yield f"the offer has {size_bytes} bytes, and a gateway accepts {MAX_OFFER_BYTES}"
+
+
+def _refused(excesses: Iterable[str]) -> Iterator[str]:
+    return (f"a gateway refuses it: {excess}" for excess in excesses)
 
 
 def _place_of(operation: Operation) -> str:
@@ -82,8 +86,7 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
     for reason in operation.reasons:
         if reason not in FAILURES | offer.problems:
             yield f"reason {reason}: neither the failure table nor the worker's problems have a row for it"
-    if operation.reply.size_bytes > MAX_REPLY_BYTES or operation.reply.elements > MAX_REPLY_ELEMENTS:
-        yield f"reply: a gateway accepts {MAX_REPLY_BYTES} bytes and {MAX_REPLY_ELEMENTS} elements at most"
+    yield from _refused((*excesses_of_operation(operation), *long_texts_of(operation)))
     yield from _of_checks(operation)
     yield from _of_fields(operation)
     yield from _of_schema(operation)
