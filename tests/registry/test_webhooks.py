@@ -44,6 +44,7 @@ class DataPass:
     async def tells(self, body: bytes, path: str = V1, headers: dict[str, str] | None = None) -> tuple[int, Any]:
         sent = signed(body) if headers is None else headers
         async with self._session.post(path, data=body, headers=sent) as response:
+            assert response.headers.get("WWW-Authenticate", "") == (HEADER if response.status == 401 else "")
             return response.status, await response.json()
 
     async def approves(self, **own: Any) -> str:

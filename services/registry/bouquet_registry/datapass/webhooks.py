@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from http import HTTPStatus
 
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
@@ -53,7 +54,10 @@ class Webhooks:
         status, answer, outcome = await self._process(PATHS[request.path], body, request.headers.get(HEADER, ""))
         metrics.WEBHOOKS.labels(outcome).inc()
         log.info("webhook answered", extra={"status": status, "outcome": outcome})
-        return web.json_response(answer, status=status)
+        response = web.json_response(answer, status=status)
+        if status == HTTPStatus.UNAUTHORIZED:
+            response.headers["WWW-Authenticate"] = HEADER
+        return response
 
     async def _process(self, dialect: Dialect, body: bytes, signature: str) -> tuple[int, Answer, str]:
         """Checks a webhook, and applies its event or sets it aside. Returns the HTTP status and the content of the
