@@ -121,8 +121,7 @@ class Connection(asyncio.Protocol):
             handler.connection_lost(exc)
 
     def eof_received(self) -> None:
-        """Returns None when the client has ended its side of the connection, which makes asyncio close the
-        connection."""
+        """Makes asyncio close the connection once the client has ended its side, by returning None."""
 
     # Reading
 

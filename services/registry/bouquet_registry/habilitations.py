@@ -123,8 +123,8 @@ class Token(Struct, frozen=True, kw_only=True):
     blacklisted_at: datetime | None = None
     blacklist_reason: str = ""
     last_used_at: datetime | None = None
-    """Time of the latest use that the registry knows of; None before the first. A use may become known up to an hour
-    later."""
+    """Time of the latest use of the token that the registry knows of, or None if it knows of no use. The registry may
+    learn of a use up to an hour later."""
     # A gateway asks the registry only once an hour for a token in use.
     mcp: bool = False
     """Whether the token may be used with the Model Context Protocol. The claim `mcp` of the signed text has the same

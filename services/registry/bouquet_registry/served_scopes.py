@@ -127,7 +127,8 @@ async def unserved_scopes(
 
 
 def unserved_problems(scopes: Iterable[str], unserved: Iterable[str]) -> list[str]:
-    """Returns a text `scopes[number]: problem` for each scope in `scopes` that is also in `unserved`."""
+    """Returns a text `scopes[number]: problem` for each scope in `scopes` that is also in `unserved`. The number is the
+    scope's index in `scopes`, from 0."""
     found = frozenset(unserved)
     return [f"scopes[{number}]: is served by no provider" for number, scope in enumerate(scopes) if scope in found]
 

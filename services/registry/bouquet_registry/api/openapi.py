@@ -105,8 +105,9 @@ def _path_parameters(route: Route) -> list[Json]:
 
 
 def _query_parameters(route: Route, components: Json) -> list[Json]:
-    """Returns the OpenAPI parameters in the query of a GET route; an empty list for a route with another method. No
-    parameter may be null, since a query string cannot express null."""
+    """Returns the OpenAPI parameters in the query string of a GET route (an empty list for a route with another
+    method), and adds their schemas to `components`. Leaves null out of their types, since a query string cannot express
+    null."""
     parameters = [OPEN_QUERY] if route.has_open_query else []
     if route.takes is None or route.method != "GET":
         return parameters

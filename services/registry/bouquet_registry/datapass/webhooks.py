@@ -47,7 +47,8 @@ class Webhooks:
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answers a webhook of DataPass. The HTTP status is 401 if the signature is wrong or the event too old, and 503
-        if the database is unavailable. Otherwise it is 200, even if the event cannot be applied and is set aside."""
+        if the database is unavailable. Otherwise it is 200, even if the event cannot be applied and is only stored for
+        an operator."""
         # DataPass switches a webhook off after five failures in a row. So an event that cannot be applied is set aside
         # and answered with 200: it must not stop the events of other habilitations.
         body = await request.read()
@@ -60,8 +61,8 @@ class Webhooks:
         return response
 
     async def _process(self, dialect: Dialect, body: bytes, signature: str) -> tuple[int, Answer, str]:
-        """Checks a webhook, and applies its event or sets it aside. Returns the HTTP status and the content of the
-        answer, and the outcome that the log and a metric record."""
+        """Checks a webhook, and applies its event, or stores an event that cannot be applied for an operator. Returns
+        the HTTP status and the content of the answer, and the outcome that the log and a metric record."""
         if not is_signed(self._secret, body, signature):
             return 401, {}, "unsigned"
         if formats.is_test(body):

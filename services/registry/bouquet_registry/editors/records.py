@@ -56,8 +56,8 @@ class EditorToken(Struct, frozen=True, kw_only=True):
     blacklisted_at: datetime | None = None
     blacklist_reason: str = ""
     last_used_at: datetime | None = None
-    """Time of the latest use that the registry knows of; None before the first. A use may become known up to an hour
-    later."""
+    """Time of the latest use of the token that the registry knows of, or None if it knows of no use. The registry may
+    learn of a use up to an hour later."""
     version: int = 1
 
 

@@ -216,9 +216,9 @@ def _people_by_day(within: Condition) -> Select[Any]:
 
 
 def _has_earlier(before: FromClause, *more: Condition) -> Condition:
-    """Returns the SQL condition that a call has an earlier one in the table `before`: on the same day (UTC), with the
-    same habilitation and operation, and with something found about the same person. The earlier call must also meet the
-    conditions `more`."""
+    """Returns the SQL condition that the table `before` contains an earlier call, on the same day (UTC) and with the
+    same habilitation and operation, that also found something about the same person. The earlier call must also meet
+    the conditions `more`."""
     day = _day_of(journal)
     return exists().where(
         before.c.person == journal.c.person,

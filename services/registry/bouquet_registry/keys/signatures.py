@@ -1,4 +1,5 @@
-"""Signatures of tokens: the keys that have signed the text of each token, and the keys that are withdrawn."""
+"""Signatures of tokens: the keys that have signed the text of each token, and the withdrawn keys, whose tokens gateways
+refuse."""
 
 from __future__ import annotations
 
