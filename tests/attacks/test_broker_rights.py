@@ -19,7 +19,7 @@ from aiormq.exceptions import ChannelAccessRefused, ChannelLockedResource
 from pamqp.common import FieldTable
 from yarl import URL
 
-from bouquet_mesh.bus.amqp import RETURN_EVERY_S
+from bouquet_mesh.bus.consumer import RETURN_EVERY_S
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.outbox.api import NotSent, Outbox
 from bouquet_mesh.outbox.open import open_outbox

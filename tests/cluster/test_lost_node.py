@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bouquet_mesh.bus import amqp
+from bouquet_mesh.bus import amqp, consumer
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_mesh.doctor.hosts import check_hosts
 from bouquet_mesh.outbox.amqp import open_amqp_outbox
@@ -109,7 +109,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets callers repeat a refused request for up to `CALL_S` seconds, because a busy machine may be slow. Prevents
     workers from deleting the queue of a lost node before the node is back."""
     monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", CALL_S)
-    monkeypatch.setattr(amqp, "DELETE_AFTER_S", 600.0)
+    monkeypatch.setattr(consumer, "DELETE_AFTER_S", 600.0)
 
 
 async def until_firing(watch: PrometheusServer, firing: set[str]) -> None:

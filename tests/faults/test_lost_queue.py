@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bouquet_mesh.amqp.connection import Connection
-from bouquet_mesh.bus import amqp, queues
+from bouquet_mesh.bus import amqp, consumer, queues
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.names import queue_of, reserve_queue_of
 from tests.support.broker import Broker
@@ -39,9 +39,9 @@ USUAL, RESERVE = queue_of(PROVIDER), reserve_queue_of(PROVIDER)
 def returning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes workers try every 0.1 s to return to the usual queue, and gateways publish refused requests again for up to
     20 s. No queue is deleted during a test."""
-    monkeypatch.setattr(amqp, "FIRST_RETURN_S", 0.1)
-    monkeypatch.setattr(amqp, "RETURN_EVERY_S", 0.1)
-    monkeypatch.setattr(amqp, "DELETE_AFTER_S", 600.0)
+    monkeypatch.setattr(consumer, "FIRST_RETURN_S", 0.1)
+    monkeypatch.setattr(consumer, "RETURN_EVERY_S", 0.1)
+    monkeypatch.setattr(consumer, "DELETE_AFTER_S", 600.0)
     monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", 20.0)
 
 
@@ -105,7 +105,7 @@ async def test_a_gateway_that_starts_later_finds_the_reserve_queue(url: str, bro
 async def test_a_loss_of_the_reserve_queue_leads_back_to_the_usual_one(
     url: str, caller: AmqpBus, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(amqp, "FIRST_RETURN_S", 600.0)
+    monkeypatch.setattr(consumer, "FIRST_RETURN_S", 600.0)
     async with connected_bus(url) as worker, serving(worker, reply_found):
         await broker.lose_queues()
         await until_consumed(broker, RESERVE)
@@ -131,7 +131,7 @@ async def test_workers_delete_a_lost_reserve_queue_while_the_usual_one_is_lost_t
 async def test_a_worker_returns_soon_to_a_queue_whose_declaration_was_only_slow(
     url: str, caller: AmqpBus, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(amqp, "RETURN_EVERY_S", 600.0)
+    monkeypatch.setattr(consumer, "RETURN_EVERY_S", 600.0)
     declare, in_time = queues.can_declare, iter([False])
 
     async def declare_too_late(connection: Connection, queue: str) -> bool:
@@ -146,7 +146,7 @@ async def test_a_worker_returns_soon_to_a_queue_whose_declaration_was_only_slow(
 async def test_workers_delete_a_queue_that_stays_lost_and_return_to_it(
     rabbit: RabbitNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(amqp, "DELETE_AFTER_S", 0.2)
+    monkeypatch.setattr(consumer, "DELETE_AFTER_S", 0.2)
     vhost = restricted_vhost(rabbit, tmp_path, PROVIDER)
     broker = Broker(rabbit, vhost.operator)
     async with AsyncExitStack() as stack:
@@ -167,7 +167,7 @@ async def test_a_queue_that_is_slow_to_declare_is_not_deleted_while_it_has_a_con
 ) -> None:
     async with connected_bus(url) as first, serving(first, reply_found):
         monkeypatch.setattr(queues, "DECLARE_TIMEOUT_S", 0.0)
-        monkeypatch.setattr(amqp, "DELETE_AFTER_S", 0.0)
+        monkeypatch.setattr(consumer, "DELETE_AFTER_S", 0.0)
         async with connected_bus(url) as second, serving(second, reply_found):
             await until(lambda: caplog.messages.count("lost queue not deleted") > 1)
             assert await broker.consumers() == 1

@@ -7,7 +7,8 @@ import asyncio
 
 import pytest
 
-from bouquet_mesh.bus.amqp import PREFETCH_PER_SLOT, AmqpBus
+from bouquet_mesh.bus.amqp import AmqpBus
+from bouquet_mesh.bus.consumer import PREFETCH_PER_SLOT
 from bouquet_proto.messages import Failed, Reply
 from tests.support.broker import Broker
 from tests.support.bus import FOUND, PROVIDER, connected_bus, lookup_request, reply_found, serving, until_reply

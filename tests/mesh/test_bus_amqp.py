@@ -14,7 +14,8 @@ import pytest
 from yarl import URL
 
 from bouquet_mesh.amqp.connection import connect
-from bouquet_mesh.bus.amqp import AmqpBus, check_serving
+from bouquet_mesh.bus.amqp import AmqpBus
+from bouquet_mesh.bus.consumer import check_serving
 from bouquet_mesh.observe import logs
 from bouquet_proto.messages import Failed
 from bouquet_proto.names import queue_of

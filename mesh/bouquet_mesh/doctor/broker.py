@@ -16,7 +16,8 @@ from bouquet_mesh.amqp.errors import (
     NotDeclared,
     missing_right,
 )
-from bouquet_mesh.bus.amqp import check_calling, check_serving
+from bouquet_mesh.bus.amqp import check_calling
+from bouquet_mesh.bus.consumer import check_serving
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
 from bouquet_mesh.doctor.timing import CLOSE_S
 from bouquet_mesh.server_url import address_of, each_server
