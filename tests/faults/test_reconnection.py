@@ -13,6 +13,7 @@ from yarl import URL
 
 from bouquet_cnaf.simulator import simulator
 from bouquet_mesh.amqp import connection
+from bouquet_mesh.bus import consumer
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed
 from bouquet_proto.names import queue_of
@@ -98,15 +99,16 @@ async def test_f02_a_connection_without_its_reply_queue_and_its_consumers_is_not
 
 
 async def test_f03_a_worker_whose_queue_is_deleted_declares_it_and_consumes_again(
-    caller: AmqpBus, operator: AbstractChannel, broker: Broker
+    caller: AmqpBus, operator: AbstractChannel, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(consumer, "RETURN_EVERY_S", 0.1)
     async with serving(caller, reply_found) as intake:
         await until_reply(caller, FOUND)
         await operator.queue_delete(QUEUE)
         await until(lambda: not intake.consuming)
         await until_reply(caller, FOUND)
         assert intake.consuming
-        assert await broker.consumers() == 1
+        await broker.until(broker.consumers, lambda count: count == 1)
 
 
 async def test_f03_a_process_that_is_connected_and_consumes_nothing_is_not_ready(

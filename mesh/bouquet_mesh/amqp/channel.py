@@ -13,6 +13,7 @@ import aiormq
 import msgspec
 from aio_pika.abc import AbstractChannel
 
+from bouquet_mesh.amqp.errors import ConsumerCancelled
 from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.amqp.wire import Deliver, Settled, StreamFactory, Wire
 
@@ -38,7 +39,7 @@ class Channel:
         self._consumer_tag = ""
         self._prefetch_count = 0
         handle.close_callbacks.add(self._report_loss)
-        aiormq_channel.on_consumer_cancel_callbacks.add(self._report_loss)
+        aiormq_channel.on_consumer_cancel_callbacks.add(self._report_cancel)
 
     async def declare_exchange(self, name: str) -> None:
         await self._aiormq.exchange_declare(name, exchange_type="direct", durable=True)
@@ -147,6 +148,9 @@ class Channel:
         """Passes the error that ended the channel to `on_lost`."""
         # It is the error that aio-pika reports or, if it reports none, a `ConnectionResetError`.
         self._on_lost(cause if isinstance(cause, Exception) else ConnectionResetError())
+
+    def _report_cancel(self, _: object) -> None:
+        self._on_lost(ConsumerCancelled())
 
 
 async def open_channel(

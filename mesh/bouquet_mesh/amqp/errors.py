@@ -35,6 +35,15 @@ NotDeclared = ChannelNotFoundEntity
 PreconditionFailed = ChannelPreconditionFailed
 """Error for a queue that is in use, or that exists with other options. The broker also closes the channel."""
 
+
+class ConsumerCancelled(AMQPError):
+    """Error for a consumer that the broker has cancelled because its queue was deleted, or because the node of the
+    queue was lost."""
+
+
+QUEUE_LOST = (NotDeclared, ConsumerCancelled)
+"""Exceptions that mean that the queue of a consumer is lost, though the connection may not be."""
+
 BAD_CREDENTIALS = (AuthenticationError, ProbableAuthenticationError)
 """Exceptions that mean that the user or the password is wrong."""
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from bouquet_mesh.amqp.channel import Channel, OnLost
 from bouquet_mesh.amqp.connection import Connection
-from bouquet_mesh.amqp.errors import CONNECTION_LOST, AccessRefused, NotDeclared, bounded_close
+from bouquet_mesh.amqp.errors import CONNECTION_LOST, QUEUE_LOST, AccessRefused, NotDeclared, bounded_close
 from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.amqp.link import Drain, trial_run
 from bouquet_mesh.amqp.wire import Delivery
@@ -31,7 +31,11 @@ its first attempt to return to the usual queue."""
 # without a consumer.
 RETURN_EVERY_S = 5.0
 """Seconds between a worker's further attempts to return from the reserve queue (used while the node of the provider's
-usual queue is down) to the usual one."""
+usual queue is down) to the usual one. Also the seconds before the first attempt, if the usual queue was just lost."""
+REGISTER_EVERY_S = 5.0
+"""Seconds between a consumer's registrations with the broker."""
+# The broker may have forgotten the queue of a registered consumer without a word, as after a partition of its nodes,
+# and give the queue's name to another queue, in which other consumers hide the absence of this one.
 RESERVE_TIMEOUT_S = 2.5
 """Longest wait, in seconds, for the declaration of a reserve queue (used while the node of the provider's usual queue
 is down). If the broker has not answered by then, the worker deletes the reserve queue, so that it can be declared
@@ -57,7 +61,8 @@ class Consumer:
         self._usual_queue = queue_of(provider)
         self._reserve_queue = reserve_queue_of(provider)
         self._queue = self._usual_queue
-        self._return_at = self._delete_at = 0.0
+        self._return_at = self._delete_at = self._register_at = 0.0
+        self._has_lost_usual_queue = False
         self._deletion: asyncio.Task[None] | None = None
         self._prefetch = prefetch
         self._priority = priority
@@ -73,9 +78,10 @@ class Consumer:
         """Declares the provider's request queue and starts to consume it. Raises `AccessRefused` if the broker's user
         lacks a right for this."""
         # Leaves no queue behind then.
-        channel = await connection.channel(on_lost)
+        channel = await connection.channel(partial(self._report_loss, on_lost))
         await queues.check_reply_right(connection)
         await channel.prefetch(self._prefetch)
+        first_return_s = RETURN_EVERY_S if self._has_lost_usual_queue else FIRST_RETURN_S
         queue = await self._declare_queue(connection)
         try:
             await channel.consume(queue, partial(self._on_request, channel), priority=self._priority)
@@ -83,20 +89,30 @@ class Consumer:
             await queues.delete_unused_queue(connection, queue)
             raise
         self._connection, self._channel, self._queue = connection, channel, queue
-        self._return_at = time.monotonic() + FIRST_RETURN_S
+        self._return_at = time.monotonic() + first_return_s
         self._delete_at = time.monotonic() + DELETE_AFTER_S
+        self._register_at = time.monotonic() + REGISTER_EVERY_S
         self._has_replied = False
         return partial(self._drain_channel, channel)
+
+    def _report_loss(self, on_lost: OnLost, cause: Exception) -> None:
+        """Notes that the usual queue is lost, if it is, and passes `cause` to `on_lost`."""
+        if isinstance(cause, QUEUE_LOST):
+            self._has_lost_usual_queue = self._queue == self._usual_queue
+        on_lost(cause)
 
     async def _drain_channel(self, channel: Channel) -> None:
         async with bounded_close():
             await channel.stop_consuming()
 
     async def _declare_queue(self, connection: Connection) -> str:
-        """Declares a queue for the provider's requests and returns its name: the usual queue or, if its node is down,
-        the reserve queue. If neither can be declared, starts to delete the reserve queue in the background, and raises
-        `TimeoutError`."""
-        if await queues.can_declare(connection, self._usual_queue):
+        """Declares a queue for the provider's requests and returns its name: the usual queue or, if that was just lost
+        or its node is down, the reserve queue. If neither can be declared, starts to delete the reserve queue in the
+        background, and raises `TimeoutError`."""
+        # A lost queue may live on without its name as long as it has a consumer, and its end deletes the name. So all
+        # consumers leave it before one of them declares its successor.
+        is_lost, self._has_lost_usual_queue = self._has_lost_usual_queue, False
+        if not is_lost and await queues.can_declare(connection, self._usual_queue):
             return self._usual_queue
         log.warning("queue unavailable", extra={"queue": self._usual_queue, "reserve": self._reserve_queue})
         try:
@@ -132,18 +148,25 @@ class Consumer:
                 self._delete_at = time.monotonic() + DELETE_AFTER_S
                 self._delete_lost(connection, self._usual_queue)
         else:
-            await channel.consume_instead(
-                self._usual_queue, partial(self._on_request, channel), priority=self._priority
-            )
-            self._queue = self._usual_queue
+            await self._register(channel, self._usual_queue)
             log.info("queue available again", extra={"queue": self._usual_queue})
+
+    async def _register(self, channel: Channel, queue: str) -> None:
+        """Registers as a consumer of `queue`, then ends the former registration. Requests delivered by it can still be
+        answered."""
+        await channel.consume_instead(queue, partial(self._on_request, channel), priority=self._priority)
+        self._queue = queue
+        self._register_at = time.monotonic() + REGISTER_EVERY_S
+        if self._channel is not channel:  # drained meanwhile
+            await channel.stop_consuming()
 
     def stop(self) -> None:
         self._channel = None
 
     async def probe(self) -> None:
         """Checks that replies can be published. Raises `ConnectionResetError` if the request queue has no consumer.
-        While the reserve queue is in use, also tries every `RETURN_EVERY_S` seconds to return to the usual queue."""
+        Registers again as a consumer every `REGISTER_EVERY_S` seconds. While the reserve queue is in use, also tries
+        every `RETURN_EVERY_S` seconds to return to the usual queue."""
         # To check publishing, sends an unroutable message, but only after the first reply: until then the reply
         # exchange may not exist.
         channel = self._channel
@@ -152,9 +175,12 @@ class Consumer:
         if self._has_replied:
             channel.send(b"", Properties(), exchange=REPLY_EXCHANGE, routing_key="")
         if not (await channel.count(self._queue)).consumers:
+            self._has_lost_usual_queue = self._queue == self._usual_queue
             raise ConnectionResetError
         if self._queue == self._reserve_queue and time.monotonic() > self._return_at:
             await self._return_to_usual_queue(self._connection, channel)
+        elif time.monotonic() > self._register_at:
+            await self._register(channel, self._queue)
 
     def _on_request(self, channel: Channel, message: Delivery) -> None:
         """Ignores a request without acknowledging it, so that the broker later delivers it to another consumer."""
