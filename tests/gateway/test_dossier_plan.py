@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from bouquet_gateway.dossiers.plan import Plan, parameters_of, plan_dossier
-from bouquet_gateway.dossiers.read import MAX_BODY_BYTES, Values, read_dossier
+from bouquet_gateway.dossiers.plan import Plan, plan_dossier
+from bouquet_gateway.dossiers.read import MAX_BODY_BYTES, read_dossier
 from bouquet_gateway.errors.problems import NO_ROWS, Problem, render
 from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.offers.discovery import Discovery
+from bouquet_gateway.single_calls.parameters import Values, parameters_of
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_proto.query import parse_query
 from tests.support.gateway_client import RECIPIENT

@@ -8,12 +8,12 @@ from urllib.parse import urlencode
 from msgspec import structs
 
 from bouquet_gateway.call import Call, HttpRequest
-from bouquet_gateway.dossiers.ask import Asker, Services
 from bouquet_gateway.dossiers.plan import Plan, plan_dossier
 from bouquet_gateway.dossiers.read import read_dossier
 from bouquet_gateway.dossiers.run import Dossier
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.offers.discovery import Discovery
+from bouquet_gateway.single_calls.ask import Asker, Services
 from bouquet_proto.deadline import Deadline
 
 

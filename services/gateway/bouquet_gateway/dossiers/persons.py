@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from bouquet_gateway.dossiers.read import CIVIL_STATUS, Value, Values
+from bouquet_gateway.dossiers.read import CIVIL_STATUS
 from bouquet_gateway.lookup.people import MAX_PEOPLE, birth_date
 from bouquet_gateway.offers.data_paths import objects_at
+from bouquet_gateway.single_calls.parameters import Value, Values
 from bouquet_proto.offer import People
 
 SEX = "sexe"

@@ -3,9 +3,8 @@ gets no plan, and the caller gets all its faults."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
-from urllib.parse import quote_plus
 
 from msgspec import Struct
 
@@ -16,22 +15,13 @@ from bouquet_gateway.dossiers.read import (
     Fault,
     PartRequest,
     PersonsOf,
-    Value,
-    Values,
 )
 from bouquet_gateway.errors.problems import Problem
-from bouquet_gateway.offers.catalogue import Family, Match, Served
+from bouquet_gateway.offers.catalogue import Family, Match
 from bouquet_gateway.offers.discovery import Discovery
-from bouquet_proto.offer import Operation, People
-from bouquet_proto.query import Query, query_of_values
-
-USUAL_MODALITY = "identite"
-"""Modality (way to identify the person) of a part (one lookup of a dossier) that names none. If the operation has only
-one modality, the part uses that one instead."""
-
-SESSION_MODALITY = "france_connect"
-"""Modality (way to identify the person) of the operations that need a citizen's FranceConnect session. The paths of
-these operations end with this word."""
+from bouquet_gateway.single_calls.parameters import Values
+from bouquet_gateway.single_calls.target import USUAL_MODALITY, Target, newest
+from bouquet_proto.offer import People
 
 
 class ForEach(Struct, frozen=True, kw_only=True):
@@ -48,44 +38,6 @@ class ForEach(Struct, frozen=True, kw_only=True):
     `source` lacks."""
 
 
-class Target(Struct, frozen=True, kw_only=True):
-    """Operation that a part (one lookup) of a dossier calls."""
-
-    path: str
-    match: Match | None
-    """Operation at `path`; `None` if no offer (a worker's description of its operations) has the path yet, but one that
-    is still missing may have it."""
-
-    @property
-    def served(self) -> Served | None:
-        return self.match.served if self.match else None
-
-    @property
-    def operation(self) -> Operation | None:
-        return self.served.operation if self.served else None
-
-    @property
-    def by_session(self) -> bool:
-        """Whether the operation needs a citizen's FranceConnect session."""
-        return self.match.by_session if self.match else self.path.endswith(f"/{SESSION_MODALITY}")
-
-    @property
-    def is_by_civil_status(self) -> bool:
-        return self.operation is None or self.operation.modality == USUAL_MODALITY
-
-    def people_at(self, path: str) -> People | None:
-        """Returns the names of the fields that describe each person at a dotted path of the operation's data. Returns
-        `None` if the operation declares no persons there, or if one field holds both family name and first names."""
-        people = self.operation.people if self.operation else ()
-        return next((one for one in people if one.at == path and one.nom != one.prenoms), None)
-
-    def parameters_for(self, person: Values) -> dict[str, Value]:
-        """Converts a person's values from canonical fields (such as `nom_naissance`) to the operation's query
-        parameters. Leaves out values that the operation does not take."""
-        names = self.served.parameter_names if self.served else {}
-        return {names[field]: value for field, value in person.items() if field in names}
-
-
 class Part(Struct, frozen=True, kw_only=True):
     """Part of a dossier (one lookup, or one for each of several persons), with its operation."""
 
@@ -94,14 +46,6 @@ class Part(Struct, frozen=True, kw_only=True):
     values: Values
     """Query parameters of the call, by the names that the operation gives to them; without `recipient`."""
     for_each: ForEach | None = None
-
-
-class Parameters(Struct, frozen=True):
-    """Query parameters of one call in two forms, a query string and a parsed query, with the same content."""
-
-    raw_query: str
-    """Query string of the call. Equal parameters give equal strings, so that identical calls can be recognized."""
-    query: Query
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -145,22 +89,6 @@ def plan_dossier(request: DossierRequest, offers: Discovery, today: date) -> Pla
     return Plan(recipient=request.recipient, delegation_id=request.delegation_id, parts=tuple(parts))
 
 
-def parameters_of(recipient: str, values: Values, quote: Callable[[str], str] = quote_plus) -> Parameters:
-    """Returns the query parameters of one lookup's call: `recipient`, a SIRET, then `values` sorted by name. `quote`
-    encodes the values in the query string."""
-    # Names need no encoding: they are the fields of an offer's rules, or fit `read.PARAMETER_NAME`.
-    texts: dict[str, str | list[str]] = {"recipient": recipient}
-    pairs = [f"recipient={recipient}"]
-    for name, value in sorted(values.items()):
-        if isinstance(value, list):
-            texts[name] = items = [str(item) for item in value]
-            pairs += [f"{name}[]={quote(item)}" for item in items]
-        else:
-            texts[name] = text = str(value)
-            pairs.append(f"{name}={quote(text)}")
-    return Parameters("&".join(pairs), query_of_values(texts))
-
-
 def _for_each(
     persons: PersonsOf, fallback: Values, request: DossierRequest, targets: Mapping[str, Target | None]
 ) -> ForEach | None:
@@ -197,15 +125,3 @@ def _family(part: PartRequest, offers: Discovery) -> Family | None:
     families = offers.catalogue.resources.get(part.operation, {})
     only = next(iter(families)) if len(families) == 1 else USUAL_MODALITY
     return families.get(part.modality or only)
-
-
-def newest(family: Family, today: date) -> int:
-    """Returns the number of the newest version, in a family of operations that differ only in the version, that is not
-    deprecated. If all versions are deprecated, returns the number of the newest."""
-    current = (version for version, served in family.versions.items() if not _is_deprecated(served[0], today))
-    return max(current, default=max(family.versions))
-
-
-def _is_deprecated(served: Served, today: date) -> bool:
-    retirement = served.operation.retirement
-    return retirement is not None and date.fromisoformat(retirement.deprecated_on) <= today

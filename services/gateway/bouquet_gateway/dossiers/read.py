@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from bouquet_gateway.errors.problems import Problem
+from bouquet_gateway.single_calls.parameters import Value, Values
 from bouquet_proto.identity import Identifiant, Identite, Ine, NumeroAllocataire
 from bouquet_proto.rules import is_siret
 
@@ -21,17 +22,12 @@ MAX_PARTS = 20
 MAX_MEMBERS = 32
 """Largest number of members of one object in a dossier, except the object `resources`. Limits the work for a body whose
 sender is not known yet."""
-MAX_INTEGER = 10**15
 
 FIELD, COUNT, OPERATION, FOR_EACH = "dossier_field", "dossier_count", "dossier_operation", "dossier_for_each"
 """Reasons, as keys of the failure table, of the faults in a dossier (several lookups in one request): a wrong field,
 too many lookups or persons or none, an unknown operation, and a wrong `for_each`."""
 RECIPIENT = "00210"
 
-Integer: TypeAlias = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
-Value: TypeAlias = str | Integer | list[str | Integer]
-"""Value of a query parameter. A list stands for several values: the query has `name[]=…` once for each item."""
-Values: TypeAlias = Mapping[str, Value]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 """Pattern of the name that a caller gives to a part (lookup) of a dossier. An error never quotes a name that does not
 fit, and points to `/resources` instead."""

@@ -11,11 +11,13 @@ from urllib.parse import quote_plus
 
 from msgspec import Raw, Struct
 
-from bouquet_gateway.dossiers.ask import Asker
 from bouquet_gateway.dossiers.persons import persons_in
-from bouquet_gateway.dossiers.plan import ForEach, Part, Plan, Target, parameters_of
-from bouquet_gateway.dossiers.read import COUNT, Values
-from bouquet_gateway.dossiers.result import PartResult, PersonsResult, Result, refused, without_source
+from bouquet_gateway.dossiers.plan import ForEach, Part, Plan
+from bouquet_gateway.dossiers.read import COUNT
+from bouquet_gateway.dossiers.result import PartResult, PersonsResult, Result, refused, result_of, without_source
+from bouquet_gateway.single_calls.ask import Asker
+from bouquet_gateway.single_calls.parameters import Parameters, Values, parameters_of
+from bouquet_gateway.single_calls.target import Target
 
 MAX_PERSONS = 12
 """Largest number of persons for whom one part of a dossier repeats its lookup (`for_each`); the result for each further
@@ -93,6 +95,11 @@ class _Run:
         key = (target.path, parameters.raw_query)
         call = self._calls.get(key)
         if call is None:
-            call = self._group.create_task(self._asker.ask(target, parameters, is_counted=is_counted))
+            call = self._group.create_task(self._answered(target, parameters, is_counted=is_counted))
             self._calls[key] = call
         return call
+
+    async def _answered(self, target: Target, parameters: Parameters, *, is_counted: bool) -> PartResult:
+        call, answer = await self._asker.answer(target, parameters, is_counted=is_counted)
+        cache_s = target.operation.cache_s if target.operation else 0
+        return result_of(call, answer, self._asker.services.clock(), cache_s)

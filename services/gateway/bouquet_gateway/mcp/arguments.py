@@ -8,12 +8,11 @@ from collections.abc import Container
 import msgspec
 from msgspec import Raw, Struct
 
-from bouquet_gateway.dossiers.plan import Parameters, parameters_of
-from bouquet_gateway.dossiers.read import Value
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.mcp.tools import MAX_PURPOSE_LENGTH, PURPOSE
 from bouquet_gateway.mcp.versions import invalid_params
 from bouquet_gateway.public.openapi import RECIPIENT
+from bouquet_gateway.single_calls.parameters import Parameters, Value, parameters_of
 from bouquet_proto.rules import is_siret
 
 COMMON_ARGUMENTS = frozenset({RECIPIENT.name, PURPOSE})

@@ -10,7 +10,6 @@ from msgspec import UNSET, Raw, Struct
 from bouquet_gateway.access.authenticate import Admission
 from bouquet_gateway.access.tokens import Token
 from bouquet_gateway.call import Answer, Call, HttpRequest
-from bouquet_gateway.dossiers.ask import Asker, Services
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.mcp.arguments import Arguments, read_arguments
 from bouquet_gateway.mcp.messages import (
@@ -35,6 +34,7 @@ from bouquet_gateway.mcp.versions import (
     version_of,
 )
 from bouquet_gateway.offers.discovery import Discovery
+from bouquet_gateway.single_calls.ask import Asker, Services
 from bouquet_proto.deadline import Deadline
 
 MAX_BODY_BYTES = 16 * 1024

@@ -12,13 +12,13 @@ import msgspec
 from msgspec import Raw, Struct
 
 from bouquet_gateway.access.tokens import Token
-from bouquet_gateway.dossiers.plan import Target, newest
 from bouquet_gateway.lookup.answer import is_by_ine
 from bouquet_gateway.offers.catalogue import Catalogue, Family, Match, Served
 from bouquet_gateway.paths import V2
 from bouquet_gateway.public.openapi import ANYTHING, DELEGATION, RECIPIENT, query_parameters
 from bouquet_gateway.public.openapi_components import Json
 from bouquet_gateway.public.openapi_errors import object_schema
+from bouquet_gateway.single_calls.target import Target, newest
 
 TOOL_PATH = re.compile(r"[\w/-]{1,128}", re.ASCII)
 """Pattern of the paths, without their version, for which there is a tool. A tool's name has a dot for each slash of the

@@ -18,7 +18,6 @@ from bouquet_gateway.access.sessions import REFUSAL_REMEMBERED_S, Sessions
 from bouquet_gateway.access.tokens import ClaimedTokens, TokenSource, TokenVerifier, named_keys
 from bouquet_gateway.access.unknown_bearers import AddressThrottle
 from bouquet_gateway.access.unknown_recipients import RecipientThrottle
-from bouquet_gateway.dossiers.ask import Services
 from bouquet_gateway.dossiers.open import Dossiers
 from bouquet_gateway.http.app import Parts
 from bouquet_gateway.journal.record import Journal, NoJournal, open_journal
@@ -42,6 +41,7 @@ from bouquet_gateway.public.pings import Pings
 from bouquet_gateway.public.readiness import Readiness
 from bouquet_gateway.public.sandbox_cases import SandboxCases
 from bouquet_gateway.settings import GatewaySettings
+from bouquet_gateway.single_calls.ask import Services
 from bouquet_gateway.stores.cache import Cache
 from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_mesh.bus.api import Calling

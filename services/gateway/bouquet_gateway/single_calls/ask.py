@@ -1,5 +1,5 @@
-"""Calls of operations that the gateway makes for one request: those of a dossier (several lookups in one request), or
-that of a tool of the Model Context Protocol. Each is answered as if the caller had made it by HTTP."""
+"""Making of single calls for one request: those of a dossier (several lookups in one request), or that of a tool of the
+Model Context Protocol. Each is answered as if the caller had made it by HTTP."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from opentelemetry.trace import SpanKind
 from bouquet_gateway.access.authenticate import Admission, Authenticate
 from bouquet_gateway.call import Answer, Call, HttpRequest
 from bouquet_gateway.call_report import report_call
-from bouquet_gateway.dossiers.plan import Parameters, Target
-from bouquet_gateway.dossiers.result import PartResult, result_of
 from bouquet_gateway.errors.answers import answer_of, problem_of
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.lookup.answer import Lookups, describe_call
+from bouquet_gateway.single_calls.parameters import Parameters
+from bouquet_gateway.single_calls.target import Target
 from bouquet_mesh.observe import spans
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.rules import SharedResults
@@ -27,7 +27,7 @@ METHOD = "GET"
 
 
 class Services(Struct, frozen=True, kw_only=True):
-    """Services of the gateway that answer each call of an operation in a dossier (several lookups in one request)."""
+    """Services of the gateway that admit callers, answer each single call, and record it."""
 
     authenticate: Authenticate
     lookups: Lookups
@@ -51,13 +51,7 @@ class Asker(Struct, frozen=True, kw_only=True):
     refusal: Problem | None = None
     """Error with which every call is answered, in place of a lookup; `None` if there is none."""
     shared: SharedResults = {}
-    """Results of computations about persons, each made once for all calls of the dossier."""
-
-    async def ask(self, target: Target, parameters: Parameters, *, is_counted: bool) -> PartResult:
-        """Calls the operation `target` with these parameters, and returns the result: data or an error. `is_counted`
-        tells whether the rate limit has already counted this call."""
-        call, answer = await self.answer(target, parameters, is_counted=is_counted)
-        return result_of(call, answer, self.services.clock(), target.operation.cache_s if target.operation else 0)
+    """Results of computations about persons, each made once for all calls of the request."""
 
     async def answer(self, target: Target, parameters: Parameters, *, is_counted: bool) -> tuple[Call, Answer]:
         """Calls the operation `target` with these parameters, and returns the call and its answer. The call is checked,

@@ -1,0 +1,67 @@
+"""Target of a single call: the operation that it calls."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from msgspec import Struct
+
+from bouquet_gateway.offers.catalogue import Family, Match, Served
+from bouquet_gateway.single_calls.parameters import Value, Values
+from bouquet_proto.offer import Operation, People
+
+USUAL_MODALITY = "identite"
+"""Modality (way to identify the person) of the operations that take a civil status."""
+SESSION_MODALITY = "france_connect"
+"""Modality (way to identify the person) of the operations that need a citizen's FranceConnect session. The paths of
+these operations end with this word."""
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """Operation that a part (one lookup) of a dossier, or a tool, calls."""
+
+    path: str
+    match: Match | None
+    """Operation at `path`; `None` if no offer (a worker's description of its operations) has the path yet, but one that
+    is still missing may have it."""
+
+    @property
+    def served(self) -> Served | None:
+        return self.match.served if self.match else None
+
+    @property
+    def operation(self) -> Operation | None:
+        return self.served.operation if self.served else None
+
+    @property
+    def by_session(self) -> bool:
+        """Whether the operation needs a citizen's FranceConnect session."""
+        return self.match.by_session if self.match else self.path.endswith(f"/{SESSION_MODALITY}")
+
+    @property
+    def is_by_civil_status(self) -> bool:
+        return self.operation is None or self.operation.modality == USUAL_MODALITY
+
+    def people_at(self, path: str) -> People | None:
+        """Returns the names of the fields that describe each person at a dotted path of the operation's data. Returns
+        `None` if the operation declares no persons there, or if one field holds both family name and first names."""
+        people = self.operation.people if self.operation else ()
+        return next((one for one in people if one.at == path and one.nom != one.prenoms), None)
+
+    def parameters_for(self, person: Values) -> dict[str, Value]:
+        """Converts a person's values from canonical fields (such as `nom_naissance`) to the operation's query
+        parameters. Leaves out values that the operation does not take."""
+        names = self.served.parameter_names if self.served else {}
+        return {names[field]: value for field, value in person.items() if field in names}
+
+
+def newest(family: Family, today: date) -> int:
+    """Returns the number of the newest version, in a family of operations that differ only in the version, that is not
+    deprecated. If all versions are deprecated, returns the number of the newest."""
+    current = (version for version, served in family.versions.items() if not _is_deprecated(served[0], today))
+    return max(current, default=max(family.versions))
+
+
+def _is_deprecated(served: Served, today: date) -> bool:
+    retirement = served.operation.retirement
+    return retirement is not None and date.fromisoformat(retirement.deprecated_on) <= today
