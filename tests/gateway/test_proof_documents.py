@@ -21,7 +21,7 @@ from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.paris import PARIS
 from bouquet_gateway.proofs import pdf
 from bouquet_gateway.proofs.document import Document
-from bouquet_gateway.proofs.downloads import ProofDownloads
+from bouquet_gateway.proofs.downloads import ProofDownloads, drawing_thread
 from bouquet_gateway.proofs.keys import ring_of
 from bouquet_gateway.proofs.proofs import Proofs
 from bouquet_gateway.proofs.statement import Row, Section
@@ -31,6 +31,7 @@ from tests.support.gateway_client import RECIPIENT, Answer
 from tests.support.mesh import TODAY, Mesh, mesh
 from tests.support.people import CAF_ALLOCATAIRE
 from tests.support.proofs import HOST, PROVING, verified
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -162,7 +163,6 @@ async def test_a_drawing_that_nobody_waits_for_any_longer_is_still_the_only_one(
     keys = ring_of(PROVING["proof_keys"])
     assert keys
     limit = AddressLimit(RateLimiter(MemoryCounters()), "documents", 10, ())
-    downloads = ProofDownloads(Proofs(keys, client.clock, HOST), limit, is_sandbox=False)
     request = HttpRequest(
         method="GET",
         raw_path=DOCUMENTS,
@@ -173,14 +173,30 @@ async def test_a_drawing_that_nobody_waits_for_any_longer_is_still_the_only_one(
         forwarded_for=(),
         no_cache=False,
     )
-    with pytest.raises(Problem) as late:
-        await downloads.pdf(request, Deadline.after(0.05))
-    assert late.value.reasons == ("overloaded",)
-    second = asyncio.create_task(downloads.pdf(request, Deadline.after(30)))
-    assert await asyncio.to_thread(begun.acquire, timeout=30)
-    assert not await asyncio.to_thread(begun.acquire, timeout=0.2)
-    go_on.set()
-    assert (await second).content == b"%PDF-"
+    with drawing_thread() as drawing:
+        downloads = ProofDownloads(Proofs(keys, client.clock, HOST), limit, drawing, is_sandbox=False)
+        with pytest.raises(Problem) as late:
+            await downloads.pdf(request, Deadline.after(0.05))
+        assert late.value.reasons == ("overloaded",)
+        second = asyncio.create_task(downloads.pdf(request, Deadline.after(30)))
+        assert await asyncio.to_thread(begun.acquire, timeout=30)
+        assert not await asyncio.to_thread(begun.acquire, timeout=0.2)
+        go_on.set()
+        assert (await second).content == b"%PDF-"
+
+
+async def test_the_thread_that_draws_documents_ends_with_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+
+    def noted(*_: object, **__: object) -> bytes:
+        threads.append(threading.current_thread())
+        return b"%PDF-"
+
+    monkeypatch.setattr(pdf, "pdf_of", noted)
+    async with mesh(**PROVING) as client:
+        await downloaded(client, await documented(client))
+        assert threads[0].is_alive()
+    await until(lambda: not threads[0].is_alive())
 
 
 async def test_downloads_are_limited_for_each_address() -> None:

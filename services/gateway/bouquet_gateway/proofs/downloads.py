@@ -4,7 +4,9 @@ it."""
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 
 from msgspec import Struct
 
@@ -26,13 +28,12 @@ class ProofDownloads:
     """Service that draws PDF files, each of which shows an answer and its proof. Callers need no token, but each IP
     address may download only a limited number."""
 
-    def __init__(self, proofs: Proofs, limit: AddressLimit, *, is_sandbox: bool) -> None:
+    def __init__(self, proofs: Proofs, limit: AddressLimit, executor: Executor, *, is_sandbox: bool) -> None:
+        """Takes `executor`, in which documents are drawn, such as that of `drawing_thread`."""
         self._proofs = proofs
         self._limit = limit
+        self._executor = executor
         self._is_sandbox = is_sandbox
-        # Drawing is Python at work: a second thread would only take the first one's time, and the event loop's. An
-        # executor, since a drawing that nobody waits for any longer goes on in its thread.
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="proof-document")
 
     async def pdf(self, request: HttpRequest, deadline: Deadline) -> PdfFile:
         """Draws the PDF file whose content is in a request's query. Raises `Problem` if the IP address has exceeded its
@@ -53,3 +54,16 @@ class ProofDownloads:
 
         url = self._proofs.url_of(document.proof)
         return pdf_of(document, code_of(document.proof), url, is_test=self._is_sandbox)
+
+
+@contextmanager
+def drawing_thread() -> Iterator[Executor]:
+    """Yields an executor with one thread, in which documents are drawn. When the context ends, the thread finishes the
+    document that it is drawing, and draws no other."""
+    # Drawing is Python at work: a second thread would only take the first one's time, and the event loop's. An
+    # executor, since a drawing that nobody waits for any longer goes on in its thread.
+    executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="proof-document")
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +34,7 @@ from bouquet_gateway.offers import providers_file
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paris import PARIS
 from bouquet_gateway.proofs.checks import ProofChecks
-from bouquet_gateway.proofs.downloads import ProofDownloads
+from bouquet_gateway.proofs.downloads import ProofDownloads, drawing_thread
 from bouquet_gateway.proofs.proofs import Proofs
 from bouquet_gateway.public.documents import Documents
 from bouquet_gateway.public.health_window import HealthWindows
@@ -83,11 +84,12 @@ async def open_gateway(
         _journal(settings, outbox) as journal,
     ):
         limiter = RateLimiter(counters, limit=settings.calls_per_second, clock=epoch_s)
-        parts = _assemble(settings, calls, offers, tokens, limiter, cache, journal, clock, epoch_s)
-        async with alongside(offers.run()), alongside(tokens.run()), _following(settings, offers):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(offers.first_round(), FIRST_OFFERS_S)
-            yield parts
+        with drawing_thread() as drawing:
+            parts = _assemble(settings, calls, offers, tokens, limiter, cache, journal, drawing, clock, epoch_s)
+            async with alongside(offers.run()), alongside(tokens.run()), _following(settings, offers):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(offers.first_round(), FIRST_OFFERS_S)
+                yield parts
 
 
 def _following(settings: GatewaySettings, offers: Discovery) -> AbstractAsyncContextManager[None]:
@@ -118,6 +120,7 @@ def _assemble(
     limiter: RateLimiter,
     cache: Cache,
     journal: Journal,
+    drawing: Executor,
     clock: Callable[[], datetime],
     epoch_s: Callable[[], float],
 ) -> Parts:
@@ -148,7 +151,7 @@ def _assemble(
         marking_key=secret,
         proofs=proofs,
     )
-    proof_checks, proof_downloads = _proof_services(settings, proofs, bus, limiter)
+    proof_checks, proof_downloads = _proof_services(settings, proofs, bus, limiter, drawing)
     services = Services(authenticate=authenticate, lookups=lookups, journal=journal, clock=clock)
     return Parts(
         settings=settings,
@@ -178,7 +181,7 @@ def _proofs(settings: GatewaySettings, clock: Callable[[], datetime]) -> Proofs 
 
 
 def _proof_services(
-    settings: GatewaySettings, proofs: Proofs | None, bus: Calling, limiter: RateLimiter
+    settings: GatewaySettings, proofs: Proofs | None, bus: Calling, limiter: RateLimiter, drawing: Executor
 ) -> tuple[ProofChecks, ProofDownloads] | tuple[None, None]:
     """Returns the services that verify proofs and draw their PDF files, or `None` for each if the gateway makes no
     proofs."""
@@ -189,7 +192,7 @@ def _proof_services(
     documents = AddressLimit(limiter, " proof documents", settings.proof_documents_per_minute, proxies)
     return (
         ProofChecks(proofs, bus, checks),
-        ProofDownloads(proofs, documents, is_sandbox=settings.sandbox),
+        ProofDownloads(proofs, documents, drawing, is_sandbox=settings.sandbox),
     )
 
 
