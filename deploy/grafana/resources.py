@@ -1,10 +1,11 @@
-"""Dashboard of resources: their states as in `/api/{resource}/ping`, and the number of workers' replies that do not
-have the form announced by the worker."""
+"""Dashboard of resources: their states as in `/api/{resource}/ping`, dossiers (several resources in one call), and the
+number of workers' replies that do not have the form announced by the worker."""
 
 from __future__ import annotations
 
 from deploy.grafana.panels import COUNT, PER_SECOND, SECONDS, Query, board, curves, quantiles, rate
 
+DOSSIERS = 'operation="dossiers"'
 LOOKUPS = 'bouquet_worker_requests_total{request="lookup"}'
 
 
@@ -17,7 +18,8 @@ def in_state(state: str) -> str:
 DASHBOARD = board(
     "resources",
     "Ressources et contrats",
-    "L'état de chaque ressource, tel que /api/{ressource}/ping l'indique, et la conformité des réponses aux offres.",
+    "L'état de chaque ressource, tel que /api/{ressource}/ping l'indique, les dossiers, et la conformité des réponses "
+    "aux offres.",
     [
         curves(
             "Ressources en panne",
@@ -43,6 +45,19 @@ DASHBOARD = board(
             "Temps de traitement dans le worker (p95)",
             SECONDS,
             *quantiles('bouquet_worker_request_seconds_bucket{request="lookup"}', "provider", [0.95], "{{provider}}"),
+        ),
+        curves(
+            "Dossiers",
+            PER_SECOND,
+            Query(rate(f"bouquet_gateway_requests_total{{{DOSSIERS}}}"), "dossiers"),
+            Query(rate("bouquet_gateway_dossier_parts_total", "status"), "ressources : {{status}}"),
+            help="Plusieurs ressources en un appel. Chaque ressource demandée compte une fois, sous son statut ; celle "
+            "d'un for_each, une fois par personne.",
+        ),
+        curves(
+            "Temps de réponse des dossiers",
+            SECONDS,
+            *quantiles(f"bouquet_gateway_request_seconds_bucket{{{DOSSIERS}}}"),
         ),
         curves(
             "Éléments d'offre refusés",

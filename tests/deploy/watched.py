@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from aiohttp import ClientSession
 from msgspec import Struct
 
+from bouquet_gateway.paths import DOSSIERS
 from bouquet_mesh.secret import Secret
 from bouquet_registry.store import open_store
 from tests.support import habilitations
@@ -26,6 +27,7 @@ from tests.support.processes import ProcessMesh, process_mesh, running_command
 from tests.support.prometheus import PrometheusServer
 from tests.support.rabbitmq import RabbitNode
 from tests.support.redis import RedisServer
+from tests.support.scripted_providers import dossier_body
 
 LOADED_S = 15.0
 QUEUES = "/metrics/detailed?family=queue_coarse_metrics&family=queue_consumer_count&family=ra_metrics"
@@ -193,6 +195,7 @@ async def load(system: ProcessMesh, client: GatewayClient, tokens: Tokens) -> No
         {"params": CAF_ALLOCATAIRE, "token": tokens.revoked},
         {"params": CAF_ALLOCATAIRE, "token": tokens.slow},
         {"path": f"/v3/{AWAY}/dossier/identite"},
+        {"path": DOSSIERS, "method": "POST", "body": dossier_body({"qf": {"operation": "dss/quotient_familial"}})},
     ]  # fmt: skip
     client.token = tokens.whole
     end_at = time.monotonic() + LOADED_S

@@ -498,6 +498,16 @@ async def test_each_part_is_counted_under_its_operation(client: DossierClient) -
     assert [answered(QF_ID, "v3"), answered("dossiers", "")] == [before[0] + 1, before[1] + 1]
 
 
+async def test_the_results_of_a_dossier_are_counted_by_their_status(client: DossierClient) -> None:
+    def results(status: str) -> float:
+        return REGISTRY.get_sample_value("bouquet_gateway_dossier_parts_total", {"status": status}) or 0
+
+    client.script.find(QF_ID, household(child("ZOE"), child("TOM")))
+    before = [results("found"), results("rejected")]
+    await client.post({"qf": QF, "aeeh": AEEH, "statut": {**STATUT, "parameters": {"identifiant": ""}}})
+    assert [results("found"), results("rejected")] == [before[0] + 3, before[1] + 1]
+
+
 async def test_each_part_has_a_span_below_that_of_the_dossier(client: DossierClient) -> None:
     with recorded_spans() as exporter:
         await client.post({"qf": QF, "statut": STATUT})

@@ -23,6 +23,12 @@ REQUEST_SECONDS = Histogram(
     ["operation"],
     buckets=SECONDS,
 )
+DOSSIER_PARTS = Counter(
+    "bouquet_gateway_dossier_parts_total",
+    "Results in the answers to dossiers (several lookups in one request), by `status`: found, not_found, rejected, "
+    "refused or failed. A part about several persons has a result for each.",
+    ["status"],
+)
 OVERHEAD_SECONDS = Histogram(
     "bouquet_gateway_overhead_seconds",
     "Seconds that a call took, without its wait for providers: the time in this process, the registry and redis. "
@@ -146,6 +152,7 @@ REGIME_ANOMALIES = Counter(
 # Cached: looking up the labels costs more than the observation itself.
 requests = cache(REQUESTS.labels)
 request_seconds = cache(REQUEST_SECONDS.labels)
+dossier_parts = cache(DOSSIER_PARTS.labels)
 problems = cache(PROBLEMS.labels)
 cache_lookups = cache(CACHE_LOOKUPS.labels)
 regime = cache(REGIME.labels)

@@ -100,9 +100,13 @@ def without_source(source: Result) -> PartResult:
     return PartResult(status=source.status, errors=source.errors, retry_in=source.retry_in)
 
 
+def results_in(result: Result) -> Sequence[PartResult]:
+    """Returns the results of the calls of one part: one, or one for each person of a part with `for_each`."""
+    return result.parts if isinstance(result, PersonsResult) else (result,)
+
+
 def is_complete(result: Result) -> bool:
-    parts = result.parts if isinstance(result, PersonsResult) else (result,)
-    return all(part.status in COMPLETE for part in parts)
+    return all(one.status in COMPLETE for one in results_in(result))
 
 
 def _status(call: Call, http_status: int) -> Status:

@@ -11,10 +11,19 @@ from urllib.parse import quote_plus
 
 from msgspec import Raw, Struct
 
+from bouquet_gateway import metrics
 from bouquet_gateway.dossiers.persons import persons_in
 from bouquet_gateway.dossiers.plan import ForEach, Part, Plan
 from bouquet_gateway.dossiers.read import COUNT
-from bouquet_gateway.dossiers.result import PartResult, PersonsResult, Result, refused, result_of, without_source
+from bouquet_gateway.dossiers.result import (
+    PartResult,
+    PersonsResult,
+    Result,
+    refused,
+    result_of,
+    results_in,
+    without_source,
+)
 from bouquet_gateway.single_calls.ask import Asker
 from bouquet_gateway.single_calls.parameters import Parameters, Values, parameters_of
 from bouquet_gateway.single_calls.target import Target
@@ -65,12 +74,17 @@ class _Run:
         """Waits for the result of a part (one lookup of the dossier), and passes it to the function `tell`. A part with
         `for_each` first waits for the data of another part; `asked` holds the running calls of the parts without
         `for_each`, by name."""
+        result: Result
         if part.for_each is None:
-            await tell(part.name, await asked[part.name])
-            return
-        source = await asked[part.for_each.source]
-        if self._is_wanted():
-            await tell(part.name, await self._ask_each(part, part.for_each, source))
+            result = await asked[part.name]
+        else:
+            source = await asked[part.for_each.source]
+            if not self._is_wanted():
+                return
+            result = await self._ask_each(part, part.for_each, source)
+        for one in results_in(result):
+            metrics.dossier_parts(one.status).inc()
+        await tell(part.name, result)
 
     async def _ask_each(self, part: Part, for_each: ForEach, source: PartResult) -> Result:
         if self._asker.is_session:
