@@ -1,4 +1,4 @@
-"""Makes the secrets of the processes of a mesh: a folder for each process, a file for each secret.
+"""Makes the secrets of the processes of a deployment: a folder for each process, a file for each secret.
 
     python deploy/make_secrets.py DIR [--simulators http://simulators:8100] [--compose]
 
@@ -118,7 +118,8 @@ def main() -> None:
 
 
 def _providers(folder: Path, named: set[str]) -> list[str]:
-    """Returns the names of all providers: installed ones, `named` ones, and those whose broker user has a password."""
+    """Returns the names of all providers: those installed, those in `named`, and those for which an earlier run made a
+    password on RabbitMQ."""
     users = (path.name.removeprefix(USER_PREFIX) for path in (folder / "passwords").glob(f"{USER_PREFIX}*"))
     return sorted({*_output("bouquet-worker", "list").split(), *named, *users} - {*OWN_USERS})
 

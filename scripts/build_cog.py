@@ -69,8 +69,8 @@ def read(folder: str, name: str) -> Any:
 
 
 def before_2019(history: list[Row]) -> list[CommuneRecord]:
-    """Returns records of the communes in `history`, a file of the release `HISTORY`. If a commune or one of its
-    successors has belonged to several départements, the commune has one record for each of them."""
+    """Returns records of the communes in `history`, the history file of the release `HISTORY`. A commune has one record
+    for each département to which it or a commune that replaced it has belonged."""
     by_id = {row["id"]: row for row in history}
     return [
         CommuneRecord(
@@ -123,7 +123,7 @@ def is_commune(row: Row) -> bool:
 
 
 def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
-    """Returns the arrondissements of Paris, Lyon and Marseille, as if all of them had existed since `BEGINNING`."""
+    """Returns records of the arrondissements of Paris, Lyon and Marseille, all with `BEGINNING` as the first day."""
     # `with_known_dates` then replaces the dates of those created later.
     return [
         CommuneRecord(departement_of(row["code"]), normalised(row["nom"]), row["code"], BEGINNING, OPEN_END)

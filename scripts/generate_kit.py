@@ -100,8 +100,8 @@ OTHER_MODULES = {
 }
 """Names of the kit's other public modules that the page documents, by section of the page and module."""
 MEMBERS = {"Worker": ("upstream", "document", "answers"), "UpstreamClient": ("get", "post"), "Conformance": ()}
-"""Names of the members that the page shows of a class, by the class's name. The page shows all public members of a
-class that is not listed."""
+"""Members of a class that the page shows, by the class's name. Of a class that is not listed, the page shows all public
+members."""
 # The other public members of these classes serve only processes of the mesh.
 
 INDENT = 4 * " "
@@ -155,8 +155,8 @@ def _targets(node: ast.Assign | ast.AnnAssign) -> list[str]:
 
 
 def _text(node: ast.stmt | None) -> str:
-    """Returns the docstring of a field or constant: `node`, the statement after its definition, if this is a text;
-    otherwise ""."""
+    """Returns the docstring of a field or a constant: the text in `node`, the statement after its definition. Returns
+    "" if `node` is no text."""
     match node:
         case ast.Expr(value=ast.Constant(value=str(text))):
             return inspect.cleandoc(text)

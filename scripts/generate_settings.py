@@ -63,8 +63,8 @@ class Setting(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Settings struct, as its source code gives it: its own settings, and the names of the base classes whose settings
-    it inherits."""
+    """Struct of settings, read from source code: the settings that it declares, and the names of its base classes,
+    whose settings it inherits."""
 
     title: str
     prefix: str
@@ -73,8 +73,8 @@ class Group(NamedTuple):
 
 
 def groups() -> dict[str, Group]:
-    """Returns all settings structs in the source, by title. The title is the name of the class or, for a class with the
-    bare name `Settings`, that of the provider."""
+    """Returns all structs of settings in the source code, by title: the name of the class or, if that is just
+    `Settings`, the name of the provider."""
     found = {}
     for path in sorted((ROOT / "mesh").rglob("*.py")) + sorted((ROOT / "services").rglob("*.py")):
         if "template" in path.parts:

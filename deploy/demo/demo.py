@@ -1,9 +1,10 @@
-"""`make demo` and `make sandbox`: runs a mesh and the portal in the foreground, and prints the portal's address, a
-token and commands to call the mesh.
+"""`make demo` and `make sandbox`: runs the gateway, the workers, the registry and the portal in the foreground. Prints
+the portal's address, a token and commands that call the gateway.
 
-The demo's workers ask simulators. With the embedded bus the gateway hosts the workers; with `--bus amqp://…` gateway,
-workers and simulators are separate processes. With `--cases DIR` the casebook answers instead of workers. The script
-uses the standard library alone, and runs the installed commands as an operator would.
+The workers call simulators of the administrations' APIs. With the embedded bus the gateway hosts the workers; with
+`--bus amqp://…` gateway, workers and simulators are separate processes. With `--cases DIR`, the recorded answers in DIR
+take the place of workers. The script uses the standard library alone, and runs the installed commands as an operator
+would.
 """
 
 from __future__ import annotations
@@ -93,8 +94,8 @@ class RegistryApi:
         _wait_for_status(processes, "the registry's API", f"{self._url}/acts", self._secret, 200)
 
     def tokens_with(self, scopes: list[str]) -> tuple[str, str]:
-        """Creates two habilitations with these scopes, and an editor to which both are delegated. Returns two tokens:
-        one of the first habilitation, one of the editor."""
+        """Creates two habilitations with these scopes, and an editor who may use both. Returns a token of the first
+        habilitation, and a token of the editor."""
         first, second = (
             self._habilitation(siret, name, scopes)
             for siret, name in ((PERSON["recipient"], "Mairie de démonstration"), (SECOND, "Ville de démonstration"))

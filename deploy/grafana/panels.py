@@ -22,8 +22,8 @@ P = TypeVar("P", timeseries.Panel, stat.Panel, bargauge.Panel)
 
 
 class Query(Struct, frozen=True):
-    """PromQL query of a panel. `legend` is the name of each curve or bar that the query draws; "" for Grafana's own
-    name."""
+    """PromQL query of a panel. `legend` is the template for the name of each curve or bar, such as `{{resource}}`; ""
+    for the name that Grafana gives."""
 
     expr: str
     legend: str = ""

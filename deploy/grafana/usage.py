@@ -29,14 +29,14 @@ NAMES = "topk by (habilitation) (1, bouquet_registry_habilitation_info)"
 
 
 def named(by_habilitation: str) -> str:
-    """Returns PromQL for the series of `by_habilitation`, each with a label `name` added: the name of the
-    administration that holds the habilitation."""
+    """Returns PromQL that adds the label `name`, the name of the administration that holds the habilitation, to each
+    series of the expression `by_habilitation`."""
     return f"{by_habilitation} * on (habilitation) group_left (name) {NAMES}"
 
 
 def by_provider(by_operation: str) -> str:
-    """Returns PromQL that adds up the series of `by_operation` for each habilitation and provider, instead of each
-    operation."""
+    """Returns PromQL that adds up the series of the expression `by_operation`, which has one for each habilitation and
+    operation, to one for each habilitation and provider."""
     return f"sum by (habilitation, provider) ({by_operation} * on (operation) group_left (provider) {PROVIDERS})"
 
 

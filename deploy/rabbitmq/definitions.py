@@ -89,8 +89,8 @@ def _queues(owner: str) -> tuple[str, ...]:
 
 
 def _checks(owner: str) -> str:
-    """Returns a pattern for the names of check queues: queues that the process `owner` creates and deletes to check
-    that its RabbitMQ node accepts changes."""
+    """Returns a regular expression for the names of the queues that the process `owner` creates and deletes again, in
+    order to check that its RabbitMQ node accepts changes."""
     return rf"^{re.escape(CHECK_PREFIX)}{owner}\.[0-9a-f]+$"
 
 

@@ -13,7 +13,7 @@ server, or an attacker in its place, offers none."""
 FILES = ("sslrootcert", "sslcert", "sslkey")
 """Options of libpq whose values are paths of PEM files, for TLS."""
 OPTIONS = ("host", "sslmode", *FILES, "application_name", "connect_timeout", "target_session_attrs")
-"""Options of libpq that a database URL may have. `host` may only be the folder of a Unix socket."""
+"""Options of libpq that a database URL may have in its query. There `host` may only be the folder of a Unix socket."""
 SQLITE: Mapping[str, Any] = {
     "timeout": 10,
     "init_command": "PRAGMA journal_mode=WAL",
@@ -53,9 +53,9 @@ def database_of(url: str) -> dict[str, Any]:
 
 
 def _options(query: str) -> dict[str, str]:
-    """Returns the options of libpq in a URL's query, among which `sslmode` either verifies the server or is `disable`.
-    Raises `ValueError` for an unknown, repeated or unsuitable option, such as a `sslmode` that encrypts without
-    verifying the server."""
+    """Returns the options of libpq in a URL's query; the certificate and the host name of the server are verified
+    unless `sslmode` is `disable`. Raises `ValueError` for an unknown, repeated or unsuitable option, such as any other
+    `sslmode`."""
     given = parse_qsl(query, keep_blank_values=True)
     options = dict(given)
     if len(options) < len(given) or not options.keys() <= set(OPTIONS):

@@ -69,7 +69,7 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     documents_every_s: Seconds = 60.0
     """Seconds between two readings of the gateway's OpenAPI document and errors."""
     states_every_s: Seconds = 15.0
-    """Seconds between two readings of the states of APIs."""
+    """Seconds between two readings of the states of APIs, such as out of service, from the gateway."""
     database_url: Secret = Secret("sqlite:///bouquet-portal.db")
     """URL of the portal's own database, `postgresql://user:password@host/name` or `sqlite:///path`. The certificate of
     a PostgreSQL server is verified: `?sslrootcert=…&sslcert=…&sslkey=…` name PEM files; `?sslmode=disable` is for a

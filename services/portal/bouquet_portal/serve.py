@@ -23,8 +23,8 @@ DRAIN_S = 10
 """Longest time, in seconds, that the process waits after SIGTERM for requests that have already begun."""
 UNUSED_STATIC_FILES = ["redoc", "*.js.map", "swagger-ui-standalone-preset.js", "oauth2-redirect.*"]
 """Patterns of files of installed libraries that no page loads."""
-REQUEST_S = 30
-"""Seconds without a sign of life from a worker process after which gunicorn replaces that process."""
+WORKER_SILENCE_S = 30
+"""Seconds for which a worker process may show no sign of life before gunicorn replaces it."""
 
 
 def serve(settings: PortalSettings, *, migrate: bool = False) -> int:
@@ -86,7 +86,7 @@ def _gunicorn_options(settings: PortalSettings) -> dict[str, Any]:
         "worker_class": "gthread",
         "workers": 1,
         "threads": settings.threads,
-        "timeout": REQUEST_S,
+        "timeout": WORKER_SILENCE_S,
         "graceful_timeout": DRAIN_S,
         "keepalive": 75,
         "limit_request_line": 4094,

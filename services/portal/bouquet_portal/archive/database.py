@@ -15,7 +15,7 @@ from bouquet_portal.documents.client import MOST_BYTES
 log = logging.getLogger(__name__)
 
 MOST_STORED_BYTES = 4 * 1024 * 1024
-"""Largest size, in bytes, of a compressed document that is stored. The archive leaves out a larger document."""
+"""Largest size, in bytes, of a compressed document in the archive. A larger document is not stored."""
 
 
 class DatabaseArchive:
@@ -54,7 +54,7 @@ class DatabaseArchive:
 
 
 def _inflated(packed: bytes) -> bytes | None:
-    """Returns the decompressed document. Returns None if the document is damaged, or larger than a gateway's answer may
+    """Returns a document that was compressed by zlib, or None if it is damaged or larger than a gateway's answer may
     be."""
     inflate = zlib.decompressobj()
     try:

@@ -1,5 +1,5 @@
-"""Form for the data of an answer: makes an input for each field of an operation's answer, and reads the data back from
-the submitted form."""
+"""Form in which a visitor writes the data of an answer: an input for each field of the answer. The data are read back
+from the submitted form."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Shape = Literal["objects", "object", "texts", "choice", "text"]
 COMPUTED = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
 """Pattern of the placeholders for numbers that the sandbox computes on the day of a call, such as `{annee-1}` for last
 year."""
-TRUTH = (("true", "vrai"), ("false", "faux"))
+TRUE_OR_FALSE = (("true", "vrai"), ("false", "faux"))
 """Choices for a field that is true or false: the value and the French label of each."""
 
 
 class Entry(Struct, frozen=True):
-    """Field of an answer in a form, with its inputs and the values that they show. An object or a list of objects has
-    further entries inside."""
+    """Field of an answer in a form, with the texts shown in the field's inputs. The field of an object, or of a list of
+    objects, contains the entries of their fields."""
 
     field: Field
     path: str
@@ -54,7 +54,7 @@ class Entry(Struct, frozen=True):
     @property
     def choices(self) -> tuple[tuple[str, str], ...]:
         """Values that the field accepts, each with its label; empty if the field accepts any text."""
-        return TRUTH if self.field.kind == "vrai ou faux" else tuple((one, one) for one in self.field.choices)
+        return TRUE_OR_FALSE if self.field.kind == "vrai ou faux" else tuple((one, one) for one in self.field.choices)
 
     def walk(self) -> Iterator[Entry]:
         """Yields the entry, then all entries in it."""
@@ -72,8 +72,8 @@ def id_of(path: str) -> str:
 def entries(
     fields: Iterable[Field], data: Any, faults: Mapping[str, list[str]], path: str, longer: str = ""
 ) -> tuple[Entry, ...]:
-    """Returns one entry for each field of the object at `path`, with its value in `data` and its texts in `faults`,
-    which are grouped by path. The list at the path `longer` gets one more object, without values."""
+    """Returns an entry for each field of the object at `path`, with its value in `data` and its error texts, which
+    `faults` holds by path. If `longer` is the path of a list of objects, adds a blank object to this list."""
     members = data if isinstance(data, dict) else {}
     return tuple(_entry(one, members.get(one.name), faults, f"{path}.{one.name}", longer) for one in fields)
 
@@ -110,8 +110,8 @@ def _shown(value: Any) -> str:
 
 
 def data_from(fields: Iterable[Field], sent: MultiValueDict[str, str], path: str) -> dict[str, Any]:
-    """Returns the object at `path` that a submitted form describes. Leaves out blank fields, and objects without any
-    value in lists; a blank field that the schema requires and that may be null is null."""
+    """Returns the object at `path` that a submitted form describes. Leaves out blank fields, or sets them to null if
+    the schema requires them and allows null; leaves out the objects of a list without any value."""
     found = {one.name: _value(one, sent, f"{path}.{one.name}") for one in fields}
     return {name: value for name, value in found.items() if value is not UNSET}
 
@@ -131,14 +131,14 @@ def _value(field: Field, sent: MultiValueDict[str, str], path: str) -> Any:
 
 
 def _count(sent: Collection[str], path: str) -> int:
-    """Returns the number of objects in the list at `path` for which a form has inputs, but at most `MOST_VALUES`."""
+    """Returns the number of objects in the list at `path` for which a form has sent inputs, at most `MOST_VALUES`."""
     numbers = (re.match(r"\[(\d{1,3})\]", name[len(path) :]) for name in sent if name.startswith(f"{path}["))
     return min(MOST_VALUES, max((int(found[1]) + 1 for found in numbers if found), default=0))
 
 
 def _typed(text: str, kind: str) -> Any:
-    """Converts the text of an input to a value of the type `kind` (in French words). Returns the text itself if the
-    conversion is impossible."""
+    """Converts the text of an input to a value of the type `kind`, in French words such as `nombre entier`. Returns the
+    text itself if the conversion is impossible."""
     if kind.startswith(("texte", "date")):
         return text
     if kind.startswith("nombre") and COMPUTED.fullmatch(text):

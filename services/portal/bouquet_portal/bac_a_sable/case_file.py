@@ -1,5 +1,6 @@
-"""Text of a case file, which describes a case: a call about an invented person, and the recorded answer. The text is
-what the author of a new case begins with, or what a filled form describes."""
+"""Writing of case files, the files of the sandbox that each describe a call about an invented person and the recorded
+answer. A text is made from a case of the sandbox, from a filled form or, as a beginning for its author, from an
+operation."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from msgspec import Struct
 from bouquet_portal.bac_a_sable.cases import Asked, Case
 from bouquet_portal.documents.model import Operation
 
-LEFT_OUT = ("recipient", "delegation_id")
+LEFT_OUT_PARAMETERS = ("recipient", "delegation_id")
 """Parameters of a call that a case file does not contain."""
 
 
@@ -42,8 +43,8 @@ def of_case(case: Case) -> str:
 
 
 def for_operation(operation: Operation) -> str:
-    """Returns the text of a case file with the required parameters of an operation and an empty answer. `operation`
-    must have the parameters that its case files contain (`with_own_parameters`)."""
+    """Returns the text with which the author of a case file begins: the operation's required parameters with example
+    values, and an empty answer. `operation` must come from `with_own_parameters`."""
     asked: Asked = {
         one.name: _example(one.name, one.example)
         for one in operation.parameters
@@ -53,8 +54,8 @@ def for_operation(operation: Operation) -> str:
 
 
 def with_own_parameters(operation: Operation, operations: Iterable[Operation]) -> Operation:
-    """Returns an operation whose parameters are those that its case files contain, instead of those of a call. For
-    FranceConnect, they include the parameters of the same API by civil status, which describe the citizen."""
+    """Returns an operation whose parameters are those that its case files contain. They differ from a call's by
+    FranceConnect, where they include the parameters of the same API by civil status, which describe the citizen."""
     by_name = (
         one
         for one in operations
@@ -62,12 +63,12 @@ def with_own_parameters(operation: Operation, operations: Iterable[Operation]) -
         if (one.version, one.resource) == (operation.version, operation.resource)
     )
     found = {one.name: one for each in (operation, *by_name) for one in each.parameters}
-    kept = tuple(one for one in found.values() if one.name not in LEFT_OUT)
+    kept = tuple(one for one in found.values() if one.name not in LEFT_OUT_PARAMETERS)
     return msgspec.structs.replace(operation, parameters=kept)
 
 
 def payload_of(operation: Operation, data: Any, meta: Any = None) -> Any:
-    """Returns the body of an answer with `data` and, beside it, `meta`."""
+    """Returns the body of an answer: `data` and, from version 3 on, `meta` beside it, which is empty if it is None."""
     return {"data": data, "links": {}, "meta": meta or {}} if operation.version != "v2" else data
 
 

@@ -15,13 +15,13 @@ from bouquet_portal.bac_a_sable.cases import Asked, Case
 from bouquet_portal.documents.model import ErrorCode, Operation
 
 DATA, META = "payload.data", "payload.meta"
-"""Paths, in a case file, of an answer's data, and of what the answer says beside the data."""
+"""Paths, in a case file, of the two parts of a recorded answer that have fields."""
 HEAD = ("description", "person", "family")
 
 
 class Proposed(Struct, frozen=True):
-    """Case (recorded answer about an invented person) that a visitor describes in the form: its description and names
-    (`head`), the parameters of the call, and the answer, which is `data` with `meta`, or `error`."""
+    """Case (a recorded answer about an invented person) that a visitor describes in the form: description and names
+    (`head`), the parameters of the call, and the answer. The answer is an `error`, or consists of `data` and `meta`."""
 
     operation: Operation
     """Operation of the case, with the parameters that its case files contain."""
@@ -67,7 +67,7 @@ def errors_of(operation: Operation, errors: Iterable[ErrorCode]) -> tuple[ErrorC
 
 
 def choice_of(error: ErrorCode) -> str:
-    """Returns the value of the form's choice "answer" that stands for an error: the HTTP status and the code."""
+    """Returns the text that stands for an error in the form's input `answer`: the HTTP status and the code."""
     return f"{error.status} {error.code}"
 
 

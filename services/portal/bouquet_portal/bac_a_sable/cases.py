@@ -40,7 +40,7 @@ class Case(Struct, frozen=True):
 
     @property
     def situation(self) -> str:
-        """Description of the case. If the description begins with the name of the person, leaves out this name."""
+        """Description of the case, without the name of the person at its beginning."""
         name, colon, rest = self.description.partition(" : ")
         if not colon or not rest:
             return self.description
@@ -68,8 +68,8 @@ class SimulatedError(Struct, frozen=True):
 
 
 class SimulatedErrors(Struct, frozen=True):
-    """Errors that the sandbox simulates for one operation. A call for any of these errors needs the query parameters in
-    `parameters`."""
+    """Errors that the sandbox simulates for one operation. A call gets an error if it has the error's own parameters
+    and those in `parameters`, which are the same for all errors of the operation."""
 
     operation_id: str
     errors: tuple[SimulatedError, ...]

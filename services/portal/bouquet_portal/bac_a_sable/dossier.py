@@ -26,7 +26,8 @@ BEGINNING = """{
     "emploi": { "operation": "france_travail/statut", "parameters": { "identifiant": "erreur-24003" } }
   }
 }"""
-"""Dossier about an invented household, shown when the page opens. The parts of its answer have different statuses."""
+"""Dossier (one request for several lookups) about an invented household, shown when the page opens. Its lookups are
+answered with different statuses."""
 LABELS = {
     "found": "trouvée",
     "not_found": "absente chez le fournisseur",
@@ -34,22 +35,22 @@ LABELS = {
     "refused": "non autorisée",
     "failed": "panne, à redemander",
 }
-"""French label for each status that a part of a dossier's answer may have."""
+"""French label for each status that the answer to one lookup of a dossier may have."""
 
 
 class Row(Struct, frozen=True):
-    """Row of the table that shows the answer to a dossier (one request for several lookups). A row shows one lookup (a
-    part of the dossier), or one person if the lookup is about several (`for_each`)."""
+    """Row of the table that shows the answer to a dossier (one request for several lookups): the answer to one lookup
+    or, if the lookup is repeated for several persons (`for_each`), about one of them."""
 
     name: str
     person: int
-    """Number of the person within the part, from 1; 0 if the part is about one person."""
+    """Number of the person, from 1, if the lookup is repeated for several persons; otherwise 0."""
     status: str
     provider: str
     shown: Any
-    """Data or errors of the part, to be shown as JSON."""
+    """Data or errors in the lookup's answer, to be shown as JSON."""
     codes: tuple[str, ...]
-    """Error codes of the part; empty if it has no errors."""
+    """Error codes in the lookup's answer; empty if there are none."""
 
     @property
     def label(self) -> str:
@@ -77,8 +78,8 @@ def json_fault(text: str) -> str:
 
 
 def rows(body: Any) -> Iterator[Row]:
-    """Yields the rows of a dossier's answer, the decoded body of a response with status 200, in the order of its
-    parts."""
+    """Yields the rows of the table that shows the answer to a dossier, in the order of its lookups. `body` is the
+    decoded body of a response with status 200."""
     for name, part in _members(_members(body).get("data")).items():
         persons = _members(part).get("parts")
         if isinstance(persons, list):
@@ -88,7 +89,8 @@ def rows(body: Any) -> Iterator[Row]:
 
 
 def faults(body: Any) -> list[Fault]:
-    """Returns the errors in a part of a dossier's answer, or in the body of a response with another status than 200."""
+    """Returns the errors in the answer to one lookup of a dossier, or in the decoded body of a response with another
+    status than 200."""
     errors = _members(body).get("errors")
     return [
         Fault(

@@ -35,7 +35,7 @@ class Known(Struct, frozen=True):
 
 
 class Topic(Struct, frozen=True):
-    """Title of an API, and all cases of the sandbox (recorded answers about invented people) that belong to this
+    """API, by its title, with all cases of the sandbox (recorded answers about invented people) that belong to this
     API."""
 
     title: str
@@ -43,16 +43,16 @@ class Topic(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """Row of a table with people as rows and APIs as columns. Each cell holds one case of the API, that is, a recorded
-    answer about the person; None if there is none."""
+    """Row of a table with one column for each API: a person, and for each API one case (recorded answer) about the
+    person, or None if the API has none."""
 
     person: Person
     cells: tuple[Known | None, ...]
 
 
 class YieldedError(Struct, frozen=True):
-    """Documented error, with a call for which the sandbox simulates the error: the operation, and what the call must
-    contain. Both are None if the sandbox does not simulate the error."""
+    """Documented error, with an operation for which the sandbox simulates the error, and what a call must contain to
+    get it. Both are None if the sandbox does not simulate the error."""
 
     error: ErrorCode
     operation: Operation | None = None
@@ -90,8 +90,8 @@ def matrix(people: Iterable[Person], topics: Sequence[Topic]) -> Iterator[Row]:
 
 
 def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]]:
-    """Groups cases (recorded answers) with the same person and the same description. Yields, for each group, its first
-    case and a tuple of its other cases."""
+    """Groups cases (recorded answers) about the same person with the same description. Yields a pair for each group:
+    its first case, and a tuple of its other cases."""
     groups: dict[tuple[str, str], list[Known]] = {}
     for one in known:
         groups.setdefault((one.case.person, one.case.description or one.case.id), []).append(one)
@@ -100,8 +100,8 @@ def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]
 
 
 def yielded(errors: Iterable[ErrorCode], cases: Cases, operations: Mapping[str, Operation]) -> Iterator[YieldedError]:
-    """Yields each of `errors`, with a call for which the sandbox simulates the error, or with None if the sandbox does
-    not simulate it. Prefers a call to an operation that is not deprecated."""
+    """Yields each of `errors` with a call for which the sandbox simulates it, preferably of an operation that is not
+    deprecated. For an error that the sandbox does not simulate, the operation and the call's content are None."""
     preferred = sorted(
         (one for one in cases.errors if one.operation_id in operations),
         key=lambda one: (operations[one.operation_id].is_deprecated, operations[one.operation_id].is_by_session),

@@ -33,7 +33,7 @@ ORDER = (
     "codeCogInseeDepartementNaissance",
 )
 """Parameters that the form shows first, in this order. The others follow in the order of the OpenAPI document."""
-RARELY = ("delegation_id",)
+RARE_PARAMETERS = ("delegation_id",)
 """Parameters that most callers never send. The form shows these parameters apart from the others."""
 
 
@@ -61,7 +61,7 @@ class Input(Struct, frozen=True):
 
     @property
     def is_rare(self) -> bool:
-        return self.parameter.name in RARELY
+        return self.parameter.name in RARE_PARAMETERS
 
 
 def inputs(operation: Operation, asked: Mapping[str, Any], faults: Mapping[str, list[str]]) -> Iterator[Input]:
@@ -94,8 +94,8 @@ def asked_by(operation: Operation, sent: QueryDict) -> Asked:
 
 
 def with_recipient(operation: Operation, asked: Asked) -> Asked:
-    """Returns the parameters `asked`, and adds `recipient` with its documented example as value if the operation has
-    this parameter and `asked` does not."""
+    """Returns the parameters `asked`; if they lack `recipient` and the operation has this parameter, adds it with its
+    documented example as value."""
     examples = {
         parameter.name: str(parameter.example)
         for parameter in parameters(operation)
@@ -117,8 +117,8 @@ def faults_by_parameter(operation: Operation, body: Any, asked: Collection[str])
 
 
 def _named(operation: Operation, error: Mapping[str, Any], asked: Collection[str]) -> str:
-    """Returns the name of the parameter that an error is about, or "" if the error is about none. If the error may be
-    about several parameters, prefers one that is not in `asked`."""
+    """Returns the name of the parameter that an error is about, or "" if the error is about none. Of several possible
+    parameters, returns preferably one that the call did not contain (`asked`)."""
     # Several parameters may share a code.
     source = error.get("source") or {}
     code = error.get("code", "")

@@ -106,21 +106,21 @@ class Entry:
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """Fields of the newest version. If the operations of this version have different fields, these are the fields
-        of the operation with the most."""
+        """Fields of the newest version. If its operations have different fields, those of the operation with the most
+        fields."""
         return max((tuple(one.all_fields()) for one in self.newest.operations), key=_length)
 
     @cached_property
     def scopes(self) -> Mapping[str, tuple[Field, ...]]:
-        """Fields of the newest version to which each scope gives access, by the scope's name. Leaves out a field that
-        lies inside another of these fields."""
+        """Fields of the newest version to which each scope gives access, by the scope's name. A field inside an object
+        is left out if the scope gives access to the whole object."""
         names = dict.fromkeys(scope for one in self.newest.operations for scope in one.scopes)
         return {name: tuple(_opened(self.newest.operations, name)) for name in names}
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """Texts in which a search looks for words, in lower case and without accents, the most significant text
-        first."""
+        """Texts that a search compares with its words, in lower case and without accents. The texts are sorted by
+        weight: a word in the first text is the best match."""
         api = self.api
         fields = (f"{field.name} {field.description}" for field in self.fields) if self.operations else ()
         parts = (

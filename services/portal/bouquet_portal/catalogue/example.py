@@ -67,8 +67,8 @@ def _members(
 
 
 class Place(Struct, frozen=True):
-    """Layout of a field in an example answer: indentation in steps of two spaces, `comma` that ends the field ("" after
-    the last one), scopes, and whether the field is absent."""
+    """Position and look of a field in an example answer: `depth` is the indentation in steps of two spaces, `comma` the
+    text after the field (`,` or ""), and `is_absent` tells whether the caller does not receive the field."""
 
     depth: int
     comma: str

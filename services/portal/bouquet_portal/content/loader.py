@@ -168,7 +168,7 @@ class _Loader:
 
     def all(self, kind: str, read: Callable[[_File], T]) -> tuple[T, ...]:
         """Calls `read` for each file in the folder `kind`, in the order of the files' names, and returns the results.
-        Collects faults in `problems`."""
+        Adds the faults of a file to `problems`, and leaves its result out."""
         return tuple(self._each(kind, read))
 
     def _each(self, kind: str, read: Callable[[_File], T]) -> Iterator[T]:

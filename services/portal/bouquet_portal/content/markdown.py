@@ -86,9 +86,8 @@ def slug(text: str) -> str:
 
 
 def _prepared(tokens: list[Token]) -> list[Token]:
-    """Returns a text's Markdown tokens with additions: an anchor for each heading, a box that scrolls and can be
-    focused around each table or block of code, and in each cell of a table the heading of its column, for narrow
-    screens."""
+    """Returns a text's Markdown tokens with an anchor for each heading and, around each table or block of code, a box
+    that can be scrolled. Each cell of a table also gets the heading of its column, which narrow screens show."""
     made: list[Token] = []
     columns: list[str] = []
     cell = 0

@@ -175,8 +175,8 @@ class Content(Struct, frozen=True, eq=False):
         return next((api for api in self.apis if api.uid == uid), None)
 
     def advice_on(self, code: str) -> Text | None:
-        """Returns the advice on an error code. Without advice on this code, returns that on the same code of any
-        provider; without this, that on all other codes; without any of the three, None."""
+        """Returns the advice on an error code. If there is none, returns the advice on the last three digits for any
+        provider, else the advice on all other codes (`autre`), else None."""
         names = (code, f"{ANY_PROVIDER}{code[2:]}", ANY_CODE)
         return next((self.advice[name] for name in names if name in self.advice), None)
 

@@ -23,7 +23,7 @@ class Archive(Protocol):
     def save(self, url: str, body: bytes) -> None: ...
 
     def confirm(self, url: str) -> None:
-        """Records that the document at `url` is now still the same as the stored one."""
+        """Records that the gateway's document at `url` is at present the same as the stored one."""
 
 
 class NoArchive:

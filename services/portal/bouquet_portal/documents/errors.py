@@ -54,8 +54,8 @@ def _code(group: list[_Known], providers: Mapping[str, str]) -> ErrorCode:
 
 
 def _provider(error: Mapping[str, Any], providers: Mapping[str, str]) -> str:
-    """Returns the provider that the error's `meta` names or, without one, the provider with the first two digits of the
-    code. Returns "" for an error of the platform."""
+    """Returns the name of the provider that the error's `meta` gives or, without one, of the provider whose codes begin
+    with the same two digits. Returns "" for an error of the platform."""
     prefix = error["code"][:2]
     if prefix == PLATFORM:
         return ""

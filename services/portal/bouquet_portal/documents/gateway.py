@@ -22,8 +22,7 @@ T = TypeVar("T")
 
 
 def ignore(states: States) -> None:
-    """Does nothing with the states of APIs. Takes the place of `note_states` in `Gateway.of` if the caller gives no
-    function."""
+    """Does nothing: the function that `Gateway.of` calls with the states of APIs if the caller gives no other."""
 
 
 def _noted(states: States, note: NoteStates) -> States:
@@ -65,9 +64,9 @@ class Gateway(Struct, frozen=True):
 
     @classmethod
     def of(cls, settings: PortalSettings, note_states: NoteStates = ignore, archive: Archive | None = None) -> Gateway:
-        """Returns the documents of the gateway that the settings name; nothing is read yet. `note_states` is called
-        with the states of APIs (such as out of service) each time that they have been read, and `archive`, unless None,
-        stores the documents."""
+        """Returns the documents of the gateway that the settings name, without reading any. Each time that the states
+        of APIs (such as out of service) have been read, `note_states` is called with them; `archive` stores the
+        documents, unless it is None."""
         client = Client(settings.gateway_url, timeout_s=settings.gateway_timeout_s, cafile=settings.gateway_cafile)
 
         def kept(name: str, path: str, understand: Callable[[Any], T]) -> Kept[T]:

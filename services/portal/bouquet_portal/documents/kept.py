@@ -44,9 +44,9 @@ class Kept(Generic[T]):
         first_wait_s: float = 3.0,
         restore: Callable[[], tuple[T, datetime] | None] = lambda: None,
     ) -> None:
-        """Takes `every_s`, the seconds between two readings, and `first_wait_s`, the longest time in seconds that
-        `latest` waits for the first reading. Until the first reading succeeds, `latest` returns what `restore` returns:
-        a value that an earlier process has read, with its time, or None."""
+        """Reads the value by `read` every `every_s` seconds once started; `latest` waits for the first reading at most
+        `first_wait_s` seconds. Until a reading succeeds, `latest` returns what `restore` returns: a value that an
+        earlier process has read, with its time, or None."""
         self.name = name
         self.read = read
         self._restore = restore

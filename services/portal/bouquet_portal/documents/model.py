@@ -37,13 +37,13 @@ class Field(Struct, frozen=True):
     kind: str
     description: str = ""
     scopes: tuple[str, ...] = ()
-    """Scopes that give access to the field. One of them is enough; `a&b` stands for the two scopes `a` and `b`
-    together. A field for which the document gives no scopes has those of the object that contains it."""
+    """Scopes of which a caller needs one to receive the field; `a&b` stands for the scopes `a` and `b` together. A
+    field for which the document gives no scopes has those of the object that contains it."""
     begins_scopes: bool = False
     """Whether the field's scopes differ from the scopes of the object that contains it."""
     may_be_null: bool = False
     is_required: bool = False
-    """Whether the answer always contains the field for a caller with all scopes, if it contains the object around."""
+    """Whether a caller with all scopes always receives the field along with the object that contains it."""
     choices: tuple[str, ...] = ()
     children: tuple[Field, ...] = ()
     is_list: bool = False

@@ -163,7 +163,7 @@ def _resolved(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str
 
 
 def _without_null(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Returns the schema of a value that is not null, and whether the given schema also allows null."""
+    """Returns the part of a schema that describes values other than null, and whether the schema also allows null."""
     choices = schema.get("anyOf") or schema.get("oneOf")
     if not choices:
         return dict(schema), False

@@ -23,8 +23,8 @@ MOST_UNCONFIRMED = 1_000
 """Largest number of unconfirmed requests. At this number, no more are accepted, which limits what a flood of forms can
 store and mail."""
 MOST_OF_ADDRESS = 3
-"""Largest number of unconfirmed requests of one e-mail address. At this number, no more of this address are
-accepted."""
+"""Largest number of unconfirmed requests with the same e-mail address. Further requests with this address are
+refused."""
 UNCONFIRMED_LIVES = timedelta(days=7)
 """Time after which an unconfirmed request is deleted."""
 MAIL_AGAIN_AFTER = timedelta(minutes=10)
@@ -59,8 +59,8 @@ def submit(values: Mapping[str, str]) -> Outcome:
 
 
 def deliver(request: EditorRequest) -> Outcome:
-    """Sends the mail of a request if the mail is due; otherwise returns `deferred`. If several processes call this
-    function at the same time, only one of them sends the mail."""
+    """Sends the confirmation mail of a request if the mail is due, and returns the outcome; `deferred` if it is not
+    due. If several processes call this function at the same time, only one of them sends the mail."""
     now = timezone.now()
     due = EditorRequest.objects.filter(pk=request.pk, mail_due_at__lte=now)
     if not due.update(mail_due_at=now + RETRY_AFTER):
@@ -92,8 +92,8 @@ def deliver_due() -> None:
 
 
 def confirm(request: EditorRequest) -> None:
-    """Confirms a request, or does nothing if it is confirmed already. If several confirmed requests have the same
-    address, SIRET and solution, deletes all but the one stored last."""
+    """Marks a request as confirmed, unless it is already. Of several confirmed requests with the same address, SIRET
+    and solution, deletes all but the one stored last."""
     with transaction.atomic():
         unconfirmed = EditorRequest.objects.filter(pk=request.pk, confirmed_at=None)
         if not unconfirmed.update(confirmed_at=timezone.now(), mail_due_at=None):

@@ -17,8 +17,8 @@ WITHOUT_IDENTITY = {"51504"}
 """Error codes for which the sandbox has no invented person. A call gets these errors if it has no FranceConnect
 token."""
 ABOUT_ANY_CALL = (401, 403, 409, 429, 500, 502, 503)
-"""HTTP statuses of those errors of the platform that any call may get, and for which the sandbox therefore has an
-invented person. The platform's other errors concern a path or a parameter."""
+"""HTTP statuses of those errors of the platform that do not depend on the path or a parameter. The sandbox simulates
+them for invented persons."""
 
 
 class Code(Struct, frozen=True):
@@ -45,8 +45,8 @@ class Code(Struct, frozen=True):
 
 
 class Identity(Struct, frozen=True):
-    """Identity of an invented person for whom the sandbox answers with a certain error code: the parameter or header
-    that identifies the person, and its value."""
+    """Invented person for whom the sandbox answers with a certain error code: the parameter or header that identifies
+    the person, and its value."""
 
     modality: str
     parameter: str

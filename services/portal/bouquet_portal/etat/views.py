@@ -68,8 +68,8 @@ def _observed() -> Mapping[str, ObservedState]:
 def _current(
     states: Mapping[str, ResourceState], kept: Mapping[str, ObservedState], apis: Mapping[str, Api]
 ) -> list[Shown]:
-    """Returns the states of APIs (such as out of service) that this process has last read from the gateway, each with
-    the time at which the state began, if known."""
+    """Returns the states that `states` holds for APIs, as the page shows them. The time at which a state began comes
+    from `kept` (the states recorded in the database), if it is known."""
     return [
         Shown(
             state.name,
@@ -84,8 +84,8 @@ def _current(
 
 
 def _kept(kept: Mapping[str, ObservedState], apis: Mapping[str, Api]) -> list[Shown]:
-    """Returns the states recorded in the database, which the page shows until this process has read states from the
-    gateway."""
+    """Returns the states recorded in the database, as the page shows them. The page uses these until the portal has
+    read states from the gateway."""
     return [
         Shown(row.name, *_named(row.name, apis), state=row.state, since=row.since, last_ok=row.last_ok, until=row.until)
         for row in kept.values()

@@ -6,8 +6,8 @@ from msgspec import Struct
 
 
 class Edition(Struct, frozen=True):
-    """OpenAPI file for download, with all operations or some of them: its key among the gateway's files (`FILES`), its
-    title, and its path on the site without the first slash."""
+    """OpenAPI file that visitors may download: its key among the gateway's files (`FILES`), its title, and its path on
+    the site without the first slash."""
 
     name: str
     title: str

@@ -40,7 +40,7 @@ def operation(request: HttpRequest, operation_id: str) -> HttpResponse:
         {
             "reading": reading,
             "operation": shown,
-            "siblings": [one for one in known.values() if _question(one) == _question(shown)],
+            "siblings": [one for one in known.values() if _resource_and_version(one) == _resource_and_version(shown)],
             "successor": successor,
             "fiche": next((entry for entry in all_entries() if shown in entry.operations), None),
             "errors": _errors_of(shown),
@@ -49,9 +49,9 @@ def operation(request: HttpRequest, operation_id: str) -> HttpResponse:
     )
 
 
-def _question(operation: Operation) -> tuple[str, str]:
-    """Returns the resource and the version of an operation. Operations with the same resource and version differ only
-    in the way to identify the person."""
+def _resource_and_version(operation: Operation) -> tuple[str, str]:
+    """Returns the resource and the version of an operation. Operations that share both differ only in the way to
+    identify the person."""
     return operation.resource, operation.version
 
 

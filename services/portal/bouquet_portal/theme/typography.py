@@ -14,8 +14,8 @@ LEFT_ALONE = ("code", "pre", "script", "style", "textarea", "kbd", "samp", "svg"
 """HTML elements whose text is no prose, and so stays without French typography."""
 
 _SIGN = re.compile(r"['&;!?:«»%€.]|\d")
-"""Pattern that finds at least one match in every text that the rules of typography change. Most texts of a page have no
-match, and so need no further work."""
+"""Pattern that matches somewhere in every text that the rules of typography change. Texts without a match need no
+further work."""
 _TOKEN = re.compile(r"(<!--.*?-->|<[^>]*>)", re.DOTALL)
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)")
 _APOSTROPHE = "(?:'|&#x27;|&#39;)"
@@ -60,8 +60,8 @@ def french_html(html: str) -> str:
 
 
 def _step(tag: str) -> int:
-    """Returns by how much a tag changes the number of open elements of `LEFT_ALONE`: 1 for a start tag of such an
-    element, -1 for its end tag, 0 for any other tag."""
+    """Returns the change that a tag makes to the number of open elements of `LEFT_ALONE`: 1 for such an element's start
+    tag, -1 for its end tag, 0 for any other tag."""
     match = _TAG.match(tag)
     if match is None or match[2].lower() not in LEFT_ALONE or tag.endswith("/>"):
         return 0

@@ -24,7 +24,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     url: str
     """URL of the SIV's SOAP service."""
     certificate_path: str = ""
-    """Path of the PEM client certificate, by which the SIV authenticates the worker."""
+    """Path of the PEM client certificate with which the worker authenticates itself to the SIV; empty for none."""
     key_path: str = ""
     """Path of the PEM private key of the client certificate; empty if the certificate's file contains the key."""
     ca_path: str = ""

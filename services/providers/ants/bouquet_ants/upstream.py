@@ -24,7 +24,7 @@ MESSAGE = "description_erreur/{*}item_erreur/{*}message_erreur"
 NO_ANSWER = "Aucune réponse trouvée pour les critères en entrée"
 """Beginning of the SIV's message about a plate that it does not know, the only refusal that is documented."""
 FLAG = "identite_personne/{*}flag_pers_physique"
-NATURAL = {"oui": True, "non": False}
+IS_NATURAL = {"oui": True, "non": False}
 """Maps each value of `flag_pers_physique` to whether it means a natural person."""
 
 Number: TypeAlias = Annotated[float, Meta(ge=0, le=1_000_000)]
@@ -133,7 +133,7 @@ def _file(dossier: Element) -> File:
 
 
 def _is_natural(person: Element) -> bool:
-    natural = NATURAL.get(_text(person, FLAG).lower())
+    natural = IS_NATURAL.get(_text(person, FLAG).lower())
     if natural is None:
         raise UpstreamError("upstream_malformed", field=FLAG.replace("{*}", ""))
     return natural

@@ -39,7 +39,8 @@ def siv(settings: Settings, siv_api: UpstreamClient) -> Siv:
 
 @worker.answers(EXTRAIT_IMMATRICULATION)
 async def extrait_immatriculation(question: Question[Identite], siv: Siv) -> ExtraitImmatriculation | NotFound:
-    """Answers with the extract of a vehicle's registration, if the citizen is one of the natural persons in it."""
+    """Answers with the extract of a vehicle's registration; `NotFound` if the SIV does not know the number plate, or if
+    the citizen is none of the natural persons in the vehicle's record."""
     file = file_in(await siv.ask(str(question.parameters["immatriculation"])))
     return NotFound(UNKNOWN_VEHICLE) if file is None else extract_for(question.identity, file)
 

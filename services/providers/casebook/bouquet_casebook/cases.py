@@ -25,8 +25,7 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml")
 DEFAULT = "404.yaml"
-"""Name of the file that holds a folder's default case: the answer to each question that no other case of the folder
-answers."""
+"""Name of the file with a folder's default case: the answer to each lookup that no other case of the folder answers."""
 
 STATUSES = range(200, 600)
 MAX_DEPTH = 50
@@ -135,7 +134,7 @@ class Casebook:
         return known[1]
 
     def read_all(self) -> None:
-        """Reads every folder, so that unreadable files are logged at the start and not at the first question."""
+        """Reads every folder, so that unreadable files are logged at the start and not at the first lookup."""
         for path in sorted(self.root.iterdir()):
             if path.is_dir():
                 self.folder(path.name)

@@ -223,7 +223,7 @@ def _schema_violations(case: Case, operation: Operation) -> Iterator[Fault]:
         return
     versioned = operation.path.startswith("/v")
     data = _data_of(payload, operation) if versioned and isinstance(payload, dict) else payload
-    schema = _whole(operation.schema) if versioned else operation.schema
+    schema = _with_every_field_required(operation.schema) if versioned else operation.schema
     errors = islice(jsonschema.Draft202012Validator(schema).iter_errors(data), MAX_VIOLATIONS)
     # Of the errors inside an `anyOf`, the one of the best matching alternative is reported.
     worst = [found for error in errors if (found := jsonschema.exceptions.best_match([error]))]
@@ -264,19 +264,19 @@ def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> Iterato
             return
 
 
-def _whole(node: Any) -> Any:
+def _with_every_field_required(node: Any) -> Any:
     """Returns a copy of a JSON schema that requires every field, also those which only callers with a certain scope
     receive (`x-scopes`)."""
     # A case must have these fields, since it must hold the data for a caller with every scope.
     match node:
         case {"properties": dict() as properties}:
             opened = [name for name, schema in properties.items() if "x-scopes" in schema]
-            members = {name: _whole(schema) for name, schema in properties.items()}
+            members = {name: _with_every_field_required(schema) for name, schema in properties.items()}
             return node | {"properties": members, "required": [*node.get("required", []), *opened]}
         case dict():
-            return {key: _whole(value) for key, value in node.items()}
+            return {key: _with_every_field_required(value) for key, value in node.items()}
         case list():
-            return [_whole(item) for item in node]
+            return [_with_every_field_required(item) for item in node]
         case _:
             return node
 

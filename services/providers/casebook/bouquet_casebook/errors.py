@@ -62,7 +62,7 @@ NOT_SIMULATED = frozenset(
 the SIRET in `recipient`, or exist only for operations that declare them."""
 AGE_YEARS = 20
 """Age, in years, of the invented citizens for whom FranceConnect operations answer with an error. Every operation
-accepts questions about a person of this age."""
+accepts lookups about a person of this age."""
 RETRY_IN_S = 1
 """Value of `Retry-After`, in seconds, in a simulated 429 answer."""
 FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")

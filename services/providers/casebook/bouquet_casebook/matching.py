@@ -15,8 +15,8 @@ from bouquet_proto.offer import Operation
 from bouquet_proto.tidy import tidied
 
 Signature: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
-"""Parameters of a question or a case, in a form that can be compared: pairs of a parameter's name and its values,
-sorted by name."""
+"""Parameters of a lookup or of a case (recorded answer), in a form that can be compared: pairs of a parameter's name
+and its values, sorted by name."""
 
 GENDERS = {"M": "male", "F": "female"}
 
@@ -163,7 +163,7 @@ def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> C
 
 
 def signature_of_case(params: Mapping[str, Any]) -> Signature:
-    """Returns a case's parameters in the form in which they are compared with a question's. Numbers become texts, null
+    """Returns a case's parameters in the form in which they are compared with a lookup's. Numbers become texts, null
     becomes an empty text, and empty lists are left out."""
     written = (_written(str(name), value) for name, value in params.items())
     return tuple(sorted((name, values) for name, values in written if values))

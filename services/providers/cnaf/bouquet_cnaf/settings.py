@@ -13,7 +13,7 @@ class Settings(HubSettings, frozen=True, kw_only=True):
     """Settings of CNAF's worker, from the environment variables `BOUQUET_CNAF_*`."""
 
     soap_url: str
-    """URL of the CAF's SOAP service, which answers questions about a family's file."""
+    """URL of the CAF's SOAP service, which answers requests about a family's file."""
     soap_certificate_path: str = ""
     """Path of the PEM client certificate with which the worker authenticates itself to the SOAP service; empty for
     none."""

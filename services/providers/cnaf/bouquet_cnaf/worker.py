@@ -1,7 +1,7 @@
 """The worker of CNAF, the national fund of family allowances: quotient familial and family composition.
 
-Owner: team-cnaf. Upstreams: the social-security hub (bouquet_hub) for questions about a civil status, and the older
-SOAP service of the CAF (CNAF's local offices) for questions about a file number.
+Owner: team-cnaf. Upstreams: the social-security hub (bouquet_hub) for lookups by civil status, and the older SOAP
+service of the CAF (CNAF's local offices) for lookups by file number.
 """
 
 from __future__ import annotations

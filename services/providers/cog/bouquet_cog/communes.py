@@ -37,13 +37,19 @@ class Communes:
         # commune, since forms list today's départements.
         days = [f"{year:04}-01-01" for year in (annee, annee + 1)]
         section = self._sections.get(departement, "")
-        return choose(nom, *(_living(section, day) for day in days), is_borne=lambda name: self._bears(name, days))
+        return choose(
+            nom,
+            *(_names_on(section, day) for day in days),
+            is_borne=lambda name: self._is_name_of_a_commune(name, days),
+        )
 
-    def _bears(self, bare_name: str, days: list[str]) -> bool:
+    def _is_name_of_a_commune(self, bare_name: str, days: list[str]) -> bool:
         """Returns whether a commune of any département had the name `bare_name`, without an article at its beginning,
         on one of `days` (`YYYY-MM-DD`)."""
         sections = [section for section in self._sections.values() if f"{bare_name}\t" in section]
-        return any(bare(name) == bare_name for section in sections for day in days for name, _ in _living(section, day))
+        return any(
+            bare(name) == bare_name for section in sections for day in days for name, _ in _names_on(section, day)
+        )
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
         """Returns the code of the commune in `departement` whose name was `nom` in the year `annee`. Returns `None` if
@@ -51,7 +57,7 @@ class Communes:
         return counted("packaged", self.code(nom, departement, annee))
 
 
-def _living(section: str, day: str) -> list[Named]:
+def _names_on(section: str, day: str) -> list[Named]:
     """Returns pairs of name and code: those that communes of a département had on `day` (`YYYY-MM-DD`). Each line of
     `section` holds a name, a code, and the first and last day of both, separated by tabs."""
     rows = (row.split("\t") for row in section.splitlines())

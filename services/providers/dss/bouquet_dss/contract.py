@@ -191,7 +191,7 @@ PROBLEMS = {
     ),
 }
 
-_STATUSES = {
+_PING_NAMES = {
     "complementaire_sante_solidaire": "securite_sociale_complementaire_sante_solidaire",
     "allocation_enfant_handicape": "cnav_allocation_enfant_handicape",
     "allocation_rentree_scolaire": "cnav_allocation_rentree_scolaire",
@@ -226,7 +226,7 @@ def _both_modalities(
         "reasons": reasons,
         "people": (People(at="allocataires"), People(at="enfants")),
         "cache_s": 3600,
-        "status": _STATUSES[resource],
+        "status": _PING_NAMES[resource],
     }
     operation_id = f"api_particulier_v3_cnav_{resource}_with_"
     path = f"/v3/dss/{resource}/"
@@ -281,7 +281,7 @@ def _v2(
             modality,
             becomes=f"/v3/dss/{resource}",
             path=f"/api/v2/{resource.replace('_', '-')}",
-            status=_STATUSES[resource],
+            status=_PING_NAMES[resource],
             data=data,
             fields={field: (fields[field],) for field in data.__struct_encode_fields__},
             reasons=_REASONS,

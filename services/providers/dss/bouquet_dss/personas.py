@@ -172,8 +172,8 @@ _FOUND = {
 
 
 def _sent_to(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
-    """Returns the provider (CAF or MSA) that answers the social-security hub's questions about a person, and this
-    provider's answer."""
+    """Returns the provider (CAF or MSA) that answers the social-security hub about a person, and this provider's
+    answer."""
     # It is the provider that has the person's file. If both or neither have a file, it is the CAF.
     files = [(fund, answer) for fund, answer in persona.answers.items() if isinstance(answer, File)]
     return files[0] if files else (CAF, persona.answers[CAF])
@@ -316,11 +316,11 @@ def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAns
     if not (staging := re.match(rf"({'|'.join(SIGNATURES)})-(\S+)", who.nom)):
         return None
     signature, word = SIGNATURES[staging[1]], staging[2]
-    answer = SCRIPTED_ANSWERS.get(word) or _staged_file(who, prestation, word, today)
+    answer = SCRIPTED_ANSWERS.get(word) or _scripted_file(who, prestation, word, today)
     return SignedAnswer(answer, signature) if answer else None
 
 
-def _staged_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:
+def _scripted_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:
     """Returns the answer with status 200 that a special birth name stands for, or `None` if the name stands for an
     error. `word` is the part of the name after the first hyphen, such as `FOUND` in `CAF-FOUND`."""
     age = {"FOUND": 3, "NOT-ENTITLED": 9, "INCOMPLETE": 0}.get(word)

@@ -62,7 +62,8 @@ async def _token(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(prestation: str, request: web.Request) -> web.StreamResponse:
-    """Answers a question about a benefit. Answers 401 unless the access token was issued for this benefit."""
+    """Answers a request about the benefit `prestation`, such as `rsa`. Answers 401 unless the access token was issued
+    for this benefit."""
     if not request.app[TOKENS][scope_of(prestation)].accepts(request):
         return web.Response(status=401)
     if refusal := objection(request.query):

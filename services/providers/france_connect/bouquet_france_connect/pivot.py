@@ -11,7 +11,7 @@ from bouquet_worker import Rejected
 
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")
-ALIASES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "birth": BIRTH}
+INCLUDED_SCOPES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "birth": BIRTH}
 """Maps each scope of FranceConnect that includes several others to these, such as `birth` to `birthplace` and
 `birthcountry` (docs/reference/contract.md §2.4)."""
 
@@ -27,5 +27,5 @@ def scopes_of(introspection: Introspection) -> tuple[str, ...]:
     """Returns the scopes that the citizen granted, followed by the scopes that these include, such as `birthplace` for
     `birth`."""
     scopes = (introspection.scope or "").split()
-    meant = [scope for alias in scopes for scope in ALIASES.get(alias, ())]
+    meant = [scope for alias in scopes for scope in INCLUDED_SCOPES.get(alias, ())]
     return tuple(dict.fromkeys((*scopes, *meant)))

@@ -28,7 +28,8 @@ class Contract(Struct, frozen=True):
     raison_sociale: str
     begins: tuple[int, str]
     ends: tuple[int, str] | None = None
-    """Declared end; `None` if no end is declared. The planned end is always a year after the beginning."""
+    """Declared end, as a number of years and a day `MM-DD`; `None` if no end is declared. The planned end is always a
+    year after the beginning."""
     motif_rupture: str | None = None
 
     def employer(self, year: int) -> Json:
@@ -71,7 +72,7 @@ PEOPLE: dict[PersonKey, tuple[Contract, ...]] = {
     PersonKey("LE GOUADEC", "maëlys", "14061989"): (),
 }
 NAMESAKES = PersonKey("MARTIN", "jean", "01011990")
-"""Civil status that several people have. The simulator refuses a question about it."""
+"""Civil status that several people have. The simulator refuses a search for it."""
 
 
 def file_of(contracts: tuple[Contract, ...], year: int) -> Json:

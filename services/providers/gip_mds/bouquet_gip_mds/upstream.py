@@ -25,8 +25,8 @@ class Contract(Struct, frozen=True, rename="camel"):
     date_fin_previsionnelle: IsoDateOrBlank | None = None
     motif_rupture: str | None = None
     nature_contrat: str | None = None
-    """Code of the contract's nature; `None` if the answer leaves it out. Every question asks for contracts of one
-    nature only."""
+    """Code of the contract's nature; `None` if the answer leaves it out. Every request asks for contracts of one nature
+    only."""
 
     @property
     def is_current(self) -> bool:

@@ -42,9 +42,9 @@ BAD_REQUESTS: Mapping[int | None, str] = {
 }
 """Maps the social-security hub's error code in the body of a 400 to the reason that the worker replies with, a refusal
 or a failure. For any other code, the reason is `upstream_unknown`."""
-PREVENTABLE = frozenset({40001, 40002, 40003, 40005})
-"""Error codes by which the social-security hub says that a question is malformed. The worker logs a warning for them,
-because the gateway should have refused the question."""
+MALFORMED_REQUESTS = frozenset({40001, 40002, 40003, 40005})
+"""Error codes by which the social-security hub says that a request is malformed. The worker logs a warning for them,
+because the gateway should have refused the caller's request."""
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
 """Smallest number of digits for which a message of the social-security hub is hidden from callers, because it may
@@ -96,9 +96,9 @@ def refusal_of(
         case 404, Error(), ("CNAF" | "MSA" | "RNCPS") as fund:
             return NotFound(absences[fund])
         case 400, Error() as error, _ if (reason := bad_requests.get(error.code)) in REFUSALS:
-            if error.code in PREVENTABLE:
+            if error.code in MALFORMED_REQUESTS:
                 log.warning("hub refused the form of a question", extra={"error_code": error.code})
-            return Rejected(reason, meta=_complaint(error, who))
+            return Rejected(reason, meta=_shown_error(error, who))
         case 400, error, _:
             code = error.code if error else None
             raise UpstreamError(bad_requests.get(code, "upstream_unknown"), cause=f"HTTP 400, error code {code}")
@@ -113,7 +113,7 @@ def _error_in(body: bytes) -> Error | None:
         return None
 
 
-def _complaint(error: Error, who: Identite) -> Meta:
+def _shown_error(error: Error, who: Identite) -> Meta:
     """Returns the error code and the message of the social-security hub that the caller is shown. Leaves out a missing
     code, and a message that may identify the person."""
     meta: Meta = {}

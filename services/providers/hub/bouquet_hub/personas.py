@@ -109,7 +109,7 @@ class CivilStatus(Struct, frozen=True):
     departement: str = ""
 
     def matches(self, asked: CivilStatus) -> bool:
-        """Returns whether a question about `asked` finds this person. Names and birth date must be equal; any other
+        """Returns whether a request about `asked` finds this person. Names and birth date must be equal; any other
         field must be equal only if both sides have a value."""
         named = (self.nom, self.prenoms, self.naissance) == (asked.nom, asked.prenoms, asked.naissance)
         return named and all(

@@ -18,7 +18,7 @@ from bouquet_worker.errors import UpstreamError
 log = logging.getLogger(__name__)
 
 # An answered error, 4xx or 500, may be about one person only, and does not count.
-COUNTED = {"upstream_timeout", "upstream_unavailable", "upstream_unresolved", "upstream_certificate"}
+COUNTED_REASONS = {"upstream_timeout", "upstream_unavailable", "upstream_unresolved", "upstream_certificate"}
 """Reasons of failures that count towards opening the breaker. All of them mean that the upstream did not answer."""
 
 TIMEOUT = "upstream_timeout"
@@ -87,7 +87,7 @@ class Breaker:
             failure = ""
         except UpstreamError as error:
             if counts_timeout or error.reason != TIMEOUT:
-                failure = error.reason if error.reason in COUNTED else ""
+                failure = error.reason if error.reason in COUNTED_REASONS else ""
             raise
         finally:
             self._probing -= probing

@@ -39,8 +39,8 @@ SHOWN_FRAMES = 3
 
 
 class Development(Struct, frozen=True, kw_only=True):
-    """Options of `bouquet-worker dev`: the provider, the port of its gateway, and the folder of its test cases
-    (questions with the replies that the worker must give)."""
+    """Options of `bouquet-worker dev`: the provider, the port of its gateway, and the folder of its test cases (lookups
+    with the replies that the worker must give)."""
 
     provider: str
     port: int

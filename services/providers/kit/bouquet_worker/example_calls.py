@@ -54,7 +54,8 @@ def _curl_line(operation: Operation, case: Case, url: str, today: date) -> str:
 
 
 def _try_line(provider: str, operation: Operation, case: Case, today: date) -> str:
-    """Returns a command that asks the worker the question of a case; "" if no FranceConnect session has its citizen."""
+    """Returns the command `bouquet-worker try` with the lookup of a test case; "" if a FranceConnect session could not
+    have the case's citizen."""
     names = operation.parameter_names
     own = [pair for field, value in case.parameters.items() for pair in _pairs(names[field], value)]
     words = [*words_for(cast(Identite, case.identity)), *(f"{name}={value}" for name, value in own)]

@@ -33,7 +33,7 @@ NAME = re.compile(r"[a-z0-9_]+")
 
 
 class Recording(Struct, frozen=True):
-    """Test data made from a real upstream's answers: a question about an invented person (`question`), the simulator's
+    """Test data made from a real upstream's answers: a lookup about an invented person (`question`), the simulator's
     answers to the worker's requests (`answers`), and the reply that the worker must give (`reply`)."""
 
     answers: tuple[RecordedAnswer, ...]
@@ -50,8 +50,8 @@ async def record_question(
     environ: Mapping[str, str],
 ) -> Recording:
     """Asks the real upstream about a real person, and returns a recording about an invented person. `words` is the
-    question as on the command line (an operation's id and `name=value` parameters), `instead` the parameters of the
-    invented person. Raises `QuestionError` if no recording can be made, or `SettingsError` for wrong settings."""
+    command line (an operation's id and `name=value` parameters), `instead` the parameters of the invented person.
+    Raises `QuestionError` if no recording can be made, or `SettingsError` for wrong settings."""
     operation, real = question_in(worker, read_words(words))
     about_nobody = read_words([operation.id, *instead])
     given = _given(real, question_in(worker, about_nobody)[1])
@@ -78,7 +78,7 @@ def fields_of(worker_module: str) -> KnownFields:
 async def make_recording(
     worker: Worker, simulator: Simulator, trial: Trial, invented: Lookup, invent: Callable[[Any], Any]
 ) -> Recording:
-    """Asks the worker the question `invented`, about an invented person, and records the reply. The worker receives the
+    """Sends the worker the lookup `invented`, about an invented person, and records the reply. The worker receives the
     answers about the real person, which `trial` holds, with values replaced by `invent`. Raises `QuestionError` if an
     answer is not JSON, or if the worker replies or asks otherwise than about the real person."""
     answers = [
@@ -106,8 +106,8 @@ def new_files(name: str, *folders: Path) -> list[Path]:
 
 
 def write(recording: Recording, answers: Path, case_file: Path) -> None:
-    """Writes a recording (an invented question with its answers) as two JSON files: the simulator's answers to
-    `answers`, and the test case to `case_file`. Replaces existing files and creates missing folders."""
+    """Writes a recording (a lookup about an invented person, with its answers) as two JSON files: the simulator's
+    answers to `answers`, and the test case to `case_file`. Replaces existing files and creates missing folders."""
     question = recording.question
     case: dict[str, Any] = {"operation": question.operation, "identity": question.identity, "reply": recording.reply}
     if question.parameters:

@@ -1,5 +1,5 @@
-"""Trial of a worker: it is asked one question by a developer's command, which shows the requests to upstreams with
-their outcomes, and the reply in the form of the public contract."""
+"""Trial of a worker with one lookup, for a developer: the requests to upstreams with their outcomes, and the reply in
+the form of the public contract."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHOWN_HEADERS = ("content-type", "location", "retry-after")
 
 
 class Trial(Struct, frozen=True):
-    """Outcome of asking a worker one question: its reply, and its requests to upstreams with their outcomes
+    """Outcome of a worker's trial with one lookup: its reply, and its requests to upstreams with their outcomes
     (`exchanges`). `secrets` are texts that must not be shown; `error` is the upstream's error behind a failed reply, or
     `None`."""
 
@@ -39,7 +39,7 @@ class Trial(Struct, frozen=True):
 
 
 async def ask_simulated(worker: Worker, simulator: Simulator, lookup: Lookup) -> Trial:
-    """Asks the worker the question `lookup`, with its simulator, run in this process, in place of the upstreams."""
+    """Runs the worker's simulator in place of the upstreams, and sends the worker the lookup."""
     async with listening(simulator.app(), "127.0.0.1", 0) as url:
         return await ask(worker, simulator.settings(url), lookup)
 
@@ -47,8 +47,8 @@ async def ask_simulated(worker: Worker, simulator: Simulator, lookup: Lookup) ->
 async def ask(
     worker: Worker, environ: Mapping[str, str], lookup: Lookup, answers: Iterable[Answer] | None = None
 ) -> Trial:
-    """Asks the worker the question `lookup`, in this process and without a bus. If `answers` is given, no upstream is
-    called: each call returns the next of these answers. Raises `SettingsError` for wrong settings."""
+    """Sends the worker a lookup, in this process and without a bus. If `answers` is given, no upstream is called: each
+    call returns the next of these answers. Raises `SettingsError` for wrong settings."""
     settings = worker.settings(environ)
     exchanges: list[Exchange] = []
     errors: list[UpstreamError] = []

@@ -1,4 +1,5 @@
-"""Command `bouquet-worker try`: asks a worker one question. The worker asks its simulator or its real upstream."""
+"""Command `bouquet-worker try`: sends a worker one lookup, and shows the requests to its simulator or its real
+upstream, and the reply."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ from bouquet_worker.worker import Worker
 
 
 class RealTrial(Struct, frozen=True):
-    """Outcome of a question to a worker's real upstream: the operation, the question as sent to the worker (`lookup`),
-    and the trial (requests to the upstream and reply)."""
+    """Outcome of a lookup by a worker at its real upstream: the operation, the lookup, and the trial (requests to the
+    upstream and reply)."""
 
     operation: Operation
     lookup: Lookup
@@ -37,9 +38,9 @@ class RealTrial(Struct, frozen=True):
 async def try_question(
     worker: Worker, simulator: Simulator | None, words: Sequence[str], environ: Mapping[str, str]
 ) -> tuple[str, int]:
-    """Asks a worker the question in `words`: an operation's id and `name=value` parameters, as on the command line.
-    Without a `simulator`, the worker calls its real upstream. Returns the text to print and the exit status (1 for a
-    failed reply); raises `QuestionError` for a question that cannot be asked, and `SettingsError` for wrong
+    """Sends a worker the lookup described by `words`: an operation's id and `name=value` parameters, as on the command
+    line. Without a `simulator`, the worker calls its real upstream. Returns the text to print and the exit status (1
+    for a failed reply); raises `QuestionError` for a lookup that cannot be sent, and `SettingsError` for wrong
     settings."""
     if simulator:
         operation, lookup = question_in(worker, read_words(words))
@@ -51,9 +52,9 @@ async def try_question(
 
 
 async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, str]) -> RealTrial:
-    """Asks a worker's real upstream the question in `words` (an operation's id and `name=value` parameters, as on the
-    command line), after a gateway has recorded the question in its access journal. Raises `QuestionError` if the
-    question is malformed or was not recorded, and `SettingsError` for wrong settings."""
+    """Sends a worker with its real upstream the lookup described by `words` (an operation's id and `name=value`
+    parameters, as on the command line), after a gateway has recorded the lookup in its access journal. Raises
+    `QuestionError` if the lookup is malformed or was not recorded, and `SettingsError` for wrong settings."""
     settings, asked = read_settings(environ), read_words(words)
     operation, lookup = question_in(worker, asked)
     if operation.modality == FRANCE_CONNECT:
@@ -67,7 +68,7 @@ async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, s
 
 
 def question_in(worker: Worker, words: Words) -> tuple[Operation, Lookup]:
-    """Returns the operation for a parsed command line (`words`), as `operation_for` finds it, and the question for the
+    """Returns the operation for a parsed command line (`words`), as `operation_for` finds it, and the lookup for the
     worker. Raises `QuestionError` if not exactly one operation fits, or if the operation's rules refuse the
     parameters."""
     operation = operation_for(words, worker.offer().operations)

@@ -1,4 +1,4 @@
-"""Record of a question that `bouquet-worker try --real` asks a real upstream, in the access journal of a gateway
+"""Record of a lookup that `bouquet-worker try --real` makes at a real upstream, in the access journal of a gateway
 (docs/adr/0020)."""
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ TIMEOUT_S = 30.0
 
 
 class TrySettings(Struct, frozen=True, kw_only=True):
-    """Settings of `bouquet-worker try --real`, which asks a real upstream and records the question in a gateway's
+    """Settings of `bouquet-worker try --real`, which asks a real upstream and has a gateway record the lookup in its
     access journal."""
 
     real: Literal["no", "yes"] = "no"
     """`yes` if a real upstream may be asked about a real person; with `no`, the command refuses to ask."""
     gateway_url: Annotated[str, ServerUrl(("http",))]
-    """URL of a gateway with an access journal. The command asks this gateway the question first, so that the journal
+    """URL of a gateway with an access journal. The command sends the lookup to this gateway first, so that the journal
     records who asked."""
     token: Secret
-    """Token for the gateway at `gateway_url`. The question is asked in the name of the token's habilitation (the right
+    """Token for the gateway at `gateway_url`. The journal records the lookup under the token's habilitation (the right
     of an administration to ask)."""
 
 
@@ -51,8 +51,8 @@ def read_settings(environ: Mapping[str, str]) -> TrySettings:
 
 
 async def record(settings: TrySettings, path: str, query: Sequence[tuple[str, str]]) -> str:
-    """Asks the gateway the same question, so that its access journal records who asked. Returns "" if that is done,
-    else the reason why not."""
+    """Sends the lookup to the gateway, so that the gateway's access journal records who asked. Returns "" if that is
+    done, else the reason why not."""
     headers = {"Authorization": f"Bearer {settings.token.reveal()}"}
     url = settings.gateway_url.rstrip("/") + path
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)

@@ -34,7 +34,7 @@ PATIENCE_S = 30.0
 
 
 class QuestionError(Exception):
-    """Error for a command line that makes no lookup, or whose question cannot be asked or recorded. The text has one
+    """Error for a command line that makes no lookup, or for a lookup that cannot be sent or recorded. The text has one
     line for each fault."""
 
     def __init__(self, faults: Iterable[str]) -> None:
@@ -123,8 +123,9 @@ def lookup_for(words: Words, operation: Operation, recipient: str, today: date) 
 
 
 def _identity_of(words: Words, operation: Operation, read: Values, today: date) -> Identity:
-    """Returns the identity that a command line gives: among the values `read` from the query or, as FranceConnect would
-    give it, by the parameters of `CITIZEN`."""
+    """Returns the identity in a command line: from the values `read` from the query or, by FranceConnect, from the
+    parameters in `CITIZEN`. Raises `QuestionError` for a citizen whom FranceConnect could not give, or whom the
+    operation refuses."""
     if operation.modality != FRANCE_CONNECT:
         return msgspec.convert(read, MODALITIES[operation.modality])
     given = {field: words.parameters[name] for field, name in CITIZEN.items() if name in words.parameters}
@@ -144,6 +145,6 @@ def _refused(codes: Iterable[str]) -> QuestionError:
 
 
 def words_for(identity: Identite) -> list[str]:
-    """Returns the words of a command line that describe the citizen of a FranceConnect session."""
+    """Returns the words of a command line (`name=value`) that describe the citizen of a FranceConnect session."""
     given = {CITIZEN[field]: value for field, value in structs.asdict(identity).items() if value is not None}
     return [f"{name}={one}" for name, value in given.items() for one in (value if name == "prenoms" else (value,))]

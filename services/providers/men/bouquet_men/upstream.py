@@ -18,7 +18,7 @@ SEXES = {"M": 1, "F": 2}
 SEXES_BY_CODE: dict[int | None, Sexe] = {1: "M", 2: "F"}
 """Maps the ministry of education's code to a person's sex. Other codes mean an unknown sex."""
 SCOPE = "men_statut_scolarite,men_statut_boursier,men_echelon_bourse"
-"""All scopes that the ministry of education defines, separated by commas. The worker sends them with every question."""
+"""All scopes that the ministry of education defines, separated by commas. The worker sends them with every request."""
 
 PERIMETERS = {"codes_bcn_departements": "departement", "codes_bcn_regions": "region"}
 

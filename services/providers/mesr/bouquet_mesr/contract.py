@@ -67,7 +67,7 @@ class Etudiant(StatutEtudiant, frozen=True, kw_only=True):
     """Student with all the fields that any version of the API publishes: the result of the worker's handlers."""
 
     ine: str | None = None
-    """National student number (INE); `None` if the question identified the student by civil status."""
+    """National student number (INE); `None` if the student was found by civil status."""
 
 
 FIELDS: dict[str, tuple[str, ...]] = {

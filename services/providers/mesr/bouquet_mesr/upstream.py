@@ -12,8 +12,8 @@ from bouquet_worker import Caller, Identite
 
 SEXES: dict[str | None, str] = {"M": "1", "F": "2"}
 ENROLLED: dict[str | None, bool] = {"inscrit": True, "admis": False}
-"""Maps the ministry's value of `statut` to true if the student is enrolled, and to false if the student is only
-admitted. Any other value leaves this unknown."""
+"""Maps the ministry's value of `statut` to whether the student is enrolled (`True`) or only admitted (`False`). With
+any other value, this is unknown."""
 
 REGIMES: dict[str | None, CodeRegime] = {
     "formation initiale": "RF1",

@@ -48,9 +48,9 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     url: str
     """URL of the ministry of higher education's student API."""
     ine_key: Secret
-    """API key, given by the ministry of higher education, for questions by INE (student number)."""
+    """API key for lookups by INE (student number), given by the ministry of higher education."""
     identite_key: Secret
-    """API key, given by the ministry of higher education, for questions by civil status."""
+    """API key for lookups by civil status, given by the ministry of higher education."""
 
 
 REFUSALS_OF_INE = {400: WRONG_INE}
@@ -63,27 +63,28 @@ worker = Worker("mesr", Settings, owner="team-mesr", authority=Authority("MESRI"
 
 @worker.upstream
 def by_ine(settings: Settings) -> Upstream:
-    """Declares the ministry's student API as an upstream, with the API key for questions by INE (student number)."""
+    """Declares the ministry's student API as an upstream, with the API key for lookups by INE (student number)."""
     return Upstream("mesr ine", settings.url, auth=ApiKey("X-API-Key", settings.ine_key))
 
 
 @worker.upstream
 def by_identity(settings: Settings) -> Upstream:
-    """Declares the ministry's student API as an upstream, with the API key for questions by civil status."""
+    """Declares the ministry's student API as an upstream, with the API key for lookups by civil status."""
     return Upstream("mesr identite", settings.url, auth=ApiKey("X-API-Key", settings.identite_key))
 
 
 @worker.answers(INE, INE_V2)
 async def statut_of_ine(question: Question[Ine], by_ine: UpstreamClient) -> Etudiant | NotFound | Rejected:
-    """Answers a question by INE (student number) with the student's admissions and enrolments."""
+    """Answers with the admissions and enrolments of the student with this INE (student number); `read` tells when the
+    reply is `NotFound` or `Rejected`."""
     params = {"INE": question.identity.ine.upper()}
     return read(await by_ine.get(params=params, headers=headers_of(question.caller)), REFUSALS_OF_INE)
 
 
 @worker.answers(IDENTITE, FRANCE_CONNECT, IDENTITE_V2, FRANCE_CONNECT_V2)
 async def statut_of_person(question: Question[Identite], by_identity: UpstreamClient) -> Etudiant | NotFound | Rejected:
-    """Answers a question by civil status with the student's admissions and enrolments. A missing code of the commune of
-    birth is first looked up by the commune's name."""
+    """Answers with the admissions and enrolments of the student with this civil status. First looks up the code of the
+    commune of birth if only the commune's name is given, and returns `Rejected` if not exactly one commune fits."""
     who = await with_commune_code(question.identity, Communes.packaged())
     if isinstance(who, Rejected):
         return who

@@ -26,5 +26,5 @@ def header(headers: Mapping[str, str], name: str) -> str:
 
 @register.filter
 def field_path(path: str) -> str:
-    """Returns the path of a field in a case file without its beginning, which is the same for all fields."""
+    """Returns the path of a field in a case file without the beginning `payload.data.`."""
     return path.removeprefix(f"{DATA}.")

@@ -28,9 +28,9 @@ PAGE = "bac_a_sable/case_form.html"
 @require_http_methods(["GET", "HEAD", "POST"])
 @shows_sandbox
 def case_form_page(request: HttpRequest, shown: Shown) -> HttpResponse:
-    """Shows the choice of an operation; once an operation is chosen, the form of a case. If the visitor has sent the
-    form, checks the case in the sandbox, returns it as a file, or continues with it as YAML. The portal does not store
-    the case."""
+    """Shows the choice of an operation or, once one is chosen, the form of a case. If the visitor has sent the form,
+    has the sandbox check the case, returns the case as a file, or continues with its YAML text. The portal does not
+    store the case."""
     given = request.POST if request.method == "POST" else request.GET
     chosen = next((one for one in shown.operations if one.id == given.get("operation")), None)
     if chosen is None:
@@ -106,8 +106,8 @@ def _shown(
 
 
 def _topics(shown: Shown) -> dict[str, list[tuple[Operation, str]]]:
-    """Returns the operations for which a case may be proposed, by title. Each operation has the French name of its
-    modality (way to identify the person)."""
+    """Returns the operations for which a case may be proposed, by their French titles. Each operation comes with the
+    French name of its modality (way to identify the person)."""
     topics: dict[str, list[tuple[Operation, str]]] = {}
     for one in shown.operations:
         if not one.is_deprecated and one.version != "v2":

@@ -43,7 +43,8 @@ def proposal(request: HttpRequest, shown: Shown) -> HttpResponse:
 
 
 def as_file(text: str, name: str) -> HttpResponse:
-    """Returns a case as a file to download. The file is named `name` if that is usable, otherwise `200_proposition`."""
+    """Returns the text of a case as a file to download. The file has the name `name` if this is valid as a case's name,
+    otherwise `200_proposition`."""
     response = HttpResponse(text, content_type="application/yaml; charset=utf-8")
     file = name if FILE_NAME.fullmatch(name) else "200_proposition"
     response["Content-Disposition"] = f'attachment; filename="{file}.yaml"'
@@ -51,7 +52,7 @@ def as_file(text: str, name: str) -> HttpResponse:
 
 
 def written(request: HttpRequest, shown: Shown, operation: Operation, text: str) -> HttpResponse:
-    """Shows the page with the text of a case that the visitor has begun in a form."""
+    """Shows the page with `text`, the text of a case that the visitor has described in the form."""
     return render(request, "bac_a_sable/proposal.html", _context(shown, operation, text))
 
 

@@ -1,5 +1,5 @@
-"""Test cases of the conformance suite. Each is a question to a worker with the reply that the worker must give, in a
-JSON file such as `cases/dossier_open.json`."""
+"""Test cases of the conformance suite. Each is a lookup with the reply that the worker must give, in a JSON file such
+as `cases/dossier_open.json`."""
 # A file holds one case, or one case per operation if several operations must give the same reply.
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Answered: TypeAlias = Found | NotFound | Rejected | Failed
 
 
 class Case(Struct, frozen=True, kw_only=True):
-    """Test case: a question to one operation, with the reply that the operation's worker must give."""
+    """Test case: a lookup for one operation, with the reply that the operation's worker must give."""
 
     name: str
     """Name of the case in test reports: the name of its file, followed by the operation's id if the file lists several

@@ -26,7 +26,7 @@ TODAY = date(2026, 4, 15)
 REQUEST_ID = "5f0a1a0e-6c35-4a51-9a0b-0d6d5d2f7f10"
 CALLER = Caller(recipient="13002526500013", token_id="9d2c1b0a-3f4e-4d5c-8b6a-7e8f90a1b2c3")
 PATIENCE_S = 60.0
-"""Seconds that a worker has to answer a test's question."""
+"""Seconds that a worker has to answer a test's lookup."""
 SILENT_UPSTREAM_S = 0.3
 """Seconds that a worker waits for an upstream that does not answer, in tests."""
 REPLY_MARGIN_S = 5.0
@@ -127,12 +127,12 @@ class WorkerHarness:
         return self.app[RECEIVED]
 
     async def ask(self, case: Case, *, within_s: float = PATIENCE_S) -> Reply:
-        """Asks the worker the question of a test case, and returns the worker's reply. The deadline is `within_s`
-        seconds away."""
+        """Sends the worker the lookup of a test case, with a deadline in `within_s` seconds, and returns the worker's
+        reply."""
         return await self.bus.call(self._worker.provider, lookup_of(case, within_s=within_s))
 
     async def ask_for_little_time(self, case: Case) -> Reply:
-        """Asks the worker the question of a test case, and returns the worker's reply. The deadline is so near that the
+        """Sends the worker the lookup of a test case, and returns the worker's reply. The deadline is so near that the
         worker waits at most `SILENT_UPSTREAM_S` seconds for its upstream."""
         with mock.patch.object(deadline, "REPLY_MARGIN_S", REPLY_MARGIN_S):
             return await self.ask(case, within_s=REPLY_MARGIN_S + SILENT_UPSTREAM_S)

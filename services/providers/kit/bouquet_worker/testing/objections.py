@@ -1,4 +1,4 @@
-"""Objections of the conformance suite that need no question to the worker: to its offer, source and test cases."""
+"""Checks of the conformance suite that send no lookup to the worker: of its offer, its source and its test cases."""
 
 from __future__ import annotations
 

@@ -233,7 +233,7 @@ def _opened(node: Any) -> Any:
 
 
 def objections_to_case(case: Case, offer: Offer) -> Iterator[str]:
-    """Yields the faults of a test case (a question and the expected reply), such as a parameter that the operation does
+    """Yields the faults of a test case (a lookup and the expected reply), such as a parameter that the operation does
     not read, or a failure reason that the operation does not declare."""
     operation = next((operation for operation in offer.operations if operation.id == case.operation), None)
     if operation is None:
