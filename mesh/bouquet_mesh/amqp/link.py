@@ -324,9 +324,11 @@ class Link:
 
     async def _moved_from(self, session: _Session, *, must: bool) -> bool:
         """Moves all components to another server, and closes the connection of `session` once the work on it has ended.
-        Returns False, with nothing changed, if no other server can be used. If `must` is false, tries only one server
-        chosen at random, and returns False if that is the present server or if a component cannot move. If `must` is
-        true, tries all other servers, and raises `ConnectionResetError` if a component cannot move."""
+        Returns False, with nothing changed, if no other server can be used.
+
+        If `must` is false, tries only one server chosen at random, and returns False if that is the present server or
+        if a component cannot move. If `must` is true, tries all other servers, and raises `ConnectionResetError` if a
+        component cannot move."""
         if None in session.drains:
             if must:
                 raise ConnectionResetError

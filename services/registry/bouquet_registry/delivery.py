@@ -80,9 +80,10 @@ class NoticeDestination(Struct, frozen=True):
 
 def notice_destination(settings: RegistrySettings) -> NoticeDestination:
     """Returns the mail server or webhook that the setting `notices_to` names. If the setting is empty, the result has
-    an empty URL. Raises `SettingsError` for an unknown option or an unusable certificate file of a mail server. An
-    unencrypted destination also raises `SettingsError`, unless the setting `notices_plain` is true and the URL contains
-    neither a user, a password nor `cafile`."""
+    an empty URL. Raises `SettingsError` for an unknown option or an unusable certificate file of a mail server.
+
+    An unencrypted destination also raises `SettingsError`, unless the setting `notices_plain` is true and the URL
+    contains neither a user, a password nor `cafile`."""
     # An unencrypted destination whose URL contains a password is never allowed.
     url = URL(settings.notices_to.reveal())
     if not url.scheme:

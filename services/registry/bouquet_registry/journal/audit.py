@@ -94,9 +94,11 @@ async def read_ends(store: Store) -> ChainEnds:
 async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Verified:
     """Verifies all records from number `since` on. Raises `BrokenChain` for the first record that is wrong, or that is
     missing although no record describes its pruning (removal because of age). Raises `Refused` if the journal ends
-    before record `since - 1`. `noted`, if not None, is the number and hash of a record, copied at an earlier time.
-    Raises `BrokenChain` if the journal no longer contains this record with this hash, and `Refused` if the record was
-    pruned or its number is too low to be verified."""
+    before record `since - 1`.
+
+    `noted`, if not None, is the number and hash of a record, copied at an earlier time. Raises `BrokenChain` if the
+    journal no longer contains this record with this hash, and `Refused` if the record was pruned or its number is too
+    low to be verified."""
     # Records are missing if no record describes their pruning. Raises `Refused` if the noted record was pruned or is
     # not in the range. Ignores records that are written meanwhile.
     known = await read_ends(store)
