@@ -50,7 +50,7 @@ def parse_query(text: str) -> Query:
     """Parses a query string. Never raises: a value that cannot be read becomes `MALFORMED` under its parameter's
     name."""
     scalars: dict[str, str | Malformed] = {}
-    lists: dict[str, tuple[str, ...] | Malformed] = {}
+    lists: dict[str, list[str | Malformed]] = {}
     is_printable = text.isascii() and text.isprintable()
     for pair in filter(None, text.split("&")):
         name: str | Malformed
@@ -64,10 +64,11 @@ def parse_query(text: str) -> Query:
             scalars[name] = value
             continue
         base, _, inside = name.partition("[")
+        items = lists.setdefault(base, [])
         if inside != "]":  # prenoms[0]=x, prenoms[][foo]=x
-            lists[base] = MALFORMED
-        else:
-            lists[base] = _append(lists.get(base, ()), value if equals else None)
+            items.append(MALFORMED)
+        elif equals:
+            items.append(value)
     return _query(scalars, lists)
 
 
@@ -75,13 +76,12 @@ def query_of_values(values: Mapping[str, str | Sequence[str]]) -> Query:
     """Returns what `parse_query` returns for a query string that gives each text of `values` as `name=x`, and each item
     of a list as `name[]=x`. The names must consist of letters, digits and underscores."""
     scalars: dict[str, str | Malformed] = {}
-    lists: dict[str, tuple[str, ...] | Malformed] = {}
+    lists: dict[str, list[str | Malformed]] = {}
     for name, value in values.items():
         if isinstance(value, str):
             scalars[name] = _checked(value)
-        else:
-            for item in value:
-                lists[name] = _append(lists.get(name, ()), _checked(item))
+        elif value:
+            lists[name] = [_checked(item) for item in value]
     return _query(scalars, lists)
 
 
@@ -94,14 +94,14 @@ def leading_integer(text: str) -> int:
     return int(match[1]) if match else 0
 
 
-def _query(scalars: dict[str, str | Malformed], lists: dict[str, tuple[str, ...] | Malformed]) -> Query:
-    return Query(scalars | dict.fromkeys(lists, MALFORMED), lists | dict.fromkeys(scalars, MALFORMED))
+def _query(scalars: dict[str, str | Malformed], lists: Mapping[str, Sequence[str | Malformed]]) -> Query:
+    read = {name: _tuple_of(items) for name, items in lists.items()}
+    return Query(scalars | dict.fromkeys(read, MALFORMED), read | dict.fromkeys(scalars, MALFORMED))
 
 
-def _append(items: tuple[str, ...] | Malformed, value: str | Malformed | None) -> tuple[str, ...] | Malformed:
-    if isinstance(items, Malformed) or isinstance(value, Malformed):
-        return MALFORMED
-    return items if value is None else (*items, value)
+def _tuple_of(items: Sequence[str | Malformed]) -> tuple[str, ...] | Malformed:
+    texts = tuple(item for item in items if isinstance(item, str))
+    return texts if len(texts) == len(items) else MALFORMED
 
 
 def _is_plain(text: str) -> bool:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import time
+import timeit
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import urlencode
 
 import pytest
@@ -7,6 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bouquet_proto.query import MALFORMED, MAX_VALUE_LENGTH, Malformed, leading_integer, parse_query, query_of_values
+
+COUNTS = (2_000, 64_000)
+"""Numbers of items of a short and a long list."""
+FACTOR = 32
 
 
 def test_a_query_value_is_decoded() -> None:
@@ -46,6 +54,18 @@ def test_a_query_scalar_is_malformed_as_a_list() -> None:
 def test_a_query_name_given_as_scalar_and_list_is_malformed() -> None:
     query = parse_query("nom=A&nom[]=B")
     assert query.scalar("nom") == query.list("nom") == MALFORMED
+
+
+READERS: dict[str, Callable[[int], Callable[[], object]]] = {
+    "a query string": lambda count: partial(parse_query, "a[]=1&" * count),
+    "values": lambda count: partial(query_of_values, {"a": ["1"] * count}),
+}
+
+
+@pytest.mark.parametrize("given", READERS)
+def test_the_work_for_a_query_list_grows_no_faster_than_the_list(given: str) -> None:
+    short, long = (min(timeit.repeat(READERS[given](count), timer=time.process_time, number=1)) for count in COUNTS)
+    assert long < FACTOR**1.5 * short  # as fast as the square, it would be `FACTOR**2`
 
 
 @pytest.mark.parametrize("text", ["prenoms[0]=A", "prenoms[][a]=A", "prenoms[=A", "prenoms[]=A&prenoms[a]=B"])
