@@ -1,5 +1,5 @@
-"""Dashboard of resources: their states as in `/api/{resource}/ping`, dossiers (several resources in one call), and the
-number of workers' replies that do not have the form announced by the worker."""
+"""Dashboard of the API's resources: their states as in `/api/{resource}/ping`, dossiers (one request for several
+lookups), and the number of workers' replies that do not have the form that the worker's offer announces."""
 
 from __future__ import annotations
 

@@ -37,8 +37,7 @@ class Version(NamedTuple):
 
     @property
     def ends_on(self) -> date | None:
-        """Day on which the last of the version's operations ends; None if the end of at least one of them is not
-        announced."""
+        """Day on which the last of the version's operations ends; None unless the ends of all of them are announced."""
         days = [operation.ends_on for operation in self.operations]
         return max((day for day in days if day), default=None) if all(days) else None
 
@@ -196,7 +195,8 @@ def chosen(all_entries: Iterable[Entry], filters: Filters, use_cases: Iterable[U
 
 
 def providers(entry: Entry) -> tuple[str, ...]:
-    """Returns the names of an API's providers, which the API names in one text: `CAF et MSA` gives `CAF` and `MSA`."""
+    """Returns the names of an API's providers, taken from the text that names them all: `CAF` and `MSA` from `CAF et
+    MSA`."""
     return tuple(name.strip() for name in BETWEEN_NAMES.split(entry.provider))
 
 

@@ -15,7 +15,7 @@ class Archived(Struct, frozen=True):
 
 
 class Archive(Protocol):
-    """Store of the last document read from each URL, under this URL. No method raises an exception: a document that
+    """Store that holds, for each URL, the last document read from it. No method raises an exception: a document that
     cannot be stored or loaded counts as missing."""
 
     def load(self, url: str) -> Archived | None: ...

@@ -26,12 +26,11 @@ class Comparison(Struct, frozen=True):
 
 
 def compare(former: Iterable[Operation], newest: Iterable[Operation], renamed: Mapping[str, str]) -> Comparison:
-    """Compares the fields of two versions. A field counts as the same in both if its path is the same, or `renamed`
-    maps the former path to the new one.
+    """Compares the fields of two versions. A field is unchanged if both versions have its path; any other field is
+    paired with a field of the newest version if possible.
 
-    Each remaining field of the former version is paired with a remaining field of the newest one whose path differs
-    only in spelling or, failing that, that has the same name. If several remaining fields of one version share the
-    spelling or the name, they are not paired.
+    Pairs are made in this order: by `renamed` (former path to new path), by paths that differ only in spelling, by the
+    same name. Fields of one version that share the spelling or the name are not paired by it.
     """
     old, new = _paths(former), _paths(newest)
     unchanged = [path for path in old if path in new]
@@ -67,7 +66,7 @@ def _name(path: str) -> str:
 
 
 def _unique(paths: list[str], key: Callable[[str], str]) -> dict[str, str]:
-    """Returns the paths by the result of `key` for each of them. Leaves out paths for which this result is the same as
-    for another path."""
+    """Maps the result of `key` for each path to the path. Leaves out paths that have the same result as another
+    path."""
     counts = Counter(map(key, paths))
     return {key(path): path for path in paths if counts[key(path)] == 1}

@@ -56,8 +56,8 @@ the size (bytes). A folder is read again when its state has changed."""
 
 
 class Fault(Struct, frozen=True):
-    """Fault in a case file (a recorded answer of the sandbox). The text tells the file's author what is wrong, without
-    the values in the file."""
+    """Fault in a case file (a recorded answer of the sandbox). `text` tells the file's author what is wrong, and
+    repeats no value of the file."""
 
     text: str
     at: tuple[str | int, ...] = ()

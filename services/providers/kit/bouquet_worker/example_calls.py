@@ -1,5 +1,5 @@
-"""Commands with which a developer calls a provider's operations, made from the provider's test cases (questions with
-the replies that the worker must give)."""
+"""Commands with which a developer calls a provider's operations, made from the provider's test cases (lookups with the
+replies that the worker must give)."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ Pairs: TypeAlias = list[tuple[str, str]]
 
 
 def call_lines(offer: Offer, cases: Iterable[Case], url: str, today: date) -> Iterator[str]:
-    """Yields one line for each operation: a curl command that calls it at the gateway `url`, with the token in the
-    shell variable `TOKEN`; for FranceConnect, whose sessions only citizens open, a command that asks the worker alone;
-    or a comment that says why there is none."""
+    """Yields one line for each operation. The line is a curl command to the gateway `url` with the token in the shell
+    variable `TOKEN`, a command `bouquet-worker try` if the operation needs a FranceConnect session, or a comment that
+    says why no command can be made."""
     # Cases with data come first.
     asked = sorted(cases, key=lambda case: not isinstance(case.reply, Found))
     for operation in offer.operations:

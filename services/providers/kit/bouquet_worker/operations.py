@@ -75,7 +75,7 @@ class HandledOperation(Struct, frozen=True):
 
 
 def handled(declared: Declared, handler: Answering, upstreams: tuple[str, ...]) -> HandledOperation:
-    """Returns an operation as its author declared it, with its handler."""
+    """Returns a declared operation together with its handler and the names of the upstreams that the handler calls."""
     if isinstance(declared, PublishedOperation):
         return HandledOperation(declared.operation, declared.view, declared.result, handler, upstreams)
     return HandledOperation(declared, _unchanged, None, handler, upstreams)
@@ -101,8 +101,8 @@ def objection_to(handled: HandledOperation) -> str:
 
 
 def _identities_of(handler: Callable[..., Any]) -> frozenset[type]:
-    """Returns the types of identity that the first parameter of a handler takes. Returns an empty set if the annotation
-    of this parameter names none, or if an annotation of the handler names what its module does not have."""
+    """Returns the types of identity that the first parameter of a handler takes, such as `Ine`. Returns an empty set if
+    the parameter's annotation is no `Question`, or if an annotation cannot be evaluated."""
     function = handler.func if isinstance(handler, partial) else handler
     [first, *_] = inspect.signature(handler).parameters
     try:

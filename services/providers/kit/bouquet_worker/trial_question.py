@@ -27,8 +27,8 @@ SIMULATED_RECIPIENT = "13002526500013"
 """SIRET of the asking administration (the DINUM) if the command line gives no `recipient`."""
 FRANCE_CONNECT = "france_connect"
 CITIZEN = {field: re.sub("_(.)", lambda found: found[1].upper(), field) for field in Identite.__struct_fields__}
-"""Names of the parameters that describe the citizen of a FranceConnect session, such as `nomNaissance`, by field of
-`Identite`. A gateway gets the citizen from FranceConnect, but a trial from its command line."""
+"""Maps the fields of `Identite` to the parameters by which the command line describes the citizen of a FranceConnect
+session, such as `nomNaissance`. In production, the gateway gets the citizen from FranceConnect instead."""
 PATIENCE_S = 30.0
 """Seconds that a worker has to answer the lookup of `bouquet-worker try`."""
 
@@ -93,8 +93,8 @@ def parameters_of(operation: Operation) -> dict[str, bool]:
 
 
 def query_for(words: Words, operation: Operation) -> list[tuple[str, str]]:
-    """Converts a parsed command line (`words`) to the names and values of a query string, without `recipient` and the
-    citizen of a FranceConnect session. Raises `QuestionError` for parameters that the operation does not read."""
+    """Converts a parsed command line (`words`) to the names and values of a query string, without `recipient` and
+    without the parameters in `CITIZEN`. Raises `QuestionError` for parameters that the operation does not read."""
     known = parameters_of(operation)
     others = {RECIPIENT, *(CITIZEN.values() if operation.modality == FRANCE_CONNECT else ())}
     if unknown := sorted(words.parameters.keys() - known.keys() - others):

@@ -147,8 +147,8 @@ class UpstreamClient:
         await self._transport.__aexit__()
 
     async def authenticate(self) -> None:
-        """Obtains the credentials of calls, such as a token, without a call. Raises `UpstreamError` if they cannot be
-        obtained."""
+        """Obtains the credentials that calls need, such as a token, before any call is made. Raises `UpstreamError` if
+        they cannot be obtained."""
         if self._auth:
             await self._auth.headers(self._transport)
 

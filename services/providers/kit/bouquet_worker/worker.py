@@ -221,7 +221,7 @@ class Worker:
 
     def _check_upstream(self, factory: Callable[..., Any], settings: WorkerSettings) -> None:
         """Raises `SettingsError` if a factory makes an `Upstream` with a URL that does not name exactly one server, or
-        with an unknown reason of failure."""
+        with `failures` that give an unknown reason."""
         match factory(settings):
             case Upstream() as upstream:
                 check_urls(self.provider, settings, upstream)

@@ -20,8 +20,8 @@ class School(Struct, frozen=True):
     ministry: str = "06"
 
     def covered_by(self, degree: str, kind: str, codes: list[str]) -> bool:
-        """Returns whether the school has this `degree` and lies in one of the areas with the given `codes`. `kind` says
-        what these areas are: `departement` or `region`."""
+        """Returns whether the school has this `degree` (`1D` for primary, `2D` for secondary) and lies in one of the
+        areas with the given `codes`. `kind` says what these areas are: `departement` or `region`."""
         return degree == self.degree and {"departement": self.departement, "region": self.region}.get(kind) in codes
 
 

@@ -230,7 +230,8 @@ _EXPLANATIONS = {
     "handler returned nothing": "handler returned nothing at {at}",
     "upstream gave no usable answer": "upstream gave no usable answer: {reason} {field} {cause}",
 }
-"""Format of the line that the suite tells about a log event, by the event."""
+"""Maps the message of a log event to the format of the line by which the suite explains a failed test. The format's
+names are those of the log record's fields."""
 _REQUESTS: dict[tuple[type[Conformance], str], int] = {}
 """Number of requests that the worker sends to upstreams, by test class and name of the test case."""
 
@@ -268,8 +269,8 @@ def _difference(case: Case, reply: Reply) -> str:
 
 
 def _logged(caplog: pytest.LogCaptureFixture) -> str:
-    """Returns a line for each logged event that explains a failure: an unexpected exception with its place in the code,
-    or an error of an upstream with the field that is missing or wrong; "" if none was logged."""
+    """Returns a text with one line for each logged event in `_EXPLANATIONS`, such as an unexpected exception with its
+    place in the code; "" if none was logged."""
     told = [record for record in caplog.records if record.getMessage() in _EXPLANATIONS]
     return "".join(dict.fromkeys(f"\n{_EXPLANATIONS[one.getMessage()].format_map(vars(one))}" for one in told))
 

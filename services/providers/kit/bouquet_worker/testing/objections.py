@@ -11,8 +11,8 @@ from bouquet_worker.worker import Worker
 
 
 def objections(worker: Worker, cases: Iterable[Case]) -> Iterator[str]:
-    """Yields one line for each fault: its place, which is the offer, an operation, a line of the source or a test case,
-    and what is wrong there."""
+    """Yields one line for each fault. The line names the place (the offer, an operation, a line of the source or a test
+    case), and says what is wrong there."""
     offer = worker.offer()
     yield from (f"offer of {offer.provider}: {fault}" for fault in objections_to_offer(offer))
     for operation in offer.operations:
