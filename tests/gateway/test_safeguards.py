@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from bouquet_gateway.settings import GatewaySettings, read_settings
+from bouquet_gateway.settings import SAFEGUARDS, GatewaySettings, read_settings
 from bouquet_gateway.start.serve import report_safeguards
 from bouquet_mesh.settings import SettingsError, read_all
 from tests.support.doctor_report import run_doctor
@@ -22,12 +22,13 @@ OFF: list[tuple[dict[str, Any], set[str]]] = [
     ({"tokens_from": "claims"}, {"JOURNAL", "TOKENS_FROM"}),
     ({"tokens_from": "claims", "journal": True}, {"TOKENS_FROM"}),
     ({"tokens_from": "claims", "sandbox": True}, {"JOURNAL", "TOKENS_FROM", "SANDBOX"}),
+    ({"exempt_tokens": ("0" * 64,)}, {"EXEMPT_TOKENS"}),
 ]
 
 
 def safeguards_off() -> set[str]:
     name = "bouquet_gateway_safeguard_off"
-    return {s for s in ("JOURNAL", "TOKENS_FROM", "SANDBOX") if REGISTRY.get_sample_value(name, {"setting": s})}
+    return {one.setting for one in SAFEGUARDS if REGISTRY.get_sample_value(name, {"setting": one.setting})}
 
 
 @pytest.mark.parametrize(("settings", "off"), OFF)

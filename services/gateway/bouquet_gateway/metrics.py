@@ -79,7 +79,7 @@ RESOURCE_STATE = Gauge(
 )
 SAFEGUARD_OFF = Gauge(
     "bouquet_gateway_safeguard_off",
-    "1 for a protection of real data that its setting (JOURNAL, TOKENS_FROM, SANDBOX) turns off, else 0.",
+    "1 for a protection of real data that its setting (JOURNAL, TOKENS_FROM, SANDBOX, EXEMPT_TOKENS) turns off, or 0.",
     ["setting"],
 )
 STORE_UP = Gauge(

@@ -223,6 +223,11 @@ SAFEGUARDS = (
     Safeguard(
         "SANDBOX", lambda settings: settings.sandbox, "what a worker sends as a recorded case is answered as it is"
     ),
+    Safeguard(
+        "EXEMPT_TOKENS",
+        lambda settings: bool(settings.exempt_tokens),
+        "the named tokens pass from every address, without rate limit, and even after their revocation",
+    ),
 )
 """All protections of real data. The log, a metric and `bouquet-gateway doctor` name those that are turned off."""
 
