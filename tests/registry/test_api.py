@@ -22,6 +22,7 @@ from tests.registry.test_acts import recorded
 from tests.registry.test_notices import Box
 from tests.registry.test_webhooks import datapass_client
 from tests.support.clock import DatetimeClock
+from tests.support.editors import create_editor, issue_editor_token
 from tests.support.habilitations import (
     SIRET,
     change_habilitation,
@@ -209,6 +210,16 @@ async def test_calls_are_found_in_the_journal_by_each_of_their_properties(api: A
     assert await found(habilitation=own, since="1970-01-01T00:30:00Z", until="1970-01-01T01:00:00Z") == ["r2"]
     [act] = [act for act in await recorded(store, own) if act.act == "journal read"][:1]
     assert (act.author, act.reason) == ("Anne Durant", "ticket 12")
+
+
+async def test_calls_of_an_editor_are_found_by_its_token_for_all_habilitations(api: ApiClient, store: Store) -> None:
+    token = await issue_editor_token(store, await create_editor(store))
+    records = [access(n, at=1000 * n, habilitation=f"h{n}", token=token.id, request_id=f"r{n}") for n in (1, 2)]
+    await write(store, [*records, access(3, at=3000, habilitation="h1", token="t3", request_id="r3")])
+    assert [call["request_id"] for call in await pages(api, "/journal", token=token.id)] == ["r2", "r1"]
+    [one] = await pages(api, "/journal", token=token.id, habilitation="h1")
+    assert one["request_id"] == "r1"
+    assert (await api.get("/journal", token="nobody")).status == 404
 
 
 async def test_a_call_of_the_journal_says_its_purpose_but_not_about_whom_it_was(api: ApiClient, store: Store) -> None:

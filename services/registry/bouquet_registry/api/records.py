@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeAlias
 
 from msgspec import Meta, Struct
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_proto.access_record import Outcome
 from bouquet_registry import acts, queries, schema
@@ -16,6 +17,7 @@ from bouquet_registry.administration import Administration
 from bouquet_registry.api.errors import ApiError, Error
 from bouquet_registry.api.pages import Number, Order, Page, PageRequest, Time, cursor_of, page_of
 from bouquet_registry.api.route import Call, Route
+from bouquet_registry.editors import queries as editors
 from bouquet_registry.journal import queries as journal
 from bouquet_registry.journal import rollups
 from bouquet_registry.journal.schema import journal as journal_table
@@ -155,13 +157,10 @@ async def list_calls(own: Administration, call: Call) -> Page[CallRow]:
     after = JOURNAL.after(asked.cursor)
     await own.record(call.author, "journal read", asked.habilitation or asked.token)
     async with own.store.reading() as connection:
-        habilitation = asked.habilitation
-        if asked.token and not habilitation:
-            habilitation = (await queries.token(connection, asked.token)).habilitation
         found = await journal.calls(
             connection,
             equal={
-                "habilitation": habilitation,
+                "habilitation": asked.habilitation or await _habilitation_of(connection, asked.token),
                 "token": asked.token,
                 "operation": asked.operation,
                 "outcome": asked.outcome or "",
@@ -174,6 +173,14 @@ async def list_calls(own: Administration, call: Call) -> Page[CallRow]:
         )
     rows = tuple(queries.record_of(row, CallRow) for row in found.calls)
     return Page(rows, cursor_of(found.last) if found.last else None)
+
+
+async def _habilitation_of(connection: AsyncConnection, token: str) -> str:
+    """Returns the id of a token's habilitation. Returns "" for a token of an editor, which calls for many
+    habilitations, and for no token. Raises `Unknown` if no token has this id."""
+    if not token or await editors.is_editor_token(connection, token):
+        return ""
+    return (await queries.token(connection, token)).habilitation
 
 
 async def statistics(own: Administration, call: Call) -> Statistics:

@@ -46,7 +46,13 @@ async def editors_of_form(connection: AsyncConnection, form_uid: str) -> list[Ed
 async def editor_token(connection: AsyncConnection, id_: str) -> EditorToken:
     """Returns an editor's token by its id. Raises `Unknown` if no editor's token has this id."""
     query = select(schema.editor_tokens).where(schema.editor_tokens.c.id == id_)
-    return record_of(await _one(connection, query, id_), EditorToken)
+    return record_of(await _one(connection, query, "token of an editor"), EditorToken)
+
+
+async def is_editor_token(connection: AsyncConnection, id_: str) -> bool:
+    """Returns whether a token of an editor has this id."""
+    query = select(schema.editor_tokens.c.id).where(schema.editor_tokens.c.id == id_)
+    return await connection.scalar(query) is not None
 
 
 async def editor_tokens(
