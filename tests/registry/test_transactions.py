@@ -48,6 +48,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "siret": {"siret": "13002526500014"},
     "limit": {"calls_per_second": -1},
     "group of a limit": {"group_limits": (GroupLimit("dss", 60),)},
+    "group with two limits": {"group_limits": (GroupLimit("/v3/dss/", 60), GroupLimit("/v3/dss/", 10))},
     "address": {"allowed_ips": ("10.0.0.0/99",)},
     "scope": {"scopes": ("Un Scope",)},
     "contact": {"contacts": (Contact("demandeur", "anne"),)},

@@ -170,6 +170,8 @@ def _validation_errors(habilitation: Habilitation) -> Iterator[str]:
     for number, limit in enumerate(habilitation.group_limits):
         if not PATHS.fullmatch(limit.paths):
             yield f"group_limits[{number}].paths: is not the beginning of a path"
+        if limit.paths in {other.paths for other in habilitation.group_limits[:number]}:
+            yield f"group_limits[{number}].paths: has a limit already"
         if not 0 <= limit.calls_per_minute <= MAX_CALLS:
             yield f"group_limits[{number}].calls_per_minute: is not between 0 and {MAX_CALLS}"
 
