@@ -358,6 +358,17 @@ async def test_every_wrong_field_is_reported_at_once_and_no_value_is_quoted(api:
     assert "SECRET" not in str(answer.json)
 
 
+async def test_a_wrong_choice_or_format_is_reported_with_what_is_accepted(api: ApiClient) -> None:
+    choice = await api.get("/journal", outcome="lost")
+    assert choice.json["errors"][0]["detail"] == "is none of found, not_found, rejected, refused, failed, pruned"
+    body = {"siret": "21750001600019", "contacts": [{"kind": "boss", "email": "a@b.fr"}], "modalities": ["Par mail"]}
+    details = [error["detail"] for error in (await api.act("POST", "/habilitations", **body)).json["errors"]]
+    assert details == [
+        "is none of demandeur, contact_metier, contact_technique",
+        "expected `str` matching regex '^[a-z_]{1,40}$'",
+    ]
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff", b'{"a": 1' * 5000])
 async def test_a_body_that_is_no_json_object_is_malformed(data: bytes, api: ApiClient) -> None:
     answer = await api.send("POST", "/habilitations", data=data)

@@ -97,10 +97,21 @@ async def test_wrong_fields_of_an_editor_are_reported_and_an_unknown_editor_is_4
     wrong = await api.act("POST", "/editors", siret="1", name="Arpège", members=["x"], allowed_ips=["nowhere"])
     assert wrong.errors == {("invalid", "siret"), ("invalid", "members"), ("invalid", "allowed_ips[0]")}
     assert (await api.act("POST", "/editors/nobody/tokens")).status == 404
-    assert (await api.act("POST", "/delegations", editor="nobody", habilitation="nobody")).status == 404
     editor = await made_editor(api, allowed_ips=["192.0.2.0/24"])
     outside = await api.act("POST", f"/editors/{editor['id']}/tokens", allowed_ips=["198.51.100.1"])
     assert outside.errors == {("invalid", "allowed_ips")}
+
+
+async def test_an_unknown_editor_and_an_unknown_habilitation_of_a_delegation_are_told_apart(
+    api: ApiClient, store: Store
+) -> None:
+    editor, own = await made_editor(api), await create_habilitation(store)
+    for pair, told in (
+        ({"editor": "nobody", "habilitation": own.id}, "no editor has this id"),
+        ({"editor": editor["id"], "habilitation": "nobody"}, "no habilitation has this id"),
+    ):
+        answer = await api.act("POST", "/delegations", **pair)
+        assert (answer.status, answer.json["errors"][0]["detail"]) == (404, told)
 
 
 @pytest.mark.parametrize("second", ["2", "9999", "x"])

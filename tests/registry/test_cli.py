@@ -67,7 +67,7 @@ def test_the_installed_command_creates_a_habilitation_and_refuses_an_unknown_tok
     made = command("habilitation", "create", "--siret", SIRET, "--name", "MAIRIE")
     assert (made.returncode, json.loads(made.stdout)["name"]) == (0, "MAIRIE")
     told = command("token", "show", "nobody")
-    assert (told.returncode, told.stdout, told.stderr) == (1, "", "no habilitation has a token nobody\n")
+    assert (told.returncode, told.stdout, told.stderr) == (1, "", "no token of a habilitation has this id\n")
 
 
 def test_commands_issue_list_and_revoke_a_token_and_refuse_a_stale_version(
@@ -149,8 +149,8 @@ def test_records_are_printed_as_text_without_the_json_option(
 
 
 def test_a_refused_command_prints_its_reason(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert refused(capsys, "token", "show", "nobody") == "no habilitation has a token nobody\n"
-    assert refused(capsys, "habilitation", "show", "nobody") == "no habilitation nobody\n"
+    assert refused(capsys, "token", "show", "nobody") == "no token of a habilitation has this id\n"
+    assert refused(capsys, "habilitation", "show", "nobody") == "no habilitation has this id\n"
     assert refused(capsys, "habilitation", "create", "--siret", "1") == "siret: is no SIRET\n"
     archived = run("habilitation", "archive", run("habilitation", "create", "--siret", SIRET)["id"])
     assert "is archived" in refused(capsys, "token", "issue", archived["id"])

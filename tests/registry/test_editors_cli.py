@@ -110,5 +110,5 @@ def test_a_delegation_is_created_listed_and_revoked(run: Run, editor: Any) -> No
 
 
 def test_an_unknown_id_is_refused(run: Run) -> None:
-    for noun in (("editor", "show"), ("editor-token", "show"), ("delegation", "revoke")):
-        assert "no editor, token of an editor or delegation" in run(*noun, "nobody", status=1)
+    for noun, what in (("editor", "editor"), ("editor-token", "token of an editor"), ("delegation", "delegation")):
+        assert f"no {what} has this id" in run(noun, "show", "nobody", status=1)

@@ -23,7 +23,7 @@ TOKENS = select(schema.tokens, schema.habilitations.c.siret, schema.habilitation
 
 async def habilitation(connection: AsyncConnection, id_: str) -> Habilitation:
     """Returns a habilitation by its id. Raises `Unknown` if no habilitation has this id."""
-    return await _one(connection, schema.habilitations.c.id == id_, f"no habilitation {id_}")
+    return await _one(connection, schema.habilitations.c.id == id_, "no habilitation has this id")
 
 
 async def habilitation_of_datapass(connection: AsyncConnection, datapass_id: str) -> Habilitation | None:
@@ -46,7 +46,7 @@ async def token(connection: AsyncConnection, id_: str) -> Token:
     """Returns a token by its id. Raises `Unknown` if no token of a habilitation has this id."""
     row = (await connection.execute(TOKENS.where(schema.tokens.c.id == id_))).mappings().one_or_none()
     if row is None:
-        raise Unknown(f"no habilitation has a token {id_}")
+        raise Unknown("no token of a habilitation has this id")
     return record_of(row, Token)
 
 

@@ -8,7 +8,8 @@ class Refused(Exception):
 
 
 class Unknown(Refused):
-    """Refusal because no record has the given id or name."""
+    """Refusal because no record has the given id or name. The message says which kind of record, and does not repeat
+    the id, which may be any text."""
 
 
 class Conflict(Refused):

@@ -97,7 +97,7 @@ class ApiError(Exception):
 
 
 UNKNOWN_RECORD = Error("unknown_record", "no record has this id")
-"""Error for a path with an id that no record has. The error does not repeat the id."""
+"""Error for a path with an id that no record can have."""
 
 
 def api_error_of(refusal: Refused) -> ApiError:
@@ -109,7 +109,7 @@ def api_error_of(refusal: Refused) -> ApiError:
         case Invalid():
             return ApiError(*map(invalid_field, refusal.problems))
         case Unknown():
-            return ApiError(UNKNOWN_RECORD)
+            return ApiError(Error("unknown_record", str(refusal)))
         case Conflict():
             return ApiError(Error("conflict", str(refusal)))
         case _:

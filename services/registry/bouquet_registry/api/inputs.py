@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeAlias, TypeVar, get_args, get_origin
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -37,9 +37,9 @@ MAX_HEADER = 500
 """Largest number of characters in the header `X-Author` and in the header `X-Reason`, after percent-decoding."""
 NAME = re.compile(r"[A-Za-z_]{1,40}")
 """Pattern of the field names that an error may repeat. An error shows any other name as `?`."""
-QUOTED = re.compile(r" '.*'", re.DOTALL)
-"""Pattern that finds the client's value in msgspec's message about a value outside an enumeration, so that the value
-can be removed from the message."""
+QUOTED = re.compile(r"(?<! regex) '.*'", re.DOTALL)
+"""Pattern that finds the client's value in a message of msgspec, so that the value can be removed from the message. A
+regular expression, which comes from the API itself, is not found."""
 
 
 def read_body(body: bytes, kind: type[S], check: Check = no_faults) -> S:
@@ -138,7 +138,7 @@ def _problems(given: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Err
         try:
             value = msgspec.convert(given, kind, strict=strict)
         except (msgspec.ValidationError, OverflowError) as error:
-            yield Error("invalid", _detail(error), path)
+            yield Error("invalid", _detail(error, kind), path)
         else:
             yield from value_problems(value, path)
 
@@ -167,7 +167,18 @@ def value_problems(value: Any, path: str) -> Iterator[Error]:
                 yield from value_problems(item, path)
 
 
-def _detail(error: Exception) -> str:
-    """Returns msgspec's message about a wrong value, without the value and without the path of its field."""
-    words = QUOTED.sub("", str(error).partition(" - at `")[0])
+def _detail(error: Exception, kind: Any) -> str:
+    """Returns msgspec's message about a wrong value of the type `kind`, without the value and without the path of its
+    field. For an enumeration, returns a message with the accepted values."""
+    message = str(error).partition(" - at `")[0]
+    if message.startswith("Invalid enum value"):
+        return f"is none of {', '.join(map(str, _choices(kind)))}"
+    words = QUOTED.sub("", message)
     return words[:1].lower() + words[1:]
+
+
+def _choices(kind: Any) -> tuple[Any, ...]:
+    """Returns the values of the enumerations (`Literal`) in a type, such as `Literal["a", "b"] | None`."""
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return tuple(choice for part in get_args(kind) for choice in _choices(part))

@@ -159,7 +159,7 @@ async def event_aside(connection: AsyncConnection, digest: str) -> EventAsideWit
     query = select(schema.events_aside).where(own.startswith(digest, autoescape=True)).limit(2)
     rows = (await connection.execute(query)).mappings().all()
     if len(rows) != 1 or not digest:
-        raise Unknown(f"{'no event' if not rows else 'several events'} of DataPass aside: {digest}")
+        raise Unknown(f"{'several' if rows else 'no'} events of DataPass that are aside have digests that begin so")
     return record_of(rows[0], EventAsideWithBody)
 
 

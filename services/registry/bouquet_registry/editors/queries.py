@@ -27,7 +27,8 @@ DELEGATIONS = (
 
 async def editor(connection: AsyncConnection, id_: str) -> Editor:
     """Returns an editor by its id. Raises `Unknown` if no editor has this id."""
-    return record_of(await _one(connection, select(schema.editors).where(schema.editors.c.id == id_), id_), Editor)
+    query = select(schema.editors).where(schema.editors.c.id == id_)
+    return record_of(await _one(connection, query, "editor"), Editor)
 
 
 async def editors(connection: AsyncConnection, *, archived: bool = False) -> list[Editor]:
@@ -87,7 +88,7 @@ async def notices_of(connection: AsyncConnection, token: EditorToken) -> list[in
 async def delegation(connection: AsyncConnection, id_: str) -> Delegation:
     """Returns a delegation by its id. Raises `Unknown` if no delegation has this id."""
     query = DELEGATIONS.where(schema.delegations.c.id == id_)
-    return record_of(await _one(connection, query, id_), Delegation)
+    return record_of(await _one(connection, query, "delegation"), Delegation)
 
 
 async def delegations(
@@ -119,8 +120,8 @@ async def count_delegations(connection: AsyncConnection, editor: str) -> int:
     return await connection.scalar(query) or 0
 
 
-async def _one(connection: AsyncConnection, query: Select[Any], id_: str) -> Any:
+async def _one(connection: AsyncConnection, query: Select[Any], what: str) -> Any:
     row = (await connection.execute(query)).mappings().one_or_none()
     if row is None:
-        raise Unknown(f"no editor, token of an editor or delegation {id_}")
+        raise Unknown(f"no {what} has this id")
     return row
