@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Text, cast, func, or_, select
 from bouquet_proto.registry_messages import GroupLimit
 from bouquet_registry import queries, schema
 from bouquet_registry.administration import Administration
+from bouquet_registry.api.inputs import given_fields
 from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
 from bouquet_registry.api.route import Call, Handler, Method, Route, change_route
 from bouquet_registry.habilitations import (
@@ -172,14 +173,14 @@ async def read(own: Administration, call: Call) -> HabilitationWithTokens:
 async def create(own: Administration, call: Call) -> Habilitation:
     """Creates a habilitation. Raises `Invalid` for wrong fields and for scopes that no provider serves, and `Conflict`
     if another habilitation has the same `datapass_id`."""
-    return await own.create(call.author, **_given(call.given))
+    return await own.create(call.author, **given_fields(call.given))
 
 
 async def change(own: Administration, call: Call) -> Habilitation:
     """Changes the given fields of a habilitation. Raises `Unknown` for an unknown id, `Stale` for an outdated version,
     `Invalid` for wrong fields or new scopes that no provider serves, and `Conflict` if another habilitation has the
     same `datapass_id`."""
-    fields = _given(call.given)
+    fields = given_fields(call.given)
     return await own.change(call.author, call.id, fields.pop("version"), **fields)
 
 
@@ -193,10 +194,6 @@ async def reopen(own: Administration, call: Call) -> Habilitation:
     """Makes a habilitation active again, so that gateways accept its tokens. Raises `Unknown` for an unknown id, and
     `Stale` for an outdated version."""
     return await own.change(call.author, call.id, call.given.version, state="active")
-
-
-def _given(body: Struct) -> dict[str, Any]:
-    return {name: value for name, value in structs.asdict(body).items() if value is not UNSET}
 
 
 _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args, get_origin
 from urllib.parse import unquote_to_bytes
 
 import msgspec
-from msgspec import Struct, UnsetType, structs
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from bouquet_registry.acts import Author
 from bouquet_registry.api.errors import ApiError, Error, invalid_field
@@ -104,6 +104,11 @@ def _read(given: Mapping[str, Any], kind: type[S], *, strict: bool, check: Check
     if problems:
         raise ApiError(*problems)
     return msgspec.convert(dict(given), kind, strict=strict)
+
+
+def given_fields(body: Struct) -> dict[str, Any]:
+    """Returns the fields of a request body by name, without those that the client left out (`UNSET`)."""
+    return {name: value for name, value in structs.asdict(body).items() if value is not UNSET}
 
 
 def _struct_problems(given: Any, kind: type[Struct], path: str, *, strict: bool) -> Iterator[Error]:

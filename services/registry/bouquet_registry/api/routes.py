@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from bouquet_registry.api import editors, events_aside, forms, habilitations, hourly, keys, proofs, records, tokens
+from bouquet_registry.api import (
+    delegations,
+    editor_tokens,
+    editors,
+    events_aside,
+    forms,
+    habilitations,
+    hourly,
+    keys,
+    proofs,
+    records,
+    tokens,
+)
 from bouquet_registry.api.route import Route
 from bouquet_registry.datapass.forms import Catalogue
 
@@ -14,6 +26,8 @@ def routes_of(catalogue: Catalogue) -> tuple[Route, ...]:
         *habilitations.ROUTES,
         *tokens.ROUTES,
         *editors.ROUTES,
+        *editor_tokens.ROUTES,
+        *delegations.ROUTES,
         *keys.ROUTES,
         *proofs.ROUTES,
         *events_aside.ROUTES,

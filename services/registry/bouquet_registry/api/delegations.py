@@ -1,0 +1,113 @@
+"""Routes of delegations, the rights of software editors to call with administrations' habilitations."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from bouquet_registry import queries as registry_queries
+from bouquet_registry import schema
+from bouquet_registry.administration import Administration
+from bouquet_registry.api.habilitations import VersionOnly
+from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
+from bouquet_registry.api.route import Call, Route, change_route
+from bouquet_registry.editors import queries
+from bouquet_registry.editors.administration import editors_of
+from bouquet_registry.editors.records import Delegation
+
+ORDER = Order((schema.delegations.c.created_at, schema.delegations.c.id), tuple[Time, str], newest_first=True)
+
+
+class DelegationSearch(PageRequest, frozen=True, kw_only=True):
+    """Parameters of a search for delegations (rights of software editors to use administrations' habilitations). The
+    search finds the delegations that match all given parameters."""
+
+    editor: Annotated[str, Meta(max_length=36, description="Id of the editor.")] = ""
+    habilitation: Annotated[str, Meta(max_length=36, description="Id of the habilitation.")] = ""
+    is_revoked: bool | UnsetType = UNSET
+
+
+class NewDelegation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of a request that delegates a habilitation to a software editor, so that calls with the editor's tokens may
+    have the habilitation's rights. The header `X-Reason` contains the reason for the delegation."""
+
+    editor: Annotated[str, Meta(max_length=36)]
+    habilitation: Annotated[str, Meta(max_length=36)]
+
+
+async def search(own: Administration, call: Call) -> Page[Delegation]:
+    """Returns the delegations that match a search, newest first."""
+    asked: DelegationSearch = call.given
+    query, known = queries.DELEGATIONS.order_by(None), schema.delegations.c
+    if asked.editor:
+        query = query.where(known.editor == asked.editor)
+    if asked.habilitation:
+        query = query.where(known.habilitation == asked.habilitation)
+    if asked.is_revoked is not UNSET:
+        query = query.where(known.revoked_at.is_not(None) if asked.is_revoked else known.revoked_at.is_(None))
+    async with own.store.reading() as connection:
+        return await page_of(connection, query, ORDER, asked, lambda row: registry_queries.record_of(row, Delegation))
+
+
+async def read(own: Administration, call: Call) -> Delegation:
+    """Returns a delegation, with who created and revoked it, when and why. Raises `Unknown` for an unknown id."""
+    async with own.store.reading() as connection:
+        return await queries.delegation(connection, call.id)
+
+
+async def delegate(own: Administration, call: Call) -> Delegation:
+    """Delegates a habilitation to an editor. Raises `Unknown` if either does not exist, `Refused` if either is not
+    active or the editor accepts no delegations, and `Conflict` if the habilitation is already delegated to this
+    editor."""
+    return await editors_of(own).delegate(call.author, call.given.editor, call.given.habilitation)
+
+
+async def withdraw(own: Administration, call: Call) -> Delegation:
+    """Revokes a delegation. Raises `Unknown` for an unknown id, `Stale` for an outdated version, and `Refused` if the
+    delegation is revoked already."""
+    return await editors_of(own).withdraw(call.author, call.id, call.given.version)
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/delegations",
+        name="list_delegations",
+        summary="List delegations, newest first, revoked ones included.",
+        handler=search,
+        takes=DelegationSearch,
+        answers=Page[Delegation],
+    ),
+    Route(
+        method="POST",
+        path="/delegations",
+        name="create_delegation",
+        summary="Delegate a habilitation to an editor.",
+        handler=delegate,
+        takes=NewDelegation,
+        answers=Delegation,
+        is_act=True,
+        status=201,
+        refusals=(404, 409),
+    ),
+    Route(
+        method="GET",
+        path="/delegations/{id}",
+        name="read_delegation",
+        summary="Read a delegation with its history.",
+        handler=read,
+        answers=Delegation,
+        refusals=(404,),
+    ),
+    change_route(
+        "POST",
+        "/delegations/{id}/revoke",
+        "revoke_delegation",
+        "Revoke a delegation: it counts everywhere within 5 s.",
+        withdraw,
+        VersionOnly,
+        Delegation,
+    ),
+)
+"""Routes of delegations."""

@@ -1,0 +1,264 @@
+"""Routes of software editors' tokens, and of notices, which warn an editor that a token will soon expire."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+from sqlalchemy import select
+
+from bouquet_registry import queries as registry_queries
+from bouquet_registry import schema
+from bouquet_registry.administration import Administration
+from bouquet_registry.api.editors import problems_of
+from bouquet_registry.api.habilitations import Addresses, Line, Version, VersionOnly
+from bouquet_registry.api.inputs import given_fields
+from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
+from bouquet_registry.api.route import Call, Handler, Method, Route, change_route
+from bouquet_registry.api.tokens import Revocation, SignedText
+from bouquet_registry.editors import queries
+from bouquet_registry.editors.administration import IssuedEditorToken, RotatedToken, editors_of
+from bouquet_registry.editors.records import EditorToken
+
+TOKENS = Order((schema.editor_tokens.c.expires_at, schema.editor_tokens.c.id), tuple[Time, str])
+NOTICES = Order((schema.editor_notices.c.due_at, schema.editor_notices.c.token), tuple[Time, str], newest_first=True)
+
+
+class EditorTokenSearch(PageRequest, frozen=True, kw_only=True):
+    """Parameters of a search for software editors' tokens. The search finds the tokens that match all given
+    parameters."""
+
+    editor: Annotated[str, Meta(max_length=36, description="Id of the editor.")] = ""
+    expiring_within_days: (
+        Annotated[int, Meta(ge=0, le=3650, description="Only tokens that are in force and expire within so many days.")]
+        | UnsetType
+    ) = UNSET
+
+
+class EditorNoticeSearch(PageRequest, frozen=True, kw_only=True):
+    """Parameters of a search for notices, each of which warns a software editor that a token will soon expire. The
+    search finds the notices that match all given parameters."""
+
+    editor: Annotated[str, Meta(max_length=36, description="Id of the editor.")] = ""
+    token: Annotated[str, Meta(max_length=36, description="Id of the token.")] = ""
+    is_sent: bool | UnsetType = UNSET
+
+
+class EditorNoticeRow(Struct, frozen=True, kw_only=True):
+    """Notice: a warning that a token of a software editor will soon expire."""
+
+    token: str
+    editor: str
+    days: int
+    """Number of days between the notice's due date and the token's expiry."""
+    expires_at: datetime
+    due_at: datetime
+    sent_at: datetime | None
+    """Time when the notice was sent; null for a notice that is not sent yet or was not delivered."""
+
+
+class NewEditorToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of a request that creates a token of a software editor."""
+
+    label: Line = ""
+    allowed_ips: Addresses = ()
+
+
+class EditorTokenChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of a request that changes a software editor's token. Members that are left out stay as they are."""
+
+    version: Version
+    label: Line | UnsetType = UNSET
+    allowed_ips: Addresses | UnsetType = UNSET
+
+
+class Rotation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of a request that replaces a software editor's token by a new one."""
+
+    version: Version
+    grace_hours: Annotated[int, Meta(ge=0, le=8760)] = 24
+    """Hours after the replacement during which gateways still accept the former token."""
+
+
+async def search(own: Administration, call: Call) -> Page[EditorToken]:
+    """Returns the editors' tokens that match a search, sorted by expiry."""
+    asked: EditorTokenSearch = call.given
+    query = select(schema.editor_tokens).join(schema.editors)
+    if asked.editor:
+        query = query.where(schema.editor_tokens.c.editor == asked.editor)
+    if isinstance(asked.expiring_within_days, int):
+        now = own.clock()
+        until = now + timedelta(days=asked.expiring_within_days)
+        query = query.where(schema.editor_tokens.c.expires_at.between(now, until), queries.in_force(now))
+    async with own.store.reading() as connection:
+        return await page_of(connection, query, TOKENS, asked, lambda row: registry_queries.record_of(row, EditorToken))
+
+
+async def read(own: Administration, call: Call) -> EditorToken:
+    """Returns a token of an editor, without its signed text. Raises `Unknown` for an unknown id."""
+    async with own.store.reading() as connection:
+        return await queries.editor_token(connection, call.id)
+
+
+async def issue(own: Administration, call: Call) -> IssuedEditorToken:
+    """Issues a token of an editor for 18 months, and returns it with its signed text. Raises `Unknown` for an unknown
+    editor, `Refused` if the editor is archived or the key that signs tokens is withdrawn, and `Invalid` for wrong
+    fields."""
+    return await editors_of(own).issue(call.author, call.id, **given_fields(call.given))
+
+
+async def text(own: Administration, call: Call) -> SignedText:
+    """Returns the signed text of an editor's token, and records that the author has seen the text. Raises `Unknown` for
+    an unknown id, and `Refused` if the key that signs tokens is withdrawn."""
+    return SignedText(await editors_of(own).text(call.author, call.id))
+
+
+async def change(own: Administration, call: Call) -> EditorToken:
+    """Changes the label or the allowed addresses of an editor's token. Raises `Unknown` for an unknown id, `Stale` for
+    an outdated version, and `Invalid` if an address lies outside `Editor.allowed_ips` or the label contains the text of
+    a token."""
+    fields = given_fields(call.given)
+    return await editors_of(own).change_token(call.author, call.id, fields.pop("version"), **fields)
+
+
+async def prolong(own: Administration, call: Call) -> EditorToken:
+    """Moves the expiry of an editor's token to 18 months from now; a blacklisted token stays blacklisted. Raises
+    `Unknown` for an unknown id, `Stale` for an outdated version, and `Invalid` if an address of the token no longer
+    lies within `Editor.allowed_ips`."""
+    return await editors_of(own).prolong(call.author, call.id, call.given.version)
+
+
+async def rotate(own: Administration, call: Call) -> RotatedToken:
+    """Issues a token that replaces an older one. Gateways accept the older token for another `Rotation.grace_hours`
+    hours. Raises `Unknown` for an unknown id, `Stale` for an outdated version, and `Refused` if the older token is
+    blacklisted (now or from a future time) or its editor is archived."""
+    given: Rotation = call.given
+    return await editors_of(own).rotate(call.author, call.id, given.version, timedelta(hours=given.grace_hours))
+
+
+async def revoke(own: Administration, call: Call) -> EditorToken:
+    """Blacklists an editor's token, at once or from a given time. Raises `Unknown` for an unknown id, `Stale` for an
+    outdated version, and `Refused` if the token has been blacklisted since an earlier time than the new one."""
+    given: Revocation = call.given
+    at = given.at if isinstance(given.at, datetime) else None
+    return await editors_of(own).revoke(call.author, call.id, given.version, call.author.reason, at)
+
+
+async def list_notices(own: Administration, call: Call) -> Page[EditorNoticeRow]:
+    """Returns the notices that match a search, sent or not, latest due date first. Each notice warns that a token of an
+    editor will soon expire."""
+    asked: EditorNoticeSearch = call.given
+    known = schema.editor_notices.c
+    query = select(schema.editor_notices, schema.editor_tokens.c.editor).join(schema.editor_tokens)
+    if asked.editor:
+        query = query.where(schema.editor_tokens.c.editor == asked.editor)
+    if asked.token:
+        query = query.where(known.token == asked.token)
+    if asked.is_sent is not UNSET:
+        query = query.where(known.sent_at.is_not(None) if asked.is_sent else known.sent_at.is_(None))
+    async with own.store.reading() as connection:
+        return await page_of(
+            connection, query, NOTICES, asked, lambda row: registry_queries.record_of(row, EditorNoticeRow)
+        )
+
+
+_ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct], Any], ...] = (
+    (
+        "PATCH",
+        "",
+        "change_editor_token",
+        "Change label or addresses of an editor's token.",
+        change,
+        EditorTokenChange,
+        EditorToken,
+    ),
+    (
+        "POST",
+        "/prolong",
+        "prolong_editor_token",
+        "Move the expiry to 18 months from now.",
+        prolong,
+        VersionOnly,
+        EditorToken,
+    ),
+    (
+        "POST",
+        "/rotate",
+        "rotate_editor_token",
+        "Issue a token in place of another, which is refused after a while.",
+        rotate,
+        Rotation,
+        RotatedToken,
+    ),
+    (
+        "POST",
+        "/revoke",
+        "revoke_editor_token",
+        "Blacklist a token of an editor, now or from a later time.",
+        revoke,
+        Revocation,
+        EditorToken,
+    ),
+)
+"""Routes that change a token. For each route: method, end of the path, name, summary, handler, type of the body, type
+of the answer."""
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/editor-tokens",
+        name="list_editor_tokens",
+        summary="List tokens of editors, sorted by expiry.",
+        handler=search,
+        takes=EditorTokenSearch,
+        answers=Page[EditorToken],
+    ),
+    Route(
+        method="GET",
+        path="/editor-tokens/{id}",
+        name="read_editor_token",
+        summary="Read a token of an editor, without its signed text.",
+        handler=read,
+        answers=EditorToken,
+        refusals=(404,),
+    ),
+    Route(
+        method="POST",
+        path="/editors/{id}/tokens",
+        name="issue_editor_token",
+        summary="Issue a token of an editor for 18 months; the answer has its signed text.",
+        handler=issue,
+        takes=NewEditorToken,
+        check=problems_of,
+        answers=IssuedEditorToken,
+        is_act=True,
+        status=201,
+        refusals=(404, 409),
+    ),
+    Route(
+        method="POST",
+        path="/editor-tokens/{id}/text",
+        name="reveal_editor_token",
+        summary="Get the signed text of an editor's token again.",
+        handler=text,
+        answers=SignedText,
+        is_act=True,
+        refusals=(404, 409),
+    ),
+    *(
+        change_route(method, f"/editor-tokens/{{id}}{end}", name, summary, handler, takes, answers, check=problems_of)
+        for method, end, name, summary, handler, takes, answers in _ACTS
+    ),
+    Route(
+        method="GET",
+        path="/editor-notices",
+        name="list_editor_notices",
+        summary="List the notices before the expiry of editors' tokens, newest first.",
+        handler=list_notices,
+        takes=EditorNoticeSearch,
+        answers=Page[EditorNoticeRow],
+    ),
+)
+"""Routes of editors' tokens and of their notices."""
