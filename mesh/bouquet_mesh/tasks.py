@@ -31,12 +31,12 @@ async def wait_at_most(seconds: float, task: asyncio.Task[Any]) -> None:
 
 
 @asynccontextmanager
-async def alongside(work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
-    """Runs `work` as a task while the context is open. At the end of the context, cancels the task and waits until it
-    has ended."""
+async def alongside(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
+    """Runs `work` as a task while the context is open, and yields the task. At the end of the context, cancels the task
+    and waits until it has ended."""
     task = asyncio.create_task(work)
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         await asyncio.wait([task])

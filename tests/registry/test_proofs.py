@@ -12,8 +12,10 @@ import pytest
 from msgspec import Raw
 
 from bouquet_mesh.outbox.memory import MemoryOutbox
-from bouquet_proto.messages import Found, NotFound, Reply, Request
-from bouquet_proto.registry_messages import PROVIDER
+from bouquet_proto.journal_messages import PROVIDER as JOURNAL
+from bouquet_proto.journal_messages import JournalEntry
+from bouquet_proto.messages import Found, NotFound, Reply, Request, encode
+from bouquet_proto.registry_messages import PROVIDER, Revocation
 from bouquet_registry.administration import Administration
 from bouquet_registry.journal.audit import prune
 from bouquet_registry.journal.entries import answering_about_entries
@@ -111,6 +113,26 @@ async def test_a_proof_is_verified_while_the_journal_does_not_answer(store: Stor
         assert "Impossible à vérifier pour le moment" in (await verified(client, answer, **PAGE)).body.decode()
         async with answering_about_entries(client.workers_bus, store):
             assert (await verified(client, answer)).json["data"]["etat_entree_journal"] == "absente"
+
+
+async def test_registry_and_journal_are_asked_about_a_proof_at_the_same_time(tmp_path: Path) -> None:
+    journal_asked = asyncio.Event()
+
+    async def registry(_: Request) -> Reply:
+        await journal_asked.wait()
+        return Found(Raw(encode(Revocation(revoked_at=None))))
+
+    async def journal(_: Request) -> Reply:
+        journal_asked.set()
+        return Found(Raw(encode(JournalEntry(state="kept"))))
+
+    async with (
+        mesh_with_journal(tmp_path, **PROVING) as client,
+        client.workers_bus.serve(PROVIDER, registry, concurrency=1, drain_s=1),
+        client.workers_bus.serve(JOURNAL, journal, concurrency=1, drain_s=1),
+    ):
+        answer = await proved(client, token=unique_token())
+        assert (await verified(client, answer)).json["data"]["etat_entree_journal"] == "conservee"
 
 
 async def until_state(client: Mesh, answer: Answer, state: str) -> None:

@@ -14,6 +14,7 @@ from bouquet_gateway.proofs.proofs import PARAMETER, Proofs
 from bouquet_gateway.proofs.revocation import refuse_revoked
 from bouquet_gateway.proofs.statement import Statement
 from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.tasks import alongside
 from bouquet_proto.deadline import Deadline
 
 MAX_PARAMETERS = 10
@@ -46,8 +47,9 @@ class ProofChecks:
         statement = self._proofs.verify(text)
         if not statement.record:
             return Verified(statement, text, None)
-        await refuse_revoked(self._bus, statement.record, request_id, deadline)
-        return Verified(statement, text, await entry_state(self._bus, statement.record, request_id, deadline))
+        async with alongside(entry_state(self._bus, statement.record, request_id, deadline)) as entry:
+            await refuse_revoked(self._bus, statement.record, request_id, deadline)
+            return Verified(statement, text, await entry)
 
 
 def sealed_text(raw_query: str, parameter: str) -> str:

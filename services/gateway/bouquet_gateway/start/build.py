@@ -92,7 +92,7 @@ async def open_gateway(
                 yield parts
 
 
-def _following(settings: GatewaySettings, offers: Discovery) -> AbstractAsyncContextManager[None]:
+def _following(settings: GatewaySettings, offers: Discovery) -> AbstractAsyncContextManager[object]:
     """Returns a context in which the gateway reads the file of allowed providers at regular intervals. The context does
     nothing if no file is set."""
     path = settings.providers_file
