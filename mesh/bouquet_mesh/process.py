@@ -56,8 +56,10 @@ class Process:
         self._conditions: list[ReadinessCheck] = []
         READY.labels(service).set_function(lambda: not self.unmet_condition())
 
-    def bus(self) -> AbstractAsyncContextManager[Bus]:
-        return open_bus(self._bus_url, self.name, max_age_s=self._bus_max_age_s)
+    def bus(self, name: str = "") -> AbstractAsyncContextManager[Bus]:
+        """Opens the bus that the settings name. The broker's operators, and the metric of the connection, call it
+        `name` or, if `name` is empty, the process's name."""
+        return open_bus(self._bus_url, name or self.name, max_age_s=self._bus_max_age_s)
 
     def outbox(self, name: str = "") -> AbstractAsyncContextManager[Outbox]:
         """Opens the outbox that the settings name. The broker's operators see its connection as `name` or, if `name` is

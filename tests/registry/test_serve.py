@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import socket
 import time
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
+from msgspec import Raw
 
 from bouquet_cnaf.simulator import simulator
+from bouquet_mesh.bus.api import Bus
+from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_mesh.secret import Secret
 from bouquet_proto import access_record
+from bouquet_proto.deadline import Deadline
+from bouquet_proto.journal_messages import PROVIDER as JOURNAL
+from bouquet_proto.journal_messages import JournalEntry
+from bouquet_proto.messages import FindEntry, Found, Reply, encode
 from bouquet_registry.store import open_store
 from tests.registry.accesses import access, arrived, ids
 from tests.registry.datapass_events import SECRET, V1, signed, v1
+from tests.support.broker_users import restricted_vhost
 from tests.support.daemon import free_port
 from tests.support.gateway_client import TOKEN_KEY
 from tests.support.habilitations import issue_token, read_token
 from tests.support.mesh_with_registry import signed_token
 from tests.support.processes import running_command
+from tests.support.rabbitmq import RabbitNode
+from tests.support.waiting import TEST_TIMEOUT_S
+
+FIRST, SECOND = "01a22c389d6167c1a3edc25f3d4dec15", "01a22c389d6267c1a3edc25f3d4dec15"
+KEPT = Found(Raw(encode(JournalEntry(state="kept"))))
 
 
 @pytest.fixture
@@ -95,27 +110,50 @@ async def test_an_embedded_gateway_hosts_the_registry(url: Secret) -> None:
 
 
 @pytest.mark.broker
-async def test_the_registry_process_writes_the_journal_unless_switched_off(url: Secret, broker_url: str) -> None:
-    environ = {
-        "BOUQUET_BUS_URL": broker_url,
-        "BOUQUET_REGISTRY_DATABASE_URL": url.reveal(),
-        "BOUQUET_REGISTRY_PORT": "0",
-    }
-    async with open_store(url) as store, open_outbox(broker_url, "gateway") as outbox:
-        async with running_command(environ, "bouquet-registry", "serve") as process:
+async def test_the_journal_is_written_and_answers_by_the_registry_process_or_one_of_its_own(
+    url: Secret, rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    guarded = restricted_vhost(rabbit, tmp_path_factory.mktemp("passwords"), "acme")
+    environ = {"BOUQUET_REGISTRY_DATABASE_URL": url.reveal(), "BOUQUET_REGISTRY_PORT": "0"}
+    registry, journal = ({"BOUQUET_BUS_URL": guarded.url(user)} | environ for user in ("registry", "journal"))
+    async with (
+        open_store(url) as store,
+        open_outbox(guarded.url("gateway"), "gateway") as outbox,
+        open_bus(guarded.url("gateway"), "gateway") as gateway,
+    ):
+        async with running_command(registry, "bouquet-registry", "serve") as process:
             port = (await process.until_logged("registry started"))["port"]
-            await outbox.send([access_record.encode(access(1))])
-            await arrived(store, "1")
-            async with ClientSession(f"http://127.0.0.1:{port}") as session, session.get("/readyz") as response:
-                assert response.status == 200
+            await outbox.send([access_record.encode(access(FIRST))])
+            await arrived(store, FIRST)
+            await until_kept(gateway, FIRST)
+            async with ClientSession(f"http://127.0.0.1:{port}") as session:
+                async with session.get("/readyz") as response:
+                    assert response.status == 200
+                async with session.get("/metrics") as response:
+                    connected = re.findall(r'bouquet_bus_connected{connection="(.+)"} (.+)', await response.text())
+            assert connected == [("bouquet-registry", "1.0"), ("bouquet-registry-journal", "1.0")]
             assert await process.stop() == 0
-        async with running_command(
-            environ | {"BOUQUET_REGISTRY_JOURNAL": "false"}, "bouquet-registry", "serve"
-        ) as idle:
+        without = registry | {"BOUQUET_REGISTRY_JOURNAL": "false"}
+        async with running_command(without, "bouquet-registry", "serve") as idle:
             await idle.until_logged("registry started")
-            await outbox.send([access_record.encode(access(2))])
+            await outbox.send([access_record.encode(access(SECOND))])
             assert await idle.stop() == 0
-        assert await ids(store) == ["1"]
+        assert await ids(store) == [FIRST]
+        async with running_command(journal, "bouquet-registry", "journal", "serve") as process:
+            await arrived(store, FIRST, SECOND)
+            await until_kept(gateway, SECOND)
+            assert await process.stop() == 0
+
+
+async def until_kept(gateway: Bus, record: str) -> None:
+    """Asks the journal, as a gateway that verifies a proof, until it answers that it has the record."""
+
+    async def ask() -> Reply:
+        return await gateway.call(JOURNAL, FindEntry(id="1", deadline=Deadline.after(5).at, record=record))
+
+    async with asyncio.timeout(TEST_TIMEOUT_S):
+        while await ask() != KEPT:  # noqa: ASYNC110 - the journal signals no event
+            await asyncio.sleep(0.02)
 
 
 async def test_a_registry_process_with_wrong_settings_names_them_and_exits() -> None:

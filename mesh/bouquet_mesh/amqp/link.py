@@ -430,8 +430,10 @@ async def open_link(
     url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED, *, max_age_s: float = math.inf
 ) -> AsyncIterator[Link]:
     """Opens a link, which connects in the background. The broker's operators see the connection as `name`. Sets `gauge`
-    to 1 while the link is connected, else to 0. Raises `SettingsError` for an unusable URL."""
-    link = Link(each_server(verified_url(Secret(url), f"{MESH_PREFIX}BUS_URL")), name, gauge, max_age_s)
+    with the label `name` to 1 while the link is connected, else to 0. Raises `SettingsError` for an unusable URL."""
+    own = gauge.labels(name)
+    own.set(0)
+    link = Link(each_server(verified_url(Secret(url), f"{MESH_PREFIX}BUS_URL")), name, own, max_age_s)
     async with alongside(link.run()):
         yield link
 

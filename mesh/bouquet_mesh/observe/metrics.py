@@ -50,10 +50,17 @@ DEADLINE_LEFT_SECONDS = Histogram(
 )
 LATE_REPLIES = Counter("bouquet_bus_late_replies_total", "Replies that arrived after their call had ended.")
 CALLS_PENDING = Gauge("bouquet_bus_calls_pending", "Calls over the bus that wait for a reply.")
-BUS_CONNECTED = Gauge("bouquet_bus_connected", "1 if the bus of this process is connected to the broker, else 0.")
+BUS_CONNECTED = Gauge(
+    "bouquet_bus_connected",
+    "1 if a bus of this process is connected to the broker, else 0. `connection` is the connection's name at the "
+    "broker: a process that also writes the journal has a second bus.",
+    ["connection"],
+)
 OUTBOX_CONNECTED = Gauge(
     "bouquet_post_connected",
-    "1 if the outbox of this process, which sends or receives journal records, is connected to the broker, else 0.",
+    "1 if the outbox of this process, which sends or receives journal records, is connected to the broker, else 0. "
+    "`connection` is the connection's name at the broker.",
+    ["connection"],
 )
 READY = Gauge("bouquet_ready", "1 if this process reports at /readyz that it is ready, else 0.", ["service"])
 CERTIFICATE_END = Gauge(

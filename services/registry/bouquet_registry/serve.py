@@ -91,7 +91,7 @@ async def _journal(process: Process, settings: RegistrySettings, store: Store) -
         process.outbox(JOURNAL_SERVICE) as outbox,
         writing(outbox, store, settings.journal_keep_months) as journal_writer,
         # A bus of its own: until the definitions of this release are imported, its queue is refused.
-        process.bus() as bus,
+        process.bus(JOURNAL_SERVICE) as bus,
         answering_about_entries(bus, store),
     ):
         process.ready_when(lambda: {} if journal_writer.writing else NO_CONSUMER)
