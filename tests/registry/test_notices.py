@@ -292,7 +292,7 @@ async def test_a_notice_is_mailed_to_every_contact(store: Store, clock: Datetime
     [
         (
             "https://portail.example/",
-            "Pour le prolonger de 18 mois, rendez-vous sur votre compte : https://portail.example/compte",
+            "Comment le prolonger de 18 mois : https://portail.example/compte",
         ),
         ("", "Pour le prolonger de 18 mois, adressez-vous à l'administration qui l'a délivré."),
     ],

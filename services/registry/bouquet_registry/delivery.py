@@ -57,7 +57,7 @@ donné une délégation.
 
 Identifiant du jeton : {token}
 """
-ON_THE_PORTAL = "Pour le prolonger de 18 mois, rendez-vous sur votre compte : {account}"
+ON_THE_PORTAL = "Comment le prolonger de 18 mois : {account}"
 WITHOUT_A_PORTAL = "Pour le prolonger de 18 mois, adressez-vous à l'administration qui l'a délivré."
 
 
@@ -153,7 +153,7 @@ class Mail(NoticeChannel):
 
     def __init__(self, destination: NoticeDestination, sender: str, account: str = "") -> None:
         """Takes the mail server, the sender's address, and `account`, the URL of the page where the holders of
-        habilitations prolong their tokens; "" if there is no such page."""
+        habilitations learn how to prolong their tokens; "" if there is no such page."""
         self._url = destination.url
         self._tls = destination.tls
         self._starts_tls = destination.starts_tls

@@ -47,8 +47,8 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     notices_from: str = "ne-pas-repondre@bouquet.invalid"
     """Sender address of the notices (warnings before a token expires) that are sent by mail."""
     portal_url: str = ""
-    """Address of the portal, `https://…`. Notices sent by mail link to its page `/compte`, where the holders of tokens
-    prolong them. If empty, mails refer to the administration that issued the token."""
+    """Address of the portal, `https://…`. Notices sent by mail link to its page `/compte`, which says how to prolong a
+    token. If empty, mails refer to the administration that issued the token."""
     notices_secret: Secret = Secret("")
     """Secret that signs the notices (warnings before a token expires) sent to a webhook, in the same way as DataPass
     signs its webhooks. If empty, the notices are not signed."""
