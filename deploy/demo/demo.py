@@ -87,6 +87,7 @@ class RegistryApi:
         own = {
             "BOUQUET_REGISTRY_SIGNING_KEY": environ["BOUQUET_GATEWAY_TOKEN_KEY"],
             "BOUQUET_REGISTRY_API_SECRETS": f"demo:{self._secret}",
+            "BOUQUET_REGISTRY_FORMS": "examples",
             "BOUQUET_REGISTRY_API_PORT": self._url.rpartition(":")[2],
             "BOUQUET_REGISTRY_PORT": "0",
         }
