@@ -137,6 +137,6 @@ def _tokens(key: Secret, count: int) -> Iterator[str]:
 
 
 def _registry(environ: Mapping[str, str], *arguments: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bouquet_registry", *arguments, "--json"]
+    command = [sys.executable, "-m", "bouquet_registry", *arguments, "--why", "bench", "--json"]
     output = subprocess.check_output(command, env=plain_environ() | dict(environ), timeout=60)
     return msgspec.json.decode(output, type=dict[str, Any])

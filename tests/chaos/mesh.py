@@ -207,7 +207,7 @@ class ChaosMesh:
         return Caller(str(self._administer("token", "issue", made["id"])["jwt"]), frozenset(fields))
 
     def _administer(self, *arguments: str) -> dict[str, Any]:
-        return msgspec.json.decode(self._registry(*arguments, "--json"), type=dict[str, Any])
+        return msgspec.json.decode(self._registry(*arguments, "--why", "chaos", "--json"), type=dict[str, Any])
 
     def _registry(self, *arguments: str) -> bytes:
         command = [sys.executable, "-m", "bouquet_registry", *arguments]

@@ -43,6 +43,8 @@ MODULES = {"gateway": "bouquet_gateway", "registry": "bouquet_registry", "portal
 STARTED = ("registry", "journal", "api", "simulators", "worker-cnaf", "worker-msa", "gateway", "portal")
 PATH = "/v3/dss/quotient_familial/identite"
 PATIENCE_S = 180.0
+AS_JSON = ("--why", "test", "--json")
+"""Options of a registry command that changes a record: the reason of the act, and JSON as the format of the result."""
 """Longest wait, in seconds, for processes to become ready and for a record to be written."""
 
 
@@ -247,8 +249,8 @@ async def test_the_installed_sandbox_answers_a_lookup_and_records_it_in_its_jour
     for name in ("registry", "journal", "worker-cnaf", "worker-msa", "gateway"):
         await until_status(f"http://127.0.0.1:{sandbox.ports[name]}/readyz", 200, within_s=PATIENCE_S)
     town = ["--siret", "21750001600019", "--name", "Ville de Paris", "--purpose", "Cantine"]
-    made = json.loads(sandbox.admin("habilitation", "create", *town, "--scopes", "cnaf_quotient_familial", "--json"))
-    token = json.loads(sandbox.admin("token", "issue", made["id"], "--json"))["jwt"]
+    made = json.loads(sandbox.admin("habilitation", "create", *town, "--scopes", "cnaf_quotient_familial", *AS_JSON))
+    token = json.loads(sandbox.admin("token", "issue", made["id"], *AS_JSON))["jwt"]
     headers = {"Authorization": f"Bearer {token}"}
     url = f"http://127.0.0.1:{sandbox.ports['gateway']}{PATH}"
     async with aiohttp.ClientSession(headers=headers) as session, session.get(url, params=CAF_ALLOCATAIRE) as answer:

@@ -92,9 +92,32 @@ def test_a_command_of_a_user_without_a_name_is_refused(
 
     monkeypatch.delenv("SUDO_USER", raising=False)
     monkeypatch.setattr(getpass, "getuser", nameless)
-    assert main(["habilitation", "create", "--siret", SIRET]) != 0
+    assert main(["habilitation", "create", "--siret", SIRET, "--why", "ticket 12"]) != 0
     assert "--author: is required" in capsys.readouterr().err
     assert run("habilitation", "list") == []
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ((), "--why: is required"),
+        (("--why", " \x1b"), "--why: is required"),
+        (("--why", "ticket 12", "--author", " "), "--author: is required"),
+    ],
+)
+def test_a_command_without_an_author_or_a_reason_is_refused(
+    given: tuple[str, ...], told: str, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["habilitation", "create", "--siret", SIRET, *given]) == 2
+    assert told in capsys.readouterr().err
+    assert run("act", "list") == []
+
+
+def test_the_reason_of_a_revocation_is_that_of_its_act(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    token = run("token", "issue", run("habilitation", "create", "--siret", SIRET)["id"])["id"]
+    assert main(["token", "revoke", token, "--reason", "leaked"]) == 0
+    capsys.readouterr()
+    assert [act["reason"] for act in run("act", "list", "--of", token) if act["act"] == "token revoke"] == ["leaked"]
 
 
 async def test_datapass_is_the_author_of_the_acts_of_its_events(store: Store) -> None:

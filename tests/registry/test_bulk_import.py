@@ -200,10 +200,10 @@ def test_the_example_of_the_page_about_moving_in_can_be_imported(
     [example] = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
     file = written(tmp_path, *example.splitlines())
     assert main(["import", str(file), "--dry-run"]) == 0
-    assert main(["import", str(file), "--json"]) == 0
+    assert main(["import", str(file), "--why", "moving in", "--json"]) == 0
     *_, report = capsys.readouterr().out.splitlines()
     assert [row["kind"] for row in json.loads(report)] == ["habilitation", "token", "token"]
-    assert main(["import", str(file)]) == 1
+    assert main(["import", str(file), "--why", "moving in"]) == 1
     assert main(["import", str(tmp_path / "missing")]) == 2
 
 
@@ -297,7 +297,7 @@ def many_lines(folder: Path) -> Path:
 
 def importing(database: Secret, file: Path) -> AbstractAsyncContextManager[Process]:
     settings = {"BOUQUET_REGISTRY_DATABASE_URL": database.reveal()}
-    return running_command(settings, "bouquet-registry", "import", str(file), "--author", "Anne Durant")
+    return running_command(settings, "bouquet-registry", "import", str(file), "--why", "moving in")
 
 
 async def stop_in_transaction(process: Process, file: str) -> None:

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -42,7 +42,7 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 @pytest.fixture
 def run(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Run:
     def run(*arguments: str) -> Any:
-        status = main([*arguments, "--json"])
+        status = main([*with_reason(arguments), "--json"])
         out, err = capsys.readouterr()
         assert status == 0, err
         return json.loads(out)
@@ -50,8 +50,13 @@ def run(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
+def with_reason(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Returns the arguments of a command with a reason for the act, unless they give one."""
+    return (*arguments,) if "--why" in arguments else (*arguments, "--why", "ticket 12")
+
+
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 1) -> str:
-    assert main(arguments) == status
+    assert main(with_reason(arguments)) == status
     out, err = capsys.readouterr()
     assert out == ""
     return err
@@ -64,7 +69,7 @@ def test_the_installed_command_creates_a_habilitation_and_refuses_an_unknown_tok
             [program, *arguments, "--json"], env=environ, capture_output=True, text=True, check=False, timeout=200
         )
 
-    made = command("habilitation", "create", "--siret", SIRET, "--name", "MAIRIE")
+    made = command("habilitation", "create", "--siret", SIRET, "--name", "MAIRIE", "--why", "ticket 12")
     assert (made.returncode, json.loads(made.stdout)["name"]) == (0, "MAIRIE")
     told = command("token", "show", "nobody")
     assert (told.returncode, told.stdout, told.stderr) == (1, "", "no token of a habilitation has this id\n")
@@ -161,7 +166,13 @@ def test_a_refused_command_prints_its_reason(run: Run, capsys: pytest.CaptureFix
     [
         ("habilitation", "create", "--siret", SIRET, "--contacts", "boss:anne@mairie.example"),
         ("token", "revoke", "x", "--reason", "y", "--at", "2030-01-01T00:00:00"),
+        ("token", "revoke", "x", "--reason", "y", "--at", "9999-12-31T23:59:59-12:00"),
         ("token", "revoke", "x"),
+        ("token", "list", "--expiring-within", "99999999999"),
+        ("act", "list", "--most", "-1"),
+        ("act", "list", "--most", "99999999999999999999"),
+        ("editor-token", "rotate", "x", "--grace-hours", "99999999999999"),
+        ("journal", "stats", "--months", "99999999"),
         ("token",),
     ],
 )

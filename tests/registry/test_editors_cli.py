@@ -12,6 +12,7 @@ from joserfc import jws
 from joserfc.jwk import OctKey
 
 from bouquet_registry.__main__ import main
+from tests.registry.test_cli import with_reason
 from tests.support.editors import EDITOR_SIRET
 from tests.support.habilitations import SIRET
 
@@ -25,7 +26,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.setenv("BOUQUET_REGISTRY_SIGNING_KEY", KEY)
 
     def run(*arguments: str, status: int = 0) -> Any:
-        assert main([*arguments, "--json"]) == status
+        assert main([*with_reason(arguments), "--json"]) == status
         out, err = capsys.readouterr()
         return json.loads(out) if status == 0 else err
 

@@ -22,6 +22,7 @@ from bouquet_registry.__main__ import main
 from bouquet_registry.store import open_store
 from tests.registry import accesses
 from tests.registry.accesses import KEY, access
+from tests.registry.test_cli import with_reason
 from tests.support import habilitations
 
 PERSON = {"nom": "Kervallan", "prenom": "Ève Marie", "naissance": "1990-03-07", "sexe": "F", "commune": "29019"}
@@ -58,7 +59,7 @@ class Operator:
 
     def reads(self, *arguments: str, status: int = 0) -> tuple[str, str]:
         """Runs a command, asserts its exit status, and returns its output and error output."""
-        assert main(["journal", *arguments]) == status
+        assert main(["journal", *with_reason(arguments)]) == status
         return self._capsys.readouterr()
 
     def gets(self, *arguments: str) -> Any:

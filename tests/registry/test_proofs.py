@@ -163,7 +163,7 @@ async def test_the_api_revokes_a_proof_once_and_lists_it(store: Store, clock: Da
 
 def test_a_command_revokes_a_proof_for_a_reason(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     run("habilitation", "list")  # creates the tables
-    assert "reason: is required" in refused(capsys, "proof", "revoke", RECORD)
+    assert "--why: is required" in refused(capsys, "proof", "revoke", RECORD, "--why", "", status=2)
     assert "record: is no id" in refused(capsys, "proof", "revoke", "A1B2-C3D4-E5", "--why", "forged")
     revoked = run("proof", "revoke", RECORD, "--author", "Anne Durant", "--why", "made for the wrong person")
     assert (revoked["record"], revoked["revoked_by"]) == (RECORD, "Anne Durant")

@@ -140,7 +140,7 @@ def test_the_command_refuses_an_unknown_scope_unless_forced_with_a_reason(
     asyncio.run(reported())
     command = ("habilitation", "create", "--siret", SIRET, "--scopes", "b")
     assert "scopes[0]: is served by no provider" in refused(capsys, *command)
-    assert "reason: is required" in refused(capsys, *command, "--force")
+    assert "--why: is required" in refused(capsys, *command, "--force", "--why", "", status=2)
     made = run(*command, "--force", "--why", "the worker comes next week")
     assert made["scopes"] == ["b"]
     assert "scopes[1]" in refused(capsys, "habilitation", "update", made["id"], "--scopes", "b", "c")

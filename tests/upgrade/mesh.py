@@ -146,7 +146,7 @@ class UpgradeMesh:
         return Caller(str(issued["jwt"]), frozenset(FIELDS))
 
     async def _registry_json(self, release: Release, *arguments: str) -> dict[str, Any]:
-        output = await self._registry_command(release, *arguments, "--json")
+        output = await self._registry_command(release, *arguments, "--why", "test", "--json")
         return msgspec.json.decode(output, type=dict[str, Any])
 
     async def _registry_command(self, release: Release, *arguments: str) -> str:

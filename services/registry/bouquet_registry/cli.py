@@ -4,6 +4,7 @@ returns the result to print."""
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -11,12 +12,13 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.visible import visible
 from bouquet_proto.registry_messages import GroupLimit
 from bouquet_registry import acts, queries
 from bouquet_registry.acts import Author
 from bouquet_registry.administration import Administration
-from bouquet_registry.clock import Clock, utc_now
+from bouquet_registry.clock import FIRST_YEAR, LAST_YEAR, Clock, utc_now
 from bouquet_registry.habilitations import Contact, Habilitation, Person, ServiceProvider
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
@@ -27,6 +29,8 @@ Command: TypeAlias = Callable[["Context", argparse.Namespace], Awaitable[Shown |
 
 CONTACT_KINDS = ("demandeur", "contact_metier", "contact_technique")
 """Kinds of contact person that the option `--contacts` accepts."""
+
+MISSING = "is required: each act names its author and its reason"
 
 COLUMNS = (
     *("kid", "is_current", "tokens", "withdrawn_at", "withdrawn_by", "withdrawn_why"),
@@ -68,9 +72,13 @@ async def list_acts(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 def author_of(given: argparse.Namespace) -> Author:
     """Returns the author of a command: the name given by `--author`, or else the login name of the user at the
-    terminal, with the reason for the command. Raises `SettingsError` if the option is absent and the user has no
-    name."""
-    return Author(given.author or acts.operator_name(), given.why)
+    terminal, with the reason given by `--why` or, for a revocation, by `--reason`. Raises `SettingsError` if the name
+    or the reason is missing or blank."""
+    name = one_line(acts.operator_name() if given.author is None else given.author)
+    reason = one_line(given.why or vars(given).get("reason", ""))
+    if problems := [f"{option}: {MISSING}" for option, text in (("--author", name), ("--why", reason)) if not text]:
+        raise SettingsError(problems)
+    return Author(name, reason)
 
 
 async def create(context: Context, given: argparse.Namespace) -> Shown:
@@ -193,13 +201,13 @@ def add_to(nouns: Any) -> None:
     command = verb_of(verbs, "list", list_tokens, "list tokens")
     command.add_argument("--habilitation", help="only tokens of this habilitation")
     command.add_argument(
-        "--expiring-within", type=int, metavar="DAYS", help="only tokens in force that expire within DAYS"
+        "--expiring-within", type=DAYS, metavar="DAYS", help="only tokens in force that expire within DAYS"
     )
 
     verbs = verbs_of(nouns, "act", "read the record of administrative acts")
     command = verb_of(verbs, "list", list_acts, "list the newest acts: who did what, when, to what, and why")
     command.add_argument("--of", metavar="ID", help="only acts on this habilitation, token, editor or delegation")
-    command.add_argument("--most", type=int, default=100, help="greatest number of acts (100)")
+    command.add_argument("--most", type=whole_number(1, 100_000), default=100, help="greatest number of acts (100)")
 
 
 def verbs_of(nouns: Any, name: str, help_: str) -> Any:
@@ -214,7 +222,7 @@ def verb_of(verbs: Any, name: str, command: Command, help_: str) -> argparse.Arg
     made: argparse.ArgumentParser = verbs.add_parser(name, help=help_, description=help_)
     made.add_argument("--json", action="store_true", help="print JSON")
     made.add_argument("--author", help="name of the person who acts, for the record of acts (login name)")
-    made.add_argument("--why", default="", help="reason of the act, for the record of acts")
+    made.add_argument("--why", default="", help="reason of the act, for the record of acts; each act needs one")
     made.set_defaults(operation=command)
     return made
 
@@ -232,7 +240,7 @@ def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
     command.add_argument("--name", help="name of the administration that holds the habilitation")
     command.add_argument("--purpose")
     command.add_argument("--scopes", nargs="*")
-    command.add_argument("--force", action="store_true", help="accept scopes that no provider serves; requires --why")
+    command.add_argument("--force", action="store_true", help="accept scopes that no provider serves")
     command.add_argument("--modalities", nargs="*", help="params, france_connect, …")
     command.add_argument("--contacts", nargs="*", type=_contact, metavar="KIND:EMAIL[:NAME]", help=f"{CONTACT_KINDS}")
     command.add_argument("--calls-per-minute", type=int, help="rate limit of its own; 0 for none")
@@ -285,12 +293,30 @@ def _group_limit(text: str) -> GroupLimit:
 
 
 def moment(text: str) -> datetime:
-    """Parses an ISO 8601 time with a time zone. Raises `ArgumentTypeError` for a time without a time zone, and
-    `ValueError` for a text that is no ISO 8601 time."""
+    """Parses an ISO 8601 time with a time zone. Raises `ArgumentTypeError` for a time without a time zone, or outside
+    the years `FIRST_YEAR` to `LAST_YEAR`, and `ValueError` for a text that is no ISO 8601 time."""
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:
         raise argparse.ArgumentTypeError("needs a time zone")
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise argparse.ArgumentTypeError(f"is not between the years {FIRST_YEAR} and {LAST_YEAR}")
     return found
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Returns a function that parses a whole number from `least` to `most`, and raises `ArgumentTypeError` for any
+    other text."""
+
+    def parse(text: str) -> int:
+        if not (re.fullmatch(r"\d{1,18}", text, re.ASCII) and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"is no whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+DAYS = whole_number(0, 3650)
+"""Parser of a number of days in which tokens expire."""
 
 
 def plain(found: Struct) -> Shown:

@@ -8,7 +8,19 @@ from datetime import timedelta
 from typing import Any
 
 from bouquet_registry import queries as registry_queries
-from bouquet_registry.cli import Context, Shown, add_target, author_of, given_fields, moment, plain, verb_of, verbs_of
+from bouquet_registry.cli import (
+    DAYS,
+    Context,
+    Shown,
+    add_target,
+    author_of,
+    given_fields,
+    moment,
+    plain,
+    verb_of,
+    verbs_of,
+    whole_number,
+)
 from bouquet_registry.editors import queries
 from bouquet_registry.editors.administration import EditorAdministration, editors_of
 from bouquet_registry.editors.records import Editor, EditorToken
@@ -161,7 +173,7 @@ def add_to(nouns: Any) -> None:
     command = verb_of(verbs, "list", list_tokens, "list tokens of editors")
     command.add_argument("--editor", help="only tokens of this editor")
     command.add_argument(
-        "--expiring-within", type=int, metavar="DAYS", help="only tokens in force that expire within DAYS"
+        "--expiring-within", type=DAYS, metavar="DAYS", help="only tokens in force that expire within DAYS"
     )
     command = verb_of(verbs, "show", show_token, "show a token by its id (the claim jti)")
     command.add_argument("id")
@@ -173,7 +185,8 @@ def add_to(nouns: Any) -> None:
     add_target(command)
     command = verb_of(verbs, "rotate", rotate, "issue a token in place of another, which is refused after a while")
     add_target(command)
-    command.add_argument("--grace-hours", type=float, default=24.0, help="hours that the former token stays valid (24)")
+    grace = "hours that the former token stays valid (24)"
+    command.add_argument("--grace-hours", type=whole_number(0, 8760), default=24, help=grace)
     command = verb_of(verbs, "revoke", revoke, "blacklist a token; it is refused everywhere within 5 s")
     add_target(command)
     command.add_argument("--reason", required=True)

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import uvloop
 
-from bouquet_registry.cli import Context, Shown, moment, verb_of, verbs_of
+from bouquet_registry.cli import Context, Shown, author_of, moment, verb_of, verbs_of, whole_number
 from bouquet_registry.habilitations import months_later
 from bouquet_registry.journal import audit, pseudonym_search, queries, rollups, writer
 from bouquet_registry.journal.chain import Link, Row
@@ -68,6 +68,7 @@ async def readmit(context: Context, given: argparse.Namespace) -> Shown:
 async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
     """Returns the calls that asked about a citizen, or whose answers named the citizen, and records an administrative
     act. The identity comes from options, JSON on standard input, or prompts."""
+    author_of(given)  # so that nobody types an identity for a command that lacks a reason
     keys = pseudonym_search.keys_of(context.settings.journal_keys)
     parts = {name: " ".join(words) for name, words in vars(given).items() if name in QUESTIONS and words}
     identity = pseudonym_search.identity_of(parts or await asyncio.to_thread(_ask_identity))
@@ -184,7 +185,7 @@ def add_to(nouns: Any) -> None:
     command = verb_of(
         verbs, "stats", stats, "count calls by habilitation, operation and outcome, and justificatifs évités"
     )
-    command.add_argument("--months", type=int, default=2, help="number of months to count (2)")
+    command.add_argument("--months", type=whole_number(0, 1200), default=2, help="number of months to count (2)")
     command.add_argument("--habilitation", help="only calls of this habilitation")
     command = verb_of(verbs, "rollup", rollup, "count the records that the roll-ups, and so `stats`, lack")
     command.add_argument(
