@@ -35,6 +35,15 @@ async def test_each_change_is_an_act_with_author_time_target_and_reason(store: S
     assert changed.at == clock.now
 
 
+async def test_acts_of_the_same_second_are_listed_in_the_order_of_their_recording(
+    store: Store, clock: DatetimeClock
+) -> None:
+    for number in range(6):
+        async with transactions.begin(store, Author("Anne Durant", str(number)), clock) as transaction:
+            await transaction.create(siret=SIRET)
+    assert [act.reason for act in await recorded(store)] == [str(number) for number in range(6)]
+
+
 async def test_a_change_that_fails_records_no_act(store: Store) -> None:
     with pytest.raises(Invalid):
         async with transactions.begin(store, ADMINISTRATOR) as transaction:

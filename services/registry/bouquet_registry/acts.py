@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import getpass
 import os
+import secrets
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 from msgspec import Struct, structs
@@ -64,7 +65,13 @@ async def record(
         raise Invalid(problems)
     name, reason = one_line(author.name), one_line(author.reason)
     made = Act(at=at, author=name, act=act, target=target, reason=reason, version=version, changed=changed)
-    await connection.execute(insert(schema.acts).values({"id": str(uuid4())} | structs.asdict(made)))
+    await connection.execute(insert(schema.acts).values({"id": _new_id()} | structs.asdict(made)))
+
+
+def _new_id() -> str:
+    """Returns a unique id that begins with the present time in nanoseconds, in hexadecimal. So acts of the same second
+    are sorted in the order in which they were recorded."""
+    return f"{time.time_ns():016x}{secrets.token_hex(8)}"
 
 
 async def acts(connection: AsyncConnection, *, target: str | None = None, most: int = 100) -> list[Act]:
