@@ -244,6 +244,7 @@ async def test_a_record_by_session_has_the_citizen_s_pseudonym(tmp_path: Path, m
         assert client.archive.bodies == []
     assert MAELYS.family_name == "LE GOUADEC"
     assert (found.outcome, found.provider, found.token) == ("found", "cnaf", "11111111-1111-1111-1111-111111111111")
+    assert (found.recipient, found.habilitation) == (RECIPIENT, "")
     assert (refused.code, refused.person, refused.recipient) == ("00210", found.person, "")
 
 
