@@ -31,6 +31,7 @@ from tests.chaos.invariants import Caller
 from tests.chaos.upstreams import SIMULATORS
 from tests.support.daemon import free_port
 from tests.support.gateway_client import RECIPIENT, SCOPES
+from tests.support.programs import until_status
 from tests.support.rabbitmq import RabbitNode
 from tests.support.waiting import TEST_TIMEOUT_S
 from tests.upgrade.releases import Release
@@ -39,9 +40,6 @@ PROVIDERS = ("cnaf", "msa")
 DEADLINE_S = 30.0
 """Deadline of a call. It is long, so that a call that only a busy machine delays is still answered."""
 STOPS_WITHIN_S = 100.0
-PAUSE_BEFORE_STOP_S = 5.0
-"""Seconds for which a gateway runs on after its removal from the load balancer, until it gets SIGTERM, as in
-`deploy/k8s/base/gateway.yaml`. Connections that the gateway has not accepted by then are reset."""
 
 
 class Member(Program):
@@ -176,10 +174,14 @@ class UpgradeMesh:
         self.rotation.append(started.url)
 
     async def stop_gateway(self, name: str) -> None:
-        """Takes a gateway from the load balancer, and ends it after a pause."""
+        """Takes a gateway from the load balancer, and ends it once it has accepted the connections of all calls made by
+        then and has read their requests."""
+        # In production, a pause before SIGTERM gives it time for that (`deploy/k8s/base/gateway.yaml`). Here, the first
+        # connection is accepted after those of the calls, and the second one's request is read after theirs.
         stopped = self.gateways.pop(name)
         self.rotation.remove(stopped.url)
-        await asyncio.sleep(PAUSE_BEFORE_STOP_S)
+        for _ in range(2):
+            await until_status(f"{stopped.url}/livez", 200)
         await stopped.terminate()
 
     async def start_worker(self, name: str, release: Release) -> None:
