@@ -56,7 +56,7 @@ replaced. Periods in which the broker announces a lack of memory or disk do not 
 MIN_AGE_SHARE = 0.5
 """Earliest time at which a connection is replaced because of its age, as a fraction of its maximum age. The actual time
 is random between this one and the maximum age, so that processes that connected together do not reconnect together."""
-MAJORITY_CHECK_EVERY_S = 5.0
+MAJORITY_CHECK_EVERY_S = 3.0
 """Seconds between checks that the broker's node belongs to a majority of its cluster."""
 DRAIN_TIMEOUT_S = 90.0
 """Longest time, in seconds, that a replaced connection stays open so that work begun on it can end."""

@@ -10,7 +10,7 @@ from bouquet_mesh.amqp.connection import Connection
 from bouquet_mesh.amqp.errors import CONNECTION_LOST, AccessRefused
 from bouquet_proto.names import check_queue_of
 
-CHANGE_TIMEOUT_S = 6.0
+CHANGE_TIMEOUT_S = 5.0
 """Longest time, in seconds, that a node in a majority takes to declare and delete a queue. A node that takes longer
 counts as one in a minority."""
 # Electing a new leader of the definitions takes some 3 s.
