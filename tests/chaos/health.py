@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 from prometheus_client.parser import text_string_to_metric_families
@@ -48,12 +49,17 @@ PENDING_GAUGES = (
 )
 """Metrics in which a process counts its unfinished requests and calls."""
 EVERY_S = 0.1
+NEXT_CHECK_AFTER_S = 1.0
+"""Seconds after which the next health check begins although the one before has not ended."""
 PATIENCE_S = 10.0
 QUIET_FOR_S = 5.0
 OPENS_WITHIN_S = 60.0
 PROBES_PER_KIND = 2
 """Number of lookups that a health check sends to each gateway for each kind of people."""
 # It is two because each provider has two workers, which take turns.
+
+_Check: TypeAlias = "tuple[float, asyncio.Task[bool]]"
+"""A health check: the seconds after which it began, and the task that finds whether all its answers are right."""
 
 
 class HealthChecker:
@@ -73,16 +79,21 @@ class HealthChecker:
     async def healed(self, within_s: float, *, times: int = 1) -> float | None:
         """Repeats health checks until `times` in a row get only right answers. Returns the seconds from the call of
         this method to the first of these checks, or None if no such series began within `within_s` seconds."""
-        began = healed_at = time.monotonic()
-        good = 0
-        while good < times:
-            if good == 0:
-                healed_at = time.monotonic()
-            if healed_at - began > within_s:
-                return None
-            good = good + 1 if await self._is_well() else 0
-            await asyncio.sleep(EVERY_S)
-        return healed_at - began
+        # The next check begins beside one that lasts. Otherwise a check that began just before the mesh was well, and
+        # whose lookups end at their deadline, would delay the first good one.
+        began, checks = time.monotonic(), list[_Check]()
+        async with asyncio.TaskGroup() as checking:
+            while True:
+                checks.append((time.monotonic() - began, checking.create_task(self._is_well())))
+                await asyncio.wait([checks[-1][1]], timeout=NEXT_CHECK_AFTER_S)
+                ended = itertools.dropwhile(_is_pending, reversed(checks))
+                good = list(itertools.takewhile(_is_good, ended))
+                well_s, _ = good[-1] if good else checks[-1]
+                if well_s > within_s:
+                    return None
+                if len(good) >= times:
+                    return well_s
+                await asyncio.sleep(EVERY_S)
 
     async def falsely_ready(self, within_s: float) -> list[Violation]:
         """Returns a violation for each queue that has fewer consumers than there are ready processes that should
@@ -168,20 +179,19 @@ class HealthChecker:
             return False
 
     async def _is_well(self) -> bool:
-        before, self.wrong = self.wrong, []
         asked = [
-            self._knows(port, kind)
+            self._wrong_answer(port, kind)
             for port in self._mesh.ports
             for kind in PROBED_KINDS
             for _ in range(PROBES_PER_KIND)
         ]
-        is_well = all(await asyncio.gather(*asked))
-        self.wrong = self.wrong or before
-        return is_well
+        wrong = [answer for answer in await asyncio.gather(*asked) if answer]
+        self.wrong = wrong or self.wrong
+        return not wrong
 
-    async def _knows(self, port: int, kind: str) -> bool:
-        """Sends a gateway a lookup about a new person, and reports whether the answer is right. Adds violations to
-        `broken`."""
+    async def _wrong_answer(self, port: int, kind: str) -> str:
+        """Sends a gateway a lookup about a new person. Returns "" if the answer is right, and otherwise the gateway's
+        port, the kind of person and the answer. Adds violations to `broken`."""
         citizen = Citizen(next(self._numbers), BY_NAME[kind])
         self.asked += 1
         began = time.monotonic()
@@ -190,12 +200,9 @@ class HealthChecker:
             async with self._session.get(url, headers={"Authorization": f"Bearer {self._caller.token}"}) as response:
                 answer = Answer(response.status, await response.read(), time.monotonic() - began)
         except (ClientError, TimeoutError) as error:
-            self.wrong.append(f"{port} {kind}: {type(error).__name__}")
-            return False
-        if not is_right(citizen, answer):
-            self.wrong.append(f"{port} {kind}: {status_and_code(answer)}")
+            return f"{port} {kind}: {type(error).__name__}"
         self.broken += violations(citizen, self._caller, answer, self.rules)
-        return is_right(citizen, answer)
+        return "" if is_right(citizen, answer) else f"{port} {kind}: {status_and_code(answer)}"
 
     async def _vitals(self, name: str) -> ResourceUsage:
         async with self._session.get(f"{self._mesh.processes[name].url}/metrics") as response:
@@ -209,6 +216,14 @@ class HealthChecker:
             tasks=int(figures["bouquet_tasks"]),
             pending=int(sum(figures[name] for name in PENDING_GAUGES)),
         )
+
+
+def _is_pending(check: _Check) -> bool:
+    return not check[1].done()
+
+
+def _is_good(check: _Check) -> bool:
+    return check[1].done() and check[1].result()
 
 
 @asynccontextmanager

@@ -27,6 +27,12 @@ class EpisodeResult(Struct, frozen=True):
     """Seconds from the injection of the fault until the mesh worked again although the fault still lasted. Infinite if
     that took too long; None if it was not checked."""
 
+    @property
+    def is_late(self) -> bool:
+        """Whether the mesh worked again later than the goal of the fault."""
+        goal_s = self.episode.whole_within_s
+        return self.whole_s is not None and goal_s is not None and self.whole_s > goal_s
+
     def __str__(self) -> str:
         healed = "NOT HEALED" if self.healed_s is None else f"healed in {self.healed_s:.1f} s"
         whole = "" if self.whole_s is None else f"whole again after {self.whole_s:.1f} s, "
@@ -44,9 +50,6 @@ class Report(Struct):
     broken: list[Violation] = []
     """Violations found by health checks, or in processes, queues and the access journal. `loads` contains the
     violations found in the answers to load calls."""
-    missed_goals: int = 0
-    """Number of episodes in which the mesh did not work again within the goal `Episode.whole_within_s` while the fault
-    lasted."""
     load: float = 0.0
     """Load average of the machine in the last minute of the run."""
     before: Mapping[str, ResourceUsage] = field(default_factory=dict)
@@ -57,6 +60,12 @@ class Report(Struct):
     def counts(self) -> Counter[Invariant]:
         counted = Counter(broken.invariant for broken in self.broken)
         return sum((result.broken for result in self.loads), counted)
+
+    @property
+    def missed_goals(self) -> int:
+        """Number of episodes in which the mesh did not work again within the goal `Episode.whole_within_s` while the
+        fault lasted."""
+        return sum(result.is_late for result in self.episodes)
 
     @property
     def is_good(self) -> bool:
