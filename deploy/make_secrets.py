@@ -46,9 +46,9 @@ PORTAL = "bouquet_portal"
 """Name of the portal's database, and of the role that owns this database."""
 API_CLIENTS = ("portal",)
 """Names of the clients of the registry's internal API. The script makes a secret for each of them."""
-FORMERLY_SERVED = ("signing-key", "journal-keys")
+FORMERLY_IN_REGISTRY = ("signing-key", "journal-keys")
 """Secrets that older versions of this script wrote into the folder `registry`, although the registry's process does not
-need them. This version moves them to the folder `admin`."""
+need them. The script moves them to the folder `admin`."""
 SERVERS = ("broker", "cache", "database")
 SERVERS_USER, OUR_USER = 999, 10001
 """User ids in containers: `SERVERS_USER` runs RabbitMQ, redis and PostgreSQL, and `OUR_USER` runs Bouquet's
@@ -144,8 +144,8 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _broker(folder: Path, address: str, providers: list[str]) -> None:
-    """Writes RabbitMQ's definitions, in which each process has a user with the fewest possible rights, and the URLs
-    with which the processes connect."""
+    """Writes RabbitMQ's definitions, in which each process has a user with as few rights as possible, and into each
+    process's folder the URL of RabbitMQ with this user's name and password (`bus-url`)."""
     passwords = folder / "passwords"
     passwords.mkdir(exist_ok=True)
     command = (str(DEFINITIONS), "--passwords", str(passwords), "--vhost", VHOST, *providers)
@@ -203,7 +203,7 @@ def _keys(folder: Path) -> None:
     # Two of them go to the folder `admin`, which no serving process mounts: `signing-key` signs tokens, and
     # `journal-keys` finds a citizen in the journal. The internal API, which issues tokens, has a copy of the former.
     gateway, registry, admin = folder / "gateway", folder / "registry", folder / "admin"
-    for name in FORMERLY_SERVED:
+    for name in FORMERLY_IN_REGISTRY:
         if (registry / name).exists() and not (admin / name).exists():
             (registry / name).rename(admin / name)
     _kept(registry / "datapass-secret", secrets.token_hex)
@@ -227,8 +227,10 @@ def _api_clients(folder: Path) -> None:
 
 
 def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | None) -> None:
-    """Makes a certificate for each address in `servers`, signed by one private authority. Writes the authority's
-    certificate into the folder of each process, as `ca.pem`."""
+    """Makes a certificate for each server, signed by one private authority, and writes the authority's certificate into
+    each process's folder, as `ca.pem`. `servers` maps a server's folder to its addresses, `host:port` separated by
+    commas; with a Kubernetes `namespace`, certificates are also valid for the hosts' names in the cluster, such as
+    `host.namespace.svc`."""
     authority = folder / "authority"
     for server, address in servers.items():
         hosts = [urlsplit(f"//{one}").hostname or "" for one in address.split(",")]
@@ -241,8 +243,9 @@ def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | Non
 
 
 def _settings(folder: Path, providers: list[str], simulators: str | None) -> None:
-    """Writes a settings file for each worker. If `simulators` is given, the URL of simulated upstreams, the settings
-    make workers call these; otherwise a missing file is created empty, for the operator to fill in."""
+    """Writes a settings file for each worker. If `simulators` is given, the file makes the worker call the simulated
+    upstreams at this URL; otherwise the operator fills the file in, and only a missing file is written, without
+    content."""
     lines = _output("bouquet-worker", "simulator-settings", simulators).splitlines() if simulators else []
     for name in providers:
         own = [line for line in lines if line.startswith(f"BOUQUET_{name.upper()}_")]

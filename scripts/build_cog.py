@@ -28,7 +28,7 @@ ARRONDISSEMENTS_SINCE = {
     "69388": "1959-02-19",
     "69389": "1964-08-12",
 }
-"""Creation dates of arrondissements that did not yet exist at `BEGINNING`, by code."""
+"""Creation dates of arrondissements created after 1943, by code."""
 MAYOTTE = "976"
 MAYOTTE_BEFORE = "985"
 MAYOTTE_SINCE = "2011-03-31"
@@ -69,8 +69,8 @@ def read(folder: str, name: str) -> Any:
 
 
 def before_2019(history: list[Row]) -> list[CommuneRecord]:
-    """Returns records of the communes in `history`, the history file of the release `HISTORY`. A commune has one record
-    for each département to which it or a commune that replaced it has belonged."""
+    """Returns records of the communes in `history`, the list of all communes that existed between 1943 and 2019. A
+    commune has one record for each département to which it or a commune that replaced it has belonged."""
     by_id = {row["id"]: row for row in history}
     return [
         CommuneRecord(
@@ -123,7 +123,7 @@ def is_commune(row: Row) -> bool:
 
 
 def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
-    """Returns records of the arrondissements of Paris, Lyon and Marseille, all with `BEGINNING` as the first day."""
+    """Returns records of the arrondissements of Paris, Lyon and Marseille, all with 1 January 1943 as the first day."""
     # `with_known_dates` then replaces the dates of those created later.
     return [
         CommuneRecord(departement_of(row["code"]), normalised(row["nom"]), row["code"], BEGINNING, OPEN_END)
@@ -156,8 +156,8 @@ def split_mayotte(record: CommuneRecord) -> Iterator[CommuneRecord]:
 
 
 def merged(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records, sorted. Two records of one commune become one if their names and codes are the same, and the
-    second period begins the day after the first ends."""
+    """Returns the records, sorted by département, name, code and first day. Merges two records that agree in the former
+    three if one begins on the day after the other ends."""
     together: list[CommuneRecord] = []
     for record in sorted(records):
         before = together[-1] if together else record
@@ -173,7 +173,9 @@ def day_before(day: str) -> str:
 
 
 def text(records: list[CommuneRecord]) -> str:
-    """Returns the text of the list, with a section for each département."""
+    """Returns the text of the list: for each département, a line with its number, then one line for each record, with
+    the other fields separated by tabs. An empty line separates départements; `records` must be sorted by
+    département."""
     sections = groupby(records, key=lambda record: record.departement)
     return "\n\n".join("\n".join([number, *("\t".join(record[1:]) for record in rows)]) for number, rows in sections)
 

@@ -12,9 +12,9 @@ import tempfile
 import tomllib
 from pathlib import Path
 
-PULLED_ALONE = {"bouquet-proto": {"msgspec"}}
-"""Maps a distribution to the exact set of other packages that its installation must bring along. A distribution that is
-not listed may bring along any packages."""
+EXACT_DEPENDENCIES = {"bouquet-proto": {"msgspec"}}
+"""Exact set of packages that must be installed along with a distribution, by the distribution's name. A distribution
+that is not listed may have any dependencies."""
 
 # Program that runs inside the environment under test.
 PROBE = """
@@ -42,8 +42,8 @@ def main(folders: list[str]) -> None:
 
 
 def check(name: str, wheels: Path, environment: Path) -> None:
-    """Installs a distribution in a new environment and loads its entry points. Exits with an error if `PULLED_ALONE`
-    lists the distribution, and its installation has brought along other packages than the listed ones."""
+    """Installs a distribution in a new environment and loads its entry points. Exits with an error if
+    `EXACT_DEPENDENCIES` lists the distribution and other packages than the listed ones were installed along with it."""
     python = str(environment / "bin" / "python")
     run("uv", "venv", "--quiet", "--python", sys.executable, str(environment))
     run(
@@ -52,8 +52,9 @@ def check(name: str, wheels: Path, environment: Path) -> None:
     )
     run(python, "-I", "-c", PROBE, name, name.replace("-", "_"))
     pulled = installed(python) - {name}
-    if pulled != PULLED_ALONE.get(name, pulled):
-        sys.exit(f"{name} pulls {', '.join(sorted(pulled))}; it promises to pull {', '.join(PULLED_ALONE[name])} alone")
+    if pulled != EXACT_DEPENDENCIES.get(name, pulled):
+        promised = ", ".join(EXACT_DEPENDENCIES[name])
+        sys.exit(f"{name} pulls {', '.join(sorted(pulled))}; it promises to pull {promised} alone")
 
 
 def installed(python: str) -> set[str]:

@@ -1,5 +1,5 @@
-"""Writes docs/kit.md, the reference of the kit for provider teams, from the kit's docstrings, the validation rules, the
-failure table and the conformance suite."""
+"""Writes docs/kit.md, the reference of the kit (the package `bouquet_worker`, with which teams write workers). The
+sources are the kit's docstrings, the validation rules, the failure table and the conformance suite."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ SECTIONS = {
     ),
     "Identities": ("Identity", "Modality", "Identite", "Sexe", "Ine", "Identifiant", "NumeroAllocataire"),
 }
-"""Names of the kit that the page documents, by section of the page."""
+"""Names in `bouquet_worker` that the page documents, by section of the page."""
 OTHER_MODULES = {
     "Simulators": {
         "bouquet_worker.simulate": (
@@ -98,7 +98,7 @@ OTHER_MODULES = {
     },
     "Tests": {"bouquet_worker.testing": tuple(testing.__all__)},
 }
-"""Names of the kit's other public modules that the page documents, by section of the page and module."""
+"""Names in other modules of the kit that the page documents, by section of the page and by module."""
 MEMBERS = {"Worker": ("upstream", "document", "answers"), "UpstreamClient": ("get", "post"), "Conformance": ()}
 """Members of a class that the page shows, by the class's name. Of a class that is not listed, the page shows all public
 members."""

@@ -53,9 +53,9 @@ def metrics(module: str) -> Iterator[Metric]:
             )
 
 
-def seen_in() -> dict[str, str]:
-    """Returns the texts in which the script looks for uses of metrics: the JSON of each dashboard, by the dashboard's
-    title, and all alerting and recording rules as one text, under `rules`."""
+def searched_texts() -> dict[str, str]:
+    """Returns the texts in which the script looks for names of metrics: the JSON of each dashboard, by the dashboard's
+    title, and the text of all alerting and recording rules, by the key `rules`."""
     boards = {path: json.loads(path.read_text(encoding="utf-8"))["title"] for path in DASHBOARDS.glob("*.json")}
     seen = {title.removeprefix("Bouquet — "): path.read_text(encoding="utf-8") for path, title in boards.items()}
     rules = "\n".join(path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.yaml")))
@@ -63,7 +63,7 @@ def seen_in() -> dict[str, str]:
 
 
 def document() -> str:
-    seen = seen_in()
+    seen = searched_texts()
     return "\n".join([HEAD, *(_section(title, module, seen) for title, module in MODULES.items())])
 
 

@@ -1,5 +1,5 @@
-"""Writes the Prometheus rules as a manifest to deploy/k8s/base/rules.yaml. A test in tests/deploy fails if the file is
-not up to date."""
+"""Writes deploy/k8s/base/rules.yaml: a Kubernetes manifest with all Prometheus rules in deploy/prometheus/rules. A test
+in tests/deploy fails if the file is not up to date."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Prints the path of the newest installed Python that is newer than the running one, or nothing.
+"""Prints the path of the newest installed Python that is newer than the running one, or an empty line if there is none.
 
-Searches PATH and pyenv's versions: pyenv puts a command for every version on PATH, of which only the active ones run.
+Searches PATH and the versions that pyenv has installed. Skips commands that do not run, such as those that pyenv puts
+on PATH for versions that are not active.
 """
 
 from __future__ import annotations

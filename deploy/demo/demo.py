@@ -148,7 +148,7 @@ def main() -> int:
         if arguments.cases:
             _start_sandbox(processes, arguments, environ)
         else:
-            environ |= _registry(folder.name)
+            environ |= _journal_and_registry(folder.name)
             _start_mesh(processes, arguments, environ)
             api = RegistryApi(processes, environ)
             token, editor_token = api.tokens_with(_scopes_of(token))
@@ -286,9 +286,9 @@ def _environ(arguments: argparse.Namespace) -> dict[str, str]:
     }
 
 
-def _registry(folder: str) -> dict[str, str]:
-    """Returns settings that place two things in `folder`: the registry's database, and the spool, in which the gateway
-    keeps journal records that it has not yet sent to the registry."""
+def _journal_and_registry(folder: str) -> dict[str, str]:
+    """Returns settings with which the registry keeps its database in `folder`, and the gateway its spool (records of
+    the access journal that are not yet sent to the registry)."""
     return {
         "BOUQUET_GATEWAY_JOURNAL_KEY": f"demo:{secrets.token_hex(32)}",
         "BOUQUET_GATEWAY_JOURNAL_SPOOL": f"{folder}/spool",

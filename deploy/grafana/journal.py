@@ -1,5 +1,5 @@
-"""Dashboard of the access journal: from the gateways' spools (records on disk, not yet sent) over RabbitMQ to the
-registry's chain of hashes (docs/adr/0011)."""
+"""Dashboard of the access journal. Its panels follow a record from the gateway's spool (records on disk, not yet sent)
+through RabbitMQ to the registry's chain of hashes (docs/adr/0011)."""
 
 from __future__ import annotations
 

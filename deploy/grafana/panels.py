@@ -43,7 +43,8 @@ class Falling(Steps, frozen=True):
 def curves(
     title: str, unit: str, *queries: Query, help: str = "", stacked: bool = False, exemplars: bool = False
 ) -> Panel:
-    """Returns a panel, a third of a row wide, that draws one curve for each series."""
+    """Returns a panel, a third of a row wide, that draws one curve for each series. If `exemplars` is true, the panel
+    also marks single observations, which lead to their traces."""
     panel = timeseries.Panel().line_width(1).fill_opacity(20 if stacked else 5).min(0)
     panel.legend(common.VizLegendOptions().show_legend(True).placement(values.LegendPlacement.BOTTOM))
     panel.tooltip(common.VizTooltipOptions().mode(values.TooltipDisplayMode.MULTI).sort(values.SortOrder.DESCENDING))
@@ -71,7 +72,8 @@ def ranking(title: str, unit: str, query: Query, *, help: str = "") -> Panel:
 
 
 def variable(name: str, label: str, query: str, *, several: bool = True) -> dashboard.QueryVariable:
-    """Returns a variable of a dashboard, shown as `label`. The viewer chooses among the values that `query` returns."""
+    """Returns a variable of a dashboard, shown as `label`. The viewer chooses one of the values that `query` returns
+    or, if `several` is true, any number of them."""
     found = dashboard.QueryVariable(name).label(label).datasource(SOURCE).query(query)
     found.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(models.VariableSort.ALPHABETICAL_ASC)
     return found.multi(True).include_all(True).all_value(".*") if several else found
@@ -107,8 +109,8 @@ def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99
 
 
 def rate(selector: str, by: str = "") -> str:
-    """Returns PromQL for the increase per second of a counter. The result adds up all series that `selector` selects
-    or, if `by` names labels, all series with the same values of these labels."""
+    """Returns PromQL for the increase per second of the counter that `selector` selects, summed over its series. If
+    `by` names labels, separated by commas, each combination of their values has a sum of its own."""
     summed = f"sum by ({by})" if by else "sum"
     return f"{summed} (rate({selector}[$__rate_interval]))"
 

@@ -1,5 +1,5 @@
-"""Prints RabbitMQ definitions with a user, and least rights, for the gateway, the registry, its journal and the named
-providers.
+"""Prints RabbitMQ definitions with one user, who has as few rights as possible, for each of these: the gateway, the
+registry, the writer of the access journal, and each named provider.
 
     python deploy/rabbitmq/definitions.py --passwords DIR cnaf msa mesr … > definitions.json
     rabbitmqctl import_definitions definitions.json        # or `load_definitions` in rabbitmq.conf
@@ -74,7 +74,7 @@ def rights(providers: Sequence[str], *, registry_writes_journal: bool) -> Iterat
     both = f"^{re.escape(REPLY_EXCHANGE)}$|^{replies}$"
     yield (
         GATEWAY,
-        Rights(configure=f"{both}|{_checks(GATEWAY)}", write=rf"^amq\.default$|^{replies}$", read=both),
+        Rights(configure=f"{both}|{_check_queues(GATEWAY)}", write=rf"^amq\.default$|^{replies}$", read=both),
     )
     owners = (REGISTRY, JOURNAL) if registry_writes_journal else (REGISTRY,)
     yield REGISTRY, _answering(*owners)
@@ -88,7 +88,7 @@ def _queues(owner: str) -> tuple[str, ...]:
     return (JOURNAL_QUEUE, *own) if owner == JOURNAL else own
 
 
-def _checks(owner: str) -> str:
+def _check_queues(owner: str) -> str:
     """Returns a regular expression for the names of the queues that the process `owner` creates and deletes again, in
     order to check that its RabbitMQ node accepts changes."""
     return rf"^{re.escape(CHECK_PREFIX)}{owner}\.[0-9a-f]+$"
@@ -96,7 +96,7 @@ def _checks(owner: str) -> str:
 
 def _answering(*owners: str, limits: dict[str, int] | None = None) -> Rights:
     own = "|".join(f"^{re.escape(queue)}$" for owner in owners for queue in _queues(owner))
-    checks = "|".join(map(_checks, owners))
+    checks = "|".join(map(_check_queues, owners))
     return Rights(configure=f"{own}|{checks}", write=f"^{re.escape(REPLY_EXCHANGE)}$", read=own, limits=limits or {})
 
 

@@ -13,7 +13,8 @@ server, or an attacker in its place, offers none."""
 FILES = ("sslrootcert", "sslcert", "sslkey")
 """Options of libpq whose values are paths of PEM files, for TLS."""
 OPTIONS = ("host", "sslmode", *FILES, "application_name", "connect_timeout", "target_session_attrs")
-"""Options of libpq that a database URL may have in its query. There `host` may only be the folder of a Unix socket."""
+"""Options of libpq that a database URL may have in its query. The option `host` may only be the folder of a Unix
+socket."""
 SQLITE: Mapping[str, Any] = {
     "timeout": 10,
     "init_command": "PRAGMA journal_mode=WAL",

@@ -67,7 +67,7 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     gateway_timeout_s: Seconds = 5.0
     """Longest time in seconds that a request to the gateway may take."""
     documents_every_s: Seconds = 60.0
-    """Seconds between two readings of the gateway's OpenAPI document and errors."""
+    """Seconds between two readings of the gateway's OpenAPI document and of its list of errors."""
     states_every_s: Seconds = 15.0
     """Seconds between two readings of the states of APIs, such as out of service, from the gateway."""
     database_url: Secret = Secret("sqlite:///bouquet-portal.db")
@@ -105,9 +105,9 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     dpo_email: str = "dpo@bouquet.invalid"
     """E-mail address of the operator's data protection officer, shown on pages."""
     request_url: str = "https://datapass.api.gouv.fr/"
-    """Address at which administrations request a habilitation."""
+    """Address at which administrations request a habilitation (the right to call operations)."""
     review_delay: str = "11 jours en moyenne"
-    """Time that the review of a request for a habilitation takes, as a French text for pages."""
+    """Time that the operator takes to review a request for a habilitation, as a French text for pages."""
     support_hours: str = "du lundi au vendredi, de 9 h à 18 h"
     """Hours at which the operator answers questions, as a French text for pages."""
     journal_retention: str = "36 mois"
@@ -138,16 +138,17 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     availability: str = "99,5 %"
     """Availability that the operator promises, as a French text for pages."""
     mail_url: Secret = Secret("")
-    """URL of the mail server that sends confirmations to editors: `smtp://user:password@host:port` (STARTTLS) or
-    `smtps://…`, with `?cafile=…` for the PEM file of its authority, or `file:///folder` to write mails to files. If
-    empty, the site has no form for editors, and names `contact_email` instead."""
+    """URL of the mail server, by which software editors who ask to be listed on the site confirm their e-mail address:
+    `smtp://user:password@host:port` (STARTTLS) or `smtps://…`, with `?cafile=…` for the PEM file of its authority, or
+    `file:///folder` to write mails to files. If empty, the site has no form for editors, and names `contact_email`
+    instead."""
     mail_plain: bool = False
     """Whether mails may be sent without TLS (`smtp://`), for a server on a developer's machine. The URL must then
     contain no password."""
     mail_from: str = "ne-pas-repondre@bouquet.invalid"
     """Sender address of the mails that the portal sends."""
     editor_requests_keep_months: Annotated[int, Meta(ge=1, le=60)] = 24
-    """Months after which a confirmed request of an editor is deleted."""
+    """Months after which a software editor's confirmed request to be listed on the site is deleted."""
     environment_notice: str = ""
     """Text at the top of each page, for example to say that the site is a test environment. If empty, pages have no
     such text."""
@@ -167,7 +168,7 @@ def read(environ: Mapping[str, str]) -> PortalSettings:
         except (OSError, UnicodeDecodeError):
             problems.append(f"{name}_FILE: cannot be read")
         except msgspec.ValidationError:
-            problems.append(f"{name}: {_wanted(field.type)}")
+            problems.append(f"{name}: {_expectation(field.type)}")
     settings = PortalSettings(**values)
     problems += _inconsistent(settings)
     if problems:
@@ -187,8 +188,8 @@ def _value(text: str, kind: Any) -> Any:
     return Secret(text) if kind is Secret else msgspec.convert(text, kind, strict=False)
 
 
-def _wanted(kind: Any) -> str:
-    """Returns the end of an error message, which says what values a setting of this type may have, such as `must be one
+def _expectation(kind: Any) -> str:
+    """Returns the second half of an error message: which values a setting of this type may have, such as `must be one
     of …`."""
     if getattr(kind, "__metadata__", ()):
         meta = kind.__metadata__[0]

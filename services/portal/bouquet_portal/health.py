@@ -14,7 +14,8 @@ PROBES = ("/livez", "/readyz")
 
 def answer_probes(get_response: GetResponse) -> GetResponse:
     """Returns a middleware that answers every probe (`/livez`, `/readyz`) with 200, whatever the request's `Host`
-    header. It checks nothing, since the process listens only after it has read and checked its content files."""
+    header. The middleware checks nothing: the process listens only after the content files have been read and
+    checked."""
     # The gateway is no condition: pages answer without it, with the last known documents.
 
     def middleware(request: HttpRequest) -> HttpResponseBase:

@@ -26,7 +26,8 @@ READING_FAILURES = Counter(
 )
 MAILS = Counter(
     "bouquet_portal_mails_total",
-    "Attempts to mail a confirmation to an editor, by result: `sent`, `refused` (the address) or `deferred`.",
+    "Attempts to mail a software editor, who has to confirm the address, by result: `sent`, `refused` (the mail server "
+    "refuses the address) or `deferred` (the portal will try again).",
     ["result"],
 )
 for _result in ("sent", "refused", "deferred"):

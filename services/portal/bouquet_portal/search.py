@@ -14,8 +14,8 @@ def simplified(text: str) -> str:
 
 
 def words(query: str) -> tuple[str, ...]:
-    """Returns the words of a search, at most twelve. Cuts off an `s` or `x` at the end of longer words, since it may
-    mark a plural."""
+    """Returns the words of a search, at most twelve, in the form of `simplified`. Words of four or more letters lose
+    any `s` and `x` at their end, which may mark a plural."""
     return tuple(word.rstrip("sx") if len(word) > 3 else word for word in simplified(query).split())[:12]
 
 

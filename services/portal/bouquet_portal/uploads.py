@@ -9,7 +9,8 @@ from django.core.files.uploadhandler import FileUploadHandler
 
 
 class RefuseFiles(FileUploadHandler):
-    """Upload handler that refuses any request with a file, with status 400. No part of the file is stored before."""
+    """Upload handler that refuses any request that contains a file, with status 400, before anything of the file is
+    stored."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise SuspiciousOperation("a file was sent")

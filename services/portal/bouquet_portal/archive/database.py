@@ -1,4 +1,4 @@
-"""Archive of documents in the portal's database."""
+"""Archive, in the portal's database, of the last documents that gateways sent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DatabaseArchive:
         except DatabaseError as error:
             log.warning("archived document not loaded", extra={"error": type(error).__name__})
             return None
-        body = _inflated(bytes(row.body)) if row else None
+        body = _decompressed(bytes(row.body)) if row else None
         return Archived(body, row.read_at) if row and body is not None else None
 
     def save(self, url: str, body: bytes) -> None:
@@ -53,8 +53,8 @@ class DatabaseArchive:
             log.warning("document not archived", extra={"error": type(error).__name__})
 
 
-def _inflated(packed: bytes) -> bytes | None:
-    """Returns a document that was compressed by zlib, or None if it is damaged or larger than a gateway's answer may
+def _decompressed(packed: bytes) -> bytes | None:
+    """Decompresses a document by zlib. Returns None if the document is damaged, or larger than a gateway's answer may
     be."""
     inflate = zlib.decompressobj()
     try:

@@ -25,8 +25,8 @@ TRUE_OR_FALSE = (("true", "vrai"), ("false", "faux"))
 
 
 class Entry(Struct, frozen=True):
-    """Field of an answer in a form, with the texts shown in the field's inputs. The field of an object, or of a list of
-    objects, contains the entries of their fields."""
+    """Field of an answer in a form, with the texts shown in the field's inputs. An object contains the entries of its
+    fields; a list of objects contains those of each object."""
 
     field: Field
     path: str
@@ -72,8 +72,9 @@ def id_of(path: str) -> str:
 def entries(
     fields: Iterable[Field], data: Any, faults: Mapping[str, list[str]], path: str, longer: str = ""
 ) -> tuple[Entry, ...]:
-    """Returns an entry for each field of the object at `path`, with its value in `data` and its error texts, which
-    `faults` holds by path. If `longer` is the path of a list of objects, adds a blank object to this list."""
+    """Returns an entry for each field of the object at `path`. The fields' values come from `data`, the value of the
+    object, and their error texts from `faults`, by path. A list of objects whose path is `longer` gets one more, blank
+    object."""
     members = data if isinstance(data, dict) else {}
     return tuple(_entry(one, members.get(one.name), faults, f"{path}.{one.name}", longer) for one in fields)
 
@@ -111,14 +112,14 @@ def _shown(value: Any) -> str:
 
 def data_from(fields: Iterable[Field], sent: MultiValueDict[str, str], path: str) -> dict[str, Any]:
     """Returns the object at `path` that a submitted form describes. Leaves out blank fields, or sets them to null if
-    the schema requires them and allows null; leaves out the objects of a list without any value."""
+    the schema requires them and allows null. Drops from a list of objects every object whose fields are all blank."""
     found = {one.name: _value(one, sent, f"{path}.{one.name}") for one in fields}
     return {name: value for name, value in found.items() if value is not UNSET}
 
 
 def _value(field: Field, sent: MultiValueDict[str, str], path: str) -> Any:
     if field.is_list and field.children:
-        items = (data_from(field.children, sent, f"{path}[{number}]") for number in range(_count(sent, path)))
+        items = (data_from(field.children, sent, f"{path}[{number}]") for number in range(_count_objects(sent, path)))
         return [item for item in items if not _is_blank(item)]
     blank = None if field.may_be_null and field.is_required else UNSET
     if field.children:
@@ -130,7 +131,7 @@ def _value(field: Field, sent: MultiValueDict[str, str], path: str) -> Any:
     return _typed(texts[0], field.kind) if texts and texts[0] else blank
 
 
-def _count(sent: Collection[str], path: str) -> int:
+def _count_objects(sent: Collection[str], path: str) -> int:
     """Returns the number of objects in the list at `path` for which a form has sent inputs, at most `MOST_VALUES`."""
     numbers = (re.match(r"\[(\d{1,3})\]", name[len(path) :]) for name in sent if name.startswith(f"{path}["))
     return min(MOST_VALUES, max((int(found[1]) + 1 for found in numbers if found), default=0))

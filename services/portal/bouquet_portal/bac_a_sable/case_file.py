@@ -1,5 +1,5 @@
-"""Writing of case files, the files of the sandbox that each describe a call about an invented person and the recorded
-answer. A text is made from a case of the sandbox, from a filled form or, as a beginning for its author, from an
+"""Texts of case files, the files from which the sandbox takes its answers: each contains a call about an invented
+person, and the recorded answer. A text is made from a case of the sandbox or a filled form, or is a draft for an
 operation."""
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def of_case(case: Case) -> str:
 
 
 def for_operation(operation: Operation) -> str:
-    """Returns the text with which the author of a case file begins: the operation's required parameters with example
+    """Returns a draft of a case file for its author to complete: the operation's required parameters with example
     values, and an empty answer. `operation` must come from `with_own_parameters`."""
     asked: Asked = {
         one.name: _example(one.name, one.example)
@@ -54,8 +54,9 @@ def for_operation(operation: Operation) -> str:
 
 
 def with_own_parameters(operation: Operation, operations: Iterable[Operation]) -> Operation:
-    """Returns an operation whose parameters are those that its case files contain. They differ from a call's by
-    FranceConnect, where they include the parameters of the same API by civil status, which describe the citizen."""
+    """Returns the operation with those parameters that its case files contain. An operation called with a FranceConnect
+    session also gets the parameters of the same API by civil status, since a case file describes the citizen by
+    these."""
     by_name = (
         one
         for one in operations
@@ -68,7 +69,8 @@ def with_own_parameters(operation: Operation, operations: Iterable[Operation]) -
 
 
 def payload_of(operation: Operation, data: Any, meta: Any = None) -> Any:
-    """Returns the body of an answer: `data` and, from version 3 on, `meta` beside it, which is empty if it is None."""
+    """Returns the body of an answer. From version 3 on, this is an object with `data`, `links` and `meta` (empty if
+    `meta` is None); in version 2, it is `data` itself."""
     return {"data": data, "links": {}, "meta": meta or {}} if operation.version != "v2" else data
 
 

@@ -67,7 +67,8 @@ def errors_of(operation: Operation, errors: Iterable[ErrorCode]) -> tuple[ErrorC
 
 
 def choice_of(error: ErrorCode) -> str:
-    """Returns the text that stands for an error in the form's input `answer`: the HTTP status and the code."""
+    """Returns the text that stands for an error in the form's input `answer`: the HTTP status and the code, as in `404
+    37002`."""
     return f"{error.status} {error.code}"
 
 

@@ -35,7 +35,7 @@ class Known(Struct, frozen=True):
 
 
 class Topic(Struct, frozen=True):
-    """API, by its title, with all cases of the sandbox (recorded answers about invented people) that belong to this
+    """API with the title `title`, and all cases of the sandbox (recorded answers about invented people) for this
     API."""
 
     title: str
@@ -70,12 +70,13 @@ def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Itera
         if operation is not None:
             title = titles.get(operation.resource, operation.title)
             topics.setdefault(title, []).append(Known(case, operation))
-    return tuple(Topic(title, tuple(sorted(known, key=_preference))) for title, known in sorted(topics.items()))
+    return tuple(Topic(title, tuple(sorted(known, key=_sort_key))) for title, known in sorted(topics.items()))
 
 
-def _preference(known: Known) -> tuple[bool, int, int, int, str]:
-    """Returns a sort key for cases (recorded answers), which puts first those that suit new callers best. First come
-    cases of operations that are not deprecated, then those by civil status, then those of the newest version."""
+def _sort_key(known: Known) -> tuple[bool, int, int, int, str]:
+    """Returns a sort key that puts first the cases (recorded answers) that suit new callers best. The key compares
+    whether the operation is deprecated, then how the person is identified (in the order of `MODALITIES`), then the
+    version, newest first."""
     operation = known.operation
     order = list(MODALITIES)
     rank = order.index(operation.modality) if operation.modality in order else len(order)
@@ -83,7 +84,7 @@ def _preference(known: Known) -> tuple[bool, int, int, int, str]:
 
 
 def matrix(people: Iterable[Person], topics: Sequence[Topic]) -> Iterator[Row]:
-    """Yields one row for each person, with one cell for each topic: the topic's first case about this person."""
+    """Yields one row for each person. Its cells are the person's first case in each topic, or None."""
     for person in people:
         cells = (next((known for known in topic.known if known.case.person == person.name), None) for topic in topics)
         yield Row(person, tuple(cells))

@@ -105,20 +105,21 @@ def with_recipient(operation: Operation, asked: Asked) -> Asked:
 
 
 def faults_by_parameter(operation: Operation, body: Any, asked: Collection[str]) -> dict[str, list[str]]:
-    """Returns the texts of the errors in an answer, grouped by the name of the parameter that each error is about.
-    Errors that are about no parameter have the key ""."""
+    """Returns the texts of the errors in an answer, each with its code, by the name of the parameter that the errors
+    are about. Errors that are about no parameter have the key ""."""
     found: dict[str, list[str]] = {}
     errors = body.get("errors", ()) if isinstance(body, dict) else ()
     for error in errors if isinstance(errors, list) else ():
         if isinstance(error, dict):
-            name = _named(operation, error, asked)
+            name = _parameter_at_fault(operation, error, asked)
             found.setdefault(name, []).append(f"{error.get('detail', '')} ({error.get('code', '')})")
     return found
 
 
-def _named(operation: Operation, error: Mapping[str, Any], asked: Collection[str]) -> str:
-    """Returns the name of the parameter that an error is about, or "" if the error is about none. Of several possible
-    parameters, returns preferably one that the call did not contain (`asked`)."""
+def _parameter_at_fault(operation: Operation, error: Mapping[str, Any], asked: Collection[str]) -> str:
+    """Returns the name of the parameter that an error is about, or "" if the error is about none. If the error may be
+    about several parameters, prefers one that is not in `asked`, the names of the parameters that the call
+    contained."""
     # Several parameters may share a code.
     source = error.get("source") or {}
     code = error.get("code", "")

@@ -129,7 +129,7 @@ def example(request: HttpRequest, uid: str) -> HttpResponse:
     if not entry.is_served:
         raise Http404
     operation = max(entry.newest.operations, key=lambda one: len(tuple(one.all_fields())))
-    case = _case(operation)
+    case = _longest_case(operation)
     scopes = set(request.GET.getlist("avec")) if "choix" in request.GET else set(entry.scopes)
     context = {
         "entry": entry,
@@ -141,9 +141,9 @@ def example(request: HttpRequest, uid: str) -> HttpResponse:
     return render(request, "catalogue/example.html", context)
 
 
-def _case(operation: Operation) -> Case | None:
-    """Returns the sandbox's case of the operation whose answer contains data; if there are several, the one with the
-    longest answer. Returns None if no case has data."""
+def _longest_case(operation: Operation) -> Case | None:
+    """Returns the case (recorded answer of the sandbox) of this operation that contains data; if there are several, the
+    one with the longest answer. Returns None if no case contains data."""
     latest = sandbox_cases()
     found = [
         case

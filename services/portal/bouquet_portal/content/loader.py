@@ -140,7 +140,7 @@ def load(variables: Mapping[str, str], folder: Path = FOLDER) -> Content:
         advice={text.title: text for group in loader.all("erreurs", _advice) for text in group},
         changes=tuple(sorted(loader.all("changelog", _change), key=lambda change: change.date, reverse=True)),
     )
-    loader.problems += _inconsistent(content)
+    loader.problems += _contradictions(content)
     if loader.problems:
         raise ContentError(loader.problems)
     return content
@@ -310,7 +310,7 @@ def _change(file: _File) -> Change:
     return Change(file.name, head.date, head.scope, head.title, markdown.html(file.body))
 
 
-def _inconsistent(content: Content) -> Iterator[str]:
+def _contradictions(content: Content) -> Iterator[str]:
     """Yields a text for each contradiction between content files, such as a repeated uid, or the name of an API that
     has no file."""
     uids = [api.uid for api in content.apis]

@@ -50,7 +50,7 @@ def inline(text: str) -> str:
 
 def cut(text: str, level: int) -> Parts:
     """Cuts a text at its headings of one level. Deeper headings stay in their section."""
-    lines, heads = text.splitlines(), _heads(text, level)
+    lines, heads = text.splitlines(), _headings(text, level)
     starts = [line for line, _ in heads]
     ends = [*starts[1:], len(lines)][: len(starts)]
     before = "\n".join(lines[: starts[0] if starts else len(lines)])
@@ -61,10 +61,10 @@ def cut(text: str, level: int) -> Parts:
 
 
 def headings(text: str, level: int) -> list[str]:
-    return [title for _, title in _heads(text, level)]
+    return [title for _, title in _headings(text, level)]
 
 
-def _heads(text: str, level: int) -> list[tuple[int, str]]:
+def _headings(text: str, level: int) -> list[tuple[int, str]]:
     """Returns the line number and title of every heading of the given level."""
     tokens = _BLOCKS.parse(text)
     return [

@@ -115,7 +115,7 @@ class Heading(Struct, frozen=True):
 
 
 class Page(Struct, frozen=True):
-    """Section of the guide, or legal page."""
+    """Legal page, or one section of the developer guide."""
 
     slug: str
     title: str

@@ -46,8 +46,8 @@ FILES: Mapping[str, tuple[str, Callable[[Any], bytes]]] = {
     "v2": ("/api/open-api-v2.yml", msgspec.json.encode),
     "v3": ("/api/open-api-v3.yml", msgspec.json.encode),
 }
-"""OpenAPI files that visitors may download, by edition (`all`, `current`, `v2`). Each has the path of a document on the
-gateway, and a function that converts the decoded document to the bytes of the file."""
+"""OpenAPI files that visitors may download, by name (`all`, `current`, `v2`, `v3`). Each has the path of a document on
+the gateway, and a function that converts the decoded document to the bytes of the file."""
 
 
 class Gateway(Struct, frozen=True):
@@ -64,9 +64,9 @@ class Gateway(Struct, frozen=True):
 
     @classmethod
     def of(cls, settings: PortalSettings, note_states: NoteStates = ignore, archive: Archive | None = None) -> Gateway:
-        """Returns the documents of the gateway that the settings name, without reading any. Each time that the states
-        of APIs (such as out of service) have been read, `note_states` is called with them; `archive` stores the
-        documents, unless it is None."""
+        """Returns the documents of the gateway that the settings name, without reading any. Each later reading of the
+        states of APIs (such as out of service) is passed to `note_states`, and other documents are stored in `archive`,
+        if given."""
         client = Client(settings.gateway_url, timeout_s=settings.gateway_timeout_s, cafile=settings.gateway_cafile)
 
         def kept(name: str, path: str, understand: Callable[[Any], T]) -> Kept[T]:

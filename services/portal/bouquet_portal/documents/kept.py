@@ -44,8 +44,8 @@ class Kept(Generic[T]):
         first_wait_s: float = 3.0,
         restore: Callable[[], tuple[T, datetime] | None] = lambda: None,
     ) -> None:
-        """Reads the value by `read` every `every_s` seconds once started; `latest` waits for the first reading at most
-        `first_wait_s` seconds. Until a reading succeeds, `latest` returns what `restore` returns: a value that an
+        """Once started, calls `read` for the value every `every_s` seconds. Until a reading succeeds, `latest` waits
+        for the first attempt, at most `first_wait_s` seconds, then returns what `restore` gives: a value that an
         earlier process has read, with its time, or None."""
         self.name = name
         self.read = read

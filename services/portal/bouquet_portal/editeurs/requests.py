@@ -35,7 +35,7 @@ DAYS_PER_MONTH = 365.25 / 12
 
 Outcome = Literal["sent", "deferred", "refused", "too_many"]
 """Outcome of a submitted form. `sent`: the mail was sent; `deferred`: the mail will be sent later; `refused`: the mail
-server refused the address; `too_many`: there are too many unconfirmed requests."""
+server refused the address; `too_many`: too many requests are unconfirmed, in all or of this e-mail address."""
 
 
 def submit(values: Mapping[str, str]) -> Outcome:

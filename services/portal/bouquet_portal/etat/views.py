@@ -20,8 +20,9 @@ ORDER = ("bad_gateway", "maintenance", "ok", "unknown")
 """States in the order in which the page shows them, so that APIs which do not work come first."""
 
 
-class Shown(Struct, frozen=True):
-    """State of an API (such as out of service), as the page shows it."""
+class ShownState(Struct, frozen=True):
+    """State of an API (such as out of service), as the page shows it. `since` is the time at which the state began, or
+    None if that is unknown."""
 
     name: str
     """Name under which the gateway's `/api/pings` lists the API."""
@@ -40,7 +41,7 @@ def index(request: HttpRequest) -> HttpResponse:
     reading = current.gateway.states.latest()
     kept = _observed()
     apis = {name: api for api in current.content.apis for name in api.state_names}
-    states = _current(reading.value, kept, apis) if reading else _kept(kept, apis)
+    states = _read_states(reading.value, kept, apis) if reading else _recorded_states(kept, apis)
     shown = sorted(states, key=lambda one: (ORDER.index(one.state), one.title))
     read_at = reading.at if reading else max((row.read_at for row in kept.values()), default=None)
     return render(
@@ -65,15 +66,15 @@ def _observed() -> Mapping[str, ObservedState]:
         return {}
 
 
-def _current(
+def _read_states(
     states: Mapping[str, ResourceState], kept: Mapping[str, ObservedState], apis: Mapping[str, Api]
-) -> list[Shown]:
+) -> list[ShownState]:
     """Returns the states that `states` holds for APIs, as the page shows them. The time at which a state began comes
     from `kept` (the states recorded in the database), if it is known."""
     return [
-        Shown(
+        ShownState(
             state.name,
-            *_named(state.name, apis),
+            *_title_and_uid(state.name, apis),
             state=state.state,
             since=row.since if (row := kept.get(state.name)) and row.state == state.state else None,
             last_ok=state.last_ok or (row.last_ok if row else None),
@@ -83,17 +84,24 @@ def _current(
     ]
 
 
-def _kept(kept: Mapping[str, ObservedState], apis: Mapping[str, Api]) -> list[Shown]:
+def _recorded_states(kept: Mapping[str, ObservedState], apis: Mapping[str, Api]) -> list[ShownState]:
     """Returns the states recorded in the database, as the page shows them. The page uses these until the portal has
     read states from the gateway."""
     return [
-        Shown(row.name, *_named(row.name, apis), state=row.state, since=row.since, last_ok=row.last_ok, until=row.until)
+        ShownState(
+            row.name,
+            *_title_and_uid(row.name, apis),
+            state=row.state,
+            since=row.since,
+            last_ok=row.last_ok,
+            until=row.until,
+        )
         for row in kept.values()
     ]
 
 
-def _named(name: str, apis: Mapping[str, Api]) -> tuple[str, str]:
+def _title_and_uid(name: str, apis: Mapping[str, Api]) -> tuple[str, str]:
     """Returns the title and uid of the API to which the gateway gives this name. If there is no such API, returns the
-    name itself as title, and an empty uid."""
+    name with spaces instead of underscores as the title, and an empty uid."""
     api = apis.get(name)
     return (api.title, api.uid) if api else (name.replace("_", " "), "")

@@ -27,11 +27,10 @@ def home(request: HttpRequest) -> HttpResponse:
         "use_cases": content.use_cases[:MOST_USE_CASES],
         "changes": content.changes[:MOST_CHANGES],
         "states": states,
-        "summary": _summary(states.value.values()) if states else None,
+        "summary": _count_by_state(states.value.values()) if states else None,
     }
     return render(request, "home/home.html", context)
 
 
-def _summary(states: Iterable[ResourceState]) -> Counter[str]:
-    """Returns the number of APIs in each state, such as out of service."""
+def _count_by_state(states: Iterable[ResourceState]) -> Counter[str]:
     return Counter(state.state for state in states)

@@ -22,11 +22,11 @@ def changes(request: HttpRequest) -> HttpResponse:
     scope = request.GET.get("api", "")
     found = [change for change in site().content.changes if not scope or change.scope == scope]
     scopes = [api for api in site().content.apis if any(one.scope == api.uid for one in site().content.changes)]
-    rows = [(change, _about(change)) for change in found]
+    rows = [(change, _api_title(change)) for change in found]
     return render(request, "nouveautes/changes.html", {"rows": rows, "scopes": scopes, "scope": scope})
 
 
-def _about(change: Change) -> str:
+def _api_title(change: Change) -> str:
     """Returns the title of the API that a change concerns, or "" if the change concerns the whole service."""
     api = site().content.api(change.scope)
     return api.title if api else ""
@@ -46,7 +46,7 @@ def feed(request: HttpRequest) -> HttpResponse:
         author_name=settings.operator_name,
     )
     for change in site().content.changes:
-        about = _about(change)
+        about = _api_title(change)
         atom.add_item(
             title=french(f"{about} : {change.title}" if about else change.title),
             link=f"{address}#{change.slug}",

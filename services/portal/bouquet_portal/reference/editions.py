@@ -1,4 +1,4 @@
-"""Editions of the OpenAPI document, which visitors may download: files with all operations or some of them."""
+"""OpenAPI files that visitors may download: one with all operations, and others with some of them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from msgspec import Struct
 
 
 class Edition(Struct, frozen=True):
-    """OpenAPI file that visitors may download: its key among the gateway's files (`FILES`), its title, and its path on
-    the site without the first slash."""
+    """OpenAPI file that visitors may download. `name` is its key in `bouquet_portal.documents.gateway.FILES`, and
+    `path` its address on the site, without the first slash."""
 
     name: str
     title: str

@@ -49,8 +49,8 @@ FOOT: tuple[tuple[str, str], ...] = (
 
 
 def links(table: tuple[tuple[str, str], ...], path: str, *, without: Collection[str] = ()) -> list[Link]:
-    """Returns the links in `table`, except those whose route is in `without`. If several links lead to parts of the
-    site that contain `path`, marks the most specific one as current."""
+    """Returns the links in `table`, except those whose route is in `without`. Marks as current the link to the part of
+    the site that contains `path`, or to the smallest such part if there are several."""
     made = [(label, reverse(route)) for route, label in table if route not in without]
     around = [url for _, url in made if path == url or path.startswith(f"{url}/")]
     return [Link(label, url, url == max(around, key=len, default="")) for label, url in made]

@@ -8,7 +8,7 @@ MODALITIES = {
     "ine": "INE",
     "identifiant": "Identifiant",
 }
-"""Names of the ways to identify a person, by the last part of a path."""
+"""French names of the ways to identify a person, by the last part of an operation's path, such as `ine`."""
 
 STATES = {
     "ok": "Disponible",
@@ -16,7 +16,7 @@ STATES = {
     "maintenance": "En maintenance",
     "unknown": "État inconnu",
 }
-"""French words for the states of an API, by the gateway's name of the state."""
+"""French words for the states of an API, by the name that the gateway gives to the state."""
 
 
 def modality_name(modality: str) -> str:

@@ -28,9 +28,9 @@ PAGE = "bac_a_sable/case_form.html"
 @require_http_methods(["GET", "HEAD", "POST"])
 @shows_sandbox
 def case_form_page(request: HttpRequest, shown: Shown) -> HttpResponse:
-    """Shows the choice of an operation or, once one is chosen, the form of a case. If the visitor has sent the form,
-    has the sandbox check the case, returns the case as a file, or continues with its YAML text. The portal does not
-    store the case."""
+    """Shows a list of operations to choose from or, once one is chosen, the form of a case. If the visitor has sent the
+    form, has the sandbox check the case, returns the case as a file, or shows its YAML text for editing; the portal
+    does not store the case."""
     given = request.POST if request.method == "POST" else request.GET
     chosen = next((one for one in shown.operations if one.id == given.get("operation")), None)
     if chosen is None:

@@ -35,7 +35,7 @@ def console(request: HttpRequest, shown: Shown, operation_id: str) -> HttpRespon
     if is_sent:
         if not limit().allows(address_of(request)):
             return render(request, "bac_a_sable/too_many.html", status=429)
-        context, status = _answered(operation, wanted, shown)
+        context, status = _make_call(operation, wanted, shown)
     faults: Mapping[str, list[str]] = context.get("faults", {})
     inputs = list(form.inputs(operation, wanted.asked, faults))
     scopes = form.relevant_scopes(operation)
@@ -55,7 +55,7 @@ def console(request: HttpRequest, shown: Shown, operation_id: str) -> HttpRespon
     return render(request, "bac_a_sable/console.html", context, status=status)
 
 
-def _answered(operation: Operation, wanted: Wanted, shown: Shown) -> tuple[dict[str, Any], int]:
+def _make_call(operation: Operation, wanted: Wanted, shown: Shown) -> tuple[dict[str, Any], int]:
     """Makes a call to the sandbox. Returns the template variables that show the answer, and the HTTP status of the
     page."""
     scopes = frozenset(form.relevant_scopes(operation)) - wanted.closed

@@ -31,7 +31,7 @@ def proposal(request: HttpRequest, shown: Shown) -> HttpResponse:
     store the case."""
     operation_id = (request.POST if request.method == "POST" else request.GET).get("operation", "")
     operation = next((one for one in shown.operations if one.id == operation_id), None)
-    context = _context(shown, operation, _beginning(request, operation, shown))
+    context = _context(shown, operation, _initial_text(request, operation, shown))
     if request.method != "POST":
         return render(request, "bac_a_sable/proposal.html", context)
     text = request.POST.get("text", "").replace("\r\n", "\n")
@@ -99,7 +99,7 @@ def _numbered(text: str, report: Report) -> list[tuple[int, str, list[str]]]:
     return [(number, line, faults.get(number, [])) for number, line in enumerate(text.split("\n"), start=1)]
 
 
-def _beginning(request: HttpRequest, operation: Operation | None, shown: Shown) -> str:
+def _initial_text(request: HttpRequest, operation: Operation | None, shown: Shown) -> str:
     """Returns the text with which the page's text box begins: the case that the URL's parameter `cas` names or, without
     one, the operation's parameters with an empty answer. Returns "" if the visitor has chosen no operation."""
     if operation is None:
