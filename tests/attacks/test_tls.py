@@ -20,8 +20,11 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.certificates import server_certificate_end
 from bouquet_mesh.tls.context import client_context, verified_url
+from bouquet_msa.simulator import simulator
+from bouquet_msa.worker import worker as msa
 from bouquet_proto.messages import Failed
 from bouquet_worker import Upstream
+from bouquet_worker.doctor import examine
 from bouquet_worker.errors import UpstreamError
 from tests.conftest import need
 from tests.support.bus import FOUND, PROVIDER, lookup_request, reply_found, serving
@@ -100,6 +103,15 @@ async def test_the_bus_works_over_tls_with_both_certificates_shown(broker: TlsRa
     async with open_bus(url, "caller") as caller, open_bus(url, "worker") as worker, serving(worker, reply_found):
         assert await caller.call(PROVIDER, lookup_request()) == FOUND
     assert server_certificate_end(HOST)
+
+
+@pytest.mark.broker
+async def test_a_doctor_reports_how_long_the_broker_s_own_certificate_is_valid(
+    broker: TlsRabbit, ours: CertificateFiles
+) -> None:
+    environ = {**simulator.settings("http://127.0.0.1:1"), "BOUQUET_BUS_URL": bus_url(broker, ours, shown=ours)}
+    findings = {finding.subject: finding for finding in await examine(msa, environ)}
+    assert findings[f"certificate of {HOST} (BOUQUET_BUS_URL)"].says == "good until 3000-01-01"
 
 
 @pytest.mark.broker
