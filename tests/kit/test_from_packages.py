@@ -40,7 +40,8 @@ class Team:
     def __init__(self, folder: Path, programs: Path) -> None:
         self.folder = folder
         self.image_built = programs / "podman.log"
-        self._environ = environ_with({"PATH": f"{programs}:/usr/bin:/bin"})
+        # With 0, pip compiles no module: most of those that it installs are never imported here.
+        self._environ = environ_with({"PATH": f"{programs}:/usr/bin:/bin", "PIP_NO_COMPILE": "0"})
         self._environ.pop("VIRTUAL_ENV", None)
         programs.mkdir()
         (programs / "python3").symlink_to(Path(sys.executable).resolve())
@@ -102,8 +103,10 @@ async def test_a_team_with_the_packages_alone_comes_from_an_empty_folder_to_a_wo
 
 
 async def develop(team: Team, log: Path) -> None:
-    """Calls the worker under `bouquet-worker dev`, breaks it, sees why, and heals it."""
+    """Calls the worker under `bouquet-worker dev`, breaks it, sees why, and heals it. Of a wrong case, sees why too."""
     port = free_port()
+    wrong = team.folder / "cases" / "wrong.json"
+    wrong.write_text((wrong.parent / "dossier_open.json").read_text().replace("acme_v3_dossier", "acme_v9_dossier"))
     worker = team.folder / "bouquet_acme" / "worker.py"
     source = worker.read_text(encoding="utf-8")
 
@@ -112,6 +115,7 @@ async def develop(team: Team, log: Path) -> None:
 
     with team.running(log, {}, "bouquet-worker", "dev", "acme", "--port", str(port)):
         await until(lambda: len(calls()) == 1)
+        await until(lambda: "wrong: operation acme_v9_dossier_with_identifiant is not offered\n" in log.read_text())
         assert json.loads(team.run(calls()[-1]))["data"] == OPEN
 
         worker.write_text(source + "def broken(:\n", encoding="utf-8")
@@ -121,6 +125,7 @@ async def develop(team: Team, log: Path) -> None:
         worker.write_text(source, encoding="utf-8")
         await until(lambda: len(calls()) == 2)
         assert json.loads(team.run(calls()[0]))["data"] == OPEN
+    wrong.unlink()
     assert await status_of(f"http://127.0.0.1:{port}/readyz") == 0
 
 

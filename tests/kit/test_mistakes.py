@@ -143,6 +143,9 @@ MISTAKES = {
     "an upstream without a return": Mistake(
         WORKER, "return Upstream(", "Upstream(", "worker.py:{line}: files may end after this line without a `return`"
     ),
+    "a route that is no path": Mistake(
+        WORKER, '"/files"', '"files"', "upstream gave no usable answer: malformed_request route does not begin with /"
+    ),
     "a misspelt absence": Mistake(WORKER, "NotFound(NO_FILE)", 'NotFound("no_fil")', '+   "reason": "no_fil"'),
     "two operations on one path": Mistake(
         WORKER,

@@ -210,6 +210,8 @@ class UpstreamClient:
         json: Any,
         data: Data | None,
     ) -> _Call:
+        if route and not route.startswith("/"):
+            raise UpstreamError("malformed_request", field="route", cause="does not begin with /")
         base = self._base_url.rstrip("/") if route else self._base_url
         filled = route.format_map({name: _segment(name, value) for name, value in path.items()})
         query = _query(params)
