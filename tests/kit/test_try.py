@@ -116,6 +116,15 @@ async def test_each_wrong_word_is_one_line(words: list[str], fault: str) -> None
     assert line.startswith(fault)
 
 
+def test_a_provider_without_a_simulator_is_told_where_to_name_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bouquet_worker.installed.SIMULATORS", "bouquet.simulator")
+    assert main(["try", "cnous", BY_INE, INE]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith('cnous: [project.entry-points."bouquet.simulator"] in its pyproject.toml names no simulator')
+
+
 # The real upstream
 
 

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.visible import visible
 from bouquet_proto.names import COMMANDS, SIMULATORS, WORKERS
 from bouquet_worker import scaffold
+from bouquet_worker.installed import NoSimulatorError, installed, simulator_of
 from bouquet_worker.run import run
 from bouquet_worker.worker import Worker
 
@@ -33,12 +33,12 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command `bouquet-worker` and returns its exit status: that of the subcommand, 2 if a setting is wrong,
-    or 130 after Ctrl-C."""
+    """Runs the command `bouquet-worker` and returns its exit status: that of the subcommand, 2 if a setting is wrong
+    or a simulator missing, or 130 after Ctrl-C."""
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.command(arguments) or 0)
-    except SettingsError as error:
+    except (SettingsError, NoSimulatorError) as error:
         print(visible(str(error)), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_developers_commands(commands)
     scaffold.command(commands.add_parser("new", help="write the package of a new provider, with a simulator and tests"))
 
-    for name, entry in sorted(_installed(COMMANDS).items()):
+    for name, entry in sorted(installed(COMMANDS).items()):
         add: Callable[[argparse.ArgumentParser], None] = entry.load()
         add(commands.add_parser(name, help=add.__doc__))
     return parser
@@ -120,20 +120,16 @@ def _add_developers_commands(commands: argparse._SubParsersAction[argparse.Argum
 
 
 def _add_provider(command: argparse.ArgumentParser) -> None:
-    command.add_argument("provider", choices=sorted(_installed(WORKERS)), help="name of an installed provider")
-
-
-def _installed(group: str) -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=group)}
+    command.add_argument("provider", choices=sorted(installed(WORKERS)), help="name of an installed provider")
 
 
 def _worker(provider: str) -> Worker:
-    worker: Worker = _installed(WORKERS)[provider].load()
+    worker: Worker = installed(WORKERS)[provider].load()
     return worker
 
 
 def _all_simulators() -> list[Simulator]:
-    return [entry.load() for _, entry in sorted(_installed(SIMULATORS).items())]
+    return [entry.load() for _, entry in sorted(installed(SIMULATORS).items())]
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -150,7 +146,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _list(_: argparse.Namespace) -> None:
-    for provider in sorted(_installed(WORKERS)):
+    for provider in sorted(installed(WORKERS)):
         print(provider)
 
 
@@ -175,7 +171,7 @@ def _try(arguments: argparse.Namespace) -> int:
     from bouquet_worker.trial_command import try_question
     from bouquet_worker.trial_question import QuestionError
 
-    simulator = None if arguments.real else _installed(SIMULATORS)[arguments.provider].load()
+    simulator = None if arguments.real else simulator_of(arguments.provider).load()
     question = try_question(_worker(arguments.provider), simulator, arguments.words, os.environ)
     try:
         text, status = asyncio.run(question)
@@ -191,8 +187,8 @@ def _record(arguments: argparse.Namespace) -> int:
     from bouquet_worker.recording import fields_of, new_files, record_question, write
     from bouquet_worker.trial_question import QuestionError
 
-    entry = _installed(WORKERS)[arguments.provider]
-    worker, simulator = entry.load(), _installed(SIMULATORS)[arguments.provider].load()
+    entry = installed(WORKERS)[arguments.provider]
+    worker, simulator = entry.load(), simulator_of(arguments.provider).load()
     recorded = Path(sys.modules[entry.module].__file__ or "").parent / "recorded"
     try:
         files, fields = new_files(arguments.case, recorded, arguments.cases), fields_of(entry.module)

@@ -11,7 +11,6 @@ import traceback
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,9 +19,10 @@ from msgspec import Struct
 
 from bouquet_mesh.listen import listening
 from bouquet_mesh.tasks import alongside
-from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX, SIMULATORS, WORKERS
+from bouquet_proto.names import EMBEDDED, GATEWAY_PREFIX, MESH_PREFIX, WORKERS
 from bouquet_worker.dev_watch import STOP_S, end, restart_on_change, say, stop_event
 from bouquet_worker.example_calls import call_lines
+from bouquet_worker.installed import installed, simulator_of
 from bouquet_worker.simulate import Simulator
 from bouquet_worker.testing.cases import Case, cases_in
 from bouquet_worker.testing.objections import objections
@@ -70,8 +70,7 @@ async def _watch(development: Development) -> int:
 def _watched(provider: str, cases: Path) -> list[Path]:
     """Returns the folder of the provider's package and, if it exists, the folder of its test cases. Does not import the
     package."""
-    [entry] = entry_points(group=WORKERS, name=provider)
-    package = find_spec(entry.module.partition(".")[0])
+    package = find_spec(installed(WORKERS)[provider].module.partition(".")[0])
     folders = [Path(folder) for folder in (package and package.submodule_search_locations) or ()]
     return [*folders, *([cases] if cases.is_dir() else [])]
 
@@ -100,9 +99,7 @@ async def _serve(development: Development) -> int:
 
 
 def _loaded(provider: str) -> tuple[Worker, Simulator]:
-    [worker] = entry_points(group=WORKERS, name=provider)
-    [simulator] = entry_points(group=SIMULATORS, name=provider)
-    return worker.load(), simulator.load()
+    return installed(WORKERS)[provider].load(), simulator_of(provider).load()
 
 
 def _cases(folder: Path) -> tuple[Case, ...]:
