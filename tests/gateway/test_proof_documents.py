@@ -21,7 +21,7 @@ from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.paris import PARIS
 from bouquet_gateway.proofs import pdf
 from bouquet_gateway.proofs.document import Document
-from bouquet_gateway.proofs.downloads import ProofDownloads, drawing_thread
+from bouquet_gateway.proofs.downloads import MAX_UNDER_WAY, ProofDownloads, drawing_thread
 from bouquet_gateway.proofs.keys import ring_of
 from bouquet_gateway.proofs.proofs import Proofs
 from bouquet_gateway.proofs.statement import Row, Section
@@ -147,42 +147,65 @@ async def test_a_gateway_goes_on_while_a_document_is_drawn(client: Mesh, monkeyp
     assert (await downloading).body == b"%PDF-"
 
 
-async def test_a_drawing_that_nobody_waits_for_any_longer_is_still_the_only_one(
-    client: Mesh, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answer = await documented(client)
-    query = urlsplit(answer.json["links"]["attestation_pdf"]).query
-    begun, go_on = threading.Semaphore(0), threading.Event()
+class HeldDownloads:
+    """Downloads of one document, whose drawing waits for the event `go_on`. `begun` counts the drawings."""
 
-    def held(*_: object, **__: object) -> bytes:
-        begun.release()
-        go_on.wait(timeout=30)
+    def __init__(self, downloads: ProofDownloads, query: str) -> None:
+        self.begun, self.go_on = threading.Semaphore(0), threading.Event()
+        self._downloads = downloads
+        self._request = HttpRequest(
+            method="GET",
+            raw_path=DOCUMENTS,
+            raw_query=query,
+            authorization="",
+            api_key="",
+            peer="192.0.2.1",
+            forwarded_for=(),
+            no_cache=False,
+        )
+
+    def drawn(self, *_: object, **__: object) -> bytes:
+        self.begun.release()
+        self.go_on.wait(timeout=30)
         return b"%PDF-"
 
-    monkeypatch.setattr(pdf, "pdf_of", held)
+    async def pdf(self, within_s: float = 30) -> bytes:
+        return (await self._downloads.pdf(self._request, Deadline.after(within_s))).content
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def held(client: Mesh, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[HeldDownloads]:
+    query = urlsplit((await documented(client)).json["links"]["attestation_pdf"]).query
     keys = ring_of(PROVING["proof_keys"])
     assert keys
-    limit = AddressLimit(RateLimiter(MemoryCounters()), "documents", 10, ())
-    request = HttpRequest(
-        method="GET",
-        raw_path=DOCUMENTS,
-        raw_query=query,
-        authorization="",
-        api_key="",
-        peer="192.0.2.1",
-        forwarded_for=(),
-        no_cache=False,
-    )
+    limit = AddressLimit(RateLimiter(MemoryCounters()), "documents", 100, ())
     with drawing_thread() as drawing:
-        downloads = ProofDownloads(Proofs(keys, client.clock, HOST), limit, drawing, is_sandbox=False)
-        with pytest.raises(Problem) as late:
-            await downloads.pdf(request, Deadline.after(0.05))
-        assert late.value.reasons == ("overloaded",)
-        second = asyncio.create_task(downloads.pdf(request, Deadline.after(30)))
-        assert await asyncio.to_thread(begun.acquire, timeout=30)
-        assert not await asyncio.to_thread(begun.acquire, timeout=0.2)
-        go_on.set()
-        assert (await second).content == b"%PDF-"
+        made = HeldDownloads(ProofDownloads(Proofs(keys, client.clock, HOST), limit, drawing, is_sandbox=False), query)
+        monkeypatch.setattr(pdf, "pdf_of", made.drawn)
+        yield made
+        made.go_on.set()
+
+
+async def test_a_drawing_that_nobody_waits_for_any_longer_is_still_the_only_one(held: HeldDownloads) -> None:
+    with pytest.raises(Problem) as late:
+        await held.pdf(within_s=0.05)
+    assert late.value.reasons == ("overloaded",)
+    second = asyncio.create_task(held.pdf())
+    assert await asyncio.to_thread(held.begun.acquire, timeout=30)
+    assert not await asyncio.to_thread(held.begun.acquire, timeout=0.2)
+    held.go_on.set()
+    assert await second == b"%PDF-"
+
+
+async def test_downloads_beyond_those_under_way_are_refused_at_once(held: HeldDownloads) -> None:
+    waiting = [asyncio.create_task(held.pdf()) for _ in range(MAX_UNDER_WAY)]
+    assert await asyncio.to_thread(held.begun.acquire, timeout=30)
+    with pytest.raises(Problem) as refused:
+        await held.pdf()
+    assert refused.value.reasons == ("overloaded",)
+    held.go_on.set()
+    assert await asyncio.gather(*waiting) == [b"%PDF-"] * MAX_UNDER_WAY
+    assert await held.pdf() == b"%PDF-"
 
 
 async def test_the_thread_that_draws_documents_ends_with_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:

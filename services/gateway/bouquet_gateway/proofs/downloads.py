@@ -18,6 +18,10 @@ from bouquet_gateway.proofs.document import Document
 from bouquet_gateway.proofs.proofs import DOCUMENT_PARAMETER, Proofs, code_of
 from bouquet_proto.deadline import Deadline
 
+MAX_UNDER_WAY = 20
+"""Largest number of downloads at a time. Each waits for those before it, and takes one of the requests that a gateway
+answers at a time."""
+
 
 class PdfFile(Struct, frozen=True):
     name: str
@@ -34,18 +38,24 @@ class ProofDownloads:
         self._limit = limit
         self._executor = executor
         self._is_sandbox = is_sandbox
+        self._under_way = 0
 
     async def pdf(self, request: HttpRequest, deadline: Deadline) -> PdfFile:
         """Draws the PDF file whose content is in a request's query. Raises `Problem` if the IP address has exceeded its
-        limit, if the content is not valid or more than five minutes old, or if the file is not ready by the
-        deadline."""
+        limit, if the content is not valid or more than five minutes old, if too many downloads are under way, or if
+        the file is not ready by the deadline."""
         await self._limit.count(request)
         document = self._proofs.document(sealed_text(request.raw_query, DOCUMENT_PARAMETER))
+        if self._under_way >= MAX_UNDER_WAY:
+            raise Problem("overloaded")
+        self._under_way += 1
         try:
             async with asyncio.timeout(deadline.left_s()):
                 content = await asyncio.get_running_loop().run_in_executor(self._executor, self._drawn, document)
         except TimeoutError:
             raise Problem("overloaded") from None
+        finally:
+            self._under_way -= 1
         return PdfFile(f"attestation_{code_of(document.proof)}.pdf", content)
 
     def _drawn(self, document: Document) -> bytes:
