@@ -1,5 +1,5 @@
-"""Limits on workers' offers and replies, which gateways check. A message is measured before it is decoded, so that the
-refusal of a large message costs almost nothing."""
+"""Limits on offers (descriptions of a worker's operations) and on replies to lookups, which workers send to gateways.
+A message is measured before it is decoded, so that the refusal of a large message costs almost nothing."""
 
 from __future__ import annotations
 

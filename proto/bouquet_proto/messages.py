@@ -20,7 +20,7 @@ MAX_REQUEST_BYTES = 64 * 1024
 decoded."""
 
 MAX_CASE_BYTES = 64 * 1024
-"""Largest size, in bytes, of a case file (recorded answer about an invented person) that a sandbox checks."""
+"""Largest size, in bytes, of a test case file that a sandbox checks."""
 MAX_CHECK_REQUEST_BYTES = 7 * MAX_CASE_BYTES
 """Largest size, in bytes, of a `CheckCase` request, which carries a whole case file. JSON may need six bytes for one
 byte of the file, such as a control character."""
@@ -154,13 +154,12 @@ class FindEntry(Struct, frozen=True, kw_only=True, tag="find_entry", omit_defaul
 
 
 class ListCases(Struct, frozen=True, kw_only=True, tag="list_cases", omit_defaults=True):
-    """Request to a provider of a sandbox for one page of its cases, which are recorded answers about invented people.
-    The reply is a `sandbox_messages.CasePage`."""
+    """Request to a provider of a sandbox for one page of its test cases. The reply is a `sandbox_messages.CasePage`."""
 
     id: str
     deadline: float
     after: str = ""
-    """Id of the last case (recorded answer) on the page before; "" asks for the first page."""
+    """Id of the last test case on the page before; "" asks for the first page."""
     traceparent: str = ""
 
 
@@ -230,8 +229,8 @@ class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
 
 
 class Recorded(Struct, frozen=True, tag="recorded"):
-    """Reply with the HTTP status and body of a case, an answer recorded in a sandbox. Only a gateway in sandbox mode
-    accepts such a reply."""
+    """Reply with the HTTP status and body of a test case of a sandbox. Only a gateway in sandbox mode accepts such a
+    reply."""
 
     status: int
     body: Raw

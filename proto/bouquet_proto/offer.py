@@ -204,8 +204,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def folder(self) -> str:
-        """Returns the operation's id in the official document. The folder with the operation's sandbox cases (recorded
-        answers) has the same name."""
+        """Returns the operation's id in the official document. The folder with the operation's test cases has the same
+        name."""
         return self.public_id or self.id
 
     @property

@@ -1,5 +1,4 @@
-"""Replies of a sandbox to gateways: its cases (recorded answers about invented people), and the faults of a proposed
-case.
+"""Replies of a sandbox to gateways: its test cases, and the faults of a proposed case.
 
 A gateway sends `ListCases` to each provider of a sandbox, once for each page. It sends `CheckCase` to the provider of
 the operation for which a case is proposed. Outside of a sandbox, workers answer both requests with `malformed_request`.
@@ -17,11 +16,11 @@ such as `prenoms[]`. The parameter `recipient` is not included; the caller may s
 
 
 class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Case of a sandbox: a recorded answer about an invented person, and the call that gets the answer. Dates in the
-    answer are computed relative to the day of the reply."""
+    """Test case of a sandbox: a recorded answer about an invented person, and the call that gets the answer. Dates in
+    the answer are computed relative to the day of the reply."""
 
     id: str
-    """Id of the case (recorded answer): the path of its file without the extension, such as `OPERATION/200_anne`."""
+    """Id of the test case: the path of its file without the extension, such as `OPERATION/200_anne`."""
     operation_id: str
     """Id of the operation in the official document."""
     status: int
@@ -74,8 +73,8 @@ class SimulatedSession(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CasePage(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Page of the list of a provider's cases (recorded answers about invented people) in a sandbox. The first page also
-    holds the errors and FranceConnect sessions that the provider simulates."""
+    """Page of the list of a provider's test cases in a sandbox. The first page also holds the errors and FranceConnect
+    sessions that the provider simulates."""
 
     cases: tuple[RecordedCase, ...] = ()
     errors: tuple[SimulatedErrors, ...] = ()
@@ -85,8 +84,7 @@ class CasePage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CaseFault(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Fault of a proposed case file (a recorded answer about an invented person). The message never repeats a value
-    from the file."""
+    """Fault of a proposed test case file. The message never repeats a value from the file."""
 
     message: str
     path: str = ""
@@ -96,8 +94,8 @@ class CaseFault(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CaseReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Result of checking a proposed case file (a recorded answer about an invented person): its faults, and the case as
-    callers would get it. The case is `None` if the file cannot be read."""
+    """Result of checking a proposed test case file: its faults, and the case as callers would get it. The case is
+    `None` if the file cannot be read."""
 
     faults: tuple[CaseFault, ...]
     case: RecordedCase | None = None

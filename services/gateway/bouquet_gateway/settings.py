@@ -104,7 +104,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Secret that encrypts cached values and hashes their keys; the same in all gateways that share a cache. If empty,
     the gateway derives a secret from `token_key`."""
     sandbox: bool = False
-    """Whether the gateway is a sandbox, whose workers may answer with recorded cases; needs `tokens_from` to be
+    """Whether the gateway is a sandbox, whose workers may answer with test cases; needs `tokens_from` to be
     `claims`. With the embedded bus, the casebook, a service that answers from case files, then runs in place of the
     workers."""
     calls_per_second: int = 20
@@ -205,7 +205,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
 
 
 class Safeguard(Struct, frozen=True):
-    """Protection of real data, such as the access journal, with the setting that can turn the protection off."""
+    """Measure that protects data about real people, such as keeping the access journal, with the setting that can turn
+    this measure off."""
 
     setting: str
     is_off: Callable[[GatewaySettings], bool]
@@ -220,9 +221,7 @@ SAFEGUARDS = (
         lambda settings: settings.tokens_from == "claims",
         "a token allows what it says itself, and cannot be revoked",
     ),
-    Safeguard(
-        "SANDBOX", lambda settings: settings.sandbox, "what a worker sends as a recorded case is answered as it is"
-    ),
+    Safeguard("SANDBOX", lambda settings: settings.sandbox, "what a worker sends as a test case is answered as it is"),
     Safeguard(
         "EXEMPT_TOKENS",
         lambda settings: bool(settings.exempt_tokens),

@@ -40,8 +40,8 @@ def _camel(field: str) -> str:
 
 
 CIVIL_STATUS: Mapping[str, str] = {_camel(field): field for field in Identite.__struct_fields__}
-"""Canonical field, such as `nom_naissance`, for each member, such as `nomNaissance`, of the objects `identite` and
-`with` in a dossier."""
+"""Maps the JSON names of an identity's fields in a dossier's request, such as `nomNaissance`, to the names of these
+fields in `Identite`, such as `nom_naissance`."""
 IDENTIFIERS: Mapping[str, str] = {
     _camel(field): field for kind in (Ine, Identifiant, NumeroAllocataire) for field in kind.__struct_fields__
 }

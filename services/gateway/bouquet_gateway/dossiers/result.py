@@ -121,5 +121,5 @@ def _status(call: Call, http_status: int) -> Status:
             return outcome
         case "refused":
             return "rejected" if http_status == HTTPStatus.UNPROCESSABLE_ENTITY else "refused"
-        case _:  # an answer with data, or a recorded case
+        case _:  # an answer with data, or a test case
             return "found" if http_status < HTTPStatus.BAD_REQUEST else BY_HTTP_STATUS.get(http_status, "failed")

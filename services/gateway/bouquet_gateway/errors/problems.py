@@ -123,7 +123,7 @@ def is_credible(
     """Returns whether a worker may give the reason that is in its reply. The reason must be one of `allowed_reasons`
     (`None` allows any); outside of a sandbox, it must be neither in `GATEWAY_ONLY` nor, in a `Failed` reply, the reason
     of a refusal."""
-    # Only a `Rejected` reply refuses the question. In a sandbox, recorded cases also show refusals by the gateway.
+    # Only a `Rejected` reply refuses the question. In a sandbox, test cases also show refusals by the gateway.
     disbelieved = GATEWAY_ONLY | REFUSALS.keys() if isinstance(reply, Failed) else GATEWAY_ONLY
     return (is_sandbox or reply.reason not in disbelieved) and (
         allowed_reasons is None or reply.reason in allowed_reasons

@@ -45,7 +45,7 @@ MAX_AGE_S = 300
 ERRORS_MAX_AGE_S = 3600
 """Seconds for which clients may keep the answer of `/api/errors` (`max-age` of `Cache-Control`)."""
 SANDBOX_MAX_AGE_S = 60
-"""Seconds for which clients may keep the list of a sandbox's cases, recorded answers (`max-age` of `Cache-Control`)."""
+"""Seconds for which clients may keep the list of a sandbox's test cases (`max-age` of `Cache-Control`)."""
 MAX_SCOPES_BYTES = 16 * 1024
 """Largest size, in bytes, of the body of a request for a sandbox token."""
 DAY_S = 86_400
@@ -177,9 +177,8 @@ class DocumentEndpoints:
 
 
 class SandboxEndpoints:
-    """Endpoints of a sandbox: its cases (recorded answers about invented people), the check of a proposed case, and
-    tokens with fewer scopes. Outside of a sandbox these paths are unknown. What callers send is neither kept nor
-    logged."""
+    """Endpoints of a sandbox: its test cases, the check of a proposed case, and tokens with fewer scopes. Outside of a
+    sandbox these paths are unknown. What callers send is neither kept nor logged."""
 
     def __init__(self, authenticate: Authenticate, cases: SandboxCases, settings: GatewaySettings) -> None:
         self._authenticate = authenticate
@@ -193,8 +192,8 @@ class SandboxEndpoints:
         return document_response(request, document, max_age_s=SANDBOX_MAX_AGE_S)
 
     async def check(self, request: web.Request) -> web.Response:
-        """Checks the case file (recorded answer) in the request's body, and answers with the file's faults. The query
-        parameter `operation_id` names the operation for which the case is proposed."""
+        """Checks the test case file in the request's body, and answers with the file's faults. The query parameter
+        `operation_id` names the operation for which the case is proposed."""
         deadline = Deadline.after(self._settings.deadline_s)
         await self._requester(request, "sandbox_check", deadline)
         text = await read_text(request, MAX_CASE_BYTES)

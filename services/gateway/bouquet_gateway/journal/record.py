@@ -182,5 +182,5 @@ def _people_asked_about(call: Call) -> tuple[NamedPerson, ...]:
 
 def _outcome_of(status: int) -> Outcome:
     """Returns the outcome of a call that raised no `Problem`, from the HTTP status of its answer."""
-    # The status need not be 200, since a sandbox answers with recorded cases of any status.
+    # The status need not be 200, since a sandbox answers with test cases of any status.
     return "found" if status < 400 else "not_found" if status == 404 else "failed"

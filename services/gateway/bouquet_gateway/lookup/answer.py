@@ -68,7 +68,7 @@ class Lookups:
         proofs: Proofs | None = None,
     ) -> None:
         """Takes `deadline_s`, the seconds that one lookup may take, and `is_sandbox`, which says whether workers may
-        answer with recorded cases. `marking_key` is the secret with which callers are hashed for workers (`mark_of`).
+        answer with test cases. `marking_key` is the secret with which callers are hashed for workers (`mark_of`).
         `proofs` makes proofs (texts that show later what an answer said); `None` if the gateway makes none."""
         self._offers = offers
         self._authenticate = authenticate
@@ -134,7 +134,7 @@ class Lookups:
     async def _look_up(
         self, served: Served, query: Query, requester: Requester, call: Call, deadline: Deadline, *, no_cache: bool
     ) -> Found | Recorded:
-        """Returns the data from the cache or the provider or, in a sandbox, a recorded case. Raises `Problem` if the
+        """Returns the data from the cache or the provider or, in a sandbox, a test case. Raises `Problem` if the
         gateway or the provider refuses the lookup, or if the lookup fails."""
         # An announced maintenance is reported even if parameters are wrong too.
         call.recipient = recipient_of(query, requester.token.siret, call.envelope)

@@ -1,5 +1,5 @@
-"""Answers of a sandbox (a gateway on which clients test), made from cases (recorded answers about invented people).
-Fields to which the caller's scopes give no access are left out."""
+"""Answers of a sandbox (a gateway on which clients test), made from test cases. Fields to which the caller's scopes
+give no access are left out."""
 
 from __future__ import annotations
 

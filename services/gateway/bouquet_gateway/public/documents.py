@@ -28,7 +28,7 @@ class Documents:
         has_proofs: bool = False,
     ) -> None:
         """Takes `public_url`, the URL at which callers reach the gateways, and `contact`, a URL or e-mail address for
-        help; both may be empty. `is_sandbox` says whether the gateway answers with recorded cases, `has_proofs` whether
+        help; both may be empty. `is_sandbox` says whether the gateway answers with test cases, `has_proofs` whether
         it makes proofs."""
         self._is_sandbox = is_sandbox
         self._has_proofs = has_proofs

@@ -1,5 +1,5 @@
-"""Descriptions, for the OpenAPI document, of a sandbox's endpoints: its cases (recorded answers about invented people),
-the check of a proposed case, and tokens with fewer scopes."""
+"""Descriptions, for the OpenAPI document, of a sandbox's endpoints: its test cases, the check of a proposed case, and
+tokens with fewer scopes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Cases of a sandbox (recorded answers about invented people), published as one document, and checks of proposed cases.
-The gateway asks the casebook, the service that replaces all workers in a sandbox, for both."""
+"""Test cases of a sandbox (recorded answers about invented people), published as one document, and checks of proposed
+cases. The gateway asks the casebook, the service that replaces all workers in a sandbox, for both."""
 
 from __future__ import annotations
 
@@ -30,19 +30,17 @@ from bouquet_proto.sandbox_messages import (
 T = TypeVar("T")
 
 KEPT_S = 5.0
-"""Seconds for which the document with all cases (recorded answers) is kept. The first request after that makes a new
-document."""
+"""Seconds for which the document with all test cases is kept. The first request after that makes a new document."""
 NO_SANDBOX = "malformed_request"
-"""Reason of the failure with which a worker that belongs to no sandbox answers a request about cases (recorded
-answers)."""
+"""Reason of the failure with which a worker that belongs to no sandbox answers a request about test cases."""
 
 _page = msgspec.json.Decoder(CasePage)
 _report = msgspec.json.Decoder(CaseReport)
 
 
 class CaseDocument(Struct, frozen=True):
-    """Published list of what a sandbox answers: its cases (recorded answers about invented people), and the errors and
-    FranceConnect sessions that it simulates."""
+    """Published list of what a sandbox answers: its test cases, and the errors and FranceConnect sessions that it
+    simulates."""
 
     cases: tuple[RecordedCase, ...]
     errors: tuple[SimulatedErrors, ...]
@@ -50,8 +48,8 @@ class CaseDocument(Struct, frozen=True):
 
 
 class SandboxCases:
-    """Service that publishes a sandbox's cases (recorded answers about invented people) and has proposed cases checked.
-    Outside of a sandbox, each method raises the `Problem` of an unknown path."""
+    """Service that publishes a sandbox's test cases and has proposed cases checked. Outside of a sandbox, each method
+    raises the `Problem` of an unknown path."""
 
     def __init__(
         self, offers: Discovery, bus: Calling, *, is_sandbox: bool, clock: Callable[[], float] = time.monotonic
@@ -65,8 +63,8 @@ class SandboxCases:
         self._built_at = 0.0
 
     async def document(self, request_id: str, deadline: Deadline) -> Encoded:
-        """Returns the document of all cases (recorded answers) of the sandbox. Raises `Problem` outside of a sandbox,
-        or if a provider does not answer."""
+        """Returns the document of all test cases of the sandbox. Raises `Problem` outside of a sandbox, or if a
+        provider does not answer."""
         self._need_sandbox()
         async with self._building:
             if self._document is None or self._clock() >= self._built_at + KEPT_S:
@@ -75,8 +73,8 @@ class SandboxCases:
             return self._document
 
     async def report(self, operation_id: str, text: str, request_id: str, deadline: Deadline) -> CaseReport:
-        """Returns the result of checking a proposed case file (recorded answer), with its faults. Raises `Problem` if
-        the operation is unknown, or if its provider does not answer or does not belong to a sandbox."""
+        """Returns the result of checking a proposed test case file, with its faults. Raises `Problem` if the operation
+        is unknown, or if its provider does not answer or does not belong to a sandbox."""
         self._need_sandbox()
         offer = next((one for one in self._offers.catalogue.offers if operation_id in _folders(one)), None)
         if offer is None:
@@ -105,8 +103,8 @@ class SandboxCases:
         return CaseDocument(tuple(cases), tuple(errors), tuple(one for page in pages for one in page.sessions))
 
     async def _pages(self, offer: Offer, request_id: str, deadline: Deadline) -> AsyncIterator[CasePage]:
-        """Yields the pages of the list of a provider's cases (recorded answers about invented people). Yields nothing
-        if the provider does not belong to a sandbox. Raises `Problem` if the provider does not answer."""
+        """Yields the pages of the list of a provider's test cases. Yields nothing if the provider does not belong to a
+        sandbox. Raises `Problem` if the provider does not answer."""
         after: str | None = ""
         while after is not None:
             request = ListCases(id=request_id, deadline=deadline.at, after=after)
@@ -129,7 +127,7 @@ def _decoded(decoder: msgspec.json.Decoder[T], data: msgspec.Raw) -> T:
 
 
 def _folders(offer: Offer) -> set[str]:
-    """Returns the ids of the operations in `offer` for which cases (recorded answers) may be proposed. For
-    FranceConnect's worker, they include `france_connect`."""
+    """Returns the ids of the operations in `offer` for which test cases may be proposed. For FranceConnect's worker,
+    they include `france_connect`."""
     sessions = {france_connect_session.PROVIDER} & {offer.provider}
     return {operation.folder for operation in offer.operations} | sessions

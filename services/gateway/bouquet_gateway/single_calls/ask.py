@@ -36,8 +36,8 @@ class Services(Struct, frozen=True, kw_only=True):
 
 
 class Asker(Struct, frozen=True, kw_only=True):
-    """Maker of the calls of operations for one request. Each has the credential, the request id and the deadline of
-    this request."""
+    """Calls operations for one request. Each call has the credential, the request id and the deadline of this
+    request."""
 
     services: Services
     request: HttpRequest

@@ -100,7 +100,7 @@ def _following(settings: GatewaySettings, offers: Discovery) -> AbstractAsyncCon
 
 
 def _sessions(settings: GatewaySettings, bus: Calling, offers: Discovery, health: HealthWindows) -> Sessions:
-    # In a sandbox it does not remember refused sessions, since somebody may just have added a recorded case for such a
+    # In a sandbox it does not remember refused sessions, since somebody may just have added a test case for such a
     # session.
     refused_s = 0.0 if settings.sandbox else REFUSAL_REMEMBERED_S
     return Sessions(

@@ -1,5 +1,5 @@
 """Workers that run in the gateway's own process, connected by the bus in memory. In a sandbox, the casebook, which
-answers from case files (recorded answers), runs instead."""
+answers from test case files, runs instead."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 class Hosted(Protocol):
     """Worker that runs in the gateway's process. In a sandbox, only the casebook runs there: a service that answers
-    from case files (recorded answers) in place of all workers."""
+    from test case files in place of all workers."""
 
     def offers(self) -> tuple[Offer, ...]:
         """Returns the offer (description of the operations) of a worker, as a tuple of one. The casebook, which

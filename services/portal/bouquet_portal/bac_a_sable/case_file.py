@@ -29,8 +29,7 @@ class Computed(Struct, frozen=True):
 
 
 class Head(Struct, frozen=True):
-    """Beginning of a case file (a recorded answer about an invented person): description, person and family. An empty
-    text is left out of the file."""
+    """Beginning of a test case file: description, person and family. An empty text is left out of the file."""
 
     description: str = ""
     person: str = ""

@@ -1,4 +1,4 @@
-"""Case for the sandbox (a recorded answer about an invented person) that a visitor describes by filling in a form,
+"""Test case for the sandbox that a visitor describes by filling in a form,
 instead of writing YAML."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HEAD = ("description", "person", "family")
 
 
 class Proposed(Struct, frozen=True):
-    """Case (a recorded answer about an invented person) that a visitor describes in the form: description and names
+    """Test case that a visitor describes in the form: description and names
     (`head`), the parameters of the call, and the answer. The answer is an `error`, or consists of `data` and `meta`."""
 
     operation: Operation

@@ -1,4 +1,4 @@
-"""Cases of a sandbox gateway (recorded answers about invented people), read from its path
+"""Test cases of a sandbox gateway, read from its path
 `/bouquet/v1/sandbox/cases`."""
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ Asked: TypeAlias = dict[str, str | tuple[str, ...]]
 
 
 class Case(Struct, frozen=True):
-    """Case of the sandbox: a call about an invented person, and the recorded answer. Dates that depend on the current
-    day are those of the day on which the portal read the cases."""
+    """Test case of the sandbox: a call about an invented person, and the recorded answer. Dates that depend on the
+    current day are those of the day on which the portal read the cases."""
 
     id: str
     """Id of the operation and name of the case, separated by a slash, such as `OPERATION/200_anne`."""
@@ -101,8 +101,7 @@ class Person(Struct, frozen=True):
 
 
 class Cases(Struct, frozen=True):
-    """All that a sandbox can answer: cases (recorded answers about invented people), simulated errors and FranceConnect
-    sessions."""
+    """All that a sandbox can answer: test cases, simulated errors and FranceConnect sessions."""
 
     cases: tuple[Case, ...]
     errors: tuple[SimulatedErrors, ...] = ()
@@ -154,8 +153,8 @@ def slug_of(name: str) -> str:
 
 
 def matching(cases: Iterable[Case], words: str) -> Iterator[Case]:
-    """Yields the cases (recorded answers about invented people) whose texts contain all the words of a search. Accents
-    and letter case make no difference."""
+    """Yields the test cases whose texts contain all the words of a search. Accents and letter case make no
+    difference."""
     wanted = slug_of(words).split("-")
     for case in cases:
         text = slug_of(f"{case.description} {case.person} {case.family} {case.code} {case.operation_id}")

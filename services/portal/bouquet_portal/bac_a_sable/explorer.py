@@ -1,5 +1,4 @@
-"""Invented people of the sandbox with their cases (recorded answers about them), arranged as the explorer's pages show
-them."""
+"""Invented people of the sandbox with the test cases about them, arranged as the explorer's pages show them."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ MODALITIES = {
 
 
 class Known(Struct, frozen=True):
-    """Case of the sandbox (a recorded answer about an invented person), with the operation that gives this answer."""
+    """Test case of the sandbox, with the operation that gives this answer."""
 
     case: Case
     operation: Operation
@@ -43,8 +42,8 @@ class Topic(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """Row of a table with one column for each API: a person, and for each API one case (recorded answer) about the
-    person, or None if the API has none."""
+    """Row of a table with one column for each API: a person, and for each API one test case about the person, or None
+    if the API has none."""
 
     person: Person
     cells: tuple[Known | None, ...]
@@ -60,8 +59,8 @@ class YieldedError(Struct, frozen=True):
 
 
 def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Iterable[Api]) -> tuple[Topic, ...]:
-    """Returns the cases (recorded answers about invented people) grouped by API, each with its operation. Leaves out
-    cases of operations that are not in `operations`."""
+    """Returns the test cases grouped by API, each with its operation. Leaves out cases of operations that are not in
+    `operations`."""
     by_id = {operation.id: operation for operation in operations}
     titles = {resource: api.title for api in apis for resource in api.operations}
     topics: dict[str, list[Known]] = {}
@@ -74,9 +73,9 @@ def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Itera
 
 
 def _sort_key(known: Known) -> tuple[bool, int, int, int, str]:
-    """Returns a sort key that puts first the cases (recorded answers) that suit new callers best. The key compares
-    whether the operation is deprecated, then how the person is identified (in the order of `MODALITIES`), then the
-    version, newest first."""
+    """Returns a sort key that puts first the test cases that suit new callers best. The key compares whether the
+    operation is deprecated, then how the person is identified (in the order of `MODALITIES`), then the version, newest
+    first."""
     operation = known.operation
     order = list(MODALITIES)
     rank = order.index(operation.modality) if operation.modality in order else len(order)
@@ -91,8 +90,8 @@ def matrix(people: Iterable[Person], topics: Sequence[Topic]) -> Iterator[Row]:
 
 
 def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]]:
-    """Groups cases (recorded answers) about the same person with the same description. Yields a pair for each group:
-    its first case, and a tuple of its other cases."""
+    """Groups test cases about the same person with the same description. Yields a pair for each group: its first case,
+    and a tuple of its other cases."""
     groups: dict[tuple[str, str], list[Known]] = {}
     for one in known:
         groups.setdefault((one.case.person, one.case.description or one.case.id), []).append(one)

@@ -1,5 +1,5 @@
-"""French texts for the faults that the sandbox finds in a proposed case (a recorded answer about an invented person).
-The sandbox itself reports the faults in English."""
+"""French texts for the faults that the sandbox finds in a proposed test case. The sandbox itself reports the faults in
+English."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Faults of a proposed case (a recorded answer about an invented person), each shown beside the input of the form that
-the fault concerns."""
+"""Faults of a proposed test case, each shown beside the input of the form that the fault concerns."""
 
 from __future__ import annotations
 
@@ -28,8 +27,8 @@ TEXTS = {
 
 
 class PlacedFault(Struct, frozen=True):
-    """Fault of a proposed case (a recorded answer about an invented person). `at` is the name of the input that the
-    fault concerns; empty if it concerns the case as a whole."""
+    """Fault of a proposed test case. `at` is the name of the input that the fault concerns; empty if it concerns the
+    case as a whole."""
 
     at: str
     text: str

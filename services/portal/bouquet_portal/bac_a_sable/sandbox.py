@@ -80,7 +80,7 @@ class Result(Struct, frozen=True):
 
 
 class Fault(Struct, frozen=True):
-    """Fault that the sandbox has found in a proposed case file (a recorded answer about an invented person)."""
+    """Fault that the sandbox has found in a proposed test case file."""
 
     message: str
     path: str = ""
@@ -88,15 +88,15 @@ class Fault(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """Result of checking a proposed case file (a recorded answer about an invented person): its faults, and the case as
-    the sandbox would serve it. `case` is None if the file cannot be read."""
+    """Result of checking a proposed test case file: its faults, and the case as the sandbox would serve it. `case` is
+    None if the file cannot be read."""
 
     faults: tuple[Fault, ...]
     case: cases.Case | None = None
 
 
 class Sandbox:
-    """Sandbox gateway: its documents, and calls to it with its public token."""
+    """Client of the sandbox gateway: reads the gateway's documents, and calls its operations with its public token."""
 
     def __init__(
         self, settings: PortalSettings, archive: Archive | None = None, clock: Callable[[], float] = time.monotonic

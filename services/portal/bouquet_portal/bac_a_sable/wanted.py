@@ -51,8 +51,8 @@ def linked(url: QueryDict, operation: Operation, cases: Cases) -> Wanted:
 
 
 def permalink(operation: Operation, wanted: Wanted, cases: Cases) -> str:
-    """Returns a URL that fills the console's form with this call. Returns "" if the call belongs to no case (recorded
-    answer) and no simulated error, because other parameters might identify a person and must not appear in a URL."""
+    """Returns a URL that fills the console's form with this call. Returns "" if the call belongs to no test case and no
+    simulated error, because other parameters might identify a person and must not appear in a URL."""
     address = reverse("console", args=[operation.id])
     closed = [("sans", scope) for scope in sorted(wanted.closed)] if not operation.is_by_session else []
     for case in cases.cases:

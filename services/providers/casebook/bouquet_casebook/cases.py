@@ -79,8 +79,8 @@ class CaseError(Exception):
 
 
 class Case(Struct, frozen=True):
-    """Case of the sandbox, a recorded answer about an invented person: the parameters of a call, and the HTTP status
-    and payload with which the sandbox answers this call."""
+    """Test case of the sandbox, about an invented person: the parameters of a call, and the HTTP status and payload
+    with which the sandbox answers this call."""
 
     name: str
     params: Mapping[str, Any]
@@ -94,7 +94,7 @@ class Case(Struct, frozen=True):
 
 
 class Folder(Struct, frozen=True):
-    """Case files (recorded answers) of one operation: the cases, and an error for each unreadable file."""
+    """Test cases of one operation, and an error for each unreadable file."""
 
     cases: tuple[Case, ...]
     errors: tuple[tuple[str, str], ...]
@@ -112,8 +112,7 @@ class Folder(Struct, frozen=True):
 
 
 class Casebook:
-    """All case files (recorded answers) below a root folder, kept in memory. A changed file takes effect at the next
-    request."""
+    """All test case files below a root folder, kept in memory. A changed file takes effect at the next request."""
 
     def __init__(self, root: Path, today: Callable[[], date] = paris_today) -> None:
         self.root = root

@@ -52,9 +52,8 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """Result of checking the parameters of a case (recorded answer) by an operation's rules. If the rules accept them,
-    `signature` is what the sandbox compares with the signatures of its cases; otherwise `obstacle` says why they do
-    not."""
+    """Result of checking the parameters of a test case by an operation's rules. If the rules accept them, `signature`
+    is what the sandbox compares with the signatures of its cases; otherwise `obstacle` says why they do not."""
 
     signature: Signature = ()
     obstacle: str = ""
@@ -68,8 +67,8 @@ class Citizen(Struct, frozen=True):
 
 
 class Askable(Struct, frozen=True):
-    """Operation that the sandbox answers from a folder of cases (recorded answers). Also holds the parameter names in
-    the case files, the invented citizens with whose tokens the operation may be called, and today's date."""
+    """Operation that the sandbox answers from a folder of test cases. Also holds the parameter names in the case files,
+    the invented citizens with whose tokens the operation may be called, and today's date."""
 
     # Operations of version 2 that have the same path share one folder of cases.
 
@@ -80,8 +79,8 @@ class Askable(Struct, frozen=True):
 
 
 class Checker:
-    """Checks the case files (recorded answers) below the folder `root` against the offers (descriptions of operations)
-    of the workers that the sandbox replaces.
+    """Checks the test case files below the folder `root` against the offers (descriptions of operations) of the workers
+    that the sandbox replaces.
 
     `published` holds the workers' operations by id, with the functions that convert results to published data. `today`
     is the date for rules about ages and periods, and for placeholders in case files such as `{annee-3}`.
@@ -137,8 +136,8 @@ def check(
     published: Mapping[str, PublishedOperation[Any]],
     today: date | None = None,
 ) -> Report:
-    """Checks all case files (recorded answers) below `root`, a folder with one subfolder per operation. `offers` and
-    `published` describe the operations that the sandbox answers; `today` is by default the date in Paris."""
+    """Checks all test case files below `root`, a folder with one subfolder per operation. `offers` and `published`
+    describe the operations that the sandbox answers; `today` is by default the date in Paris."""
     today = today or paris_today()
     checker = Checker(root, offers, published, today)
     paths = sorted(path for path in root.iterdir() if path.is_dir())

@@ -1,5 +1,5 @@
-"""List of all that a caller can get from the sandbox: its cases (recorded answers about invented people), simulated
-errors and FranceConnect sessions. Each entry names the query parameters or the token to send in order to get it."""
+"""List of all that a caller can get from the sandbox: its test cases, simulated errors and FranceConnect sessions. Each
+entry names the query parameters or the token to send in order to get it."""
 
 from __future__ import annotations
 
@@ -47,9 +47,8 @@ def page_of(cases: Iterable[RecordedCase], after: str) -> CasePage:
 
 
 def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
-    """Converts a case (a recorded answer about an invented person) to the form that gateways publish, which names the
-    parameters or the FranceConnect tokens of a call that the case answers. `ways` are the operations that the sandbox
-    answers from the case's folder."""
+    """Converts a test case to the form that gateways publish, which names the parameters or the FranceConnect tokens of
+    a call that the case answers. `ways` are the operations that the sandbox answers from the case's folder."""
     folder = ways[0].operation.folder
     is_default = case.name == DEFAULT
     own = Reached(signature_of_case(case.params))

@@ -1,5 +1,5 @@
-"""Search for the case (recorded answer) that answers a request: the case with the same signature. A signature holds
-parameters in a form that can be compared, regardless of letter case (docs/reference/contract.md §6.3, §6.4)."""
+"""Search for the test case that answers a request: the case with the same signature. A signature holds parameters in a
+form that can be compared, regardless of letter case (docs/reference/contract.md §6.3, §6.4)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bouquet_proto.offer import Operation
 from bouquet_proto.tidy import tidied
 
 Signature: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
-"""Parameters of a lookup or of a case (recorded answer), in a form that can be compared: pairs of a parameter's name
-and its values, sorted by name."""
+"""Parameters of a lookup or of a test case, in a form that can be compared: pairs of a parameter's name and its values,
+sorted by name."""
 
 GENDERS = {"M": "male", "F": "female"}
 
@@ -27,8 +27,8 @@ version 2. The same operation by FranceConnect has the ending `BY_SESSION` inste
 
 
 class CaseKeys(Struct, frozen=True):
-    """Names of the parameters in the case files (recorded answers) of an operation. `keys` maps each of them to the
-    parameter's name in a request, such as `nomNaissance` to `nom_naissance`."""
+    """Names of the parameters in the test case files of an operation. `keys` maps each of them to the parameter's name
+    in a request, such as `nomNaissance` to `nom_naissance`."""
 
     keys: Mapping[str, str]
     blanks: frozenset[str] = frozenset()

@@ -1,5 +1,5 @@
-"""Process of the sandbox, which answers requests on RabbitMQ from case files (recorded answers), in place of every
-installed worker."""
+"""Process of the sandbox, which answers requests on RabbitMQ from test case files, in place of every installed
+worker."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class CombinedServing(Struct, frozen=True):
 
 
 class Sandbox:
-    """Worker of the sandbox, which answers from case files (recorded answers) in place of every installed worker."""
+    """Worker of the sandbox, which answers from test case files in place of every installed worker."""
 
     provider = "casebook"
 
@@ -177,8 +177,7 @@ def _scopes_of(offers: Iterable[Offer]) -> tuple[str, ...]:
 
 
 class CaseService:
-    """Lists the sandbox's cases (recorded answers about invented people) for gateways, and checks case files that
-    authors propose."""
+    """Lists the sandbox's test cases for gateways, and checks case files that authors propose."""
 
     def __init__(
         self, casebook: Casebook, offers: Sequence[Offer], published: Mapping[str, PublishedOperation[Any]]
@@ -188,9 +187,8 @@ class CaseService:
         self._published = published
 
     def page(self, offer: Offer, after: str) -> CasePage:
-        """Returns a page of the cases (recorded answers) for the operations in `offer`. The page begins after the case
-        with the id `after`; an empty `after` means the first page, which also lists the simulated errors and
-        sessions."""
+        """Returns a page of the test cases for the operations in `offer`. The page begins after the case with the id
+        `after`; an empty `after` means the first page, which also lists the simulated errors and sessions."""
         checker = self._checker()
         folders = sorted({operation.folder for operation in offer.operations})
         cases = {folder: self._casebook.folder(folder).cases for folder in folders}
@@ -217,7 +215,7 @@ def handler_of(
     offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]], case_service: CaseService
 ) -> Handler:
     """Returns the function that answers, from case files, the requests for the provider of `offer`: lookups, requests
-    for the offer itself, and requests to list or check cases (recorded answers)."""
+    for the offer itself, and requests to list or check test cases."""
     answers = _Answers(offer, casebook, published)
     folders = {operation.folder for operation in offer.operations}
 

@@ -1,5 +1,5 @@
-"""Answers of version 2, made from the case files (recorded answers) of later versions. A case is converted back to the
-worker's result, and this result to the data of version 2."""
+"""Answers of version 2, made from the test case files of later versions. A case is converted back to the worker's
+result, and this result to the data of version 2."""
 # An operation of version 2 has a successor (`Retirement.successor`): the operation of a later version that asks the
 # same question. A worker's result is the same for both.
 
@@ -18,8 +18,8 @@ Json: TypeAlias = dict[str, Any]
 
 
 class ServedVersion2(Struct, frozen=True):
-    """Operation of version 2 without cases (recorded answers) of its own, which the sandbox answers from the cases of
-    `successor`: the same operation in a later version."""
+    """Operation of version 2 without test cases of its own, which the sandbox answers from the cases of `successor`:
+    the same operation in a later version."""
 
     published: PublishedOperation[Any]
     successor: Operation

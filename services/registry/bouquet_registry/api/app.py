@@ -79,8 +79,7 @@ def _constant(body: bytes) -> Answer:
 
 
 def _answer_of(administration: Administration, route: Route) -> Answer:
-    """Returns the function that answers requests to a route: the function reads the request and calls the route's
-    handler."""
+    """Returns the request handler of a route: a function that reads the request and calls the route's own handler."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         call = await _read(request, route)

@@ -72,7 +72,7 @@ def _shown(found: EventAside) -> Shown:
 
 
 def add_to(nouns: Any) -> None:
-    """Adds the subcommand `datapass-event` to the parser of `bouquet-registry`."""
+    """Adds the subcommand `datapass-event` to `nouns`, the subcommands of `bouquet-registry`."""
     verbs = verbs_of(nouns, "datapass-event", "look after events of DataPass that could not be applied")
     verb_of(verbs, "list", list_events, "list the events that were set aside, with the reason")
     command = verb_of(verbs, "show", show, "show an event with its body, which names people")

@@ -1,5 +1,5 @@
-"""Page with a form in which a visitor describes a case (a recorded answer about an invented person) field by field, has
-the case checked, and downloads it as a file."""
+"""Page with a form in which a visitor describes a test case field by field, has the case checked, and downloads it as a
+file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of the sandbox's invented people, of its cases (recorded answers about these people), and of the errors that it
+"""Pages of the sandbox's invented people, of its test cases about them, and of the errors that it
 simulates."""
 
 from __future__ import annotations

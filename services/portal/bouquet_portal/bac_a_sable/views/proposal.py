@@ -100,8 +100,8 @@ def _numbered(text: str, report: Report) -> list[tuple[int, str, list[str]]]:
 
 
 def _initial_text(request: HttpRequest, operation: Operation | None, shown: Shown) -> str:
-    """Returns the text with which the page's text box begins: the case that the URL's parameter `cas` names or, without
-    one, the operation's parameters with an empty answer. Returns "" if the visitor has chosen no operation."""
+    """Returns the text that is in the page's text box at first: the test case that the URL's parameter `cas` names or,
+    without one, the operation's parameters with an empty answer. Returns "" if the visitor has chosen no operation."""
     if operation is None:
         return ""
     found = shown.cases.value.case(f"{operation.id}/{request.GET.get('cas', '')}")

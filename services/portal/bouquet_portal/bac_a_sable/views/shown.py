@@ -1,4 +1,4 @@
-"""Cases (recorded answers about invented people) and operations of the sandbox for the pages that show them, and the
+"""Test cases and operations of the sandbox for the pages that show them, and the
 limit on the calls that visitors make through these pages."""
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ CALLS_PER_MINUTE = 60
 
 
 class Shown(Struct, frozen=True):
-    """The sandbox gateway, with its operations and its cases (recorded answers about invented people) as the portal
-    last read them."""
+    """The sandbox gateway, with its operations and its test cases as the portal last read them."""
 
     sandbox: Sandbox
     cases: Reading[Cases]
