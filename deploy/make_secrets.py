@@ -118,8 +118,8 @@ def main() -> None:
 
 
 def _providers(folder: Path, named: set[str]) -> list[str]:
-    """Returns the names of all providers: those installed, those in `named`, and those for which an earlier run made a
-    password on RabbitMQ."""
+    """Returns the names of all providers: those whose packages are installed, those in `named`, and those for which
+    `folder` contains a RabbitMQ password from an earlier run."""
     users = (path.name.removeprefix(USER_PREFIX) for path in (folder / "passwords").glob(f"{USER_PREFIX}*"))
     return sorted({*_output("bouquet-worker", "list").split(), *named, *users} - {*OWN_USERS})
 

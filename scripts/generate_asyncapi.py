@@ -1,4 +1,5 @@
-"""Writes proto/asyncapi.yaml, the description of the messages on the bus for any programming language."""
+"""Writes proto/asyncapi.yaml, the description of the messages that workers exchange with gateways through RabbitMQ, for
+teams that use any programming language."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ OFFERS = ROOT / "proto" / "offers"
 
 
 def workers() -> Iterator[Worker]:
-    """Yields the `Worker` of each provider in this repository, installed or not."""
+    """Yields the `Worker` that each provider's pyproject.toml in this repository names."""
     for project in sorted(ROOT.glob("services/providers/*/pyproject.toml")):
         declared = tomllib.loads(project.read_text(encoding="utf-8"))["project"].get("entry-points", {})
         for place in declared.get(WORKERS, {}).values():

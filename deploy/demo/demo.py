@@ -203,7 +203,8 @@ def _start_mesh(processes: Processes, arguments: argparse.Namespace, environ: di
 
 
 def _start_portals_sandbox(processes: Processes, environ: dict[str, str]) -> tuple[str, str]:
-    """Starts the sandbox gateway that the portal's console calls. Returns the gateway's address and a token."""
+    """Starts the sandbox gateway that the portal's console calls. Returns the gateway's address, and a token for calls
+    to it."""
     port = str(_free_port())
     address = f"http://127.0.0.1:{port}"
     own = {

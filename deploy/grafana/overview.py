@@ -18,8 +18,8 @@ from deploy.grafana.panels import (
     rate,
 )
 
-BUDGET = 0.0001
-"""Largest share of requests that may fail through the platform's fault: 0.01 %, for an availability of 99.99 %."""
+ERROR_BUDGET = 0.0001
+"""Largest share (0 to 1) of requests that may fail through the platform's fault, for an availability of 99.99 %."""
 REQUESTS = "bouquet_gateway_requests_total"
 LOOKUPS = 'bouquet_bus_calls_total{request="lookup"}'
 FAILED = 'bouquet_bus_calls_total{request="lookup", outcome="failed"}'
@@ -59,7 +59,7 @@ DASHBOARD = board(
         figure(
             "Consommation du budget d'erreur",
             COUNT,
-            f"{failed_by_us('1h')} / {BUDGET}",
+            f"{failed_by_us('1h')} / {ERROR_BUDGET}",
             Steps(1, 14.4),
             help="Rythme sur une heure. À 1, le budget de 30 jours dure 30 jours ; à 14,4, il est épuisé en deux "
             "jours.",
@@ -111,7 +111,7 @@ DASHBOARD = board(
         curves(
             "Consommation du budget d'erreur par durée",
             COUNT,
-            *[Query(f"{failed_by_us(window)} / {BUDGET}", window) for window in ("5m", "1h", "6h")],
+            *[Query(f"{failed_by_us(window)} / {ERROR_BUDGET}", window) for window in ("5m", "1h", "6h")],
         ),
         ranking(
             "Taux d'échec par fournisseur",

@@ -1,5 +1,5 @@
-"""Dashboard of habilitations (administrations' rights to call operations) and the calls made with them. It shows
-nothing about the people whom the calls ask about."""
+"""Dashboard of habilitations (administrations' rights to call operations) and of the calls made with each. The
+dashboard shows nothing about the people whom the calls ask about."""
 
 from __future__ import annotations
 

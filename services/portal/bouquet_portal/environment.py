@@ -69,7 +69,8 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     documents_every_s: Seconds = 60.0
     """Seconds between two readings of the gateway's OpenAPI document and of its list of errors."""
     states_every_s: Seconds = 15.0
-    """Seconds between two readings of the states of APIs, such as out of service, from the gateway."""
+    """Seconds between two readings, from the gateway, of the states of APIs (working, out of service or in
+    maintenance)."""
     database_url: Secret = Secret("sqlite:///bouquet-portal.db")
     """URL of the portal's own database, `postgresql://user:password@host/name` or `sqlite:///path`. The certificate of
     a PostgreSQL server is verified: `?sslrootcert=…&sslcert=…&sslkey=…` name PEM files; `?sslmode=disable` is for a
@@ -138,7 +139,7 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     availability: str = "99,5 %"
     """Availability that the operator promises, as a French text for pages."""
     mail_url: Secret = Secret("")
-    """URL of the mail server, by which software editors who ask to be listed on the site confirm their e-mail address:
+    """URL of the server for mails to software editors who ask to be listed on the site:
     `smtp://user:password@host:port` (STARTTLS) or `smtps://…`, with `?cafile=…` for the PEM file of its authority, or
     `file:///folder` to write mails to files. If empty, the site has no form for editors, and names `contact_email`
     instead."""

@@ -45,8 +45,8 @@ class _Formatter(MsgspecFormatter):
 
 
 def _message(record: logging.LogRecord) -> str:
-    """Returns the message of a log record without the values of its arguments, or a fixed text if a library may have
-    put values into the message itself."""
+    """Returns the message of a log record with its placeholders, such as `%s`, in place of values. Returns a fixed text
+    for a library's message without placeholders, which may itself contain values."""
     # Django and gunicorn put paths and header values into their messages, sometimes before they log them.
     is_constant = record.name.startswith(_OWN_LOGGERS) or record.args
     return str(record.msg) if is_constant else "message of a library"

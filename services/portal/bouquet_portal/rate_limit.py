@@ -20,11 +20,11 @@ of such a network."""
 
 
 class RateLimit:
-    """Limit on the actions that the portal does for one visitor's address: at most `acts` in each period of `period_s`
-    seconds."""
+    """Limit on the actions that the portal does for one visitor's address: at most `actions` in each period of
+    `period_s` seconds."""
 
-    def __init__(self, acts: int, *, period_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self._acts = acts
+    def __init__(self, actions: int, *, period_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._actions = actions
         self._period_s = period_s
         self._clock = clock
         self._lock = threading.Lock()
@@ -39,7 +39,7 @@ class RateLimit:
             if period != self._period or len(self._counts) >= MOST_ADDRESSES:
                 self._period, self._counts = period, {}
             self._counts[counted] = self._counts.get(counted, 0) + 1
-            return self._counts[counted] <= self._acts
+            return self._counts[counted] <= self._actions
 
 
 def address_of(request: HttpRequest) -> str:

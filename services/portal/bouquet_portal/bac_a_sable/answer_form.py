@@ -132,7 +132,8 @@ def _value(field: Field, sent: MultiValueDict[str, str], path: str) -> Any:
 
 
 def _count_objects(sent: Collection[str], path: str) -> int:
-    """Returns the number of objects in the list at `path` for which a form has sent inputs, at most `MOST_VALUES`."""
+    """Returns the number of objects in the list at `path` of a submitted form: the highest index plus 1, at most
+    `MOST_VALUES`."""
     numbers = (re.match(r"\[(\d{1,3})\]", name[len(path) :]) for name in sent if name.startswith(f"{path}["))
     return min(MOST_VALUES, max((int(found[1]) + 1 for found in numbers if found), default=0))
 

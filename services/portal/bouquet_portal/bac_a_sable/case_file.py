@@ -1,5 +1,5 @@
 """Texts of case files, the files from which the sandbox takes its answers: each contains a call about an invented
-person, and the recorded answer. A text is made from a case of the sandbox or a filled form, or is a draft for an
+person, and the recorded answer. A text is made from a test case of the sandbox or a filled form, or is a draft for an
 operation."""
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Test case for the sandbox that a visitor describes by filling in a form,
-instead of writing YAML."""
+"""Test case for the sandbox that a visitor describes by filling in a form, instead of writing YAML."""
 
 from __future__ import annotations
 
@@ -20,11 +19,11 @@ HEAD = ("description", "person", "family")
 
 
 class Proposed(Struct, frozen=True):
-    """Test case that a visitor describes in the form: description and names
-    (`head`), the parameters of the call, and the answer. The answer is an `error`, or consists of `data` and `meta`."""
+    """Test case that a visitor describes in the form: description and names (`head`), the parameters of the call, and
+    the answer. The answer is an `error`, or consists of `data` and `meta`."""
 
     operation: Operation
-    """Operation of the case, with the parameters that its case files contain."""
+    """Operation of the test case, with the parameters that its case files contain."""
     head: Head = Head()
     asked: Asked = {}
     data: Any = None
@@ -33,14 +32,14 @@ class Proposed(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """Text of the case file that describes this case."""
+        """Text of the case file that describes this test case."""
         if self.error is not None:
             return case_file.text_of(self.head, self.asked, self.error.status, body_of(self.error))
         return case_file.text_of(self.head, self.asked, 200, case_file.payload_of(self.operation, self.data, self.meta))
 
 
 def sent(form_sent: QueryDict, operation: Operation, errors: Iterable[ErrorCode]) -> Proposed:
-    """Returns the case that a submitted form describes."""
+    """Returns the test case that a submitted form describes."""
     head = Head(*(" ".join(form_sent.get(name, "").split())[: form.MOST_LENGTH] for name in HEAD))
     data = answer_form.data_from(operation.fields, form_sent, DATA)
     meta = answer_form.data_from(operation.meta, form_sent, META)
@@ -49,8 +48,8 @@ def sent(form_sent: QueryDict, operation: Operation, errors: Iterable[ErrorCode]
 
 
 def begun(operation: Operation, found: Case | None, errors: Iterable[ErrorCode]) -> Proposed:
-    """Returns the case with which the form begins: `found`, the case that the URL names, or a case without values if
-    `found` is None."""
+    """Returns the test case with which the form begins: `found`, the test case that the URL names, or a test case
+    without values if `found` is None."""
     if found is None:
         return Proposed(operation)
     head = Head(found.description, found.person, found.family)

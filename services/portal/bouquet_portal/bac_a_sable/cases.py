@@ -1,5 +1,4 @@
-"""Test cases of a sandbox gateway, read from its path
-`/bouquet/v1/sandbox/cases`."""
+"""Test cases that a sandbox gateway lists under `/bouquet/v1/sandbox/cases`."""
 
 from __future__ import annotations
 
@@ -16,10 +15,10 @@ Asked: TypeAlias = dict[str, str | tuple[str, ...]]
 
 class Case(Struct, frozen=True):
     """Test case of the sandbox: a call about an invented person, and the recorded answer. Dates that depend on the
-    current day are those of the day on which the portal read the cases."""
+    current day are those of the day on which the portal read the test cases."""
 
     id: str
-    """Id of the operation and name of the case, separated by a slash, such as `OPERATION/200_anne`."""
+    """Id of the operation and name of the test case, separated by a slash, such as `OPERATION/200_anne`."""
     operation_id: str
     status: int
     payload: Any
@@ -28,19 +27,19 @@ class Case(Struct, frozen=True):
     family: str = ""
     parameters: Asked = {}
     sessions: tuple[str, ...] = ()
-    """FranceConnect tokens for which the sandbox answers a call with this case; empty for operations without
+    """FranceConnect tokens for which the sandbox answers a call with this test case; empty for operations without
     FranceConnect."""
     is_default: bool = False
     code: str = ""
 
     @property
     def file(self) -> str:
-        """Name of the case, unique within its operation."""
+        """Name of the test case, unique within its operation."""
         return self.id.partition("/")[2]
 
     @property
     def situation(self) -> str:
-        """Description of the case, without the name of the person at its beginning."""
+        """Description of the test case, without the name of the person at its beginning."""
         name, colon, rest = self.description.partition(" : ")
         if not colon or not rest:
             return self.description
@@ -80,7 +79,8 @@ class SimulatedErrors(Struct, frozen=True):
 
 
 class Session(Struct, frozen=True):
-    """FranceConnect session of an invented citizen, which the sandbox simulates for calls with its token."""
+    """FranceConnect session of an invented citizen, simulated by the sandbox. The sandbox answers a call that carries
+    `token` as if this citizen had logged in."""
 
     token: str
     scopes: tuple[str, ...]
@@ -90,7 +90,7 @@ class Session(Struct, frozen=True):
 
 
 class Person(Struct, frozen=True):
-    """Invented person of the sandbox, with all recorded answers (cases) about this person."""
+    """Invented person of the sandbox, with all test cases about this person."""
 
     slug: str
     """Last part of the URL of the person's page: the name without accents, its words joined by hyphens."""
@@ -141,7 +141,7 @@ class Cases(Struct, frozen=True):
 
 
 def understood(document: Mapping[str, Any]) -> Cases:
-    """Returns the cases in a sandbox's document. Raises `ValueError` if the document does not have the expected
+    """Returns the test cases in a sandbox's document. Raises `ValueError` if the document does not have the expected
     form."""
     return msgspec.convert(document, Cases)
 

@@ -67,7 +67,7 @@ class Fault(Struct, frozen=True):
 
 
 def json_fault(text: str) -> str:
-    """Returns, in French, where and why a text is no JSON object; "" if the text is a JSON object."""
+    """Returns a French text that says where and why a text is no JSON object, or "" if the text is a JSON object."""
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
@@ -89,8 +89,8 @@ def rows(body: Any) -> Iterator[Row]:
 
 
 def faults(body: Any) -> list[Fault]:
-    """Returns the errors in the answer to one lookup of a dossier, or in the decoded body of a response with another
-    status than 200."""
+    """Returns the errors in `body`: the answer to one lookup of a dossier, or the decoded body of a response with
+    another status than 200."""
     errors = _members(body).get("errors")
     return [
         Fault(

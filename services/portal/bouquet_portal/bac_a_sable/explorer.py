@@ -21,7 +21,7 @@ MODALITIES = {
 
 
 class Known(Struct, frozen=True):
-    """Test case of the sandbox, with the operation that gives this answer."""
+    """Test case of the sandbox, with the operation that the test case calls."""
 
     case: Case
     operation: Operation
@@ -34,8 +34,7 @@ class Known(Struct, frozen=True):
 
 
 class Topic(Struct, frozen=True):
-    """API with the title `title`, and all cases of the sandbox (recorded answers about invented people) for this
-    API."""
+    """API with the title `title`, and all test cases of the sandbox for this API."""
 
     title: str
     known: tuple[Known, ...]
@@ -59,8 +58,8 @@ class YieldedError(Struct, frozen=True):
 
 
 def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Iterable[Api]) -> tuple[Topic, ...]:
-    """Returns the test cases grouped by API, each with its operation. Leaves out cases of operations that are not in
-    `operations`."""
+    """Returns the test cases grouped by API, each with its operation. Leaves out test cases of operations that are not
+    in `operations`."""
     by_id = {operation.id: operation for operation in operations}
     titles = {resource: api.title for api in apis for resource in api.operations}
     topics: dict[str, list[Known]] = {}
@@ -83,15 +82,15 @@ def _sort_key(known: Known) -> tuple[bool, int, int, int, str]:
 
 
 def matrix(people: Iterable[Person], topics: Sequence[Topic]) -> Iterator[Row]:
-    """Yields one row for each person. Its cells are the person's first case in each topic, or None."""
+    """Yields one row for each person. Each cell is the person's first test case in one of `topics`, or None."""
     for person in people:
         cells = (next((known for known in topic.known if known.case.person == person.name), None) for topic in topics)
         yield Row(person, tuple(cells))
 
 
 def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]]:
-    """Groups test cases about the same person with the same description. Yields a pair for each group: its first case,
-    and a tuple of its other cases."""
+    """Groups test cases about the same person with the same description. Yields a pair for each group: its first test
+    case, and a tuple of its other test cases."""
     groups: dict[tuple[str, str], list[Known]] = {}
     for one in known:
         groups.setdefault((one.case.person, one.case.description or one.case.id), []).append(one)

@@ -38,7 +38,7 @@ RARE_PARAMETERS = ("delegation_id",)
 
 
 class Input(Struct, frozen=True):
-    """Input of the console's form for one parameter of an operation, with the one or several values that the visitor
+    """Input of the console's form for one parameter of an operation, with the values (one or several) that the visitor
     has given."""
 
     parameter: Parameter

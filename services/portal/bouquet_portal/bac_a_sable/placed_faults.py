@@ -28,15 +28,15 @@ TEXTS = {
 
 class PlacedFault(Struct, frozen=True):
     """Fault of a proposed test case. `at` is the name of the input that the fault concerns; empty if it concerns the
-    case as a whole."""
+    test case as a whole."""
 
     at: str
     text: str
 
 
 def placed(faults: Iterable[Fault], proposed: Proposed, errors: Iterable[ErrorCode]) -> Iterator[PlacedFault]:
-    """Yields the faults in a sandbox's report on the case `proposed`, in French. A fault that concerns several inputs
-    is yielded for each of them. `errors` gives the texts for error codes in the report."""
+    """Yields the faults in a sandbox's report on the test case `proposed`, in French. A fault that concerns several
+    inputs is yielded for each of them. `errors` gives the texts for error codes in the report."""
     details = {one.code: next((cause.detail for cause in one.causes), one.title) for one in errors}
     for fault in faults:
         yield from _placed(fault, proposed, details)

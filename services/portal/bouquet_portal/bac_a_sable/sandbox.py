@@ -88,8 +88,8 @@ class Fault(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """Result of checking a proposed test case file: its faults, and the case as the sandbox would serve it. `case` is
-    None if the file cannot be read."""
+    """Result of checking a proposed test case file: its faults, and the test case as the sandbox would serve it. `case`
+    is None if the file cannot be read."""
 
     faults: tuple[Fault, ...]
     case: cases.Case | None = None

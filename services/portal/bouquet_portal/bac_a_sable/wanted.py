@@ -32,9 +32,8 @@ def sent(form_sent: QueryDict, operation: Operation) -> Wanted:
 
 
 def linked(url: QueryDict, operation: Operation, cases: Cases) -> Wanted:
-    """Returns the call with which a URL fills the form: that of the case (recorded answer, parameter `cas`) or of the
-    simulated error (`erreur`) that the URL names. If the URL names neither, returns a call without parameters that
-    identify a person."""
+    """Returns the call with which a URL fills the form. If the URL names a test case in `cas`, or a simulated error in
+    `erreur`, returns a call that gets its answer; otherwise a call without parameters that identify a person."""
     closed = frozenset(url.getlist("sans")) & frozenset(form.relevant_scopes(operation))
     found = cases.case(f"{operation.id}/{url.get('cas', '')}")
     simulated = cases.errors_of(operation.id)

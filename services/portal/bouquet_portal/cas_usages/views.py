@@ -26,6 +26,6 @@ def use_case(request: HttpRequest, id: str) -> HttpResponse:
 
 
 def _rows(case: UseCase) -> list[tuple[ApiUse, Api]]:
-    """Returns the APIs of a use case, the most needed first."""
+    """Returns the APIs of a use case, each with the degree to which the use case needs it, the most needed first."""
     uses = sorted(case.apis, key=lambda use: LEVELS.index(use.level))
     return [(use, api) for use in uses if (api := site().content.api(use.uid))]

@@ -118,8 +118,8 @@ class Entry:
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """Texts that a search compares with its words, in lower case and without accents. The texts are sorted by
-        weight: a word in the first text is the best match."""
+        """Texts in which a search in the catalogue looks for words, in the form of `search.simplified`. A word found in
+        an earlier text counts as a better match."""
         api = self.api
         fields = (f"{field.name} {field.description}" for field in self.fields) if self.operations else ()
         parts = (

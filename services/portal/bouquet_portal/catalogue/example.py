@@ -19,7 +19,8 @@ VALUES: dict[str, Any] = {
     "date": "2026-09-01",
     "date et heure": "2026-09-01T08:00:00+02:00",
 }
-"""Example value for each type, used for fields with neither an example nor a list of choices."""
+"""Example value for each type, by the type's French name. Used for fields with neither an example nor a list of
+choices."""
 
 
 class Line(Struct, frozen=True):

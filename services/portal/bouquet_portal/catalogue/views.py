@@ -142,8 +142,8 @@ def example(request: HttpRequest, uid: str) -> HttpResponse:
 
 
 def _longest_case(operation: Operation) -> Case | None:
-    """Returns the case (recorded answer of the sandbox) of this operation that contains data; if there are several, the
-    one with the longest answer. Returns None if no case contains data."""
+    """Returns the sandbox's test case of this operation that contains data; if there are several, the one with the
+    longest answer. Returns None if no test case contains data."""
     latest = sandbox_cases()
     found = [
         case

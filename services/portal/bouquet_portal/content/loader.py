@@ -150,7 +150,7 @@ class _File(Struct, frozen=True):
     """Content file, after the placeholders were replaced and the included files inserted."""
 
     name: str
-    """Path of the file without `.md`, relative to the folder of its kind, such as `apis`."""
+    """Path of the file without `.md`, relative to the folder for this kind of content, such as the folder `apis`."""
     head: dict[str, Any]
     body: str
 

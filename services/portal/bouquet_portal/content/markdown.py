@@ -65,7 +65,7 @@ def headings(text: str, level: int) -> list[str]:
 
 
 def _headings(text: str, level: int) -> list[tuple[int, str]]:
-    """Returns the line number and title of every heading of the given level."""
+    """Returns the line number, from 0, and the title of every heading of the given level."""
     tokens = _BLOCKS.parse(text)
     return [
         (token.map[0], tokens[number + 1].content)

@@ -175,8 +175,8 @@ class Content(Struct, frozen=True, eq=False):
         return next((api for api in self.apis if api.uid == uid), None)
 
     def advice_on(self, code: str) -> Text | None:
-        """Returns the advice on an error code. If there is none, returns the advice on the last three digits for any
-        provider, else the advice on all other codes (`autre`), else None."""
+        """Returns the advice on an error code or, without one, the advice for any provider on codes with the same last
+        three digits. If there is none either, returns the advice on all other codes (`autre`), or None."""
         names = (code, f"{ANY_PROVIDER}{code[2:]}", ANY_CODE)
         return next((self.advice[name] for name in names if name in self.advice), None)
 

@@ -16,7 +16,8 @@ MOST_BYTES = 32 * 1024 * 1024
 
 
 class GatewayError(Exception):
-    """Error raised if the gateway does not answer, or answers with something else than the expected document."""
+    """Error raised if the gateway does not answer in time, or if its answer is too large or not the expected
+    document."""
 
 
 class Answer(Struct, frozen=True):
@@ -45,12 +46,12 @@ class Client:
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Returns the gateway's answer to a GET request, whatever its status. Raises `GatewayError` if the gateway
-        gives no answer in time."""
+        gives no answer in time, or one that is too large."""
         return self._send("GET", path, None, headers or {})
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
         """Returns the gateway's answer to a POST request, whatever its status. Raises `GatewayError` if the gateway
-        gives no answer in time."""
+        gives no answer in time, or one that is too large."""
         return self._send("POST", path, body, headers or {})
 
     def _send(self, method: str, path: str, sent: bytes | None, headers: Mapping[str, str]) -> Answer:

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def ignore(states: States) -> None:
-    """Does nothing: the function that `Gateway.of` calls with the states of APIs if the caller gives no other."""
+    """Does nothing. Default of the parameter `note_states` of `Gateway.of`."""
 
 
 def _noted(states: States, note: NoteStates) -> States:

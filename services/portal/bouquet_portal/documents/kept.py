@@ -44,9 +44,9 @@ class Kept(Generic[T]):
         first_wait_s: float = 3.0,
         restore: Callable[[], tuple[T, datetime] | None] = lambda: None,
     ) -> None:
-        """Once started, calls `read` for the value every `every_s` seconds. Until a reading succeeds, `latest` waits
-        for the first attempt, at most `first_wait_s` seconds, then returns what `restore` gives: a value that an
-        earlier process has read, with its time, or None."""
+        """Calls `read` for the value every `every_s` seconds, in a thread that `start` starts. Until a reading
+        succeeds, `latest` waits for the first attempt, at most `first_wait_s` seconds, then returns what `restore`
+        gives: a value that an earlier process has read, with its time, or None."""
         self.name = name
         self.read = read
         self._restore = restore

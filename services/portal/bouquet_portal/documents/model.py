@@ -13,7 +13,7 @@ Fault = Literal["caller", "platform", "provider"]
 
 
 class Parameter(Struct, frozen=True):
-    """Parameter of an operation, in its query string or a header."""
+    """Parameter that an operation takes from the query string or from a header."""
 
     name: str
     location: Literal["query", "header", "path"]
@@ -81,7 +81,7 @@ class Operation(Struct, frozen=True):
     is_cached: bool
     """Whether the gateway may answer calls to the operation from its cache."""
     is_by_session: bool
-    """Whether calls use a citizen's FranceConnect session instead of a token."""
+    """Whether callers send the token of a citizen's FranceConnect session instead of their own token."""
     statuses: tuple[int, ...]
     description: str = ""
     ends_on: date | None = None

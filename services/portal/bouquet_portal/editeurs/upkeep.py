@@ -1,4 +1,4 @@
-"""Thread that sends the mails still due to software editors, and deletes editors' requests at the end of their
+"""Thread that sends software editors the mails that are still due, and deletes editors' requests at the end of their
 retention."""
 
 from __future__ import annotations

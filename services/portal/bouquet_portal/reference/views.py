@@ -67,7 +67,8 @@ def _errors_of(shown: Operation) -> dict[int, list[ErrorCode]]:
 
 @require_safe
 def swagger(request: HttpRequest, edition: str) -> HttpResponse:
-    """Shows an OpenAPI file in Swagger UI, for visitors who prefer it to the site's own reference."""
+    """Shows the OpenAPI file `edition`, such as `v3`, in Swagger UI, for visitors who prefer it to the site's own
+    reference."""
     shown = next((one for one in EDITIONS if one.name == edition), None)
     if shown is None:
         raise Http404
@@ -76,7 +77,8 @@ def swagger(request: HttpRequest, edition: str) -> HttpResponse:
 
 @require_safe
 def file(request: HttpRequest, edition: str) -> HttpResponse:
-    """Returns an OpenAPI document of the gateway as JSON, which is also valid YAML."""
+    """Returns the OpenAPI file `edition`, such as `v3`, as JSON, which is also valid YAML. Returns an error with status
+    503 if the portal has not yet read the file from the gateway."""
     reading = site().gateway.files[edition].latest()
     if reading is None:
         return HttpResponse("Le document n'est pas disponible pour le moment.\n", "text/plain; charset=utf-8", 503)

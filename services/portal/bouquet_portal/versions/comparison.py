@@ -1,4 +1,4 @@
-"""Comparison of the fields that two versions of an operation answer."""
+"""Comparison of the fields in the answers of two versions of an operation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def compare(former: Iterable[Operation], newest: Iterable[Operation], renamed: M
     paired with a field of the newest version if possible.
 
     Pairs are made in this order: by `renamed` (former path to new path), by paths that differ only in spelling, by the
-    same name. Fields of one version that share the spelling or the name are not paired by it.
+    same name at the end of the path. The last two ways leave out a field if another field of its version has the same
+    spelling or name.
     """
     old, new = _paths(former), _paths(newest)
     unchanged = [path for path in old if path in new]
@@ -47,7 +48,7 @@ def compare(former: Iterable[Operation], newest: Iterable[Operation], renamed: M
 
 
 def _paths(operations: Iterable[Operation]) -> list[str]:
-    """Returns the paths of all fields without children, each once."""
+    """Returns the paths of all fields that contain no other fields, each path once."""
     fields = (field for operation in operations for field in operation.all_fields() if not field.children)
     return list(dict.fromkeys(field.path for field in fields))
 

@@ -15,7 +15,7 @@ register = template.Library()
 
 @register.filter
 def case_url(known: Known) -> str:
-    """Returns the address of the page about a case (a recorded answer of the sandbox)."""
+    """Returns the address of the page about a test case of the sandbox."""
     return reverse("sandbox_case", args=[known.operation.id, known.case.file])
 
 

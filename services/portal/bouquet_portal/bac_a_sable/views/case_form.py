@@ -1,5 +1,5 @@
-"""Page with a form in which a visitor describes a test case field by field, has the case checked, and downloads it as a
-file."""
+"""Page with a form in which a visitor describes a test case field by field, has the test case checked, and downloads it
+as a file."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ PAGE = "bac_a_sable/case_form.html"
 @require_http_methods(["GET", "HEAD", "POST"])
 @shows_sandbox
 def case_form_page(request: HttpRequest, shown: Shown) -> HttpResponse:
-    """Shows a list of operations to choose from or, once one is chosen, the form of a case. If the visitor has sent the
-    form, has the sandbox check the case, returns the case as a file, or shows its YAML text for editing; the portal
-    does not store the case."""
+    """Shows a list of operations to choose from or, once one is chosen, the form of a test case. If the visitor has
+    sent the form, has the sandbox check the test case, returns the test case as a file, or shows its YAML text for
+    editing; the portal does not store the test case."""
     given = request.POST if request.method == "POST" else request.GET
     chosen = next((one for one in shown.operations if one.id == given.get("operation")), None)
     if chosen is None:
@@ -106,8 +106,8 @@ def _shown(
 
 
 def _topics(shown: Shown) -> dict[str, list[tuple[Operation, str]]]:
-    """Returns the operations for which a case may be proposed, by their French titles. Each operation comes with the
-    French name of its modality (way to identify the person)."""
+    """Returns the operations for which a test case may be proposed, by their French titles. Each operation comes with
+    the French name of its modality (way to identify the person)."""
     topics: dict[str, list[tuple[Operation, str]]] = {}
     for one in shown.operations:
         if not one.is_deprecated and one.version != "v2":

@@ -1,4 +1,4 @@
-"""Pages of the sandbox's invented people, of its test cases about them, and of the errors that it
+"""Pages of the sandbox's invented people, of the test cases about them, and of the errors that the sandbox
 simulates."""
 
 from __future__ import annotations

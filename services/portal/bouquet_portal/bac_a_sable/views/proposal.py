@@ -1,5 +1,5 @@
-"""Page on which a visitor writes a new case for the sandbox (a recorded answer about an invented person). The page
-shows the faults of the case line by line, and offers the case as a file."""
+"""Page on which a visitor writes a new test case for the sandbox: a call about an invented person, and the answer. The
+page shows the faults of the test case line by line, and offers the test case as a file."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
 @require_http_methods(["GET", "HEAD", "POST"])
 @shows_sandbox
 def proposal(request: HttpRequest, shown: Shown) -> HttpResponse:
-    """Shows the page on which a visitor writes a new case for the sandbox: a recorded answer about an invented person.
-    If the visitor has sent the case, has the sandbox check it, or returns it as a file to download. The portal does not
-    store the case."""
+    """Shows the page on which a visitor writes a new test case for the sandbox. If the visitor has sent the test case,
+    has the sandbox check it, or returns it as a file to download; the portal does not store it."""
     operation_id = (request.POST if request.method == "POST" else request.GET).get("operation", "")
     operation = next((one for one in shown.operations if one.id == operation_id), None)
     context = _context(shown, operation, _initial_text(request, operation, shown))
@@ -43,8 +42,8 @@ def proposal(request: HttpRequest, shown: Shown) -> HttpResponse:
 
 
 def as_file(text: str, name: str) -> HttpResponse:
-    """Returns the text of a case as a file to download. The file has the name `name` if this is valid as a case's name,
-    otherwise `200_proposition`."""
+    """Returns the text of a test case as a file to download. The file has the name `name` if this is valid as a test
+    case's name, otherwise `200_proposition`."""
     response = HttpResponse(text, content_type="application/yaml; charset=utf-8")
     file = name if FILE_NAME.fullmatch(name) else "200_proposition"
     response["Content-Disposition"] = f'attachment; filename="{file}.yaml"'
@@ -52,7 +51,7 @@ def as_file(text: str, name: str) -> HttpResponse:
 
 
 def written(request: HttpRequest, shown: Shown, operation: Operation, text: str) -> HttpResponse:
-    """Shows the page with `text`, the text of a case that the visitor has described in the form."""
+    """Shows the page with `text`, the text of a test case that the visitor has described in the form, for editing."""
     return render(request, "bac_a_sable/proposal.html", _context(shown, operation, text))
 
 
@@ -92,7 +91,7 @@ def _in_french(report: Report) -> list[tuple[int, str, str]]:
 
 
 def _numbered(text: str, report: Report) -> list[tuple[int, str, list[str]]]:
-    """Returns the lines of a proposed case, each with its number and the texts of its faults."""
+    """Returns the lines of a proposed test case, each with its number and the texts of its faults."""
     faults: dict[int, list[str]] = {}
     for fault in report.faults:
         faults.setdefault(fault.line, []).append(in_french(fault.message))
