@@ -89,7 +89,7 @@ DASHBOARD = board(
             "Connexions aux services",
             COUNT,
             Query("min(bouquet_bus_connected)", "courtier"),
-            Query("min(bouquet_post_connected)", "courtier (journal)"),
+            Query("min(bouquet_outbox_connected)", "courtier (journal)"),
             Query("min by (store) (bouquet_gateway_store_up)", "{{store}}"),
             help="1 : tous les processus sont connectés ; 0 : l'un d'eux au moins ne l'est pas.",
         ),

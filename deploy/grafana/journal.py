@@ -63,7 +63,7 @@ DASHBOARD = board(
             Query(rate("bouquet_gateway_journal_written_total"), "écrits dans les tampons"),
             Query(rate("bouquet_gateway_journal_sent_total"), "confirmés par le courtier"),
             Query(rate("bouquet_registry_journal_records_total", "outcome"), "registre : {{outcome}}"),
-            Query(rate("bouquet_gateway_journal_strangers_total"), "sans jeton reconnu, non journalisés"),
+            Query(rate("bouquet_gateway_journal_unrecorded_total"), "sans jeton reconnu, non journalisés"),
         ),
         curves(
             "Garde-fous désactivés",
@@ -79,7 +79,7 @@ DASHBOARD = board(
         curves(
             "Envois non confirmés",
             PER_SECOND,
-            Query(rate("bouquet_gateway_journal_hold_ups_total"), "tentatives sans confirmation du courtier"),
+            Query(rate("bouquet_gateway_journal_send_failures_total"), "tentatives sans confirmation du courtier"),
         ),
         curves(
             "File du journal",

@@ -124,8 +124,8 @@ async def test_a_record_without_data_has_no_person_found(client: MeshWithJournal
     assert (await client.record()).found == ()
 
 
-def strangers() -> float:
-    return REGISTRY.get_sample_value("bouquet_gateway_journal_strangers_total") or 0.0
+def unrecorded_calls() -> float:
+    return REGISTRY.get_sample_value("bouquet_gateway_journal_unrecorded_total") or 0.0
 
 
 @pytest.mark.parametrize(
@@ -168,9 +168,9 @@ async def test_each_call_leaves_one_record(client: MeshWithJournal, question: di
 async def test_a_call_without_a_valid_token_is_counted_and_not_recorded(
     client: MeshWithJournal, question: dict[str, Any]
 ) -> None:
-    before = strangers()
+    before = unrecorded_calls()
     assert (await client.get(**question)).status in (401, 404)
-    assert strangers() == before + 1
+    assert unrecorded_calls() == before + 1
     await client.get("/api/introspect")
     assert (await client.record()).status == 200
 

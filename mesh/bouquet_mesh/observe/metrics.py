@@ -9,6 +9,8 @@ from functools import cache
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 
+from bouquet_mesh.observe.former_names import FormerName
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 LEFT_SECONDS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0)
 
@@ -57,11 +59,12 @@ BUS_CONNECTED = Gauge(
     ["connection"],
 )
 OUTBOX_CONNECTED = Gauge(
-    "bouquet_post_connected",
+    "bouquet_outbox_connected",
     "1 if the outbox of this process, which sends or receives journal records, is connected to the broker, else 0. "
     "`connection` is the connection's name at the broker.",
     ["connection"],
 )
+FORMER_OUTBOX_CONNECTED = FormerName("bouquet_post_connected", OUTBOX_CONNECTED)
 READY = Gauge("bouquet_ready", "1 if this process reports at /readyz that it is ready, else 0.", ["service"])
 CERTIFICATE_END = Gauge(
     "bouquet_certificate_not_after_timestamp_seconds",

@@ -7,6 +7,7 @@ from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from bouquet_mesh.observe.former_names import FormerName
 from bouquet_mesh.observe.metrics import SECONDS
 
 OVERHEAD_SECONDS_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -161,17 +162,19 @@ JOURNAL_WRITTEN = Counter(
     "bouquet_gateway_journal_written_total", "Records of the access journal written to this process's spool on disk."
 )
 JOURNAL_UNRECORDED = Counter(
-    "bouquet_gateway_journal_strangers_total",
+    "bouquet_gateway_journal_unrecorded_total",
     "Refused calls that leave no record in the access journal: those without a valid token or a citizen's "
     "FranceConnect session, and those of a token with 60 recorded refusals in the same minute.",
 )
+FORMER_JOURNAL_UNRECORDED = FormerName("bouquet_gateway_journal_strangers_total", JOURNAL_UNRECORDED)
 JOURNAL_SENT = Counter(
     "bouquet_gateway_journal_sent_total", "Records of the access journal that were sent, and confirmed by the broker."
 )
-JOURNAL_HOLD_UPS = Counter(
-    "bouquet_gateway_journal_hold_ups_total",
+JOURNAL_SEND_FAILURES = Counter(
+    "bouquet_gateway_journal_send_failures_total",
     "Failed attempts to send records of the access journal: the broker did not confirm them.",
 )
+FORMER_JOURNAL_SEND_FAILURES = FormerName("bouquet_gateway_journal_hold_ups_total", JOURNAL_SEND_FAILURES)
 JOURNAL_REFUSED = Counter(
     "bouquet_gateway_journal_refused_total",
     "Calls refused because their record of the access journal could not be written.",

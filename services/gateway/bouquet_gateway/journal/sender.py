@@ -70,7 +70,7 @@ class _Sender:
             try:
                 await self._outbox.send(records)
             except NotSent as error:
-                metrics.JOURNAL_HOLD_UPS.inc()
+                metrics.JOURNAL_SEND_FAILURES.inc()
                 if not self._is_interrupted:
                     log.warning("journal sending interrupted", extra={"error": str(error)})
                 self._is_interrupted = True
