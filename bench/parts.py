@@ -39,7 +39,7 @@ from bouquet_gateway.access import tokens
 from bouquet_gateway.access.credentials import Credential
 from bouquet_gateway.access.rate_limit import MemoryCounters, RateLimiter
 from bouquet_gateway.access.tokens import TokenVerifier
-from bouquet_gateway.lookup.regime import Question
+from bouquet_gateway.lookup.regime import ChoiceCriteria
 from bouquet_gateway.lookup.regime_plan import HedgeTiming, resolve
 from bouquet_gateway.lookup.scope_filter import filter_data
 from bouquet_gateway.offers.catalogue import Catalogue, Naming
@@ -103,7 +103,7 @@ def gateway_parts() -> list[Part]:
         return asyncio.create_task(answer())
 
     plan = partial(
-        resolve, start, lookup, Question(WHO, past_month=False, file=FILES[OPERATION.id]), REGIMES, HedgeTiming()
+        resolve, start, lookup, ChoiceCriteria(WHO, past_month=False, file=FILES[OPERATION.id]), REGIMES, HedgeTiming()
     )
     return [
         Part("3 authenticate", "a token for the first time", lambda: TokenVerifier(KEY).read(credential)),

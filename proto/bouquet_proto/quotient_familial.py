@@ -314,14 +314,14 @@ class Regimes(Struct, frozen=True, kw_only=True):
     """Names of the two providers between which the gateway decides, CAF and MSA, by their role in the decision
     (docs/reference/upstreams/regime.md §6)."""
 
-    first: str
+    asked_first: str
     """Provider that serves 98 % of the families. The gateway asks this provider first if it does not know which of the
     two serves the person."""
-    second: str
-    keeps_history: str
+    asked_second: str
+    keeps_past_months: str
     """Provider that keeps the quotients of past months. For a past month, the gateway prefers this provider's
     answer."""
-    freshest: str
+    updated_in_real_time: str
     """Provider that updates its files in real time. For the current month, the gateway prefers this provider's
     answer."""
     authorities: dict[str, Authority]
@@ -329,7 +329,11 @@ class Regimes(Struct, frozen=True, kw_only=True):
 
 
 REGIMES = Regimes(
-    first="cnaf", second="msa", keeps_history="cnaf", freshest="msa", authorities={"cnaf": CNAF, "msa": MSA}
+    asked_first="cnaf",
+    asked_second="msa",
+    keeps_past_months="cnaf",
+    updated_in_real_time="msa",
+    authorities={"cnaf": CNAF, "msa": MSA},
 )
 
 PERIOD_CHECKS = (Check("qf_annee"), Check("qf_mois"), Check("qf_periode"))

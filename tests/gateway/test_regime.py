@@ -11,12 +11,12 @@ from msgspec import Raw
 
 from bouquet_gateway.lookup.regime import (
     Anomaly,
-    Decision,
+    ChoiceCriteria,
+    ChosenReply,
     Outcome,
-    Question,
-    Side,
-    decide,
-    decide_with_hint,
+    ProviderReply,
+    choose_reply,
+    choose_reply_with_hint,
     outcome_of,
 )
 from bouquet_proto.identity import Identite
@@ -49,8 +49,8 @@ WHO = Identite(
     jour_date_naissance=19,
     sexe_etat_civil="F",
 )
-NOW = Question(WHO, past_month=False)
-PAST = Question(WHO, past_month=True)
+NOW = ChoiceCriteria(WHO, past_month=False)
+PAST = ChoiceCriteria(WHO, past_month=True)
 
 
 def file_of(fournisseur: str, *names: str, born: str = "1986-02-19") -> Found:
@@ -118,75 +118,77 @@ def cells() -> list[tuple[str, str, str]]:
     ]
 
 
-def summary_of(verdict: Decision) -> str:
-    mark = "!" if verdict.anomaly is Anomaly.CONTRADICTION else ""
-    match verdict.reply:
+def summary_of(chosen: ChosenReply) -> str:
+    mark = "!" if chosen.anomaly is Anomaly.CONTRADICTION else ""
+    match chosen.reply:
         case Found():
-            return verdict.provider + mark
+            return chosen.provider + mark
         case Rejected(reason=reason) if reason == UNIDENTIFIED:
-            return f"{verdict.authority.prefix}:nobody{mark}"
+            return f"{chosen.authority.prefix}:nobody{mark}"
         case Rejected(meta=meta):
-            return f"{verdict.authority.prefix}:{meta['side']}"
+            return f"{chosen.authority.prefix}:{meta['provider']}"
         case Failed(reason=reason):
             code = {"upstream_unavailable": "001", "upstream_timeout": "002"}[reason]
-            return f"{verdict.authority.prefix}:{code}"
+            return f"{chosen.authority.prefix}:{code}"
         case NotFound(reason=reason):
-            return f"{verdict.authority.prefix}:{reason}{mark}"
+            return f"{chosen.authority.prefix}:{reason}{mark}"
         case reply:
             raise AssertionError(reply)
 
 
-def side(provider: str, name: str) -> Side:
+def answer_of(provider: str, name: str) -> ProviderReply:
     reply = REPLIES[name]
     if isinstance(reply, Rejected) and reply.reason != UNIDENTIFIED:
-        reply = Rejected(reply.reason, {"side": provider})
-    return Side(provider, {"cnaf": CNAF, "msa": MSA}[provider], reply)
+        reply = Rejected(reply.reason, {"provider": provider})
+    return ProviderReply(provider, {"cnaf": CNAF, "msa": MSA}[provider], reply)
 
 
-def decided(cnaf: Reply, msa: Reply, question: Question = NOW) -> Decision:
-    return decide(Side("cnaf", CNAF, cnaf), Side("msa", MSA, msa), question, REGIMES, CNAF_AND_MSA)
+def chosen_from(cnaf: Reply, msa: Reply, criteria: ChoiceCriteria = NOW) -> ChosenReply:
+    return choose_reply(
+        ProviderReply("cnaf", CNAF, cnaf), ProviderReply("msa", MSA, msa), criteria, REGIMES, CNAF_AND_MSA
+    )
 
 
 @pytest.mark.parametrize(("cnaf", "msa", "expected"), cells())
-def test_every_pair_of_outcomes_has_the_decision_of_the_table(cnaf: str, msa: str, expected: str) -> None:
-    verdict = decide(side("cnaf", cnaf), side("msa", msa), NOW, REGIMES, CNAF_AND_MSA)
+def test_every_pair_of_outcomes_has_the_choice_of_the_table(cnaf: str, msa: str, expected: str) -> None:
+    chosen = choose_reply(answer_of("cnaf", cnaf), answer_of("msa", msa), NOW, REGIMES, CNAF_AND_MSA)
     if expected == "both":
-        assert verdict.anomaly is Anomaly.DOUBLE_RATTACHEMENT
+        assert chosen.anomaly is Anomaly.DOUBLE_RATTACHEMENT
     else:
-        assert summary_of(verdict) == expected
+        assert summary_of(chosen) == expected
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.product(REPLIES, repeat=2)))
-def test_an_inconclusive_side_never_becomes_not_found(one: str, other: str) -> None:
-    verdict = decide(side("cnaf", one), side("msa", other), NOW, REGIMES, CNAF_AND_MSA)
-    absent = isinstance(verdict.reply, NotFound) or verdict.reply == Rejected(UNIDENTIFIED)
+def test_an_inconclusive_reply_never_becomes_not_found(one: str, other: str) -> None:
+    chosen = choose_reply(answer_of("cnaf", one), answer_of("msa", other), NOW, REGIMES, CNAF_AND_MSA)
+    absent = isinstance(chosen.reply, NotFound) or chosen.reply == Rejected(UNIDENTIFIED)
     assert not (absent and {one, other} & {"UNAVAILABLE", "TIMEOUT", *REFUSING})
 
 
-def test_a_regime_decision_does_not_depend_on_the_order_of_answers() -> None:
+def test_the_choice_between_regimes_does_not_depend_on_the_order_of_answers() -> None:
     for one, other in itertools.product(REPLIES, repeat=2):
-        cnaf, msa = side("cnaf", one), side("msa", other)
-        left = decide(cnaf, msa, NOW, REGIMES, CNAF_AND_MSA)
-        right = decide(msa, cnaf, NOW, REGIMES, CNAF_AND_MSA)
+        cnaf, msa = answer_of("cnaf", one), answer_of("msa", other)
+        left = choose_reply(cnaf, msa, NOW, REGIMES, CNAF_AND_MSA)
+        right = choose_reply(msa, cnaf, NOW, REGIMES, CNAF_AND_MSA)
         assert (left.reply, left.authority, left.provider) == (right.reply, right.authority, right.provider)
 
 
-def test_a_failure_of_one_side_keeps_its_reason_and_authority() -> None:
-    verdict = decided(NotFound(NO_FILE), Failed("upstream_rate_limited"))
-    assert verdict == Decision(Failed("upstream_rate_limited"), MSA)
+def test_a_failure_of_one_provider_keeps_its_reason_and_authority() -> None:
+    chosen = chosen_from(NotFound(NO_FILE), Failed("upstream_rate_limited"))
+    assert chosen == ChosenReply(Failed("upstream_rate_limited"), MSA)
 
 
 def test_a_file_without_quotient_beside_an_absence_is_the_error() -> None:
-    assert decided(Failed(QUOTIENT_MISSING), NotFound(NO_FILE)) == Decision(Failed(QUOTIENT_MISSING), CNAF)
+    assert chosen_from(Failed(QUOTIENT_MISSING), NotFound(NO_FILE)) == ChosenReply(Failed(QUOTIENT_MISSING), CNAF)
 
 
 def test_a_file_with_quotient_has_precedence_over_one_without() -> None:
-    assert decided(Failed(QUOTIENT_MISSING), file_of("MSA")).provider == "msa"
+    assert chosen_from(Failed(QUOTIENT_MISSING), file_of("MSA")).provider == "msa"
 
 
 def test_a_timeout_has_precedence_over_a_file_without_quotient() -> None:
-    verdict = decided(Failed(QUOTIENT_MISSING), Failed("deadline_exceeded"))
-    assert verdict == Decision(Failed("deadline_exceeded"), MSA)
+    chosen = chosen_from(Failed(QUOTIENT_MISSING), Failed("deadline_exceeded"))
+    assert chosen == ChosenReply(Failed("deadline_exceeded"), MSA)
 
 
 def test_an_unknown_reason_of_absence_is_inconclusive() -> None:
@@ -194,11 +196,11 @@ def test_an_unknown_reason_of_absence_is_inconclusive() -> None:
 
 
 def test_of_two_files_of_a_past_month_the_provider_with_history_wins() -> None:
-    assert decided(file_of("CNAF"), file_of("MSA"), PAST).provider == "cnaf"
+    assert chosen_from(file_of("CNAF"), file_of("MSA"), PAST).provider == "cnaf"
 
 
 def test_of_two_files_the_one_that_names_the_person_wins() -> None:
-    assert decided(file_of("CNAF"), file_of("MSA", "KERVELLA")).provider == "cnaf"
+    assert chosen_from(file_of("CNAF"), file_of("MSA", "KERVELLA")).provider == "cnaf"
 
 
 @pytest.mark.parametrize("born", [(1986, 2, 19), (1986, 2, None), (1986, None, None), (None, None, None)])
@@ -209,18 +211,23 @@ def test_of_two_v2_files_the_one_that_names_the_person_wins(born: tuple[int | No
         file_of(fund, name, born=who.date_naissance()) for fund, name in (("CNAF", "QUEMENEUR"), ("MSA", "KERVELLA"))
     ]
     cnaf, msa = map(in_v2, files)
-    assert decided(cnaf, msa, Question(who, past_month=False, file=CompositionFamiliale)).provider == "cnaf"
+    assert chosen_from(cnaf, msa, ChoiceCriteria(who, past_month=False, file=CompositionFamiliale)).provider == "cnaf"
 
 
 def test_of_two_files_with_the_person_the_real_time_provider_wins() -> None:
-    assert decided(file_of("CNAF"), file_of("MSA")).provider == "msa"
+    assert chosen_from(file_of("CNAF"), file_of("MSA")).provider == "msa"
 
 
 def test_a_failure_of_the_hinted_provider_is_the_error_unless_the_other_found() -> None:
-    hint, other = Side("msa", MSA, Failed("upstream_timeout")), Side("cnaf", CNAF, Failed("breaker_open"))
-    assert decide_with_hint(hint, other, NOW, REGIMES, CNAF_AND_MSA) == Decision(Failed("upstream_timeout"), MSA)
+    hint, other = (
+        ProviderReply("msa", MSA, Failed("upstream_timeout")),
+        ProviderReply("cnaf", CNAF, Failed("breaker_open")),
+    )
+    assert choose_reply_with_hint(hint, other, NOW, REGIMES, CNAF_AND_MSA) == ChosenReply(
+        Failed("upstream_timeout"), MSA
+    )
 
 
 def test_a_found_answer_of_the_other_provider_overrides_a_wrong_hint() -> None:
-    hint, other = Side("msa", MSA, NotFound(NO_FILE)), Side("cnaf", CNAF, file_of("CNAF"))
-    assert decide_with_hint(hint, other, NOW, REGIMES, CNAF_AND_MSA).provider == "cnaf"
+    hint, other = ProviderReply("msa", MSA, NotFound(NO_FILE)), ProviderReply("cnaf", CNAF, file_of("CNAF"))
+    assert choose_reply_with_hint(hint, other, NOW, REGIMES, CNAF_AND_MSA).provider == "cnaf"

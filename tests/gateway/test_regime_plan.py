@@ -81,7 +81,7 @@ async def resolved(
 async def test_the_likelier_provider_is_asked_alone_when_it_finds() -> None:
     providers = ScriptedProviders(cnaf=FOUND["cnaf"])
     resolution = await resolved(providers)
-    assert (resolution.decision.reply, resolution.source, resolution.learned_provider) == (
+    assert (resolution.chosen.reply, resolution.source, resolution.learned_provider) == (
         FOUND["cnaf"],
         "first",
         "cnaf",
@@ -93,13 +93,13 @@ async def test_the_likelier_provider_is_asked_alone_when_it_finds() -> None:
 async def test_the_other_provider_is_asked_as_soon_as_the_first_has_not_found(said: Reply) -> None:
     providers = ScriptedProviders(cnaf=said, msa=FOUND["msa"])
     resolution = await resolved(providers, hedge_after_s=AN_HOUR_S)
-    assert (resolution.decision.provider, resolution.source, resolution.learned_provider) == ("msa", "second", "msa")
+    assert (resolution.chosen.provider, resolution.source, resolution.learned_provider) == ("msa", "second", "msa")
 
 
 async def test_the_other_provider_is_asked_after_the_hedge_delay() -> None:
     providers = ScriptedProviders(msa=FOUND["msa"])
     resolution = await resolved(providers, hedge_after_s=0.01)
-    assert resolution.decision.provider == "msa"
+    assert resolution.chosen.provider == "msa"
     assert not providers.tasks["cnaf"].done()
 
 
@@ -117,15 +117,15 @@ async def test_a_late_found_answer_of_the_first_provider_counts() -> None:
     resolution = asyncio.create_task(resolved(providers, hedge_after_s=0.01))
     await providers.heard("msa")
     providers.say("cnaf", FOUND["cnaf"])
-    assert (await resolution).decision.provider == "cnaf"
+    assert (await resolution).chosen.provider == "cnaf"
 
 
-async def test_a_decision_without_found_answer_waits_for_both_providers() -> None:
+async def test_a_choice_without_found_answer_waits_for_both_providers() -> None:
     providers = ScriptedProviders(cnaf=ABSENT)
     resolution = asyncio.create_task(resolved(providers))
     await providers.heard("msa")
     providers.say("msa", FOUND["msa"])
-    assert (await resolution).decision.provider == "msa"
+    assert (await resolution).chosen.provider == "msa"
 
 
 async def test_both_providers_are_asked_at_once_without_hedge_delay() -> None:
@@ -135,7 +135,7 @@ async def test_both_providers_are_asked_at_once_without_hedge_delay() -> None:
     await providers.heard("msa")
     providers.say("msa", ABSENT)
     providers.say("cnaf", ABSENT)
-    assert (await resolution).decision.reply == ABSENT
+    assert (await resolution).chosen.reply == ABSENT
 
 
 async def test_a_found_answer_waits_for_the_other_provider_within_the_grace() -> None:
@@ -143,14 +143,14 @@ async def test_a_found_answer_waits_for_the_other_provider_within_the_grace() ->
     resolution = asyncio.create_task(resolved(providers, hedge_after_s=0.0, grace_s=AN_HOUR_S))
     await providers.heard("msa")
     providers.say("cnaf", FOUND["cnaf"])
-    decision = (await resolution).decision
-    assert (decision.anomaly, decision.provider) == (Anomaly.DOUBLE_RATTACHEMENT, "msa")
+    chosen = (await resolution).chosen
+    assert (chosen.anomaly, chosen.provider) == (Anomaly.DOUBLE_RATTACHEMENT, "msa")
 
 
 async def test_a_found_answer_waits_no_longer_than_the_grace() -> None:
     providers = ScriptedProviders(msa=FOUND["msa"])
     resolution = await resolved(providers, hedge_after_s=0.0, grace_s=0.01)
-    assert resolution.decision.provider == "msa"
+    assert resolution.chosen.provider == "msa"
     assert not providers.tasks["cnaf"].done()
 
 
@@ -194,7 +194,7 @@ async def test_the_hinted_provider_is_asked_alone_when_it_finds() -> None:
 
 async def test_a_wrong_hint_is_replaced_by_the_provider_that_found() -> None:
     resolution = await resolved(ScriptedProviders(msa=ABSENT, cnaf=FOUND["cnaf"]), hint="msa")
-    assert (resolution.decision.provider, resolution.source, resolution.learned_provider, resolution.forget_hint) == (
+    assert (resolution.chosen.provider, resolution.source, resolution.learned_provider, resolution.forget_hint) == (
         "cnaf",
         "second",
         "cnaf",
@@ -205,14 +205,14 @@ async def test_a_wrong_hint_is_replaced_by_the_provider_that_found() -> None:
 @pytest.mark.parametrize("said", [*map(Rejected, (UNIDENTIFIED, REFUSED, PERIOD_REFUSED))])
 async def test_a_refusal_of_the_hinted_provider_asks_the_other(said: Reply) -> None:
     resolution = await resolved(ScriptedProviders(msa=said, cnaf=FOUND["cnaf"]), hint="msa")
-    assert (resolution.decision.provider, resolution.learned_provider, resolution.forget_hint) == ("cnaf", "cnaf", True)
+    assert (resolution.chosen.provider, resolution.learned_provider, resolution.forget_hint) == ("cnaf", "cnaf", True)
     resolution = await resolved(ScriptedProviders(msa=said, cnaf=DOWN), hint="msa")
-    assert (resolution.decision.reply, resolution.decision.authority, resolution.learned_provider) == (DOWN, CNAF, "")
+    assert (resolution.chosen.reply, resolution.chosen.authority, resolution.learned_provider) == (DOWN, CNAF, "")
 
 
 async def test_a_wrong_hint_is_forgotten_even_without_a_found_answer() -> None:
     resolution = await resolved(ScriptedProviders(msa=ABSENT, cnaf=ABSENT), hint="msa")
-    assert (resolution.decision.authority, resolution.learned_provider, resolution.forget_hint) == (
+    assert (resolution.chosen.authority, resolution.learned_provider, resolution.forget_hint) == (
         CNAF_AND_MSA,
         "",
         True,
@@ -221,7 +221,7 @@ async def test_a_wrong_hint_is_forgotten_even_without_a_found_answer() -> None:
 
 async def test_a_failure_of_the_hinted_provider_keeps_the_hint() -> None:
     resolution = await resolved(ScriptedProviders(msa=DOWN, cnaf=ABSENT), hint="msa")
-    assert (resolution.decision.authority, resolution.forget_hint) == (MSA, False)
+    assert (resolution.chosen.authority, resolution.forget_hint) == (MSA, False)
 
 
 async def test_an_absence_leaves_no_hint() -> None:
@@ -230,4 +230,4 @@ async def test_an_absence_leaves_no_hint() -> None:
 
 
 async def test_a_failure_is_signed_by_the_provider_that_failed() -> None:
-    assert (await resolved(ScriptedProviders(cnaf=DOWN, msa=ABSENT))).decision.authority == CNAF
+    assert (await resolved(ScriptedProviders(cnaf=DOWN, msa=ABSENT))).chosen.authority == CNAF

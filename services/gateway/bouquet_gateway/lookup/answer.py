@@ -163,17 +163,17 @@ class Lookups:
             caller=Caller(recipient=call.recipient, token_id=token.id, mark=mark),
         )
         asked_at = time.perf_counter()
-        decision = await self._providers.ask(served, lookup, key, now.date())
+        chosen = await self._providers.ask(served, lookup, key, now.date())
         call.waited_s += time.perf_counter() - asked_at
-        call.provider, call.authority = decision.provider, decision.authority.label
-        call.regime = decision.provider if served.operation.plan else ""
-        match decision.reply:
+        call.provider, call.authority = chosen.provider, chosen.authority.label
+        call.regime = chosen.provider if served.operation.plan else ""
+        match chosen.reply:
             case Found() as found:
                 return found
             case Recorded() as case if self._is_sandbox:
                 return case
             case reply:
-                raise Problem.of(reply, decision.authority, reasons_of(served), is_sandbox=self._is_sandbox)
+                raise Problem.of(reply, chosen.authority, reasons_of(served), is_sandbox=self._is_sandbox)
 
 
 def is_by_ine(match: Match) -> bool:

@@ -16,7 +16,7 @@ from bouquet_gateway import metrics
 from bouquet_gateway.errors.nomenclature import reasons_of
 from bouquet_gateway.errors.problems import UPSTREAM_UNKNOWN, is_credible, is_outage
 from bouquet_gateway.lookup.answer_cache import AnswerCache
-from bouquet_gateway.lookup.regime import Decision, Question
+from bouquet_gateway.lookup.regime import ChoiceCriteria, ChosenReply
 from bouquet_gateway.lookup.regime_hints import RegimeHints
 from bouquet_gateway.lookup.regime_plan import HedgeTiming, StartAsking, resolve
 from bouquet_gateway.offers.catalogue import Served
@@ -35,11 +35,11 @@ log = logging.getLogger(__name__)
 BUSY, LATE = Failed("provider_busy"), Failed("deadline_exceeded")
 
 
-class ProviderAnswer(Struct, frozen=True):
+class LookupResult(Struct, frozen=True):
     """Result of a lookup: the reply for the caller, and whether other callers with the same lookup must ask again
     instead of sharing this reply."""
 
-    decision: Decision
+    chosen: ChosenReply
     caller_was_refused: bool
     """Whether the lookup failed because of a limit on calls in flight to the provider. The limit may be this caller's
     alone, so other callers that waited for the same answer ask again."""
@@ -65,22 +65,22 @@ class Providers:
         self._hints = hints
         self._timing = timing
         self._report = report
-        self._flights: SingleFlight[ProviderAnswer] = SingleFlight()
+        self._flights: SingleFlight[LookupResult] = SingleFlight()
         self._asking: set[asyncio.Task[Reply]] = set()
         """Running tasks that ask CAF or MSA. A lookup may be answered while a task still runs, and Python destroys a
         task that nothing refers to."""
 
-    async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> Decision:
+    async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> ChosenReply:
         """Asks the operation's providers, and returns the reply for the caller with its authority. If the cache key
         `key` is empty, the reply is neither cached nor shared with identical lookups."""
         ask = partial(self._ask, served, lookup, key, today)
         answer = await (self._share(served, key, ask, Deadline(lookup.deadline)) if key else ask())
-        self._report(served.status, is_outage(answer.decision.reply, served.problems))
-        return answer.decision
+        self._report(served.status, is_outage(answer.chosen.reply, served.problems))
+        return answer.chosen
 
     async def _share(
-        self, served: Served, key: str, ask: Callable[[], Coroutine[Any, Any, ProviderAnswer]], deadline: Deadline
-    ) -> ProviderAnswer:
+        self, served: Served, key: str, ask: Callable[[], Coroutine[Any, Any, LookupResult]], deadline: Deadline
+    ) -> LookupResult:
         """Returns the reply to an identical lookup if one is in flight; otherwise calls `ask`. If the identical lookup
         was refused because of a limit on calls in flight, tries again until `deadline`."""
         # If the other lookup fails because of a limit on calls in flight, which may be its caller's own limit, tries
@@ -91,12 +91,12 @@ class Providers:
                 async with asyncio.timeout(deadline.left_s()):  # the deadline of this caller, not of the one joined
                     answer, joined = await self._flights.join(key, ask)
         except TimeoutError:
-            return ProviderAnswer(Decision(LATE, served.authority), caller_was_refused=False)
+            return LookupResult(ChosenReply(LATE, served.authority), caller_was_refused=False)
         if joined:
             metrics.cache_lookups("joined").inc()
         return answer
 
-    async def _ask(self, served: Served, lookup: Lookup, key: str, today: date) -> ProviderAnswer:
+    async def _ask(self, served: Served, lookup: Lookup, key: str, today: date) -> LookupResult:
         was_busy = False
 
         async def ask_one(provider: str, lookup: Lookup) -> Reply:
@@ -121,12 +121,12 @@ class Providers:
             return task
 
         if served.operation.plan == "regime":
-            decision = await self._ask_regimes(start, lookup, today)
+            chosen = await self._ask_regimes(start, lookup, today)
         else:
-            decision = Decision(await ask_one(served.provider, lookup), served.authority, served.provider)
-        if isinstance(decision.reply, Found):
-            await self._cache.set(key, decision.reply.data, served.operation.cache_s)
-        return ProviderAnswer(decision, caller_was_refused=was_busy and isinstance(decision.reply, Failed))
+            chosen = ChosenReply(await ask_one(served.provider, lookup), served.authority, served.provider)
+        if isinstance(chosen.reply, Found):
+            await self._cache.set(key, chosen.reply.data, served.operation.cache_s)
+        return LookupResult(chosen, caller_was_refused=was_busy and isinstance(chosen.reply, Failed))
 
     async def _ask_one(self, served: Served, provider: str, lookup: Lookup) -> Reply:
         """Asks one provider and returns its reply, without fields that the offer does not declare. A reply that exceeds
@@ -145,13 +145,13 @@ class Providers:
         metrics.REPLIES_RESHAPED.labels(provider, "trimmed").inc()
         return Found(data)
 
-    async def _ask_regimes(self, start: StartAsking, lookup: Lookup, today: date) -> Decision:
+    async def _ask_regimes(self, start: StartAsking, lookup: Lookup, today: date) -> ChosenReply:
         assert isinstance(lookup.identity, Identite)
         hint_key = self._hints.key(lookup.identity)
         resolution = await resolve(
             start,
             lookup,
-            Question(lookup.identity, past_month=_is_past(lookup, today), file=FILES[lookup.operation]),
+            ChoiceCriteria(lookup.identity, past_month=_is_past(lookup, today), file=FILES[lookup.operation]),
             REGIMES,
             self._timing,
             hint=await self._hints.get(hint_key),
@@ -160,12 +160,12 @@ class Providers:
             await self._hints.set(hint_key, resolution.learned_provider)
         elif resolution.forget_hint:
             await self._hints.forget(hint_key)
-        decision = resolution.decision
-        metrics.regime(decision.provider or "none", resolution.source).inc()
-        if decision.anomaly:
-            metrics.REGIME_ANOMALIES.labels(decision.anomaly.value).inc()
-        add_attributes({"bouquet.regime": decision.provider or "none", "bouquet.regime.source": resolution.source})
-        return decision
+        chosen = resolution.chosen
+        metrics.regime(chosen.provider or "none", resolution.source).inc()
+        if chosen.anomaly:
+            metrics.REGIME_ANOMALIES.labels(chosen.anomaly.value).inc()
+        add_attributes({"bouquet.regime": chosen.provider or "none", "bouquet.regime.source": resolution.source})
+        return chosen
 
 
 def _is_past(lookup: Lookup, today: date) -> bool:

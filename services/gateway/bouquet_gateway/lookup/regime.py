@@ -1,4 +1,4 @@
-"""Decision between the replies of CAF and MSA, two providers of the same data, about a person
+"""Choice between the replies of CAF and MSA, two providers of the same data, about a person
 (docs/reference/upstreams/regime.md). The caller gets "not found" only if both have answered."""
 
 from __future__ import annotations
@@ -59,9 +59,8 @@ class Anomaly(StrEnum):
     CONTRADICTION = "contradiction"
 
 
-class Side(Struct, frozen=True):
-    """One of the two providers (CAF or MSA) between whose replies the gateway decides: its name, its reply, and the
-    authority that its errors name."""
+class ProviderReply(Struct, frozen=True):
+    """Reply of one provider (CAF or MSA) to a lookup that both were sent, and the authority that an error names."""
 
     provider: str
     authority: Authority
@@ -72,8 +71,8 @@ class Side(Struct, frozen=True):
         return outcome_of(self.reply)
 
 
-class Question(Struct, frozen=True):
-    """Facts about a lookup that decide between the answers of CAF and MSA if both have found the person."""
+class ChoiceCriteria(Struct, frozen=True):
+    """Facts about a lookup that decide between the replies of CAF and MSA if both have found the person."""
 
     person: Identite
     past_month: bool
@@ -81,7 +80,7 @@ class Question(Struct, frozen=True):
     """Type to which the data of both answers is decoded."""
 
 
-class Decision(Struct, frozen=True):
+class ChosenReply(Struct, frozen=True):
     """Reply that the caller of a lookup gets, and the authority that an error names. `provider` is the provider that
     has found the person; "" if none has."""
 
@@ -113,87 +112,93 @@ def outcome_of(reply: Reply) -> Outcome:
             return Outcome.UNAVAILABLE
 
 
-def decide(one: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Decides between `one` and `other`, the replies of CAF and MSA to the same lookup, which `question` describes. An
+def choose_reply(
+    one: ProviderReply, other: ProviderReply, criteria: ChoiceCriteria, regimes: Regimes, both: Authority
+) -> ChosenReply:
+    """Chooses between `one` and `other`, the replies of CAF and MSA to the same lookup, which `criteria` describes. An
     error that concerns both providers names the authority `both`."""
     outcomes = {one.outcome, other.outcome}
     if Outcome.FOUND in outcomes:
-        return _found(one, other, question, regimes)
+        return _found(one, other, criteria, regimes)
     if outcomes & INCONCLUSIVE:
         return _inconclusive(one, other, both)
     if Outcome.INCOMPLETE in outcomes:
-        return _of_telling_side(one, other, frozenset({Outcome.INCOMPLETE}), both)
+        return _of_telling_reply(one, other, frozenset({Outcome.INCOMPLETE}), both)
     if Outcome.REJECTED in outcomes:  # both providers were asked the same question
-        refusing = [side for side in (one, other) if side.outcome is Outcome.REJECTED]
-        chosen = min(refusing, key=lambda side: side.provider != regimes.first)  # whichever was asked first
-        return Decision(chosen.reply, both)
+        refusing = [answer for answer in (one, other) if answer.outcome is Outcome.REJECTED]
+        chosen = min(refusing, key=lambda answer: answer.provider != regimes.asked_first)  # whichever was asked first
+        return ChosenReply(chosen.reply, both)
     if outcomes == {Outcome.UNIDENTIFIED}:
-        return Decision(one.reply, both)
+        return ChosenReply(one.reply, both)
     anomaly = Anomaly.CONTRADICTION if outcomes == CONTRADICTORY_PAIR else Anomaly.NONE
-    return Decision(NotFound(NO_FILE), both, anomaly=anomaly)
+    return ChosenReply(NotFound(NO_FILE), both, anomaly=anomaly)
 
 
-def decide_with_hint(hint: Side, other: Side, question: Question, regimes: Regimes, both: Authority) -> Decision:
-    """Decides between the replies of CAF and MSA to the same lookup, if one of them (`hint`) found the person the last
+def choose_reply_with_hint(
+    hint: ProviderReply, other: ProviderReply, criteria: ChoiceCriteria, regimes: Regimes, both: Authority
+) -> ChosenReply:
+    """Chooses between the replies of CAF and MSA to the same lookup, if one of them (`hint`) found the person the last
     time (docs/reference/upstreams/regime.md §8). A technical failure of `hint` is the answer, unless the other provider
     has found the person."""
     # If that provider fails, the caller gets its failure, unless the other provider has found the person.
     if hint.outcome in INCONCLUSIVE and other.outcome is not Outcome.FOUND:
-        return Decision(hint.reply, hint.authority)
-    return decide(hint, other, question, regimes, both)
+        return ChosenReply(hint.reply, hint.authority)
+    return choose_reply(hint, other, criteria, regimes, both)
 
 
-def _found(one: Side, other: Side, question: Question, regimes: Regimes) -> Decision:
-    finders = [side for side in (one, other) if side.outcome is Outcome.FOUND]
+def _found(one: ProviderReply, other: ProviderReply, criteria: ChoiceCriteria, regimes: Regimes) -> ChosenReply:
+    finders = [answer for answer in (one, other) if answer.outcome is Outcome.FOUND]
     if len(finders) == 2:
-        winner = _winner(finders, question, regimes)
-        return Decision(winner.reply, winner.authority, winner.provider, Anomaly.DOUBLE_RATTACHEMENT)
+        winner = _winner(finders, criteria, regimes)
+        return ChosenReply(winner.reply, winner.authority, winner.provider, Anomaly.DOUBLE_RATTACHEMENT)
     [finder] = finders
     contradicting = {one.outcome, other.outcome} & CONTRADICTS_FOUND
     anomaly = Anomaly.CONTRADICTION if contradicting else Anomaly.NONE
-    return Decision(finder.reply, finder.authority, finder.provider, anomaly)
+    return ChosenReply(finder.reply, finder.authority, finder.provider, anomaly)
 
 
-def _winner(finders: list[Side], question: Question, regimes: Regimes) -> Side:
+def _winner(finders: list[ProviderReply], criteria: ChoiceCriteria, regimes: Regimes) -> ProviderReply:
     """Returns that one of two replies, from CAF and MSA, which the gateway prefers if both have found the person."""
     # For a past month, it is the answer of the provider that keeps history. Otherwise it is the only answer that names
     # the person asked about or, if both or neither do, the answer of the provider with the freshest data. The
     # quotient's value and date of computation do not count, since one of the providers invents them
     # (docs/reference/upstreams/regime.md §6).
-    by_provider = {side.provider: side for side in finders}
-    if question.past_month:
-        return by_provider[regimes.keeps_history]
-    naming = [side for side in finders if _names_person(side.reply, question)]
-    return naming[0] if len(naming) == 1 else by_provider[regimes.freshest]
+    by_provider = {answer.provider: answer for answer in finders}
+    if criteria.past_month:
+        return by_provider[regimes.keeps_past_months]
+    naming = [answer for answer in finders if _names_person(answer.reply, criteria)]
+    return naming[0] if len(naming) == 1 else by_provider[regimes.updated_in_real_time]
 
 
-def _inconclusive(one: Side, other: Side, both: Authority) -> Decision:
+def _inconclusive(one: ProviderReply, other: ProviderReply, both: Authority) -> ChosenReply:
     if not {one.outcome, other.outcome} <= INCONCLUSIVE:
-        return _of_telling_side(one, other, INCONCLUSIVE, both)
+        return _of_telling_reply(one, other, INCONCLUSIVE, both)
     match one.reply, other.reply:
         case (Failed(reason=mine), Failed(reason=theirs)) if mine == theirs:
-            return Decision(one.reply, both)
+            return ChosenReply(one.reply, both)
     timed_out = {one.outcome, other.outcome} == {Outcome.TIMEOUT}
-    return Decision(Failed("upstream_timeout" if timed_out else "upstream_unavailable"), both)
+    return ChosenReply(Failed("upstream_timeout" if timed_out else "upstream_unavailable"), both)
 
 
-def _of_telling_side(one: Side, other: Side, telling: frozenset[Outcome], both: Authority) -> Decision:
-    """Returns a decision for the reply, `one` or `other`, whose outcome is in `telling`. If both outcomes are in
+def _of_telling_reply(
+    one: ProviderReply, other: ProviderReply, telling: frozenset[Outcome], both: Authority
+) -> ChosenReply:
+    """Chooses the reply, `one` or `other`, whose outcome is in `telling`. If both outcomes are in
     `telling`, the reply is `one`, and an error names the authority `both`."""
-    tellers = [side for side in (one, other) if side.outcome in telling]
+    tellers = [answer for answer in (one, other) if answer.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both
-    return Decision(tellers[0].reply, authority)
+    return ChosenReply(tellers[0].reply, authority)
 
 
-def _names_person(reply: Reply, question: Question) -> bool:
-    """Returns whether the data in a `Found` reply lists the person whom the lookup asks about (`question.person`) as an
+def _names_person(reply: Reply, criteria: ChoiceCriteria) -> bool:
+    """Returns whether the data in a `Found` reply lists the person whom the lookup asks about (`criteria.person`) as an
     `allocataire` (beneficiary)."""
     assert isinstance(reply, Found)
     try:
-        file = msgspec.json.decode(reply.data, type=question.file)
+        file = msgspec.json.decode(reply.data, type=criteria.file)
     except msgspec.DecodeError:
         return False
-    person = question.person
+    person = criteria.person
     return any(
         person.sexe_etat_civil in (None, allocataire.sexe)
         and allocataire.date_naissance == person.date_naissance()

@@ -26,7 +26,7 @@ class RegimeHints:
     async def get(self, key: str) -> str:
         stored = await self._cache.get(key)
         hint = stored.value.decode() if stored else ""
-        return hint if hint in (REGIMES.first, REGIMES.second) else ""
+        return hint if hint in (REGIMES.asked_first, REGIMES.asked_second) else ""
 
     async def set(self, key: str, provider: str) -> None:
         await self._cache.set(key, provider.encode(), HINT_S)

@@ -16,12 +16,12 @@ from msgspec import Struct
 from bouquet_gateway.lookup.regime import (
     INCONCLUSIVE,
     Anomaly,
-    Decision,
+    ChoiceCriteria,
+    ChosenReply,
     Outcome,
-    Question,
-    Side,
-    decide,
-    decide_with_hint,
+    ProviderReply,
+    choose_reply,
+    choose_reply_with_hint,
 )
 from bouquet_mesh.tasks import wait_at_most
 from bouquet_proto.messages import Found, Lookup, Reply
@@ -50,9 +50,9 @@ class HedgeTiming(Struct, frozen=True, kw_only=True):
 
 
 class Resolution(Struct, frozen=True):
-    """Result of a lookup at CAF or MSA: the decision about the answer, and what to remember about the person."""
+    """Result of a lookup at CAF or MSA: the chosen reply, and what to remember about the person."""
 
-    decision: Decision
+    chosen: ChosenReply
     source: Source
     """Origin of the reply that decided: `hint` for the provider that found the person the last time, asked first;
     `first` for a provider asked first without a hint; `second` for the provider asked second; `both` for a comparison
@@ -67,43 +67,48 @@ class Resolution(Struct, frozen=True):
 async def resolve(
     start: StartAsking,
     lookup: Lookup,
-    question: Question,
+    criteria: ChoiceCriteria,
     regimes: Regimes,
     timing: HedgeTiming,
     hint: str = "",
 ) -> Resolution:
     """Asks CAF, MSA or both about a person, and decides between their replies. `hint` is the name of the provider that
-    last found the person, or "" if unknown; `question` holds the facts on which the decision depends."""
-    first = hint or regimes.first
-    second = regimes.second if first == regimes.first else regimes.first
+    last found the person, or "" if unknown; `criteria` holds the facts on which the choice depends."""
+    first = hint or regimes.asked_first
+    second = regimes.asked_second if first == regimes.asked_first else regimes.asked_first
     replies = await _hedged(start, lookup, (first, second), timing)
-    sides = {name: Side(name, regimes.authorities[name], reply) for name, reply in replies.items()}
-    decision = _decide(sides, first, second, bool(hint), question, regimes)
-    if decision.anomaly is not Anomaly.NONE:
-        log.warning("regime anomaly", extra={"anomaly": decision.anomaly.value, "regime": decision.provider})
-    single = sum(side.outcome is Outcome.FOUND for side in sides.values()) == 1
+    provider_replies = {name: ProviderReply(name, regimes.authorities[name], reply) for name, reply in replies.items()}
+    chosen = _choose(provider_replies, first, second, bool(hint), criteria, regimes)
+    if chosen.anomaly is not Anomaly.NONE:
+        log.warning("regime anomaly", extra={"anomaly": chosen.anomaly.value, "regime": chosen.provider})
+    single = sum(answer.outcome is Outcome.FOUND for answer in provider_replies.values()) == 1
     return Resolution(
-        decision,
-        _source(decision, first, bool(hint)),
-        learned_provider=decision.provider if single else "",
-        forget_hint=bool(hint) and first in sides and sides[first].outcome in DISPROOF,
+        chosen,
+        _source(chosen, first, bool(hint)),
+        learned_provider=chosen.provider if single else "",
+        forget_hint=bool(hint) and first in provider_replies and provider_replies[first].outcome in DISPROOF,
     )
 
 
-def _decide(
-    sides: dict[str, Side], first: str, second: str, has_hint: bool, question: Question, regimes: Regimes
-) -> Decision:
-    if len(sides) == 1:  # only a found answer makes the other one unnecessary
-        [alone] = sides.values()
-        return Decision(alone.reply, alone.authority, alone.provider)
-    decide_between = decide_with_hint if has_hint else decide
-    return decide_between(sides[first], sides[second], question, regimes, CNAF_AND_MSA)
+def _choose(
+    provider_replies: dict[str, ProviderReply],
+    first: str,
+    second: str,
+    has_hint: bool,
+    criteria: ChoiceCriteria,
+    regimes: Regimes,
+) -> ChosenReply:
+    if len(provider_replies) == 1:  # only a found answer makes the other one unnecessary
+        [alone] = provider_replies.values()
+        return ChosenReply(alone.reply, alone.authority, alone.provider)
+    choose = choose_reply_with_hint if has_hint else choose_reply
+    return choose(provider_replies[first], provider_replies[second], criteria, regimes, CNAF_AND_MSA)
 
 
-def _source(decision: Decision, first: str, has_hint: bool) -> Source:
-    if not decision.provider or decision.anomaly is Anomaly.DOUBLE_RATTACHEMENT:
+def _source(chosen: ChosenReply, first: str, has_hint: bool) -> Source:
+    if not chosen.provider or chosen.anomaly is Anomaly.DOUBLE_RATTACHEMENT:
         return "both"
-    if decision.provider != first:
+    if chosen.provider != first:
         return "second"
     return "hint" if has_hint else "first"
 

@@ -272,4 +272,4 @@ def _problems(operation: Operation) -> dict[str, Failure]:
 
 def _may_join_plan(operation: Operation, provider: str) -> bool:
     roles = quotient_familial.REGIMES
-    return operation.id in PLANS.get(operation.plan, {}) and provider in (roles.first, roles.second)
+    return operation.id in PLANS.get(operation.plan, {}) and provider in (roles.asked_first, roles.asked_second)
