@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from bouquet_gateway.http.app import Parts, make_app
+from bouquet_gateway.http.app import GatewayServices, make_app
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.start.build import open_gateway, paris_now
 from bouquet_mesh.bus.api import Calling
@@ -30,11 +30,13 @@ async def gateway_in_process(
     clock: Callable[[], datetime] = paris_now,
     epoch_s: Callable[[], float] = time.time,
     **settings: Any,
-) -> AsyncIterator[tuple[Parts, GatewayClient]]:
-    """Runs a gateway and yields its parts and a client of it. `settings` override `TEST_SETTINGS`."""
+) -> AsyncIterator[tuple[GatewayServices, GatewayClient]]:
+    """Runs a gateway and yields its services and a client of it. `settings` override `TEST_SETTINGS`."""
     async with (
-        open_gateway(GatewaySettings(**TEST_SETTINGS | settings), bus, outbox, clock=clock, epoch_s=epoch_s) as parts,
-        serving(make_app(parts), HOST, 0) as port,
+        open_gateway(
+            GatewaySettings(**TEST_SETTINGS | settings), bus, outbox, clock=clock, epoch_s=epoch_s
+        ) as services,
+        serving(make_app(services), HOST, 0) as port,
         gateway_client(f"http://{HOST}:{port}") as client,
     ):
-        yield parts, client
+        yield services, client

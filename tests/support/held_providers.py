@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from bouquet_gateway.http.app import Parts
+from bouquet_gateway.http.app import GatewayServices
 from bouquet_mesh.bus.api import Bus
 from bouquet_proto.messages import Describe, Found, Lookup, Reply, Request, encode
 from bouquet_proto.offer import Authority, Offer
@@ -60,9 +60,9 @@ def query_for(name: str) -> dict[str, Any]:
 @asynccontextmanager
 async def gateway_with_providers(
     bus: Bus, *funds: HeldProvider, concurrency: int = 100, **settings: Any
-) -> AsyncIterator[tuple[Parts, GatewayClient]]:
-    """Runs these providers and a gateway that asks them. Yields the gateway's parts and a client whose token has every
-    scope of the providers."""
+) -> AsyncIterator[tuple[GatewayServices, GatewayClient]]:
+    """Runs these providers and a gateway that asks them. Yields the gateway's services and a client whose token has
+    every scope of the providers."""
     providers = tuple(fund.provider for fund in funds)
     async with AsyncExitStack() as stack:
         for fund in funds:

@@ -13,7 +13,7 @@ from aiohttp import ClientSession, web
 
 from bouquet_cnaf.simulator import simulator as cnaf_simulator
 from bouquet_cnaf.worker import worker as cnaf
-from bouquet_gateway.http.app import Parts
+from bouquet_gateway.http.app import GatewayServices
 from bouquet_gateway.paris import PARIS
 from bouquet_mesh.bus.api import Bus
 from bouquet_mesh.bus.open import open_bus
@@ -80,7 +80,7 @@ class Mesh(GatewayClient):
         self,
         session: ClientSession,
         url: str,
-        gateway: Parts,
+        gateway: GatewayServices,
         simulators: Mapping[str, web.Application],
         workers_bus: Bus,
         clock: DatetimeClock,

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from bouquet_casebook.cases import read_folder
-from bouquet_gateway.http.app import Parts
+from bouquet_gateway.http.app import GatewayServices
 from bouquet_mesh.bus.memory import MemoryBus
 from bouquet_mesh.outbox.api import Outbox
 from bouquet_proto import france_connect_session
@@ -109,7 +109,7 @@ class DossierClient(GatewayClient):
     """Client of a gateway that sends dossiers."""
 
     script: Script
-    gateway: Parts
+    gateway: GatewayServices
 
     async def post(
         self, resources: Mapping[str, Any], *, headers: Mapping[str, str] | None = None, **more: Any
@@ -135,11 +135,11 @@ async def scripted_gateway(outbox: Outbox | None = None, **settings: Any) -> Asy
         for offer in offers():
             await stack.enter_async_context(bus.serve(offer.provider, _handler(script, offer), concurrency=100))
         providers = tuple(offer.provider for offer in offers())
-        parts, client = await stack.enter_async_context(
+        services, client = await stack.enter_async_context(
             gateway_in_process(bus, outbox, providers=providers, **settings)
         )
         dossiers = DossierClient(client.session, client.url)
-        dossiers.token, dossiers.script, dossiers.gateway = token(*ALL_SCOPES), script, parts
+        dossiers.token, dossiers.script, dossiers.gateway = token(*ALL_SCOPES), script, services
         yield dossiers
 
 

@@ -46,7 +46,7 @@ from bouquet_mesh import health
 from bouquet_mesh.bus.api import Calling
 
 
-class Parts(Struct, frozen=True, kw_only=True):
+class GatewayServices(Struct, frozen=True, kw_only=True):
     """Services from which a gateway's HTTP application is made."""
 
     settings: GatewaySettings
@@ -66,22 +66,24 @@ class Parts(Struct, frozen=True, kw_only=True):
     """Service that verifies proofs; `None` if the gateway makes no proofs."""
 
 
-def make_app(parts: Parts) -> web.Application:
-    settings = parts.settings
-    pings = PingEndpoints(parts.pings, settings.public_url.rstrip("/"))
-    introspection = IntrospectionEndpoints(parts.authenticate, parts.journal, settings.deadline_s)
-    delegations = DelegationsEndpoint(parts.authenticate, parts.journal, parts.bus, settings.deadline_s)
-    documents = DocumentEndpoints(parts.documents)
-    sandbox = SandboxEndpoints(parts.authenticate, parts.sandbox_cases, settings)
-    lookups = LookupEndpoint(parts.lookups, parts.documents, parts.journal)
-    proofs = ProofEndpoint(parts.proof_checks, settings.deadline_s, is_sandbox=settings.sandbox)
-    proof_documents = ProofDocumentEndpoint(parts.proof_downloads, settings.deadline_s)
-    middlewares = [observe, record_access(parts.journal), render_problems, refuse_encoded_paths(lookups.get)]
+def make_app(services: GatewayServices) -> web.Application:
+    settings = services.settings
+    pings = PingEndpoints(services.pings, settings.public_url.rstrip("/"))
+    introspection = IntrospectionEndpoints(services.authenticate, services.journal, settings.deadline_s)
+    delegations = DelegationsEndpoint(services.authenticate, services.journal, services.bus, settings.deadline_s)
+    documents = DocumentEndpoints(services.documents)
+    sandbox = SandboxEndpoints(services.authenticate, services.sandbox_cases, settings)
+    lookups = LookupEndpoint(services.lookups, services.documents, services.journal)
+    proofs = ProofEndpoint(services.proof_checks, settings.deadline_s, is_sandbox=settings.sandbox)
+    proof_documents = ProofDocumentEndpoint(services.proof_downloads, settings.deadline_s)
+    middlewares = [observe, record_access(services.journal), render_problems, refuse_encoded_paths(lookups.get)]
     app = web.Application(middlewares=[admission(settings.max_requests), *middlewares])
     app.add_routes(
         [
-            *health.probe_routes(parts.readiness.waiting),
-            health.metrics_route(parts.pings.measure) if settings.processes == 1 else metrics_at_other_ports(settings),
+            *health.probe_routes(services.readiness.waiting),
+            health.metrics_route(services.pings.measure)
+            if settings.processes == 1
+            else metrics_at_other_ports(settings),
             web.get("/api/ping", pings.gateway),
             web.get("/api/pings", pings.all),
             web.get("/api/{status}/ping", pings.one),
@@ -90,29 +92,29 @@ def make_app(parts: Parts) -> web.Application:
             web.get("/editeur/api/v1/delegations", delegations.get),
             *(web.get(path, documents.openapi) for path in OPENAPI),
             web.get("/api/errors", documents.errors),
-            web.post(DOSSIERS, DossierEndpoint(parts.dossiers, parts.journal).post),
+            web.post(DOSSIERS, DossierEndpoint(services.dossiers, services.journal).post),
             web.get(PROOFS, proofs.get),
             web.get(PROOF_DOCUMENT, proof_documents.get),
             web.get(SANDBOX_CASES, sandbox.list),
             web.post(SANDBOX_CHECK, sandbox.check),
             web.post(SANDBOX_TOKENS, sandbox.issue),
-            *_mcp_routes(parts),
+            *_mcp_routes(services),
             web.route("*", "/{path:.*}", lookups.get),
         ]
     )
     return app
 
 
-def _mcp_routes(parts: Parts) -> list[web.RouteDef]:
-    if parts.mcp is None:
+def _mcp_routes(services: GatewayServices) -> list[web.RouteDef]:
+    if services.mcp is None:
         return []
-    return [web.route("*", MCP, McpEndpoint(parts.mcp, parts.journal, parts.settings.public_url).post)]
+    return [web.route("*", MCP, McpEndpoint(services.mcp, services.journal, services.settings.public_url).post)]
 
 
-def make_process_app(parts: Parts) -> web.Application:
+def make_process_app(services: GatewayServices) -> web.Application:
     """Returns the HTTP application that serves the health probes and the metrics of one process."""
     app = web.Application()
-    app.add_routes([*health.probe_routes(parts.readiness.waiting), health.metrics_route(parts.pings.measure)])
+    app.add_routes([*health.probe_routes(services.readiness.waiting), health.metrics_route(services.pings.measure)])
     return app
 
 

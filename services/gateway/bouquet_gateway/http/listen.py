@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from bouquet_gateway.http.app import Parts, make_app, make_process_app
+from bouquet_gateway.http.app import GatewayServices, make_app, make_process_app
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_mesh.http.accept import can_listen
 from bouquet_mesh.http.limits import Limits
@@ -15,16 +15,16 @@ from bouquet_mesh.http.server import serving
 
 
 @asynccontextmanager
-async def open_ports(parts: Parts, number: int, limits: Limits) -> AsyncIterator[int]:
+async def open_ports(services: GatewayServices, number: int, limits: Limits) -> AsyncIterator[int]:
     """Serves HTTP while the context is open, and yields the port that callers use. `number` is 0 for a gateway with one
     process; otherwise processes are numbered from 1, and each also serves its health and metrics at `port + number`."""
     # Raises `SettingsError` for a port that is in use.
-    host, port = parts.settings.host, parts.settings.port
+    host, port = services.settings.host, services.settings.port
     async with AsyncExitStack() as stack:
         if number:  # opened first and closed last, so that probes see the whole life of the process
-            own = serving(make_process_app(parts), host, port + number, limits=limits.for_operators())
+            own = serving(make_process_app(services), host, port + number, limits=limits.for_operators())
             await stack.enter_async_context(own)
-        shared = serving(make_app(parts), host, port, limits=limits, reuse_port=number > 0)
+        shared = serving(make_app(services), host, port, limits=limits, reuse_port=number > 0)
         yield await stack.enter_async_context(shared)
 
 

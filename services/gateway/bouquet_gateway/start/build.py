@@ -20,7 +20,7 @@ from bouquet_gateway.access.tokens import ClaimedTokens, TokenSource, TokenVerif
 from bouquet_gateway.access.unknown_bearers import AddressThrottle
 from bouquet_gateway.access.unknown_recipients import RecipientThrottle
 from bouquet_gateway.dossiers.open import Dossiers
-from bouquet_gateway.http.app import Parts
+from bouquet_gateway.http.app import GatewayServices
 from bouquet_gateway.journal.record import Journal, NoJournal, open_journal
 from bouquet_gateway.load.bulkheads import Bulkheads
 from bouquet_gateway.lookup.answer import Lookups
@@ -69,7 +69,7 @@ async def open_gateway(
     *,
     clock: Callable[[], datetime] = paris_now,
     epoch_s: Callable[[], float] = time.time,
-) -> AsyncIterator[Parts]:
+) -> AsyncIterator[GatewayServices]:
     """Builds the services of a gateway, and yields them once each provider has been asked for its offer (description of
     its operations), or after `FIRST_OFFERS_S` seconds. Raises `SettingsError` for wrong settings."""
     # The records of the access journal are sent to `outbox`. `clock` is used by the rules of the contract, and
@@ -85,11 +85,11 @@ async def open_gateway(
     ):
         limiter = RateLimiter(counters, limit=settings.calls_per_second, clock=epoch_s)
         with drawing_thread() as drawing:
-            parts = _assemble(settings, calls, offers, tokens, limiter, cache, journal, drawing, clock, epoch_s)
+            services = _assemble(settings, calls, offers, tokens, limiter, cache, journal, drawing, clock, epoch_s)
             async with alongside(offers.run()), alongside(tokens.run()), _following(settings, offers):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(offers.first_round(), FIRST_OFFERS_S)
-                yield parts
+                yield services
 
 
 def _following(settings: GatewaySettings, offers: Discovery) -> AbstractAsyncContextManager[object]:
@@ -123,7 +123,7 @@ def _assemble(
     drawing: Executor,
     clock: Callable[[], datetime],
     epoch_s: Callable[[], float],
-) -> Parts:
+) -> GatewayServices:
     secret, windows = settings.cache_secret(), parse_windows(settings.maintenance)
     health = HealthWindows(clock)
     authenticate = Authenticate(
@@ -153,7 +153,7 @@ def _assemble(
     )
     proof_checks, proof_downloads = _proof_services(settings, proofs, bus, limiter, drawing)
     services = Services(authenticate=authenticate, lookups=lookups, journal=journal, clock=clock)
-    return Parts(
+    return GatewayServices(
         settings=settings,
         authenticate=authenticate,
         lookups=lookups,
