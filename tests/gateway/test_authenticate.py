@@ -10,7 +10,7 @@ from bouquet_gateway.access.authenticate import Admission, Authenticate, Request
 from bouquet_gateway.access.credentials import credentials_of
 from bouquet_gateway.access.rate_limit import MemoryCounters, RateLimiter
 from bouquet_gateway.access.sessions import Sessions
-from bouquet_gateway.access.tokens import ClaimedTokens, Refusal, TokenVerifier, issue
+from bouquet_gateway.access.tokens import ClaimedTokens, CredentialRefusal, TokenVerifier, issue
 from bouquet_gateway.access.unknown_bearers import AddressThrottle
 from bouquet_gateway.call import Call, HttpRequest
 from bouquet_gateway.errors.problems import Problem
@@ -116,7 +116,7 @@ async def test_a_remembered_token_still_expires() -> None:
 
 
 async def test_an_invalid_token_is_refused_only_after_routing() -> None:
-    assert (await admitted(request("no token"))).token == Refusal("token_invalid")
+    assert (await admitted(request("no token"))).token == CredentialRefusal("token_invalid")
     with pytest.raises(Problem, match="token_invalid"):
         await identified(request("no token"))
 

@@ -12,7 +12,7 @@ from msgspec import Raw, structs
 from bouquet_gateway.call import Call
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.offers.catalogue import Catalogue
-from bouquet_gateway.offers.checks import Refusal, read_offer
+from bouquet_gateway.offers.checks import OfferRefusal, read_offer
 from bouquet_gateway.paris import PARIS
 from bouquet_gateway.proofs.keys import KeyRing
 from bouquet_gateway.proofs.proofs import Proofs
@@ -31,7 +31,7 @@ PROOF = Proof(
 )
 
 
-def read(operation: Operation) -> tuple[Operation, tuple[Refusal, ...]]:
+def read(operation: Operation) -> tuple[Operation, tuple[OfferRefusal, ...]]:
     made = read_offer("acme", Raw(encode(offer(operation))), {})
     assert made.offer
     return made.offer.operations[0], made.refusals
@@ -59,26 +59,26 @@ def test_any_provider_may_declare_a_proof() -> None:
     ids=["long", "many", "unknown way to show a field"],
 )
 def test_an_operation_whose_proof_the_gateway_cannot_make_is_served_without(changes: dict[str, Any]) -> None:
-    assert read(dossier(**changes)) == (dossier(), (Refusal("proof refused", "acme_v3_dossier"),))
+    assert read(dossier(**changes)) == (dossier(), (OfferRefusal("proof refused", "acme_v3_dossier"),))
 
 
 def test_an_operation_of_version_2_is_served_without_its_proof() -> None:
     served, refusals = read(structs.replace(V2_DOSSIER, proof=PROOF))
-    assert (served.proof, refusals) == (None, (Refusal("proof refused", "acme_v2_dossier"),))
+    assert (served.proof, refusals) == (None, (OfferRefusal("proof refused", "acme_v2_dossier"),))
 
 
 def test_an_operation_that_gives_a_verification_address_of_its_own_is_not_served() -> None:
     forging = dossier(meta_fields=("verification_url",))
     made = read_offer("acme", Raw(encode(offer(forging))), {})
     assert made.offer
-    assert (made.offer.operations, made.refusals) == ((), (Refusal("operation unreadable", forging.id),))
+    assert (made.offer.operations, made.refusals) == ((), (OfferRefusal("operation unreadable", forging.id),))
 
 
 def test_an_operation_with_too_many_fields_in_meta_is_not_served() -> None:
     wide = dossier(meta_fields=tuple(f"field_{number}" for number in range(17)))
     made = read_offer("acme", Raw(encode(offer(wide))), {})
     assert made.offer
-    assert (made.offer.operations, made.refusals) == ((), (Refusal("operation too large", wide.id),))
+    assert (made.offer.operations, made.refusals) == ((), (OfferRefusal("operation too large", wide.id),))
 
 
 def test_a_gateway_that_knows_no_proofs_reads_the_rest_of_an_offer() -> None:

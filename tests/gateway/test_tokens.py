@@ -13,7 +13,15 @@ from joserfc.jwk import ECKey, OctKey
 from msgspec import structs
 
 from bouquet_gateway.access.credentials import Credential
-from bouquet_gateway.access.tokens import DINUM_SIRET, INTERNAL_ID, INVALID, Refusal, Token, TokenVerifier, issue
+from bouquet_gateway.access.tokens import (
+    DINUM_SIRET,
+    INTERNAL_ID,
+    INVALID,
+    CredentialRefusal,
+    Token,
+    TokenVerifier,
+    issue,
+)
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 
@@ -146,7 +154,7 @@ def test_a_signed_garbage_payload_is_invalid(header: bytes, payload: bytes) -> N
 def test_a_token_of_the_other_environment_has_a_reason_of_its_own(
     is_staging: bool, claims: object, reason: str
 ) -> None:
-    assert tokens(is_staging=is_staging).read(signed(claims, OTHER)) == Refusal(reason)
+    assert tokens(is_staging=is_staging).read(signed(claims, OTHER)) == CredentialRefusal(reason)
 
 
 @pytest.mark.parametrize("is_staging", [False, True])

@@ -16,7 +16,7 @@ from bouquet_gateway.access import registry_client as gateway_registry
 from bouquet_gateway.access.credentials import Credential
 from bouquet_gateway.access.registry_answers import ASK_TIMEOUT_S
 from bouquet_gateway.access.registry_client import RegistryClient
-from bouquet_gateway.access.tokens import INTERNAL_ID, Refusal, Token, TokenVerifier
+from bouquet_gateway.access.tokens import INTERNAL_ID, CredentialRefusal, Token, TokenVerifier
 from bouquet_mesh.bus.api import Calling
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tasks import alongside
@@ -52,7 +52,7 @@ async def asking(bus: Calling, **options: Any) -> AsyncIterator[RegistryClient]:
         yield client
 
 
-async def read(client: RegistryClient, id_: str) -> Token | Refusal:
+async def read(client: RegistryClient, id_: str) -> Token | CredentialRefusal:
     return await client.token_of(Credential("bearer", signed_token(id_)), "a request", Deadline.after(TEST_TIMEOUT_S))
 
 
@@ -250,7 +250,7 @@ async def test_known_tokens_are_accepted_for_a_limited_time_without_the_registry
     here: MeshWithRegistry,
 ) -> None:
     known, unknown, now = await here.issue_token(), await here.issue_token(), [1000.0]
-    away = Refusal("registry_unavailable")
+    away = CredentialRefusal("registry_unavailable")
     async with asking(here.bus, patience_s=600.0, clock=lambda: now[0]) as client:
         token = await read(client, known.id)
         await here.close_registry()

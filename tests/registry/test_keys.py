@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bouquet_gateway.access.credentials import Credential
-from bouquet_gateway.access.tokens import Refusal, Token, TokenVerifier, named_keys
+from bouquet_gateway.access.tokens import CredentialRefusal, Token, TokenVerifier, named_keys
 from bouquet_mesh.secret import Secret
 from bouquet_registry import changes
 from bouquet_registry.acts import Author
@@ -156,7 +156,7 @@ def test_a_key_that_has_two_names_is_refused_under_both() -> None:
     text = _signed_with(Secret(secret))
     assert isinstance(verifier.read(text), Token)
     assert verifier.withdraw(("old",))
-    assert verifier.read(text) == Refusal("token_blacklisted")
+    assert verifier.read(text) == CredentialRefusal("token_blacklisted")
     assert not verifier.withdraw(("old", "another"))
     assert verifier.withdraw(())
     assert isinstance(verifier.read(text), Token)

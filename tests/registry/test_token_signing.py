@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bouquet_gateway.access.credentials import Credential
-from bouquet_gateway.access.tokens import INVALID, Refusal, TokenVerifier, named_keys
+from bouquet_gateway.access.tokens import INVALID, CredentialRefusal, TokenVerifier, named_keys
 from bouquet_gateway.access.tokens import Token as Read
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
@@ -37,7 +37,7 @@ NONE = Secret("")
 pytestmark = pytest.mark.filterwarnings("ignore:Key size should be:joserfc.errors.SecurityWarning")
 
 
-def read(signed: str, secret: Secret = NONE, jwks: str = "") -> Read | Refusal:
+def read(signed: str, secret: Secret = NONE, jwks: str = "") -> Read | CredentialRefusal:
     return TokenVerifier(secret, named_keys=named_keys(Secret(jwks))).read(Credential("bearer", signed))
 
 

@@ -76,7 +76,7 @@ def _refusals(folder: Path) -> Iterator[str]:
     for name in REFUSING:
         for node in ast.walk(ast.parse((folder / name).read_text(encoding="utf-8"))):
             match node:
-                case ast.Call(func=ast.Name(id="Refusal"), args=[ast.Constant(value=str(reason)), *_]):
+                case ast.Call(func=ast.Name(id="OfferRefusal"), args=[ast.Constant(value=str(reason)), *_]):
                     yield reason
                 case ast.FunctionDef(name="_add"):
                     for one in ast.walk(node):

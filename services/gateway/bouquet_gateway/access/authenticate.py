@@ -16,7 +16,7 @@ from bouquet_gateway.access.credentials import NO_CREDENTIAL, Credential, creden
 from bouquet_gateway.access.delegations import acting_token
 from bouquet_gateway.access.rate_limit import MINUTE_S, Limit, RateLimiter
 from bouquet_gateway.access.sessions import Sessions, token_of
-from bouquet_gateway.access.tokens import Refusal, Rights, Token, TokenSource
+from bouquet_gateway.access.tokens import CredentialRefusal, Rights, Token, TokenSource
 from bouquet_gateway.access.unknown_bearers import AddressThrottle
 from bouquet_gateway.access.unknown_recipients import RecipientThrottle
 from bouquet_gateway.call import Call, HttpRequest
@@ -27,7 +27,7 @@ from bouquet_proto.deadline import Deadline
 from bouquet_proto.identity import Identite
 from bouquet_proto.query import parse_query
 
-TOKEN_MISSING = Refusal("token_missing")
+TOKEN_MISSING = CredentialRefusal("token_missing")
 UNKNOWN_TOKEN_REASONS = frozenset({"token_invalid", "token_of_production", "token_of_staging"})
 """Reasons for refusing a credential that is not a token of this environment. Each such refusal counts against the
 caller's IP address (`AddressThrottle`)."""
@@ -40,18 +40,18 @@ class Admission(Struct, frozen=True):
     """Result of the checks made before the path of a request is matched to an operation: the credential, and its token
     or the reason to refuse it."""
 
-    # A `Refusal` does not end the call yet, since another credential of the request may be valid, or this one may
-    # belong to a FranceConnect session.
+    # A refusal does not end the call yet, since another credential of the request may be valid, or this one may belong
+    # to a FranceConnect session.
 
     credential: Credential
-    token: Token | Refusal
+    token: Token | CredentialRefusal
     digest: str
     """Hash (SHA-256, hexadecimal) that identifies the caller; empty without a credential."""
     # It is the hash of the token's id or, without a valid token, of the credential's text.
     is_rate_limited: bool
     """Whether the rate limit applies to this call. False for `/api/introspect` and `/v3/token/introspect`, true for all
     other paths."""
-    undelegated: Refusal | None = None
+    undelegated: CredentialRefusal | None = None
     """Reason to give no data to a software editor's token: no administration has delegated a habilitation to the editor
     for this call. None for all other calls."""
 
@@ -59,7 +59,7 @@ class Admission(Struct, frozen=True):
     def may_be_session(self) -> bool:
         """Whether the credential is a bearer token but none of Bouquet's, so that it may belong to a FranceConnect
         session."""
-        is_unknown = isinstance(self.token, Refusal) and self.token.reason in UNKNOWN_TOKEN_REASONS
+        is_unknown = isinstance(self.token, CredentialRefusal) and self.token.reason in UNKNOWN_TOKEN_REASONS
         return self.credential.place == "bearer" and is_unknown
 
 
@@ -70,7 +70,7 @@ class Requester(Struct, frozen=True):
     token: Token
     digest: str
     """Copy of `Admission.digest`: the SHA-256, in hexadecimal, that identifies the caller."""
-    undelegated: Refusal | None = None
+    undelegated: CredentialRefusal | None = None
     """Copy of `Admission.undelegated`: the reason to refuse a software editor's token without a delegated habilitation,
     else None."""
     citizen: Identite | None = None
@@ -114,7 +114,7 @@ class Authenticate:
     async def admit(
         self, request: HttpRequest, call: Call, deadline: Deadline, *, is_rate_limited: bool = True
     ) -> Admission:
-        """Checks the first credential of a request. The result holds a `Refusal` if the credential is not a valid
+        """Checks the first credential of a request. The result holds a refusal if the credential is not a valid
         token; raises `Problem` if the token is blacklisted, comes from a forbidden address, or exceeds the rate
         limit."""
         # The path of the request is matched to an operation only after these checks.
@@ -163,7 +163,7 @@ class Authenticate:
         one. Raises `Problem` if there is none, or if the token is expired."""
         reasons: list[str] = []
         remaining = islice(credentials_of(request), 1, None)
-        while isinstance(admission.token, Refusal):
+        while isinstance(admission.token, CredentialRefusal):
             reasons.append(admission.token.reason)
             credential = next(remaining, None)
             if credential is None:
@@ -197,7 +197,7 @@ class Authenticate:
     async def _admit(
         self, credential: Credential, request: HttpRequest, call: Call, deadline: Deadline, is_rate_limited: bool
     ) -> Admission:
-        token: Token | Refusal = TOKEN_MISSING
+        token: Token | CredentialRefusal = TOKEN_MISSING
         if credential.text:
             token = await self._tokens.token_of(credential, call.request_id, deadline)
         _note_token(call, token)
@@ -207,7 +207,7 @@ class Authenticate:
         acting = await self._with_delegated_rights(
             token, request, call, deadline, None if is_exempt else self._recipients
         )
-        undelegated = acting if isinstance(token, Token) and isinstance(acting, Refusal) else None
+        undelegated = acting if isinstance(token, Token) and isinstance(acting, CredentialRefusal) else None
         admission = Admission(
             credential,
             acting if undelegated is None else token,
@@ -231,16 +231,16 @@ class Authenticate:
 
     async def _with_delegated_rights(
         self,
-        token: Token | Refusal,
+        token: Token | CredentialRefusal,
         request: HttpRequest,
         call: Call,
         deadline: Deadline,
         throttle: RecipientThrottle | None,
-    ) -> Token | Refusal:
+    ) -> Token | CredentialRefusal:
         """Returns `token` or, for a software editor's token, a copy with the rights of the habilitation that is
         delegated to the editor for this call. Returns a refusal if none is delegated. A refusal, an expired token and a
         token of a v2 call are returned unchanged, since v2 has no delegations."""
-        if isinstance(token, Refusal) or not token.editor or call.envelope == "v2" or self._is_expired(token):
+        if isinstance(token, CredentialRefusal) or not token.editor or call.envelope == "v2" or self._is_expired(token):
             return token
         query = parse_query(request.raw_query)
         return await acting_token(self._tokens, token, query, call.request_id, deadline, throttle)
@@ -313,7 +313,7 @@ def limits_of(rights: Rights, paths: Sequence[str]) -> tuple[Limit, ...]:
     return (*whole, *groups)
 
 
-def _note_token(call: Call, token: Token | Refusal) -> None:
+def _note_token(call: Call, token: Token | CredentialRefusal) -> None:
     call.token_id, call.habilitation = (token.id, token.habilitation) if isinstance(token, Token) else ("", "")
 
 
@@ -321,7 +321,7 @@ def _unknown_bearers(reasons: list[str]) -> int:
     return sum(reason in UNKNOWN_TOKEN_REASONS for reason in reasons)
 
 
-def _digest(credential: Credential, token: Token | Refusal) -> str:
+def _digest(credential: Credential, token: Token | CredentialRefusal) -> str:
     if not credential.text:
         return ""
     return digest_of_id(token.id) if isinstance(token, Token) else hash_of(credential.text).hex()

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from bouquet_gateway.access.introspection import moment
-from bouquet_gateway.access.tokens import Delegation, Refusal, Rights, Token, TokenSource
+from bouquet_gateway.access.tokens import CredentialRefusal, Delegation, Rights, Token, TokenSource
 from bouquet_gateway.access.unknown_recipients import RecipientThrottle
 from bouquet_gateway.errors.problems import Problem
 from bouquet_mesh.bus.api import Calling
@@ -23,9 +23,9 @@ from bouquet_proto.query import Malformed, Query, leading_integer
 from bouquet_proto.registry_messages import DelegationPage, ListedDelegation
 from bouquet_proto.rules import is_siret
 
-NOT_A_SIRET = Refusal("00210")
-NOT_DELEGATED = Refusal("recipient_not_delegated")
-AMBIGUOUS = Refusal("delegation_ambiguous")
+NOT_A_SIRET = CredentialRefusal("00210")
+NOT_DELEGATED = CredentialRefusal("recipient_not_delegated")
+AMBIGUOUS = CredentialRefusal("delegation_ambiguous")
 
 PER_PAGE = 50
 """Number of delegations on a page of the list, unless the query sets `per_page`."""
@@ -42,7 +42,7 @@ async def acting_token(
     request_id: str,
     deadline: Deadline,
     throttle: RecipientThrottle | None = None,
-) -> Token | Refusal:
+) -> Token | CredentialRefusal:
     """Returns a copy of a software editor's token with the rights of the habilitation that the administration
     `recipient` (a SIRET in the query) has delegated to the editor.
 
@@ -53,23 +53,23 @@ async def acting_token(
     if not isinstance(siret, str) or not is_siret(siret):
         return NOT_A_SIRET
     if throttle is not None and (wait_s := throttle.retry_in_s(token.editor, siret)):
-        return Refusal("too_many_requests", wait_s)
+        return CredentialRefusal("too_many_requests", wait_s)
     delegations = await source.delegations_of(token.editor, siret, request_id, deadline)
-    if isinstance(delegations, Refusal):
+    if isinstance(delegations, CredentialRefusal):
         return delegations
     if throttle is not None:
         if delegations:
             throttle.note_served(token.editor, siret)
         elif wait_s := await throttle.count_unknown(token.editor):
-            return Refusal("too_many_requests", wait_s)
+            return CredentialRefusal("too_many_requests", wait_s)
     delegation = choose(delegations, query.scalar("delegation_id"))
-    if isinstance(delegation, Refusal):
+    if isinstance(delegation, CredentialRefusal):
         return delegation
     rights = {name: getattr(delegation, name) for name in Rights.__struct_fields__}
     return structs.replace(token, **rights, delegation=delegation.id)
 
 
-def choose(delegations: tuple[Delegation, ...], wanted: str | Malformed | None) -> Delegation | Refusal:
+def choose(delegations: tuple[Delegation, ...], wanted: str | Malformed | None) -> Delegation | CredentialRefusal:
     """Returns the delegation with the id `wanted` or, if `wanted` is empty or `None`, the only delegation. Returns a
     refusal if no delegation has this id, or if there are none or several to choose from."""
     if not wanted:

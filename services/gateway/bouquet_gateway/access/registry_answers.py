@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
-from bouquet_gateway.access.tokens import Refusal
+from bouquet_gateway.access.tokens import CredentialRefusal
 from bouquet_gateway.stores.single_flight import SingleFlight
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto import registry_messages
@@ -23,7 +23,7 @@ ASK_TIMEOUT_S = 2.0
 MAX_REFRESHES = 2
 """Largest age of a remembered answer, as a multiple of `refresh_s`, at which a call uses the answer at once while the
 gateway asks the registry again. With an older answer, the call waits for the new one."""
-AWAY = Refusal("registry_unavailable")
+AWAY = CredentialRefusal("registry_unavailable")
 
 
 class Polls(Protocol):
@@ -86,12 +86,12 @@ class RegistryAnswers(Generic[V]):
         self._max_known = max_known
         self._clock = clock
         self._known: OrderedDict[str, _Known[V]] = OrderedDict()
-        self._asking: SingleFlight[V | Refusal] = SingleFlight()
+        self._asking: SingleFlight[V | CredentialRefusal] = SingleFlight()
 
     def __len__(self) -> int:
         return len(self._known)
 
-    async def get(self, key: str, deadline: Deadline, question: Callable[[float], Request]) -> V | Refusal:
+    async def get(self, key: str, deadline: Deadline, question: Callable[[float], Request]) -> V | CredentialRefusal:
         """Returns the remembered answer for `key`, or asks the registry. `question` builds the request to the registry
         from a deadline, in seconds since the epoch. Returns a refusal if the registry does not answer."""
         known = self._known.get(key)
@@ -128,7 +128,7 @@ class RegistryAnswers(Generic[V]):
         times `refresh_s`."""
         return not self._polls.is_silent and self._clock() - known.asked_at < MAX_REFRESHES * self._refresh_s
 
-    async def _ask(self, key: str, question: Request) -> V | Refusal:
+    async def _ask(self, key: str, question: Request) -> V | CredentialRefusal:
         asked_at = self._clock()
         answered = self._decode(key, await self._bus.call(registry_messages.PROVIDER, question))
         if answered is None:

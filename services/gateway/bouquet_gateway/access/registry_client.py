@@ -20,7 +20,15 @@ import msgspec
 from bouquet_gateway.access.addresses import parse_networks
 from bouquet_gateway.access.credentials import Credential
 from bouquet_gateway.access.registry_answers import ASK_TIMEOUT_S, AWAY, Answered, RegistryAnswers
-from bouquet_gateway.access.tokens import INTERNAL_ID, INVALID, Delegation, Refusal, Token, TokenVerifier, interned
+from bouquet_gateway.access.tokens import (
+    INTERNAL_ID,
+    INVALID,
+    CredentialRefusal,
+    Delegation,
+    Token,
+    TokenVerifier,
+    interned,
+)
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto import registry_messages
 from bouquet_proto.deadline import Deadline
@@ -76,7 +84,7 @@ class RegistryClient:
         self._answered = asyncio.Event()
         """Event that is set once the registry has answered a poll (regular request for changes)."""
         options: dict[str, Any] = {"refresh_s": refresh_s, "max_known": max_known, "clock": clock}
-        self._tokens: RegistryAnswers[Token | Refusal] = RegistryAnswers(bus, self, _decode_token, **options)
+        self._tokens: RegistryAnswers[Token | CredentialRefusal] = RegistryAnswers(bus, self, _decode_token, **options)
         self._delegations: RegistryAnswers[tuple[Delegation, ...]] = RegistryAnswers(
             bus, self, _decode_delegations, **options
         )
@@ -94,7 +102,7 @@ class RegistryClient:
     def is_tolerated(self) -> bool:
         return self._silence_s <= self._patience_s
 
-    async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
+    async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | CredentialRefusal:
         """Returns the token of a credential, from memory or from the registry. Returns a refusal if the signature is
         wrong, or if the registry does not know the token or does not answer."""
         read = self._verifier.read(credential)
@@ -102,7 +110,7 @@ class RegistryClient:
             if not await self._first_answer(deadline):
                 return AWAY
             read = self._verifier.read(credential)  # its key may be withdrawn
-        if isinstance(read, Refusal):
+        if isinstance(read, CredentialRefusal):
             return read
         if read.id == INTERNAL_ID:
             return INVALID
@@ -112,7 +120,7 @@ class RegistryClient:
 
     async def delegations_of(
         self, editor: str, siret: str, request_id: str, deadline: Deadline
-    ) -> tuple[Delegation, ...] | Refusal:
+    ) -> tuple[Delegation, ...] | CredentialRefusal:
         return await self._delegations.get(
             _pair(editor, siret),
             deadline,
@@ -197,7 +205,7 @@ def _pair(editor: str, siret: str) -> str:
     return f"{editor} {siret}"
 
 
-def _decode_token(token: str, reply: Reply) -> Answered[Token | Refusal] | None:
+def _decode_token(token: str, reply: Reply) -> Answered[Token | CredentialRefusal] | None:
     match reply:
         case NotFound(reason=registry_messages.UNKNOWN, meta={registry_messages.AS_OF: int(as_of)}):
             return Answered(INVALID, as_of)

@@ -96,7 +96,7 @@ class Delegation(Rights, frozen=True, kw_only=True):
     id: str
 
 
-class Refusal(Struct, frozen=True):
+class CredentialRefusal(Struct, frozen=True):
     """Reason why a caller's credential is refused, as a key of the failure table (bouquet_proto/failures.py)."""
 
     reason: str
@@ -104,8 +104,8 @@ class Refusal(Struct, frozen=True):
     """Seconds after which the same call may be accepted; 0 if the refusal does not come from a rate limit."""
 
 
-INVALID = Refusal("token_invalid")
-WITHDRAWN = Refusal("token_blacklisted")
+INVALID = CredentialRefusal("token_invalid")
+WITHDRAWN = CredentialRefusal("token_blacklisted")
 """Refusal of a token whose signing key has been withdrawn."""
 
 
@@ -118,13 +118,13 @@ class TokenSource(Protocol):
         """Whether tokens can already be looked up. A source that asks the registry is ready once the registry has
         answered."""
 
-    async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
+    async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | CredentialRefusal:
         """Returns the token of a credential, even if the token is expired or blacklisted. Returns a refusal if there is
         no valid token."""
 
     async def delegations_of(
         self, editor: str, siret: str, request_id: str, deadline: Deadline
-    ) -> tuple[Delegation, ...] | Refusal:
+    ) -> tuple[Delegation, ...] | CredentialRefusal:
         """Returns the delegations in force that the organisation with the SIRET `siret` has given to a software editor,
         or a refusal if the registry does not answer."""
 
@@ -197,12 +197,12 @@ class TokenVerifier:
         self._known.clear()
         return True
 
-    def read(self, credential: Credential) -> Token | Refusal:
+    def read(self, credential: Credential) -> Token | CredentialRefusal:
         """Returns the token of a credential, even if the token is expired, or the reason for refusing the
         credential."""
         digest = hash_of(credential.text)
         token = self._known.pop(digest, None) or _decode(credential.text, self._keys, self._is_staging)
-        if isinstance(token, Refusal):
+        if isinstance(token, CredentialRefusal):
             return token
         self._known[digest] = token  # moved to the end: the dict is in order of use
         if len(self._known) > self._max_known:
@@ -226,12 +226,12 @@ class ClaimedTokens:
     def __init__(self, tokens: TokenVerifier) -> None:
         self._tokens = tokens
 
-    async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | Refusal:
+    async def token_of(self, credential: Credential, request_id: str, deadline: Deadline) -> Token | CredentialRefusal:
         return self._tokens.read(credential)
 
     async def delegations_of(
         self, editor: str, siret: str, request_id: str, deadline: Deadline
-    ) -> tuple[Delegation, ...] | Refusal:
+    ) -> tuple[Delegation, ...] | CredentialRefusal:
         return ()  # no token is an editor's by its own claims
 
     async def run(self) -> None:
@@ -284,7 +284,7 @@ def issue(
     return jws.serialize_compact({"alg": "HS256"}, msgspec.json.encode(claims), _key(secret), ["HS256"])
 
 
-def _decode(text: str, keys: _Keys, is_staging: bool) -> Token | Refusal:
+def _decode(text: str, keys: _Keys, is_staging: bool) -> Token | CredentialRefusal:
     try:
         signed = jws.extract_compact(text.encode())
         if not _is_signed_with_one(keys.accepted, signed):
@@ -305,12 +305,12 @@ def _decode(text: str, keys: _Keys, is_staging: bool) -> Token | Refusal:
     )
 
 
-def _refusal_of_unverified(claims: _UnverifiedClaims, is_staging: bool) -> Refusal:
+def _refusal_of_unverified(claims: _UnverifiedClaims, is_staging: bool) -> CredentialRefusal:
     """Returns the refusal of a token with a wrong signature. If the token's claims are those of the other environment
     (production or staging), the reason says so."""
     if claims.is_staging == is_staging:
         return INVALID
-    return Refusal("token_of_production" if is_staging else "token_of_staging")
+    return CredentialRefusal("token_of_production" if is_staging else "token_of_staging")
 
 
 def _is_signed_with_one(keys: Iterable[tuple[str, Key]], signed: jws.CompactSignature) -> bool:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from bouquet_gateway.offers.checks import Refusal
+from bouquet_gateway.offers.checks import OfferRefusal
 from bouquet_gateway.offers.reply_schema import ReplySchema
 from bouquet_gateway.paths import V2_PREFIX, split
 from bouquet_proto import france_connect_session, quotient_familial
@@ -20,7 +20,7 @@ from bouquet_proto.failures import Failure
 from bouquet_proto.offer import Authority, Modality, Offer, Operation
 from bouquet_proto.rules import RULES
 
-Refusals: TypeAlias = defaultdict[str, tuple[Refusal, ...]]
+OfferRefusals: TypeAlias = defaultdict[str, tuple[OfferRefusal, ...]]
 """Parts of offers that the gateway does not serve, by the provider's name."""
 
 STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
@@ -122,7 +122,7 @@ class Catalogue:
 
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self.offers = tuple(offers)
-        self.refusals: Refusals = defaultdict(tuple)
+        self.refusals: OfferRefusals = defaultdict(tuple)
         """Parts of valid offers that the gateway does not serve, by the provider's name. Another offer has the same
         path, or a rule of the gateway forbids the part."""
         self.by_path = served_by_path(self.offers, self.refusals)
@@ -176,7 +176,7 @@ def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
     return next(rest, None)
 
 
-def served_by_path(offers: Iterable[Offer], refusals: Refusals) -> dict[str, tuple[Served, ...]]:
+def served_by_path(offers: Iterable[Offer], refusals: OfferRefusals) -> dict[str, tuple[Served, ...]]:
     """Returns the operations that the gateway serves, by path; adds the others to `refusals`. If two providers offer
     the same path, the gateway serves the earlier one in `offers`; only an operation with a plan (rule to choose between
     its providers at each call) is served for all its providers."""
@@ -185,7 +185,7 @@ def served_by_path(offers: Iterable[Offer], refusals: Refusals) -> dict[str, tup
     for offer in offers:
         for operation in offer.operations:
             if reason := _add(table.setdefault(operation.path, {}), offer, operation, status_owners):
-                refusals[offer.provider] += (Refusal(reason, operation.id),)
+                refusals[offer.provider] += (OfferRefusal(reason, operation.id),)
     return {path: tuple(modalities.values()) for path, modalities in table.items() if modalities}
 
 
@@ -237,7 +237,9 @@ def monitored_by_status(
     return table
 
 
-def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str], refusals: Refusals) -> dict[str, bytes]:
+def documents_by_path(
+    offers: Iterable[Offer], operation_paths: Container[str], refusals: OfferRefusals
+) -> dict[str, bytes]:
     """Returns the documents in the offers (workers' descriptions of their operations), encoded as JSON, by path. A
     document whose path is outside of `/api/` or already in use is added to `refusals` instead."""
     table: dict[str, bytes] = {}
@@ -246,7 +248,7 @@ def documents_by_path(offers: Iterable[Offer], operation_paths: Container[str], 
             if path.startswith(V2_PREFIX) and path not in operation_paths and path not in table:
                 table[path] = msgspec.json.encode(document)
             else:
-                refusals[offer.provider] += (Refusal("document refused"),)
+                refusals[offer.provider] += (OfferRefusal("document refused"),)
     return table
 
 

@@ -50,7 +50,7 @@ def territories(entries: tuple[str, ...], setting: str) -> Territories:
     return found
 
 
-class Refusal(Struct, frozen=True):
+class OfferRefusal(Struct, frozen=True):
     """Part of an offer (a worker's description of its operations) that the gateway does not serve. The part is the
     operation with the id `operation` or, if that is empty, a document or the whole offer."""
 
@@ -68,14 +68,14 @@ class Refusal(Struct, frozen=True):
 class ReadOffer(Struct, frozen=True):
     offer: Offer | None
     """Offer without its refused operations and documents; `None` if the whole offer is refused."""
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[OfferRefusal, ...] = ()
 
 
 def read_offer(provider: str, data: Raw, allowed: Territories) -> ReadOffer:
     """Decodes and checks the offer that a provider's worker has sent. Returns the valid part of the offer, and the
     refused parts; `allowed` gives the path prefixes that each provider may use."""
     if len(memoryview(data)) > MAX_OFFER_BYTES:
-        return ReadOffer(None, (Refusal("offer too large"),))
+        return ReadOffer(None, (OfferRefusal("offer too large"),))
     try:
         offer = _offer.decode(data)
         is_valid = _is_shallow(msgspec.json.decode(data), MAX_DEPTH) and offer.provider == provider
@@ -83,28 +83,28 @@ def read_offer(provider: str, data: Raw, allowed: Territories) -> ReadOffer:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         is_valid = False
     if not is_valid:
-        return ReadOffer(None, (Refusal("offer unreadable"),))
+        return ReadOffer(None, (OfferRefusal("offer unreadable"),))
     if _is_too_large(excesses_of_offer(offer)):
-        return ReadOffer(None, (Refusal("offer too large"),))
+        return ReadOffer(None, (OfferRefusal("offer too large"),))
     prefixes = allowed.get(provider, ("/",))
     verdicts = [(operation, _refusal_of(operation, prefixes)) for operation in offer.operations]
     documents = {path: document for path, document in offer.documents.items() if path.startswith(prefixes)}
-    outside = [Refusal("path out of bounds")] * (len(offer.documents) - len(documents))
+    outside = [OfferRefusal("path out of bounds")] * (len(offer.documents) - len(documents))
     served = [operation for operation, refusal in verdicts if refusal is None]
     operations = tuple(one if _is_proof_well_formed(one) else structs.replace(one, proof=None) for one in served)
-    without = (Refusal("proof refused", one.id) for one in served if not _is_proof_well_formed(one))
+    without = (OfferRefusal("proof refused", one.id) for one in served if not _is_proof_well_formed(one))
     refusals = (*(refusal for _, refusal in verdicts if refusal), *without, *outside)
     return ReadOffer(structs.replace(offer, operations=operations, documents=documents), refusals)
 
 
-def _refusal_of(operation: Operation, prefixes: tuple[str, ...]) -> Refusal | None:
+def _refusal_of(operation: Operation, prefixes: tuple[str, ...]) -> OfferRefusal | None:
     name = operation.id[:MAX_WORD_LENGTH]
     if not operation.path.startswith(prefixes):
-        return Refusal("path out of bounds", name)
+        return OfferRefusal("path out of bounds", name)
     if not _is_well_formed(operation):
-        return Refusal("operation unreadable", name)
+        return OfferRefusal("operation unreadable", name)
     if operation.cache_s < 0 or _is_too_large(excesses_of_operation(operation)):
-        return Refusal("operation too large", name)
+        return OfferRefusal("operation too large", name)
     return None
 
 

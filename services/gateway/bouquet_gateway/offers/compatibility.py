@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bouquet_gateway.offers.checks import Refusal
+from bouquet_gateway.offers.checks import OfferRefusal
 from bouquet_proto.offer import Offer, Operation
 from bouquet_proto.offer_limits import MAX_WORD_LENGTH
 
 
-def lost_fields(served: Offer, later: Offer) -> Iterator[Refusal]:
+def lost_fields(served: Offer, later: Offer) -> Iterator[OfferRefusal]:
     """Yields a refusal for each field in `served` that `later` lacks, or that has a further type in `later`, which
     callers do not expect. Says nothing about operations that `later` lacks as a whole."""
     # Operations with a plan are served as the gateway itself defines them.
@@ -21,13 +21,13 @@ def lost_fields(served: Offer, later: Offer) -> Iterator[Refusal]:
             yield from _lost(known[operation.id], operation)
 
 
-def _lost(served: Operation, later: Operation) -> Iterator[Refusal]:
+def _lost(served: Operation, later: Operation) -> Iterator[OfferRefusal]:
     fields = dict(_types(later.schema, ""))
     for path, types in _types(served.schema, ""):
         if path not in fields:
-            yield Refusal("field removed", later.id[:MAX_WORD_LENGTH], path)
+            yield OfferRefusal("field removed", later.id[:MAX_WORD_LENGTH], path)
         elif not fields[path] <= types:
-            yield Refusal("field changed", later.id[:MAX_WORD_LENGTH], path)
+            yield OfferRefusal("field changed", later.id[:MAX_WORD_LENGTH], path)
 
 
 def _types(schema: Any, path: str) -> Iterator[tuple[str, frozenset[str]]]:

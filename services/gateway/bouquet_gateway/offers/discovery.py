@@ -12,7 +12,7 @@ from typing import get_args
 
 from bouquet_gateway import metrics
 from bouquet_gateway.offers.catalogue import Catalogue
-from bouquet_gateway.offers.checks import Refusal, Territories
+from bouquet_gateway.offers.checks import OfferRefusal, Territories
 from bouquet_gateway.offers.provider_offer import ProviderOffer
 from bouquet_gateway.paths import OFFERED
 from bouquet_mesh.bus.api import Calling
@@ -45,7 +45,7 @@ class Discovery:
         self._allowed: tuple[str, ...] = ()
         self._territories = territories or {}
         self._providers: dict[str, ProviderOffer] = {}
-        self._reported: dict[str, tuple[Refusal, ...]] = {}
+        self._reported: dict[str, tuple[OfferRefusal, ...]] = {}
         """Refused parts of each provider's offer (description of operations) that are already in the log, by the
         provider's name."""
         self._first_round_done = asyncio.Event()
@@ -128,7 +128,7 @@ class Discovery:
             self._update_catalogue()
         self._report_refusals(provider)
 
-    def _verdict(self, provider: str) -> tuple[str, tuple[Refusal, ...]]:
+    def _verdict(self, provider: str) -> tuple[str, tuple[OfferRefusal, ...]]:
         return self._providers[provider].verdict(self.catalogue.refusals.get(provider, ()))
 
     def _update_catalogue(self) -> None:
@@ -149,7 +149,7 @@ class Discovery:
         self._reported[provider] = refusals
 
 
-def report(provider: str, refusal: Refusal) -> None:
+def report(provider: str, refusal: OfferRefusal) -> None:
     """Logs and counts a part of a provider's offer that the gateway refuses."""
     reason = refusal.reason
     log.error(reason, extra={"provider": provider, "operation": refusal.operation, "field": refusal.field})

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from msgspec import Raw, Struct
 
-from bouquet_gateway.offers.checks import Refusal, Territories, read_offer
+from bouquet_gateway.offers.checks import OfferRefusal, Territories, read_offer
 from bouquet_gateway.offers.compatibility import lost_fields
 from bouquet_proto.offer import Offer, digest_of
 
@@ -24,7 +24,7 @@ MAX_FORMER = 20
 class _Received(Struct):
     digest: str
     offer: Offer | None
-    refusals: tuple[Refusal, ...]
+    refusals: tuple[OfferRefusal, ...]
     heard_at: float
     """Time at which a worker last sent the offer, in seconds of the clock of `ProviderOffer`."""
 
@@ -71,7 +71,7 @@ class ProviderOffer:
         if self._refused and self._refused.digest == received.digest:
             self._refused = None
 
-    def verdict(self, conflicts: tuple[Refusal, ...]) -> tuple[str, tuple[Refusal, ...]]:
+    def verdict(self, conflicts: tuple[OfferRefusal, ...]) -> tuple[str, tuple[OfferRefusal, ...]]:
         """Returns what the gateway tells the provider's workers: the digest of one offer, and the parts of it that the
         gateway refuses; `("", ())` if there is none.
 
