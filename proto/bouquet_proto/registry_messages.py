@@ -28,7 +28,7 @@ class GroupLimit(Struct, frozen=True):
     calls_per_minute: int
 
 
-class Rights(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class HabilitationRights(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Rights that a habilitation (an administration's right to call operations) gives, as far as a gateway needs to
     know them."""
 
@@ -52,7 +52,7 @@ class Rights(Struct, frozen=True, kw_only=True, omit_defaults=True):
     old to send this field."""
 
 
-class KnownToken(Rights, frozen=True, kw_only=True, omit_defaults=True):
+class KnownToken(HabilitationRights, frozen=True, kw_only=True, omit_defaults=True):
     """Token that the registry knows, with the rights of its habilitation (an administration's right to call
     operations). Times are in seconds since the epoch.
 
@@ -72,7 +72,7 @@ class KnownToken(Rights, frozen=True, kw_only=True, omit_defaults=True):
     then false."""
 
 
-class KnownDelegation(Rights, frozen=True, kw_only=True, omit_defaults=True):
+class KnownDelegation(HabilitationRights, frozen=True, kw_only=True, omit_defaults=True):
     """Delegation in force: a software editor may call with the rights of this habilitation."""
 
     id: str

@@ -244,7 +244,7 @@ def _token(id: str, held: registry_messages.KnownToken) -> Token:
     )
 
 
-def _rights(held: registry_messages.Rights) -> dict[str, Any]:
+def _rights(held: registry_messages.HabilitationRights) -> dict[str, Any]:
     """Converts rights from the registry's message to the fields of `tokens.Rights`."""
     return {
         "scopes": interned(held.scopes),
