@@ -17,7 +17,7 @@ EntryState: TypeAlias = Literal["kept", "pruned", "absent"]
 """State of a record: in the journal (`kept`), removed after its retention (`pruned`), or neither (`absent`), as a
 record that is still on its way."""
 
-STATES: tuple[str, ...] = get_args(EntryState)
+ENTRY_STATES: tuple[str, ...] = get_args(EntryState)
 
 
 class JournalEntry(Struct, frozen=True, kw_only=True):

@@ -32,7 +32,7 @@ from bouquet_gateway.lookup.scope_filter import open_fields
 from bouquet_gateway.offers.catalogue import Match, Served
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paths import Envelope
-from bouquet_gateway.proofs.proofs import Made, Proofs, wanted_kind
+from bouquet_gateway.proofs.proofs import ProofMembers, Proofs, wanted_kind
 from bouquet_mesh.keyed_hash import keyed_hash
 from bouquet_mesh.secret import Secret
 from bouquet_proto.deadline import Deadline
@@ -114,17 +114,19 @@ class Lookups:
                 raise Problem("unknown_version", values={"version": match.version})
             if scopes.isdisjoint(served.operation.scopes):
                 raise Problem("insufficient_scopes")
-            prove = self._prover(served, request.proof, call)
-            no_cache = request.no_cache or prove is not None
+            make_proof = self._prover(served, request.proof, call)
+            no_cache = request.no_cache or make_proof is not None
             reply = await self._look_up(served, query, requester, call, deadline, no_cache=no_cache)
         if isinstance(reply, Recorded):
-            return Answer(sandbox.body_of(reply, served, scopes, prove), reply.status, sandbox.retry_after_of(reply))
+            return Answer(
+                sandbox.body_of(reply, served, scopes, make_proof), reply.status, sandbox.retry_after_of(reply)
+            )
         call.people_found = partial(people_named, reply.data, served.operation)
         data = open_fields(reply.data, served.operation, scopes)
-        proof = prove(data) if prove else Made()
+        proof = make_proof(data) if make_proof else ProofMembers()
         return Answer(_enveloped(call.envelope, data, served.operation.meta_fields, proof))
 
-    def _prover(self, served: Served, header: str, call: Call) -> sandbox.Prove | None:
+    def _prover(self, served: Served, header: str, call: Call) -> sandbox.MakeProof | None:
         """Returns a function that makes a proof (text that shows later what the answer said) from data. Returns `None`
         if the value of `header` requests no proof, or if the gateway makes none."""
         if self._proofs is None or not (kind := wanted_kind(served, header)):
@@ -198,7 +200,7 @@ def describe_call(call: Call, match: Match) -> None:
     call.retirement, call.failures = operation.retirement, served.problems
 
 
-def _enveloped(envelope: Envelope, data: Raw, meta_fields: tuple[str, ...], proof: Made) -> bytes:
+def _enveloped(envelope: Envelope, data: Raw, meta_fields: tuple[str, ...], proof: ProofMembers) -> bytes:
     """Returns the body of an answer with data. In `v2` the body is the data alone; in `v3` it is an object with `data`,
     `links` and `meta`, where `meta` has the data's fields `meta_fields` and what `proof` adds."""
     if envelope == "v2":

@@ -13,10 +13,10 @@ from bouquet_gateway.errors.problems import longest_wait
 from bouquet_gateway.lookup.scope_filter import open_fields
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import envelope_of
-from bouquet_gateway.proofs.proofs import Made
+from bouquet_gateway.proofs.proofs import ProofMembers
 from bouquet_proto.messages import Recorded
 
-Prove: TypeAlias = Callable[[Raw], Made]
+MakeProof: TypeAlias = Callable[[Raw], ProofMembers]
 """Function that makes a proof (text that shows later what an answer said) of an answer's data."""
 
 
@@ -36,10 +36,10 @@ _envelope = msgspec.json.Decoder(dict[str, Raw])
 _members = msgspec.json.Decoder(dict[str, Any])
 
 
-def body_of(case: Recorded, served: Served, scopes: frozenset[str], prove: Prove | None = None) -> bytes:
+def body_of(case: Recorded, served: Served, scopes: frozenset[str], make_proof: MakeProof | None = None) -> bytes:
     """Returns the body of a recorded answer (`case`) of a sandbox. If the recorded HTTP status is 200, the body has
-    only the fields to which `scopes` give access, and the proof that `prove` makes of them."""
-    return bytes(_filtered(case, served, scopes, prove) if case.status == 200 else case.body)
+    only the fields to which `scopes` give access, and the proof that `make_proof` makes of them."""
+    return bytes(_filtered(case, served, scopes, make_proof) if case.status == 200 else case.body)
 
 
 def retry_after_of(case: Recorded) -> int | None:
@@ -52,15 +52,15 @@ def retry_after_of(case: Recorded) -> int | None:
     return longest_wait(error.meta.retry_in for error in errors.errors)
 
 
-def _filtered(case: Recorded, served: Served, scopes: frozenset[str], prove: Prove | None) -> Raw:
+def _filtered(case: Recorded, served: Served, scopes: frozenset[str], make_proof: MakeProof | None) -> Raw:
     operation = served.operation
     if envelope_of(operation.path) == "v2":
         return open_fields(case.body, operation, scopes)
     members = _envelope.decode(case.body)
     if "data" in members:
         members["data"] = data = open_fields(members["data"], operation, scopes)
-        if prove is not None:
-            made = prove(data)
+        if make_proof is not None:
+            made = make_proof(data)
             for name, added in (("links", made.links), ("meta", made.meta)):
                 members[name] = Raw(msgspec.json.encode({**_members.decode(members.get(name, b"{}")), **added}))
     return Raw(msgspec.json.encode(members))

@@ -10,7 +10,7 @@ from msgspec import Struct
 from bouquet_gateway.access.address_limit import AddressLimit
 from bouquet_gateway.call import HttpRequest
 from bouquet_gateway.proofs.entry import KnownState, entry_state
-from bouquet_gateway.proofs.proofs import PARAMETER, Proofs
+from bouquet_gateway.proofs.proofs import PROOF_PARAMETER, Proofs
 from bouquet_gateway.proofs.revocation import refuse_revoked
 from bouquet_gateway.proofs.statement import Statement
 from bouquet_mesh.bus.api import Calling
@@ -43,7 +43,7 @@ class ProofChecks:
         """Verifies the proof in a request's query. Raises `Problem` if the IP address has exceeded its limit, if the
         proof is missing, not valid or revoked, or if the registry does not say whether the proof is revoked."""
         await self._limit.count(request)
-        text = sealed_text(request.raw_query, PARAMETER)
+        text = sealed_text(request.raw_query, PROOF_PARAMETER)
         statement = self._proofs.verify(text)
         if not statement.record:
             return Verified(statement, text, None)

@@ -9,7 +9,7 @@ import msgspec
 
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto.deadline import Deadline
-from bouquet_proto.journal_messages import PROVIDER, STATES, EntryState, JournalEntry
+from bouquet_proto.journal_messages import ENTRY_STATES, PROVIDER, EntryState, JournalEntry
 from bouquet_proto.messages import FindEntry, Found
 
 KnownState: TypeAlias = EntryState | Literal["unknown"]
@@ -33,4 +33,4 @@ async def entry_state(bus: Calling, record: str, request_id: str, deadline: Dead
         state = _decoder.decode(reply.data).state
     except msgspec.DecodeError:
         return "unknown"
-    return cast(EntryState, state) if state in STATES else "unknown"
+    return cast(EntryState, state) if state in ENTRY_STATES else "unknown"

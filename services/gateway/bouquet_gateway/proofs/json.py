@@ -9,7 +9,7 @@ from bouquet_gateway.proofs.checks import Verified
 from bouquet_gateway.proofs.entry import KnownState
 from bouquet_gateway.proofs.proofs import code_of
 
-STATES: Mapping[KnownState, str] = {
+ENTRY_STATE_NAMES: Mapping[KnownState, str] = {
     "kept": "conservee",
     "pruned": "plus_conservee",
     "absent": "absente",
@@ -31,7 +31,7 @@ def as_json(verified: Verified, *, is_test: bool) -> Mapping[str, object]:
         "emise_le": statement.issued_on,
         "valable_jusqu_au": statement.valid_until,
         "entree_journal": statement.record or None,
-        "etat_entree_journal": verified.entry and STATES[verified.entry],
+        "etat_entree_journal": verified.entry and ENTRY_STATE_NAMES[verified.entry],
         "donnees_de_test": is_test,
         "sections": [
             {

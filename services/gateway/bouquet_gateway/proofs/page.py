@@ -28,7 +28,7 @@ HEADERS = {
 `Referer` headers."""
 
 
-STATES: Mapping[KnownState, str] = {
+ENTRY_STATE_SENTENCES: Mapping[KnownState, str] = {
     "kept": "Entrée conservée : la réponse a bien été journalisée",
     "pruned": "Entrée plus conservée : la durée de conservation du journal est passée",
     "absent": "Entrée absente du journal : elle n'y est pas encore, ou n'y est plus",
@@ -48,7 +48,7 @@ def page_of(verified: Verified, *, is_test: bool) -> str:
         Row("Émise le", french_day(statement.issued_on)),
         Row("Valable jusqu'au", french_day(statement.valid_until)),
         *((Row("Entrée du journal des accès", statement.record),) if statement.record else ()),
-        *((Row("État de cette entrée", STATES[verified.entry]),) if verified.entry else ()),
+        *((Row("État de cette entrée", ENTRY_STATE_SENTENCES[verified.entry]),) if verified.entry else ()),
     )
     parts = [
         f"<p><strong>{TEST_DATA}</strong></p>" if is_test else "",

@@ -22,7 +22,7 @@ from bouquet_gateway.proofs.statement import Statement, document_sections_of, la
 
 PROOF_ONLY, PDF = "proof-only", "pdf"
 """Values of the header `X-Generate-Proof`: the first requests a proof, the second a proof and a PDF file."""
-PARAMETER = "preuve"
+PROOF_PARAMETER = "preuve"
 """Name of the query parameter that holds the text of the proof to verify."""
 DOCUMENT_PARAMETER = "document"
 """Name of the query parameter with the encrypted content of the PDF file to download."""
@@ -44,7 +44,7 @@ _decoder = msgspec.json.Decoder(Statement)
 _document_decoder = msgspec.json.Decoder(Document)
 
 
-class Made(Struct, frozen=True):
+class ProofMembers(Struct, frozen=True):
     """Members that a proof (an encrypted text that shows later what an answer said) adds to the answer's `meta` and
     `links`; nothing if no proof was made."""
 
@@ -67,7 +67,7 @@ class Proofs:
         self._purpose = TEST_PURPOSE if is_sandbox else PURPOSE
         self._document_purpose = TEST_DOCUMENT_PURPOSE if is_sandbox else DOCUMENT_PURPOSE
 
-    def make(self, served: Served, kind: str, data: Raw, call: Call) -> Made:
+    def make(self, served: Served, kind: str, data: Raw, call: Call) -> ProofMembers:
         """Makes a proof of an answer and, if `kind` is `pdf`, the link to a PDF file. Raises `Problem` if the data is
         too large for a URL."""
         try:
@@ -75,7 +75,7 @@ class Proofs:
         except TooLarge:
             raise Problem("malformed_reply", authority=served.authority, outcome="failed") from None
 
-    def _made(self, served: Served, kind: str, data: Raw, call: Call) -> Made:
+    def _made(self, served: Served, kind: str, data: Raw, call: Call) -> ProofMembers:
         operation, now = served.operation, self._clock()
         assert operation.proof is not None
         today = now.date()
@@ -92,7 +92,7 @@ class Proofs:
         text = seal(self._keys, statement, self._purpose, MAX_LENGTH)
         meta = {proof_members.URL: self.url_of(text), proof_members.CODE: code_of(text)}
         if kind != PDF:
-            return Made(meta)
+            return ProofMembers(meta)
         document = Document(
             title=statement.title,
             source=statement.source,
@@ -105,11 +105,11 @@ class Proofs:
         )
         sealed = seal(self._keys, document, self._document_purpose, MAX_DOCUMENT_LENGTH)
         url = f"{self._public_url}{PROOF_DOCUMENT}?{DOCUMENT_PARAMETER}={sealed}"
-        return Made(meta | {proof_members.DOCUMENT_EXPIRES_AT: document.expires_at}, {"attestation_pdf": url})
+        return ProofMembers(meta | {proof_members.DOCUMENT_EXPIRES_AT: document.expires_at}, {"attestation_pdf": url})
 
     def url_of(self, text: str) -> str:
         """Returns the URL at which people verify the proof `text`."""
-        return f"{self._public_url}{PROOFS}?{PARAMETER}={text}"
+        return f"{self._public_url}{PROOFS}?{PROOF_PARAMETER}={text}"
 
     def document(self, text: str) -> Document:
         """Returns the content of a PDF file from its encrypted form `text`. Raises `Problem` if these gateways have not

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from bouquet_gateway.errors.nomenclature import DOCUMENT_REASONS, PROOF_REASONS
 from bouquet_gateway.offers.catalogue import Served
 from bouquet_gateway.paths import PROOF_DOCUMENT, PROOFS
-from bouquet_gateway.proofs.json import STATES
-from bouquet_gateway.proofs.proofs import DOCUMENT_PARAMETER, PARAMETER, PDF, PROOF_ONLY
+from bouquet_gateway.proofs.json import ENTRY_STATE_NAMES
+from bouquet_gateway.proofs.proofs import DOCUMENT_PARAMETER, PDF, PROOF_ONLY, PROOF_PARAMETER
 from bouquet_gateway.public.openapi_components import Components, Json
 from bouquet_gateway.public.openapi_errors import object_schema, text
 from bouquet_gateway.public.openapi_platform import answer, described, errors_at
@@ -51,7 +51,7 @@ SCHEMAS: Json = {
         etat_entree_journal={
             "description": "Si le journal des accès a cette entrée : `plus_conservee` après sa durée de conservation, "
             "`absente` si elle n'y est pas encore, ou n'y est plus ; `inconnu` si le journal ne répond pas",
-            "anyOf": [text(enum=list(STATES.values())), {"type": "null"}],
+            "anyOf": [text(enum=list(ENTRY_STATE_NAMES.values())), {"type": "null"}],
         },
         donnees_de_test={"type": "boolean", "description": "Document sans valeur, d'un bac à sable"},
         sections={"type": "array", "items": {"$ref": "#/components/schemas/ProofPart"}},
@@ -90,7 +90,7 @@ def paths(components: Components) -> Json:
             "Ce que dit une preuve, en JSON ou, avec `Accept: text/html`, en une page",
             {"200": valid},
             errors_at(PROOFS, components, ("too_many_requests", *PROOF_REASONS)),
-            parameters=[_parameter(PARAMETER, "La preuve, telle que `meta.verification_url` la contient")],
+            parameters=[_parameter(PROOF_PARAMETER, "La preuve, telle que `meta.verification_url` la contient")],
         ),
         PROOF_DOCUMENT: described(
             "proof_document",
