@@ -20,7 +20,7 @@ from bouquet_proto.deadline import Deadline
 from tests.support.gateway_client import Answer
 from tests.support.mesh import mesh
 from tests.support.people import CAF_ALLOCATAIRE
-from tests.support.redis import GROUP, RedisSentinel, RedisServer
+from tests.support.redis import SENTINEL_GROUP, RedisSentinel, RedisServer
 
 SECRET = Secret("k" * 32)
 
@@ -38,7 +38,7 @@ class Group:
 
     @property
     def url(self) -> Secret:
-        return Secret(f"redis://{self.addresses}/0?sentinel={GROUP}")
+        return Secret(f"redis://{self.addresses}/0?sentinel={SENTINEL_GROUP}")
 
     @property
     def addresses(self) -> str:
@@ -57,7 +57,7 @@ class Group:
 
 async def _until(sentinel: RedisSentinel, holds: Callable[[dict[str, Any]], bool]) -> None:
     async with client_of(Secret(sentinel.url)) as client, asyncio.timeout(90):
-        while not holds((await client.sentinel_masters())[GROUP]):  # type: ignore[call-overload]  # noqa: ASYNC110
+        while not holds((await client.sentinel_masters())[SENTINEL_GROUP]):  # type: ignore[call-overload]  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.support.daemon import Daemon, find_program, free_port
 
 PROGRAM = find_program("redis-server")
-GROUP = "bouquet"
+SENTINEL_GROUP = "bouquet"
 
 
 class RedisServer(Daemon):
@@ -42,9 +42,9 @@ class RedisSentinel(RedisServer):
             lines = (
                 "bind 127.0.0.1",
                 f"port {self.port}",
-                f"sentinel monitor {GROUP} 127.0.0.1 {self._primary.port} {self._quorum}",
-                f"sentinel down-after-milliseconds {GROUP} 500",
-                f"sentinel failover-timeout {GROUP} 3000",
+                f"sentinel monitor {SENTINEL_GROUP} 127.0.0.1 {self._primary.port} {self._quorum}",
+                f"sentinel down-after-milliseconds {SENTINEL_GROUP} 500",
+                f"sentinel failover-timeout {SENTINEL_GROUP} 3000",
             )
             configuration.write_text("\n".join(lines) + "\n")
         return [PROGRAM, str(configuration), "--sentinel"]

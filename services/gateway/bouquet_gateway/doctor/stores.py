@@ -9,7 +9,7 @@ from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_gateway.stores.redis_client import GROUP, SENTINEL_PASSWORD, SETTING, addresses_of, open_redis
+from bouquet_gateway.stores.redis_client import SENTINEL_GROUP, SENTINEL_PASSWORD, SETTING, addresses_of, open_redis
 from bouquet_mesh.doctor import files
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
 from bouquet_mesh.tls.context import tls_error_of
@@ -44,7 +44,7 @@ def _unreachable(address: str, error: Exception) -> Finding:
         return wrong("redis", f"{address} refuses the user or the password", f"mend {SETTING}")
     consequence = "gateways answer without it: no shared cache, and rate limits of their own"
     if isinstance(error, MasterNotFoundError):  # it does not tell why: down, another password, or another group
-        remedy = f"start them, or mend the certificates, {GROUP}= or {SENTINEL_PASSWORD}= of {SETTING}"
+        remedy = f"start them, or mend the certificates, {SENTINEL_GROUP}= or {SENTINEL_PASSWORD}= of {SETTING}"
         return wrong("redis", f"no Sentinel at {address} names a primary; {consequence}", remedy)
     return wrong(
         "redis", f"{address} cannot be reached ({type(error).__name__}); {consequence}", f"start it, or mend {SETTING}"

@@ -29,7 +29,7 @@ SENTINEL_PORT = 26_379
 SENTINEL_TIMEOUT_S = 0.15
 """Longest time, in seconds, for which the client waits for the answer of one Sentinel."""
 # Even if two Sentinels do not answer, there is then time to ask a third within `TIMEOUT_S`.
-GROUP, SENTINEL_PASSWORD = "sentinel", "sentinel_password"
+SENTINEL_GROUP, SENTINEL_PASSWORD = "sentinel", "sentinel_password"
 """Names of two parameters in the URL: the name of the Sentinel group, and the password of the Sentinels."""
 
 
@@ -40,10 +40,11 @@ def client_of(url: Secret) -> Redis:
     checked = verified_url(url, SETTING)
     warn_if_url_unencrypted(SETTING, checked)
     servers = each_server(checked)
-    if dict(parse_qsl(urlsplit(servers[0]).query, keep_blank_values=True)).get(GROUP) == "":
-        raise SettingsError([f"{SETTING}: {GROUP}= has no name"])  # which the library would take for no Sentinel
+    if dict(parse_qsl(urlsplit(servers[0]).query, keep_blank_values=True)).get(SENTINEL_GROUP) == "":
+        # The library would take an empty name for no Sentinel.
+        raise SettingsError([f"{SETTING}: {SENTINEL_GROUP}= has no name"])
     try:
-        if GROUP in parse_url(servers[0]):
+        if SENTINEL_GROUP in parse_url(servers[0]):
             if len(set(addresses_of(checked))) < len(servers):
                 raise SettingsError([f"{SETTING}: names a server twice"])
             client = _client_by_sentinel([parse_url(server) for server in servers])
@@ -60,7 +61,7 @@ def client_of(url: Secret) -> Redis:
 
 
 def addresses_of(url: str) -> list[str]:
-    default_port = SENTINEL_PORT if GROUP in parse_url(each_server(url)[0]) else 0
+    default_port = SENTINEL_PORT if SENTINEL_GROUP in parse_url(each_server(url)[0]) else 0
     return [address_of(server, default_port) for server in each_server(url)]
 
 
@@ -81,7 +82,7 @@ def _client_by_sentinel(servers: list[Any]) -> Redis:
     each Sentinel."""
     addresses = [(server["host"], server.get("port", SENTINEL_PORT)) for server in servers]
     options = {name: value for name, value in servers[0].items() if name not in ("host", "port", "connection_class")}
-    group, password = options.pop(GROUP), options.pop(SENTINEL_PASSWORD, None)
+    group, password = options.pop(SENTINEL_GROUP), options.pop(SENTINEL_PASSWORD, None)
     tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
     if servers[0].get("connection_class") is SSLConnection:
         options["ssl"] = tls["ssl"] = True
