@@ -33,8 +33,8 @@ MAX_NUMBER = 2**53 - 1
 """Largest integer accepted in the `meta` of a reply. JSON parsers that read numbers as 64-bit floats, such as
 JavaScript's, read every integer up to this one exactly."""
 
-Excess: TypeAlias = Literal["", "too large", "too many elements", "too deep", "words of its own"]
-"""Reason to refuse a reply, or "" for none. `words of its own` means that the reply's `meta` has a key or value that
+Excess: TypeAlias = Literal["", "too large", "too many elements", "too deep", "meta not allowed"]
+"""Reason to refuse a reply, or "" for none. `meta not allowed` means that the reply's `meta` has a key or value that
 `ALLOWED_META` does not allow, or that its `retry_in_s` is not between 0 and `DAY_S`."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -54,28 +54,27 @@ DEFAULT_LIMITS = ReplyLimits()
 """Limits on the replies of an operation for which the worker's offer sets none."""
 
 
-def excess_of(reply: Reply, most: ReplyLimits = DEFAULT_LIMITS) -> Excess:
-    """Returns the first reason to refuse a reply, or "" if there is none. `most` holds the limits on the reply's
-    data."""
+def excess_of(reply: Reply, limits: ReplyLimits = DEFAULT_LIMITS) -> Excess:
+    """Returns the first reason to refuse a reply, or "" if there is none."""
     match reply:
         case Found(data=data) | Recorded(body=data):
-            return _excess_of_data(data, most)
+            return _excess_of_data(data, limits)
         case Failed(retry_in_s=int(wait_s)) if not 0 <= wait_s <= DAY_S:
-            return "words of its own"
+            return "meta not allowed"
         case NotFound(meta=meta) | Rejected(meta=meta) | Failed(meta=meta):
-            return "" if all(_is_known(name, meta) for name in meta) else "words of its own"
+            return "" if all(_is_known(name, meta) for name in meta) else "meta not allowed"
 
 
-def _excess_of_data(data: Raw, most: ReplyLimits) -> Excess:
+def _excess_of_data(data: Raw, limits: ReplyLimits) -> Excess:
     text = bytes(data)
-    if len(text) > most.size_bytes:
+    if len(text) > limits.size_bytes:
         return "too large"
     # Upper bounds of depth and elements, which nearly every reply keeps to: no need to count.
     openings = text.count(b"[") + text.count(b"{")
-    if openings <= MAX_DEPTH and (len(text) <= most.elements or openings + text.count(b",") <= most.elements):
+    if openings <= MAX_DEPTH and (len(text) <= limits.elements or openings + text.count(b",") <= limits.elements):
         return ""
     bare = without_strings(text)
-    if _elements(bare) > most.elements:
+    if _elements(bare) > limits.elements:
         return "too many elements"
     return "too deep" if _depth(bare) > MAX_DEPTH else ""
 

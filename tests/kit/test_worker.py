@@ -545,7 +545,7 @@ async def talkative(_: Question[Identifiant]) -> NotFound:
     return NotFound("nobody", {"name": "DURANT"})
 
 
-@pytest.mark.parametrize(("handler", "excess"), [(too_long, "too large"), (talkative, "words of its own")])
+@pytest.mark.parametrize(("handler", "excess"), [(too_long, "too large"), (talkative, "meta not allowed")])
 async def test_a_reply_beyond_its_limits_is_a_failure_and_an_error_in_the_worker_s_log(
     handler: Any, excess: str, caplog: pytest.LogCaptureFixture
 ) -> None:

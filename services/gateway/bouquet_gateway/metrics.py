@@ -112,7 +112,7 @@ REPLIES_RESHAPED = Counter(
 REPLIES_REFUSED = Counter(
     "bouquet_gateway_replies_refused_total",
     "Workers' replies refused because they exceed a limit. `excess` names the limit: `too large`, `too many "
-    "elements`, `too deep`, or `words of its own` for a key or value in `meta` that is not allowed.",
+    "elements`, `too deep`, or `meta not allowed` for a key or value in `meta` that is not allowed.",
     ["provider", "excess"],
 )
 UNKNOWN_BEARERS = Counter(
