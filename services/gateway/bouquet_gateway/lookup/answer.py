@@ -39,13 +39,13 @@ from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Caller, Found, Lookup, Recorded
 from bouquet_proto.query import Query, parse_query
 
-MARK_LENGTH = 16
-"""Number of hexadecimal digits of a caller's mark, the keyed hash by which workers tell callers apart."""
+CALLER_HASH_LENGTH = 16
+"""Number of hexadecimal digits of the keyed hash by which workers tell callers apart (`Caller.mark`)."""
 
 _members = msgspec.json.Decoder(dict[str, Raw])
 
-MARKS = 10_000
-"""Largest number of callers whose mark (keyed hash) one process keeps in memory."""
+MAX_CACHED_HASHES = 10_000
+"""Largest number of callers whose hash one process keeps in memory."""
 
 
 class Lookups:
@@ -64,11 +64,11 @@ class Lookups:
         clock: Callable[[], datetime],
         deadline_s: float,
         is_sandbox: bool,
-        marking_key: Secret,
+        caller_hash_key: Secret,
         proofs: Proofs | None = None,
     ) -> None:
         """Takes `deadline_s`, the seconds that one lookup may take, and `is_sandbox`, which says whether workers may
-        answer with test cases. `marking_key` is the secret with which callers are hashed for workers (`mark_of`).
+        answer with test cases. `caller_hash_key` is the secret with which `caller_hash` hashes callers.
         `proofs` makes proofs (texts that show later what an answer said); `None` if the gateway makes none."""
         self._offers = offers
         self._authenticate = authenticate
@@ -79,7 +79,7 @@ class Lookups:
         self._clock = clock
         self._deadline_s = deadline_s
         self._is_sandbox = is_sandbox
-        self._marking_key = marking_key
+        self._caller_hash_key = caller_hash_key
         self._proofs = proofs
 
     async def answer(self, request: HttpRequest, call: Call) -> Answer:
@@ -155,7 +155,7 @@ class Lookups:
         if isinstance(parsed, Problem):
             raise parsed
         token = requester.token
-        mark = mark_of(self._marking_key, token.habilitation or requester.digest)
+        mark = caller_hash(self._caller_hash_key, token.habilitation or requester.digest)
         lookup = Lookup(
             id=call.request_id,
             deadline=deadline.at,
@@ -183,11 +183,11 @@ def is_by_ine(match: Match) -> bool:
     return match.served is not None and match.served.operation.modality == "ine"
 
 
-@lru_cache(maxsize=MARKS)
-def mark_of(key: Secret, caller: str) -> str:
-    """Returns the mark of a caller: a keyed hash by which workers tell callers apart without learning who they are."""
-    # Gateways that share the key give the same mark.
-    return keyed_hash(key, f"mark {caller}".encode())[:MARK_LENGTH]
+@lru_cache(maxsize=MAX_CACHED_HASHES)
+def caller_hash(key: Secret, caller: str) -> str:
+    """Returns a keyed hash of a caller, by which workers tell callers apart without learning who they are."""
+    # Gateways that share the key compute the same hash. The text before the caller keeps it apart from other hashes.
+    return keyed_hash(key, f"mark {caller}".encode())[:CALLER_HASH_LENGTH]
 
 
 def describe_call(call: Call, match: Match) -> None:

@@ -148,7 +148,7 @@ def _assemble(
         clock=clock,
         deadline_s=settings.deadline_s,
         is_sandbox=settings.sandbox,
-        marking_key=secret,
+        caller_hash_key=secret,
         proofs=proofs,
     )
     proof_checks, proof_downloads = _proof_services(settings, proofs, bus, limiter, drawing)
