@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from msgspec import Raw, Struct
 
-Asked: TypeAlias = dict[str, str | tuple[str, ...]]
+CallParameters: TypeAlias = dict[str, str | tuple[str, ...]]
 """Query parameters of a call, by the name to send: one text for a parameter such as `nomNaissance`, several for a list
 such as `prenoms[]`. The parameter `recipient` is not included; the caller may send any SIRET."""
 
@@ -31,7 +31,7 @@ class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Name of the invented person of the case; empty if the case file names none."""
     family: str = ""
     """Name of the invented family of the case; empty if the case file names none."""
-    parameters: Asked = {}
+    parameters: CallParameters = {}
     sessions: tuple[str, ...] = ()
     """FranceConnect tokens with which a call gets this recorded answer; empty for operations without FranceConnect."""
     is_default: bool = False
@@ -46,7 +46,7 @@ class SimulatedError(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     code: str
     status: int
-    parameters: Asked = {}
+    parameters: CallParameters = {}
     """Query parameters that request this error. They are sent together with `SimulatedErrors.parameters`."""
     session: str = ""
     """FranceConnect token that requests this error; empty for operations without FranceConnect."""
@@ -57,7 +57,7 @@ class SimulatedErrors(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     operation_id: str
     errors: tuple[SimulatedError, ...]
-    parameters: Asked = {}
+    parameters: CallParameters = {}
     """Query parameters that every call for one of these errors needs, in addition to `SimulatedError.parameters`."""
 
 

@@ -20,7 +20,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import tls_error_of
 from bouquet_mesh.visible import visible
 from bouquet_registry import bulk_import, cli, token_signing
-from bouquet_registry.api.doctor import Asked, examine_api
+from bouquet_registry.api.doctor import DoctorOptions, examine_api
 from bouquet_registry.api.process import serve_api
 from bouquet_registry.datapass import cli as datapass
 from bouquet_registry.doctor import examine
@@ -134,7 +134,7 @@ def _examination(arguments: argparse.Namespace, environ: Mapping[str, str]) -> C
         return examine(environ)
     file = arguments.token_keys
     keys = sys.stdin.buffer.read() if file == "-" else _read("--token-keys", Path(file)) if file else b""
-    return examine_api(environ, Asked(arguments.url, arguments.ca, keys))
+    return examine_api(environ, DoctorOptions(arguments.url, arguments.ca, keys))
 
 
 def _migrate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ import msgspec
 import yaml
 from msgspec import Struct
 
-from bouquet_portal.bac_a_sable.cases import Asked, Case
+from bouquet_portal.bac_a_sable.cases import CallParameters, Case
 from bouquet_portal.documents.model import Operation
 
 LEFT_OUT_PARAMETERS = ("recipient", "delegation_id")
@@ -44,7 +44,7 @@ def of_case(case: Case) -> str:
 def for_operation(operation: Operation) -> str:
     """Returns a draft of a case file for its author to complete: the operation's required parameters with example
     values, and an empty answer. `operation` must come from `with_own_parameters`."""
-    asked: Asked = {
+    asked: CallParameters = {
         one.name: _example(one.name, one.example)
         for one in operation.parameters
         if one.location == "query" and one.is_required
@@ -73,7 +73,7 @@ def payload_of(operation: Operation, data: Any, meta: Any = None) -> Any:
     return {"data": data, "links": {}, "meta": meta or {}} if operation.version != "v2" else data
 
 
-def text_of(head: Head, asked: Asked, status: int, payload: Any) -> str:
+def text_of(head: Head, asked: CallParameters, status: int, payload: Any) -> str:
     """Returns the text of a case file: `head` (description, person and family), a call with the parameters `asked`, and
     the recorded answer."""
     about = {name: text for name, text in msgspec.structs.asdict(head).items() if text}

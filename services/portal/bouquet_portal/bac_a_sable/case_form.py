@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from bouquet_portal.bac_a_sable import answer_form, case_file, form
 from bouquet_portal.bac_a_sable.case_file import Head
-from bouquet_portal.bac_a_sable.cases import Asked, Case
+from bouquet_portal.bac_a_sable.cases import CallParameters, Case
 from bouquet_portal.documents.model import ErrorCode, Operation
 
 DATA, META = "payload.data", "payload.meta"
@@ -25,7 +25,7 @@ class Proposed(Struct, frozen=True):
     operation: Operation
     """Operation of the test case, with the parameters that its case files contain."""
     head: Head = Head()
-    asked: Asked = {}
+    asked: CallParameters = {}
     data: Any = None
     meta: Any = None
     error: ErrorCode | None = None

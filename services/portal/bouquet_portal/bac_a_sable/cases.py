@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct
 
-Asked: TypeAlias = dict[str, str | tuple[str, ...]]
+CallParameters: TypeAlias = dict[str, str | tuple[str, ...]]
 """Query parameters of a call, by name; a name that ends in `[]` has several values."""
 
 
@@ -25,7 +25,7 @@ class Case(Struct, frozen=True):
     description: str = ""
     person: str = ""
     family: str = ""
-    parameters: Asked = {}
+    parameters: CallParameters = {}
     sessions: tuple[str, ...] = ()
     """FranceConnect tokens for which the sandbox answers a call with this test case; empty for operations without
     FranceConnect."""
@@ -53,7 +53,7 @@ class SimulatedError(Struct, frozen=True):
 
     code: str
     status: int
-    parameters: Asked = {}
+    parameters: CallParameters = {}
     session: str = ""
 
     @property
@@ -72,7 +72,7 @@ class SimulatedErrors(Struct, frozen=True):
 
     operation_id: str
     errors: tuple[SimulatedError, ...]
-    parameters: Asked = {}
+    parameters: CallParameters = {}
 
     def with_code(self, code: str) -> SimulatedError | None:
         return next((error for error in self.errors if error.code == code), None)

@@ -9,7 +9,7 @@ from typing import Any
 from django.http import QueryDict
 from msgspec import Struct
 
-from bouquet_portal.bac_a_sable.cases import Asked
+from bouquet_portal.bac_a_sable.cases import CallParameters
 from bouquet_portal.documents.model import Operation, Parameter
 
 FEWEST_INPUTS = 3
@@ -79,10 +79,10 @@ def parameters(operation: Operation) -> Iterator[Parameter]:
     return iter(sorted(of_query, key=lambda one: ORDER.index(one.name) if one.name in ORDER else len(ORDER)))
 
 
-def asked_by(operation: Operation, sent: QueryDict) -> Asked:
+def asked_by(operation: Operation, sent: QueryDict) -> CallParameters:
     """Returns the values that a visitor has entered in the form for the operation's parameters. Leaves out blank
     values."""
-    asked: Asked = {}
+    asked: CallParameters = {}
     for parameter in parameters(operation):
         values = tuple(one[:MOST_LENGTH] for one in sent.getlist(parameter.name)[:MOST_VALUES] if one.strip())
         if parameter.name.endswith("[]"):
@@ -93,7 +93,7 @@ def asked_by(operation: Operation, sent: QueryDict) -> Asked:
     return asked
 
 
-def with_recipient(operation: Operation, asked: Asked) -> Asked:
+def with_recipient(operation: Operation, asked: CallParameters) -> CallParameters:
     """Returns the parameters `asked`; if they lack `recipient` and the operation has this parameter, adds it with its
     documented example as value."""
     examples = {

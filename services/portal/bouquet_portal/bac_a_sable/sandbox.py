@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from bouquet_portal.bac_a_sable import cases
-from bouquet_portal.bac_a_sable.cases import Asked, Cases
+from bouquet_portal.bac_a_sable.cases import CallParameters, Cases
 from bouquet_portal.documents import errors, openapi
 from bouquet_portal.documents.archive import Archive
 from bouquet_portal.documents.client import Answer, Client, GatewayError
@@ -46,7 +46,7 @@ class Call(Struct, frozen=True):
     """Call that the portal makes to an operation of the sandbox."""
 
     operation: Operation
-    asked: Asked
+    asked: CallParameters
     token: str
 
     @property

@@ -10,7 +10,7 @@ from django.urls import reverse
 from msgspec import Struct
 
 from bouquet_portal.bac_a_sable import form
-from bouquet_portal.bac_a_sable.cases import Asked, Cases
+from bouquet_portal.bac_a_sable.cases import CallParameters, Cases
 from bouquet_portal.documents.model import Operation
 
 
@@ -18,7 +18,7 @@ class Wanted(Struct, frozen=True):
     """Call that a visitor has prepared in the console: its parameters, the scopes that the visitor has switched off,
     and the FranceConnect token."""
 
-    asked: Asked
+    asked: CallParameters
     closed: frozenset[str]
     """Scopes of the operation that the visitor has switched off for this call."""
     session: str
@@ -68,5 +68,5 @@ def permalink(operation: Operation, wanted: Wanted, cases: Cases) -> str:
     return ""
 
 
-def _is_same(operation: Operation, asked: Asked, sent: Asked) -> bool:
+def _is_same(operation: Operation, asked: CallParameters, sent: CallParameters) -> bool:
     return form.with_recipient(operation, asked) == sent

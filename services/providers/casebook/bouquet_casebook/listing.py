@@ -16,7 +16,7 @@ from bouquet_casebook.matching import signature_of_case
 from bouquet_casebook.sessions import session_of
 from bouquet_proto.offer import Offer, Operation
 from bouquet_proto.sandbox_messages import (
-    Asked,
+    CallParameters,
     CasePage,
     RecordedCase,
     SimulatedError,
@@ -70,7 +70,7 @@ def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
     )
 
 
-def asked_of(params: Mapping[str, Any], names: Iterable[str] | None = None) -> Asked:
+def asked_of(params: Mapping[str, Any], names: Iterable[str] | None = None) -> CallParameters:
     """Converts the parameters of a case to query parameters of the call that gets the case; a list `x` becomes `x[]`.
     Leaves out null parameters and, if `names` is given, parameters whose name is not in `names`."""
     # By FranceConnect, a case describes the citizen too, whom the call does not name.
@@ -117,7 +117,7 @@ def simulated_sessions(cases: Iterable[Case]) -> Iterator[SimulatedSession]:
             )
 
 
-def _parameters_of_error(operation: Operation, code: str) -> Asked:
+def _parameters_of_error(operation: Operation, code: str) -> CallParameters:
     """Returns the query parameters that identify the invented person for whom an operation answers with the error
     `code`."""
     facts = {

@@ -27,7 +27,7 @@ RESTART = "renew it, and restart the API, which reads it as it starts"
 ROTATE = "give the gateways the key's public half first: docs/operations/keys.md"
 
 
-class Asked(Struct, frozen=True):
+class DoctorOptions(Struct, frozen=True):
     """Command-line options of `bouquet-registry doctor api`."""
 
     url: str = ""
@@ -38,18 +38,18 @@ class Asked(Struct, frozen=True):
     """Key set (JWKS) with which gateways verify tokens; empty to skip the check of the signing key."""
 
 
-async def examine_api(environ: Mapping[str, str], asked: Asked, checks_s: float = CHECKS_S) -> list[Finding]:
+async def examine_api(environ: Mapping[str, str], options: DoctorOptions, checks_s: float = CHECKS_S) -> list[Finding]:
     """Runs all checks of `bouquet-registry doctor api`, and returns a finding for each. No check waits longer than
     `checks_s` seconds. Raises `SettingsError` for wrong settings."""
     _, parts = read_all(environ, lambda reader: read_process(reader, read_settings))
     settings = parts.registry
     findings = [well("settings", "whole; clients: " + (", ".join(parts.clients.names) or "those with a certificate"))]
-    findings.append(_signing_key(settings, asked.token_keys))
+    findings.append(_signing_key(settings, options.token_keys))
     deadline = Deadline.after(checks_s)
     rights = doctor.rights_check(API_RIGHTS)
     checks = {
         "database": doctor.check_database(settings, deadline, doctor.check_clock, rights),
-        "api": _answers(asked, parts.clients, deadline),
+        "api": _answers(options, parts.clients, deadline),
     }
     return [*findings, *await at_once(checks, deadline), *_certificates(settings)]
 
@@ -76,22 +76,22 @@ def _certificates(settings: RegistrySettings) -> Iterator[Finding]:
         yield files.check_certificate("authority of the clients", Path(settings.api_client_ca), RESTART)
 
 
-async def _answers(asked: Asked, clients: Clients, deadline: Deadline) -> list[Finding]:
-    """Calls the API at `asked.url` with a client's secret, and checks that it answers and shows a trusted certificate.
-    The finding is "unknown" if `asked.url` is empty."""
+async def _answers(options: DoctorOptions, clients: Clients, deadline: Deadline) -> list[Finding]:
+    """Calls the API at `options.url` with a client's secret, and checks that it answers and shows a trusted
+    certificate. The finding is "unknown" if `options.url` is empty."""
     subject = "api"
-    if not asked.url:
+    if not options.url:
         return [unknown(subject, "not called", "give its address by --url, and its authority by --ca")]
     try:
-        trusted = ssl.create_default_context(cafile=asked.ca or None)
+        trusted = ssl.create_default_context(cafile=options.ca or None)
         async with (
             ClientSession(timeout=ClientTimeout(total=deadline.left_s()), headers=clients.authorization()) as session,
-            session.get(f"{asked.url.rstrip('/')}{openapi.PATH}", ssl=trusted, allow_redirects=False) as answer,
+            session.get(f"{options.url.rstrip('/')}{openapi.PATH}", ssl=trusted, allow_redirects=False) as answer,
         ):
             status = answer.status
     except (TimeoutError, ClientError, OSError, ValueError) as error:
         why = tls_error_of(error) or type(error).__name__
-        return [wrong(subject, f"does not answer at {asked.url} ({why})", "is it up, and is --ca its authority?")]
+        return [wrong(subject, f"does not answer at {options.url} ({why})", "is it up, and is --ca its authority?")]
     if status != 200:
-        return [wrong(subject, f"answers {status} at {asked.url}", "is it this API, with the same settings?")]
-    return [well(subject, f"answers at {asked.url}")]
+        return [wrong(subject, f"answers {status} at {options.url}", "is it this API, with the same settings?")]
+    return [well(subject, f"answers at {options.url}")]
