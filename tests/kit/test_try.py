@@ -19,7 +19,7 @@ from bouquet_worker.exchange import Exchange
 from bouquet_worker.simulate import RECEIVED
 from bouquet_worker.trial import Trial, ask, report
 from bouquet_worker.trial_command import try_question
-from bouquet_worker.trial_question import QuestionError, lookup_for, operation_for, read_words
+from bouquet_worker.trial_question import QuestionError, lookup_for, operation_for, parse_command_line
 
 BY_INE = "api_particulier_v5_cnous_etudiant_boursier_with_ine"
 BY_SESSION = "api_particulier_v5_cnous_etudiant_boursier_with_france_connect"
@@ -69,8 +69,8 @@ async def test_a_request_without_an_answer_is_shown_with_the_reason() -> None:
 
 
 async def test_a_question_for_which_no_request_was_sent_has_the_reason() -> None:
-    operation = operation_for(read_words([BY_INE]), worker.offer().operations)
-    lookup = lookup_for(read_words([BY_INE, INE]), operation, "", worker.clock())
+    operation = operation_for(parse_command_line([BY_INE]), worker.offer().operations)
+    lookup = lookup_for(parse_command_line([BY_INE, INE]), operation, "", worker.clock())
     async with listening(simulator.app(), "127.0.0.1", 0) as url:
         wrong = {**simulator.settings(url), "BOUQUET_CNOUS_CLIENT_SECRET": "another"}
         text = report(await ask(worker, wrong, lookup), operation, worker.offer())

@@ -23,7 +23,7 @@ from bouquet_worker.trial_question import (
     SIMULATED_RECIPIENT,
     QuestionError,
     lookup_for,
-    read_words,
+    parse_command_line,
     words_for,
 )
 
@@ -60,7 +60,7 @@ def _try_line(provider: str, operation: Operation, case: Case, today: date) -> s
     own = [pair for field, value in case.parameters.items() for pair in _pairs(names[field], value)]
     words = [*words_for(cast(Identite, case.identity)), *(f"{name}={value}" for name, value in own)]
     try:
-        lookup_for(read_words([operation.id, *words]), operation, SIMULATED_RECIPIENT, today)
+        lookup_for(parse_command_line([operation.id, *words]), operation, SIMULATED_RECIPIENT, today)
     except QuestionError:
         return ""
     return shlex.join(["bouquet-worker", "try", provider, operation.id, *words])

@@ -25,7 +25,7 @@ from bouquet_worker.public import KnownFields, known_fields
 from bouquet_worker.simulate import RecordedAnswer, Simulator
 from bouquet_worker.trial import Trial, ask
 from bouquet_worker.trial_command import ask_real, question_in
-from bouquet_worker.trial_question import QuestionError, read_words
+from bouquet_worker.trial_question import QuestionError, parse_command_line
 from bouquet_worker.worker import Worker
 
 UNLIKE = "the worker replies otherwise to the invented answer; mark as Public the fields whose values it knows"
@@ -52,8 +52,8 @@ async def record_question(
     """Asks the real upstream about a real person, and returns a recording about an invented person. `words` is the
     command line (an operation's id and `name=value` parameters), `instead` the parameters of the invented person.
     Raises `QuestionError` if no recording can be made, or `SettingsError` for wrong settings."""
-    operation, real = question_in(worker, read_words(words))
-    about_nobody = read_words([operation.id, *instead])
+    operation, real = question_in(worker, parse_command_line(words))
+    about_nobody = parse_command_line([operation.id, *instead])
     given = _given(real, question_in(worker, about_nobody)[1])
     asked = await ask_real(worker, words, environ)
     if (error := asked.trial.error) and not asked.trial.exchanges:

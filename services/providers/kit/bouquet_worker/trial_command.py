@@ -16,12 +16,12 @@ from bouquet_worker.trial_question import (
     FRANCE_CONNECT,
     RECIPIENT,
     SIMULATED_RECIPIENT,
+    CommandLine,
     QuestionError,
-    Words,
     lookup_for,
     operation_for,
+    parse_command_line,
     query_for,
-    read_words,
 )
 from bouquet_worker.worker import Worker
 
@@ -43,7 +43,7 @@ async def try_question(
     for a failed reply); raises `QuestionError` for a lookup that cannot be sent, and `SettingsError` for wrong
     settings."""
     if simulator:
-        operation, lookup = question_in(worker, read_words(words))
+        operation, lookup = question_in(worker, parse_command_line(words))
         trial = await ask_simulated(worker, simulator, lookup)
     else:
         asked = await ask_real(worker, words, environ)
@@ -55,7 +55,7 @@ async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, s
     """Sends a worker with its real upstream the lookup described by `words` (an operation's id and `name=value`
     parameters, as on the command line), after a gateway has recorded the lookup in its access journal. Raises
     `QuestionError` if the lookup is malformed or was not recorded, and `SettingsError` for wrong settings."""
-    settings, asked = read_settings(environ), read_words(words)
+    settings, asked = read_settings(environ), parse_command_line(words)
     operation, lookup = question_in(worker, asked)
     if operation.modality == FRANCE_CONNECT:
         raise QuestionError([f"{operation.id}: only the citizen opens a FranceConnect session; ask without --real"])
@@ -67,10 +67,10 @@ async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, s
     return RealTrial(operation, lookup, await ask(worker, environ, lookup))
 
 
-def question_in(worker: Worker, words: Words) -> tuple[Operation, Lookup]:
-    """Returns the operation for a parsed command line (`words`), as `operation_for` finds it, and the lookup for the
+def question_in(worker: Worker, command: CommandLine) -> tuple[Operation, Lookup]:
+    """Returns the operation for a parsed command line (`command`), as `operation_for` finds it, and the lookup for the
     worker. Raises `QuestionError` if not exactly one operation fits, or if the operation's rules refuse the
     parameters."""
-    operation = operation_for(words, worker.offer().operations)
-    recipient = words.parameters.get(RECIPIENT, (SIMULATED_RECIPIENT,))[-1]
-    return operation, lookup_for(words, operation, recipient, worker.clock())
+    operation = operation_for(command, worker.offer().operations)
+    recipient = command.parameters.get(RECIPIENT, (SIMULATED_RECIPIENT,))[-1]
+    return operation, lookup_for(command, operation, recipient, worker.clock())

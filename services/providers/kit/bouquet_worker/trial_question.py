@@ -42,7 +42,7 @@ class QuestionError(Exception):
         super().__init__("\n".join(self.faults))
 
 
-class Words(Struct, frozen=True):
+class CommandLine(Struct, frozen=True):
     """Parsed command line of `bouquet-worker try`. `operation` is the operation's id, or "" if none is given;
     `parameters` maps each parameter's name, without `[]`, to its values."""
 
@@ -50,7 +50,7 @@ class Words(Struct, frozen=True):
     parameters: Mapping[str, tuple[str, ...]]
 
 
-def read_words(words: Sequence[str]) -> Words:
+def parse_command_line(words: Sequence[str]) -> CommandLine:
     """Parses the words of a command line, such as `identifiant=D-1`; the first word may be an operation's id instead.
     Raises `QuestionError` for any other word without `=`."""
     operation = words[0] if words and "=" not in words[0] else ""
@@ -61,24 +61,24 @@ def read_words(words: Sequence[str]) -> Words:
     for name, _, value in (word.partition("=") for word in given):
         name = name.removesuffix("[]")
         parameters[name] = (*parameters.get(name, ()), value)
-    return Words(operation, parameters)
+    return CommandLine(operation, parameters)
 
 
-def operation_for(words: Words, operations: Sequence[Operation]) -> Operation:
-    """Returns the operation that a parsed command line (`words`) names. If it names none, returns the only operation,
+def operation_for(command: CommandLine, operations: Sequence[Operation]) -> Operation:
+    """Returns the operation that a parsed command line (`command`) names. If it names none, returns the only operation,
     or the only one without FranceConnect that reads all the given parameters. Raises `QuestionError` if not exactly one
     operation fits."""
-    if words.operation:
-        fitting = [operation for operation in operations if operation.id == words.operation]
+    if command.operation:
+        fitting = [operation for operation in operations if operation.id == command.operation]
     elif len(operations) == 1:
         fitting = list(operations)
     else:
-        names = words.parameters.keys() - {RECIPIENT}
+        names = command.parameters.keys() - {RECIPIENT}
         queried = [operation for operation in operations if operation.modality != FRANCE_CONNECT]
         fitting = [operation for operation in queried if names <= parameters_of(operation).keys()]
     if len(fitting) == 1:
         return fitting[0]
-    wrong = f"{words.operation}: not offered" if words.operation else "name the operation before its parameters"
+    wrong = f"{command.operation}: not offered" if command.operation else "name the operation before its parameters"
     raise QuestionError([f"{wrong}; one of {', '.join(operation.id for operation in fitting or operations)}"])
 
 
@@ -92,26 +92,26 @@ def parameters_of(operation: Operation) -> dict[str, bool]:
     }
 
 
-def query_for(words: Words, operation: Operation) -> list[tuple[str, str]]:
-    """Converts a parsed command line (`words`) to the names and values of a query string, without `recipient` and
+def query_for(command: CommandLine, operation: Operation) -> list[tuple[str, str]]:
+    """Converts a parsed command line (`command`) to the names and values of a query string, without `recipient` and
     without the parameters in `CITIZEN`. Raises `QuestionError` for parameters that the operation does not read."""
     known = parameters_of(operation)
     others = {RECIPIENT, *(CITIZEN.values() if operation.modality == FRANCE_CONNECT else ())}
-    if unknown := sorted(words.parameters.keys() - known.keys() - others):
+    if unknown := sorted(command.parameters.keys() - known.keys() - others):
         reads = ", ".join([*known, *sorted(others - {RECIPIENT})])
         raise QuestionError(f"{name}: unknown to {operation.id}, which reads {reads}" for name in unknown)
-    given = {name: values for name, values in words.parameters.items() if name in known}
+    given = {name: values for name, values in command.parameters.items() if name in known}
     return [(f"{name}[]" if known[name] else name, value) for name, values in given.items() for value in values]
 
 
-def lookup_for(words: Words, operation: Operation, recipient: str, today: date) -> Lookup:
-    """Converts a parsed command line (`words`) to the lookup that a worker receives. `recipient` is the SIRET of the
+def lookup_for(command: CommandLine, operation: Operation, recipient: str, today: date) -> Lookup:
+    """Converts a parsed command line (`command`) to the lookup that a worker receives. `recipient` is the SIRET of the
     asking administration. Raises `QuestionError` for an unknown parameter, or a value that the operation's rules
     refuse."""
-    read = apply_rules(operation.checks, parse_query(urlencode(query_for(words, operation))), today)
+    read = apply_rules(operation.checks, parse_query(urlencode(query_for(command, operation))), today)
     if isinstance(read, Refusals):
         raise _refused(read.codes)
-    identity = _identity_of(words, operation, read, today)
+    identity = _identity_of(command, operation, read, today)
     return Lookup(
         id=str(uuid.uuid4()),
         deadline=Deadline.after(PATIENCE_S).at,
@@ -122,13 +122,13 @@ def lookup_for(words: Words, operation: Operation, recipient: str, today: date) 
     )
 
 
-def _identity_of(words: Words, operation: Operation, read: Values, today: date) -> Identity:
+def _identity_of(command: CommandLine, operation: Operation, read: Values, today: date) -> Identity:
     """Returns the identity in a command line: from the values `read` from the query or, by FranceConnect, from the
     parameters in `CITIZEN`. Raises `QuestionError` for a citizen whom FranceConnect could not give, or whom the
     operation refuses."""
     if operation.modality != FRANCE_CONNECT:
         return msgspec.convert(read, MODALITIES[operation.modality])
-    given = {field: words.parameters[name] for field, name in CITIZEN.items() if name in words.parameters}
+    given = {field: command.parameters[name] for field, name in CITIZEN.items() if name in command.parameters}
     values = {field: texts if field == "prenoms" else texts[-1] for field, texts in given.items()}
     try:
         citizen = tidied_identity(msgspec.convert(values, Identite, strict=False))
