@@ -18,8 +18,8 @@ V2 = 0
 
 
 TOKEN_INTROSPECTION = "/v{version:0|[1-9][0-9]{0,8}}/token/introspect"
-"""Pattern, in aiohttp's notation, of the paths that describe a token, in any version. All versions but 3 answer with an
-error."""
+"""Pattern, in aiohttp's notation, of the paths at which a caller gets a description of its own token. Versions other
+than 3 answer with an error."""
 DOSSIERS = "/bouquet/v1/dossiers"
 PROOFS = "/bouquet/v1/proofs"
 PROOF_DOCUMENT = f"{PROOFS}/document"
@@ -42,7 +42,8 @@ OFFERED = re.compile(r"/(?:v[1-9][0-9]{0,8}|api)(?:/[\w.-]+)+", re.ASCII)
 
 
 def tidy(path: str) -> str:
-    """Returns a path without trailing and repeated slashes, as API Particulier's routes treat them."""
+    """Returns a path without trailing and repeated slashes: `/v3//a/` becomes `/v3/a`. API Particulier also accepts
+    such paths."""
     return SLASHES.sub("/", path).rstrip("/") if path.endswith("/") or "//" in path else path
 
 

@@ -38,8 +38,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Source of a token's rights: the registry (`registry`), or the token's own claims (`claims`), for demos and
     sandboxes."""
     registry_patience_s: float = 600.0
-    """Seconds for which remembered tokens are accepted while the registry does not answer. Calls with other tokens get
-    a 502."""
+    """Seconds since the registry's last answer for which the gateway still accepts the tokens that it remembers. Calls
+    with other tokens get a 502."""
     registry_refresh_s: float = 3600.0
     """Seconds after which the gateway asks the registry again, in the background, about a remembered token that is
     still used. This request also tells the registry that the token is in use."""
@@ -77,17 +77,17 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     deadline_s: float = 10.0
     """Seconds that the answer to a request may take, with all waits for other services."""
     max_requests: int = 400
-    """Limit on the requests that one process answers at a time. Further requests are refused at once (error `00529`),
-    except health probes."""
+    """Limit on the requests that one process answers at a time. A further request takes the place of the one that has
+    waited longest for its body, or is refused (error `00529`); health probes are never refused."""
     max_calls_per_provider: int = 100
-    """Limit on the calls of one process to one provider that have not ended; one caller may have a quarter of them. A
-    good value is the sum of `…_CONCURRENCY` over the provider's workers, divided by the number of gateways."""
+    """Limit on the calls in flight from one process to one provider; one caller may use a quarter of the limit. A good
+    value is the sum of `…_CONCURRENCY` over the provider's workers, divided by the number of gateways."""
     hedge_after_s: float = 2.0
     """Seconds for which the gateway waits for the likelier of CAF and MSA in a lookup of a quotient familial, before it
     also asks the other. With 0, the gateway asks both at once."""
     double_file_grace_s: float = 0.3
-    """Seconds for which the gateway waits for the slower of CAF and MSA after the other has found the person. This wait
-    detects persons whom both know."""
+    """Seconds for which the gateway still waits for the second of CAF and MSA after the first has found the person. It
+    thus notices a person whom both know, logs this, and chooses one of the two answers."""
     cache_url: Annotated[Secret, ServerUrl(("redis",), EMBEDDED, several=True)] = Secret("memory:")
     """URL of the cache: `memory:` for the memory of each process, or `redis(s)://…` for a redis that all gateway
     processes share. The URL's query may name TLS files: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`.
@@ -205,13 +205,13 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
 
 
 class Safeguard(Struct, frozen=True):
-    """Measure that protects data about real people, such as keeping the access journal, with the setting that can turn
-    this measure off."""
+    """Measure that protects data about real people, such as keeping the access journal, and the setting that can turn
+    it off."""
 
     setting: str
     is_off: Callable[[GatewaySettings], bool]
     means: str
-    """Text that says what follows if the protection is off, such as `no answer leaves a record`."""
+    """Consequence of turning the protection off, as the log shows it, such as `no answer leaves a record`."""
 
 
 SAFEGUARDS = (

@@ -123,8 +123,8 @@ class Catalogue:
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self.offers = tuple(offers)
         self.refusals: OfferRefusals = defaultdict(tuple)
-        """Parts of valid offers that the gateway does not serve, by the provider's name. Another offer has the same
-        path, or a rule of the gateway forbids the part."""
+        """Operations and documents of valid offers that the gateway does not serve, by the provider's name: for
+        example, because another provider's offer already has the path."""
         self.by_path = served_by_path(self.offers, self.refusals)
         self.documents = documents_by_path(self.offers, self.by_path, self.refusals)
         self.monitored = monitored_by_status(self.offers, self.by_path)
@@ -144,8 +144,8 @@ class Catalogue:
 
     @cached_property
     def resources(self) -> Mapping[str, Mapping[str, Family]]:
-        """Families of operations (those whose paths differ only in the version), by resource, such as
-        `dss/quotient_familial`, then by the last segment of the path: the modality, or way to identify the person."""
+        """Versions of each operation, by resource and modality (way to identify the person):
+        `/v3/dss/quotient_familial/identite` and its other versions are at `["dss/quotient_familial"]["identite"]`."""
         found: dict[str, dict[str, Family]] = {}
         for path, family in self._families.items():
             resource, _, modality = path.rpartition("/")
@@ -153,8 +153,8 @@ class Catalogue:
         return found
 
     def match(self, path: str, naming: Naming) -> Match | None:
-        """Returns the operations of a path in all versions, and the one of them that answers the request. Returns
-        `None` if no provider offers the path in any version."""
+        """Returns the operation that answers a request for `path`, with the versions of this operation. Returns `None`
+        if no provider offers the path in any version; `Match.served` is `None` if only other versions are offered."""
         family_path, version = split(path)
         family = self._families.get(family_path)
         if family is None:
@@ -163,8 +163,8 @@ class Catalogue:
 
 
 def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
-    """Returns the operation for the way in which the request identifies the person, among those of one path. Returns
-    `None` if there is none (docs/reference/contract.md §1.2)."""
+    """Returns the operation that answers a request, out of the operations of one path: they differ in how a request
+    identifies the person (docs/reference/contract.md §1.2). Returns `None` if no operation fits `naming`."""
     if len(modalities) == 1:
         return modalities[0]
     by_modality = {served.operation.modality: served for served in modalities}
@@ -177,9 +177,9 @@ def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
 
 
 def served_by_path(offers: Iterable[Offer], refusals: OfferRefusals) -> dict[str, tuple[Served, ...]]:
-    """Returns the operations that the gateway serves, by path; adds the others to `refusals`. If two providers offer
-    the same path, the gateway serves the earlier one in `offers`; only an operation with a plan (rule to choose between
-    its providers at each call) is served for all its providers."""
+    """Returns the operations that the gateway serves, by path; adds those that it refuses to `refusals`. If two
+    providers offer the same path, the provider that comes first in `offers` gets all calls, unless the operation has a
+    plan: a rule, such as the one for CAF and MSA, that chooses the provider at each call."""
     table: dict[str, dict[Modality, Served]] = {}
     status_owners = {france_connect_session.STATUS: france_connect_session.PROVIDER}
     for offer in offers:
@@ -190,9 +190,9 @@ def served_by_path(offers: Iterable[Offer], refusals: OfferRefusals) -> dict[str
 
 
 def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation, status_owners: dict[str, str]) -> str:
-    """Adds an offered operation to `modalities`, the operations already served at its path. Returns the reason to
-    refuse the operation, or "" if it is added. `status_owners` holds the names that are taken in `/api/{status}/ping`,
-    each with the provider (or plan of several) whose operations it reports on."""
+    """Adds `operation` to `modalities`, the operations already served at its path. Returns the reason to refuse the
+    operation, or "" if it is added. `status_owners` holds each name that is taken in `/api/{status}/ping`, with the
+    provider or plan that took it."""
     if not _is_readable(operation):
         return "rule unknown"
     if operation.plan and not _may_join_plan(operation, offer.provider):
@@ -253,8 +253,8 @@ def documents_by_path(
 
 
 def _status(operation: Operation, provider: str, status_owners: dict[str, str]) -> str:
-    """Returns the name under which `/api/{status}/ping` reports the operation's health. Returns "" if the name in the
-    offer is malformed, or belongs to another provider's operation."""
+    """Returns the value of `status` for which `/api/{status}/ping` shows the operation's health. Returns "" if the
+    offer gives a malformed name, or a name that another provider has taken."""
     status, owner = operation.status_name, operation.plan or provider
     if STATUS_NAME.fullmatch(status) and status_owners.setdefault(status, owner) == owner:
         return status

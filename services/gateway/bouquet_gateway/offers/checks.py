@@ -1,5 +1,5 @@
-"""Checks of an offer (a worker's description of its operations). The gateway does not serve operations and documents
-that would break answers or take another provider's paths."""
+"""Checks of an offer (a worker's description of its operations). The gateway refuses each operation or document that
+breaks a rule, such as one at a path that belongs to another provider, and serves the rest of the offer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MAX_PROOF_ROWS = 50
 """Largest number of sections and fields, counted together, in an operation's proof (text that shows later what an
 answer said)."""
 REFERENCES = frozenset({"$ref", "$dynamicRef"})
-"""Keywords of JSON schema (2020-12) whose value is the address of another schema."""
+"""Keywords of JSON schema (2020-12) that refer to another schema by its address."""
 CODE_PREFIX = re.compile(r"\d{2}", re.ASCII)
 
 _offer = msgspec.json.Decoder(Offer)
@@ -129,8 +129,9 @@ def _is_well_formed_authority(authority: Authority) -> bool:
 
 
 def _is_well_formed(operation: Operation) -> bool:
-    """Returns whether an operation's path, texts, authority and retirement are well formed, and its schema refers to no
-    other. Its answers must have no field in `meta` that the gateway itself writes for a proof."""
+    """Returns whether the path, texts, authority and retirement of an operation are well formed. Also returns `False`
+    if its JSON schema refers to another schema by an address, or if its answers have a field in `meta` that the gateway
+    itself writes for a proof."""
     return (
         bool(OFFERED.fullmatch(operation.path))
         and not _is_too_large(long_texts_of(operation))

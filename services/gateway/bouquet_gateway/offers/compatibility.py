@@ -1,5 +1,5 @@
-"""Comparison of two offers (descriptions of operations) of the same provider: finds the fields that callers know from
-the first offer and that the later one lacks."""
+"""Comparison of two offers (descriptions of operations) of the same provider: finds fields of the earlier offer that
+the later one has removed or changed, so that callers would no longer understand the answers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from bouquet_proto.offer_limits import MAX_WORD_LENGTH
 
 
 def lost_fields(served: Offer, later: Offer) -> Iterator[OfferRefusal]:
-    """Yields a refusal for each field in `served` that `later` lacks, or that has a further type in `later`, which
-    callers do not expect. Says nothing about operations that `later` lacks as a whole."""
+    """Yields a refusal for each field of `served` that `later` lacks, or that may have a new type in `later`, such as
+    null. Compares only operations that both offers have."""
     # Operations with a plan are served as the gateway itself defines them.
     known = {operation.id: operation for operation in served.operations if not operation.plan}
     for operation in later.operations:
@@ -42,8 +42,8 @@ def _types(schema: Any, path: str) -> Iterator[tuple[str, frozenset[str]]]:
 
 
 def _options(schema: Any) -> Iterator[dict[str, Any]]:
-    """Yields the alternatives of a JSON schema; a list is replaced by the alternatives of its items. Yields nothing if
-    `schema` is not a JSON schema."""
+    """Yields the object and scalar schemas that `schema` allows: the alternatives of `anyOf` and, for a list, the
+    schemas of its items. Yields nothing if `schema` is not a JSON schema."""
     match schema:
         case {"anyOf": list(options)}:
             for option in options:

@@ -24,11 +24,12 @@ log = logging.getLogger(__name__)
 
 ASK_TIMEOUT_S = 2.0
 MISSING_RETRY_S = 1.0
-"""Seconds between two requests for an offer to a provider that has not sent a valid offer yet."""
+"""Seconds between two requests for an offer to a provider that has sent no valid offer yet, or whose offer the gateway
+refuses in part."""
 REFRESH_S = 30.0
-"""Seconds between two requests for an offer to a provider that has already sent a valid one."""
+"""Seconds between two requests for an offer to a provider whose whole offer is accepted."""
 MAX_TOLD = 100
-"""Largest number of refusals of parts of an offer that the gateway tells the offer's worker."""
+"""Largest number of refused parts of an offer that the gateway reports to the worker that sent the offer."""
 
 
 class Discovery:
@@ -52,7 +53,8 @@ class Discovery:
         self.catalogue = Catalogue()
         """Catalogue of the operations in the current offers of all allowed providers."""
         self.silent: set[str] = set()
-        """Names of the allowed providers that did not answer the last request for their offer."""
+        """Names of the allowed providers that did not answer the last request for their offer, or have not been asked
+        yet."""
         self.allow(allowed)
 
     def allow(self, providers: Iterable[str]) -> None:
@@ -84,7 +86,7 @@ class Discovery:
         return tuple(name for name in self._allowed if self._providers[name].served is None)
 
     def may_be_offered(self, path: str) -> bool:
-        """Returns whether one of the providers that have not sent an offer yet may still offer this path."""
+        """Returns whether an allowed provider that has not sent its offer yet may offer an operation at this path."""
         any_path = ("/",)
         return OFFERED.fullmatch(path) is not None and any(
             path.startswith(self._territories.get(name, any_path)) for name in self.missing

@@ -1,5 +1,5 @@
-"""Choice between the offers (descriptions of operations) that the workers of one provider send. The gateway serves the
-latest offer that lacks no field which callers know."""
+"""Choice of the offer (description of operations) that the gateway serves for a provider, if its workers send different
+ones. A later offer replaces the served one, unless it removes or changes a field that callers know."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from bouquet_gateway.offers.compatibility import lost_fields
 from bouquet_proto.offer import Offer, digest_of
 
 KEPT_S = 90.0
-"""Seconds for which the served offer is protected after a worker has last sent it: in this time, no offer that lacks
-one of its fields can take its place."""
+"""Seconds for which the served offer is protected after a worker has last sent it. Meanwhile, an offer that removes or
+changes fields is refused; afterwards, such an offer replaces the served one."""
 # A worker that is rolled out beside the former one thus cannot take a field from callers. Once no former worker
 # answers, its offer counts: the provider has decided so.
 MAX_FORMER = 20
-"""Largest number of offers of a provider (the served one and former ones) whose digests the gateway remembers."""
+"""Largest number of served offers, the current and earlier ones, that the gateway remembers for each provider. It does
+not report an earlier offer as refused if an old worker sends it again."""
 
 
 class _Received(Struct):
@@ -72,12 +73,12 @@ class ProviderOffer:
             self._refused = None
 
     def verdict(self, conflicts: tuple[OfferRefusal, ...]) -> tuple[str, tuple[OfferRefusal, ...]]:
-        """Returns what the gateway tells the provider's workers: the digest of one offer, and the parts of it that the
-        gateway refuses; `("", ())` if there is none.
+        """Returns what the gateway tells the provider's workers: the digest of an offer, and the parts of it that the
+        gateway refuses. Returns `("", ())` if no worker has sent an offer.
 
-        This is the offer refused as a whole, if a worker has sent one in the last `KEPT_S` seconds. Otherwise it is the
-        served offer; its refused parts then include `conflicts`, which the catalogue refuses because of other
-        providers' offers.
+        This is about an offer that was refused as a whole, if a worker has sent one in the last `KEPT_S` seconds.
+        Otherwise it is about the served offer, and includes `conflicts`, which the catalogue has found: for example, a
+        path that another provider already has.
         """
         refused, served = self._refused, self._served
         if refused and self._clock() - refused.heard_at < KEPT_S:

@@ -19,8 +19,8 @@ Schema: TypeAlias = Mapping[str, Any]
 
 SCALARS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 GATE = {"$any": list[str]}
-"""Field that any object may have if its operation is `gated`: `$any` lists scopes, and a caller gets the object only
-with one of them."""
+"""Field `$any` that the objects in a reply may have if the operation is `gated`: a list of scopes. The gateway leaves
+the object out of the answer to a caller who has none of these scopes."""
 
 
 class ReplySchema:
@@ -81,8 +81,8 @@ class _TypeBuilder:
                 return Any
 
     def _object(self, properties: Mapping[str, Schema], required: tuple[str, ...]) -> Any:
-        """Returns a msgspec struct for an object schema. A field may be absent, unless it is `required` or marked as
-        `ALWAYS` present."""
+        """Returns a msgspec struct for an object schema. A field may be absent, unless `required` lists the field or
+        its own schema has the keyword `ALWAYS`."""
         types = {name: self.type_of(schema) for name, schema in properties.items()} | self._gate_fields
         always = (name for name, schema in properties.items() if isinstance(schema, dict) and schema.get(ALWAYS))
         needed = {*required, *always}

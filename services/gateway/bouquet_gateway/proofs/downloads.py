@@ -19,8 +19,8 @@ from bouquet_gateway.proofs.proofs import DOCUMENT_PARAMETER, Proofs, code_of
 from bouquet_proto.deadline import Deadline
 
 MAX_UNDER_WAY = 20
-"""Largest number of downloads at a time. Each waits for those before it, and takes one of the requests that a gateway
-answers at a time."""
+"""Largest number of downloads at a time; further ones get an error. PDF files are drawn one after the other, and a
+waiting download counts toward `max_requests`."""
 
 
 class PdfFile(Struct, frozen=True):
@@ -33,7 +33,7 @@ class ProofDownloads:
     address may download only a limited number."""
 
     def __init__(self, proofs: Proofs, limit: AddressLimit, executor: Executor, *, is_sandbox: bool) -> None:
-        """Takes `executor`, in which documents are drawn, such as that of `drawing_thread`."""
+        """Takes the executor that draws the PDF files; `drawing_thread` yields one."""
         self._proofs = proofs
         self._limit = limit
         self._executor = executor

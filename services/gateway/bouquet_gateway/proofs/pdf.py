@@ -36,7 +36,8 @@ BOX_LINES = 40
 """Largest number of lines of text in one row of a table, so that a row fits on one page. A longer text goes on in the
 next row."""
 QR_SIDE = 52 * mm
-"""Side of the QR code, in points. A link of 1,000 characters gives 121 squares a side, each of 0.4 mm."""
+"""Side of the QR code, in points. The QR code of a link of 1,000 characters has 121 modules (small squares) per side,
+so each is 0.4 mm wide."""
 # Bitstream Vera is in the library's package, with its free licence, and has the letters of French and of most European
 # languages.
 REGULAR, BOLD = "Vera", "VeraBd"
@@ -133,8 +134,8 @@ class _Pages:
             self._box(labels[start : start + BOX_LINES], values[start : start + BOX_LINES], width, split)
 
     def _box(self, labels: list[str], values: list[str], width: float, split: float) -> None:
-        """Draws a row of a table, `width` points wide. The lines of the label begin at its left, those of the value
-        `split` points further right."""
+        """Draws a row of a table, `width` points wide: the lines of the label in the left cell, which is `split` points
+        wide, and the lines of the value in the right cell."""
         leading = NORMAL * LEADING
         height = max(len(labels), len(values)) * leading + CELL_PADDING
         self._need(height)
@@ -187,9 +188,8 @@ def _cut(line: str, font: str, size: float, width: float) -> Iterator[str]:
 
 
 def drawable(text: str, font: str) -> str:
-    """Returns a text with only characters that the font has. A character that the font lacks becomes its letter without
-    the accent or, without such a letter, a question mark; white space becomes a space; characters without a width are
-    left out."""
+    """Returns a text in which characters that the font lacks are replaced: white space by a space, a letter with an
+    accent by the letter without it, others by a question mark. Characters without a width are removed."""
     known = cast(TTFont, pdfmetrics.getFont(font)).face.charToGlyph
     composed = unicodedata.normalize("NFC", text)
     return "".join(one if ord(one) in known else _plain(one, known) for one in composed)

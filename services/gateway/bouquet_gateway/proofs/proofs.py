@@ -35,8 +35,8 @@ MAX_LENGTH = 4000
 """Largest number of characters in the text of a proof, so that every browser and proxy accepts a link with this
 text."""
 PURPOSE, TEST_PURPOSE = "proof verification", "proof verification of test data"
-"""Purposes for which proofs are encrypted: proofs about real data, and proofs about invented data of a sandbox. A
-gateway accepts only those with its own purpose."""
+"""Purposes for which proofs are encrypted: the first in a gateway with real data, the second in a sandbox. A sandbox
+therefore cannot verify a proof about real data, and other gateways cannot verify a sandbox's proof."""
 
 DOCUMENT_PURPOSE, TEST_DOCUMENT_PURPOSE = "proof document", "proof document of test data"
 
@@ -45,8 +45,8 @@ _document_decoder = msgspec.json.Decoder(Document)
 
 
 class ProofMembers(Struct, frozen=True):
-    """Members that a proof (an encrypted text that shows later what an answer said) adds to the answer's `meta` and
-    `links`; nothing if no proof was made."""
+    """Members that the gateway adds to `meta` and `links` of an answer for which it made a proof (encrypted text that
+    shows later what the answer said). Both are empty if no proof was made."""
 
     meta: Mapping[str, str | int] = {}
     links: Mapping[str, str] = {}
@@ -137,8 +137,8 @@ class Proofs:
 
 
 def wanted_kind(served: Served, header: str) -> str:
-    """Returns what a call requests by the value `header` of `X-Generate-Proof`: `proof-only`, `pdf`, or "" for no
-    proof. Raises `Problem` for an unknown value, unless the operation has no proof."""
+    """Returns the kind of proof that the header `X-Generate-Proof` requests: `proof-only`, `pdf`, or "" if the header
+    is empty or the operation has no proof. Raises `Problem` for any other value."""
     if not header or served.operation.proof is None:
         return ""
     if header not in (PROOF_ONLY, PDF):

@@ -17,8 +17,9 @@ _decoder = msgspec.json.Decoder(Revocation)
 
 
 async def refuse_revoked(bus: Calling, record: str, request_id: str, deadline: Deadline) -> None:
-    """Raises `Problem` (`proof_revoked`) if a proof is revoked; `record` is the id of its answer's record in the access
-    journal. Raises `Problem` (`proof_status_unknown`) if the registry does not say whether the proof is revoked."""
+    """Asks the registry whether a proof is revoked, and raises `Problem`: `proof_revoked` if so, `proof_status_unknown`
+    if the registry does not say. `record` is the id that the proof names: that of the answer's record in the access
+    journal."""
     reply = await bus.call(PROVIDER, FindRevocation(id=request_id, deadline=deadline.at, record=record))
     if not isinstance(reply, Found):
         raise Problem("proof_status_unknown")

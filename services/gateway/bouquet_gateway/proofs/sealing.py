@@ -18,7 +18,7 @@ RAW_DEFLATE = -zlib.MAX_WBITS
 
 
 class TooLarge(Exception):
-    """Error for a content of which the encrypted text would be too long."""
+    """Error for a content that is too large, or whose encrypted text would be too long."""
 
 
 def seal(keys: KeyRing, content: Struct, purpose: str, max_length: int) -> str:

@@ -1,5 +1,5 @@
-"""Content of a proof, the text that shows later what an answer said: those fields of the answer that people see when
-they verify the proof. Each operation declares these fields."""
+"""Content of a proof (a text that shows later what an answer said): the fields of the answer that each operation
+declares for it, with French labels. People see this content when they verify the proof."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ INITIALS = 3
 GROUPED_FROM = 10_000
 """Smallest integer that is written with a space between each group of three digits, as in `10 000`."""
 MAX_ROWS = 2000
-"""Largest number of rows (labels with values) in a proof. Making so many takes about 10 ms, in which the gateway
-answers nobody else."""
+"""Largest number of rows (labels with values) in a proof. Making so many takes about 10 ms, and the event loop serves
+no other request in this time."""
 DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 SEXES = {"F": "Féminin", "M": "Masculin"}
 YEAR_UNKNOWN, MONTH_UNKNOWN = "0000", "00"
@@ -66,8 +66,8 @@ class Statement(Struct, frozen=True, array_like=True):
 
 def sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
     """Returns the sections of a proof (a text that shows later what an answer said), as `proof` declares them, with the
-    values in `data`. Leaves out the sections and fields that `data` lacks, such as those outside the caller's scopes.
-    Raises `TooLarge` if there may be more than `MAX_ROWS` rows."""
+    values in `data`. Leaves out fields that `data` lacks, such as those outside the caller's scopes. Raises `TooLarge`
+    if the sections would have more than `MAX_ROWS` rows, counting rows without a value."""
     whole = msgspec.json.decode(data)
     left, sections = MAX_ROWS, []
     for declared in proof.sections:
@@ -81,8 +81,8 @@ def sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
 
 
 def document_sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
-    """Returns the sections of the PDF file about an answer. They are made as in `sections_of`, but from the fields that
-    `proof` declares for the PDF file."""
+    """Returns the sections of the PDF file about an answer, which may show more fields than the proof. They are made as
+    in `sections_of`, from the fields that `proof` declares for the PDF file."""
     parts = (structs.replace(part, fields=part.document or part.fields, count="") for part in proof.sections)
     return sections_of(structs.replace(proof, sections=tuple(parts)), data)
 
@@ -136,7 +136,7 @@ def _whole(value: Any) -> str:
 
 
 def french_day(iso: str) -> str:
-    """Returns a day, given as `YYYY-MM-DD`, in the form `DD/MM/YYYY`."""
+    """Converts a day from `YYYY-MM-DD` to `DD/MM/YYYY`."""
     return "/".join(reversed(iso.split("-")))
 
 

@@ -1,5 +1,5 @@
-"""Description, in the OpenAPI document, of the endpoint for dossiers (several lookups in one request). Its operations
-and parameters come from the offers."""
+"""Description, in the OpenAPI document, of the endpoint for dossiers (several lookups in one request). It lists the
+operations and parameters of the workers' offers that a dossier may use."""
 
 from __future__ import annotations
 

@@ -85,8 +85,8 @@ def error_answers(
     headers: Iterable[str] = ON_EVERY_ANSWER,
     more: str = "",
 ) -> Json:
-    """Returns the OpenAPI responses for the errors in `reasons`, with examples, by HTTP status. Each item of `reasons`
-    is a key of the failure table, with the authority that the error names."""
+    """Returns the OpenAPI responses for errors, with examples, by HTTP status. Each item of `reasons` is a kind of
+    failure, such as `overloaded`, with the authority that the error names; `more` is added to each description."""
     # `provider_rows` are the errors that the provider adds to the failure table, and `more` is appended to each
     # description.
     examples: dict[int, dict[str, Json]] = defaultdict(dict)

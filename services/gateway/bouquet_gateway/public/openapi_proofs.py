@@ -70,8 +70,8 @@ SCHEMAS: Json = {
 
 
 def add_header(operations: Mapping[str, Json], by_path: Mapping[str, tuple[Served, ...]]) -> None:
-    """Adds the header that requests a proof to each description of an operation that can have one. `operations` holds
-    the descriptions by path."""
+    """Adds the header `X-Generate-Proof` to the OpenAPI description of each operation for which callers can request a
+    proof. `operations` holds the descriptions by path."""
     for path, modalities in by_path.items():
         if any(served.operation.proof for served in modalities):
             operations[path]["get"]["parameters"].append(HEADER)

@@ -73,8 +73,8 @@ class SandboxCases:
             return self._document
 
     async def report(self, operation_id: str, text: str, request_id: str, deadline: Deadline) -> CaseReport:
-        """Returns the result of checking a proposed test case file, with its faults. Raises `Problem` if the operation
-        is unknown, or if its provider does not answer or does not belong to a sandbox."""
+        """Returns a report on a proposed test case file (`text`), with the faults in the file. Raises `Problem` if the
+        operation is unknown, or if its provider does not answer or does not belong to a sandbox."""
         self._need_sandbox()
         offer = next((one for one in self._offers.catalogue.offers if operation_id in _folders(one)), None)
         if offer is None:
@@ -127,7 +127,7 @@ def _decoded(decoder: msgspec.json.Decoder[T], data: msgspec.Raw) -> T:
 
 
 def _folders(offer: Offer) -> set[str]:
-    """Returns the ids of the operations in `offer` for which test cases may be proposed. For FranceConnect's worker,
-    they include `france_connect`."""
+    """Returns the ids of the operations in `offer` for which test cases may be proposed, or, for FranceConnect's
+    worker, `france_connect`. Cases of `france_connect` describe the sessions of invented citizens."""
     sessions = {france_connect_session.PROVIDER} & {offer.provider}
     return {operation.folder for operation in offer.operations} | sessions

@@ -1,5 +1,5 @@
-"""Making of single calls for one request: those of a dossier (several lookups in one request), or that of a tool of the
-Model Context Protocol. Each is answered as if the caller had made it by HTTP."""
+"""Calls of operations for a dossier (several lookups in one request), or for a tool of the Model Context Protocol. Each
+call is answered as if the caller had made it by HTTP."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from bouquet_proto.deadline import Deadline
 from bouquet_proto.rules import SharedResults
 
 METHOD = "GET"
-"""HTTP method under which each call is traced and logged, since it stands for a `GET` of the caller."""
+"""HTTP method under which each call is traced and logged: the caller would use it to call the operation by HTTP."""
 
 
 class Services(Struct, frozen=True, kw_only=True):
-    """Services of the gateway that admit callers, answer each single call, and record it."""
+    """Services of the gateway through which each call passes: token checks, lookups and access journal."""
 
     authenticate: Authenticate
     lookups: Lookups
@@ -51,7 +51,8 @@ class Asker(Struct, frozen=True, kw_only=True):
     refusal: Problem | None = None
     """Error with which every call is answered, in place of a lookup; `None` if there is none."""
     shared: SharedResults = {}
-    """Results of computations about persons, each made once for all calls of the request."""
+    """Results of validation rules and other computations about a person, by their input. Several calls of the request
+    that are about the same person thus compute each result once."""
 
     async def answer(self, target: Target, parameters: Parameters, *, is_counted: bool) -> tuple[Call, Answer]:
         """Calls the operation `target` with these parameters, and returns the call and its answer. The call is checked,

@@ -1,4 +1,4 @@
-"""Target of a single call: the operation that it calls."""
+"""Operation that one call of a dossier or of a tool is for, found in the workers' offers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ these operations end with this word."""
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """Operation that a part (one lookup) of a dossier, or a tool, calls."""
+    """Operation to call for one lookup of a dossier, or for a tool of the Model Context Protocol."""
 
     path: str
     match: Match | None
-    """Operation at `path`; `None` if no offer (a worker's description of its operations) has the path yet, but one that
-    is still missing may have it."""
+    """Operation at `path`. `None` if no worker's offer (description of operations) contains the path, but a provider
+    that has not sent its offer yet may offer it; the call then gets an error."""
 
     @property
     def served(self) -> Served | None:
@@ -43,8 +43,9 @@ class Target(Struct, frozen=True, kw_only=True):
         return self.operation is None or self.operation.modality == USUAL_MODALITY
 
     def people_at(self, path: str) -> People | None:
-        """Returns the names of the fields that describe each person at a dotted path of the operation's data. Returns
-        `None` if the operation declares no persons there, or if one field holds both family name and first names."""
+        """Returns which fields hold the civil status of each person at `path`, a dotted path in the operation's data
+        such as `enfants`. Returns `None` if no persons are declared there, or if one field holds both the family name
+        and the first names."""
         people = self.operation.people if self.operation else ()
         return next((one for one in people if one.at == path and one.nom != one.prenoms), None)
 
@@ -56,8 +57,8 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 def newest(family: Family, today: date) -> int:
-    """Returns the number of the newest version, in a family of operations that differ only in the version, that is not
-    deprecated. If all versions are deprecated, returns the number of the newest."""
+    """Returns the number of the newest version of an operation that is not deprecated or, if all versions are
+    deprecated, of the newest one."""
     current = (version for version, served in family.versions.items() if not _is_deprecated(served[0], today))
     return max(current, default=max(family.versions))
 

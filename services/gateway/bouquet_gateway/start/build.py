@@ -93,8 +93,8 @@ async def open_gateway(
 
 
 def _following(settings: GatewaySettings, offers: Discovery) -> AbstractAsyncContextManager[object]:
-    """Returns a context in which the gateway reads the file of allowed providers at regular intervals. The context does
-    nothing if no file is set."""
+    """Returns a context in which the gateway reads the file of allowed providers again every few seconds. Without such
+    a file, the context does nothing."""
     path = settings.providers_file
     return alongside(providers_file.follow(path, offers.allow)) if path else nullcontext()
 

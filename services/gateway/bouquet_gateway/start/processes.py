@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 30.0
 STABLE_S = 60.0
-"""Seconds after which a running process counts as stable. A process that ends earlier is started again after a pause,
-which grows each time, and is short again after a stable run."""
+"""Running time, in seconds, after which a process counts as stable. A process that ends earlier is restarted after a
+pause that doubles each time, up to `LAST_PAUSE_S` seconds."""
 
 _PARENT = 0
 _STARTED = b"."
@@ -34,8 +34,8 @@ _STARTED = b"."
 
 
 async def supervise(count: int, environ: Mapping[str, str]) -> int:
-    """Runs `count` gateway processes until SIGTERM or SIGINT. Returns the first of their exit statuses that is not 0,
-    or 0 if there is none."""
+    """Runs `count` gateway processes until SIGTERM or SIGINT. Returns 0 if all end with status 0, otherwise the first
+    status that is not 0, in the order of the processes' numbers."""
     # If the first gateway cannot start, returns its exit status at once.
     supervisor = _Supervisor(environ)
     loop = asyncio.get_running_loop()
@@ -92,8 +92,8 @@ class _Supervisor:
                 child.process.send_signal(signum)
 
     async def run(self, count: int) -> int:
-        """Runs `count` children until all have ended. Returns the first of their exit statuses that is not 0, or 0 if
-        there is none."""
+        """Runs `count` children until a signal ends them all, or until the first one fails to start. Returns 0 if all
+        end with status 0, otherwise the first status that is not 0, in the order of their numbers."""
         # The first child is started alone, so a wrong setting is reported only once.
         first = await self._start(1)
         if not await first.has_started():
@@ -103,8 +103,8 @@ class _Supervisor:
         return next(filter(None, statuses), 0)
 
     async def _supervise(self, number: int, child: _Child) -> int:
-        """Waits for the end of a child and starts another in its place, until a signal to stop. Returns the exit status
-        of the last child."""
+        """Restarts a child each time it ends, until a signal to stop. Returns the exit status of its last run; 0 if the
+        signal comes between two runs."""
         failures = 0
         while True:
             status = await child.ended()

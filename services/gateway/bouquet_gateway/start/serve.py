@@ -27,8 +27,8 @@ SERVICE = "bouquet-gateway"
 
 
 class Hosting(Struct, frozen=True):
-    """Settings of a gateway, with the workers (`hosts`) and services that run in its process. With a broker, none run
-    there."""
+    """Settings of a gateway, with the workers (`hosts`) and services that run in its process; both are empty if the
+    gateway uses a broker."""
 
     settings: GatewaySettings
     hosts: Mapping[str, embedded.Hosted]
@@ -43,8 +43,8 @@ async def serve(environ: Mapping[str, str], number: int = 0) -> None:
 
 
 async def serve_several(environ: Mapping[str, str]) -> int:
-    """Runs as many gateway processes as the setting says, and returns one exit status for all. Raises `SettingsError`
-    for a wrong setting or a port in use."""
+    """Runs the number of gateway processes in the setting `PROCESSES`, and returns one exit status for all. Raises
+    `SettingsError` for a wrong setting or a port in use."""
     _, hosting_settings = prepare(environ, read, SERVICE)
     settings = hosting_settings.settings
     await check_ports_free(settings)
@@ -107,7 +107,8 @@ def report_safeguards(settings: GatewaySettings) -> None:
 def _hosted(
     settings: GatewaySettings, mesh: MeshSettings
 ) -> tuple[Mapping[str, embedded.Hosted], Mapping[str, embedded.Service]]:
-    """Returns the workers and the services that run in the gateway's process; both are empty with a broker."""
+    """Returns the workers and the services that run in the gateway's process; both mappings are empty if the gateway
+    uses a broker."""
     # On the embedded bus, these are the installed workers that the settings allow (in a sandbox, the casebook alone),
     # and the registry if tokens or journal need it.
     if settings.processes > 1 or not is_embedded(mesh.bus_url.reveal()):

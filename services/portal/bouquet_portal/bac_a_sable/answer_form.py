@@ -25,18 +25,18 @@ TRUE_OR_FALSE = (("true", "vrai"), ("false", "faux"))
 
 
 class Entry(Struct, frozen=True):
-    """Field of an answer in a form, with the texts shown in the field's inputs. An object contains the entries of its
-    fields; a list of objects contains those of each object."""
+    """Field of an answer, as the form shows it: its values, its error texts and, if it is an object or a list of
+    objects, the entries of the fields inside."""
 
     field: Field
     path: str
-    """Place of the field in a case file, such as `payload.data.enfants[0].sexe`, which is also the name of the field's
-    input."""
+    """Path of the field in a case file, such as `payload.data.enfants[0].sexe`. The field's input has this path as its
+    name."""
     texts: tuple[str, ...] = ()
     children: tuple[Entry, ...] = ()
     """Entries of the fields of an object; empty if the field is no object."""
     items: tuple[tuple[Entry, ...], ...] = ()
-    """Entries of the fields of each object in a list of objects; empty for any other field."""
+    """Objects of a list, each as the entries of its fields; empty if the field is no list of objects."""
     faults: tuple[str, ...] = ()
 
     @property
@@ -72,9 +72,8 @@ def id_of(path: str) -> str:
 def entries(
     fields: Iterable[Field], data: Any, faults: Mapping[str, list[str]], path: str, longer: str = ""
 ) -> tuple[Entry, ...]:
-    """Returns an entry for each field of the object at `path`. The fields' values come from `data`, the value of the
-    object, and their error texts from `faults`, by path. A list of objects whose path is `longer` gets one more, blank
-    object."""
+    """Returns an entry for each of `fields`, the fields of the object at `path`: `data` holds the object's values, and
+    `faults` the error texts by path. Adds a blank object to the list whose path is `longer`."""
     members = data if isinstance(data, dict) else {}
     return tuple(_entry(one, members.get(one.name), faults, f"{path}.{one.name}", longer) for one in fields)
 
@@ -111,8 +110,8 @@ def _shown(value: Any) -> str:
 
 
 def data_from(fields: Iterable[Field], sent: MultiValueDict[str, str], path: str) -> dict[str, Any]:
-    """Returns the object at `path` that a submitted form describes. Leaves out blank fields, or sets them to null if
-    the schema requires them and allows null. Drops from a list of objects every object whose fields are all blank."""
+    """Returns the object at `path` that a submitted form describes. Leaves out blank fields, but sets those to null
+    that the schema requires and allows to be null. Also leaves out blank objects in a list."""
     found = {one.name: _value(one, sent, f"{path}.{one.name}") for one in fields}
     return {name: value for name, value in found.items() if value is not UNSET}
 
@@ -132,15 +131,15 @@ def _value(field: Field, sent: MultiValueDict[str, str], path: str) -> Any:
 
 
 def _count_objects(sent: Collection[str], path: str) -> int:
-    """Returns the number of objects in the list at `path` of a submitted form: the highest index plus 1, at most
-    `MOST_VALUES`."""
+    """Returns the number of objects in a list of a submitted form, at most `MOST_VALUES`: 3 if the highest index in an
+    input's name is 2, as in `payload.data.enfants[2].sexe`."""
     numbers = (re.match(r"\[(\d{1,3})\]", name[len(path) :]) for name in sent if name.startswith(f"{path}["))
     return min(MOST_VALUES, max((int(found[1]) + 1 for found in numbers if found), default=0))
 
 
 def _typed(text: str, kind: str) -> Any:
-    """Converts the text of an input to a value of the type `kind`, in French words such as `nombre entier`. Returns the
-    text itself if the conversion is impossible."""
+    """Converts the text of an input to a JSON value of the type `kind`, which is named in French, such as
+    `nombre entier`. Returns the text itself if the conversion is impossible."""
     if kind.startswith(("texte", "date")):
         return text
     if kind.startswith("nombre") and COMPUTED.fullmatch(text):

@@ -1,6 +1,5 @@
-"""Texts of case files, the files from which the sandbox takes its answers: each contains a call about an invented
-person, and the recorded answer. A text is made from a test case of the sandbox or a filled form, or is a draft for an
-operation."""
+"""Writing of case files: YAML texts, each with a call about an invented person and the answer that the sandbox gives.
+The portal writes them from a test case or a filled form, or as a draft for an author."""
 
 from __future__ import annotations
 
@@ -53,9 +52,9 @@ def for_operation(operation: Operation) -> str:
 
 
 def with_own_parameters(operation: Operation, operations: Iterable[Operation]) -> Operation:
-    """Returns the operation with those parameters that its case files contain. An operation called with a FranceConnect
-    session also gets the parameters of the same API by civil status, since a case file describes the citizen by
-    these."""
+    """Returns the operation with the parameters that its case files contain: its own without `LEFT_OUT_PARAMETERS`. An
+    operation for FranceConnect sessions, which has no parameters about the person, also gets those of the civil
+    status."""
     by_name = (
         one
         for one in operations

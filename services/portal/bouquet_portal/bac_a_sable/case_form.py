@@ -1,4 +1,4 @@
-"""Test case for the sandbox that a visitor describes by filling in a form, instead of writing YAML."""
+"""Form in which a visitor describes a test case for the sandbox, instead of writing YAML."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ HEAD = ("description", "person", "family")
 
 
 class Proposed(Struct, frozen=True):
-    """Test case that a visitor describes in the form: description and names (`head`), the parameters of the call, and
-    the answer. The answer is an `error`, or consists of `data` and `meta`."""
+    """Test case that a visitor describes in the form: the texts at its beginning (`head`), the parameters of the call
+    (`asked`), and either the data of the answer or an error."""
 
     operation: Operation
     """Operation of the test case, with the parameters that its case files contain."""
@@ -60,8 +60,8 @@ def begun(operation: Operation, found: Case | None, errors: Iterable[ErrorCode])
 
 
 def errors_of(operation: Operation, errors: Iterable[ErrorCode]) -> tuple[ErrorCode, ...]:
-    """Returns those of `errors` that are documented for the operation. Leaves out errors that any operation may
-    return."""
+    """Returns the errors that are documented for the operation itself. Leaves out errors, such as a wrong token, that
+    any operation may return."""
     return tuple(one for one in errors if operation.id in one.operation_ids)
 
 

@@ -14,8 +14,8 @@ CallParameters: TypeAlias = dict[str, str | tuple[str, ...]]
 
 
 class Case(Struct, frozen=True):
-    """Test case of the sandbox: a call about an invented person, and the recorded answer. Dates that depend on the
-    current day are those of the day on which the portal read the test cases."""
+    """Test case of the sandbox: a call about an invented person, and the recorded answer. Years and months relative to
+    today, such as last year, are computed for the day on which the portal read the test cases."""
 
     id: str
     """Id of the operation and name of the test case, separated by a slash, such as `OPERATION/200_anne`."""
@@ -34,7 +34,7 @@ class Case(Struct, frozen=True):
 
     @property
     def file(self) -> str:
-        """Name of the test case, unique within its operation."""
+        """Name of the test case, such as `200_anne`: the name of its file without the extension."""
         return self.id.partition("/")[2]
 
     @property
@@ -48,8 +48,8 @@ class Case(Struct, frozen=True):
 
 
 class SimulatedError(Struct, frozen=True):
-    """Error that the sandbox simulates. A call gets the error if it has these `parameters`, or the FranceConnect token
-    `session` if `session` is not empty."""
+    """Error that the sandbox simulates. A call gets the error if it carries the FranceConnect token `session` or, if
+    this is empty, has these `parameters`."""
 
     code: str
     status: int

@@ -39,8 +39,8 @@ LABELS = {
 
 
 class Row(Struct, frozen=True):
-    """Row of the table that shows the answer to a dossier (one request for several lookups): the answer to one lookup
-    or, if the lookup is repeated for several persons (`for_each`), about one of them."""
+    """Row of the table that shows the answer to a dossier (one request for several lookups). A lookup has one row, or
+    one row for each person if it is repeated for a list of persons (`for_each`)."""
 
     name: str
     person: int
@@ -89,8 +89,8 @@ def rows(body: Any) -> Iterator[Row]:
 
 
 def faults(body: Any) -> list[Fault]:
-    """Returns the errors in `body`: the answer to one lookup of a dossier, or the decoded body of a response with
-    another status than 200."""
+    """Returns the errors in `body`, which is the answer to one lookup of a dossier, or the decoded body of an error
+    response."""
     errors = _members(body).get("errors")
     return [
         Fault(

@@ -49,8 +49,8 @@ class Row(Struct, frozen=True):
 
 
 class YieldedError(Struct, frozen=True):
-    """Documented error, with an operation for which the sandbox simulates the error, and what a call must contain to
-    get it. Both are None if the sandbox does not simulate the error."""
+    """Documented error, and a call by which a visitor gets it from the sandbox: `operation` is called with the content
+    of `simulated`. Both are None if the sandbox does not simulate the error."""
 
     error: ErrorCode
     operation: Operation | None = None
@@ -72,9 +72,8 @@ def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Itera
 
 
 def _sort_key(known: Known) -> tuple[bool, int, int, int, str]:
-    """Returns a sort key that puts first the test cases that suit new callers best. The key compares whether the
-    operation is deprecated, then how the person is identified (in the order of `MODALITIES`), then the version, newest
-    first."""
+    """Returns a sort key that puts first the test cases that suit new callers best: those of operations that are not
+    deprecated, then in the order of `MODALITIES`, then of the newest version."""
     operation = known.operation
     order = list(MODALITIES)
     rank = order.index(operation.modality) if operation.modality in order else len(order)
@@ -99,8 +98,8 @@ def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]
 
 
 def yielded(errors: Iterable[ErrorCode], cases: Cases, operations: Mapping[str, Operation]) -> Iterator[YieldedError]:
-    """Yields each of `errors` with a call for which the sandbox simulates it, preferably of an operation that is not
-    deprecated. For an error that the sandbox does not simulate, the operation and the call's content are None."""
+    """Yields each documented error with an operation for which the sandbox simulates it, or with None if it is not
+    simulated. Prefers operations that are not deprecated, then those that need no FranceConnect session."""
     preferred = sorted(
         (one for one in cases.errors if one.operation_id in operations),
         key=lambda one: (operations[one.operation_id].is_deprecated, operations[one.operation_id].is_by_session),

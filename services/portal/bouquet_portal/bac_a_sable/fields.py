@@ -1,5 +1,5 @@
-"""State of a field of an answer: whether it is present, unknown to the provider, or left out because the caller has
-none of the field's scopes."""
+"""States of the fields of an answer, which tell why a value is missing: for example, because the provider does not know
+it, or because the caller has none of the field's scopes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ LABELS: dict[State, str] = {
 
 
 class FieldState(Struct, frozen=True):
-    """Field of an answer, with its state (whether and why the answer has no value for the field) and the texts that a
-    page shows."""
+    """Field of an answer as a page shows it: its state (`closed`, for example, if the caller lacks the scope), its
+    value as text, and its description."""
 
     path: str
     """Names and indexes that lead to the field, such as `enfants[0].prenoms`."""

@@ -153,8 +153,8 @@ class Sandbox:
         return token
 
     def check(self, operation_id: str, text: str) -> Report:
-        """Sends a case file that is proposed for an operation to the sandbox, which checks the file, and returns the
-        sandbox's report. Raises `GatewayError` if the sandbox does not answer with a valid report."""
+        """Has the sandbox check a case file that a visitor proposes for an operation, and returns the sandbox's report.
+        Raises `GatewayError` if the sandbox does not answer with a valid report."""
         path = f"{CHECK}?{urlencode({'operation_id': operation_id})}"
         try:
             return msgspec.convert(self._posted(path, text.encode(), "application/yaml"), Report)
@@ -179,6 +179,6 @@ def _timed(call: Callable[[], Answer]) -> Result:
 
 @cache
 def sandbox() -> Sandbox | None:
-    """Returns the sandbox of this process, or None if the settings name no sandbox."""
+    """Returns the client of the sandbox, the same for the whole process, or None if the settings name no sandbox."""
     current = site()
     return Sandbox(current.settings, current.archive) if current.settings.sandbox_url else None

@@ -37,7 +37,8 @@ class Version(NamedTuple):
 
     @property
     def ends_on(self) -> date | None:
-        """Day on which the last of the version's operations ends; None unless the ends of all of them are announced."""
+        """Day on which the version ends: the latest day on which one of its operations ends. None if one of them has no
+        announced end."""
         days = [operation.ends_on for operation in self.operations]
         return max((day for day in days if day), default=None) if all(days) else None
 
@@ -105,8 +106,7 @@ class Entry:
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """Fields of the newest version. If its operations have different fields, those of the operation with the most
-        fields."""
+        """Fields of the newest version. If its operations differ, the fields of the operation that has the most."""
         return max((tuple(one.all_fields()) for one in self.newest.operations), key=_length)
 
     @cached_property
@@ -118,8 +118,8 @@ class Entry:
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """Texts in which a search in the catalogue looks for words, in the form of `search.simplified`. A word found in
-        an earlier text counts as a better match."""
+        """Texts in which a search in the catalogue looks for words, without accents and in lower case, the most
+        important first: title, keywords, provider and summary, sections, fields."""
         api = self.api
         fields = (f"{field.name} {field.description}" for field in self.fields) if self.operations else ()
         parts = (
@@ -201,8 +201,8 @@ def providers(entry: Entry) -> tuple[str, ...]:
 
 
 def state_of(entry: Entry, states: Mapping[str, ResourceState]) -> ResourceState | None:
-    """Returns the worst state (such as out of service) of all resources of an API. Returns None if the gateway reports
-    no state for any of them."""
+    """Returns the state of an API, such as out of service. If the API has several resources, this is the worst of their
+    states; None if the gateway reports none."""
     names = entry.api.state_names if entry.api else ()
     found = [states[name] for name in names if name in states]
     return min(found, key=lambda one: SEVERITY.index(one.state)) if found else None

@@ -15,8 +15,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
 class _Reader(io.RawIOBase):
-    """Stream of the bytes that arrive at a socket. A read raises `TimeoutError` after the time `ends` of the monotonic
-    clock."""
+    """Stream of the bytes that arrive at a socket. Reading raises `TimeoutError` once the monotonic clock has reached
+    `ends`, in seconds."""
 
     def __init__(self, sock: socket.socket, ends: float) -> None:
         self._sock = sock

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def ignore(states: States) -> None:
-    """Does nothing. Default of the parameter `note_states` of `Gateway.of`."""
+    """Does nothing with the states: the default of `note_states` in `Gateway.of`."""
 
 
 def _noted(states: States, note: NoteStates) -> States:
@@ -58,15 +58,15 @@ class Gateway(Struct, frozen=True):
     errors: Kept[tuple[ErrorCode, ...]]
     states: Kept[Mapping[str, ResourceState]]
     files: Mapping[str, Kept[bytes]]
-    """OpenAPI documents as JSON, by edition. The portal reads a document from the gateway only once a visitor has
-    requested its download."""
+    """OpenAPI documents as JSON, by their names in `FILES`. The portal reads each from the gateway only once a visitor
+    has requested its download."""
     client: Client
 
     @classmethod
     def of(cls, settings: PortalSettings, note_states: NoteStates = ignore, archive: Archive | None = None) -> Gateway:
-        """Returns the documents of the gateway that the settings name, without reading any. Each later reading of the
-        states of APIs (such as out of service) is passed to `note_states`, and other documents are stored in `archive`,
-        if given."""
+        """Returns the documents of the gateway that the settings name, without reading any yet. At each reading,
+        `note_states` is called with the states of the APIs (such as out of service), and other documents are stored in
+        `archive`."""
         client = Client(settings.gateway_url, timeout_s=settings.gateway_timeout_s, cafile=settings.gateway_cafile)
 
         def kept(name: str, path: str, understand: Callable[[Any], T]) -> Kept[T]:

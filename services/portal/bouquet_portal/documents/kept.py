@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_S = 3.0
-"""Seconds from the start of a failed reading to the next attempt; `every_s` if that is shorter."""
+"""Seconds from the start of a failed reading to the next attempt. If `every_s` is shorter, the next attempt comes after
+`every_s` seconds."""
 
 
 class Reading(Struct, Generic[T], frozen=True, eq=False):
@@ -44,9 +45,9 @@ class Kept(Generic[T]):
         first_wait_s: float = 3.0,
         restore: Callable[[], tuple[T, datetime] | None] = lambda: None,
     ) -> None:
-        """Calls `read` for the value every `every_s` seconds, in a thread that `start` starts. Until a reading
-        succeeds, `latest` waits for the first attempt, at most `first_wait_s` seconds, then returns what `restore`
-        gives: a value that an earlier process has read, with its time, or None."""
+        """Calls `read` every `every_s` seconds in a thread, which `start` starts. As long as no reading has succeeded,
+        `latest` returns the value of `restore`: one that an earlier process has read, with its time. `latest` waits up
+        to `first_wait_s` seconds for the first attempt."""
         self.name = name
         self.read = read
         self._restore = restore
@@ -74,8 +75,8 @@ class Kept(Generic[T]):
             self._thread.join()
 
     def latest(self) -> Reading[T] | None:
-        """Returns the last known value, or None if no value is known yet. As long as nothing has been read, waits until
-        the first attempt has ended, for at most `first_wait_s` seconds."""
+        """Returns the last known value, or None if no value is known yet. If no attempt has ended yet, starts the
+        thread and waits for the first attempt, at most `first_wait_s` seconds."""
         if self._latest is None:
             self.start()
             self._tried.wait(self._first_wait_s)

@@ -37,8 +37,8 @@ class Field(Struct, frozen=True):
     kind: str
     description: str = ""
     scopes: tuple[str, ...] = ()
-    """Scopes of which a caller needs one to receive the field; `a&b` stands for the scopes `a` and `b` together. A
-    field for which the document gives no scopes has those of the object that contains it."""
+    """Scopes that open the field; a caller needs one of them. `a&b` stands for both scopes together. If the OpenAPI
+    document gives the field no scopes, they are those of the object that contains the field."""
     begins_scopes: bool = False
     """Whether the field's scopes differ from the scopes of the object that contains it."""
     may_be_null: bool = False
@@ -51,7 +51,8 @@ class Field(Struct, frozen=True):
     example: Any = None
 
     def is_open(self, scopes: Collection[str]) -> bool:
-        """Returns whether a caller that holds `scopes` receives the field: one of the field's scopes is enough."""
+        """Returns whether a caller that holds `scopes` receives the field. One of the field's scopes is enough; a field
+        without scopes is open to every caller."""
         return not self.scopes or any(set(one.split("&")) <= set(scopes) for one in self.scopes)
 
     def walk(self) -> Iterator[Field]:

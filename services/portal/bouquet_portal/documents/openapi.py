@@ -112,8 +112,8 @@ def _parameter(parameter: Mapping[str, Any]) -> Parameter:
 def _fields(
     schema: Mapping[str, Any], schemas: Mapping[str, Any], prefix: str, scopes: tuple[str, ...], depth: int
 ) -> Iterator[Field]:
-    """Yields the fields of an object's schema, `depth` levels below the top. The fields' paths begin with `prefix`, and
-    a field without scopes of its own has `scopes`, the scopes of the object; yields nothing below `MOST_DEPTH`."""
+    """Yields the fields of an object's schema, `depth` levels below the top; none below `MOST_DEPTH`. The fields' paths
+    begin with `prefix`, such as `enfants[].`; a field without scopes of its own gets `scopes`, those of the object."""
     if depth > MOST_DEPTH:
         return
     members = _resolved(schema, schemas)
