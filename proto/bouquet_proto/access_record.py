@@ -10,8 +10,8 @@ from msgspec import Struct
 
 Outcome: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed", "pruned"]
 """Outcome of a call: `found` (the answer has data), `not_found` (the provider has no data), `rejected` (the provider
-refused the question), `refused` (the gateway refused the call) or `failed` (technical fault). The value `pruned` marks
-a record about no call, which says that old records have been removed from the journal."""
+refused the question), `refused` (the gateway refused the call) or `failed` (technical fault). A record with `pruned` is
+not about a call: it says that the registry has removed old records from the journal."""
 
 
 class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -48,8 +48,8 @@ class Kind(StrEnum):
 
 
 class Rendering(NamedTuple):
-    """Values that the answer to one kind of failure has: the HTTP status in version 3 of the API, the HTTP status in
-    version 2, and the text under `error` in a version 2 body."""
+    """Parts of the error response that depend only on the kind of the failure: the HTTP status in version 3 of the API,
+    the HTTP status in version 2, and the text under `error` in a version 2 body."""
 
     v3_status: int
     v2_status: int
@@ -90,8 +90,8 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: Kind
     code: str
-    """Public code of the error: five digits, or only the last three if the operation's authority determines the first
-    two (`Authority.prefix`)."""
+    """Public code of the error: five digits, such as `00210`, or only the last three, such as `003`. The first two
+    digits are then the prefix of the operation's authority, such as `35` (`Authority.prefix`)."""
     title: str
     detail: str
     fault: Fault
@@ -104,9 +104,9 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Value of the key `source` in the error that the caller gets, such as `{"parameter": "recipient"}`. The error has
     no `source` if the value is empty."""
     provider: str = ""
-    """Name in `meta.provider` of the error if that is not the operation's authority: for example the CAF, whose data
-    the CNAV passes on. If empty, an error whose `code` has three digits names the authority, and one with five names
-    nobody."""
+    """Name that the error gives in `meta.provider`, in place of the operation's authority: for example the CAF, whose
+    data the CNAV passes on. If empty, `meta.provider` is the operation's authority for a `code` of three digits, and
+    absent for a `code` of five."""
     retry_in_s: int = 0
     """Seconds after which the caller may try again; 0 if the error gives no such advice."""
     v2_word: str = ""
@@ -596,7 +596,8 @@ REFUSALS: dict[str, Failure] = {
         "La période demandée n'est pas couverte par le fournisseur de données.",
     ),
 }
-"""Failures of questions that the provider does not accept. The key is the reason, such as `identity_unknown`."""
+"""Failures for calls that a provider refuses to answer, for example because it does not recognise the person. The key
+is the reason, such as `identity_unknown`."""
 # Their codes begin with the provider's own prefix; `00` would mean that no provider was asked.
 
 _UNKNOWN = (

@@ -19,8 +19,8 @@ PROVIDER = "france_connect"
 OPERATION = "france_connect_session"
 AUTHORITY = Authority("FranceConnect", "51")
 STATUS = "franceconnect"
-"""Name of FranceConnect in the path and in the answer of `/api/{status}/ping`, which reports a service's health
-(docs/reference/contract.md §5.3)."""
+"""Name of FranceConnect in the path `/api/franceconnect/ping`, which reports whether FranceConnect works, and in the
+answer to a call of this path (docs/reference/contract.md §5.3)."""
 
 RESOURCE = "resource"
 """Name of a parameter in the gateway's request to FranceConnect's worker. The value is the name of the resource for

@@ -1,5 +1,5 @@
 """Reply to a gateway that asks whether the access journal has a record. The process that writes the journal sends the
-reply, since the registry's process may not read the journal."""
+reply, since the registry's process has no right to read the journal."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from msgspec import Struct
 from bouquet_proto.names import JOURNAL_OWNER
 
 PROVIDER = JOURNAL_OWNER
-"""Name to which gateways address requests to the process that writes the access journal. It stands where requests to a
-worker have the provider's name."""
+"""Name to which gateways send requests for the process that writes the access journal. In the same way, they send
+requests for a worker to the name of its provider, such as `cnaf`."""
 
 EntryState: TypeAlias = Literal["kept", "pruned", "absent"]
-"""State of a record: in the journal (`kept`), removed after its retention (`pruned`), or neither (`absent`), as a
-record that is still on its way."""
+"""State of a record: `kept` is in the journal, `pruned` was removed after its retention, and `absent` is neither, for
+example because it has not reached the journal yet."""
 
 ENTRY_STATES: tuple[str, ...] = get_args(EntryState)
 

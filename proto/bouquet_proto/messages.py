@@ -68,8 +68,8 @@ class Describe(Struct, frozen=True, kw_only=True, tag="describe", omit_defaults=
     """Digest (`offer.digest_of`) of the offer that the gateway received last. Empty if the gateway has received none,
     or is too old to send this field."""
     refused: tuple[str, ...] = ()
-    """Parts of the offer named by `offer` that the gateway does not serve: the reason and the operation's id, such as
-    `path already served: acme_dossier`. Empty if the gateway serves the whole offer."""
+    """Parts of the worker's offer that the gateway does not serve: the reason and the operation's id, such as `path
+    already served: acme_dossier`. Empty if the gateway serves the whole offer."""
     traceparent: str = ""
 
 
@@ -94,8 +94,8 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     id: str
     deadline: float
     log: str = ""
-    """Name of the log of changes, kept by the registry, that the gateway read last; empty if the gateway has read none.
-    The number `since` belongs to this log."""
+    """Name of the registry's log of changes from which the number `since` was read; empty if the gateway has read no
+    log."""
     since: int = 0
     """Number of the last change that the gateway knows; 0 if it knows none. The reply lists the changes with higher
     numbers."""
@@ -132,13 +132,13 @@ class ListDelegations(Struct, frozen=True, kw_only=True, tag="list_delegations",
 
 
 class FindRevocation(Struct, frozen=True, kw_only=True, tag="find_revocation", omit_defaults=True):
-    """Request to the registry that asks whether a proof has been revoked (a proof is an encrypted text that shows later
-    what an answer said). The reply is a `registry_messages.Revocation`."""
+    """Request to the registry that asks whether a proof has been revoked. A proof is an encrypted text by which anyone
+    can verify later what an answer said; the reply is a `registry_messages.Revocation`."""
 
     id: str
     deadline: float
     record: str
-    """Id of the record, in the access journal, of the answer that the proof is about."""
+    """Id of the access journal's record of one call. The proof shows what the answer to this call said."""
     traceparent: str = ""
 
 
@@ -170,8 +170,8 @@ class CheckCase(Struct, frozen=True, kw_only=True, tag="check_case", omit_defaul
     id: str
     deadline: float
     operation: str
-    """Id, in the official document, of the operation for which the case file is proposed; `france_connect` for a case
-    that simulates a FranceConnect session."""
+    """Id, in API Particulier's OpenAPI document, of the operation for which the case file is proposed; `france_connect`
+    for a case that simulates a FranceConnect session."""
     text: str
     """Content of the proposed case file, in YAML."""
     traceparent: str = ""

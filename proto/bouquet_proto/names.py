@@ -21,8 +21,8 @@ CHECK_PREFIX = "bouquet.check."
 and deletes it at once."""
 GATEWAY_OWNER = "gateway"
 JOURNAL_OWNER = "journal"
-"""Name of the process that writes the access journal, for `check_queue_of`. Gateways have the name `GATEWAY_OWNER`
-there; workers and the registry have the name of their provider."""
+"""Name of the process that writes the access journal, in the names of its check queues (`check_queue_of`). Gateways use
+`gateway` there; workers and the registry use their provider's name, such as `cnaf`."""
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
 """Arguments with which a provider's queue is declared. `x-expires` is in milliseconds: after this time without a

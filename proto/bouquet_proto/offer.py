@@ -21,8 +21,8 @@ session."""
 
 
 def digest_of(offer: bytes) -> str:
-    """Returns the SHA-256, in hexadecimal, of an encoded offer (a worker's description of its operations). In
-    `Describe`, the digest tells the worker which of its offers a gateway has refused in part."""
+    """Returns the SHA-256, in hexadecimal, of an encoded offer (a worker's description of its operations). A gateway
+    that does not serve the whole offer tells the worker so in a `Describe`, and names the offer by this digest."""
     return sha256(offer).hexdigest()
 
 
@@ -58,8 +58,9 @@ AUTHORITY_PREFIXES: Mapping[str, str] = {
 
 
 class Retirement(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Announced end of an operation: the days on which it becomes deprecated and ends, as `YYYY-MM-DD`, for the
-    response headers `Deprecation` (RFC 9745) and `Sunset` (RFC 8594)."""
+    """Announced end of an operation. From `deprecated_on`, callers should no longer use the operation; from
+    `sunset_on`, it may no longer be served. The days, as `YYYY-MM-DD`, become the response headers `Deprecation` (RFC
+    9745) and `Sunset` (RFC 8594)."""
 
     deprecated_on: str
     sunset_on: str = ""
@@ -77,8 +78,8 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
     nom: str = "nom_naissance"
     """Name of the field that holds the family name."""
     prenoms: str = "prenoms"
-    """Name of the field that holds the first names, as one text or a list of texts; only the first word is used. The
-    same as `nom` if one field holds both family name and first names."""
+    """Name of the field that holds the first names, as one text or a list of texts; only the first word is used. If one
+    field holds the family name and the first names, both `nom` and `prenoms` name that field."""
     naissance: tuple[str, ...] = ("date_naissance",)
     """Name of the field that holds the birth date, as `YYYY-MM-DD` or `DDMMYYYY`. Alternatively, names of three fields,
     for year, month and day."""
@@ -86,7 +87,7 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 Shown: TypeAlias = Literal["whole", "initials", "month", "sex"]
 """Part of a field that people see when they verify a proof: all of it (`whole`), the first three letters of a name
-(`initials`), month and year of a date `YYYY-MM-DD` (`month`), or the word for `F` or `M` (`sex`)."""
+(`initials`), month and year of a date `YYYY-MM-DD` (`month`), or the French word for the sex `F` or `M` (`sex`)."""
 
 SHOWN: tuple[str, ...] = get_args(Shown)
 
@@ -97,7 +98,8 @@ class ProofField(Struct, frozen=True):
     label: str
     """French label of the field, such as `Nom de naissance`."""
     at: str
-    """Dotted path of the field in the object that the section of the proof shows."""
+    """Dotted path of the field, from the object at `ProofSection.at`: `nom_naissance` in the section at `allocataires`
+    shows `allocataires.nom_naissance`."""
     shown: str = "whole"
     """Extent to which the field is shown: one of the values of `Shown`. A gateway makes no proof of the operation if it
     does not know the value."""
@@ -113,11 +115,11 @@ class ProofSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Dotted path of the object or list in the operation's data."""
     fields: tuple[ProofField, ...] = ()
     count: str = ""
-    """French label under which the section shows only the number of objects; empty if the section shows their
-    `fields`."""
+    """French label of the number of objects, such as `Nombre d'enfants`, if the section shows only this number; empty
+    if the section shows the objects' `fields`."""
     document: tuple[ProofField, ...] = ()
-    """Fields of each object that are shown in the PDF document, which only the caller gets; empty if the document shows
-    `fields`."""
+    """Fields that the section shows in the proof's PDF file, which only the caller gets; empty if the file shows
+    `fields` too."""
 
 
 class Proof(Struct, frozen=True, kw_only=True):
@@ -140,8 +142,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Operation of the public contract: one path, with one way to identify the person (`modality`)."""
 
     id: str
-    """Id of the operation, unique among all providers. It is the id in the official document, unless that document
-    gives one id to several operations."""
+    """Id of the operation, unique among all providers. It is the id in API Particulier's OpenAPI document, unless
+    several operations have the same id there."""
     path: str
     modality: Modality
     summary: str
@@ -157,8 +159,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     open_fields: tuple[str, ...] = ()
     """Dotted paths of the fields that every caller of the operation sees, whatever the caller's scopes."""
     meta_fields: tuple[str, ...] = ()
-    """Names of the fields of the data that an answer has in `meta` instead of in `data`. Without effect in version 2,
-    whose answers have no `meta`."""
+    """Names of the fields of the worker's data that the gateway moves to the answer's `meta`, out of its `data`.
+    Without effect in version 2, whose answers have no `meta`."""
     checks: tuple[tuple[Check, ...], ...]
     """Validation rules for the query, in stages. A stage runs only if the earlier stages found no fault; all faults
     found in one stage are reported together."""
@@ -171,8 +173,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reasons: tuple[str, ...] = ()
     """Reasons of failure that replies of this operation may give, in addition to those that every provider may give."""
     schema: dict[str, Any]
-    """JSON schema (2020-12) of the data in a reply. It contains no `$ref`: each is replaced by the schema that it
-    names."""
+    """JSON schema (2020-12) of the data in a reply. The schema contains no `$ref`: in place of each `$ref` stands the
+    schema to which it refers."""
     example: Any = None
     people: tuple[People, ...] = ()
     proof: Proof | None = None
@@ -187,8 +189,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Authority that the operation's errors name; `None` if the errors name the authority of the whole offer."""
     retirement: Retirement | None = None
     public_id: str = ""
-    """Id of the operation in the official document; empty if it is the same as `id`. In version 2, that document gives
-    one id to all operations at a path, whatever the way to identify the person."""
+    """Id of the operation in API Particulier's OpenAPI document; empty if it is the same as `id`. In version 2 of the
+    API, all operations at a path have one id there, whatever the way to identify the person."""
     resource: str = ""
     """Name of the operation's resource in messages to FranceConnect's worker, such as `statut_etudiant`. If empty, the
     name is the second-to-last segment of `path`."""
@@ -199,13 +201,13 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Limits on the data in one reply. An offer may set limits up to `limits.MAX_REPLY_BYTES` and
     `limits.MAX_REPLY_ELEMENTS`."""
     status: str = ""
-    """Name of the operation in `/api/{status}/ping`, which says whether its upstream works; empty for a name made from
-    the path. Operations of the same upstream may share a name."""
+    """Name of the operation in `/api/{status}/ping`, a path that tells whether the operation's upstream works. If
+    empty, `status_name` makes the name from `path`. Operations of the same upstream may share a name."""
 
     @property
     def folder(self) -> str:
-        """Returns the operation's id in the official document. The folder with the operation's test cases has the same
-        name."""
+        """Returns the operation's id in API Particulier's OpenAPI document, which is also the name of the folder with
+        the operation's test cases."""
         return self.public_id or self.id
 
     @property
@@ -240,8 +242,8 @@ def unlisted_fields(operation: Operation) -> tuple[str, ...]:
 
 
 def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator[str]:
-    """Yields the dotted path of each field of `schema` that contains no further field. Leaves out fields that `named`
-    lists, and fields inside an object that `named` lists."""
+    """Yields the dotted path of each field of `schema` that is no object with fields of its own. Leaves out fields that
+    `named` lists, and fields inside an object that `named` lists."""
     items = schema.get("items")
     inner = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *([items] if isinstance(items, Mapping) else ())]
     if path in named or schema.get("type") == "null":
@@ -281,7 +283,8 @@ entry has no ending. In v2, all operations at a path share one public id."""
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
     """Returns a v2 operation for one modality (way to identify the person), with the announced dates of its end.
-    `becomes` is the path of the v3 operation that replaces it, without the last segment, which names the modality."""
+    `becomes` is the start of the path of the v3 operation that replaces it: `/v3/acme/dossier` for
+    `/v3/acme/dossier/identite`."""
     # The two share their name in `/api/{status}/ping`. The official document gives no dates for the end of v2, so these
     # are Bouquet's own: deprecated on the date of the contract's edition, and ended one school year later than the
     # retired versions of v3 and v4.

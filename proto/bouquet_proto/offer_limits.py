@@ -35,7 +35,8 @@ MAX_CACHE_S = 86_400
 
 
 def excesses_of_offer(offer: Offer) -> Iterator[str]:
-    """Yields a text for each number of an offer as a whole that is above its limit."""
+    """Yields a text for each limit on a whole offer that `offer` exceeds, such as `120 operations; the limit is
+    100`."""
     rows = (len(msgspec.json.encode(row)) for row in offer.problems.values())
     yield from _above(
         {
@@ -48,7 +49,8 @@ def excesses_of_offer(offer: Offer) -> Iterator[str]:
 
 
 def excesses_of_operation(operation: Operation) -> Iterator[str]:
-    """Yields a text for each number of an operation that is above its limit."""
+    """Yields a text for each limit on one operation that `operation` exceeds, such as `60 reasons; the limit is 50`.
+    Leaves out the limits on the lengths of texts (`long_texts_of`)."""
     checks = (*operation.checks, operation.pivot, operation.identity_checks)
     steps = (path.count(".") + 1 for path in operation.fields)
     yield from _above(
@@ -69,7 +71,8 @@ def excesses_of_operation(operation: Operation) -> Iterator[str]:
 
 
 def long_texts_of(operation: Operation) -> Iterator[str]:
-    """Yields a text for each text of an operation that has more characters than its limit."""
+    """Yields a text for each id, name or summary of `operation` that has more characters than it may have. The text
+    tells their number and the limit."""
     yield from _above(
         {
             "characters in `id`": (len(operation.id), MAX_WORD_LENGTH),

@@ -256,8 +256,8 @@ PEOPLE_V2 = tuple(
 
 
 def proof_of_family(*more: ProofField) -> tuple[ProofSection, ...]:
-    """Returns the sections of a proof (text that shows later what an answer said) about the members of a family and its
-    address. `more` are further fields of each person, shown only in the proof's PDF file."""
+    """Returns the sections about a family's members and address in a proof, an encrypted text by which anyone can
+    verify later what an answer said. `more` are further fields of each person, shown only in the proof's PDF file."""
     person = (
         ProofField("Nom de naissance", "nom_naissance"),
         ProofField("Nom d'usage", "nom_usage"),
@@ -306,8 +306,8 @@ PROOF = Proof(
         ),
     ),
 )
-"""Content of the proof of a quotient familial (text that shows later what an answer said). This proof is an addition of
-Bouquet, not of API Particulier's contract."""
+"""Content of the proof of a quotient familial. A proof is an encrypted text by which anyone can verify later what an
+answer said; Bouquet offers it in addition to API Particulier's contract."""
 
 
 class Regimes(Struct, frozen=True, kw_only=True):
@@ -325,7 +325,8 @@ class Regimes(Struct, frozen=True, kw_only=True):
     """Provider that updates its files in real time. For the current month, the gateway prefers this provider's
     answer."""
     authorities: dict[str, Authority]
-    """Authority that a provider's errors name, by the provider's name."""
+    """Authorities that errors about one provider's answer name: CAF and MSA. The key is the provider's name, such as
+    `cnaf`."""
 
 
 REGIMES = Regimes(

@@ -87,8 +87,8 @@ class KnownDelegations(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ListedDelegation(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Delegation to a software editor (right to use an administration's habilitation), in force or revoked, with what
-    the editor may see of it."""
+    """Delegation to a software editor, in force or revoked, as a list for this editor shows it. A delegation lets the
+    editor call with the rights of an administration's habilitation."""
 
     id: str
     siret: str
@@ -128,11 +128,12 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Number of the last change in the registry's log. The gateway sends this number as `since` in its next
     `Changes`."""
     tokens: tuple[str, ...] | None = None
-    """Ids of the changed tokens. `None` means that any token and any delegation may have changed: there are too many
-    changes to list, or the gateway named another log."""
+    """Ids of the changed tokens. `None` if any token and any delegation may have changed, because there are too many
+    changes to list, or because the registry's log is not the one that the gateway named in `Changes.log`."""
     editors: tuple[str, ...] = ()
     """Ids of the software editors with at least one changed delegation. A delegation changes when it is created or
     revoked, or when its habilitation changes."""
     withdrawn_keys: tuple[str, ...] | None = None
-    """Names (`kid`) of all withdrawn keys, whose tokens a gateway refuses. The empty name stands for the shared secret.
-    `None` if an older registry does not send this field; the gateway then keeps the names that it knows."""
+    """Names (`kid`) of all withdrawn keys, whose tokens a gateway refuses; the name is empty for a shared secret
+    without a name. `None` if an older registry does not send this field; the gateway then keeps the names that it
+    knows."""

@@ -22,7 +22,7 @@ class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     """Id of the test case: the path of its file without the extension, such as `OPERATION/200_anne`."""
     operation_id: str
-    """Id of the operation in the official document."""
+    """Id of the operation in API Particulier's OpenAPI document."""
     status: int
     payload: Raw
     """Body of the answer, as a caller with every scope gets it."""
@@ -58,7 +58,8 @@ class SimulatedErrors(Struct, frozen=True, kw_only=True, omit_defaults=True):
     operation_id: str
     errors: tuple[SimulatedError, ...]
     parameters: CallParameters = {}
-    """Query parameters that every call for one of these errors needs, in addition to `SimulatedError.parameters`."""
+    """Query parameters that a call must have to get any of the `errors`. Each error also needs its own parameters
+    (`SimulatedError.parameters`)."""
 
 
 class SimulatedSession(Struct, frozen=True, kw_only=True, omit_defaults=True):

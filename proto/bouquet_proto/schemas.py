@@ -13,8 +13,8 @@ from msgspec import Struct
 
 _REF = "#/$defs/"
 ALWAYS = "x-always"
-"""Key in a schema that marks a field which every reply of a worker must have. The schema itself lists this field as
-optional, because callers without one of the field's scopes do not get it."""
+"""Key in a field's schema, which says that every reply of a worker must have the field. Callers without one of the
+field's scopes do not get it, so the schema of the object lists the field as optional."""
 
 
 class UnknownFieldError(LookupError):
@@ -81,8 +81,8 @@ def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> Non
 
 
 def _object_of(node: dict[str, Any]) -> dict[str, Any]:
-    """Returns the schema of the objects that `node` describes: `node` itself if it is an object, the schema of the
-    items if `node` is a list, or the alternative that is not null."""
+    """Returns the schema, in `node`, of an object with fields: `node` itself or, for a list, the schema of its items.
+    If `node` is an `anyOf` of an object and null, returns the schema of the object."""
     if "properties" in node:
         return node
     if "items" in node:

@@ -42,7 +42,8 @@ class ConsumerCancelled(AMQPError):
 
 
 QUEUE_LOST = (NotDeclared, ConsumerCancelled)
-"""Exceptions that mean that the queue of a consumer is lost, though the connection may not be."""
+"""Exceptions that tell a consumer that its queue no longer exists or no longer works. The connection may still be
+open."""
 
 BAD_CREDENTIALS = (AuthenticationError, ProbableAuthenticationError)
 """Exceptions that mean that the user or the password is wrong."""

@@ -50,12 +50,13 @@ PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
 """Longest time, in seconds, that the broker may take to answer a probe (a check that the broker still responds)."""
 MAX_MISSED_PROBES = 2
-"""Number of successive periods of `PROBE_TIMEOUT_S` seconds without an answer to a probe, after which the connection is
-replaced. Periods in which the broker announces a lack of memory or disk do not count."""
+"""Number of missed probes (checks that the broker still responds) after which the connection is replaced. Every
+`PROBE_TIMEOUT_S` seconds without an answer count as one missed probe, unless the broker announces a lack of memory or
+disk."""
 # The heartbeat would detect the loss much later.
 MIN_AGE_SHARE = 0.5
-"""Earliest time at which a connection is replaced because of its age, as a fraction of its maximum age. The actual time
-is random between this one and the maximum age, so that processes that connected together do not reconnect together."""
+"""Smallest fraction of the maximum age at which a connection may be replaced because of its age. The actual fraction is
+random, from 0.5 to 1, so that processes that connected together do not reconnect together."""
 MAJORITY_CHECK_EVERY_S = 3.0
 """Seconds between checks that the broker's node belongs to a majority of its cluster."""
 DRAIN_TIMEOUT_S = 90.0
@@ -71,8 +72,8 @@ class Part(Protocol):
     connection."""
 
     owner: str
-    """Name of the process to which the component belongs, such as `gateway` or a provider's name. Queues declared only
-    for a check have names that contain it: the broker lets a user declare no queue named after another process."""
+    """Name of the process to which the component belongs, such as `gateway` or a provider's name. The process uses this
+    name in the names of its check queues (`check_queue_of`), since the broker lets it declare no other check queues."""
 
     async def start(self, connection: Connection, on_lost: OnLost) -> Drain | None:
         """Opens the channels, declares the queues and starts the consumer that this component needs. If a channel ends
@@ -218,8 +219,8 @@ class Link:
             failures += 1
 
     async def _connect(self) -> _Session:
-        """Connects to one of the servers, and returns the session. Tries the servers in random order, but the server of
-        the last session after all others."""
+        """Connects to one of the servers, and returns the session. Tries the servers in random order, and last the
+        server to which the link was connected before."""
         former = self._session.server if self._session else ""
         return await self._connect_to_any(sorted(self._servers, key=lambda server: (server == former, random.random())))
 
@@ -273,8 +274,8 @@ class Link:
             self._logged[server] = reason
 
     async def _run_session(self, session: _Session) -> NoReturn:
-        """Keeps all components running on the connection of a session, and of each session that replaces it. Raises the
-        error that ends the last session."""
+        """Keeps all components running: at first on the connection of `session`, then on each connection that replaces
+        it. Raises the error that ends the last connection."""
         self._gauge.set(1)
         self.connected = True
         self.settled.clear()
@@ -439,8 +440,8 @@ async def open_link(
 
 
 async def _closed(attempt: asyncio.Task[_Session]) -> None:
-    """Waits for an attempt to connect that has been cancelled, and closes its session if the attempt has succeeded
-    nevertheless."""
+    """Waits for the end of a cancelled attempt to connect. If the attempt has succeeded all the same, closes the new
+    session."""
     with suppress(asyncio.CancelledError, *CONNECTION_LOST):
         await (await attempt).close()
 

@@ -11,15 +11,16 @@ from bouquet_mesh.amqp.errors import CONNECTION_LOST, AccessRefused
 from bouquet_proto.names import check_queue_of
 
 CHANGE_TIMEOUT_S = 5.0
-"""Longest time, in seconds, that a node in a majority takes to declare and delete a queue. A node that takes longer
-counts as one in a minority."""
+"""Longest time, in seconds, that the broker's node may take to declare and delete a queue. A node that takes longer
+counts as one that does not belong to a majority of its cluster."""
 # Electing a new leader of the definitions takes some 3 s.
 
 
 async def has_majority(connection: Connection, owner: str) -> bool:
-    """Returns whether the broker's node can declare and delete a queue, whose name contains `owner`, within
-    `CHANGE_TIMEOUT_S` seconds. Also returns True if the connection is lost, or if the broker blocks it for lack of
-    memory or disk. Raises `AccessRefused` if the broker's user may not declare the queue."""
+    """Returns whether the broker's node belongs to a majority of its cluster, that is, declares and deletes a queue
+    within `CHANGE_TIMEOUT_S` seconds. Also returns True if the connection is lost, or blocked for lack of memory or
+    disk. Raises `AccessRefused` if the broker's user may not declare a check queue of the process `owner`, such as
+    `gateway`."""
     try:
         async with asyncio.timeout(CHANGE_TIMEOUT_S), connection.temporary_channel() as channel:
             queue = check_queue_of(owner, secrets.token_hex(8))

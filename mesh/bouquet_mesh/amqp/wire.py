@@ -28,8 +28,8 @@ MAX_FRAME_BYTES = 1 << 20
 """Largest size, in bytes, of a frame that is read. A larger frame ends the connection."""
 # RabbitMQ sends at most 128 kB, unless its operator chose otherwise.
 MAX_BODY_BYTES = 4 << 20
-"""Largest number of bytes kept of a message's body. The rest of a longer body is dropped, and the truncated message
-then counts as malformed."""
+"""Number of bytes after which the server keeps no further frames of a message's body. The message, cut short, then
+counts as malformed."""
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -50,8 +50,8 @@ NOT_DEPLOYED = Failed("not_deployed")
 UNQUEUED = (REFUSED, NOT_DEPLOYED)
 """Failures that mean that the request is in no queue: the provider's queue has refused it, or does not exist."""
 ANSWERED_WITHIN_S = 5.0
-"""Seconds after a provider's last reply within which a missing queue of the provider counts as a temporary fault. The
-provider's workers will probably declare the queue again soon."""
+"""Longest time, in seconds, since a provider's last reply for which a missing queue counts as a temporary fault: the
+provider's workers will probably declare the queue again soon. Later, the provider counts as not deployed."""
 
 
 class _PendingCalls:
@@ -116,9 +116,9 @@ class _PendingCalls:
         await channel.require_exchange(REPLY_EXCHANGE)
 
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Publishes a request to the queue of a provider by which its last reply came (at first, the usual queue). If
-        that queue does not accept the request, publishes it to the provider's other queue. Returns the body of the
-        reply, or the failure."""
+        """Publishes a request to the queue of the provider, usual or reserve, that led to its last reply; at first, to
+        the usual queue. If that queue does not accept the request, publishes it to the provider's other queue. Returns
+        the body of the reply, or the failure."""
         first, second = self._queues.get(provider) or (queue_of(provider), reserve_queue_of(provider))
         reply = await self._exchange_by(first, body, deadline)
         if reply in UNQUEUED:

@@ -124,8 +124,9 @@ async def answer(
 
 
 def _deadline_by_local_clock(sent_deadline: float, arrived_at: float, left_at_send_s: float) -> Deadline:
-    """Returns a request's deadline by this host's clock (docs/adr/0014). This is the deadline that the sender computed;
-    but if the two hosts' clocks seem to differ, the time `left_at_send_s` seconds after the arrival."""
+    """Returns a request's deadline by this host's clock (docs/adr/0014). This is `sent_deadline`, which the sender's
+    clock gave, unless the clocks of the two hosts seem to differ; then it is `left_at_send_s` seconds after the
+    arrival."""
     # The broker drops expired messages, so a request that arrives had time left: at most `left_at_send_s`.
     latest = arrived_at + left_at_send_s
     return Deadline(sent_deadline if not left_at_send_s or 0 <= latest - sent_deadline <= CLOCK_TOLERANCE_S else latest)

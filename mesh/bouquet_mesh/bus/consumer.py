@@ -25,30 +25,30 @@ log = logging.getLogger(__name__)
 SYSTEM = "rabbitmq"
 """Name of the messaging system, as recorded in OpenTelemetry spans."""
 FIRST_RETURN_S = 1.0
-"""Seconds that a worker consumes the reserve queue (used while the node of the provider's usual queue is down) before
-its first attempt to return to the usual queue."""
+"""Seconds from the start on the reserve queue until a worker first tries to return to the provider's usual queue, whose
+node was down or slow."""
 # Soon, because the broker may only have been slow. The usual queue may then be declared after all, and accept requests
 # without a consumer.
 RETURN_EVERY_S = 5.0
-"""Seconds between a worker's further attempts to return from the reserve queue (used while the node of the provider's
-usual queue is down) to the usual one. Also the seconds before the first attempt, if the usual queue was just lost."""
+"""Seconds between a worker's attempts to return from the reserve queue to the provider's usual queue. The first attempt
+also waits so long, instead of `FIRST_RETURN_S`, if the usual queue was just lost."""
 REGISTER_EVERY_S = 5.0
-"""Seconds between a consumer's registrations with the broker."""
+"""Seconds after which a consumer registers with the broker once more, because the broker may have forgotten it without
+a word, for example after a partition of the broker's nodes."""
 # The broker may have forgotten the queue of a registered consumer without a word, as after a partition of its nodes,
 # and give the queue's name to another queue, in which other consumers hide the absence of this one.
 RESERVE_TIMEOUT_S = 2.5
-"""Longest wait, in seconds, for the declaration of a reserve queue (used while the node of the provider's usual queue
-is down). If the broker has not answered by then, the worker deletes the reserve queue, so that it can be declared
-again."""
+"""Longest wait, in seconds, until the broker has declared the reserve queue. If it takes longer, the worker deletes the
+reserve queue, so that a later attempt can declare it again."""
 DELETE_AFTER_S = 15.0
-"""Seconds that a worker consumes the reserve queue, because it cannot declare the provider's usual queue, before it
-deletes the usual queue."""
+"""Seconds from the start on the reserve queue until a worker deletes the provider's usual queue, if that queue could
+still not be declared."""
 PREFETCH_PER_SLOT = 2
 """Number of unacknowledged requests that the broker may deliver to a worker for each request that the worker handles at
 the same time. With 2, the next request is already there when the worker has finished one."""
 LOWEST_PRIORITY = -1
-"""Priority of the consumer with which a check tries to consume a queue. Workers have priority 0, so the broker prefers
-them."""
+"""Priority with which the check of a `doctor` command consumes a provider's queue for a moment. The broker prefers
+workers, whose priority is 0, so that they get the requests."""
 
 
 class Consumer:
@@ -96,7 +96,8 @@ class Consumer:
         return partial(self._drain_channel, channel)
 
     def _report_loss(self, on_lost: OnLost, cause: Exception) -> None:
-        """Notes that the usual queue is lost, if it is, and passes `cause` to `on_lost`."""
+        """Passes the error `cause` to `on_lost`. If the error means that a queue is lost, first records whether that
+        was the usual queue."""
         if isinstance(cause, QUEUE_LOST):
             self._has_lost_usual_queue = self._queue == self._usual_queue
         on_lost(cause)
@@ -152,8 +153,8 @@ class Consumer:
             log.info("queue available again", extra={"queue": self._usual_queue})
 
     async def _register(self, channel: Channel, queue: str) -> None:
-        """Registers as a consumer of `queue`, then ends the former registration. Requests delivered by it can still be
-        answered."""
+        """Registers as a consumer of `queue`, then ends the former registration. Requests that the broker delivered
+        before can still be answered."""
         await channel.consume_instead(queue, partial(self._on_request, channel), priority=self._priority)
         self._queue = queue
         self._register_at = time.monotonic() + REGISTER_EVERY_S
@@ -198,7 +199,7 @@ class WorkerConsumer(Consumer):
         self._tasks: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
-        """Cancels the running handlers, which can no longer send their replies. The broker delivers their requests
+        """Cancels the running handlers, because their replies could no longer be sent. The broker delivers the requests
         again."""
         super().stop()
         for task in self._tasks:

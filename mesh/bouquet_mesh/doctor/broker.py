@@ -106,16 +106,15 @@ def _connection_problem(address: str, error: BaseException, limit_s: float) -> t
 
 
 def queue_subject(provider: str) -> str:
-    """Returns the text that stands for a provider's queue in findings (results of checks): `queue of` and the
-    provider."""
+    """Returns the name of the check of a provider's queue, as a `doctor` command shows it: `queue of cnaf`."""
     return f"queue of {provider}"
 
 
 async def check_provider_queue(
     connection: Connection, provider: str, remedy: str, deadline: Deadline, needs: tuple[str, ...] = ()
 ) -> Finding:
-    """Checks that workers of a provider consume the provider's usual queue. If none does, the finding advises `remedy`
-    to the operator. `needs` are the subjects of other checks whose failure may be the cause."""
+    """Checks that workers of a provider consume the provider's usual queue. If no worker does, the finding advises
+    `remedy` to the operator, and counts as a consequence of a failed check that `needs` names."""
     # Workers on the reserve queue are reported as wrong, although calls are answered.
     subject = queue_subject(provider)
     # At once: the broker may answer neither of them, for example while the node of a queue is down.

@@ -1,4 +1,5 @@
-"""Checks of TLS certificates that the `doctor` commands make: those in files, and those that servers have shown."""
+"""Checks of TLS certificates that the `doctor` commands make: of certificates in files, and of certificates that
+servers have shown."""
 
 from __future__ import annotations
 

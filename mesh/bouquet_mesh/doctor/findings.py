@@ -29,7 +29,7 @@ class Finding(Struct, frozen=True):
     remedy: str = ""
     """Advice to the operator; empty if there is none."""
     needs: tuple[str, ...] = ()
-    """Subjects of other checks that must pass for this check to pass. If this check does not pass, the first of these
+    """Names of other checks that must pass for this check to pass. If this check does not pass, the first of the other
     checks that failed counts as the cause."""
 
 
@@ -76,8 +76,9 @@ def report(findings: Sequence[Finding]) -> list[ReportedFinding]:
 
 
 def _cause_of(finding: Finding, failed: Mapping[str, Finding]) -> str:
-    """Returns the subject of the failed check that is the first cause of `finding`, found by following `needs` from
-    check to check. Returns "" if no failed check explains it."""
+    """Returns the name of the failed check that explains `finding`. If that check itself failed because of a check in
+    its `needs`, returns the name of this earlier check, and so on. Returns "" if no failed check explains the
+    finding."""
     if finding.state == "well":
         return ""
     explaining = next((failed[subject] for subject in finding.needs if subject in failed), None)
@@ -89,8 +90,8 @@ def _consequences(cause: ReportedFinding, reported: Iterable[ReportedFinding]) -
 
 
 def as_text(findings: Sequence[Finding]) -> str:
-    """Returns the report for a terminal: one to three lines for each finding that no other has caused. If such a
-    finding has consequences, its last line names them."""
+    """Returns the report for a terminal: for each finding without a cause among the others, one line with its result,
+    one with the remedy, if any, and one that names its consequences, if any."""
     reported = report(findings)
     causes = [one for one in reported if not one.follows_from]
     return visible("\n".join(line for cause in causes for line in _lines(cause, _consequences(cause, reported))))

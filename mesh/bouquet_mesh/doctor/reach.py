@@ -22,7 +22,8 @@ REACH_REMEDY = "is it up, and is there a way to it (proxy, firewall, network pol
 
 
 def way_to(setting: str) -> str:
-    """Returns the subject of the finding about the connection to the server that a setting names."""
+    """Returns the name of the check that a server can be reached, such as `the way to BOUQUET_CNAF_HUB_URL`. `setting`
+    names the setting that holds the server's URL."""
     return f"the way to {setting}"
 
 

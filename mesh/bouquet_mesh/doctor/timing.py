@@ -14,8 +14,8 @@ from bouquet_proto.deadline import Deadline
 T = TypeVar("T")
 
 CHECKS_S = 3.75
-"""Longest time, in seconds, that any check waits for servers. It leaves time to try a second database server after the
-first has not answered."""
+"""Longest time, in seconds, that a check waits for servers, so that a `doctor` command ends within five seconds. This
+is enough to try a second database server when the first does not answer."""
 CLOSE_S = 0.4
 """Longest wait, in seconds, for a connection to close."""
 END_S = 1.0

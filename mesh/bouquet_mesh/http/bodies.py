@@ -9,8 +9,8 @@ from bouquet_mesh.http.handler import Handler
 
 
 class AwaitedBodies:
-    """Requests of which the server still waits for the body, longest wait first. The connection of a client that sends
-    a body too slowly, or never, can be closed in favour of another request."""
+    """Requests whose bodies have not arrived yet, longest wait first. If a client sends a body too slowly, or never,
+    its connection can be closed in favour of another request."""
 
     def __init__(self) -> None:
         self._requests: dict[int, web.BaseRequest] = {}

@@ -28,9 +28,9 @@ MAX_HELD_BYTES = 65_536
 that, the server reads nothing more from the client until the present request is answered."""
 
 CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "requests", FullReason]
-"""Name of the limit for which the server closed a connection. `head`, `body`, `write` and `idle` are the time limits of
-these names in `Limits`; `unsent` is `Limits.max_unsent_bytes`; `requests` is the application's own limit on requests;
-the values of `FullReason` are limits on the number of connections."""
+"""Reason why the server closed a connection. `head`, `body`, `write` and `idle` are time limits (`Limits.head_s`, …),
+and `unsent` is `Limits.max_unsent_bytes`; `requests` means that the application answers as many requests as it may; the
+values of `FullReason` are limits on the number of connections."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
 """Factory that makes aiohttp's protocol object for one connection."""

@@ -9,14 +9,15 @@ OPERATORS_CONNECTIONS = 32
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Limits of a port and of each connection to the port. The defaults are those of `MeshSettings`."""
+    """Limits of a port and of each connection to the port. Operators change some of them by settings, such as
+    `BOUQUET_HTTP_HEAD_S` for `head_s`."""
 
     head_s: float = 10.0
     """Longest time, in seconds, from the first byte of a request's head to its last byte."""
     body_s: float = 15.0
     """Longest time, in seconds, from the end of a request's head to the end of its body."""
     write_s: float = 30.0
-    """Longest time, in seconds, until the client has taken all bytes of an answer that wait to be sent."""
+    """Longest time, in seconds, that bytes of an answer wait for the client to take them."""
     # It starts again whenever the client has taken all that waited.
     idle_s: float = 75.0
     """Longest time, in seconds, that a connection stays open without a request. A proxy in front of the server needs a

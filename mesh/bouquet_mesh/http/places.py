@@ -36,7 +36,7 @@ class Places(Generic[C]):
         self._networks: dict[C, str] = {}
         self._counts: Counter[str] = Counter()
         self._waiting: OrderedDict[C, None] = OrderedDict()
-        """Connections for which the server waits until the client sends or reads bytes, longest wait first. The values
+        """Connections on which the server waits for its client to send or take bytes, longest wait first. The values
         are unused: the mapping serves as an ordered set."""
         self._most = limits.max_connections
         self._most_reason: FullReason = "connections"
@@ -81,8 +81,8 @@ class Places(Generic[C]):
             del self._counts[network]
 
     def mark_waiting(self, connection: C) -> None:
-        """Records that a connection now waits for its client. If the connection waits already, its wait still counts
-        from the beginning."""
+        """Records that the server now waits for the client of `connection`. If the server waited already, the wait
+        still counts from its beginning."""
         self._waiting[connection] = None
 
     def mark_busy(self, connection: C) -> None:

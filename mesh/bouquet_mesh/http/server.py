@@ -23,7 +23,7 @@ Answer: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 """Function that answers one request."""
 
 DRAIN_S = 15.0
-"""Default of the longest time, in seconds, that a stopping server waits for running requests."""
+"""Seconds that a stopping server waits for running requests, unless its caller gives another time."""
 HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 REASONS = {
     HTTPStatus.NOT_FOUND: "unknown_route",

@@ -17,7 +17,8 @@ from bouquet_mesh.visible import visible
 _RESERVED = frozenset(RESERVED_ATTRS)
 
 OWN_LOGGERS = "bouquet"
-"""Prefix of the names of Bouquet's own loggers, both in Bouquet's packages and in the workers of providers."""
+"""First letters of the names of Bouquet's own loggers, such as `bouquet_gateway`. The names of the loggers in
+providers' workers begin with them too."""
 
 SILENCED_LOGGERS = ("aiormq", "aio_pika", "aiohttp.server", "aiohttp.client", "aiosqlite", "asyncio")
 """Names of loggers that are turned off. The libraries that use them might log a message body or a request line."""
@@ -62,8 +63,8 @@ def _may_be_written(record: logging.LogRecord) -> bool:
 
 
 def configure_logs(service: str, level: str) -> None:
-    """Configures the root logger to write JSON lines of `level` and above on standard output, each with the name
-    `service`."""
+    """Configures the root logger to write JSON lines on standard output. Each line names the process as `service`;
+    lines below `level`, such as `INFO`, are left out."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_Formatter(service))
     handler.addFilter(_may_be_written)

@@ -69,7 +69,8 @@ READY = Gauge("bouquet_ready", "1 if this process reports at /readyz that it is 
 CERTIFICATE_END = Gauge(
     "bouquet_certificate_not_after_timestamp_seconds",
     "Time, in epoch seconds, at which a certificate expires. `use` is `own` (of this process), `authority` (trusted by "
-    "this process) or `server` (shown by a server); `setting` names the file's setting or, for `server`, the host.",
+    "this process) or `server` (shown by a server). `setting` is the setting that names the certificate's file or, for "
+    "`server`, the server's host name.",
     ["setting", "use"],
 )
 LOOP_LAG_SECONDS = Histogram(
@@ -81,9 +82,9 @@ HTTP_CONNECTIONS = Gauge("bouquet_http_connections", "Open HTTP connections to t
 HTTP_CLOSED = Counter(
     "bouquet_http_connections_closed_total",
     "HTTP connections that the server closed because of a limit, by `reason`: a time limit (`head`, `body`, `write`, "
-    "`idle`), the response bytes that the client does not read (`unsent`), the requests that are answered at a time, "
-    "one of which still waits for its body (`requests`), or the number of one address's connections (`address`), of "
-    "all connections (`connections`) or of file descriptors (`descriptors`).",
+    "`idle`), unread response bytes (`unsent`), connections of one address (`address`), all connections "
+    "(`connections`), file descriptors (`descriptors`), or simultaneous requests, if another one needs the room and "
+    "this client has not sent its whole body (`requests`).",
     ["reason"],
 )
 HTTP_REFUSED = Counter(

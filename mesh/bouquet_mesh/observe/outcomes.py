@@ -24,8 +24,9 @@ def operation_of(request: Request) -> str:
 
 
 def outcome_of(reply: Reply) -> tuple[str, str]:
-    """Returns two labels for a reply: its outcome, such as `found`, and the reason of a failure or rejection. The
-    reason is "" for a success, and `own` if it is one that a provider has defined for itself."""
+    """Returns two labels for a reply: its outcome, such as `found`, and the reason why it has no data, such as
+    `provider_busy`. The reason is "" for a reply with data, and `own` for a reason that is in the worker's offer and
+    not in the common failure table."""
     tag = str(reply.__struct_config__.tag)
     if isinstance(reply, Found | Recorded):
         return tag, ""

@@ -30,8 +30,8 @@ RULES: dict[str, Rule] = (
 
 
 SharedResults: TypeAlias = dict[Hashable, Any]
-"""Results of validation rules that later queries, such as those about the same person, use again. Each key holds
-everything from which its result was computed."""
+"""Results of validation rules, kept so that a later query with the same parameter values, such as one about the same
+person, need not be checked again. The key holds the rule, the date and the parameter values."""
 
 
 class Check(Struct, frozen=True, omit_defaults=True, dict=True):
@@ -39,8 +39,8 @@ class Check(Struct, frozen=True, omit_defaults=True, dict=True):
 
     rule: str
     names: dict[str, str] = {}
-    """Names of query parameters, by canonical field (the field's name inside Bouquet). Lists only the fields whose
-    parameter does not have its usual name (`Field.name`) in this operation."""
+    """Names of the query parameters that have an unusual name in this operation, by canonical field (the field's name
+    inside Bouquet). The parameters of all other fields have the name `Field.name`."""
 
     @cached_property
     def parameter_names(self) -> Mapping[str, str]:

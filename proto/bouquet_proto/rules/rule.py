@@ -64,8 +64,8 @@ class RuleContext(Struct, gc=False):
         return isinstance(self.text(field), Malformed)
 
     def matching(self, field: str, pattern: re.Pattern[str]) -> str | None:
-        """Returns the normalised text of a field if the whole text matches the pattern; otherwise, or if it is absent,
-        None."""
+        """Returns the normalised text of a field if the whole text matches the pattern. Returns None if it does not, or
+        if the field is absent or has an invalid value."""
         return _whole(self.text(field), pattern)
 
     def integer(self, field: str) -> int:
@@ -75,8 +75,8 @@ class RuleContext(Struct, gc=False):
         return leading_integer(text) if isinstance(text, str) else 0
 
     def integers(self, fields: Iterable[str]) -> dict[str, int]:
-        """Returns, for each field that is present, the integer at the start of its text, or 0 if there is none. Fields
-        that are absent are left out."""
+        """Returns the integer at the start of each field's text: 12 for `12abc`, 0 for `abc`. Leaves out fields that
+        are absent."""
         return {
             field: leading_integer(text) if isinstance(text, str) else 0
             for field in fields
@@ -84,8 +84,8 @@ class RuleContext(Struct, gc=False):
         }
 
     def four_digits(self, field: str) -> int:
-        """Returns the number in a field whose text is exactly four digits, such as a year; 0 for any other text or
-        none."""
+        """Returns the number in a field whose text is exactly four digits, such as a year. Returns 0 if the text is
+        anything else, or if the field is absent."""
         return int(self.matching(field, FOUR_DIGITS) or 0)
 
     def require(self, field: str, pattern: re.Pattern[str], code: str) -> None:
@@ -94,7 +94,8 @@ class RuleContext(Struct, gc=False):
         self._keep_or_refuse(field, self.matching(field, pattern), code)
 
     def accept(self, field: str, code: str, pattern: re.Pattern[str] = ANY_TEXT) -> None:
-        """Does nothing if the field is absent, empty or only spaces; otherwise does the same as `require`."""
+        """Records the field's text if all of it matches `pattern`, otherwise the error code `code`. Records nothing if
+        the field is absent, empty or only spaces."""
         text = self.text(field)
         if not _is_blank(text):
             self._keep_or_refuse(field, _whole(text, pattern), code)
@@ -129,8 +130,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     fields: dict[str, Field]
     """Query parameters that the rule reads, by canonical field (the field's name inside Bouquet)."""
     parts: tuple[str, ...] = ()
-    """Names of the values that the rule makes from a single parameter, such as year, month and day from one text. Empty
-    if each parameter gives one value, recorded under the parameter's key in `fields`."""
+    """Names of the values, such as year, month and day, that the rule makes from the text of one parameter. Empty if
+    the rule records one value for each parameter, under the parameter's key in `fields`."""
     codes: tuple[str, ...] = ()
     """Public error codes of the faults that the rule can find."""
 
