@@ -36,9 +36,9 @@ from bouquet_registry.worker import registry
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command, whose arguments are `argv` or, if that is None, those of the process. Returns the exit status:
-    0 for success, 1 for a refusal or a failed check of `doctor`, 2 for wrong settings, 3 if the database is unavailable
-    or its tables are not as the registry left them."""
+    """Runs one command with the arguments `argv`, by default the process's own. Returns the exit status: 0 for success,
+    1 for a refusal or a failed check of `doctor`, 2 for wrong settings, 3 if the database is unavailable or a table
+    lacks a row that the registry always keeps there."""
     arguments = _parser().parse_args(argv)
     try:
         return arguments.command(arguments, os.environ) or 0
@@ -123,8 +123,8 @@ def _serve_api(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
 
 
 def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Runs the checks of the command `doctor` on the process that the arguments name, `serve` or `api`, and prints the
-    findings. Returns the exit status: 1 if a check has failed, else 0."""
+    """Runs the checks of the command `doctor` for the process `serve` or `api`, as the arguments say, and prints their
+    results. Returns the exit status: 1 if a check has failed, else 0."""
     logging.disable()  # the findings name these errors in words
     return uvloop.run(print_report(_examination(arguments, environ), json=arguments.json))
 

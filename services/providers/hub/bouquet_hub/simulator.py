@@ -118,8 +118,9 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
 
 
 def objection(query: Mapping[str, str], formats: tuple[Format, ...] = PERSON_FORMATS) -> Refusal | None:
-    """Returns the social-security hub's error for an invalid query, or `None` for a valid one. A query is invalid if a
-    parameter is unknown or missing, or breaks its rule in `formats` (docs/reference/upstreams/hub.md §3)."""
+    """Returns the social-security hub's error for an invalid query, or `None` for a valid one. A query is invalid if it
+    has an unknown parameter, a value that breaks its rule in `formats`, no name, or a commune of birth outside France
+    (docs/reference/upstreams/hub.md §3)."""
     if not query.keys() <= {name for name, *_ in formats}:
         return UNKNOWN_PARAMETER
     if query.get("codeLieuNaissance") and query.get("codePaysNaissance") != FRANCE:
@@ -148,8 +149,8 @@ def _month_before(request: web.Request) -> dict[str, int]:
 
 
 def refused(refusal: Refusal, fund_code: str) -> web.Response:
-    """Returns the HTTP answer for a simulated error of the social-security hub. `fund_code` is the code of the asked
-    provider in the header `X-APISECU-FD`, which is sent if `refusal.signed_by` is `fund`."""
+    """Returns the HTTP answer for a simulated error of the social-security hub. If the provider that was asked signs
+    the error (`refusal.signed_by` is `fund`), the header `X-APISECU-FD` contains that provider's code, `fund_code`."""
     code = {"nobody": "", "fund": fund_code, "rncps": RNCPS_CODE}[refusal.signed_by]
     return web.json_response(
         {"errorCode": refusal.code, "error": refusal.text},

@@ -1,4 +1,4 @@
-"""The social-security hub as an upstream, with a URL, an OAuth 2.0 client and a scope for each benefit
+"""The social-security hub as an upstream. Each benefit has its own URL, OAuth 2.0 client and scope at the hub
 (docs/reference/upstreams/hub.md §1)."""
 
 from __future__ import annotations

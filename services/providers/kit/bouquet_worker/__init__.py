@@ -1,5 +1,5 @@
-"""Library for writing the worker of a provider. Simulators need `bouquet_worker.simulate` and
-`bouquet_worker.simulated_faults` besides, and tests `bouquet_worker.testing`."""
+"""Library for writing the worker of a provider. For its simulator, see also `bouquet_worker.simulate` and
+`bouquet_worker.simulated_faults`; for its tests, `bouquet_worker.testing`."""
 
 from __future__ import annotations
 

@@ -33,8 +33,8 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command `bouquet-worker` and returns its exit status: that of the subcommand, 2 if a setting is wrong
-    or a simulator missing, or 130 after Ctrl-C."""
+    """Runs the command `bouquet-worker` and returns an exit status: the status of the subcommand, 2 if a setting is
+    wrong or a simulator is missing, or 130 after Ctrl-C."""
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.command(arguments) or 0)
@@ -137,7 +137,8 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    """Checks a worker's deployment and prints the findings. Returns the exit status: 1 if a finding is bad, else 0."""
+    """Checks a worker's deployment and prints the result of each check. Returns the exit status: 1 if a check has
+    failed, else 0."""
     # Imported here: it loads a library for certificates, which `run` does without.
     from bouquet_worker.doctor import examine
 

@@ -1,4 +1,4 @@
-"""Answers of a worker's handler to lookups, as replies on the bus."""
+"""Calls of a worker's handlers, and conversion of their results to replies on the bus."""
 
 from __future__ import annotations
 
@@ -63,6 +63,7 @@ def within_limits(reply: Reply, handled: HandledOperation, provider: str) -> Rep
 
 
 def place_of(function: Callable[..., object]) -> str:
-    """Returns where a function is defined, such as `worker.py:52`, or the name of a callable object's class."""
+    """Returns where a function is defined, such as `worker.py:52`. For an object whose class defines `__call__`,
+    returns the name of the class."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return f"{PurePath(code.co_filename).name}:{code.co_firstlineno}" if code else type(function).__name__

@@ -154,7 +154,7 @@ class ClientCredentials:
         raise self._refusal(f"no token in the answer, status {status}")
 
     def _refusal(self, cause: str) -> UpstreamError:
-        """Returns the error for a refused token request. No further token is requested for `REFUSED_PAUSE_S`
+        """Returns the error for a refused token request, and prevents further token requests for `REFUSED_PAUSE_S`
         seconds."""
         # The contract has one code for every refusal (docs/reference/upstreams/shared.md §4). In the log, `cause` tells
         # them apart.

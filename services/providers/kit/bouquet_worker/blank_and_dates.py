@@ -1,4 +1,4 @@
-"""Conversion of blank texts to `None`, and of dates with a time to dates, in upstreams' answers
+"""Conversion of texts in upstreams' answers: a blank text becomes `None`, and a date with a time of day becomes a date
 (docs/reference/upstreams/shared.md §2, docs/reference/upstreams/france_travail.md §2)."""
 
 from __future__ import annotations

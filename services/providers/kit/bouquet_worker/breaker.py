@@ -29,7 +29,7 @@ MAX_PROBES = 3
 MIN_CALLERS = 3
 """Number of different callers whose calls must have timed out before timeouts open the breaker."""
 ANY_CALLER = ""
-"""Id recorded in place of a caller's id when the failure does not depend on the caller."""
+"""Id that stands for every caller, recorded for a failure other than a timeout, such as `upstream_unavailable`."""
 # It counts as much as `MIN_CALLERS` different callers.
 
 

@@ -46,14 +46,14 @@ class Development(Struct, frozen=True, kw_only=True):
     port: int
     cases: Path
     token_key: str = ""
-    """Key that signs the token printed for the developer. Empty in the process that watches files, which makes a key
-    for the process that serves the provider."""
+    """Key that signs the token printed for the developer. Empty in the process that watches the files: this process
+    makes the key, and passes it to the process that serves the provider."""
     # It comes from the process that watches, so that a token outlives a restart.
 
 
 def develop(development: Development) -> int:
-    """Serves the provider until Ctrl-C, and returns the command's exit status. Without a token key, watches the files
-    and serves in a child process that starts again whenever one changes."""
+    """Serves the provider until Ctrl-C, and returns the command's exit status. If `development.token_key` is empty,
+    serves it in a child process, and starts this process again whenever a file of the provider changes."""
     return asyncio.run(_serve(development) if development.token_key else _watch(development))
 
 

@@ -15,7 +15,8 @@ from watchfiles import PythonFilter, awatch
 STOP_S = 3.0
 """Seconds that the gateway of `bouquet-worker dev` gets to stop before it is killed."""
 SERVER_STOP_S = 2 * STOP_S
-"""Seconds that the process which runs this gateway gets to stop before it is killed."""
+"""Seconds that the process in which `bouquet-worker dev` serves a provider gets to stop before it is killed. The
+process stops its gateway within this time."""
 
 
 async def restart_on_change(command: Sequence[str], folders: Sequence[Path], stop: asyncio.Event) -> None:
@@ -50,7 +51,8 @@ async def end(process: Process, within_s: float) -> None:
 
 
 def stop_event() -> asyncio.Event:
-    """Returns an event that SIGINT, SIGTERM and the end of the terminal set. None of these then ends this process."""
+    """Returns an event that is set, instead of ending this process, by SIGINT, SIGTERM and the closing of the
+    terminal."""
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)

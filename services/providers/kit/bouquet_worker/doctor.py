@@ -1,5 +1,5 @@
 """Checks of `bouquet-worker doctor NAME`: the worker's settings, its connection to the broker and its rights there, its
-certificates, a connection to each upstream, and a token for its calls. No person is asked about."""
+certificates, a connection to each upstream, and a token for its calls. The checks send no lookup about a person."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ RENEW = "renew it, and restart the worker, which reads it only when it starts"
 
 
 class _Readiness(Struct, frozen=True):
-    """Body of a worker's `/readyz`. `causes` lists the parts of the worker's offer that a gateway refuses."""
+    """Body of a worker's `/readyz`. `causes` lists the parts of the worker's offer (the description of its operations)
+    that a gateway refuses."""
 
     status: str
     causes: tuple[str, ...] = msgspec.field(name="for", default=())
 
 
 async def examine(worker: Worker, environ: Mapping[str, str], checks_s: float = CHECKS_S) -> list[Finding]:
-    """Runs the checks of `bouquet-worker doctor` for a worker, and returns their findings. No check waits longer than
-    `checks_s` seconds. Raises `SettingsError` for wrong settings."""
+    """Runs the checks of `bouquet-worker doctor` for a worker, and returns the result of each check. No check waits
+    longer than `checks_s` seconds. Raises `SettingsError` for wrong settings."""
 
     def read(reader: Reader, _: MeshSettings) -> tuple[WorkerSettings, ProcessSettings]:
         return worker.read(reader), reader.read(ProcessSettings, PROCESS_PREFIX)
@@ -85,8 +86,9 @@ def _with_tokens(clients: Iterable[UpstreamClient]) -> list[UpstreamClient]:
 
 
 async def _token(client: UpstreamClient, servers: Mapping[str, str], deadline: Deadline) -> Finding:
-    """Requests a token from the token endpoint of an upstream, and returns the finding. `servers` maps names of
-    settings or upstreams to URLs."""
+    """Requests a token from the token endpoint of an upstream, and returns whether it was obtained. `servers` maps the
+    names of other checks to the URLs that they check; if a check of the token endpoint's URL failed, it is reported as
+    the cause."""
     subject = f"token for {client.upstream.name}"
     ways = tuple(way_to(name) for name, url in servers.items() if url in client.upstream.urls[1:])
     limit_s = deadline.left_s()
@@ -120,8 +122,8 @@ async def _readiness(process: ProcessSettings, provider: str, deadline: Deadline
 
 
 def _urls(provider: str, settings: WorkerSettings, declared: Sequence[Upstream]) -> dict[str, str]:
-    """Maps a name to each URL that is to be checked: the environment variable that holds the URL, or the upstream's
-    name if there is no such variable."""
+    """Returns the URLs to be checked. The key of a URL is the environment variable that holds the URL, or the
+    upstream's name if there is no such variable."""
     texts = {name: value for name, value in structs.asdict(settings).items() if isinstance(value, str) and value}
     own = {_variable(provider, name): text for name, text in texts.items() if name.endswith("url") or "://" in text}
     return own | {one.name: url for one in declared for url in one.urls if url not in own.values()}

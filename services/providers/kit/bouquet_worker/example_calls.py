@@ -54,8 +54,8 @@ def _curl_line(operation: Operation, case: Case, url: str, today: date) -> str:
 
 
 def _try_line(provider: str, operation: Operation, case: Case, today: date) -> str:
-    """Returns the command `bouquet-worker try` with the lookup of a test case; "" if a FranceConnect session could not
-    have the case's citizen."""
+    """Returns the command `bouquet-worker try` with the lookup of a test case; "" if FranceConnect could not send an
+    identity such as the case's, or the operation refuses the lookup."""
     names = operation.parameter_names
     own = [pair for field, value in case.parameters.items() for pair in _pairs(names[field], value)]
     words = [*words_for(cast(Identite, case.identity)), *(f"{name}={value}" for name, value in own)]
@@ -67,7 +67,7 @@ def _try_line(provider: str, operation: Operation, case: Case, today: date) -> s
 
 
 def query_of(case: Case, operation: Operation, today: date) -> Pairs | None:
-    """Returns the query, with `recipient`, of a call that asks what a test case asks; fields that the operation does
+    """Returns the query of a call with the lookup of a test case, `recipient` included; fields that the operation does
     not read are left out. Returns `None` if the operation's rules refuse or change a value."""
     names = operation.parameter_names
     asked = {**structs.asdict(case.identity), **case.parameters}

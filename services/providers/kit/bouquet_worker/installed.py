@@ -8,12 +8,12 @@ from bouquet_proto.names import SIMULATORS
 
 
 class NoSimulatorError(Exception):
-    """Error for a provider without a simulator, in words for its author."""
+    """Error for a provider without a simulator. The text tells the provider's author where to declare one."""
 
 
 def installed(group: str) -> dict[str, EntryPoint]:
-    """Returns the entry points of a group by name, which is the provider's name in the groups of workers and
-    simulators."""
+    """Returns the entry points of a group by name. In the groups of workers and of simulators, the name of an entry
+    point is the provider's name."""
     return {entry.name: entry for entry in entry_points(group=group)}
 
 

@@ -26,8 +26,8 @@ texts are tried."""
 
 
 class Inventor:
-    """Replaces the texts and numbers of decoded JSON by invented ones, equal values always by the same one. No invented
-    value is one of the original values; a text without letters and digits is kept.
+    """Replaces the texts and numbers of decoded JSON by invented values, equal texts and numbers by the same value. No
+    value that it invents occurs in the original JSON; a text without letters and digits is kept.
 
     Args:
         original: Decoded JSON whose values no invented value may equal.
@@ -39,8 +39,9 @@ class Inventor:
         self._invented = dict(given)
 
     def body(self, value: Any, fields: KnownFields, *, public: bool = False) -> Any:
-        """Returns JSON of the same shape as `value`, with invented texts and numbers. Keeps the values of the fields in
-        `fields.public` (`value` itself if `public` is true), and leaves out fields that are not in `fields.read`."""
+        """Returns JSON of the same shape as `value`, with invented texts and numbers, and without the fields that are
+        not in `fields.read`. The values of the fields in `fields.public` are kept; `public` is true if `value` itself
+        is the value of such a field."""
         match value:
             case dict():
                 kept = {name: item for name, item in value.items() if name in fields.read}

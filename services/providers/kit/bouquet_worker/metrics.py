@@ -28,7 +28,9 @@ BREAKER_OPEN = Gauge(
     ["provider", "upstream"],
 )
 CONCURRENCY = Gauge(
-    "bouquet_worker_concurrency", "Largest number of requests that a worker handles at a time.", ["provider"]
+    "bouquet_worker_concurrency",
+    "Limit on the simultaneous requests of a worker: its setting `CONCURRENCY`.",
+    ["provider"],
 )
 
 # Each set of labels is looked up once, since these are used at every call.

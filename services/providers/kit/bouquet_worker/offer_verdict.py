@@ -29,8 +29,8 @@ class OfferVerdict:
         served: acme_dossier`; empty if no part is refused."""
 
     def note(self, describe: Describe) -> None:
-        """Stores the verdict that a request for the offer contains, and logs it if it has changed. Ignores a verdict on
-        another offer, such as the offer of a former version of the worker."""
+        """Stores the verdict that `describe`, a gateway's request for the offer, contains, and logs the verdict if it
+        has changed. Ignores a verdict on another offer, such as the offer of a former version of the worker."""
         if describe.offer != self._digest or describe.refused == self.refused:
             return
         self.refused = describe.refused

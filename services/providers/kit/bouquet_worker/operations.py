@@ -35,8 +35,8 @@ class Question(Struct, Generic[I], frozen=True):
 
 
 class PublishedOperation(Struct, Generic[R], frozen=True):
-    """Operation that gateways publish, with the function `view`, which converts the result of the handler (the function
-    that answers) to the published data."""
+    """Operation that gateways publish. The function `view` converts the result of the handler (the function that
+    answers) to the published data."""
 
     # Several versions of a resource may share one handler.
 
@@ -44,12 +44,13 @@ class PublishedOperation(Struct, Generic[R], frozen=True):
     view: Callable[[R], Any]
     """Function that converts the handler's result to the operation's published data."""
     result: type[R] | None = None
-    """Type of the handler's result, needed if the sandbox answers the operation from data of a later version; otherwise
-    `None`."""
+    """Type of the handler's result. Needed only if the sandbox makes the operation's answers from the data of a later
+    version; otherwise `None`."""
 
 
 class InternalOperation(Struct, frozen=True):
-    """Operation that only gateways call: it has no path, and no offer contains it."""
+    """Operation that only gateways call. It has no path, and is missing from the worker's offer, the description of the
+    published operations."""
 
     id: str
     modality: Modality

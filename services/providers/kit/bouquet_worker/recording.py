@@ -80,7 +80,7 @@ async def make_recording(
 ) -> Recording:
     """Sends the worker the lookup `invented`, about an invented person, and records the reply. The worker receives the
     answers about the real person, which `trial` holds, with values replaced by `invent`. Raises `QuestionError` if an
-    answer is not JSON, or if the worker replies or asks otherwise than about the real person."""
+    answer is not JSON, or if the kind of reply or the number of requests is another than in `trial`."""
     answers = [
         Answer(exchange.outcome.status, {}, msgspec.json.encode(invent(_body(exchange))))
         for exchange in trial.exchanges
@@ -118,8 +118,8 @@ def write(recording: Recording, answers: Path, case_file: Path) -> None:
 
 
 def _body(exchange: Exchange) -> Any:
-    """Returns the decoded JSON of an upstream's answer. Raises `QuestionError` if the upstream did not answer, or not
-    with JSON."""
+    """Returns the decoded JSON of an upstream's answer. Raises `QuestionError` if the upstream gave no answer, or one
+    that is not JSON."""
     if not isinstance(exchange.outcome, Answer):
         raise QuestionError([f"{exchange.upstream} gave no answer: {exchange.outcome.reason}"])
     try:
@@ -134,8 +134,8 @@ def _values(question: Lookup) -> dict[str, Any]:
 
 
 def _given(asked: Lookup, instead: Lookup) -> dict[str, str]:
-    """Maps each value of the real identity to the invented value of the same field, both as text. Raises
-    `QuestionError` if a field has the same value in both identities."""
+    """Maps each value of the real identity (in `asked`) to the invented value of the same field (in `instead`), both as
+    text. Raises `QuestionError` if a field has the same value in both identities."""
     real, invented = _values(asked), _values(instead)
     pairs = {name: (list(scalars([real[name]])), list(scalars([invented[name]]))) for name in real}
     same = [name for name, (values, others) in pairs.items() if set(values) & set(others)]

@@ -56,8 +56,8 @@ async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
 
 
 def read(worker: RunnableWorker, reader: Reader, mesh: MeshSettings) -> ProcessSettings:
-    """Reads and returns the settings of the process, after reading the worker's. Reports wrong settings to `reader`,
-    and also a bus in memory (in `mesh`), from which no gateway could reach the worker."""
+    """Reads the settings of the worker and of its process, and returns the settings of the process. Reports wrong
+    settings to `reader`, among them a bus in memory, because no gateway could reach the worker by it."""
     reader.check(require_broker, mesh, "a worker")
     worker.read(reader)
     return reader.read(ProcessSettings, PROCESS_PREFIX)

@@ -79,7 +79,8 @@ def write_provider(name: str, target: Path) -> None:
 
 
 def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yields the path below `folder`, with `prefix` before it, and the text of each file that is to be copied."""
+    """Yields the path and the text of each file that is to be copied. The path is relative to `folder`, after the text
+    `prefix`."""
     for entry in folder.iterdir():
         if NOT_COPIED.fullmatch(entry.name):
             continue

@@ -1,4 +1,4 @@
-"""Operations whose published data are a part of one handler's result, such as the fields of one version of the
+"""Operations that publish only a part of their handler's result, such as the fields that exist in one version of the
 contract."""
 
 from __future__ import annotations

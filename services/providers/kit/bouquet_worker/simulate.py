@@ -80,8 +80,8 @@ def simulator_app(*middlewares: Middleware) -> web.Application:
 
 
 class RecordedAnswer(Struct, frozen=True, kw_only=True):
-    """Request to an upstream that was recorded, with the answer that the simulator gives: `status`, and `answer` as its
-    body."""
+    """Recorded request to an upstream, with the simulator's answer to it, whose HTTP status is `status` and whose body
+    is `answer`."""
 
     method: str
     path: str

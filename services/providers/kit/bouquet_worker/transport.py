@@ -1,4 +1,5 @@
-"""HTTP requests to an upstream: connection pool, spans, metrics, and reasons of errors."""
+"""HTTP requests to an upstream, sent through a connection pool and recorded in spans and metrics. Errors of the
+connection become `UpstreamError`."""
 
 from __future__ import annotations
 

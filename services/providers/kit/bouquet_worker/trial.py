@@ -59,8 +59,8 @@ async def ask(
 
 
 def secrets_of(settings: WorkerSettings) -> Iterator[str]:
-    """Yields the secret values among the settings, each as it is and URL-encoded as in queries and forms, longest
-    first."""
+    """Yields the secret values among the settings, longest first. Each value is yielded twice if URL-encoding changes
+    it: as it is, and as it appears in a query or form."""
     values = {value.reveal() for value in structs.asdict(settings).values() if isinstance(value, Secret)} - {""}
     yield from sorted(values | {quote_plus(value) for value in values}, key=len, reverse=True)
 

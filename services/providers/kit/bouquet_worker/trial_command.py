@@ -52,8 +52,8 @@ async def try_question(
 
 
 async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, str]) -> RealTrial:
-    """Sends a worker with its real upstream the lookup described by `words` (an operation's id and `name=value`
-    parameters, as on the command line), after a gateway has recorded the lookup in its access journal. Raises
+    """Has a gateway record a lookup in its access journal, then sends the lookup to a worker that calls its real
+    upstream. `words` describe the lookup: an operation's id and `name=value` parameters, as on the command line. Raises
     `QuestionError` if the lookup is malformed or was not recorded, and `SettingsError` for wrong settings."""
     settings, asked = read_settings(environ), parse_command_line(words)
     operation, lookup = question_in(worker, asked)
@@ -68,9 +68,8 @@ async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, s
 
 
 def question_in(worker: Worker, command: CommandLine) -> tuple[Operation, Lookup]:
-    """Returns the operation for a parsed command line (`command`), as `operation_for` finds it, and the lookup for the
-    worker. Raises `QuestionError` if not exactly one operation fits, or if the operation's rules refuse the
-    parameters."""
+    """Returns the operation that fits a parsed command line (`command`), and the lookup for the worker. Raises
+    `QuestionError` if not exactly one operation fits, or if the operation's rules refuse the parameters."""
     operation = operation_for(command, worker.offer().operations)
     recipient = command.parameters.get(RECIPIENT, (SIMULATED_RECIPIENT,))[-1]
     return operation, lookup_for(command, operation, recipient, worker.clock())

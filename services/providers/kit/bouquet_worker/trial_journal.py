@@ -1,5 +1,5 @@
-"""Record of a lookup that `bouquet-worker try --real` makes at a real upstream, in the access journal of a gateway
-(docs/adr/0020)."""
+"""Recording of a lookup by `bouquet-worker try --real`: a gateway writes the lookup to its access journal before the
+real upstream is asked (docs/adr/0020)."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def read_settings(environ: Mapping[str, str]) -> TrySettings:
 
 
 async def record(settings: TrySettings, path: str, query: Sequence[tuple[str, str]]) -> str:
-    """Sends the lookup to the gateway, so that the gateway's access journal records who asked. Returns "" if that is
-    done, else the reason why not."""
+    """Sends the lookup to the gateway, so that the gateway's access journal records who asked. Returns "" if the lookup
+    was recorded, else the reason why it was not."""
     headers = {"Authorization": f"Bearer {settings.token.reveal()}"}
     url = settings.gateway_url.rstrip("/") + path
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)

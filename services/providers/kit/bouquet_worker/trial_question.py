@@ -34,8 +34,8 @@ PATIENCE_S = 30.0
 
 
 class QuestionError(Exception):
-    """Error for a command line that makes no lookup, or for a lookup that cannot be sent or recorded. The text has one
-    line for each fault."""
+    """Error for a command line that cannot be converted to a lookup, or for a lookup that cannot be sent or recorded.
+    The text has one line for each fault."""
 
     def __init__(self, faults: Iterable[str]) -> None:
         self.faults = tuple(faults)
@@ -123,9 +123,9 @@ def lookup_for(command: CommandLine, operation: Operation, recipient: str, today
 
 
 def _identity_of(command: CommandLine, operation: Operation, read: Values, today: date) -> Identity:
-    """Returns the identity in a command line: from the values `read` from the query or, by FranceConnect, from the
-    parameters in `CITIZEN`. Raises `QuestionError` for a citizen whom FranceConnect could not give, or whom the
-    operation refuses."""
+    """Returns the identity of the person whom a command line describes, made from the values in `read`. For an
+    operation by FranceConnect, makes the identity from the parameters in `CITIZEN` instead, and raises `QuestionError`
+    if FranceConnect could not give this citizen or the operation refuses the citizen."""
     if operation.modality != FRANCE_CONNECT:
         return msgspec.convert(read, MODALITIES[operation.modality])
     given = {field: command.parameters[name] for field, name in CITIZEN.items() if name in command.parameters}

@@ -67,8 +67,8 @@ class _Factory(Struct, frozen=True):
 
 
 class RunningWorker(Struct, frozen=True):
-    """Worker that serves its queue, and the latest verdict of a gateway on its offer: which of its operations are
-    refused."""
+    """Worker that serves its queue, with the latest verdict of a gateway on its offer (the description of its
+    operations): the parts that the gateway refuses."""
 
     serving: Serving
     verdict: OfferVerdict
@@ -124,8 +124,8 @@ class Worker:
 
     def upstream(self, factory: F, name: str = "") -> F:
         """Declares an upstream, made by the decorated function from the settings. Handlers call the upstream by `name`,
-        by default the function's name; the function may take clients of earlier upstreams as parameters with their
-        names."""
+        by default the function's name. After the settings, the function may take clients of upstreams declared before
+        it, each as a parameter with the upstream's name."""
         # It returns an `Upstream`, or an object of the author's own. If that object is an async context manager, it is
         # entered when the worker starts.
         name = name or factory.__name__
@@ -221,7 +221,7 @@ class Worker:
 
     def _check_upstream(self, factory: Callable[..., Any], settings: WorkerSettings) -> None:
         """Raises `SettingsError` if a factory makes an `Upstream` with a URL that does not name exactly one server, or
-        with `failures` that give an unknown reason."""
+        with a reason in `failures` that is neither in `FAILURES` nor in the worker's `problems`."""
         match factory(settings):
             case Upstream() as upstream:
                 check_urls(self.provider, settings, upstream)

@@ -70,7 +70,7 @@ class File(Struct, frozen=True, rename="kebab"):
 
 class Absence(Struct, frozen=True):
     """Body of a 404 that the ministry of education itself sends, not a proxy: the school or the pupil is unknown, or
-    outside of what the ministry answers about (docs/reference/upstreams/men.md §4)."""
+    the ministry gives no answers about them (docs/reference/upstreams/men.md §4)."""
 
     title: str
     status: Literal["NOT_FOUND", "FORBIDDEN"]
@@ -90,8 +90,8 @@ class Enrolled(Struct, frozen=True, rename="kebab"):
 
 
 def query_of(who: Identite, where: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """Returns the query parameters that describe a pupil and the school year; `perimeter_of` returns those that
-    describe an area. `where` holds the parameters of the request that are not part of the identity."""
+    """Returns the query parameters that describe a pupil and the school year, but not the parameters of an area (see
+    `perimeter_of`). `where` holds the parameters of the request that are not part of the identity."""
     # Only the first of several first names is sent; accents are kept, and the school year stays as the caller typed it.
     return {
         "nom": who.nom_naissance,

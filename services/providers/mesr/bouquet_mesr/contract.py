@@ -108,7 +108,7 @@ _REASONS_OF_INE = (UNKNOWN_STUDENT, WRONG_INE)
 _REASONS_OF_PERSON = (UNKNOWN_STUDENT, WRONG_IDENTITY, SEVERAL)
 
 BY_IDENTITY = "mesri_statut_etudiant_identite"
-"""Name of the operations that find a student by civil status, in the path `/api/{name}/ping`, which shows their health
+"""Name under which `/api/{name}/ping` shows the health of the operations that find a student by civil status
 (docs/reference/contract.md §5.3)."""
 
 IDENTITE = published_operation(
@@ -191,7 +191,7 @@ class EtudiantV2(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def etudiant_v2(etudiant: Etudiant) -> EtudiantV2:
-    """Converts a student to the form in which version 2 of the API publishes one."""
+    """Converts a student to the form in which version 2 of the API publishes students."""
     return EtudiantV2(
         ine=etudiant.ine or UNSET,
         nom=etudiant.identite.nom_naissance,
@@ -202,8 +202,8 @@ def etudiant_v2(etudiant: Etudiant) -> EtudiantV2:
 
 
 def _inscription_v2(admission: Admission) -> InscriptionFermee:
-    """Converts an admission or an enrolment to the form in which version 2 publishes it, with the scopes of which a
-    caller needs one to see it."""
+    """Converts an admission or an enrolment to the form in which version 2 publishes it. The result lists scopes, of
+    which a caller needs at least one to see it."""
     # No scope opens an enrolment in an unknown regime, or one that may be an enrolment or an admission.
 
     place: dict[str, Any] = {

@@ -75,8 +75,9 @@ async def _by_identity(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(request: web.Request, key: str, known: SimulatedAnswer) -> web.StreamResponse:
-    """Answers a request with `known`, or with the fault or the test's answer that belongs to `key`, a birth name or
-    INE. Answers 401 if the API key is wrong or the header `X-Caller` is missing."""
+    """Answers a request about `key`, a birth name or INE: with the fault that this key causes, else with the answer
+    that a test has set for the key, else with `known`. Answers 401 if the API key is wrong or the header `X-Caller` is
+    missing."""
     names_caller = request.headers.get("X-Caller", "").startswith("DINUM - ")
     if not names_caller or request.headers.get("X-API-Key") != KEYS[request.method]:
         return web.Response(status=401)

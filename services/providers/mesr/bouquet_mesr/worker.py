@@ -75,8 +75,8 @@ def by_identity(settings: Settings) -> Upstream:
 
 @worker.answers(INE, INE_V2)
 async def statut_of_ine(question: Question[Ine], by_ine: UpstreamClient) -> Etudiant | NotFound | Rejected:
-    """Answers with the admissions and enrolments of the student with this INE (student number); `read` tells when the
-    reply is `NotFound` or `Rejected`."""
+    """Answers with the admissions and enrolments of the student with this INE (student number). Returns `NotFound` for
+    an unknown student, and `Rejected` if the ministry refuses the INE as malformed (status 400)."""
     params = {"INE": question.identity.ine.upper()}
     return read(await by_ine.get(params=params, headers=headers_of(question.caller)), REFUSALS_OF_INE)
 

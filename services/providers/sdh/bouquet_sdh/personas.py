@@ -23,8 +23,8 @@ PAU = {"etablissement": 6402, "nomEtablissement": "POLE SIMULE DE PAU", "region"
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """Invented athlete, with the JSON of the Sport Data Hub. In place of its dates, each record or training has the key
-    `years`: a pair of its first and last calendar year, counted from the present year (`-1` is last year)."""
+    """Invented athlete, with the JSON of the Sport Data Hub. In place of dates, each record or training has the key
+    `years`, its first and last calendar year as offsets from the present year: `(-1, 0)` is last year and this year."""
 
     story: str
     person: Json

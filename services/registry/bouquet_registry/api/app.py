@@ -45,8 +45,8 @@ ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 request id is replaced."""
 UNAVAILABLE = "the database is unavailable; an act may have been done: read its record before trying again"
 REQUEST_ID = "X-Request-Id"
-"""Header with the id of a request, which the answer and the logs repeat. A client may choose the id, in the form `ID`;
-otherwise the API makes one."""
+"""Header with the id of a request, which the answer and the logs repeat. A client may choose an id that matches the
+pattern `ID`; otherwise the API makes one."""
 DONE = "done"
 """Value of the metrics' label `outcome` for a request that was not refused."""
 OUTCOME: web.ResponseKey[str] = web.ResponseKey("outcome", str)

@@ -22,8 +22,8 @@ from bouquet_registry.editors.records import Editor, EditorState, EditorToken, v
 from bouquet_registry.habilitations import problems_in
 
 BLANK = Editor(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
-"""Editor with empty fields. The fields of a request are validated in a copy of this editor, so that faults in all of
-them are found at once."""
+"""Editor with empty fields, into which the fields of a request are copied for validation. Thus all wrong fields are
+found at once, even if the request leaves out other fields."""
 ORDER = Order((schema.editors.c.created_at, schema.editors.c.id), tuple[Time, str])
 
 

@@ -66,7 +66,8 @@ class FormRow(Struct, frozen=True, kw_only=True):
 
 
 class FormList(Struct, frozen=True):
-    """Public forms for requests for one kind of habilitation, which DataPass calls a definition."""
+    """Public forms in which administrations request habilitations of one kind. DataPass calls such a kind a
+    definition."""
 
     data: tuple[FormRow, ...]
 
@@ -106,7 +107,7 @@ class Demande(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class NewDemande(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of an HTTP request to begin a request for a habilitation (`demande`)."""
+    """Body of an HTTP request that begins a `demande`: a request of an administration for a habilitation."""
 
     demande: Demande
 
@@ -134,8 +135,8 @@ class FormHandlers:
         self._catalogue = catalogue
 
     async def list(self, _: Administration, call: Call) -> FormList:
-        """Returns the public forms of a definition (a kind of habilitation), only those of a use case if one is given.
-        Raises `Unknown` if no definition has this id."""
+        """Returns the public forms of a definition (a kind of habilitation). If the request names a use case, returns
+        only the forms of this use case. Raises `Unknown` if no definition has this id."""
         class_, use_case = _class_of(call.id), call.given.use_case
         return FormList(
             tuple(

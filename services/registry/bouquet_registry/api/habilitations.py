@@ -39,8 +39,8 @@ Version: TypeAlias = Annotated[
 Addresses: TypeAlias = tuple[Annotated[str, Meta(max_length=64)], ...]
 
 BLANK = Habilitation(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
-"""Habilitation with empty fields. The fields of a request are validated in a copy of this habilitation, so that faults
-in all of them are found at once."""
+"""Habilitation with empty fields, into which the fields of a request are copied for validation. Thus all wrong fields
+are found at once, even if the request leaves out other fields."""
 ORDER = Order((schema.habilitations.c.created_at, schema.habilitations.c.id), tuple[Time, str])
 
 

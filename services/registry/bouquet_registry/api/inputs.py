@@ -21,8 +21,8 @@ from bouquet_registry.text import contains_token, one_line
 S = TypeVar("S", bound=Struct)
 
 Check: TypeAlias = Callable[[Mapping[str, Any]], list[str]]
-"""Function that checks those fields of a request body whose values have the right type. Returns a text `field: problem`
-for each fault."""
+"""Function that checks the fields of a request body, except fields with a value of the wrong type. Returns a text
+`field: problem` for each fault."""
 
 
 def no_faults(_: Mapping[str, Any]) -> list[str]:
@@ -38,8 +38,8 @@ MAX_HEADER = 500
 NAME = re.compile(r"[A-Za-z_]{1,40}")
 """Pattern of the field names that an error may repeat. An error shows any other name as `?`."""
 QUOTED = re.compile(r"(?<! regex) '.*'", re.DOTALL)
-"""Pattern that finds the client's value in a message of msgspec, so that the value can be removed from the message. A
-regular expression, which comes from the API itself, is not found."""
+"""Pattern that finds the client's value in a message of msgspec, so that the value can be removed from the message. The
+pattern does not match a quoted regular expression, which the API itself has declared."""
 
 
 def read_body(body: bytes, kind: type[S], check: Check = no_faults) -> S:
@@ -133,7 +133,8 @@ def _shown(name: str) -> str:
 
 def _problems(given: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Error]:
     """Yields an error for each problem with a value that should be of type `kind`, or with one of its fields or items.
-    `path` is the value's name in the errors; unless `strict`, texts may stand for numbers and booleans."""
+    `path` is the value's name in the errors. If `strict` is false, a text such as "12" or "true" is accepted as a
+    number or a boolean."""
     if _is_struct(kind):
         yield from _struct_problems(given, kind, path, strict=strict)
     elif get_origin(kind) is tuple and isinstance(given, list):

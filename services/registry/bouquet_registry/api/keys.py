@@ -38,8 +38,8 @@ class KeyTokens(PageRequest, frozen=True, kw_only=True):
 
 
 class KeyList(Struct, frozen=True):
-    """List of keys, sorted by name: the current key (which signs tokens now), those that have signed tokens in force,
-    and the withdrawn ones."""
+    """List of keys, sorted by name: the current key (which signs tokens now), other keys that have signed tokens in
+    force, and withdrawn keys."""
 
     data: tuple[SigningKey, ...]
 

@@ -100,7 +100,8 @@ class CallRow(Struct, frozen=True, kw_only=True):
     trace_id: str
     request_id: str
     purpose: str
-    """Purpose of the call in the caller's own words; empty unless it is a call by the Model Context Protocol."""
+    """Purpose of the call in the caller's own words; empty unless the call was made through the Model Context
+    Protocol."""
 
 
 class CallCount(Struct, frozen=True, kw_only=True):
@@ -127,7 +128,7 @@ class Statistics(Struct, frozen=True):
 
 async def list_events(own: Administration, call: Call) -> Page[EventRow]:
     """Returns the events (messages) that DataPass sent, newest first, except those that were set aside because they
-    could not be applied. If `event` is given, returns only events with this name."""
+    could not be applied. If the request has the parameter `event`, returns only events with this name."""
     asked: EventSearch = call.given
     query = select(schema.events)
     if asked.event:

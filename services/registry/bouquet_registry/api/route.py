@@ -51,8 +51,8 @@ class Route(Struct, frozen=True, kw_only=True):
     takes: type[Struct] | None = None
     """Struct of the query parameters of a GET, or of the body of another method; None if the route takes neither."""
     check: Check = no_faults
-    """Function that checks those fields of a body whose values have the right type. Returns a text `field: problem` for
-    each fault."""
+    """Function that checks the fields of a body, except fields with a value of the wrong type. Returns a text `field:
+    problem` for each fault."""
     is_act: bool = False
     """Whether a request to this route is an administrative act. If so, its headers must give the author and the
     reason."""

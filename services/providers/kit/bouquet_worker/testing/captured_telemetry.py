@@ -94,8 +94,9 @@ def words_of(text: str) -> set[str]:
 
 
 def personal_words(case: Case, offer: Offer) -> set[str]:
-    """Returns the words that telemetry must not contain after a test case: those of the identity, the parameters and
-    the reply, except words that also occur in the public offer (the description of operations)."""
+    """Returns the words that telemetry must not contain after a test case: the words of the identity, of the parameters
+    and of the reply. Leaves out words that also occur in the public offer (the description of operations), in reasons
+    of failures or in outcomes."""
     personal = [msgspec.to_builtins(case.identity), case.parameters]
     if isinstance(case.identity, Identite):
         personal.append(case.identity.date_naissance())

@@ -137,8 +137,9 @@ class Conformance:
     async def test_a_faulty_upstream_is_a_typed_failure(
         self, found_case: Case, behaviour: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Tests that the worker replies with `Failed` and a known reason if its upstream is faulty. Repeats the case
-        for each request of the worker, with a fault that begins at this request."""
+        """Tests that the worker replies with `Failed` and a known reason if its upstream is faulty. If the worker sends
+        several requests, runs the case several times: with an upstream that is faulty from the first request on, from
+        the second on, and so on."""
         for after in range(await self._requests_of(found_case)):
             reply = await self._reply_with_fault(found_case, behaviour, after)
             if self.bare_404_is_absence and behaviour in BARE_404S and isinstance(reply, NotFound):
@@ -230,8 +231,8 @@ _EXPLANATIONS = {
     "handler returned nothing": "handler returned nothing at {at}",
     "upstream gave no usable answer": "upstream gave no usable answer: {reason} {field} {cause}",
 }
-"""Maps the message of a log event to the format of the line by which the suite explains a failed test. The format's
-names are those of the log record's fields."""
+"""Maps the message of a log event to a template of the line by which the suite explains a failed test. The names in
+braces are fields of the log record."""
 _REQUESTS: dict[tuple[type[Conformance], str], int] = {}
 """Number of requests that the worker sends to upstreams, by test class and name of the test case."""
 

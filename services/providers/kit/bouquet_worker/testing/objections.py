@@ -1,4 +1,5 @@
-"""Checks of the conformance suite that send no lookup to the worker: of its offer, its source and its test cases."""
+"""Checks that the conformance suite makes without a lookup: of a worker's offer (the description of its operations), of
+its source and of its test cases."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from bouquet_worker.worker import Worker
 
 
 def objections(worker: Worker, cases: Iterable[Case]) -> Iterator[str]:
-    """Yields one line for each fault. The line names the place (the offer, an operation, a line of the source or a test
-    case), and says what is wrong there."""
+    """Yields one line for each fault of the worker's offer (the description of its operations), its source and its test
+    cases. The line names the place, such as an operation, and says what is wrong there."""
     offer = worker.offer()
     yield from (f"offer of {offer.provider}: {fault}" for fault in objections_to_offer(offer))
     for operation in offer.operations:

@@ -106,9 +106,9 @@ def _of_meta_fields(operation: Operation) -> Iterator[str]:
 
 
 def _of_proof(operation: Operation) -> Iterator[str]:
-    """Checks `operation.proof`, the declaration of what the proof of an answer (an encrypted text) shows. Yields a
-    fault for each path that is not in the schema, for each unknown way to show a field, and for any proof in version
-    2."""
+    """Checks `operation.proof`, which declares what the proof of an answer (an encrypted text) shows. Yields a fault
+    for each path that is not in the schema, and for each unknown way to show a field. In version 2, whose answers have
+    no proof, any declaration is a fault."""
     if operation.proof is None:
         return
     if operation.path.startswith("/api/"):

@@ -19,7 +19,8 @@ SIMULATORS = ("simulator", "simulate")
 
 def objections_to_sources(worker: Worker) -> Iterator[str]:
     """Yields a text `file:line: fault` for each fault in the imported modules of the packages that contain the worker's
-    handlers."""
+    handlers. Faults are an unknown reason of an `UpstreamError`, a log event or error that quotes an answer's body or
+    headers, and a function that may end without the `return` of its value."""
     reasons = FAILURES.keys() | worker.offer().problems.keys()
     for path in sorted(_sources(worker)):
         tree = ast.parse(path.read_text(encoding="utf-8"))
