@@ -35,8 +35,8 @@ NO_CONSUMER: Mapping[str, object] = {"status": "no consumer"}
 """Body of `/readyz` while the process consumes no queue and so is not ready."""
 
 NO_DESCRIPTOR: Mapping[str, object] = {"status": "out of descriptors"}
-"""Body of `/readyz` while the process is running out of file descriptors: at most half of those kept in reserve are
-free."""
+"""Body of `/readyz` while the process is running out of file descriptors: it keeps some in reserve, and half of these
+or more are in use."""
 
 ReadSettings: TypeAlias = Callable[[Reader, MeshSettings], T]
 """Function that reads the settings of one kind of process with a `Reader`."""
@@ -83,8 +83,9 @@ class Process:
     def listening(
         self, app: web.Application, host: str, port: int, *, drain_s: float = 0.5, ends_with_client: bool = True
     ) -> AbstractAsyncContextManager[str]:
-        """Serves an application and the routes `/livez`, `/readyz` and `/metrics` while the context is open, and yields
-        the base URL."""
+        """Serves `app`, and the routes `/livez`, `/readyz` and `/metrics`, while the context is open; yields the base
+        URL. At the end, requests have `drain_s` seconds to end. If `ends_with_client` is true, a handler is cancelled
+        when its client disconnects."""
         # Enter this context before the parts that take requests, and leave it after them, so that a process that drains
         # is live and not ready.
         app.add_routes([*health.probe_routes(self.unmet_condition), health.metrics_route()])

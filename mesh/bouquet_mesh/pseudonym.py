@@ -13,9 +13,8 @@ from bouquet_proto.identity import Identifiant, Identite, Identity
 from bouquet_proto.letters import fold
 
 CIVIL_STATUS = str(Identite.__struct_config__.tag)
-"""First item of the list that is hashed to make the pseudonym of a person identified by civil status (names, sex, date
-and place of birth). Lists for other kinds of identity have another first item, so that no two kinds can give the same
-pseudonym."""
+"""Kind of identity "civil status" (names, sex, date and place of birth), as hashed at the beginning of a pseudonym's
+input. Each other kind has another word there, so that two kinds never give the same pseudonym."""
 
 
 class Key(Struct, frozen=True):

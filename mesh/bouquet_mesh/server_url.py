@@ -18,8 +18,7 @@ class ServerUrl(Struct, frozen=True):
     "memory:")]` accepts `amqp://…`, `amqps://…` and `memory:`."""
 
     protocols: tuple[str, ...]
-    """Accepted schemes of the URL. Each scheme also stands for the same scheme with TLS, which ends in `s`: `amqp` for
-    `amqps`."""
+    """Accepted schemes of the URL, without their forms with TLS: `amqp` accepts `amqp://…` and `amqps://…`."""
     instead: str | None = None
     """Single text that is accepted although it is no URL of a server, such as `memory:`; None if only URLs are
     accepted."""

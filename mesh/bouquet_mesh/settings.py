@@ -105,8 +105,8 @@ class Reader:
         own: Sequence[str] = (),
     ) -> S:
         """Returns the settings struct `model`, read from the environment variables that begin with `prefix`, and calls
-        each of `checks` with it. Adds a problem for each invalid variable, and for each `SettingsError` of a check, to
-        those that `close` reports.
+        each of `checks` with it. Collects a problem for each invalid variable, and for each check that raises an error;
+        `close` reports them.
 
         `removed` names settings (without the prefix) that only the previous release had; their variables have no
         effect. Any other unknown variable is a problem if its name begins with one of the prefixes `own` (if empty,
@@ -127,8 +127,8 @@ class Reader:
         return settings
 
     def check(self, check: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Calls `check` and returns its result. If `check` raises an error, adds the problem to those that `close`
-        reports, and returns None."""
+        """Calls `check` and returns its result. If `check` raises an error, returns None, and collects the problem,
+        which `close` reports."""
         # A field that could not be read is collected already. An error other than `SettingsError` is collected by its
         # class and place, since its text may quote a setting.
         try:

@@ -135,7 +135,8 @@ class _Collector:
             await self._channel.round_trip()
 
     def stop(self) -> None:
-        """Discards the received records that are in no batch yet. The broker delivers these records again."""
+        """Discards, at the loss of the connection, the received records that are in no batch yet. The broker delivers
+        these records again."""
         self._channel = None
         while not self._waiting.empty():
             self._waiting.get_nowait()

@@ -15,8 +15,8 @@ _package = msgspec.msgpack.Decoder(list[bytes])
 
 
 def pack(bodies: Sequence[bytes]) -> Iterator[bytes]:
-    """Yields message bodies that together hold the records, in order. Each body holds as many records as its limits on
-    bytes and records allow."""
+    """Yields message bodies that together hold the records `bodies`, in order. Each body holds up to 50 records, with
+    at most `MAX_PACKAGE_BYTES` bytes together."""
     package: list[bytes] = []
     room_bytes = MAX_PACKAGE_BYTES
     for body in bodies:

@@ -87,8 +87,8 @@ def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _queues(file: str) -> bytes:
-    """Returns the content of the file that the option `--queues` names, or b"" without this option. Raises
-    `SettingsError` if the file cannot be read."""
+    """Returns the content of the file that the option `--queues` of `bouquet-gateway doctor` names: RabbitMQ's list of
+    queues, in JSON. Returns b"" without the option. Raises `SettingsError` if the file cannot be read."""
     try:
         return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes() if file else b""
     except OSError as error:

@@ -56,8 +56,8 @@ class Call(Struct):
     began: float = field(default_factory=time.perf_counter)
 
     counted_paths: tuple[str, ...] = ()
-    """Paths of the calls that the rate limit counts in place of this call, such as those of a dossier (several calls in
-    one request). Empty if the call itself is counted."""
+    """Paths to count against the rate limit in place of this call, such as one for each lookup of a dossier (several
+    lookups in one request). Empty if the call itself is counted."""
 
     # Written by the journal.
     is_recorded: bool = False
@@ -80,16 +80,16 @@ class Call(Struct):
     version: str = ""
     """Version of the called operation, such as `v3`; empty without an operation."""
     route: str = ""
-    """Path of the called operation, as given in its worker's offer; empty without an operation."""
+    """Path of the called operation, as its worker declares it; empty without an operation."""
     retirement: Retirement | None = None
     """Announced retirement of the called operation: its dates and its successor. `None` if no retirement is
     announced."""
     failures: Mapping[str, Failure] = {}
-    """Rows that the called operation's provider adds to the failure table, by reason. The rows apply to this provider
-    only."""
+    """Errors, by reason, that only the called operation's provider has. They complete the failure table, which lists
+    the errors common to all providers."""
     reached_data: bool = False
-    """Whether the call has passed all checks of its right to data: those of address, rate limit, token and scopes (rows
-    1 to 9 of docs/reference/contract.md §2.7)."""
+    """Whether the call may get data: its address, rate limit, token and scopes have been checked (rows 1 to 9 of
+    docs/reference/contract.md §2.7)."""
     recipient: str = ""
     """SIRET of the administration that the data is for; empty until the query's `recipient` has been checked."""
     purpose: str = ""
@@ -102,11 +102,11 @@ class Call(Struct):
     cached_for_s: int | None = None
     """Seconds for which the answer will still be in the cache; `None` if the answer did not come from the cache."""
     provider: str = ""
-    """Name of the provider that was asked, or of the one that found the person if both CAF and MSA were. Empty if no
-    provider was asked."""
+    """Name of the provider that was asked. If both CAF and MSA were asked, name of the one that found the person. Empty
+    if no provider was asked."""
     authority: str = ""
-    """Label, such as `CNAF`, of the authority whose data or failure the caller gets, even if the data comes from the
-    cache. Empty if no authority was asked."""
+    """Label, such as `CNAF`, of the administration whose data or failure the caller gets, even if the data comes from
+    the cache. Empty if no administration was asked."""
     regime: str = ""
     """Name of the provider that found the person, if the operation chooses between CAF and MSA; else empty."""
     waited_s: float = 0.0

@@ -26,8 +26,8 @@ REQUEST_SECONDS = Histogram(
 )
 DOSSIER_PARTS = Counter(
     "bouquet_gateway_dossier_parts_total",
-    "Results in the answers to dossiers (several lookups in one request), by `status`: found, not_found, rejected, "
-    "refused or failed. A part about several persons has a result for each.",
+    "Results of the lookups in dossiers (several lookups in one request), by `status`: found, not_found, rejected, "
+    "refused or failed. A lookup repeated for several persons has one result for each person.",
     ["status"],
 )
 OVERHEAD_SECONDS = Histogram(
@@ -80,7 +80,8 @@ RESOURCE_STATE = Gauge(
 )
 SAFEGUARD_OFF = Gauge(
     "bouquet_gateway_safeguard_off",
-    "1 for a protection of real data that its setting (JOURNAL, TOKENS_FROM, SANDBOX, EXEMPT_TOKENS) turns off, or 0.",
+    "1 if the value of `setting` (JOURNAL, TOKENS_FROM, SANDBOX or EXEMPT_TOKENS) turns off a protection of data about "
+    "real people, else 0.",
     ["setting"],
 )
 STORE_UP = Gauge(
@@ -117,8 +118,8 @@ REPLIES_REFUSED = Counter(
 )
 UNKNOWN_BEARERS = Counter(
     "bouquet_gateway_unknown_bearers_total",
-    "Calls with an unknown bearer token. `result` is `refused`, `slowed` if the IP address has sent too many such "
-    "tokens (429), or `too_many` if too many FranceConnect sessions were to be opened at once (429).",
+    "Unknown bearer tokens that were not accepted. `result` is `slowed` (429) if the IP address has sent too "
+    "many, `too_many` (429) if too many new FranceConnect sessions were requested at once, and `refused` otherwise.",
     ["result"],
 )
 for _result in ("refused", "slowed", "too_many"):
@@ -163,8 +164,8 @@ JOURNAL_WRITTEN = Counter(
 )
 JOURNAL_UNRECORDED = Counter(
     "bouquet_gateway_journal_unrecorded_total",
-    "Refused calls that leave no record in the access journal: those without a valid token or a citizen's "
-    "FranceConnect session, and those of a token with 60 recorded refusals in the same minute.",
+    "Refused calls that leave no record in the access journal, because they have neither a valid token nor a citizen's "
+    "FranceConnect session, or because their token already has 60 recorded refusals in the same minute.",
 )
 FORMER_JOURNAL_UNRECORDED = FormerName("bouquet_gateway_journal_strangers_total", JOURNAL_UNRECORDED)
 JOURNAL_SENT = Counter(

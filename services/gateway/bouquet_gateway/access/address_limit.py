@@ -15,8 +15,8 @@ class AddressLimit:
     as many, since one customer may have all of its /64 networks."""
 
     def __init__(self, limiter: RateLimiter, group: str, per_minute: int, trusted_proxies: Networks) -> None:
-        """Takes `group`, a name under which these requests are counted, so that `limiter` does not add them to other
-        requests of the same address."""
+        """Takes `group`, the name of the counted requests, such as `proofs`. Requests of one address under different
+        names are counted separately."""
         self._limiter = limiter
         self._limits = [Limit(per_minute * factor, MINUTE_S, group) for factor in (1, ADDRESSES_PER_NETWORK)]
         self._trusted_proxies = trusted_proxies

@@ -124,8 +124,8 @@ class Authenticate:
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
         """Returns the caller of an operation. An operation with the modality `france_connect` needs a bearer token of a
-        citizen's session, any other a token of Bouquet. Raises `Problem` if the token is missing or invalid, or is a
-        software editor's without a delegated habilitation for this call."""
+        citizen's session, any other a token of Bouquet. Raises `Problem` for a missing or invalid token, and for a
+        software editor's token if no habilitation is delegated to the editor for this call."""
         if not match.by_session:
             requester = await self.identify_by_token(admission, request, call, deadline)
             if requester.undelegated is not None:
@@ -159,8 +159,9 @@ class Authenticate:
     async def admit_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Admission:
-        """Checks the further credentials of a request until one is a token of Bouquet, and returns the result for that
-        one. Raises `Problem` if there is none, or if the token is expired."""
+        """Returns `admission` if its credential is a token of Bouquet; otherwise, checks the request's other
+        credentials in turn, and returns the result for the first that is one. Raises `Problem` if there is none, or if
+        the token is expired."""
         reasons: list[str] = []
         remaining = islice(credentials_of(request), 1, None)
         while isinstance(admission.token, CredentialRefusal):
@@ -185,9 +186,8 @@ class Authenticate:
         return bool(self._exempt) and hash_of(credential.text) in self._exempt
 
     def _refusal(self, reasons: list[str], request: HttpRequest, *, is_rate_limited: bool) -> Problem:
-        """Returns the error for a request none of whose credentials is a valid token. `reasons` holds one reason for
-        each credential; the error has the first that is not in `UNKNOWN_TOKEN_REASONS` or, without one, the first of
-        all."""
+        """Returns the error for a request without a valid token. Of `reasons`, one for each credential of the request,
+        the error has the first that is not in `UNKNOWN_TOKEN_REASONS`; if all are in it, the error has `reasons[0]`."""
         if is_rate_limited and _unknown_bearers(reasons):
             self._check_throttle(request)
             self._count_refused(request, _unknown_bearers(reasons))
@@ -237,9 +237,9 @@ class Authenticate:
         deadline: Deadline,
         throttle: RecipientThrottle | None,
     ) -> Token | CredentialRefusal:
-        """Returns `token` or, for a software editor's token, a copy with the rights of the habilitation that is
-        delegated to the editor for this call. Returns a refusal if none is delegated. A refusal, an expired token and a
-        token of a v2 call are returned unchanged, since v2 has no delegations."""
+        """Returns a copy of a software editor's token with the rights of the habilitation that is delegated to the
+        editor for this call, or a refusal if none is. Returns anything else unchanged: a refusal, another kind of
+        token, an expired token, and any token in a v2 call, since v2 has no delegations."""
         if isinstance(token, CredentialRefusal) or not token.editor or call.envelope == "v2" or self._is_expired(token):
             return token
         query = parse_query(request.raw_query)
@@ -295,7 +295,7 @@ class Authenticate:
             raise Problem("too_many_requests", meta={"retry_in": allowance.retry_after_s})
 
     def _key_of_habilitation(self, token: Token, digest: str) -> str:
-        """Returns the key under which a token's calls are counted, shared by all tokens of the token's habilitation. If
+        """Returns the key under which a token's calls are counted: the same key for all tokens of one habilitation. If
         the token is expired or has no habilitation, returns `digest`, which only this token has."""
         # An expired token counts for itself, so that it cannot use up the calls of the habilitation's other tokens.
         is_shared = token.habilitation and not self._is_expired(token)

@@ -29,7 +29,8 @@ class Credential(Struct, frozen=True):
 NO_CREDENTIAL = Credential()
 
 CACHED_IDS = 10_000
-"""Largest number of ids (of tokens and habilitations) whose hash one process keeps in memory."""
+"""Largest number of hashes of ids that one process keeps in memory. The ids are those of tokens and habilitations, not
+the tokens themselves."""
 
 
 def credentials_of(request: HttpRequest) -> Iterator[Credential]:

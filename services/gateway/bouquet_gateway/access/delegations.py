@@ -107,15 +107,16 @@ class PageMeta(Struct, frozen=True):
 
 
 class PublicPage(Struct, frozen=True):
-    """One page of the list of delegations to a software editor, newest first, with the revoked ones."""
+    """One page of the list of delegations to a software editor. The list is sorted newest first, and includes revoked
+    delegations."""
 
     data: tuple[PublicDelegation, ...]
     meta: PageMeta
 
 
 async def list_delegations(bus: Calling, editor: str, query: Query, request_id: str, deadline: Deadline) -> PublicPage:
-    """Returns one page of the delegations to a software editor, given by its id. The query parameters `page` and
-    `per_page` choose the page. Raises `Problem` if the registry does not answer."""
+    """Returns one page of the list of delegations to the software editor with the id `editor`. The query parameters
+    `page` and `per_page` choose the page. Raises `Problem` if the registry does not answer."""
     page = min(max(1, _integer(query, "page")), MAX_PAGE)
     wanted = _integer(query, "per_page")
     per_page = min(wanted, MAX_PER_PAGE) if wanted > 0 else PER_PAGE

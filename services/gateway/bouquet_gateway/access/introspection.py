@@ -20,8 +20,8 @@ digits."""
 
 
 class DelegationInUse(Struct, frozen=True):
-    """Delegation (right of a software editor to use an administration's habilitation) that gives an editor's token its
-    rights in this call, for the administration `recipient`."""
+    """Delegation that gives a software editor's token its rights in this call: its id, and the SIRET of the
+    administration that lets the editor use its habilitation."""
 
     id: str
     siret_delegant: str

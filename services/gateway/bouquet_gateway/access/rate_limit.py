@@ -17,8 +17,8 @@ MAX_KEYS = 100_000
 
 
 class RateWindow(Struct, frozen=True):
-    """Period in which calls are counted. Time since the epoch is divided into periods of `period_s` seconds; `number`
-    is the number of this period, from 0."""
+    """Period in which calls are counted. The time since 1970 is divided into periods of equal length, which are
+    numbered from 0: with a length of 60 seconds, number 1 is the second minute."""
 
     period_s: int
     number: int
@@ -29,8 +29,8 @@ class RateWindow(Struct, frozen=True):
 
 
 class Limit(Struct, frozen=True):
-    """Limit of `calls` calls by each caller in each period of `period_s` seconds. Calls with different values of
-    `group` are counted separately."""
+    """Largest number of calls that each caller may make in each period of a given length. Calls with different values
+    of `group` are counted separately."""
 
     calls: int
     period_s: int
@@ -40,7 +40,7 @@ class Limit(Struct, frozen=True):
 
 
 class Counters(Protocol):
-    """Store that counts the calls of each caller (`key`) in each period (`window`)."""
+    """Store that counts the calls of each caller in each period."""
 
     async def increment(self, key: str, window: RateWindow, cost: int = 1) -> int:
         """Adds `cost` to the count of `key` (caller) in `window` (period), and returns the new count."""
@@ -68,7 +68,7 @@ class Allowance(Struct, frozen=True):
 
 
 class RateLimiter:
-    """Rate limiter that allows each caller (`key`) `limit` calls in each period (window) of `period_s` seconds."""
+    """Rate limiter that allows each caller a number of calls in each period, by default 20 in each second."""
 
     def __init__(
         self, counters: Counters, *, limit: int = 20, period_s: int = 1, clock: Callable[[], float] = time.time
@@ -84,10 +84,10 @@ class RateLimiter:
         """Counts a call by the caller `key` against the caller's limit, then against the limits in `own`. Returns the
         allowance (result) of the first limit that refuses the call or, if none does, of the last limit.
 
-        The caller's limit is `calls` in each period, or the limiter's own number if `calls` is 0. Against this limit,
-        calls of different groups, such as `v2` and `v3`, are counted separately, and `cost` calls are counted at once:
-        all are allowed, or none. The limits in `own` count under `own_key`, or under `key` if `own_key` is None.
-        Nothing is counted under an empty key.
+        The caller's limit is `calls` in each period, or the limiter's own number if `calls` is 0. It counts calls of
+        different groups, such as `v2` and `v3`, separately. It counts this call as `cost` calls, and refuses it if that
+        exceeds the limit. The limits in `own` count under `own_key`, or under `key` if `own_key` is None. Nothing is
+        counted under an empty key.
         """
         allowances = [await self.count(key, Limit(calls or self._limit, self._period_s, group, cost))]
         allowances += [await self.count(key if own_key is None else own_key, limit) for limit in own]
@@ -116,8 +116,8 @@ def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance
 
 
 class MemoryCounters:
-    """Counts of calls, kept in the memory of one process. Above `max_keys` callers in a period, the count of the caller
-    that came first is dropped."""
+    """Counts of calls, kept in the memory of one process. If a period has more than `max_keys` callers, the count of
+    the caller that came first is dropped."""
 
     def __init__(self, max_keys: int = MAX_KEYS) -> None:
         self._max_keys = max_keys

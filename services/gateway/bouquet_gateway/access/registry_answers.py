@@ -21,8 +21,8 @@ V = TypeVar("V")
 
 ASK_TIMEOUT_S = 2.0
 MAX_REFRESHES = 2
-"""Largest age of a remembered answer, as a multiple of `refresh_s`, at which a call uses the answer at once while the
-gateway asks the registry again. With an older answer, the call waits for the new one."""
+"""Number of refresh intervals after which a remembered answer is too old to be used before the registry has answered
+again. Answers younger than that, but older than one interval, are used at once and requested again meanwhile."""
 AWAY = CredentialRefusal("registry_unavailable")
 
 
@@ -32,7 +32,8 @@ class Polls(Protocol):
 
     @property
     def cursor(self) -> int:
-        """Number of the last change in the registry's log that the registry has reported."""
+        """Number of the last change that the registry has reported. The registry numbers all changes of tokens and
+        delegations in its log."""
 
     @property
     def is_silent(self) -> bool:
@@ -40,13 +41,13 @@ class Polls(Protocol):
 
     @property
     def is_tolerated(self) -> bool:
-        """Whether remembered answers may be used. True while the registry answers, and for the first `patience_s`
-        seconds after it has stopped answering."""
+        """Whether remembered answers may be used: while the registry answers, and for a limited time after it has
+        stopped answering."""
 
 
 class Answered(Struct, Generic[V], frozen=True):
-    """Answer of the registry that takes all changes up to a certain one into account. `as_of` is the number of this
-    change in the registry's log."""
+    """Answer of the registry, and the number (`as_of`) of the last change in the registry's log that this answer takes
+    into account."""
 
     value: V
     as_of: int
@@ -61,10 +62,10 @@ class _Known(Struct, Generic[V], frozen=True):
 
 
 class RegistryAnswers(Generic[V]):
-    """Memory of the registry's answers by key, such as a token's id. At most `max_known` answers are kept; above that,
-    the least recently used one is dropped.
+    """Memory of the registry's answers by key, such as a token's id. The number of kept answers is limited: above the
+    limit, the least recently used one is dropped.
 
-    An answer in use is requested again in the background after `refresh_s` seconds, in case a change was missed.
+    An answer in use is requested again in the background at a regular interval, in case a change was missed.
     """
 
     def __init__(

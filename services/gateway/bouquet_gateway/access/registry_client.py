@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 
 POLL_S = 2.0
 REPORT_SCOPES_S = 600.0
-"""Seconds after which the gateway sends the scopes of its operations to the registry again. Scopes that have changed
-are sent with the next poll."""
+"""Seconds after which the gateway repeats to the registry which scopes its operations have. If the scopes change, the
+gateway sends them with the next poll instead."""
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
 """Seconds since the last answered poll (regular request for changes) after which the registry counts as silent."""
 
@@ -49,11 +49,11 @@ _changes_decoder = msgspec.json.Decoder(registry_messages.TokenChanges)
 
 
 class RegistryClient:
-    """Source of tokens that asks the registry and remembers its answers: for up to `max_known` tokens, and for up to
-    `max_known` pairs of a software editor and an administration. While the registry does not answer, remembered answers
-    may be used for `patience_s` seconds.
+    """Source of tokens that asks the registry and remembers its answers: tokens, and the delegations of each pair of a
+    software editor and an administration. While the registry does not answer, remembered answers may be used for a
+    limited time.
 
-    A remembered token that is still used is requested again in the background every `refresh_s` seconds. These requests
+    A remembered token that is still used is requested again in the background at a regular interval. These requests
     also tell the registry that the token is in use.
     """
 
@@ -79,7 +79,7 @@ class RegistryClient:
         self._clock = clock
         self._log = ""
         self.cursor = 0
-        """Number of the last change in the registry's log that the registry has reported."""
+        """Number of the last change that the registry has reported. The registry numbers all changes in its log."""
         self._answered_at = -math.inf
         self._answered = asyncio.Event()
         """Event that is set once the registry has answered a poll (regular request for changes)."""
@@ -174,8 +174,8 @@ class RegistryClient:
             self._delegations.forget_if(lambda pair: pair.partition(" ")[0] in editors)
 
     def _withdraw(self, kids: tuple[str, ...] | None) -> None:
-        """Refuses the tokens signed with the keys that `kids` names, and accepts those of all other keys, even of keys
-        withdrawn before. Changes nothing if `kids` is None."""
+        """Refuses every token that is signed with a key named in `kids`, and accepts every token of another key, even
+        of a key withdrawn before. Changes nothing if `kids` is None."""
         if kids is not None and self._verifier.withdraw(kids):
             log.warning("withdrawn token keys changed", extra={"kids": list(kids)})
 

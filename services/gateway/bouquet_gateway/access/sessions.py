@@ -59,9 +59,9 @@ class Sessions:
         unknown_per_second: int,
         refused_s: float = REFUSAL_REMEMBERED_S,
     ) -> None:
-        """Takes `report(name, is_outage)`, called after each question to FranceConnect's worker: `name` is
-        FranceConnect's name in `/api/{status}/ping`, and `is_outage` says whether FranceConnect is out of service
-        (`None` if it was not asked).
+        """Takes `report(name, is_outage)`, which is called after each question to FranceConnect's worker. `name` is
+        FranceConnect's name in `/api/{status}/ping`. `is_outage` says whether FranceConnect is out of service; it is
+        `None` if the question did not get as far as FranceConnect, such as for lack of capacity.
 
         `is_deployed` returns whether the gateway may ask that worker. `unknown_per_second` is the number of new
         sessions that may be opened per second. `refused_s` is the number of seconds for which a refusal is remembered.
@@ -124,7 +124,7 @@ def _key(access_token: str, match: Match) -> bytes:
 
 def token_of(session: Session, version: int) -> Token:
     """Returns a token with the scopes of a FranceConnect session. From version 3 on, the token lacks the scopes that
-    stand for the citizen's identity."""
+    open the citizen's identity data, because FranceConnect itself gives the identity."""
     # From version 3 on, the scopes of identity data are left out, since FranceConnect itself gives the identity.
     scopes = frozenset(scope for scope in session.scopes if "_identite" not in scope or version == V2)
     return Token(id=CITIZEN_ID, scopes=scopes, siret="", expires_at=0.0)

@@ -157,8 +157,8 @@ class _Claims(Struct, frozen=True):
 
 
 class TokenVerifier:
-    """Verifier of signed tokens. Accepts a token that is signed with `secret`, or with the key in `named_keys` that the
-    token's header names (`kid`)."""
+    """Verifier of signed tokens. Accepts a token that is signed with the secret that has no name, or with the key that
+    the token's header names (`kid`)."""
 
     # `secret` is tried on every token. The last `max_known` valid tokens are remembered by their hash.
 
@@ -185,9 +185,9 @@ class TokenVerifier:
         self._known: dict[bytes, Token] = {}
 
     def withdraw(self, kids: Iterable[str]) -> bool:
-        """Withdraws exactly the keys named in `kids`: from now on, refuses the tokens of these keys, and accepts those
-        of all others. The name "" stands for `secret`; a key with several names is withdrawn under all of them. Returns
-        whether the set of withdrawn keys has changed."""
+        """Withdraws exactly the keys named in `kids`: from now on, refuses every token signed with one of them, and
+        accepts every token of another key. The name "" stands for the secret without a name. If a key has several
+        names, each name withdraws the key. Returns whether the set of withdrawn keys has changed."""
         names = frozenset(kids)
         secrets = {key.thumbprint() for name, key in self._all_keys if name in names}
         refused = tuple(pair for pair in self._all_keys if pair[1].thumbprint() in secrets)

@@ -31,8 +31,8 @@ class _Count(Struct):
 
 
 class AddressThrottle:
-    """Limiter of unknown bearer tokens, by the IP address that sends them. An address with more than `limit` refused
-    tokens in a minute, and more refused than accepted ones, must wait until the next minute."""
+    """Limiter of unknown bearer tokens, by the IP address that sends them. An address must wait until the next minute
+    if, in one minute, its refused tokens exceed a limit and are more than its accepted ones."""
 
     # These are more than `limit` refused ones, and more refused than accepted. In IPv6, the address is its /64 network;
     # since one customer may have a /48 of 65,536 such networks, that is limited too.
@@ -78,8 +78,8 @@ class AddressThrottle:
 
 
 class Pacer:
-    """Rate limiter that lets `per_second` callers proceed each second, at equal intervals; others wait for their
-    turn."""
+    """Rate limiter that lets a fixed number of callers proceed each second, at equal intervals. Other callers wait for
+    their turn."""
 
     def __init__(self, per_second: int, clock: Clock = time.monotonic) -> None:
         self._interval_s = 1 / per_second
@@ -102,8 +102,8 @@ class Pacer:
 
 
 class ExpiringValues(Generic[V]):
-    """Mapping whose values expire after `ttl_s` seconds. The mapping holds at most `limit` values: above that, the
-    oldest value is removed."""
+    """Mapping whose values expire after a fixed time, and whose size is limited: above the limit, the oldest value is
+    removed."""
 
     def __init__(self, limit: int, ttl_s: float, clock: Clock = time.monotonic) -> None:
         self._limit = limit

@@ -28,8 +28,8 @@ class _Readiness(Struct, frozen=True):
 
 
 EXPLAINED_BY = {"bus": ("broker", RIGHTS_SUBJECT), "registry": (REGISTRY,), "journal": ("journal", SPOOL)}
-"""Names of the checks whose findings may explain why a gateway is not ready. The key is the name, in `/readyz`, of what
-the gateway lacks."""
+"""Names of the checks that may explain why a gateway is not ready, by what the gateway lacks according to `/readyz`. If
+it lacks its `journal`, for example, the cause may be the journal's queue or the spool."""
 
 
 async def examine(url: str, providers: Iterable[str], deadline: Deadline) -> list[Finding]:

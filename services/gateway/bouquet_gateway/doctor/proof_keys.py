@@ -14,8 +14,8 @@ average."""
 
 
 def examine(settings: GatewaySettings) -> Finding:
-    """Checks the keys that encrypt proofs. Returns which key encrypts new proofs and which former keys can still verify
-    theirs, or which key is unsafe."""
+    """Checks the keys that encrypt proofs. The finding names any unsafe key or, if all are safe, the key that encrypts
+    new proofs and the former keys, whose proofs can still be verified."""
     keys = {name: secret.reveal() for name, secret in keys_of(settings.proof_keys).items()}
     if not keys:
         return well(SUBJECT, f"none: without {GATEWAY_PREFIX}PROOF_KEYS no proofs are made or verified")

@@ -20,9 +20,9 @@ SEX = "sexe"
 
 
 def persons_in(data: Raw, people: People) -> Sequence[Values] | None:
-    """Returns the civil status of each person at `people.at` in the data, by canonical field (such as `nom_naissance`);
-    fields that the data lacks are left out. Returns `None` if the caller's scopes do not open this place in the
-    data."""
+    """Returns the civil status of each person in the data, at the place that `people` declares. Keys are canonical
+    fields, such as `nom_naissance`; unknown values are left out. Returns `None` if the caller's scopes give no access
+    to that place."""
     whole = msgspec.json.decode(data)
     if not _is_open(whole, people.at):
         return None

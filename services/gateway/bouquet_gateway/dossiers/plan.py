@@ -49,7 +49,8 @@ class Part(Struct, frozen=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """Plan of a dossier (several lookups in one request) without faults: its parts, in the caller's order."""
+    """Plan that a dossier (several lookups in one request) gets if all its fields are valid: its parts (lookups), in
+    the caller's order."""
 
     recipient: str
     delegation_id: str
@@ -57,8 +58,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def named_paths(self) -> tuple[str, ...]:
-        """Paths of the calls that the rate limit counts before the first call is made: one for each part (lookup)
-        without `for_each`. The calls of a part with `for_each` are counted later, once its persons are known."""
+        """Paths to count against the rate limit before the first call is made: one for each part (lookup) without
+        `for_each`. The calls of a part with `for_each` are counted later, once its persons are known."""
         return tuple(part.target.path for part in self.parts if part.for_each is None)
 
     @property
@@ -92,9 +93,9 @@ def plan_dossier(request: DossierRequest, offers: Discovery, today: date) -> Pla
 def _for_each(
     persons: PersonsOf, fallback: Values, request: DossierRequest, targets: Mapping[str, Target | None]
 ) -> ForEach | None:
-    """Returns where the persons about whom a part asks are: in the data of another part (lookup of the dossier).
-    Returns `None` if that part does not exist, has a `for_each` of its own (which could make a circle), or has no
-    persons there."""
+    """Returns the place, in the data of another part (lookup of the dossier), of the persons about whom a part asks.
+    Returns `None` if the other part does not exist, has a `for_each` of its own (which could make a circle), or has no
+    persons at that place."""
     source = next((part for part in request.parts if part.name == persons.part), None)
     if (source is None and persons.part not in request.names) or (source is not None and source.for_each is not None):
         return None
@@ -109,9 +110,9 @@ def _for_each(
 
 
 def _target(part: PartRequest, offers: Discovery, today: date) -> Target | None:
-    """Returns the operation that a part (one lookup) of a dossier calls. The version is the one that the part names or,
-    by default, the newest that is not deprecated. Returns `None` if no provider offers this version of the operation,
-    unless it may be in an offer that has not come yet."""
+    """Returns the operation that a part (one lookup) of a dossier calls, in the version that the part names or, by
+    default, the newest that is not deprecated. If no provider offers it, returns `None`, or a target without an
+    operation while offers that may contain it are still missing."""
     family = _family(part, offers)
     if family is None:
         path = f"/v{part.version or 3}/{part.operation}/{part.modality or USUAL_MODALITY}"

@@ -24,13 +24,13 @@ MAX_MEMBERS = 32
 sender is not known yet."""
 
 FIELD, COUNT, OPERATION, FOR_EACH = "dossier_field", "dossier_count", "dossier_operation", "dossier_for_each"
-"""Reasons, as keys of the failure table, of the faults in a dossier (several lookups in one request): a wrong field,
-too many lookups or persons or none, an unknown operation, and a wrong `for_each`."""
+"""Reasons of the errors about a dossier (several lookups in one request): a wrong field, a wrong number of lookups or
+persons, an unknown operation, and a wrong `for_each`."""
 RECIPIENT = "00210"
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-"""Pattern of the name that a caller gives to a part (lookup) of a dossier. An error never quotes a name that does not
-fit, and points to `/resources` instead."""
+"""Pattern of the name that a caller gives to a part (lookup) of a dossier. If a name does not match, the error does not
+quote it, and points to `/resources`."""
 PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
@@ -45,8 +45,8 @@ fields in `Identite`, such as `nom_naissance`."""
 IDENTIFIERS: Mapping[str, str] = {
     _camel(field): field for kind in (Ine, Identifiant, NumeroAllocataire) for field in kind.__struct_fields__
 }
-"""Canonical field for each member of a dossier that identifies the person, other than by civil status: `ine` for `ine`,
-`numero_allocataire` for `numeroAllocataire`."""
+"""Maps the JSON name of each identifier of a person in a dossier's request, such as `numeroAllocataire`, to its
+canonical field, such as `numero_allocataire`."""
 DOSSIER_PARAMETERS = frozenset({"recipient", "delegation_id", "token"})
 """Query parameters that apply to the whole dossier (several lookups in one request), so that no single lookup may set
 them."""
@@ -96,7 +96,7 @@ class DossierRequest(Struct, frozen=True, kw_only=True):
     """Values that identify the person, by canonical field (such as `nom_naissance`)."""
     parts: tuple[PartRequest, ...]
     names: frozenset[str]
-    """Names of all parts (lookups) of the dossier, also of those left out of `parts` because of a fault."""
+    """Names of all parts (lookups) of the dossier. This includes parts with a fault, which are not in `parts`."""
     faults: tuple[Fault, ...]
 
 
@@ -201,9 +201,9 @@ def _parameters(raw: Raw | None, pointer: str, faults: list[Fault]) -> dict[str,
 
 
 def _values_of(raw: Raw | None, known: Mapping[str, str], pointer: str, faults: list[Fault]) -> dict[str, Value]:
-    """Returns the values of a JSON object's members, by canonical field; `known` maps each member's name to its field,
-    such as `nomNaissance` to `nom_naissance`. Adds a fault for each wrong member to `faults`; no values if `raw` is
-    `None`."""
+    """Returns the values of the JSON object `raw`, by canonical field, and adds a fault for each wrong member to
+    `faults`. `known` maps each member's name to its field, such as `nomNaissance` to `nom_naissance`. Returns an empty
+    dict if `raw` is `None`."""
     members = {} if raw is None else _objects(raw, pointer, faults)
     read = _read(members, dict.fromkeys(known, _value), pointer, faults)
     return {known[member]: value for member, value in read.items()}

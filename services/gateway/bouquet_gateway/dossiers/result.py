@@ -27,8 +27,8 @@ BY_HTTP_STATUS: Mapping[int, Status] = {
     409: "rejected",
     422: "rejected",
 }
-"""Status of a dossier's lookup if a sandbox answers it with a recorded error, by this error's HTTP status. For all
-other HTTP statuses, it is `failed`."""
+"""Status of a dossier's lookup to which a sandbox answers with a recorded error, by the error's HTTP status. An HTTP
+status that is not listed gives `failed`."""
 
 
 class PartResult(Struct, frozen=True, kw_only=True):
@@ -51,8 +51,8 @@ class PartResult(Struct, frozen=True, kw_only=True):
 
 
 class PersonsResult(Struct, frozen=True):
-    """Results of a part of a dossier that makes the same lookup for several persons (`for_each`): one for each person,
-    in the order of the list in the other part's data."""
+    """Results of a part of a dossier that makes the same lookup for several persons (`for_each`). There is one result
+    for each person, in the order in which the data of the part with the persons lists them."""
 
     parts: Sequence[PartResult]
 
@@ -94,8 +94,8 @@ def refused(reason: str) -> PartResult:
 
 
 def without_source(source: Result) -> PartResult:
-    """Returns the result of a part with `for_each` if its other part, whose result is `source`, has no data that names
-    persons. The result has the status, errors and waiting time of `source`."""
+    """Returns the result of a part with `for_each` if the lookup that should name its persons has given no data.
+    `source` is the result of that lookup; the part gets the same status, errors and waiting time."""
     assert isinstance(source, PartResult)
     return PartResult(status=source.status, errors=source.errors, retry_in=source.retry_in)
 

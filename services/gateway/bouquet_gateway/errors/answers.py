@@ -25,8 +25,8 @@ def answer_of(problem: Problem, call: Call, path: str) -> Answer:
 
 
 def problem_of(error: Exception) -> Problem:
-    """Returns a `Problem` unchanged, and the problem `internal` for any other exception. The latter is a bug: it is
-    logged, without the exception's text, which may quote personal data."""
+    """Returns a `Problem` unchanged. Any other exception is a bug: returns the problem `internal`, and logs the
+    exception without its text, which may quote personal data."""
     if isinstance(error, Problem):
         return error
     log.error("gateway bug", extra={"error": type(error).__name__, "at": logs.raised_at(error)})

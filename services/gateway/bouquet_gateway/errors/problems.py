@@ -54,8 +54,8 @@ BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_reque
 if the path is below `/api/v2/`, and of version 3 otherwise (docs/reference/contract.md §3.1)."""
 
 V3_OUTSIDE_V2_PATHS = BEFORE_ROUTING | {"unknown_operation"}
-"""Reasons of errors whose body has the form of version 3 at every path outside of `/api/v2/`. For all other reasons,
-the path decides between the forms of version 2 and 3 (`envelope_of`)."""
+"""Reasons of errors that have the form of version 3 at every path outside of `/api/v2/`. Any other error has the form
+of version 2 at every path below `/api/`, such as `/api/introspect`."""
 # `unknown_operation`, which only `/api/errors` answers, is one of them, since the v2 envelope of other `/api/` paths
 # shows no error codes.
 
@@ -120,9 +120,9 @@ class Problem(Exception):
 def is_credible(
     reply: NotFound | Rejected | Failed, allowed_reasons: Container[str] | None, *, is_sandbox: bool = False
 ) -> bool:
-    """Returns whether a worker may give the reason that is in its reply. The reason must be one of `allowed_reasons`
-    (`None` allows any); outside of a sandbox, it must be neither in `GATEWAY_ONLY` nor, in a `Failed` reply, the reason
-    of a refusal."""
+    """Returns whether a worker may give the reason that is in its reply. The reason must be one of `allowed_reasons`,
+    unless these are `None`. Outside of a sandbox, `GATEWAY_ONLY` reasons are not allowed, and a `Failed` reply may not
+    give a reason that belongs to a `Rejected` reply."""
     # Only a `Rejected` reply refuses the question. In a sandbox, test cases also show refusals by the gateway.
     disbelieved = GATEWAY_ONLY | REFUSALS.keys() if isinstance(reply, Failed) else GATEWAY_ONLY
     return (is_sandbox or reply.reason not in disbelieved) and (

@@ -37,8 +37,8 @@ OPENAPI: dict[str, Envelope | None] = {
     "/api/france-connect/open-api.yml": "v2",
     "/api/open-api-v3.yml": "v3",
 }
-"""Paths of the OpenAPI documents. The value says which operations the document describes: those of version 2 (`v2`),
-those of later versions (`v3`), or all (`None`) (docs/reference/contract.md §5.4)."""
+"""Paths of the OpenAPI documents, and the operations that each document describes: `v2` for version 2, `v3` for all
+later versions, `None` for all versions (docs/reference/contract.md §5.4)."""
 
 MAX_AGE_S = 300
 """Seconds for which clients may keep a public document (`max-age` of `Cache-Control`)."""
@@ -217,8 +217,8 @@ class SandboxEndpoints:
         return json_response({"token": text, "expires_at": expires_at, "scopes": scopes})
 
     async def _requester(self, request: web.Request, operation: str, deadline: Deadline) -> Requester:
-        """Returns the caller of a sandbox's endpoint that needs a token. Raises `Problem` outside of a sandbox, or if
-        the caller has no valid token."""
+        """Authenticates the caller by a token, for an endpoint that only sandboxes have. Raises `Problem` if this
+        gateway is no sandbox, or if the caller has no valid token."""
         if not self._settings.sandbox or not self._settings.token_key:
             raise Problem("unknown_route")
         call, parts = request[CALL], plain_request(request)

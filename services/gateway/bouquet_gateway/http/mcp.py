@@ -21,7 +21,7 @@ from bouquet_proto.failures import Kind
 
 class McpEndpoint:
     """Endpoint that answers one message of the Model Context Protocol for each POST. Refuses all other HTTP methods,
-    and requests of web pages from elsewhere (`Origin`) than the gateways' own URL."""
+    and requests from browsers (with a header `Origin`) whose web page is not at the gateways' own URL."""
 
     def __init__(self, mcp: Mcp, journal: Journal, public_url: str) -> None:
         self._mcp = mcp
@@ -54,7 +54,8 @@ def _response(response: Response) -> web.Response:
 
 
 def _unauthorized(problem: Problem, request: web.Request) -> web.Response:
-    """Returns the answer to a call without a valid token (401), with the same body as API Entreprise's at this path."""
+    """Returns the answer to a call without a valid token: status 401, with the same JSON body that API Entreprise
+    answers at this path."""
     answer_of(problem, request[CALL], request.path)  # for the journal and the metrics
     error = "token_expired" if problem.reasons[0] == "token_expired" else "not_authorized"
     return json_response({"error": error}, HTTPStatus.UNAUTHORIZED)

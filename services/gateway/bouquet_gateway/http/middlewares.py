@@ -80,8 +80,8 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
 
 
 def refuse_encoded_paths(lookups: Handler) -> Middleware:
-    """Returns a middleware that refuses every path with percent-encoded characters: it lets the handler `lookups`
-    answer the request, with 404."""
+    """Returns a middleware that refuses every path with percent-encoded characters. It passes such a request to the
+    handler `lookups`, which answers 404 to it."""
     # Otherwise an encoded spelling of one of the gateway's own paths would be answered.
 
     @web.middleware
@@ -100,8 +100,9 @@ def _error(request: web.Request, problem: Problem) -> web.Response:
 
 
 def headers_of(call: Call) -> dict[str, str]:
-    """Returns the answer's headers that depend on its call: request id, server name, rate limit, whether the data comes
-    from the cache, and an announced retirement. The last two are absent if they do not apply."""
+    """Returns the answer's headers that depend on its call: request id, server name and rate limit. Adds whether the
+    data comes from the cache, if the call may get data, and the dates of the operation's retirement, if one is
+    announced."""
     headers = {"X-Request-Id": call.request_id, "Server": NAME, **call.rate_limit}
     if call.reached_data:
         hit = call.cached_for_s is not None

@@ -1,4 +1,4 @@
-"""HTTP responses with a body in JSON (UTF-8), the form of every answer (docs/contract.md, C13)."""
+"""HTTP responses with a body in JSON (UTF-8), as almost all answers of a gateway have (docs/contract.md, C13)."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ FULL = "journal_full"
 TOKEN_REFUSED = frozenset({401, 403, 429})
 """HTTP statuses of the answers that refuse a call because of its token, its client's address or a rate limit."""
 REFUSALS_PER_MINUTE = 60
-"""Largest number of refused calls per minute for which one token leaves records in the journal; for a software editor's
-token, for each habilitation. Further refused calls are only counted in a metric."""
+"""Largest number of refused calls per minute that one token leaves in the journal as records. A software editor's token
+has this limit for each habilitation that it uses. Further refused calls are only counted in a metric."""
 
 
 class Journal(Protocol):
@@ -57,7 +57,7 @@ class NoJournal:
 
 
 class RefusalLimit:
-    """Limit on the journal's records about refused calls. At most `REFUSALS_PER_MINUTE` are written for each pair of a
+    """Limit on the journal's records about refused calls: at most `REFUSALS_PER_MINUTE` per minute for each pair of a
     token and a habilitation."""
 
     def __init__(self) -> None:
@@ -167,8 +167,9 @@ def _time_of(id: str) -> float:
 
 
 def _people_asked_about(call: Call) -> tuple[NamedPerson, ...]:
-    """Returns the person whom the caller asked about under the birth name and, if it is known, again under the usage
-    name. Returns an empty tuple if the call identifies the person otherwise than by civil status."""
+    """Returns the birth name, first given name and birth date by which the caller asks about a person. If the usage
+    name is known, adds the same with the usage name. Returns an empty tuple if the call identifies the person otherwise
+    than by civil status."""
     # So the journal can find the same person among those whom answers name, which seldom contain sex and place of
     # birth.
     match call.person:

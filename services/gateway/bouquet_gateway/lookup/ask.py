@@ -71,8 +71,8 @@ class Providers:
         task that nothing refers to."""
 
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> ChosenReply:
-        """Asks the operation's providers, and returns the reply for the caller with its authority. If the cache key
-        `key` is empty, the reply is neither cached nor shared with identical lookups."""
+        """Asks the operation's providers, and returns the reply that the caller gets. If the cache key `key` is empty,
+        the reply is neither cached nor shared with identical lookups."""
         ask = partial(self._ask, served, lookup, key, today)
         answer = await (self._share(served, key, ask, Deadline(lookup.deadline)) if key else ask())
         self._report(served.status, is_outage(answer.chosen.reply, served.problems))

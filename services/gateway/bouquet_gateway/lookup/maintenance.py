@@ -26,8 +26,8 @@ WINDOW = re.compile(
 
 
 class MaintenanceWindow(Struct, frozen=True):
-    """Announced time, on every day, weekday or date, at which the authority with the label `label` does not answer
-    because of maintenance."""
+    """Announced time at which an administration does not answer because of maintenance: every day, on a weekday, or on
+    one date."""
 
     label: str
     start: time

@@ -28,8 +28,8 @@ class Parsed(Struct, frozen=True):
 
 def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
     """Returns the SIRET of the administration that receives the data, from the query's `recipient`
-    (docs/reference/contract.md §1.5.1). Raises `Problem` if the parameter is wrong or missing; if `envelope` is `v2`,
-    `siret` replaces a missing one."""
+    (docs/reference/contract.md §1.5.1). A v2 query without `recipient` gives `siret`, the holder of the caller's
+    habilitation. Raises `Problem` if the parameter is wrong or, in v3, missing."""
     # Version 2 allows a query without `recipient`; the result is then `siret`, the SIRET of the caller's habilitation.
     recipient = query.scalar("recipient")
     if recipient is None and envelope == "v2":
@@ -58,8 +58,8 @@ def parse(
 
 
 def _problem_of(citizen: Identite, operation: Operation, today: date) -> Problem | None:
-    """Returns the problem of a citizen's identity from FranceConnect, if the operation cannot use this identity.
-    Returns `None` if it can."""
+    """Checks a citizen's identity from FranceConnect against the operation's rules. Returns the error for the caller,
+    or `None` if the operation can use the identity."""
     # A fault of the pivot does not name its field, which the caller cannot correct: the identity is unusable.
     if refused_codes(operation.pivot, citizen, today):
         return Problem(france_connect_session.UNUSABLE, authority=france_connect_session.AUTHORITY)

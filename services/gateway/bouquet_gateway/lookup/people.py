@@ -16,8 +16,8 @@ from bouquet_mesh.pseudonym import NamedPerson, first_word
 from bouquet_proto.offer import Operation, People
 
 MAX_PEOPLE = 256
-"""Largest number of objects of one answer that are searched for persons, and of persons that the search returns. Limits
-the work, however long a list a worker sends."""
+"""Largest number of persons that are read from one answer, and of objects in which they are searched. Limits the work,
+however long a list a worker sends."""
 MAX_WORDS = 10
 """Largest number of words that are read in a field with both the family name and the given name of a person."""
 KNOWN_DAY = re.compile(r"(?!0000)\d{4}-(?!00)\d\d-\d\d", re.ASCII)

@@ -137,9 +137,9 @@ def choose_reply(
 def choose_reply_with_hint(
     hint: ProviderReply, other: ProviderReply, criteria: ChoiceCriteria, regimes: Regimes, both: Authority
 ) -> ChosenReply:
-    """Chooses between the replies of CAF and MSA to the same lookup, if one of them (`hint`) found the person the last
-    time (docs/reference/upstreams/regime.md §8). A technical failure of `hint` is the answer, unless the other provider
-    has found the person."""
+    """Chooses between the replies of CAF and MSA to the same lookup, of which `hint` comes from the provider that last
+    found the person (docs/reference/upstreams/regime.md §8). If that provider fails technically, the caller gets this
+    failure, unless the other provider has found the person."""
     # If that provider fails, the caller gets its failure, unless the other provider has found the person.
     if hint.outcome in INCONCLUSIVE and other.outcome is not Outcome.FOUND:
         return ChosenReply(hint.reply, hint.authority)
@@ -158,7 +158,9 @@ def _found(one: ProviderReply, other: ProviderReply, criteria: ChoiceCriteria, r
 
 
 def _winner(finders: list[ProviderReply], criteria: ChoiceCriteria, regimes: Regimes) -> ProviderReply:
-    """Returns that one of two replies, from CAF and MSA, which the gateway prefers if both have found the person."""
+    """Chooses between the replies of CAF and MSA if both have found the person. For a past month, prefers the provider
+    that keeps past months; otherwise the only reply that names the person or, if both or neither do, the provider with
+    the fresher data."""
     # For a past month, it is the answer of the provider that keeps history. Otherwise it is the only answer that names
     # the person asked about or, if both or neither do, the answer of the provider with the freshest data. The
     # quotient's value and date of computation do not count, since one of the providers invents them
@@ -183,8 +185,8 @@ def _inconclusive(one: ProviderReply, other: ProviderReply, both: Authority) -> 
 def _of_telling_reply(
     one: ProviderReply, other: ProviderReply, telling: frozenset[Outcome], both: Authority
 ) -> ChosenReply:
-    """Chooses the reply, `one` or `other`, whose outcome is in `telling`. If both outcomes are in
-    `telling`, the reply is `one`, and an error names the authority `both`."""
+    """Chooses the reply, `one` or `other`, whose outcome is in `telling`. If both outcomes are, chooses `one`, and an
+    error names the authority `both`."""
     tellers = [answer for answer in (one, other) if answer.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both
     return ChosenReply(tellers[0].reply, authority)

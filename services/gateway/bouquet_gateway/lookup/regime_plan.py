@@ -35,7 +35,8 @@ lookup's deadline."""
 Source: TypeAlias = Literal["hint", "first", "second", "both"]
 
 DISPROOF = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
-"""Outcomes of a provider that found the person the last time which show that it does not know the person any more."""
+"""Outcomes which show that a provider does not know a person any more, if the same provider found the person the last
+time."""
 
 
 class HedgeTiming(Struct, frozen=True, kw_only=True):

@@ -75,8 +75,8 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """Returns `data` with `{}` in place of each object whose member `$any` lists scopes of which the caller has none.
-    The member `$any` is removed from all other objects."""
+    """Empties each object in `data` whose member `$any` lists scopes of which the caller has none: `{"$any": ["a",
+    "b"], "x": 1}` becomes `{}` or, with scope `a`, `{"x": 1}`."""
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 
 

@@ -32,7 +32,7 @@ _arguments = msgspec.json.Decoder(dict[str, Value | None])
 
 def read_arguments(arguments: Raw, names: Container[str]) -> Arguments:
     """Reads the arguments of a tool whose query parameters are `names`; an argument that is null counts as absent.
-    Raises `RpcError` for a name that is unknown, or a value that is no text, integer or list of these."""
+    Raises `RpcError` for an unknown name, and for a value other than a text, an integer or a list of such values."""
     try:
         given = _arguments.decode(arguments)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -101,8 +101,8 @@ class Mcp:
                 return _result(message, version, _content(answer))
 
     def _plan(self, body: bytes, headers: Mapping[str, str]) -> Response | ToolListRequest | ToolCallRequest:
-        """Reads a message. Returns the answer at once if the message is wrong or needs neither the caller's rights nor
-        data; otherwise returns the request that the message makes."""
+        """Reads a message. Returns the request for the list of tools or for the call of a tool, which depend on the
+        caller's rights. Any other message, such as a wrong one or `ping`, is answered at once: returns the answer."""
         message = None
         try:
             message = read_message(body)
@@ -144,7 +144,8 @@ class Mcp:
 
     async def _admit(self, request: HttpRequest, call: Call, deadline: Deadline) -> tuple[Admission, Token]:
         """Checks the caller's token, and returns the result and the token. Raises `Problem` unless an operator allows
-        the token for the protocol (`Token.mcp`), as never for a FranceConnect session or a software editor's token."""
+        this token for the protocol (`Token.mcp`); FranceConnect sessions and software editors' tokens are never
+        allowed."""
         authenticate = self._services.authenticate
         admission = await authenticate.admit(request, call, deadline)
         admission = await authenticate.admit_token(admission, request, call, deadline)

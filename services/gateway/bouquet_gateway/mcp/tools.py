@@ -73,7 +73,8 @@ def _tools(catalogue: Catalogue, today: date) -> Iterator[tuple[str, Tool]]:
 
 
 def _match(family: Family, today: date) -> Match | None:
-    """Returns the newest version of an operation that is not deprecated; `None` if that is version 2."""
+    """Returns the version of an operation that a tool calls: the newest that is not deprecated or, if all are
+    deprecated, the newest. Returns `None` if this is version 2."""
     version = newest(family, today)
     return None if version == V2 else Match(family, version, family.versions[version][0])
 

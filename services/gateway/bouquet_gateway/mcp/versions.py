@@ -44,8 +44,8 @@ class _Meta(Struct, frozen=True, rename=lambda name: f"io.modelcontextprotocol/{
 
 
 def version_of(message: Message, headers: Mapping[str, str]) -> str:
-    """Returns the protocol version that a request names (any request but `initialize`). Raises `RpcError` if the
-    version is missing or not supported, or if a header does not repeat the body exactly."""
+    """Returns the protocol version that a request other than `initialize` names. Raises `RpcError` if the version is
+    missing or not supported, or if a header does not repeat the body exactly."""
     meta, header = param(message, "_meta", _Meta, _Meta()), headers.get(VERSION_HEADER, "")
     if not header:
         raise RpcError(HEADER_MISMATCH, f"Header mismatch: {VERSION_HEADER} is required")
@@ -79,8 +79,8 @@ def param(message: Message, name: str, kind: type[T], default: T) -> T:
 
 
 def invalid_params(name: str) -> RpcError:
-    """Returns the error for a wrong value of the parameter `name`. The error's text quotes this name, which must be the
-    protocol's and not the client's."""
+    """Returns the error for a wrong value of the parameter `name`. Pass only a name from the protocol, never one that
+    the client made up, since the error's text quotes it."""
     # Only a request without its version is a wrong HTTP request too (2026-07-28, `_meta`).
     status = HTTPStatus.BAD_REQUEST if name == "_meta" else HTTPStatus.OK
     return RpcError(INVALID_PARAMS, f"Invalid params: {name}", status=status)

@@ -25,8 +25,8 @@ OfferRefusals: TypeAlias = defaultdict[str, tuple[OfferRefusal, ...]]
 
 STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""Operations that several providers serve: by the name of the plan (rule to choose between the providers), then by
-operation id. The gateway uses these definitions in place of those in the providers' offers."""
+"""Operations that several providers serve, by plan (rule to choose between the providers) and operation id. These
+definitions replace the ones in the providers' offers."""
 # The offer of one provider must not decide which scopes open the data of another.
 
 
@@ -36,9 +36,11 @@ class Served(Struct, frozen=True, dict=True):
     operation: Operation
     authority: Authority
     authorities: Mapping[str, Authority]
-    """Authority of each provider of the operation, by the provider's name."""
+    """Administration whose label and code errors show, by the name of the operation's provider: CNAF for the provider
+    `cnaf`."""
     problems: Mapping[str, Failure]
-    """Rows that the operation's provider adds to the failure table, by reason."""
+    """Errors, by reason, that only the operation's provider has. They complete the failure table, which lists the
+    errors common to all providers."""
     reply_schema: ReplySchema
     status: str = ""
     """Name of the operation in `/api/{status}/ping`; empty if the gateway does not show the operation's health."""
@@ -76,8 +78,7 @@ class Naming(Struct, frozen=True):
 
 
 class Family(Struct, frozen=True, dict=True):
-    """Family of operations: those whose paths differ only in the version, such as all versions of
-    `men/scolarites/identite`."""
+    """Operations whose paths differ only in the version, such as all versions of `men/scolarites/identite`."""
 
     # From version 3 on, there is one operation for each version. Version 2 has up to three, which identify the person
     # in different ways (modalities).
@@ -104,8 +105,8 @@ class Match(Struct, frozen=True):
 
     @property
     def by_session(self) -> bool:
-        """Whether the operation requires a FranceConnect session. If no operation has the version in the path, whether
-        all operations of the other versions require one."""
+        """Whether the operation requires a FranceConnect session. If the version in the path does not exist, whether
+        every existing version of the operation requires one."""
         candidates = [self.served] if self.served else list(self.family.each())
         return all(served.operation.modality == "france_connect" for served in candidates)
 
