@@ -20,8 +20,8 @@ PREFIX = "BOUQUET_PORTAL_"
 MAIL_URL = "must be smtp://host, smtps://host or file:///folder"
 
 _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
-"""Pattern of an environment variable, as text of the form `name=value`, that Kubernetes sets in a pod to announce a
-Service."""
+"""Pattern of a text `name=value`: an environment variable, such as `WEB_SERVICE_HOST=10.0.0.1`, by which Kubernetes
+announces a Service to a pod."""
 
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65_535, description="must be a port, 0 to 65535")]
 """TCP port on which to listen; 0 stands for any free port."""
@@ -140,9 +140,9 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """Availability that the operator promises, as a French text for pages."""
     mail_url: Secret = Secret("")
     """URL of the server for mails to software editors who ask to be listed on the site:
-    `smtp://user:password@host:port` (STARTTLS) or `smtps://…`, with `?cafile=…` for the PEM file of its authority, or
-    `file:///folder` to write mails to files. If empty, the site has no form for editors, and names `contact_email`
-    instead."""
+    `smtp://user:password@host:port` (STARTTLS) or `smtps://…`; `?cafile=…` names a PEM file with the certificate
+    authority to trust. `file:///folder` writes mails to files. If empty, the site has no form for editors, and names
+    `contact_email` instead."""
     mail_plain: bool = False
     """Whether mails may be sent without TLS (`smtp://`), for a server on a developer's machine. The URL must then
     contain no password."""

@@ -18,8 +18,8 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the request that the current thread answers; empty outside of requests."""
 
 _RESERVED = frozenset({*RESERVED_ATTRS, "request", "status_code"})
-"""Names of attributes of a log record that are not written to the log line: those of the logging library itself, and
-Django's `request` and `status_code`."""
+"""Attributes of a log record that are not written to the log line: the attributes that the logging library sets itself,
+and Django's `request` and `status_code`."""
 
 _OWN_LOGGERS = "bouquet"
 

@@ -11,8 +11,8 @@ from django.core.mail.backends.smtp import EmailBackend
 
 
 class Smtp(EmailBackend):
-    """SMTP client that verifies the mail server's certificate. It trusts the authority in the file that `?cafile=` of
-    the server's URL names or, without that parameter, the system's authorities."""
+    """SMTP client that verifies the mail server's certificate. It trusts the authority in the PEM file that the
+    parameter `cafile` of the server's URL names, or the system's authorities if there is no such parameter."""
 
     @cached_property
     def ssl_context(self) -> ssl.SSLContext:

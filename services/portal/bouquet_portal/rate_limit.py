@@ -1,4 +1,4 @@
-"""Rate limit on the actions, such as calls to the sandbox, that the portal does for one visitor's address."""
+"""Rate limit on what the portal does for one visitor's IP address, such as calls to the sandbox."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bouquet_portal.proxies import networks, visitor_address
 MOST_ADDRESSES = 10_000
 """Largest number of addresses that are counted. At this number, all counts restart at 0, to limit memory."""
 IPV6_PREFIX = 64
-"""Length, in bits, of the prefix of the IPv6 networks that count as one address each. One visitor may use all addresses
-of such a network."""
+"""Length, in bits, of the prefix by which IPv6 addresses are counted. All addresses with the same prefix count as one,
+since one visitor may use them all."""
 
 
 class RateLimit:

@@ -14,14 +14,14 @@ def simplified(text: str) -> str:
 
 
 def words(query: str) -> tuple[str, ...]:
-    """Returns the words of a search, at most twelve, in the form of `simplified`. Words of four or more letters lose
-    any `s` and `x` at their end, which may mark a plural."""
+    """Returns the words of a search, at most twelve, in lower case and without accents. Words of four or more letters
+    lose any `s` and `x` at their end, which may mark a plural."""
     return tuple(word.rstrip("sx") if len(word) > 3 else word for word in simplified(query).split())[:12]
 
 
 def rank(query: tuple[str, ...], *texts: str) -> int | None:
-    """Returns how well `texts` (results of `simplified`) match the words of `query`: the sum, over these words, of the
-    index of the first text that contains the word. 0 is the best match; None means that at least one word occurs in no
-    text."""
+    """Returns how well texts match the words of a search, or None if a word occurs in no text. The result is a sum:
+    each word adds the index of the first text that contains it, so 0 is the best match. `texts` are results of
+    `simplified`."""
     places = [next((place for place, text in enumerate(texts) if word in text), None) for word in query]
     return None if None in places else sum(place for place in places if place is not None)

@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 DRAIN_S = 10
 """Longest time, in seconds, that the process waits after SIGTERM for requests that have already begun."""
 UNUSED_STATIC_FILES = ["redoc", "*.js.map", "swagger-ui-standalone-preset.js", "oauth2-redirect.*"]
-"""Glob patterns of those static files of installed libraries that no page loads, and that are therefore not copied."""
+"""Glob patterns of installed libraries' static files that are not copied, because no page loads them."""
 WORKER_SILENCE_S = 30
-"""Seconds for which a worker process may show no sign of life before gunicorn replaces it."""
+"""Seconds after which gunicorn replaces a worker process that no longer responds."""
 
 
 def serve(settings: PortalSettings, *, migrate: bool = False) -> int:

@@ -59,7 +59,8 @@ PLACEHOLDERS = (
 
 
 def variables(portal: PortalSettings) -> dict[str, str]:
-    """Returns the values of the placeholders of content files, `{{ name }}`, by name."""
+    """Maps the name of each placeholder, such as `service_name` in `{{ service_name }}`, to the text that replaces it
+    in content files."""
     gateway = portal.api_url or portal.gateway_url
     addresses = {"api_url": gateway, "sandbox_url": portal.sandbox_api_url or portal.sandbox_url or gateway}
     return {name: str(getattr(portal, name)) for name in PLACEHOLDERS} | addresses

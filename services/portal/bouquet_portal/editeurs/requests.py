@@ -92,8 +92,8 @@ def deliver_due() -> None:
 
 
 def confirm(request: EditorRequest) -> None:
-    """Marks a request as confirmed, unless it is already. Of several confirmed requests with the same address, SIRET
-    and solution, deletes all but the one stored last."""
+    """Marks a request as confirmed; does nothing if it already is. If several confirmed requests then have the same
+    e-mail address, SIRET and solution, keeps only the newest."""
     with transaction.atomic():
         unconfirmed = EditorRequest.objects.filter(pk=request.pk, confirmed_at=None)
         if not unconfirmed.update(confirmed_at=timezone.now(), mail_due_at=None):

@@ -19,7 +19,7 @@ from bouquet_portal.rate_limit import RateLimit, address_of
 from bouquet_portal.site import site
 
 FORMS_PER_HOUR = 10
-"""Largest number of forms per hour that may be sent from one visitor's address."""
+"""Largest number of forms per hour that may be sent from one visitor's IP address."""
 
 
 @cache
@@ -28,8 +28,8 @@ def limit() -> RateLimit:
 
 
 def see_other(route: str) -> HttpResponse:
-    """Returns a redirect (303) to the page named `route`. A visitor who reloads this page does not repeat the change
-    just made."""
+    """Returns a redirect (303) to the page named `route`, so that a visitor who reloads the page does not send the form
+    again."""
     return HttpResponse(status=303, headers={"Location": reverse(route)})
 
 

@@ -14,11 +14,11 @@ from bouquet_portal.documents.model import ErrorCause, ErrorCode, Fault, Operati
 
 DIGITS = ("ZERO", "UN", "DEUX", "TROIS", "QUATRE", "CINQ", "SIX", "SEPT", "HUIT", "NEUF")
 WITHOUT_IDENTITY = {"51504"}
-"""Error codes for which the sandbox has no invented person. A call gets these errors if it has no FranceConnect
+"""Error codes for which the sandbox has no invented person: 51504 is the error of a call without a FranceConnect
 token."""
 ABOUT_ANY_CALL = (401, 403, 409, 429, 500, 502, 503)
-"""HTTP statuses of those errors of the platform that do not depend on the path or a parameter. The sandbox simulates
-them for invented persons."""
+"""HTTP statuses of the platform's errors that any call may get, whatever its path and parameters. The sandbox answers
+with these errors for invented persons."""
 
 
 class Code(Struct, frozen=True):
@@ -66,7 +66,7 @@ class Filters(Struct, frozen=True):
 
 
 def codes(errors: Iterable[ErrorCode], operations: Iterable[Operation]) -> list[Code]:
-    """Returns each error code once, in numeric order. Each has the causes and the operations of all `errors` with this
+    """Returns each error code once, in numeric order, with the causes and the operations of all `errors` that have this
     code."""
     former = {operation.id for operation in operations if operation.version == "v2"}
     ordered = sorted(errors, key=lambda error: error.code)
@@ -105,8 +105,9 @@ def _texts(code: Code) -> Iterator[str]:
 
 
 def identities(code: Code, modalities: Iterable[str]) -> list[Identity]:
-    """Returns the invented persons for whom the sandbox answers with this error code, one for each of `modalities`
-    (ways to identify a person), or one for each known way if `modalities` is empty."""
+    """Returns the invented persons for whom the sandbox answers with this error code, one for each way to identify a
+    person in `modalities`, such as `ine`; if `modalities` is empty, one for each known way. Returns none if the sandbox
+    does not simulate the error."""
     if code.code in WITHOUT_IDENTITY or (code.code[:2] == PLATFORM and code.status not in ABOUT_ANY_CALL):
         return []
     in_letters = "-".join(DIGITS[int(digit)] for digit in code.code)

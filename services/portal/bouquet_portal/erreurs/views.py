@@ -14,7 +14,8 @@ from bouquet_portal.site import site
 from bouquet_portal.theme.words import modality_name
 
 FAULTS = {"caller": "À vous", "platform": "À la plateforme", "provider": "Au fournisseur"}
-"""French words, by the party at fault for an error, that tell a visitor who has to act."""
+"""Maps the party that caused an error (caller, platform or provider) to French words that tell a visitor who has to
+act."""
 
 
 @require_safe

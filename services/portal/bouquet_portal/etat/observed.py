@@ -1,4 +1,5 @@
-"""Recording, in the database, of each change of an API's state, for example from working to out of service."""
+"""Storage, in the database, of the state of each API, such as out of service, and of the time at which this state
+began."""
 
 from __future__ import annotations
 

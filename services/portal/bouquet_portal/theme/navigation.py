@@ -49,8 +49,8 @@ FOOT: tuple[tuple[str, str], ...] = (
 
 
 def links(table: tuple[tuple[str, str], ...], path: str, *, without: Collection[str] = ()) -> list[Link]:
-    """Returns the links in `table`, except those whose route is in `without`. Marks as current the link to the part of
-    the site that contains `path`, or to the smallest such part if there are several."""
+    """Returns the links in `table`, except those whose route is in `without`. Marks as current the link to the page
+    `path` or, without such a link, to the nearest page above, as `/faq` is above `/faq/jeton`."""
     made = [(label, reverse(route)) for route, label in table if route not in without]
     around = [url for _, url in made if path == url or path.startswith(f"{url}/")]
     return [Link(label, url, url == max(around, key=len, default="")) for label, url in made]

@@ -11,11 +11,11 @@ WIDE = "\u00a0"
 """No-break space, before `:` and units, and inside « »."""
 
 LEFT_ALONE = ("code", "pre", "script", "style", "textarea", "kbd", "samp", "svg")
-"""HTML elements whose text is no prose, and so stays without French typography."""
+"""HTML elements in which text is left unchanged, since it is not prose."""
 
 _SIGN = re.compile(r"['&;!?:«»%€.]|\d")
-"""Pattern that matches somewhere in every text that the rules of typography change. Texts without a match need no
-further work."""
+"""Pattern of the signs and digits near which the rules of typography change a text. A text without a match stays
+unchanged."""
 _TOKEN = re.compile(r"(<!--.*?-->|<[^>]*>)", re.DOTALL)
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)")
 _APOSTROPHE = "(?:'|&#x27;|&#39;)"
@@ -60,8 +60,7 @@ def french_html(html: str) -> str:
 
 
 def _step(tag: str) -> int:
-    """Returns the change that a tag makes to the number of open elements of `LEFT_ALONE`: 1 for such an element's start
-    tag, -1 for its end tag, 0 for any other tag."""
+    """Returns 1 for the start tag of an element in `LEFT_ALONE`, -1 for its end tag, and 0 for any other tag."""
     match = _TAG.match(tag)
     if match is None or match[2].lower() not in LEFT_ALONE or tag.endswith("/>"):
         return 0

@@ -46,8 +46,9 @@ def find_citizen(who: Identite, file: File) -> Match | None:
 
 
 def _readings(person: Person, *, is_former: bool) -> Iterator[Name]:
-    """Yields every possible division of a person's name into birth name and first names. There are several only if
-    `is_former` (the record comes from the former register, which keeps both in one text, the birth name first)."""
+    """Yields every possible division of a person's name into birth name and first names. Only a name from the former
+    register (`is_former`) has several, since both are in one text: `LE GALL ANNE` may be `LE` and `GALL ANNE`, or `LE
+    GALL` and `ANNE`."""
     if person.prenom or not is_former:
         yield Name(person.nom_naiss, (person.prenom,))
         return
@@ -61,7 +62,7 @@ def _share_first_name(some: Iterable[str], others: tuple[str, ...]) -> bool:
 
 
 def _is_one_of(word: str, name: str) -> bool:
-    """Returns whether `word` is a whole name, or one word of it."""
+    """Returns whether `word` is the whole of `name` or one of its words, as `JEAN` is one of `JEAN-PIERRE`."""
     # JEAN is a word of JEAN-PIERRE; JEAN-PAUL and JEAN-PIERRE, which share a word, are two names.
     plain, whole = normalised(word), normalised(name)
     return bool(plain) and (plain == whole or plain in whole.split())
@@ -74,5 +75,5 @@ def _is_same(one: str, other: str) -> bool:
 
 def normalised(name: str) -> str:
     """Returns a name in capitals without accents, with one space in place of punctuation: `Zoé-Œ'` becomes `ZOE OE`.
-    Empty for a name that has no spelling in ASCII."""
+    Returns "" for a name that cannot be written in ASCII."""
     return _SEPARATORS.sub(" ", (to_ascii(name) or "").upper()).strip()

@@ -22,10 +22,10 @@ NO_ANSWER_CODE = "20"
 """Value of `code_erreur` for a plate that the SIV does not know."""
 MESSAGE = "description_erreur/{*}item_erreur/{*}message_erreur"
 NO_ANSWER = "Aucune réponse trouvée pour les critères en entrée"
-"""Beginning of the SIV's message about a plate that it does not know, the only refusal that is documented."""
+"""Beginning of the SIV's message about an unknown plate. The SIV documents no other refusal."""
 FLAG = "identite_personne/{*}flag_pers_physique"
 IS_NATURAL = {"oui": True, "non": False}
-"""Maps each value of `flag_pers_physique` to whether it means a natural person."""
+"""Maps each value of `flag_pers_physique` to true for a natural person, and to false for an organisation."""
 
 Number: TypeAlias = Annotated[float, Meta(ge=0, le=1_000_000)]
 """Number in a vehicle's record: a weight in kilograms, an engine's capacity in cubic centimetres, or an emission of CO2
@@ -118,8 +118,8 @@ def file_in(answer: Answer) -> File | None:
 
 
 def _cause(code: str) -> str:
-    """Returns `code 20` for the SIV's error code 20, and so on. Returns `code` alone for a text that is not a number of
-    up to five digits, since such a text might contain the number plate."""
+    """Returns `code 20` for the error code `20`. For any text but a number of up to five digits, returns only the word
+    `code`, since the text might contain the number plate."""
     return f"code {code}" if code.isdecimal() and len(code) <= 5 else "code"
 
 
@@ -149,8 +149,8 @@ def _attached(person: Element) -> Attached:
 
 
 def _read(element: Element, model: type[T]) -> T:
-    """Converts the children of an XML element to a struct, by name; children with blank text count as missing. Raises
-    `UpstreamError` with the path of a field whose text is wrong."""
+    """Converts the children of an XML element to the fields of the same names in a struct; a child with blank text
+    counts as missing. Raises `UpstreamError`, which names the field, if a text does not fit its field."""
     texts: Mapping[str, str] = {
         child.tag.rpartition("}")[2]: text for child in element if (text := (child.text or "").strip())
     }

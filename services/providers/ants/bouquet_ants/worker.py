@@ -13,7 +13,7 @@ from bouquet_ants.upstream import File, file_in
 from bouquet_worker import Authority, Identite, NotFound, Question, Upstream, UpstreamClient, Worker
 
 MAX_ANSWER_BYTES = 200_000
-"""Largest accepted length of the SIV's answer, about forty times that of a usual one."""
+"""Largest accepted length of the SIV's answer, in bytes. A usual answer has about 5,000."""
 
 worker = Worker(
     "ants",
@@ -46,7 +46,7 @@ async def extrait_immatriculation(question: Question[Identite], siv: Siv) -> Ext
 
 
 def extract_for(who: Identite, file: File) -> ExtraitImmatriculation | NotFound:
-    """Returns the extract that a citizen gets of the SIV's record of a vehicle, or `NotFound` if no natural person of
-    the record is the citizen."""
+    """Returns the extract of a vehicle's record for a citizen, or `NotFound` if the citizen is none of the natural
+    persons in the record."""
     match = find_citizen(who, file)
     return NotFound(NO_SUCH_HOLDER) if match is None else to_contract(file, match)

@@ -1,5 +1,5 @@
-"""Reading of case files, YAML files that each hold a recorded answer of the sandbox. There is one folder for each
-operation, which is read again when a file or the date has changed."""
+"""Reading of case files: YAML files that each hold a recorded answer of the sandbox. Each operation has a folder of
+case files, which is read again when one of the files, or the date, has changed."""
 # YAML reads `NO` as false, `010` as 8 and `12:30:45` as 45045. A file with such a value is refused: the error names the
 # line, and asks the author to quote the value. A file may contain dates relative to today: `{annee}`, `{annee-3}`,
 # `{mois}`, and `{rentree}`, the year in which the current school year began.
@@ -35,14 +35,14 @@ MAX_VALUES = 20_000
 """Largest number of values in a case file. Each use of a YAML alias counts all the values that the alias repeats."""
 # Nested aliases can make a few lines stand for billions of values.
 REQUIRED_KEYS = ("params", "status", "payload")
-"""Keys that every case file must have. A value in their contents must not be one that YAML reads differently from how
-it is written, such as `010` (read as 8)."""
+"""Keys that every case file must have. A file is refused if YAML reads a value under one of these keys differently from
+how it is written, such as `010` as 8."""
 PADDED = re.compile(r"(mois|jour)\w*")
-"""Pattern of the names of parameters (months and days) whose numbers may begin with a zero, as in `mois: 07`. The
+"""Pattern of the names of parameters for months and days, whose numbers may begin with a zero, as in `mois: 07`. The
 State's own case files contain such numbers."""
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-"""Pattern of the texts that YAML 1.2 reads as numbers. A case file must quote those that YAML 1.1 reads as text, such
-as `08`."""
+"""Pattern of the texts that YAML 1.2 reads as numbers. A case file must quote such a text, for instance `08`, if YAML
+1.1 reads it as text."""
 # One person would take such a value for text and another for a number.
 MERGE = "tag:yaml.org,2002:merge"
 """Tag of the YAML key `<<`, which copies the entries of another mapping."""
@@ -204,8 +204,8 @@ def _line_of(event: yaml.Event) -> int:
 
 
 def _values_in(node: yaml.Node, known: dict[int, int]) -> int:
-    """Returns the number of values in a YAML node, with every alias written out. `known` holds the results for nodes
-    that have already been counted, by `id(node)`."""
+    """Returns the number of values in a YAML node; an alias counts all the values that it repeats. `known` holds the
+    results for nodes that have already been counted, by `id(node)`."""
     if id(node) not in known:
         known[id(node)] = MAX_VALUES + 1  # for an alias inside of what it repeats
         inner = [one for pair in node.value for one in pair] if isinstance(node, yaml.MappingNode) else node.value
@@ -252,8 +252,8 @@ def _value(loader: yaml.CSafeLoader, scalar: yaml.ScalarNode) -> Any:
 
 
 def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]]:
-    """Yields each scalar (single value) in a YAML node, at any depth and keys included, with the name of the nearest
-    key: a key's own name, or that of the key above a value. For a node that is a scalar itself, this name is `name`."""
+    """Yields each scalar (key or single value) in a YAML node, at any depth, with the name of its key: for `mois: [1,
+    2]`, yields `mois` together with each of the scalars `mois`, 1 and 2. A scalar under no key gets the name `name`."""
     # Keys are scalars too: each is paired with its own name. The key `<<` is left out, since it is an instruction to
     # YAML.
     match node:
@@ -271,8 +271,8 @@ def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]
 
 
 def _mappings(root: yaml.MappingNode) -> list[yaml.MappingNode]:
-    """Returns the mappings of a case file in which a repeated key is an error: the file's outermost mapping, and every
-    mapping that is directly the value of one of its keys, such as `params`."""
+    """Returns the mappings of a case file in which a key must not occur twice: the whole file, and each mapping
+    directly under a key of the file, such as under `params`."""
     return [root, *(value for _, value in root.value if isinstance(value, yaml.MappingNode))]
 
 

@@ -52,8 +52,8 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """Result of checking the parameters of a test case by an operation's rules. If the rules accept them, `signature`
-    is what the sandbox compares with the signatures of its cases; otherwise `obstacle` says why they do not."""
+    """Result of applying an operation's rules to the parameters of a test case. If the rules accept the parameters,
+    `signature` is what the sandbox searches for among its cases; otherwise `obstacle` says why they are refused."""
 
     signature: Signature = ()
     obstacle: str = ""
@@ -67,8 +67,8 @@ class Citizen(Struct, frozen=True):
 
 
 class Askable(Struct, frozen=True):
-    """Operation that the sandbox answers from a folder of test cases. Also holds the parameter names in the case files,
-    the invented citizens with whose tokens the operation may be called, and today's date."""
+    """Operation that the sandbox answers from a folder of test cases, with what the check of these cases needs: the
+    names of parameters in case files, all invented citizens, and today's date."""
 
     # Operations of version 2 that have the same path share one folder of cases.
 
@@ -102,8 +102,8 @@ class Checker:
                 self._version_2[one.successor.folder].append(one)
 
     def findings(self, path: Path, folder: Folder) -> Iterator[Finding]:
-        """Yields a finding for each fault in a folder's files. If the folder belongs to no offered operation and not to
-        FranceConnect sessions, yields a finding about the folder and does not check its cases."""
+        """Yields a finding for each fault in a folder's files. If no operation has this folder, and it does not hold
+        FranceConnect sessions either, yields a finding about the folder and does not check its cases."""
         for name, error in folder.errors:
             yield Finding(path.name, name, f"cannot be read: {error}")
         if path.name != FOLDER and path.name not in self.ways:
@@ -161,9 +161,9 @@ def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
 
 
 def reaches(case: Case, asked: Askable) -> Iterator[tuple[str, Reached]]:
-    """Checks a case's parameters by an operation's rules, and yields pairs of a FranceConnect token and the result.
-    There is one pair for each invented citizen who granted a scope of the operation; if the operation takes no token,
-    or the rules refuse the parameters, there is one pair with the token ""."""
+    """Applies an operation's rules to a case's parameters. Yields a FranceConnect token and the result, once for each
+    invented citizen who granted a scope of the operation. If the operation takes no token, or the rules refuse the
+    parameters, yields once, with the token ""."""
     operation = asked.operation
     values = apply_rules(operation.checks, parse_query(_query(case.params)), asked.today)
     if isinstance(values, Refusals):
@@ -200,8 +200,8 @@ def _query(params: Mapping[str, Any]) -> str:
 
 
 def _difference(own: Signature, reached: Signature) -> str:
-    """Returns a text, for the author of a case, that names the parameters in which the case (`own`) and a call
-    (`reached`) differ."""
+    """Returns a text that tells a case's author which parameters differ between the case (`own`) and a call
+    (`reached`)."""
     wanted, had = dict(own), dict(reached)
     words = {
         "a call never has": wanted.keys() - had.keys(),
@@ -231,8 +231,8 @@ def _schema_violations(case: Case, operation: Operation) -> Iterator[Fault]:
 
 
 def _data_of(payload: Mapping[str, Any], operation: Operation) -> Any:
-    """Returns the data in an answer's body of version 3 or later. Adds the fields that the operation declares among its
-    data but sends in `meta`, so that the data can be checked against the operation's schema."""
+    """Returns the data in an answer's body of version 3 or later, for a check against the operation's schema. The
+    schema also describes fields that are sent in `meta`, so the result contains these too."""
     match payload:
         case {"data": dict() as data, "meta": dict() as meta}:
             return data | {name: meta[name] for name in operation.meta_fields if name in meta}

@@ -58,8 +58,8 @@ NOT_SIMULATED = frozenset(
         "several_matches",
     }
 )
-"""Reasons of the errors that the sandbox cannot simulate by an invented person. They depend on the path, the token or
-the SIRET in `recipient`, or exist only for operations that declare them."""
+"""Reasons of the errors that no invented person can cause in the sandbox. These errors depend on the path, the token or
+the SIRET in `recipient`, or only some operations have them."""
 AGE_YEARS = 20
 """Age, in years, of the invented citizens for whom FranceConnect operations answer with an error. Every operation
 accepts lookups about a person of this age."""
@@ -76,8 +76,8 @@ def name_of(code: str) -> str:
 
 
 def identifier_of(code: str, operation: Operation) -> str:
-    """Returns the provider's identifier that makes the sandbox answer with an error: `erreur-35002` for 35002, and
-    `999999935002` for an operation whose identifiers are numbers."""
+    """Returns the identifier of the invented person for whom the sandbox answers with an error: `erreur-35002` for
+    35002, and `999999935002` for an operation whose identifiers are numbers."""
     rules = {check.rule for stage in operation.checks for check in stage}
     return f"{FILE_NUMBER}{code}" if "identifiant_numerique" in rules else f"erreur-{code}"
 
@@ -114,8 +114,8 @@ def failure_reply(
     code: str, operation: Operation, authority: Authority, problems: Mapping[str, Failure]
 ) -> Reply | None:
     """Returns a worker's reply that makes the gateway answer with the error `code`, or `None` if the operation has no
-    such error. `authority` gives the first two digits of the operation's codes, `problems` the errors that only its
-    provider has."""
+    such error. `authority` is the administration that errors name, and has the first two digits of their codes;
+    `problems` are the errors that only this provider has, by reason."""
     return _reply_of(code, (*operation.reasons, *PROVIDER, *PLATFORM), authority, problems)
 
 
@@ -124,8 +124,9 @@ def session_failure_reply(code: str, authority: Authority) -> Reply | None:
 
 
 def codes_of(operation: Operation, authority: Authority, problems: Mapping[str, Failure]) -> dict[str, int]:
-    """Maps each error code that the sandbox can simulate for an operation to its HTTP status. `authority` gives the
-    first two digits of the operation's codes, `problems` the errors that only its provider has."""
+    """Maps each error code that the sandbox can simulate for an operation to its HTTP status. `authority` is the
+    administration that errors name, and has the first two digits of their codes; `problems` are the errors that only
+    this provider has, by reason."""
     common = (reason for reason in (*PROVIDER, *PLATFORM) if reason not in NOT_SIMULATED)
     own = [(authority, row) for _, row in rows((*operation.reasons, *common), problems)]
     by_session = operation.modality == "france_connect"
@@ -157,8 +158,9 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
 
 
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
-    """Yields each of `reasons` with its failure (an error's code and texts), from `problems` or from the table that all
-    providers share. Leaves out unknown reasons, and failures whose text contains a value that only a gateway knows."""
+    """Yields each of `reasons` with its `Failure` (an error's code and texts), found in `problems` or in the table that
+    all providers share. Leaves out unknown reasons, and errors whose text contains a value that only a gateway
+    knows."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not FROM_A_GATEWAY.search(row.detail):

@@ -47,8 +47,8 @@ def page_of(cases: Iterable[RecordedCase], after: str) -> CasePage:
 
 
 def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
-    """Converts a test case to the form that gateways publish, which names the parameters or the FranceConnect tokens of
-    a call that the case answers. `ways` are the operations that the sandbox answers from the case's folder."""
+    """Converts a test case to the form that gateways publish, with what a caller sends to get its answer: query
+    parameters and a FranceConnect token. `ways` are the operations that the sandbox answers from the case's folder."""
     folder = ways[0].operation.folder
     is_default = case.name == DEFAULT
     own = Reached(signature_of_case(case.params))
@@ -71,7 +71,7 @@ def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
 
 
 def asked_of(params: Mapping[str, Any], names: Iterable[str] | None = None) -> CallParameters:
-    """Converts the parameters of a case to query parameters of the call that gets the case; a list `x` becomes `x[]`.
+    """Returns the query parameters of a call that gets a case, made from the case's `params`: a list `x` becomes `x[]`.
     Leaves out null parameters and, if `names` is given, parameters whose name is not in `names`."""
     # By FranceConnect, a case describes the citizen too, whom the call does not name.
     chosen = {name: value for name, value in params.items() if value is not None and (names is None or name in names)}
@@ -86,8 +86,8 @@ def asked_of(params: Mapping[str, Any], names: Iterable[str] | None = None) -> C
 def simulated_errors(
     offer: Offer, checker: Checker, cases: Mapping[str, tuple[Case, ...]]
 ) -> Iterator[SimulatedErrors]:
-    """Yields the errors that the sandbox simulates for each operation in `offer`. `cases` holds the recorded answers by
-    folder."""
+    """Yields the errors that the sandbox simulates for each operation in `offer`. `cases` holds the test cases by
+    folder; an operation without a test case is left out, unless it takes a FranceConnect token."""
     for operation in offer.operations:
         recorded = cases.get(operation.folder, ())
         codes = codes_of(operation, offer.authority_of(operation), offer.problems)

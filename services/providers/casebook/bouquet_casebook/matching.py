@@ -22,13 +22,13 @@ GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
 BY_CIVIL_STATUS = ("_with_civility", "")
-"""Endings of the ids of operations that identify a person by civil status: `_with_civility` from version 3 on, none in
-version 2. The same operation by FranceConnect has the ending `BY_SESSION` instead."""
+"""Endings of the ids of operations by civil status: `_with_civility` from version 3 on, none in version 2. The id of
+the same operation by FranceConnect ends in `BY_SESSION`."""
 
 
 class CaseKeys(Struct, frozen=True):
-    """Names of the parameters in the test case files of an operation. `keys` maps each of them to the parameter's name
-    in a request, such as `nomNaissance` to `nom_naissance`."""
+    """Names of an operation's parameters. `keys` maps each name in the test case files, such as `nomNaissance`, to the
+    name in a request to a worker, `nom_naissance`."""
 
     keys: Mapping[str, str]
     blanks: frozenset[str] = frozenset()
@@ -163,8 +163,8 @@ def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> C
 
 
 def signature_of_case(params: Mapping[str, Any]) -> Signature:
-    """Returns a case's parameters in the form in which they are compared with a lookup's. Numbers become texts, null
-    becomes an empty text, and empty lists are left out."""
+    """Returns the signature of a case's parameters, by which lookups find the case. Numbers become texts, null becomes
+    an empty text, and empty lists are left out."""
     written = (_written(str(name), value) for name, value in params.items())
     return tuple(sorted((name, values) for name, values in written if values))
 

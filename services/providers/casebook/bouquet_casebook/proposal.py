@@ -50,7 +50,7 @@ def _written(at: tuple[str | int, ...]) -> str:
 
 def _line_of(root: yaml.Node, at: Sequence[str | int]) -> int:
     """Returns the line, from 1, at which a place of a YAML document begins. If the place does not exist, returns the
-    line of the innermost existing value that should contain it."""
+    line at which the mapping or list that lacks it begins."""
     key, *inner = at
     found = _member(root, key)
     if found is None:

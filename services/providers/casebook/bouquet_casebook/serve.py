@@ -81,8 +81,8 @@ class CombinedServing(Struct, frozen=True):
         return all(serving.consuming for serving in self.each)
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns an empty mapping, since the sandbox is ready as soon as it consumes requests. A part of an offer that
-        gateways refuse does not count: the real worker with the same offer reports it."""
+        """Returns an empty mapping: the sandbox is ready as soon as it consumes requests. If gateways refuse a part of
+        an offer, the real worker with the same offer reports this."""
         return {}
 
 
@@ -92,8 +92,8 @@ class Sandbox:
     provider = "casebook"
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offers (descriptions of operations) of all installed workers, as simplified by `sandboxed`, and
-        an offer of FranceConnect sessions."""
+        """Returns the offers (descriptions of operations) of all installed workers, without what case files cannot
+        answer, and an offer of FranceConnect sessions."""
         return (*sandboxed(worker.offer() for worker in _workers()), SESSIONS)
 
     def published(self) -> dict[str, PublishedOperation[Any]]:
@@ -134,9 +134,9 @@ def _workers() -> list[Worker]:
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """Returns copies of workers' offers (descriptions of their operations) without what case files cannot answer: the
-    choice between several providers, the cache (docs/reference/contract.md §1.4), and checks of FranceConnect
-    identities (§6.5)."""
+    """Returns copies of workers' offers (descriptions of their operations), simplified for recorded answers. The copies
+    have no plan for asking several providers, no cache (docs/reference/contract.md §1.4), and no rules by which a
+    FranceConnect identity is unusable (§6.5)."""
     # If an operation of an offer has a plan (how a gateway asks several providers), the offer also gets the errors that
     # each of the asked providers answers in its own name.
     taken: set[str] = set()
@@ -156,8 +156,8 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Returns errors that CNAF and MSA each answer in their own name, made from `problems` and from the errors that all
-    providers share. The keys are new reasons, such as `cnaf_upstream_internal`."""
+    """Returns the errors that CNAF or MSA answers in its own name, each under a new reason such as
+    `cnaf_upstream_internal`. They are made from `problems` and from the errors that all providers share."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
         for reason, row in rows(OF_AUTHORITIES, problems):
@@ -246,7 +246,7 @@ class _Answers:
 
     def reply(self, lookup: Lookup, operation: Operation) -> Reply:
         """Returns the reply to a lookup: the error whose code is in the invented identity, else the case with the
-        lookup's parameters, else the folder's default case, else "not found"."""
+        lookup's parameters, else the folder's default case, else the operation's first "not found" error."""
         # For an operation of version 2, a matching case of its successor in a later version comes before the default
         # case.
         return (
@@ -298,8 +298,8 @@ def _recorded(case: Case | None) -> Recorded | None:
 
 def _sessions(casebook: Casebook, scopes: tuple[str, ...], case_service: CaseService) -> Handler:
     """Returns the function that answers requests for FranceConnect sessions, and requests to list and check the case
-    files that describe them. A token with an error code opens a session in which the citizen granted all of
-    `scopes`."""
+    files that describe sessions. In a session opened by a token with an error code, such as `jeton-erreur-35002`, the
+    citizen granted all of `scopes`."""
 
     async def handle(request: Request) -> Reply:
         match request:

@@ -26,9 +26,9 @@ class _Payload(Struct, frozen=True):
 
 
 def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) -> Reply:
-    """Returns the session that case files describe for the FranceConnect token in `lookup`, or a refusal for any other
-    token. For a token with an error code, such as `jeton-erreur-35002`, returns this error if sessions can fail with
-    it; otherwise a session with all of `scopes`, for which every operation answers with the error."""
+    """Returns the session that a case file describes for the FranceConnect token in `lookup`, or a refusal if no valid
+    file describes one. A token such as `jeton-erreur-35002` causes the error 35002: at once if sessions can fail with
+    it, otherwise through a session with all of `scopes`, for which every operation answers with the error."""
     if code := code_in_identity(lookup.identity):
         citizen = session_failing_with(code, scopes)
         return session_failure_reply(code, AUTHORITY) or Found(Raw(msgspec.json.encode(citizen)))

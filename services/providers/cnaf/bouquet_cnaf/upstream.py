@@ -92,7 +92,7 @@ class Document(Struct, frozen=True):
 
 
 def envelope(who: NumeroAllocataire) -> str:
-    """Returns the SOAP envelope of a request for a family's benefit record, which has this number and postal code
+    """Returns the SOAP envelope that asks for a family's file at a CAF by the file's number and postal code
     (docs/reference/upstreams/cnaf.md §2)."""
     # The file's number is sent as the caller typed it, without padding or key letter.
     return ENVELOPE.format(matricule=escape(who.numero_allocataire), code_postal=escape(who.code_postal))

@@ -65,7 +65,7 @@ async def composition_familiale(
     question: Question[NumeroAllocataire], soap: UpstreamClient
 ) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
     """Answers with the composition of the family whose file at a CAF has this number and postal code. Returns `Failed`
-    if the file has no quotient familial; `read` tells when the other replies are returned."""
+    if the file has no quotient familial, and `NotFound` or `Rejected` for some error codes of the SOAP service."""
     return read(await soap.post(data=upstream.envelope(question.identity), idempotent=True))
 
 

@@ -178,9 +178,10 @@ SUNSET = "2027-09-01"
 def _every_version(
     name: str, modality: Modality, wrong: str, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> tuple[PublishedOperation[Dossier], ...]:
-    """Returns one operation for each version from 3 on, all of which find the student by `modality`, such as
-    `identite`; `name` is the modality's name in the operations' ids. `wrong` is the reason for refusing wrong
-    parameters; `checks` are the rules for parameters, `pivot` those for an identity from FranceConnect."""
+    """Returns one operation for each version from 3 on, all of which find the student by `modality`. `name` is the
+    modality's part of the operations' ids: `civility` for `identite`. `checks` are the rules for parameters, `pivot`
+    the rules for an identity from FranceConnect, and `wrong` is the reason to report if Cnous refuses the
+    parameters."""
     resource = f"cnous/etudiant_boursier/{modality}"
     latest = f"/v{VERSIONS[-1].number}/{resource}"
     return tuple(
@@ -213,7 +214,8 @@ FRANCE_CONNECT = _every_version("france_connect", "france_connect", WRONG_IDENTI
 
 StatutLibelle: TypeAlias = Literal["définitif", "provisoire (conditionnel)"]
 STATUTS: dict[bool | None, StatutLibelle] = {False: "définitif", True: "provisoire (conditionnel)"}
-"""Maps whether a grant is provisional to the label that version 2 publishes. A grant of unknown status has no label."""
+"""Label that version 2 publishes for a grant, by whether the grant is provisional. A grant of unknown status has no
+label."""
 
 
 class EtudiantBoursierV2(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -235,7 +237,7 @@ class EtudiantBoursierV2(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def boursier_v2(dossier: Dossier) -> EtudiantBoursierV2:
-    """Converts a scholarship holder to the form in which version 2 of the API publishes one."""
+    """Converts a student's scholarship to the data that version 2 of the API publishes."""
     prenom, prenom2, *_ = (*dossier.identite.prenoms, None, None)
     return EtudiantBoursierV2(
         nom=dossier.identite.nom,

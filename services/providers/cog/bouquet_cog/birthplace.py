@@ -13,9 +13,9 @@ the caller receives."""
 
 
 async def with_commune_code(who: Identite, communes: CommuneSource) -> Identite | Rejected:
-    """Returns the person with the code of the commune of birth, looked up by the commune's name, département and year
-    of birth; a person with a code, or without name and département, is returned unchanged. Returns `Rejected` unless
-    exactly one commune fits, and raises `UpstreamError` if the look-up fails."""
+    """Returns the person with the code of the commune of birth, looked up by the commune's name, département and the
+    year of birth. A person who already has the code, or has neither name nor département, is returned unchanged.
+    Returns `Rejected` unless exactly one commune fits; raises `UpstreamError` if the look-up fails."""
     # Without its place of birth, another person might be found.
     match who:
         case Identite(code_cog_insee_commune_naissance=str(code)) if code.strip():

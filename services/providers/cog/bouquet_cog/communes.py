@@ -58,7 +58,7 @@ class Communes:
 
 
 def _names_on(section: str, day: str) -> list[Named]:
-    """Returns pairs of name and code: those that communes of a département had on `day` (`YYYY-MM-DD`). Each line of
-    `section` holds a name, a code, and the first and last day of both, separated by tabs."""
+    """Returns the name and code of each commune of a département on `day` (`YYYY-MM-DD`). Each line of `section` holds
+    a name, a code, and the first and last day on which a commune had both, separated by tabs."""
     rows = (row.split("\t") for row in section.splitlines())
     return [(name, code) for name, code, first, last in rows if first <= day <= last]

@@ -53,8 +53,8 @@ class Results(Struct, frozen=True):
 
 
 def search_for(who: Identite) -> Search:
-    """Returns the search for a person. Only the first of the first names is sent; names are written in ASCII, the birth
-    name in capitals."""
+    """Returns the search for a person, with names in ASCII and the birth name in capitals. If the person has several
+    first names, only the first one is sent."""
     return Search(
         identites_pivot=(
             Pivot(

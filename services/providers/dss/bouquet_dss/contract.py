@@ -216,9 +216,9 @@ def _both_modalities(
     reasons: tuple[str, ...],
     proof: Proof | None = None,
 ) -> tuple[PublishedOperation[Any], PublishedOperation[Any]]:
-    """Returns a benefit's two operations in version 3, by civil status and by FranceConnect. `proof` declares the parts
-    of an answer by civil status that anybody can read later who holds the answer's proof (an encrypted text); `None` if
-    answers have no proof."""
+    """Returns a benefit's two operations in version 3, by civil status and by FranceConnect. If `proof` is given, an
+    answer by civil status carries a proof: an encrypted text whose holder can later read the parts of the answer that
+    `proof` declares."""
     common: dict[str, Any] = {
         "summary": summary,
         "scopes": scopes,
@@ -256,8 +256,8 @@ def _right(
     resource: str, summary: str, v3: type[Struct], v2: type[Struct], *, majoration: str = ""
 ) -> tuple[PublishedOperation[Any], ...]:
     """Returns the operations, in versions 3 and 2, that tell whether a person is entitled to a benefit. `resource` is
-    the benefit's name and the scope for its fields; `majoration` is the scope for the field that says whether the
-    benefit is increased, or "" if it cannot be."""
+    the benefit's name and also the scope that a caller needs. `majoration` is the scope for the field that says whether
+    the benefit is increased; "" if the benefit is never increased."""
     # If the benefit can be increased, `majoration` is the name of another scope: it opens the field that says whether
     # the benefit is increased.
     scopes = (resource, majoration) if majoration else (resource,)
@@ -315,9 +315,9 @@ ASF = _right("allocation_soutien_familial", "Statut allocation de soutien famili
 
 
 def _for_a_child(resource: str, summary: str) -> tuple[PublishedOperation[Any], ...]:
-    """Returns the operations, by civil status and by FranceConnect, that tell whether a person is the parent or the
-    child in an allowance for a child (docs/reference/contract.md §1.6.3). `resource` is the allowance's name; the
-    caller needs the scope `cnav_{resource}`."""
+    """Returns the operations, by civil status and by FranceConnect, about an allowance for a child: they tell whether a
+    person is the parent, the child or neither (docs/reference/contract.md §1.6.3). `resource` is the allowance's name;
+    the caller needs the scope `cnav_{resource}`."""
     scope = f"cnav_{resource}"
     fields = dict.fromkeys(StatutAllocation.__struct_fields__, scope)
     return _both_modalities(resource, summary, StatutAllocation, scope, fields=fields, reasons=_REASONS)

@@ -28,7 +28,8 @@ def income(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
 
 def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
     """Converts the body of the social-security hub's answer to an entitlement (docs/reference/upstreams/dss.md §2).
-    `avec_majoration` tells whether the benefit is increased; `None` if that is unknown or cannot be."""
+    `avec_majoration` tells whether the benefit is increased; `None` if that is unknown or the benefit is never
+    increased."""
     # For a person who is not entitled, the result has no date.
     droit = Droit(
         status=file.indicateur.lower(),
@@ -39,9 +40,9 @@ def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
 
 
 def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
-    """Returns whether the open benefit with the earliest opening date is increased; `None` without an open benefit
-    whose code is in `majorations` (docs/reference/upstreams/dss.md §2). `majorations` says for each code whether the
-    benefit is increased."""
+    """Returns whether a person's benefit is increased, by its code: `majorations` maps each code to true or false. Of
+    several open benefits with such codes, the one that opened first counts; `None` if there is none
+    (docs/reference/upstreams/dss.md §2)."""
     opened = [
         (day_or_none(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
         for benefit in benefits

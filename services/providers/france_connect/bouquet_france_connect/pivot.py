@@ -12,7 +12,7 @@ from bouquet_worker import Rejected
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")
 INCLUDED_SCOPES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "birth": BIRTH}
-"""Maps each scope of FranceConnect that includes several others to these, such as `birth` to `birthplace` and
+"""Maps each scope of FranceConnect that stands for several others to these others: `birth` to `birthplace` and
 `birthcountry` (docs/reference/contract.md §2.4)."""
 
 

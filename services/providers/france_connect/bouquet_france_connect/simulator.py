@@ -259,14 +259,15 @@ def _client_id(resource: str) -> str:
 
 
 def _registered(key: RSAKey) -> str:
-    """Returns the client secret that the simulator accepts from a worker with this key: the modulus of the public key.
-    The simulator encrypts its answers with the public key, which it makes from the secret."""
+    """Returns the client secret that the simulator gives a worker: the modulus of the worker's public key `key`. To
+    encrypt an answer, the simulator makes the public key from the secret again."""
     return str(key.as_dict(private=False)["n"])
 
 
 def _reader(form: Mapping[str, str]) -> RSAKey | None:
-    """Returns the public key with which to encrypt the answer to a token request, made from the request's client secret
-    (the key's modulus). Returns `None` for an unknown client or an invalid key."""
+    """Returns the worker's public key, with which the simulator encrypts its answer. Makes the key from the client
+    secret in the request's `form`, which is the key's modulus. Returns `None` for an unknown client or an invalid
+    key."""
     if form.get("client_id", "") not in map(_client_id, RESOURCES):
         return None
     try:

@@ -193,7 +193,7 @@ class PaiementsV2(Struct, frozen=True, kw_only=True):
 
 
 def situation_v2(statut: Statut) -> SituationV2:
-    """Converts a jobseeker's status to the form in which version 2 of the API publishes it."""
+    """Converts a jobseeker's status to the data that version 2 of the API publishes."""
     identite, contact, adresse, inscription = statut.identite, statut.contact, statut.adresse, statut.inscription
     return SituationV2(
         identifiant=statut.identifiant,
@@ -225,7 +225,7 @@ def situation_v2(statut: Statut) -> SituationV2:
 
 
 def paiements_v2(indemnites: Indemnites) -> PaiementsV2:
-    """Converts a jobseeker's payments to the form in which version 2 of the API publishes them."""
+    """Converts a jobseeker's payments to the data that version 2 of the API publishes."""
     return PaiementsV2(identifiant=indemnites.identifiant, paiements=tuple(map(_paiement_v2, indemnites.paiements)))
 
 

@@ -19,7 +19,7 @@ UNPAID = 204
 """HTTP status with which the payments API answers about a person without payments."""
 
 TIMED_OUT = "java.util.concurrent.TimeoutException"
-"""Text that the message in the body of a 500 contains if a service behind France Travail has timed out."""
+"""Text in the error message of a 500 which tells that a service behind France Travail has timed out."""
 
 Number = Annotated[str, Meta(pattern=r"^\d{1,3}$")]
 """Number of one to three digits, which France Travail sends as text."""

@@ -62,8 +62,9 @@ PROBLEMS = {UNKNOWN_PERSON: absence()}
 def _service_civique(
     name: str, modality: Modality, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> Operation:
-    """Returns the operation that finds the person by `modality`, such as `identite`; `name` is the modality's name in
-    the operation's id. `checks` are the rules for parameters, `pivot` those for an identity from FranceConnect."""
+    """Returns the operation that finds the person by `modality`. `name` is the modality's part of the operation's id:
+    `civility` for `identite`. `checks` are the rules for parameters, `pivot` the rules for an identity from
+    FranceConnect."""
     return operation(
         id=f"api_particulier_v3_gip_mds_service_civique_with_{name}",
         path=f"/v3/gip_mds/service_civique/{modality}",

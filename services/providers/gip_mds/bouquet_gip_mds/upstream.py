@@ -13,10 +13,10 @@ CONTRACTS = "/contrats-generique"
 TOKEN = "/token"
 """Path of the token endpoint, below the URL of the GIP-MDS's API."""
 CIVIC_SERVICE = "89"
-"""Code of civic service among the natures of a contract, in employers' social declarations (DSN)."""
+"""Value of `nature_contrat` that means civic service, as in employers' social declarations (DSN)."""
 NOT_ENDED = ("99", "100")
-"""Values of `motif_rupture` (reason for the end) of a contract that has an end date but has not ended: `99` (not
-broken) and `100` (end not declared)."""
+"""Reasons (`motif_rupture`) of a contract that has an end date but has not ended: `99` means "not broken", `100` means
+"end not declared"."""
 
 
 class Contract(Struct, frozen=True, rename="camel"):
@@ -82,8 +82,8 @@ def error_of(answer: Answer) -> str:
 
 
 def current_and_past(person: Person) -> tuple[Engagement | None, Engagement | None]:
-    """Returns two of a person's contracts of civic service: the current one that began last, and the former one that
-    ended last. Either is `None` if there is none."""
+    """Returns a person's current and past contract of civic service, each `None` if there is none. Of several current
+    contracts, returns the one that began last; of several past contracts, the one that ended last."""
     every = tuple(_engagements(person))
     current = (one for one in every if one.contract.is_current)
     past = (one for one in every if not one.contract.is_current)
@@ -102,8 +102,9 @@ def _engagements(person: Person) -> Iterator[Engagement]:
 
 
 def query_of(who: Identite) -> dict[str, str]:
-    """Returns the query parameters of a request for a person's contracts of civic service. They contain the birth name
-    in capitals, only the first of the first names, and the birth date as `DDMMYYYY`."""
+    """Returns the query parameters of a request for a person's contracts of civic service. The birth name is in
+    capitals, and the birth date has the form `DDMMYYYY`. If the person has several first names, only the first one is
+    sent."""
     return {
         "nom": who.nom_naissance.upper(),
         "prenom": who.prenoms[0],

@@ -72,9 +72,9 @@ async def service_civique(
 
 
 def read(answer: Answer) -> ServiceCivique | NotFound | Rejected:
-    """Returns the contracts in an answer of the GIP-MDS, both `NO_CONTRACT` if a known person has none. Returns
-    `NotFound` for an unknown person, and `Rejected` if several people have this civil status. Raises `UpstreamError`
-    for any other answer."""
+    """Returns the current and the past contract in an answer of the GIP-MDS, each `NO_CONTRACT` if the person has none.
+    Returns `NotFound` for an unknown person, and `Rejected` if several people have this civil status. Raises
+    `UpstreamError` for any other answer."""
     match answer.status, error_of(answer):
         case 200, _:
             return to_contract(answer.decode(File).individu)
@@ -89,8 +89,8 @@ def read(answer: Answer) -> ServiceCivique | NotFound | Rejected:
 
 
 def to_contract(person: Person) -> ServiceCivique:
-    """Returns a person's contracts as published: the current one that began last, and the former one that ended last. A
-    missing contract is published as `NO_CONTRACT`."""
+    """Returns a person's current and past contract as published, each `NO_CONTRACT` if there is none. Of several
+    current contracts, returns the one that began last; of several past contracts, the one that ended last."""
     current, past = current_and_past(person)
     return ServiceCivique(statut_actuel=block(current), statut_passe=block(past))
 

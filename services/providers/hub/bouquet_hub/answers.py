@@ -23,8 +23,8 @@ FUND_HEADER = "X-APISECU-FD"
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""Maps each provider behind the social-security hub to the reason to report if that provider answers 404: here always
-`NO_FILE`. Some operations report other reasons (docs/reference/upstreams/regime.md §2)."""
+"""Maps each provider behind the social-security hub to the reason to report for this provider's 404: always `NO_FILE`.
+Some operations use a mapping with other reasons instead (docs/reference/upstreams/regime.md §2)."""
 # A 404 without the header `FUND_HEADER` is a failure, unless its error code tells the reason.
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
 """Maps HTTP statuses of the social-security hub's answers to reasons of failure. For any other status, the reason is
@@ -40,15 +40,15 @@ BAD_REQUESTS: Mapping[int | None, str] = {
     40013: REFUSED,
     40024: "upstream_internal",
 }
-"""Maps the social-security hub's error code in the body of a 400 to the reason that the worker replies with, a refusal
-or a failure. For any other code, the reason is `upstream_unknown`."""
+"""Maps the error code in the body of the social-security hub's 400 to the reason of the worker's reply, a refusal or a
+failure. For any other code, the reason is `upstream_unknown`."""
 MALFORMED_REQUESTS = frozenset({40001, 40002, 40003, 40005})
 """Error codes by which the social-security hub says that a request is malformed. The worker logs a warning for them,
 because the gateway should have refused the caller's request."""
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
-"""Smallest number of digits for which a message of the social-security hub is hidden from callers, because it may
-contain a number that identifies a person."""
+"""Number of digits. A message of the social-security hub with this many digits or more is hidden from callers, because
+it may contain a number that identifies a person."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
 """Error code of the social-security hub, of at most five digits. A longer number is not accepted, as it might be a
@@ -74,8 +74,8 @@ def refusal_of(
     absences: Mapping[Fund, str] = NO_FILE_ANYWHERE,
     bad_requests: Mapping[int | None, str] = BAD_REQUESTS,
 ) -> NotFound | Rejected | None:
-    """Returns the reply for an answer of the social-security hub without data: `NotFound` or `Rejected`. Returns `None`
-    for a 200, and raises `UpstreamError` for any other answer.
+    """Returns `NotFound` or `Rejected` for an answer in which the social-security hub knows nothing about the person or
+    refuses the request. Returns `None` for a 200, and raises `UpstreamError` for any other answer.
 
     The error codes for an unknown person are checked before the header `FUND_HEADER`, so that they count even if the
     answer has this header.

@@ -168,7 +168,7 @@ def household(
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """Invented person, with the answer of the CAF and that of the MSA about this person."""
+    """Invented person, with the CAF's and the MSA's answers about this person."""
 
     story: str
     who: CivilStatus

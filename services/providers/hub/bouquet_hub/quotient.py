@@ -38,8 +38,8 @@ Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
 BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
-"""Maps the social-security hub's error code in the body of a 400 to the reason that the worker replies with, for
-requests about a month's quotient. Adds the code 40029, for a month without data, to `BAD_REQUESTS`."""
+"""Maps error codes of the social-security hub to reasons like `BAD_REQUESTS`, for requests about a month's quotient.
+Adds the code 40029, which means a month without data."""
 
 
 class Person(Struct, frozen=True, rename="camel"):
@@ -92,7 +92,8 @@ async def quotient_familial(
     question: Question[Identite], hub: UpstreamClient
 ) -> QuotientFamilial | NotFound | Rejected | Failed:
     """Answers with a household's quotient familial for the requested month, in the worker of CNAF or of MSA. Returns
-    `Failed` if the household has no quotient; `refusal_of` tells when the reply is `NotFound` or `Rejected`."""
+    `Failed` if the household has no quotient, and `NotFound` or `Rejected` if the social-security hub knows nothing
+    about the person or refuses the request."""
     month = asked(question)
     params = query_of(question.identity) | {"anneeDemandee": str(month.year), "moisDemande": f"{month.month:02d}"}
     answer = await hub.get(params=params, headers=headers_of(question))
@@ -101,8 +102,8 @@ async def quotient_familial(
 
 
 def asked(question: Question[Identite]) -> Month:
-    """Returns the month whose quotient is requested. The year or the month of today's date replaces a missing one
-    (docs/reference/upstreams/quotient.md §1)."""
+    """Returns the month whose quotient is requested. If the request lacks the year or the month, takes it from today's
+    date (docs/reference/upstreams/quotient.md §1)."""
     year, month = question.parameters.get("annee"), question.parameters.get("mois")
     return Month(
         year if isinstance(year, int) else question.today.year,

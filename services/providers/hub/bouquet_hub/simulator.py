@@ -87,8 +87,9 @@ def _client_id(fund: Fund) -> str:
 
 
 async def grant(request: web.Request, endpoints: Mapping[str, TokenEndpoint]) -> web.StreamResponse:
-    """Answers a request for an OAuth 2.0 token with the endpoint that `endpoints` holds for the requested scope
-    (docs/reference/upstreams/hub.md §1). Answers 400 for an unknown scope."""
+    """Answers a request for an OAuth 2.0 token, by the endpoint in `endpoints` for the requested scope
+    (docs/reference/upstreams/hub.md §1). Answers 400 for an unknown scope or another grant type than
+    `client_credentials`."""
     form = await request.post()
     endpoint = endpoints.get(str(form.get("scope")))
     if form.get("grant_type") != "client_credentials" or endpoint is None:
