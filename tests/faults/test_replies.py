@@ -69,13 +69,13 @@ async def test_f12_of_two_replies_to_one_call_the_first_counts(caller: AmqpBus, 
     queue, late = await declare_provider_queue(operator), late_replies()
     exchange = await operator.declare_exchange(REPLY_EXCHANGE, "direct", durable=True)
 
-    async def stutter(message: AbstractIncomingMessage) -> None:
+    async def reply_twice(message: AbstractIncomingMessage) -> None:
         for reply in (FOUND, NotFound("unknown_person")):
             said = aio_pika.Message(encode(reply), correlation_id=message.correlation_id)
             await exchange.publish(said, message.reply_to or "")
         await message.ack()
 
-    tag = await queue.consume(stutter)
+    tag = await queue.consume(reply_twice)
     assert await asyncio.gather(*(caller.call(PROVIDER, lookup_request()) for _ in range(10))) == [FOUND] * 10
     await until(lambda: late_replies() == late + 10)
     await queue.cancel(tag)

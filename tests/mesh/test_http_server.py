@@ -199,11 +199,11 @@ async def test_a_connection_with_an_unfinished_request_head_is_closed(head_port:
 async def test_a_connection_whose_request_head_trickles_in_is_closed(head_port: int) -> None:
     reader, writer = await asyncio.open_connection(HOST, head_port)
     writer.write(b"GET / HTTP/1.1\r\n")
-    trickling = asyncio.create_task(trickle(writer))
+    sending = asyncio.create_task(send_headers_slowly(writer))
     async with asyncio.timeout(TEST_TIMEOUT_S):
         with suppress(ConnectionResetError):  # where a line has come that nobody reads any more
             assert await reader.read() == b""
-    trickling.cancel()
+    sending.cancel()
     writer.close()
 
 
@@ -217,7 +217,7 @@ async def test_an_unfinished_second_request_head_closes_the_connection(head_port
     writer.close()
 
 
-async def trickle(writer: asyncio.StreamWriter) -> None:
+async def send_headers_slowly(writer: asyncio.StreamWriter) -> None:
     for number in range(1000):
         writer.write(f"X-{number}: 1\r\n".encode())
         await asyncio.sleep(0.05)

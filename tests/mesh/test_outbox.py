@@ -85,11 +85,11 @@ async def test_records_that_a_collector_leaves_undone_go_to_the_next_collector(o
 
 
 async def test_a_collector_cancelled_while_it_gathers_returns_its_records(outbox: Outbox) -> None:
-    async def gather_for_ever() -> None:
+    async def collect_first_batch() -> None:
         async with outbox.collect(max_records=100, max_wait_s=3600) as batches:
             await anext(batches)
 
-    gathering = asyncio.create_task(gather_for_ever())
+    gathering = asyncio.create_task(collect_first_batch())
     sending = asyncio.create_task(outbox.send(numbered(3)))
     await asyncio.sleep(0.2)
     gathering.cancel()

@@ -26,11 +26,11 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
 
 
 @contextmanager
-def dripping(beginning: bytes) -> Iterator[str]:
+def slow_server(beginning: bytes) -> Iterator[str]:
     """Address of a server that answers with `beginning`, then with one byte every tenth of a second, without end."""
     over = threading.Event()
 
-    def drip(connection: socket.socket) -> None:
+    def answer_slowly(connection: socket.socket) -> None:
         with connection:
             try:
                 connection.sendall(beginning)
@@ -45,7 +45,7 @@ def dripping(beginning: bytes) -> Iterator[str]:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=drip, args=(connection,), daemon=True).start()
+            threading.Thread(target=answer_slowly, args=(connection,), daemon=True).start()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=accept, args=(listener,), daemon=True).start()
@@ -170,7 +170,7 @@ def test_reading_goes_on_after_an_unexpected_exception() -> None:
 
 @pytest.mark.parametrize("beginning", [HEAD, b"HTTP/1.1 200 OK\r\nX-Slow: ", b""], ids=["body", "header", "status"])
 def test_a_gateway_that_answers_byte_by_byte_does_not_hold_its_caller(beginning: bytes) -> None:
-    with dripping(beginning) as url:
+    with slow_server(beginning) as url:
         client = Client(url, timeout_s=0.5)
         with pytest.raises(GatewayError):
             client.get("/api/openapi.json")

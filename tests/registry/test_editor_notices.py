@@ -107,7 +107,7 @@ async def test_several_processes_send_each_notice_to_an_editor_once(
 async def test_an_undelivered_notice_to_an_editor_does_not_delay_those_to_habilitations(
     store: Store, clock: DatetimeClock
 ) -> None:
-    class Picky(Box):
+    class RefusingBox(Box):
         async def give(self, notice: Notice) -> None:
             if isinstance(notice.token, EditorToken):
                 raise DeliveryError("broken")
@@ -115,7 +115,7 @@ async def test_an_undelivered_notice_to_an_editor_does_not_delay_those_to_habili
 
     token = await issue_token(store, clock)
     await issued(store, clock, 30)
-    box = Picky()
+    box = RefusingBox()
     await send_due_notices(store, box, clock)
     assert [notice.token.id for notice in box.given] == [token.id]
 

@@ -183,14 +183,14 @@ async def test_an_undelivered_notice_is_replaced_by_that_of_the_next_threshold(
 
 
 async def test_a_failing_notice_does_not_delay_the_others(store: Store, clock: DatetimeClock) -> None:
-    class Picky(Box):
+    class RefusingBox(Box):
         async def give(self, notice: Notice) -> None:
             self.broken = notice.token.id == bad.id
             await super().give(notice)
 
     bad, *good = [await issue_token(store, clock) for _ in range(5)]
     until(bad, clock, 30)
-    box = Picky()
+    box = RefusingBox()
     await send_due_notices(store, box, clock)
     assert {notice.token.id for notice in box.given} == {one.id for one in good}
 
@@ -203,20 +203,20 @@ async def test_several_processes_send_each_notice_once(store: Store, clock: Date
 
 
 async def test_a_notice_of_a_crashed_process_is_sent_again_under_its_id(store: Store, clock: DatetimeClock) -> None:
-    class Dying(Box):
+    class CrashingBox(Box):
         async def give(self, notice: Notice) -> None:
             await super().give(notice)
             raise KeyError
 
     until(await issue_token(store, clock), clock, 30)
-    dying, box = Dying(), Box()
+    crashing, box = CrashingBox(), Box()
     with pytest.raises(KeyError):
-        await send_due_notices(store, dying, clock)
+        await send_due_notices(store, crashing, clock)
     await send_due_notices(store, box, clock)
     assert box.given == []  # it is the other's still
     clock.now += CLAIM
     await send_due_notices(store, box, clock)
-    assert [notice.id for notice in box.given] == [notice.id for notice in dying.given]
+    assert [notice.id for notice in box.given] == [notice.id for notice in crashing.given]
 
 
 class Inbox:

@@ -78,7 +78,7 @@ async def stop_halfway(_: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     writer.close()
 
 
-async def trickle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def answer_slowly(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
     while not writer.is_closing():
         writer.write(b" ")
@@ -86,7 +86,7 @@ async def trickle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None
         await asyncio.sleep(0.01)
 
 
-async def talk_nonsense(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def answer_malformed(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"KERVALLAN is not HTTP\r\n\r\n")
     writer.close()
 

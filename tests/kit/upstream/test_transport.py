@@ -21,7 +21,7 @@ from tests.support.upstream_client import open_upstream
         (servers.hang_up, "upstream_timeout"),
         (servers.stop_halfway, "upstream_timeout"),
         (servers.reset, "upstream_unavailable"),
-        (servers.talk_nonsense, "upstream_malformed"),
+        (servers.answer_malformed, "upstream_malformed"),
     ],
 )
 async def test_a_broken_exchange_has_a_reason(behave: servers.Behaviour, reason: str) -> None:
@@ -29,7 +29,7 @@ async def test_a_broken_exchange_has_a_reason(behave: servers.Behaviour, reason:
         assert await reason_of(upstream.post("/")) == reason
 
 
-@pytest.mark.parametrize("behave", [servers.say_nothing, servers.trickle])
+@pytest.mark.parametrize("behave", [servers.say_nothing, servers.answer_slowly])
 async def test_an_answer_that_does_not_end_in_time_is_a_timeout(behave: servers.Behaviour) -> None:
     async with (
         servers.raw_server(behave) as server,
