@@ -40,7 +40,7 @@ server refused the address; `too_many`: too many requests are unconfirmed, in al
 
 def submit(values: Mapping[str, str]) -> Outcome:
     """Stores a request, and tries to send its mail. If the same form was submitted before, stores nothing, and sends
-    another mail only after `MAIL_AGAIN_AFTER`. Raises `DatabaseError` if the request cannot be stored."""
+    the mail again only after ten minutes. Raises `DatabaseError` if the request cannot be stored."""
     now = timezone.now()
     with transaction.atomic():
         unconfirmed = EditorRequest.objects.filter(confirmed_at=None)
@@ -84,8 +84,8 @@ def _send(request: EditorRequest) -> Outcome:
 
 
 def deliver_due() -> None:
-    """Sends at most 50 mails that are due, such as those that could not be sent before, oldest first. Stops at the
-    first mail that cannot be sent now."""
+    """Sends at most 50 mails that are due, for example again after a failure, oldest first. Stops at the first mail
+    that cannot be sent now."""
     for request in EditorRequest.objects.filter(confirmed_at=None, mail_due_at__lte=timezone.now()).order_by("pk")[:50]:
         if deliver(request) == "deferred":
             return
@@ -105,7 +105,7 @@ def confirm(request: EditorRequest) -> None:
 
 
 def delete_old(keep_months: int) -> None:
-    """Deletes the requests whose retention is over: unconfirmed ones after `UNCONFIRMED_LIVES`, confirmed ones after
+    """Deletes the requests whose retention is over: unconfirmed ones after seven days, confirmed ones after
     `keep_months` months."""
     now = timezone.now()
     old = Q(confirmed_at=None, created_at__lt=now - UNCONFIRMED_LIVES) | Q(

@@ -58,8 +58,8 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def _observed() -> Mapping[str, ObservedState]:
-    """Returns the states recorded in the database, by the name that the gateway gives to the API. Returns an empty
-    mapping if the database cannot be read."""
+    """Maps each API's name in the gateway to its state recorded in the database. The mapping is empty if the database
+    cannot be read."""
     try:
         return ObservedState.objects.in_bulk()
     except DatabaseError:
@@ -69,8 +69,8 @@ def _observed() -> Mapping[str, ObservedState]:
 def _read_states(
     states: Mapping[str, ResourceState], kept: Mapping[str, ObservedState], apis: Mapping[str, Api]
 ) -> list[ShownState]:
-    """Returns the states that `states` holds for APIs, as the page shows them. The time at which a state began comes
-    from `kept` (the states recorded in the database), if it is known."""
+    """Converts `states`, read from the gateway, to the form in which the page shows them. `kept`, the states recorded
+    in the database, tells since when an API has had its state, if that is known."""
     return [
         ShownState(
             state.name,
@@ -85,8 +85,8 @@ def _read_states(
 
 
 def _recorded_states(kept: Mapping[str, ObservedState], apis: Mapping[str, Api]) -> list[ShownState]:
-    """Returns the states recorded in the database, as the page shows them. The page uses these until the portal has
-    read states from the gateway."""
+    """Returns the states recorded in the database, for the page to show until the portal has read states from the
+    gateway."""
     return [
         ShownState(
             row.name,

@@ -21,8 +21,8 @@ def faq(request: HttpRequest) -> HttpResponse:
 
 
 def _matching(category: Category, query: str) -> Category | None:
-    """Returns the category with only those questions that contain every word of the search; None if it has no such
-    question."""
+    """Returns a copy of the category with only the questions that contain every word of the search; None if no question
+    does."""
     words = search.words(query)
     questions = tuple(
         one

@@ -29,11 +29,10 @@ DEFAULT = "404.yaml"
 
 STATUSES = range(200, 600)
 MAX_DEPTH = 50
-"""Largest depth of nested mappings and lists in a case file."""
-# The YAML library would crash the process at some thousands of levels.
+"""Largest depth of nested mappings and lists in a case file. A depth of some thousands would crash the YAML library."""
 MAX_VALUES = 20_000
-"""Largest number of values in a case file. Each use of a YAML alias counts all the values that the alias repeats."""
-# Nested aliases can make a few lines stand for billions of values.
+"""Largest number of values in a case file. Each use of a YAML alias counts all the values that the alias repeats, since
+nested aliases can make a few lines stand for billions of values."""
 REQUIRED_KEYS = ("params", "status", "payload")
 """Keys that every case file must have. A file is refused if YAML reads a value under one of these keys differently from
 how it is written, such as `010` as 8."""

@@ -264,7 +264,7 @@ def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> Iterato
 
 
 def _with_every_field_required(node: Any) -> Any:
-    """Returns a copy of a JSON schema that requires every field, also those which only callers with a certain scope
+    """Returns a copy of a JSON schema that requires every field, even a field that only callers with a certain scope
     receive (`x-scopes`)."""
     # A case must have these fields, since it must hold the data for a caller with every scope.
     match node:

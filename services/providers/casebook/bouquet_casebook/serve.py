@@ -81,8 +81,8 @@ class CombinedServing(Struct, frozen=True):
         return all(serving.consuming for serving in self.each)
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns an empty mapping: the sandbox is ready as soon as it consumes requests. If gateways refuse a part of
-        an offer, the real worker with the same offer reports this."""
+        """Returns an empty mapping: the sandbox is ready as soon as it consumes requests. If gateways refuse some of
+        the operations that it offers, the real workers of these operations report this."""
         return {}
 
 
@@ -214,8 +214,8 @@ class CaseService:
 def handler_of(
     offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]], case_service: CaseService
 ) -> Handler:
-    """Returns the function that answers, from case files, the requests for the provider of `offer`: lookups, requests
-    for the offer itself, and requests to list or check test cases."""
+    """Returns the function that answers one provider's requests from case files: lookups, requests for `offer` (the
+    description of the provider's operations), and requests to list or check test cases."""
     answers = _Answers(offer, casebook, published)
     folders = {operation.folder for operation in offer.operations}
 

@@ -44,8 +44,8 @@ class Communes:
         )
 
     def _is_name_of_a_commune(self, bare_name: str, days: list[str]) -> bool:
-        """Returns whether a commune of any département had the name `bare_name`, without an article at its beginning,
-        on one of `days` (`YYYY-MM-DD`)."""
+        """Returns whether a commune of any département had the name `bare_name`, apart from an article at the beginning
+        of its name, on one of `days` (`YYYY-MM-DD`)."""
         sections = [section for section in self._sections.values() if f"{bare_name}\t" in section]
         return any(
             bare(name) == bare_name for section in sections for day in days for name, _ in _names_on(section, day)

@@ -97,7 +97,7 @@ OWN = ("url", "client_id", "client_secret", "scope")
 
 def hub_settings_of(name: str, settings: Settings) -> HubSettings:
     """Returns the settings for asking the social-security hub about the benefit `name`: the benefit's own settings, and
-    those that all benefits share."""
+    the settings that all benefits share."""
     own = {f"hub_{field}": getattr(settings, f"{name}_{field}") for field in OWN}
     shared = {field: getattr(settings, field) for field in HubSettings.__struct_fields__ if field not in own}
     return HubSettings(**own, **shared)

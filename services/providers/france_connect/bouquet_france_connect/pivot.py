@@ -24,8 +24,8 @@ def session_of(introspection: Introspection, today: date) -> Session | Rejected:
 
 
 def scopes_of(introspection: Introspection) -> tuple[str, ...]:
-    """Returns the scopes that the citizen granted, followed by the scopes that these include, such as `birthplace` for
-    `birth`."""
+    """Returns the scopes that the citizen granted, then the scopes that a granted scope includes, such as `birthplace`
+    for `birth`."""
     scopes = (introspection.scope or "").split()
     meant = [scope for alias in scopes for scope in INCLUDED_SCOPES.get(alias, ())]
     return tuple(dict.fromkeys((*scopes, *meant)))

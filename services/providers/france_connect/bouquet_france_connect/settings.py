@@ -44,8 +44,8 @@ def clients_of(settings: Settings) -> dict[object, Client]:
 
 
 def private_keys_of(settings: Settings) -> keys.PrivateKeys:
-    """Returns the worker's private keys, the published one first. Raises `SettingsError` for keys that are not RSA, too
-    short or not readable."""
+    """Returns the worker's private keys, the published one first. Raises `SettingsError` unless all keys are readable
+    RSA keys of 2048 bits or more."""
     try:
         return keys.private_keys(settings.private_keys.reveal())
     except ValueError:

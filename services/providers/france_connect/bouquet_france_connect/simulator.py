@@ -79,8 +79,8 @@ class AnswerMaker(Struct, frozen=True):
     claims: Json
 
     def answer(self, **changes: Any) -> str:
-        """Returns a signed and encrypted answer. `key` and `alg` replace the key and the algorithm of the signature;
-        every other keyword argument replaces the claim of the same name."""
+        """Returns a signed and encrypted answer with `changes`: `key` and `alg` replace the key and the algorithm of
+        the signature, any other name replaces the claim of this name."""
         return self.sealed(self.signed(**changes))
 
     def signed(self, *, key: ECKey | None = None, alg: str = "ES256", **changes: Any) -> str:
