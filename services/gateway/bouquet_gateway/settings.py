@@ -77,8 +77,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     deadline_s: float = 10.0
     """Seconds that the answer to a request may take, with all waits for other services."""
     max_requests: int = 400
-    """Limit on the requests that one process answers at a time. A further request takes the place of the one that has
-    waited longest for its body, or is refused (error `00529`); health probes are never refused."""
+    """Limit on the requests that one process answers at a time. Above it, the gateway drops the request that has waited
+    longest for its body or, if none waits, refuses the new one (error `00529`); health probes are never refused."""
     max_calls_per_provider: int = 100
     """Limit on the calls in flight from one process to one provider; one caller may use a quarter of the limit. A good
     value is the sum of `…_CONCURRENCY` over the provider's workers, divided by the number of gateways."""
@@ -228,7 +228,8 @@ SAFEGUARDS = (
         "the named tokens pass from every address, without rate limit, and even after their revocation",
     ),
 )
-"""All protections of real data. The log, a metric and `bouquet-gateway doctor` name those that are turned off."""
+"""All protections of real data. The log, a metric and `bouquet-gateway doctor` name each protection that is turned
+off."""
 
 
 def safeguards_off(settings: GatewaySettings) -> list[Safeguard]:

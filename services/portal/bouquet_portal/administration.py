@@ -25,8 +25,8 @@ def migrate() -> None:
 
 
 def check() -> dict[str, list[str]]:
-    """Checks the application, the content, the database and the gateway. Returns the problems found in each of these
-    four parts, as an empty list for a part without problems."""
+    """Checks the application, the content, the database and the gateway. Returns the problems found, by the name of the
+    part; a part without problems has an empty list."""
     django.setup()
     return {part: list(examine()) for part, examine in PARTS.items()}
 

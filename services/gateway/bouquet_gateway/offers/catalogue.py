@@ -225,8 +225,8 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation,
 def monitored_by_status(
     offers: Iterable[Offer], by_path: Mapping[str, tuple[Served, ...]]
 ) -> dict[str, MonitoredResource]:
-    """Returns the resources in the offers (workers' descriptions of their operations) whose health the gateway shows,
-    by their names in `/api/{status}/ping`."""
+    """Returns the resources (groups of operations) whose health the gateway shows at `/api/{status}/ping`, by `status`.
+    FranceConnect is among them if its worker has sent an offer."""
     table: dict[str, MonitoredResource] = {}
     if any(offer.provider == france_connect_session.PROVIDER for offer in offers):
         table[france_connect_session.STATUS] = MonitoredResource(

@@ -1,5 +1,5 @@
-"""Names of the members that a proof adds to `meta` of an answer, which no offer may use. A proof is an encrypted text
-that shows later what an answer said."""
+"""Names of the members of `meta` that the gateway writes for a proof, an encrypted text that shows later what an answer
+said. An operation whose own `meta` has one of these names is refused."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ class Verified(Struct, frozen=True):
     text: str
     """The proof itself: the encrypted text."""
     entry: KnownState | None
-    """Whether the access journal still has the record of the answer; `None` if the proof names no record."""
+    """State of the answer's record in the access journal, such as `kept` or `pruned` (deleted at the end of its
+    retention). `None` if the proof names no record."""
 
 
 class ProofChecks:

@@ -28,7 +28,7 @@ class NotSealed(Exception):
 
 class KeyRing:
     """Keys that encrypt and authenticate contents by AES-256-GCM. A sealed text is the key's name, a full stop, and the
-    encrypted content as letters, digits, `-` and `_`."""
+    encrypted content in base64url."""
 
     # A nonce is random: one key may seal 2³² contents (NIST SP 800-38D, clause 8.3).
 

@@ -1,5 +1,5 @@
-"""Content of a proof (a text that shows later what an answer said): the fields of the answer that each operation
-declares for it, with French labels. People see this content when they verify the proof."""
+"""Content of a proof (a text that shows later what an answer said): some fields of the answer, with French labels. Each
+operation declares its fields; people see them when they verify the proof."""
 
 from __future__ import annotations
 

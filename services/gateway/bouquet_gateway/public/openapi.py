@@ -213,8 +213,8 @@ def _parameters(operations: list[Operation]) -> list[Json]:
 
 
 def query_parameters(operation: Operation) -> dict[str, Json]:
-    """Returns the OpenAPI query parameters of an operation, by name without `[]`: those that its validation rules read.
-    A parameter is required if at least one of these rules requires it."""
+    """Returns the OpenAPI query parameters of an operation, by name without `[]`. A parameter is required if at least
+    one of the validation rules that read the parameter requires it."""
     is_v3 = envelope_of(operation.path) == "v3"
     own = [msgspec.structs.replace(RECIPIENT, required=is_v3), *([DELEGATION] if is_v3 else [])]
     table: dict[str, Json] = {}
@@ -227,8 +227,8 @@ def query_parameters(operation: Operation) -> dict[str, Json]:
 
 
 def _codes(operation: Operation, name: str) -> list[str]:
-    """Returns the error codes of all validation rules that read the parameter `name`. A rule that reads several
-    parameters gives all its codes, even those that it reports only for another parameter."""
+    """Returns the error codes of all validation rules that read the parameter `name`. If such a rule also reads other
+    parameters, the codes that it reports only for these are among them."""
     if name == RECIPIENT.name:
         return [nomenclature.RECIPIENT]
     rules = (check.rule for check in _checks(operation) if name in check.parameter_names.values())

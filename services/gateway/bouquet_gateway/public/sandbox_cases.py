@@ -1,5 +1,5 @@
 """Test cases of a sandbox (recorded answers about invented people), published as one document, and checks of proposed
-cases. The gateway asks the casebook, the service that replaces all workers in a sandbox, for both."""
+cases. The gateway gets the cases and checks from the casebook, the service that replaces all workers in a sandbox."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class SandboxCases:
         return CaseDocument(tuple(cases), tuple(errors), tuple(one for page in pages for one in page.sessions))
 
     async def _pages(self, offer: Offer, request_id: str, deadline: Deadline) -> AsyncIterator[CasePage]:
-        """Yields the pages of the list of a provider's test cases. Yields nothing if the provider does not belong to a
+        """Yields the test cases of a provider, page by page. Yields nothing if the provider does not belong to a
         sandbox. Raises `Problem` if the provider does not answer."""
         after: str | None = ""
         while after is not None:

@@ -1,4 +1,5 @@
-"""Query parameters of single calls."""
+"""Query parameters of the calls that the gateway makes itself for a dossier (several lookups in one request), or for a
+tool of the Model Context Protocol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Operation that one call of a dossier or of a tool is for, found in the workers' offers."""
+"""Choice of the operation that the gateway calls for one lookup of a dossier or for a tool, and the names of its
+parameters."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Single flight: a request to a provider that equals one in flight is not sent, and both callers get the same
-answer."""
+"""Single flight: while a request to a provider is in flight, an identical request is not sent, and both callers get the
+same answer."""
 
 from __future__ import annotations
 

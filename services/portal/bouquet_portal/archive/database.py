@@ -19,8 +19,8 @@ MOST_STORED_BYTES = 4 * 1024 * 1024
 
 
 class DatabaseArchive:
-    """Archive of gateways' documents in the portal's database. If the database fails, no method raises an exception:
-    each logs a warning, `load` returns None, and the others store nothing."""
+    """Archive of gateways' documents in the portal's database. If the database fails, `load` returns None, `save` and
+    `confirm` store nothing, and each logs a warning instead of raising an exception."""
 
     def load(self, url: str) -> Archived | None:
         close_old_connections()

@@ -110,8 +110,8 @@ def _shown(value: Any) -> str:
 
 
 def data_from(fields: Iterable[Field], sent: MultiValueDict[str, str], path: str) -> dict[str, Any]:
-    """Returns the object at `path` that a submitted form describes. Leaves out blank fields, but sets those to null
-    that the schema requires and allows to be null. Also leaves out blank objects in a list."""
+    """Returns the object at `path` that a submitted form describes, without blank fields and without blank objects in
+    lists. A blank field that the schema requires is null, if the schema allows null."""
     found = {one.name: _value(one, sent, f"{path}.{one.name}") for one in fields}
     return {name: value for name, value in found.items() if value is not UNSET}
 

@@ -52,9 +52,9 @@ def for_operation(operation: Operation) -> str:
 
 
 def with_own_parameters(operation: Operation, operations: Iterable[Operation]) -> Operation:
-    """Returns the operation with the parameters that its case files contain: its own without `LEFT_OUT_PARAMETERS`. An
-    operation for FranceConnect sessions, which has no parameters about the person, also gets those of the civil
-    status."""
+    """Returns the operation with the parameters that its case files contain: all but `LEFT_OUT_PARAMETERS`. An
+    operation for FranceConnect sessions, which has no parameters about the person, also gets the parameters of the
+    civil status."""
     by_name = (
         one
         for one in operations

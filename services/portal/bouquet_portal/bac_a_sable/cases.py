@@ -67,8 +67,8 @@ class SimulatedError(Struct, frozen=True):
 
 
 class SimulatedErrors(Struct, frozen=True):
-    """Errors that the sandbox simulates for one operation. A call gets an error if it has the error's own parameters
-    and those in `parameters`, which are the same for all errors of the operation."""
+    """Errors that the sandbox simulates for one operation. `parameters` are the same for all errors: a call gets an
+    error if it has these parameters and the error's own."""
 
     operation_id: str
     errors: tuple[SimulatedError, ...]

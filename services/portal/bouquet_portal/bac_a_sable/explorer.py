@@ -72,8 +72,8 @@ def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Itera
 
 
 def _sort_key(known: Known) -> tuple[bool, int, int, int, str]:
-    """Returns a sort key that puts first the test cases that suit new callers best: those of operations that are not
-    deprecated, then in the order of `MODALITIES`, then of the newest version."""
+    """Returns a sort key that puts first the test cases that suit new callers best: first by whether the operation is
+    deprecated, then in the order of `MODALITIES`, then by version, newest first."""
     operation = known.operation
     order = list(MODALITIES)
     rank = order.index(operation.modality) if operation.modality in order else len(order)
@@ -99,7 +99,7 @@ def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]
 
 def yielded(errors: Iterable[ErrorCode], cases: Cases, operations: Mapping[str, Operation]) -> Iterator[YieldedError]:
     """Yields each documented error with an operation for which the sandbox simulates it, or with None if it is not
-    simulated. Prefers operations that are not deprecated, then those that need no FranceConnect session."""
+    simulated. Prefers operations that are not deprecated, and among these operations without FranceConnect session."""
     preferred = sorted(
         (one for one in cases.errors if one.operation_id in operations),
         key=lambda one: (operations[one.operation_id].is_deprecated, operations[one.operation_id].is_by_session),

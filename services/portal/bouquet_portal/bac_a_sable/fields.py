@@ -25,7 +25,7 @@ class FieldState(Struct, frozen=True):
     value as text, and its description."""
 
     path: str
-    """Names and indexes that lead to the field, such as `enfants[0].prenoms`."""
+    """Path of the field in the answer, such as `enfants[0].prenoms`."""
     state: State
     value: str = ""
     scopes: tuple[str, ...] = ()

@@ -132,8 +132,8 @@ def _parameter_at_fault(operation: Operation, error: Mapping[str, Any], asked: C
 
 
 def relevant_scopes(operation: Operation) -> tuple[str, ...]:
-    """Returns the scopes that matter for an operation: those that give access to the operation, and those that give
-    access to its fields."""
+    """Returns the scopes on which the answers of an operation depend: those that give access to the operation or to one
+    of its fields."""
     of_fields: Iterable[str] = (
         part for field in operation.all_fields() for one in field.scopes for part in one.split("&")
     )

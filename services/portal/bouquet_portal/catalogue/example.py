@@ -26,8 +26,8 @@ choices."""
 class Line(Struct, frozen=True):
     text: str
     scopes: tuple[str, ...] = ()
-    """Scopes that give access to the field that begins on this line; empty if they are the same as for the object
-    around it."""
+    """Scopes that give access to the field that begins on this line; empty if the object around the field has the same
+    scopes."""
     is_absent: bool = False
     """Whether the field is absent because the caller has none of its scopes."""
 

@@ -107,8 +107,8 @@ def _call(operation: Operation) -> dict[str, Any]:
 
 
 def _errors(entry: Entry) -> dict[str, Any] | None:
-    """Returns the errors of an API: those of its provider, and those of the platform. Returns None if the gateway does
-    not serve the API, or if its errors are not known yet."""
+    """Returns the errors that are documented for the newest version of an API, divided into errors of its provider and
+    errors of the platform. Returns None if the gateway does not serve the API, or if its errors are not known yet."""
     latest = site().gateway.errors.latest()
     if latest is None or not entry.is_served:
         return None
@@ -142,8 +142,8 @@ def example(request: HttpRequest, uid: str) -> HttpResponse:
 
 
 def _longest_case(operation: Operation) -> Case | None:
-    """Returns the sandbox's test case of this operation that contains data; if there are several, the one with the
-    longest answer. Returns None if no test case contains data."""
+    """Returns the test case of this operation with the longest answer, among those of the sandbox's test cases whose
+    answers contain data. Returns None if there are none."""
     latest = sandbox_cases()
     found = [
         case

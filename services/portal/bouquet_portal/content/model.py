@@ -141,8 +141,8 @@ class VersionNotes(Struct, frozen=True):
     uid: str
     html: str
     renamed: Mapping[str, str]
-    """Maps the paths of renamed fields in older versions to their new paths. Contains only those renamings that the
-    portal cannot detect by itself."""
+    """New path of each renamed field, by its path in older versions. Contains only renamings that the portal cannot
+    detect by itself."""
 
 
 class Change(Struct, frozen=True):
@@ -175,8 +175,8 @@ class Content(Struct, frozen=True, eq=False):
         return next((api for api in self.apis if api.uid == uid), None)
 
     def advice_on(self, code: str) -> Text | None:
-        """Returns the advice on an error code or, without one, the advice for any provider on codes with the same last
-        three digits. If there is none either, returns the advice on all other codes (`autre`), or None."""
+        """Returns the advice on an error code. For `37002`, this is the advice on `37002`, else on `XX002` (any
+        provider), else on `autre` (all other codes); None if there is none of these."""
         names = (code, f"{ANY_PROVIDER}{code[2:]}", ANY_CODE)
         return next((self.advice[name] for name in names if name in self.advice), None)
 

@@ -33,12 +33,13 @@ class Field(Struct, frozen=True):
 
     name: str
     path: str
-    """Names that lead to the field from the top of the data, such as `allocataires[].sexe`."""
+    """Path of the field from the top of the data, such as `allocataires[].sexe` for a field of each object in a
+    list."""
     kind: str
     description: str = ""
     scopes: tuple[str, ...] = ()
-    """Scopes that open the field; a caller needs one of them. `a&b` stands for both scopes together. If the OpenAPI
-    document gives the field no scopes, they are those of the object that contains the field."""
+    """Scopes that open the field; a caller needs one of them. `a&b` stands for both scopes together. A field to which
+    the OpenAPI document gives no scopes has the scopes of the object that contains it."""
     begins_scopes: bool = False
     """Whether the field's scopes differ from the scopes of the object that contains it."""
     may_be_null: bool = False
@@ -95,8 +96,8 @@ class Operation(Struct, frozen=True):
 
     @property
     def credential(self) -> tuple[str, str]:
-        """Name of the header that carries the token, and the text before the token in this header, such as `Bearer
-        `."""
+        """Name of the header that carries the token, and the text before the token in its value:
+        `("Authorization", "Bearer ")`, or `("X-Api-Key", "")` in version 2."""
         by_key = self.version == "v2" and not self.is_by_session
         return ("X-Api-Key", "") if by_key else ("Authorization", "Bearer ")
 

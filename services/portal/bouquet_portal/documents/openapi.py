@@ -36,7 +36,8 @@ FORMATS = {"date": "date", "date-time": "date et heure"}
 
 def operations(document: Mapping[str, Any]) -> tuple[Operation, ...]:
     """Returns the operations that need a scope, and so return personal data, in the order of the OpenAPI document.
-    Raises `KeyError`, `TypeError` or `ValueError` if the document is not like that of a gateway."""
+    Raises `KeyError`, `TypeError` or `ValueError` if the document does not have the form of a gateway's OpenAPI
+    document."""
     schemas = document["components"]["schemas"]
     found = (
         _operation(path, method, schemas)

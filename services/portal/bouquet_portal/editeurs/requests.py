@@ -30,7 +30,8 @@ UNCONFIRMED_LIVES = timedelta(days=7)
 MAIL_AGAIN_AFTER = timedelta(minutes=10)
 """Shortest time between two mails for the same request, if the editor sends the same form again."""
 RETRY_AFTER = timedelta(minutes=2)
-"""Time between two attempts to send a mail. This time must exceed the longest possible attempt."""
+"""Time between two attempts to send a mail. It must exceed the longest possible attempt, so that no two processes send
+the same mail."""
 DAYS_PER_MONTH = 365.25 / 12
 
 Outcome = Literal["sent", "deferred", "refused", "too_many"]
