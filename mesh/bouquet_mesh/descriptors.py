@@ -18,8 +18,8 @@ CHECK_INTERVAL_S = 1.0
 
 
 def unreserved() -> int:
-    """Returns the number of file descriptors that incoming connections may use: the process's limit minus those kept in
-    reserve."""
+    """Returns the number of file descriptors that incoming connections may use: the process's limit minus the
+    descriptors kept in reserve."""
     return _limit() - _reserve()
 
 

@@ -5,8 +5,8 @@ caller, whether a worker repeats its request, and the level of the log line.
     ├── parameters    a wrong parameter of the query; the reason is the public code (docs/reference/contract.md §3.4)
     ├── session       a FranceConnect token that cannot be used (§2.4)
     ├── platform      a refused token, rate limit or path, or a fault of Bouquet itself (§3.3)
-    ├── refusal       a question that a provider refuses; the code is three digits after the authority's two (§3.4)
-    └── provider      a failure of any provider; the code is three digits after the authority's two (§3.5)
+    ├── refusal       a call that a provider refuses to answer; the code begins with the authority's two digits (§3.4)
+    └── provider      a failure of any provider; the code begins with the authority's two digits (§3.5)
 
 A provider's worker adds rows, such as "not found" texts, and sends them in its offer. A worker replies with a reason,
 and the gateway answers its caller with the code and texts in the row of this reason. All texts are copied word for word

@@ -22,8 +22,9 @@ MAX_REPLY_ELEMENTS = 20_000
 """Highest value that an offer may set for `ReplyLimits.elements`, the limit on the object members and list items in the
 data of one reply."""
 MAX_DEPTH = 60
-"""Largest number of JSON objects and lists, one inside another, that a gateway accepts in a worker's message."""
-# Code that reads it recurses. The providers of this repository use fewer than 30 levels.
+"""Largest depth to which JSON objects and lists may be nested in a worker's message. The gateway's code that reads a
+message calls itself once for each level."""
+# The providers of this repository use fewer than 30 levels.
 
 ALLOWED_META: Mapping[str, int] = {"provider_error_code": 100, "provider_error_message": 1000, "retry_in": 0}
 """Keys allowed in the `meta` of a reply without data, each with the largest length of its text value in characters. The

@@ -22,8 +22,8 @@ decoded."""
 MAX_CASE_BYTES = 64 * 1024
 """Largest size, in bytes, of a test case file that a sandbox checks."""
 MAX_CHECK_REQUEST_BYTES = 7 * MAX_CASE_BYTES
-"""Largest size, in bytes, of a `CheckCase` request, which carries a whole case file. JSON may need six bytes for one
-byte of the file, such as a control character."""
+"""Largest size, in bytes, of a `CheckCase` request. This is enough for a case file of `MAX_CASE_BYTES`, of which JSON
+may need six bytes for one, such as a control character."""
 
 Parameter: TypeAlias = str | int | tuple[str, ...]
 """Value of a lookup's parameter, such as a year or a list of codes."""
@@ -88,8 +88,8 @@ class WhoIs(Struct, frozen=True, kw_only=True, tag="who_is", omit_defaults=True)
 
 
 class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=True):
-    """Request to the registry for the tokens and the delegations to software editors that have changed. The reply is a
-    `registry_messages.TokenChanges`."""
+    """Request to the registry for the changes, since the last request, of tokens and of delegations to software
+    editors. The reply is a `registry_messages.TokenChanges`."""
 
     id: str
     deadline: float
@@ -192,8 +192,7 @@ Request: TypeAlias = (
 
 
 class Found(Struct, frozen=True, tag="found"):
-    """Reply with the data of a person, as JSON, with all its fields. The gateway removes the fields outside the
-    caller's scopes."""
+    """Reply with all the data of a person, as JSON. The gateway removes the fields outside the caller's scopes."""
 
     data: Raw
 
@@ -237,7 +236,8 @@ class Recorded(Struct, frozen=True, tag="recorded"):
 
 
 MAX_BYTES = 1_100_000
-"""Largest size, in bytes, of any message on the bus. A larger message is not decoded."""
+"""Largest size, in bytes, of any message on the bus, which leaves room for a reply with `limits.MAX_REPLY_BYTES` of
+data. A larger message is not decoded."""
 MAX_BYTES_WITHOUT_DATA = 8 * 1024
 """Largest size, in bytes, of a reply without data. A larger reply is decoded only as a `Found` or a `Recorded`, the two
 replies with data."""

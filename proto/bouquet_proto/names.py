@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 EMBEDDED = "memory:"
-"""URL that selects a bus, an outbox or a cache in the memory of the process, in place of a server."""
+"""URL that selects a bus, a cache or an outbox (a queue of journal records) in the memory of the process, in place of a
+server."""
 
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 """Pattern of a provider's name, such as `cnaf` or `france_travail`."""

@@ -27,8 +27,8 @@ def digest_of(offer: bytes) -> str:
 
 
 class Authority(Struct, frozen=True):
-    """Organisation that an error comes from: its label, shown in `meta.provider`, and the first two digits of its error
-    codes (docs/reference/contract.md §3.2)."""
+    """Administration that errors name as their source, such as the CNAF: its label, shown in `meta.provider`, and the
+    first two digits of its error codes (docs/reference/contract.md §3.2)."""
 
     label: str
     prefix: str
@@ -53,8 +53,8 @@ AUTHORITY_PREFIXES: Mapping[str, str] = {
     "42": "ANTS",
     "51": "FranceConnect",
 }
-"""Names of the authorities, by assigned prefix: the first two digits of an authority's error codes
-(docs/reference/contract.md §3.2)."""
+"""Names of the authorities that errors name, which are administrations or Bouquet itself (`00`), by the first two
+digits of their error codes (docs/reference/contract.md §3.2)."""
 
 
 class Retirement(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -186,7 +186,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Rule by which the gateway chooses between the answers of several providers: `regime` for CAF and MSA. Empty if
     only one provider serves the operation."""
     authority: Authority | None = None
-    """Authority that the operation's errors name; `None` if the errors name the authority of the whole offer."""
+    """Administration that the operation's errors name; `None` if it is the one of the whole offer
+    (`Offer.authority`)."""
     retirement: Retirement | None = None
     public_id: str = ""
     """Id of the operation in API Particulier's OpenAPI document; empty if it is the same as `id`. In version 2 of the
@@ -315,6 +316,6 @@ class Offer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     document is published, under `/api/`."""
 
     def authority_of(self, operation: Operation) -> Authority:
-        """Returns the authority that an operation's errors name: the operation's own authority or, without one, the
-        authority of the whole offer."""
+        """Returns the administration that an operation's errors name: the operation's own `authority` or, without one,
+        the `authority` of the whole offer."""
         return operation.authority or self.authority

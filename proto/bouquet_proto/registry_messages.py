@@ -73,7 +73,7 @@ class KnownToken(HabilitationRights, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class KnownDelegation(HabilitationRights, frozen=True, kw_only=True, omit_defaults=True):
-    """Delegation in force: a software editor may call with the rights of this habilitation."""
+    """Delegation in force, with the rights of the habilitation that it lets a software editor use."""
 
     id: str
 

@@ -119,8 +119,8 @@ class Channel:
         self._wire.send(body, properties, exchange=exchange, routing_key=routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes a message to a queue. Calls `settled` with None once the broker has accepted the message; if the
-        broker refuses the message or the channel is closed, with `Returned`, `Refused` or `ConnectionResetError`."""
+        """Publishes a message to a queue, and calls `settled` once: with None when the broker has accepted the message,
+        otherwise with the error, which is `Returned`, `Refused` or `ConnectionResetError`."""
         # `settled` must not raise. Requires a channel opened with `confirms`.
         self._wire.publish(body, properties, settled, queue=queue)
 

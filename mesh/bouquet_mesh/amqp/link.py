@@ -78,7 +78,7 @@ class Part(Protocol):
     async def start(self, connection: Connection, on_lost: OnLost) -> Drain | None:
         """Opens the channels, declares the queues and starts the consumer that this component needs. If a channel ends
         later, calls `on_lost` with the error. Returns a function that waits until the work taken on these channels has
-        ended, or None if the component cannot move to another connection while this one is open."""
+        ended; returns None if the component cannot move to another connection while this one is open."""
         # `Link` starts the component on the new connection first, then drains the former one.
 
     async def probe(self) -> None:

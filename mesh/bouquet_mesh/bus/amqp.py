@@ -5,9 +5,9 @@ use a second queue, the reserve queue; callers try both. Messages are not persis
 Requests are published as `mandatory` and with confirms, so that an absent worker is known at once. A calling process
 has an exclusive reply queue per connection, bound to the exchange `bouquet.replies`.
 
-There is no dead-letter queue: it would be an unattended store of identities. For the same reason a queue may refuse a
-request that would wait in it: requests wait in workers, or else in the calling process, which publishes them again
-(docs/adr/0015).
+There is no dead-letter queue: it would be an unattended store of identities. For the same reason, a policy of the
+broker lets one request wait in a queue and refuses any further one. The others wait in workers, or in the calling
+process, which publishes them again (docs/adr/0015).
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ NOT_DEPLOYED = Failed("not_deployed")
 UNQUEUED = (REFUSED, NOT_DEPLOYED)
 """Failures that mean that the request is in no queue: the provider's queue has refused it, or does not exist."""
 ANSWERED_WITHIN_S = 5.0
-"""Longest time, in seconds, since a provider's last reply for which a missing queue counts as a temporary fault: the
-provider's workers will probably declare the queue again soon. Later, the provider counts as not deployed."""
+"""Seconds, after a provider's last reply, for which a missing queue counts as a temporary fault, because the provider's
+workers will probably declare the queue again soon. Later, the provider counts as not deployed."""
 
 
 class _PendingCalls:

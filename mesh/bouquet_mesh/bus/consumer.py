@@ -33,10 +33,9 @@ RETURN_EVERY_S = 5.0
 """Seconds between a worker's attempts to return from the reserve queue to the provider's usual queue. The first attempt
 also waits so long, instead of `FIRST_RETURN_S`, if the usual queue was just lost."""
 REGISTER_EVERY_S = 5.0
-"""Seconds after which a consumer registers with the broker once more, because the broker may have forgotten it without
-a word, for example after a partition of the broker's nodes."""
-# The broker may have forgotten the queue of a registered consumer without a word, as after a partition of its nodes,
-# and give the queue's name to another queue, in which other consumers hide the absence of this one.
+"""Seconds after which a consumer registers with the broker once more, because the broker may have forgotten its queue
+without a word, for example after a partition of the broker's nodes."""
+# It may then give the queue's name to another queue, in which other consumers hide the absence of this one.
 RESERVE_TIMEOUT_S = 2.5
 """Longest wait, in seconds, until the broker has declared the reserve queue. If it takes longer, the worker deletes the
 reserve queue, so that a later attempt can declare it again."""

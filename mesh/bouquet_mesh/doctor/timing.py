@@ -19,8 +19,8 @@ is enough to try a second database server when the first does not answer."""
 CLOSE_S = 0.4
 """Longest wait, in seconds, for a connection to close."""
 END_S = 1.0
-"""Seconds after the deadline until unfinished checks are cancelled. In these seconds, checks close their
-connections."""
+"""Longest time, in seconds, that checks may take after the deadline to close their connections. A check that has not
+ended then is cancelled."""
 
 Check: TypeAlias = Coroutine[Any, Any, list[Finding]]
 

@@ -50,8 +50,8 @@ class ConnectionFactory:
         return Handler(connection, self._server, **self._options)
 
     async def watch(self) -> None:
-        """Checks the connections at regular intervals until cancelled. Closes those that exceed a time limit, and as
-        many others as are needed if the process has too few file descriptors."""
+        """Checks the connections at regular intervals until cancelled, and closes those that exceed a time limit. If
+        the process has too few file descriptors, also closes connections that have waited longest for their clients."""
         # One periodic check costs less than a timer for each request.
         loop = asyncio.get_running_loop()
         while True:

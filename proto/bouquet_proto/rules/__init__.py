@@ -35,7 +35,8 @@ person, need not be checked again. The key holds the rule, the date and the para
 
 
 class Check(Struct, frozen=True, omit_defaults=True, dict=True):
-    """Validation rule that an operation applies, by name, and the names of the query parameters that the rule reads."""
+    """Name of a validation rule that an operation applies, and names of the query parameters that the rule reads in
+    this operation."""
 
     rule: str
     names: dict[str, str] = {}
@@ -55,8 +56,8 @@ class Refusals(Struct, frozen=True):
 
 
 def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple[Check, ...]:
-    """Returns copies of `checks` that read some canonical fields from other query parameters. `names` maps these fields
-    to their parameters; all other fields keep the usual parameter (`Field.name`)."""
+    """Returns copies of `checks` that read other query parameters. `names` maps a canonical field (the field's name
+    inside Bouquet) to its parameter; a field that `names` lacks keeps its usual parameter (`Field.name`)."""
     return tuple(
         Check(check.rule, {field: names[field] for field in RULES[check.rule].fields if field in names})
         for check in checks
