@@ -87,9 +87,9 @@ class Administration(Struct, frozen=True):
             return made
 
     async def issue(self, author: Author, habilitation: str, *, mcp: bool = False) -> IssuedToken:
-        """Issues a token of a habilitation for 18 months; if `mcp` is true, also for use with the Model Context
-        Protocol. Raises `Unknown` for an unknown id, and `Refused` if the habilitation is not active or the key that
-        signs tokens is withdrawn."""
+        """Issues a token of a habilitation for 18 months. If `mcp` is true, the token may also be used with the Model
+        Context Protocol. Raises `Unknown` for an unknown id, and `Refused` if the habilitation is not active or the key
+        that signs tokens is withdrawn."""
         signer = Signer(self.signing_key)
         async with transactions.begin(self.store, author, self.clock) as transaction:
             own = await queries.habilitation(transaction.connection, habilitation)
@@ -117,9 +117,9 @@ class Administration(Struct, frozen=True):
     async def revoke(
         self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
     ) -> Token:
-        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token has been
-        blacklisted since an earlier time than the new one, and `Invalid` if `reason` contains the text of a token.
-        Raises `Unknown` for an unknown id, and `Stale` for an outdated version."""
+        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token is
+        blacklisted already and `at` is later, which would make it valid again, and `Invalid` if `reason` contains the
+        text of a token. Raises `Unknown` for an unknown id, and `Stale` for an outdated version."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.revoke(await _token(transaction, id_, version), reason, at)
 

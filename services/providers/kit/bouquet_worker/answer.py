@@ -27,16 +27,16 @@ class Answer(Struct, frozen=True):
     """Body of the answer, not decoded."""
 
     def decode(self, model: type[T]) -> T:
-        """Returns the body, decoded as JSON of type `model`. Raises `UpstreamError("upstream_malformed")`, with the
-        path of the wrong field, for any other body."""
+        """Returns the body, decoded as JSON of type `model`. For any other body, raises
+        `UpstreamError("upstream_malformed")`, which contains the path of the wrong field."""
         try:
             return msgspec.json.decode(self.body, type=model)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UpstreamError("upstream_malformed", field=_field(str(error)), cause=type(error).__name__) from None
 
     def matches(self, model: type[Struct]) -> bool:
-        """Returns whether the body is valid JSON of type `model`. A worker uses it to tell the provider's own error
-        messages from a proxy's."""
+        """Returns whether the body is valid JSON of type `model`. Thus a worker distinguishes an error answer of the
+        provider from an error answer of a proxy."""
         # A status alone proves no absence: a proxy or a framework also answers 404, to a path that it does not know.
         try:
             msgspec.json.decode(self.body, type=model)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bouquet_worker.transport import Transport
 
 RENEWAL_MARGIN_S = 10.0
-"""Seconds before its expiry at which an OAuth 2.0 token is renewed."""
+"""Seconds before the expiry of an OAuth 2.0 token at which the token is renewed."""
 ATTEMPTS = 5
 """Largest number of requests that are sent to obtain one token."""
 # A request is repeated only if the token endpoint's answer is not JSON, which may be temporary.

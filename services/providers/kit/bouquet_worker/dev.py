@@ -1,5 +1,6 @@
 """Command `bouquet-worker dev`: serves a provider on this machine while its code is written. A gateway hosts the
-worker, which asks the provider's simulator; both start again when a file of the provider changes."""
+worker, which asks the provider's simulator; gateway, worker and simulator start again when a file of the provider
+changes."""
 
 from __future__ import annotations
 
@@ -103,7 +104,8 @@ def _loaded(provider: str) -> tuple[Worker, Simulator]:
 
 
 def _cases(folder: Path) -> tuple[Case, ...]:
-    """Returns the test cases in a folder. If a file is malformed, prints what is wrong with it and returns none."""
+    """Returns the test cases in a folder. If a file is malformed, prints what is wrong with it and returns an empty
+    tuple."""
     try:
         return cases_in(folder)
     except ValueError as error:  # which the next change may repair

@@ -101,8 +101,8 @@ def _drawn(text: str) -> str:
 
 
 def _number(sign: str, _: str, digits: str, fraction: str | None, exponent: str | None) -> str:
-    """Returns the text of a random number, made from the parts of another one: with the same sign and the same number
-    of digits, and without exponent. The first digit is not 0, which a conversion to `int` would drop."""
+    """Returns the text of a random number, with the same sign and as many digits as the number whose parts are given.
+    Leaves out the exponent; the first digit is not 0, which a conversion to `int` would drop."""
     whole = sign + secrets.choice("123456789") + "".join(map(_character, digits))
     return str(float(whole + "".join(map(_character, fraction or "")))) if fraction or exponent else whole
 

@@ -1,6 +1,6 @@
 """The worker of the ministry of higher education (MESR): admissions and enrolments of a student this year. Owner:
-team-mesr. Upstream: the ministry's student API, with keys for the INE and for civil status
-(docs/reference/upstreams/mesr.md)."""
+team-mesr. Upstream: the ministry's student API, with one API key for lookups by INE (student number) and another for
+lookups by civil status (docs/reference/upstreams/mesr.md)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Invented athletes of the simulated Sport Data Hub, by number. Numbers such as `panne-html`, which no caller can send,
-cause faults (bouquet_worker.simulated_faults)."""
+"""Invented athletes of the simulated Sport Data Hub, by number. Numbers such as `panne-html` cause faults
+(bouquet_worker.simulated_faults); only tests send them, since gateways refuse numbers of this form."""
 # The periods are relative to today's year, so that a current record stays current.
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ UNKNOWN = "unknown"
 NOBODY = Author("")
 """Author with an empty name, for requests that only read data and so are no administrative acts."""
 ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
-"""Pattern of the ids in the paths of requests and in `X-Request-Id`. Another id in a path is answered with 404; another
-request id is replaced."""
+"""Pattern of the ids in the paths of requests and in `X-Request-Id`. If an id in a path does not match, the answer is
+404; an `X-Request-Id` that does not match is replaced by a new id."""
 UNAVAILABLE = "the database is unavailable; an act may have been done: read its record before trying again"
 REQUEST_ID = "X-Request-Id"
 """Header with the id of a request, which the answer and the logs repeat. A client may choose an id that matches the

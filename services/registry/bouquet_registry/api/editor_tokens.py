@@ -139,7 +139,7 @@ async def rotate(own: Administration, call: Call) -> RotatedToken:
 
 async def revoke(own: Administration, call: Call) -> EditorToken:
     """Blacklists an editor's token, at once or from a given time. Raises `Unknown` for an unknown id, `Stale` for an
-    outdated version, and `Refused` if the token has been blacklisted since an earlier time than the new one."""
+    outdated version, and `Refused` if the token is blacklisted already and a later time would make it valid again."""
     given: Revocation = call.given
     at = given.at if isinstance(given.at, datetime) else None
     return await editors_of(own).revoke(call.author, call.id, given.version, call.author.reason, at)
@@ -261,4 +261,4 @@ ROUTES = (
         answers=Page[EditorNoticeRow],
     ),
 )
-"""Routes of editors' tokens and of their notices."""
+"""Routes of editors' tokens, and of the notices that warn before a token expires."""

@@ -97,7 +97,7 @@ class ApiError(Exception):
 
 
 UNKNOWN_RECORD = Error("unknown_record", "no record has this id")
-"""Error for a path with an id that no record can have."""
+"""Error for a path whose id has a form that no record's id has, such as an id with a space."""
 
 
 def api_error_of(refusal: Refused) -> ApiError:

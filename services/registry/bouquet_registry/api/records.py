@@ -105,7 +105,7 @@ class CallRow(Struct, frozen=True, kw_only=True):
 
 
 class CallCount(Struct, frozen=True, kw_only=True):
-    """Number of calls with one habilitation, to one operation, that had one outcome."""
+    """Number of calls that have the same habilitation, operation and outcome."""
 
     habilitation: str
     name: str | None

@@ -23,7 +23,7 @@ class Call(Struct, frozen=True):
     """Query parameters or body of the request, as a struct of the type `Route.takes`; None if the route takes
     neither."""
     author: Author
-    """Author of the administrative act, whose name is empty if the request is no act."""
+    """Author of the administrative act. If the request is no act, the author's name is empty."""
     parent: str = ""
     """First identifier in the path if the path has two; otherwise empty."""
     query: tuple[tuple[str, str], ...] = ()
@@ -32,8 +32,8 @@ class Call(Struct, frozen=True):
 
 
 Handler: TypeAlias = Callable[[Administration, Call], Awaitable[Any]]
-"""Function that does what a request to a route asks, and returns the content of the answer, of the type
-`Route.answers`. Raises `Refused` or `ApiError` to refuse the request."""
+"""Function that handles the requests to a route. Returns the content of the answer, of the type `Route.answers`, or
+raises `Refused` or `ApiError` to refuse the request."""
 
 
 class Route(Struct, frozen=True, kw_only=True):

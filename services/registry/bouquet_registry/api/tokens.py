@@ -137,7 +137,7 @@ async def prolong(own: Administration, call: Call) -> Token:
 
 async def revoke(own: Administration, call: Call) -> Token:
     """Blacklists a token, at once or from a given time. Raises `Unknown` for an unknown id, `Stale` for an outdated
-    version, and `Refused` if the token has been blacklisted since an earlier time than the new one."""
+    version, and `Refused` if the token is blacklisted already and a later time would make it valid again."""
     given: Revocation = call.given
     at = given.at if isinstance(given.at, datetime) else None
     return await own.revoke(call.author, call.id, given.version, call.author.reason, at)

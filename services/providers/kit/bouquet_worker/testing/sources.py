@@ -59,8 +59,8 @@ def _personal(call: ast.Call, what: str) -> Iterator[tuple[int, str]]:
 
 
 def _promises_value(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Returns whether a function's annotation excludes `None`, so that each path must return a value. Returns `False`
-    without an annotation, for generators, and for bodies that are only a docstring or `...`."""
+    """Returns whether a function's annotation excludes `None`, so that the function must not end without a `return`.
+    Returns `False` without an annotation, for generators, and for bodies that are only a docstring or `...`."""
     if function.returns is None or "None" in ast.unparse(function.returns):
         return False
     is_declared_only = all(isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) for one in function.body)
