@@ -40,9 +40,9 @@ def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
 
 
 def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
-    """Returns whether a person's benefit is increased, by its code: `majorations` maps each code to true or false. Of
-    several open benefits with such codes, the one that opened first counts; `None` if there is none
-    (docs/reference/upstreams/dss.md §2)."""
+    """Returns whether a person's benefit is increased: `majorations` maps a benefit's code to true or false. Of several
+    open benefits whose code is in `majorations`, the one that opened first counts; without such a benefit, returns
+    `None` (docs/reference/upstreams/dss.md §2)."""
     opened = [
         (day_or_none(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
         for benefit in benefits

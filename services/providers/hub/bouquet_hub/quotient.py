@@ -38,8 +38,7 @@ Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
 BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
-"""Maps error codes of the social-security hub to reasons like `BAD_REQUESTS`, for requests about a month's quotient.
-Adds the code 40029, which means a month without data."""
+"""`BAD_REQUESTS` with one more code, for requests about a month's quotient: 40029 means that the month has no data."""
 
 
 class Person(Struct, frozen=True, rename="camel"):
