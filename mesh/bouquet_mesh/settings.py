@@ -59,14 +59,14 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     http_write_s: Seconds = 30.0
     """Longest time in seconds that bytes of an HTTP response may wait for the client to take them."""
     http_idle_s: Seconds = 75.0
-    """Longest time in seconds that an HTTP connection stays open without a request. A proxy in front must have a
-    shorter limit of this kind."""
+    """Longest time in seconds that an HTTP connection stays open without a request. A proxy in front must close its
+    idle connections sooner, since it could otherwise send a request on one that is being closed."""
     http_max_connections: Annotated[int, Meta(ge=1)] = 2_000
     """Largest number of simultaneous HTTP connections on one port of one process. A further connection replaces the one
     whose client has kept the server waiting longest."""
     http_max_connections_per_address: Annotated[int, Meta(ge=1)] = 1_000
     """Largest number of simultaneous HTTP connections from one address (in IPv6, one /48 network) on one port of one
-    process. If there is a proxy in front, this address is the proxy's."""
+    process. Behind a proxy, all connections come from the proxy's address."""
     http_max_unsent_bytes: Annotated[int, Meta(ge=65_536)] = 1_000_000
     """Largest number of response bytes that one HTTP connection may buffer for its client. A connection that exceeds
     this number is closed."""

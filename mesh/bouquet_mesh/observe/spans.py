@@ -97,8 +97,8 @@ class _OpenSpan(AbstractContextManager[Span]):
 
 @contextmanager
 def within_trace(headers: Mapping[str, str]) -> Iterator[Span]:
-    """Makes the trace that the W3C `headers` name the current one while the context is open, without a new span. Log
-    lines written meanwhile contain the trace's id."""
+    """Continues, while the context is open, the trace that the W3C `headers` name, without opening a span. Log lines
+    written meanwhile contain the trace's id."""
     above = _w3c.extract(headers)
     current = trace.get_current_span(above)
     token, id_token = context.attach(above), trace_id.set(_trace_id_of(current))

@@ -74,8 +74,8 @@ class _Publisher:
         self._channel = self._on_lost = None
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Sends records, and returns once the broker has confirmed all of them. If it does not, raises one of the
-        errors in `CONNECTION_LOST`, such as `Returned` if there is no queue."""
+        """Sends records, and returns once the broker has confirmed all of them. Raises an error of the connection
+        (`CONNECTION_LOST`) if the broker does not, such as `Returned` if the queue does not exist."""
         # Reconnects after a nack too: while a quorum queue changes its leader, an old channel may be nacked for
         # minutes, and a new one works.
         channel, report_loss = self._channel, self._on_lost

@@ -56,8 +56,8 @@ class Outbox(Protocol):
 
 
 async def gather_batch(batch: list[T], waiting: asyncio.Queue[T], max_records: int, max_wait_s: float) -> None:
-    """Moves items from the queue `waiting` to the list `batch`. Waits without limit for the first item, then ends once
-    `batch` has `max_records` items or `max_wait_s` seconds have passed."""
+    """Moves items from the queue `waiting` to the list `batch`. Waits without limit for the first item. Ends once
+    `batch` has `max_records` items, or `max_wait_s` seconds after the first item."""
     # The caller owns the list `batch`, and so still has the items if this wait is cancelled.
     batch.append(await waiting.get())
     with suppress(TimeoutError):

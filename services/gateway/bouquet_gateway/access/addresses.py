@@ -1,4 +1,5 @@
-"""IP addresses: that of a caller behind trusted proxies, and whether an address belongs to given networks."""
+"""IP addresses: search for a caller's address behind trusted proxies, and check whether an address belongs to given
+networks."""
 
 from __future__ import annotations
 

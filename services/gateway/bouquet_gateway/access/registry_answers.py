@@ -125,8 +125,8 @@ class RegistryAnswers(Generic[V]):
 
     def _is_usable_meanwhile(self, known: _Known[V]) -> bool:
         """Returns whether a call may use the remembered answer `known` at once while the gateway asks the registry
-        again. False, so that the call waits, if the registry is silent or the answer is older than `MAX_REFRESHES`
-        times `refresh_s`."""
+        again. False, so that the call waits, if the registry is silent or the answer is older than two refresh
+        intervals (`MAX_REFRESHES`)."""
         return not self._polls.is_silent and self._clock() - known.asked_at < MAX_REFRESHES * self._refresh_s
 
     async def _ask(self, key: str, question: Request) -> V | CredentialRefusal:

@@ -75,7 +75,7 @@ class Sessions:
 
     def is_recent(self, access_token: str, match: Match) -> bool:
         """Returns whether a session of this access token, for the same resource (such as `statut_etudiant`), was opened
-        in the last `SESSION_REMEMBERED_S` seconds."""
+        in the last ten minutes."""
         return self._known.get(_key(access_token, match)) is not None
 
     async def open(self, access_token: str, match: Match, call: Call, deadline: Deadline) -> Session:

@@ -41,7 +41,8 @@ INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
 STAGING = "staging"
 """Value of the claim `sub` in tokens of a staging environment."""
 DINUM_SIRET = "13002526500013"
-"""SIRET of the DINUM, the holder of the token `INTERNAL_ID`."""
+"""SIRET of the DINUM, the French government's digital directorate, which holds the public token of staging
+environments."""
 
 
 class Rights(Struct, frozen=True, kw_only=True):

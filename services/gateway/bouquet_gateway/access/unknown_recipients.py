@@ -50,8 +50,7 @@ class RecipientThrottle:
         return math.ceil(wait_s)
 
     def note_served(self, editor: str, siret: str) -> None:
-        """Remembers, for `SERVED_S` seconds, that the administration `siret` delegates a habilitation to a software
-        editor."""
+        """Remembers, for an hour, that the administration `siret` delegates a habilitation to a software editor."""
         self._served.put(_key(editor, siret), True)
 
     async def count_unknown(self, editor: str) -> int:

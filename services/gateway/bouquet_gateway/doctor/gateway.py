@@ -33,8 +33,9 @@ it lacks its `journal`, for example, the cause may be the journal's queue or the
 
 
 async def examine(url: str, providers: Iterable[str], deadline: Deadline) -> list[Finding]:
-    """Examines the running gateway at `url`, and returns the findings; `providers` holds the names of the providers
-    that the gateway may ask. If `url` is empty, the only finding advises the operator to give the option `--url`."""
+    """Examines the running gateway at `url`, and returns the findings (results of checks). `providers` holds the names
+    of the providers that the gateway may ask. If `url` is empty, the only finding advises the operator to give the
+    option `--url`."""
     if not url:
         return [
             unknown(

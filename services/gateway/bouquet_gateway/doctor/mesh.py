@@ -31,8 +31,9 @@ def worker_subject(provider: str) -> str:
 
 
 async def examine(url: str, settings: GatewaySettings, deadline: Deadline) -> list[Finding]:
-    """Returns one finding for each worker, and one for each worker's offer (description of operations) that the gateway
-    refuses in part. Adds a finding about the registry if the gateway gets tokens' rights from there."""
+    """Returns one finding (result of a check) for each worker, and one for each worker's offer (description of
+    operations) that the gateway refuses in part. Adds a finding about the registry if the gateway gets tokens' rights
+    from there."""
     async with closed_in_time(open_bus(url, "bouquet-gateway doctor")) as bus:
         describe = Describe(id=str(uuid.uuid4()), deadline=deadline.at)
         asking = (bus.call(provider, describe) for provider in settings.providers)

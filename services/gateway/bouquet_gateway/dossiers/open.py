@@ -65,8 +65,8 @@ class Dossiers:
 
 
 def _with_recipient(raw_query: str, plan: Plan) -> str:
-    """Returns `raw_query` with the parameters `recipient` and `delegation_id` of a dossier added, by which
-    authentication finds the delegation to a software editor."""
+    """Adds the parameters `recipient` and `delegation_id` of a dossier to `raw_query`. They tell authentication which
+    habilitation is delegated to a software editor."""
     # They stand last, since the last value of a parameter counts.
     named = {"recipient": plan.recipient, "delegation_id": plan.delegation_id}
     return "&".join(filter(None, (raw_query, urlencode(named))))

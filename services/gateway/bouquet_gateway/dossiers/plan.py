@@ -34,8 +34,8 @@ class ForEach(Struct, frozen=True, kw_only=True):
     """Place and fields of the persons in the data of the part `source`; `None` if the operation of that part is not
     offered yet or has a fault."""
     fallback: Values
-    """Values of the civil status, by canonical field (such as `nom_naissance`), for fields that the data of the part
-    `source` lacks."""
+    """Civil status to use where the data of the part `source` lacks a field. Keys are canonical fields, such as
+    `nom_naissance`."""
 
 
 class Part(Struct, frozen=True, kw_only=True):

@@ -74,8 +74,8 @@ class PartRequest(Struct, frozen=True, kw_only=True):
     """Query parameters of this lookup alone, by the names that the operation gives to them."""
     for_each: PersonsOf | None = None
     fallback: Values = {}
-    """Value of the member `with`: civil status, by canonical field (such as `nom_naissance`), for fields that are
-    missing in the data about the persons of `for_each`."""
+    """Value of the member `with`: civil status to use where the data about the persons of `for_each` lacks a field.
+    Keys are canonical fields, such as `nom_naissance`."""
 
 
 class Fault(Struct, frozen=True):

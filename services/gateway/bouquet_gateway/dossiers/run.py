@@ -44,8 +44,8 @@ class Dossier(Struct, frozen=True):
     asker: Asker
 
     async def run(self, tell: Tell, is_wanted: Callable[[], bool]) -> None:
-        """Makes all lookups, and passes each result to `tell` as soon as it is known. If `is_wanted` returns false,
-        parts with `for_each` that still wait for another part's data are left out."""
+        """Makes all lookups, and passes each result to `tell` as soon as it is known. `is_wanted` returns whether the
+        client still waits for results; if not, the persons of parts with `for_each` are not looked up any more."""
         async with asyncio.TaskGroup() as group:
             run = _Run(self.plan.recipient, self.asker, group, is_wanted)
             asked = {part.name: run.ask(part) for part in self.plan.parts if part.for_each is None}

@@ -106,9 +106,9 @@ class Problem(Exception):
         *,
         is_sandbox: bool = False,
     ) -> Problem:
-        """Converts a worker's reply without data to the problem that the caller gets. The reason becomes
-        `upstream_unknown` if the worker may not give its own reason (`is_credible`), or if the reply has data after
-        all."""
+        """Converts a worker's reply to the problem that the caller gets in place of data. The reason becomes
+        `upstream_unknown` if the worker may not give its own reason (`is_credible`), or if the reply has data, which is
+        unexpected here."""
         if isinstance(reply, Found | Recorded):
             return cls(UPSTREAM_UNKNOWN, authority=authority, outcome="failed")
         reason = reply.reason if is_credible(reply, allowed_reasons, is_sandbox=is_sandbox) else UPSTREAM_UNKNOWN

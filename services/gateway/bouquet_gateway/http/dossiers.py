@@ -25,8 +25,8 @@ LINES = "application/x-ndjson"
 
 class DossierEndpoint:
     """Endpoint that answers dossiers (several lookups in one request) with one JSON object. If the client accepts
-    `LINES`, the answer has one JSON object per line instead: one for each lookup, as soon as its result is known, and a
-    last one with `links` and `meta`."""
+    `application/x-ndjson`, the answer has one JSON object per line instead: one for each lookup, as soon as its result
+    is known, and a last one with `links` and `meta`."""
 
     def __init__(self, dossiers: Dossiers, journal: Journal) -> None:
         self._dossiers = dossiers
@@ -90,6 +90,6 @@ def _is_connected(request: web.Request) -> Callable[[], bool]:
 
 def _ending(call: Call, results: Iterable[Result]) -> dict[str, object]:
     """Returns the members `links` and `meta` of the answer to a dossier. `meta` has the duration in milliseconds, and
-    `complete`, which says whether no lookup needs a second attempt (`result.COMPLETE`)."""
+    `complete`, which is true if every lookup has ended with data or "not found"."""
     duration_ms = round((time.perf_counter() - call.began) * 1000)
     return {"links": {}, "meta": {"complete": all(map(is_complete, results)), "duration_ms": duration_ms}}

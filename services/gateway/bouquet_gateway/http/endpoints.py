@@ -192,8 +192,8 @@ class SandboxEndpoints:
         return document_response(request, document, max_age_s=SANDBOX_MAX_AGE_S)
 
     async def check(self, request: web.Request) -> web.Response:
-        """Checks the test case file in the request's body, and answers with the file's faults. The query parameter
-        `operation_id` names the operation for which the case is proposed."""
+        """Checks whether the test case in the request's body would be valid for an operation, and answers with what is
+        wrong in it. The query parameter `operation_id` names the operation."""
         deadline = Deadline.after(self._settings.deadline_s)
         await self._requester(request, "sandbox_check", deadline)
         text = await read_text(request, MAX_CASE_BYTES)
@@ -202,9 +202,9 @@ class SandboxEndpoints:
         return json_response(report)
 
     async def issue(self, request: web.Request) -> web.Response:
-        """Answers with a new token for the caller, with those scopes of the caller's token that the request's body
-        lists. The new token is valid for at most a day, and its calls count against the rate limit of the caller's
-        token."""
+        """Answers with a new token for the caller. Of the scopes that the request's body lists, the token has those
+        that the caller's own token has too. It is valid for at most a day, and its calls count against the same rate
+        limit."""
         requester = await self._requester(request, "sandbox_token", Deadline.after(self._settings.deadline_s))
         try:
             wanted = _scopes_decoder.decode(await read_text(request, MAX_SCOPES_BYTES)).scopes

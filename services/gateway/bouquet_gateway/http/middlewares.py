@@ -28,7 +28,7 @@ CALL = web.RequestKey("call", Call)
 
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Gives each call a request id, traces, logs and measures the call, and adds the gateway's headers to the
+    """Traces, logs and measures each call, gives the call a request id, and adds the gateway's headers to the
     answer."""
     path = tidy(request.path)
     call = Call(request_id_of(request.headers), envelope_of(path), path)

@@ -86,7 +86,7 @@ class Spool:
 
     def _disk_accepts(self) -> bool:
         """Returns whether the disk accepts writes. If the last write failed, writes some bytes to find out, at most
-        every `TRIED_EVERY_S` seconds."""
+        once per second."""
         # There is at most one trial per `TRIED_EVERY_S`.
         now = time.monotonic()
         if self._write_failed_at is None or now - self._write_failed_at < TRIED_EVERY_S:

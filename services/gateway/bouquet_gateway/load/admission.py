@@ -81,8 +81,8 @@ class _RefusalAnswers:
         return json_bytes_response(body, status, self._headers | {"X-Request-Id": request_id_of(request.headers)})
 
     def _count_and_log(self) -> None:
-        """Counts a refused request. Logs the number of requests refused since the last such log line, but at most every
-        `LOGGED_EVERY_S` seconds."""
+        """Counts a refused request. At most every ten seconds, logs how many requests have been refused since the last
+        such log line."""
         self._not_logged += 1
         now = time.monotonic()
         if now - self._logged_at >= LOGGED_EVERY_S:

@@ -14,7 +14,7 @@ HINT_S = 30 * 24 * 3600
 
 class RegimeHints:
     """Store that remembers, for each person, which provider (CAF or MSA) last found the person. An entry is kept in the
-    cache for at most `HINT_S` seconds, under a keyed hash of the person's identity."""
+    cache for at most 30 days, under a keyed hash of the person's identity."""
 
     def __init__(self, cache: Cache, secret: Secret) -> None:
         self._cache = cache

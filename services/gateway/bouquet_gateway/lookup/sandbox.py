@@ -43,8 +43,8 @@ def body_of(case: Recorded, served: Served, scopes: frozenset[str], make_proof: 
 
 
 def retry_after_of(case: Recorded) -> int | None:
-    """Returns the longest wait, in seconds, that the errors in a sandbox's `case` (a recorded answer) announce
-    (`retry_in`). Returns `None` if no error announces a wait."""
+    """Returns the longest `retry_in`, in seconds, of the errors in a sandbox's recorded answer. Returns `None` if no
+    error has one."""
     try:
         errors = msgspec.json.decode(case.body, type=_Errors) if case.status >= 400 else _Errors()
     except msgspec.DecodeError:  # an error of version 2, or of another shape

@@ -47,8 +47,8 @@ def read_arguments(arguments: Raw, names: Container[str]) -> Arguments:
 
 
 def purpose_of(value: Value) -> str | Problem:
-    """Returns the stated purpose of a call, without spaces around it. Returns a `Problem` if it is longer than
-    `MAX_PURPOSE_LENGTH` characters, has no letter from A to Z, or has a line break or an invisible character."""
+    """Returns the stated purpose of a call, without spaces around it. Returns a `Problem` if the purpose has more than
+    200 characters, no letter from A to Z, a line break or an invisible character."""
     # Unicode also counts fillers that are shown as blanks among its letters.
     text = value.strip() if isinstance(value, str) else ""
     has_letter = any(character.isascii() and character.isalpha() for character in text)

@@ -27,7 +27,7 @@ class Message(Struct, frozen=True):
     jsonrpc: Literal["2.0"]
     method: Annotated[str, Meta(max_length=128)]
     id: Id | UnsetType = UNSET
-    """Id that the answer repeats, so that the client knows its request; unset for a notification."""
+    """Id that the answer repeats, so that the client can match the answer to its request; unset for a notification."""
     params: dict[str, Raw] = {}
 
 

@@ -61,8 +61,8 @@ def version_of(message: Message, headers: Mapping[str, str]) -> str:
 
 
 def agreed_version(message: Message) -> str:
-    """Returns the version to name in the answer to `initialize`: the one that the client asks for if it is in `FORMER`,
-    else the newest in `FORMER`."""
+    """Returns the version to name in the answer to `initialize`: the version that the client asks for, if client and
+    server may agree on it by this method (`FORMER`), else the newest such version."""
     wanted = param(message, "protocolVersion", str, "")
     return wanted if wanted in FORMER else FORMER[0]
 
