@@ -93,7 +93,8 @@ SHOWN: tuple[str, ...] = get_args(Shown)
 
 
 class ProofField(Struct, frozen=True):
-    """Field of an answer that a proof shows. A proof is an encrypted text that shows later what an answer said."""
+    """Field of an answer that a proof shows. A proof is an encrypted text by which anyone can verify later what an
+    answer said."""
 
     label: str
     """French label of the field, such as `Nom de naissance`."""
@@ -101,14 +102,14 @@ class ProofField(Struct, frozen=True):
     """Dotted path of the field, from the object at `ProofSection.at`: `nom_naissance` in the section at `allocataires`
     shows `allocataires.nom_naissance`."""
     shown: str = "whole"
-    """Extent to which the field is shown: one of the values of `Shown`. A gateway makes no proof of the operation if it
-    does not know the value."""
+    """Extent to which the field is shown: one of the values of `Shown`. A gateway that does not know the value makes no
+    proof of the operation."""
     # Not of that type: a gateway that lacks a later value must still read the rest of the offer.
 
 
 class ProofSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Section of a proof (a text that shows later what an answer said). The section shows one object in the operation's
-    data, or each object of a list."""
+    """Section of a proof, an encrypted text by which anyone can verify later what an answer said. The section shows one
+    object in the operation's data, or each object of a list."""
 
     title: str
     at: str
@@ -123,9 +124,9 @@ class ProofSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Proof(Struct, frozen=True, kw_only=True):
-    """Declaration of what a proof (a text that shows later what an answer said) contains: a title, and parts of an
-    operation's answer. Anybody who holds the proof can read these parts for five years; fields outside the caller's
-    scopes are left out."""
+    """Title of a proof, and the parts of an operation's answer that it shows; fields outside the caller's scopes are
+    left out. A proof is an encrypted text by which anyone who holds it can verify for five years what an answer
+    said."""
 
     title: str
     """French title of the proof, such as `Attestation de quotient familial`."""
@@ -178,8 +179,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     example: Any = None
     people: tuple[People, ...] = ()
     proof: Proof | None = None
-    """Content of the proof (text that shows later what an answer said) that a caller may request by the header
-    `X-Generate-Proof`; `None` if the operation has no proof, as in version 2."""
+    """Content of the proof that a caller may request by the header `X-Generate-Proof`, an encrypted text by which
+    anyone can verify later what an answer said. `None` if the operation has no proof, as in version 2."""
     cache_s: int = 0
     """Seconds for which a gateway may cache an answer; 0 forbids caching."""
     plan: Literal["", "regime"] = ""

@@ -325,8 +325,8 @@ class Regimes(Struct, frozen=True, kw_only=True):
     """Provider that updates its files in real time. For the current month, the gateway prefers this provider's
     answer."""
     authorities: dict[str, Authority]
-    """Authorities that errors about one provider's answer name: CAF and MSA. The key is the provider's name, such as
-    `cnaf`."""
+    """Administration that an error names if it comes from the answer of one of the two providers. The key is the
+    provider's name, such as `cnaf`."""
 
 
 REGIMES = Regimes(

@@ -45,8 +45,8 @@ class HabilitationRights(Struct, frozen=True, kw_only=True, omit_defaults=True):
     allowed_ips: tuple[str, ...] = ()
     """IP addresses and CIDR ranges from which the habilitation may be used; empty for any."""
     ine: bool = True
-    """Whether calls with the habilitation may identify students by the national student number (INE). Older registries
-    do not send this field, which is then true."""
+    """Whether calls with the habilitation may identify students by the national student number (INE). True from older
+    registries, which do not send this field."""
     datapass_id: str | None = None
     """Id of the habilitation in DataPass; `None` if the habilitation has none there, or if the registry is too
     old to send this field."""
@@ -68,8 +68,8 @@ class KnownToken(HabilitationRights, frozen=True, kw_only=True, omit_defaults=Tr
     issued_at: float | None = None
     """Time at which the token was issued, in seconds since the epoch; `None` if an older registry does not send it."""
     mcp: bool = False
-    """Whether the token may be used with the Model Context Protocol. Older registries do not send this field, which is
-    then false."""
+    """Whether the token may be used with the Model Context Protocol. False from older registries, which do not send
+    this field."""
 
 
 class KnownDelegation(HabilitationRights, frozen=True, kw_only=True, omit_defaults=True):
@@ -109,8 +109,8 @@ class DelegationPage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Revocation(Struct, frozen=True, kw_only=True):
-    """Reply to `FindRevocation`: whether and when a proof was revoked. A proof is an encrypted text that shows later
-    what an answer said."""
+    """Reply to `FindRevocation`: whether and when a proof was revoked. A proof is an encrypted text by which anyone can
+    verify later what an answer said."""
 
     revoked_at: float | None
     """Time of the revocation, in seconds since the epoch; `None` if the proof is not revoked."""

@@ -50,9 +50,8 @@ PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
 """Longest time, in seconds, that the broker may take to answer a probe (a check that the broker still responds)."""
 MAX_MISSED_PROBES = 2
-"""Number of missed probes (checks that the broker still responds) after which the connection is replaced. Every
-`PROBE_TIMEOUT_S` seconds without an answer count as one missed probe, unless the broker announces a lack of memory or
-disk."""
+"""Number of times that a probe (check that the broker still responds) stays without an answer for `PROBE_TIMEOUT_S`
+seconds before the connection is replaced. Times in which the broker announces a lack of memory or disk do not count."""
 # The heartbeat would detect the loss much later.
 MIN_AGE_SHARE = 0.5
 """Smallest fraction of the maximum age at which a connection may be replaced because of its age. The actual fraction is
@@ -397,9 +396,8 @@ class Link:
             return True
 
     async def _responds(self, session: _Session) -> bool:
-        """Probes the components, and returns whether the broker answers before it has missed `MAX_MISSED_PROBES`
-        periods of `PROBE_TIMEOUT_S` seconds. Periods in which the broker announces a lack of memory or disk do not
-        count."""
+        """Probes the components, and returns whether the broker answers within `MAX_MISSED_PROBES` times
+        `PROBE_TIMEOUT_S` seconds. Seconds in which the broker announces a lack of memory or disk do not count."""
         round_trip = asyncio.create_task(self._round_trip())  # no timeout: aiormq closes the channel of a cancelled one
         missed = 0
         try:

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 SYSTEM = "rabbitmq"
 """Name of the messaging system, as recorded in OpenTelemetry spans."""
 FIRST_RETURN_S = 1.0
-"""Seconds from the start on the reserve queue until a worker first tries to return to the provider's usual queue, whose
+"""Seconds that a worker consumes the reserve queue before it first tries to return to the provider's usual queue, whose
 node was down or slow."""
 # Soon, because the broker may only have been slow. The usual queue may then be declared after all, and accept requests
 # without a consumer.
@@ -40,8 +40,8 @@ RESERVE_TIMEOUT_S = 2.5
 """Longest wait, in seconds, until the broker has declared the reserve queue. If it takes longer, the worker deletes the
 reserve queue, so that a later attempt can declare it again."""
 DELETE_AFTER_S = 15.0
-"""Seconds from the start on the reserve queue until a worker deletes the provider's usual queue, if that queue could
-still not be declared."""
+"""Seconds that a worker consumes the reserve queue before it deletes the provider's usual queue, if it still cannot
+declare that queue."""
 PREFETCH_PER_SLOT = 2
 """Number of unacknowledged requests that the broker may deliver to a worker for each request that the worker handles at
 the same time. With 2, the next request is already there when the worker has finished one."""

@@ -57,7 +57,7 @@ class _Formatter(MsgspecFormatter):
 
 
 def _may_be_written(record: logging.LogRecord) -> bool:
-    """Returns whether a log record is written: always from level WARNING on; below, only if it comes from one of
+    """Returns whether a log record is written. A record below level WARNING is written only if it comes from one of
     Bouquet's own loggers."""
     return record.levelno >= logging.WARNING or record.name.startswith(OWN_LOGGERS)
 

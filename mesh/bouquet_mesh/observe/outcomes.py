@@ -51,8 +51,8 @@ def fault_of(reply: Reply) -> str:
 def record_outcome(
     current: Span, reply: Reply, counted: Callable[[str, str, str, str, str], Counter], provider: str, kind: str
 ) -> None:
-    """Counts a reply in the metric that `counted` returns for the reply's labels, and describes it in attributes of the
-    span `current`: outcome, reason and, for a failure, error type."""
+    """Adds 1 to the counter that `counted` returns for the reply's labels: provider, kind of request, outcome, reason
+    and party at fault. Describes the reply in attributes of the span `current`."""
     outcome, reason = outcome_of(reply)
     counted(provider, kind, outcome, reason, fault_of(reply)).inc()
     current.set_attribute("bouquet.outcome", outcome)
