@@ -38,8 +38,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Source of a token's rights: the registry (`registry`), or the token's own claims (`claims`), for demos and
     sandboxes."""
     registry_patience_s: float = 600.0
-    """Seconds since the registry's last answer for which the gateway still accepts the tokens that it remembers. Calls
-    with other tokens get a 502."""
+    """Seconds for which the gateway still accepts the tokens that it remembers, after the registry has stopped
+    answering. Calls with other tokens get a 502."""
     registry_refresh_s: float = 3600.0
     """Seconds after which the gateway asks the registry again, in the background, about a remembered token that is
     still used. This request also tells the registry that the token is in use."""
@@ -104,9 +104,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Secret that encrypts cached values and hashes their keys; the same in all gateways that share a cache. If empty,
     the gateway derives a secret from `token_key`."""
     sandbox: bool = False
-    """Whether the gateway is a sandbox, whose workers may answer with test cases; needs `tokens_from` to be
-    `claims`. With the embedded bus, the casebook, a service that answers from case files, then runs in place of the
-    workers."""
+    """Whether the gateway is a sandbox, whose workers may answer with test cases; needs `tokens_from` to be `claims`.
+    With the embedded bus, one service, the casebook, then answers from case files in place of all workers."""
     calls_per_second: int = 20
     """Rate limit, in calls per second, of each token or habilitation (docs/reference/contract.md §4). The registry may
     set a different limit for a habilitation."""
@@ -121,8 +120,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     delegate no habilitation to the editor. Above the limit, calls get a 429 (error `00429`), except for recipients that
     were served in the last hour."""
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
-    """Limit on the FranceConnect sessions that one process opens for the first time, per second. Above the limit, calls
-    wait for at most two seconds, and then get a 429."""
+    """Limit, per second, on the FranceConnect sessions that one process opens and does not know yet. Above the limit, a
+    call waits for up to two seconds, and gets a 429 if the limit is still reached."""
     journal: bool | None = None
     """Whether calls for data leave records in the registry's access journal. If unset, they do so only if `tokens_from`
     is `registry`."""

@@ -9,12 +9,12 @@ from bouquet_gateway.proofs.statement import Section
 
 
 class Document(Struct, frozen=True, array_like=True):
-    """Content of a PDF file about an answer: the data that the caller's scopes opened, and the proof (an encrypted text
-    that shows later what the answer said)."""
+    """Content of a PDF file about an answer: the data that the caller was allowed to receive, and the proof (an
+    encrypted text that shows later what the answer said)."""
 
     title: str
     source: str
-    """Label of the authority that has answered."""
+    """Label, such as `CNAF`, of the authority that has answered."""
     siret: str
     """SIRET of the administration that the answer was for."""
     issued_on: str

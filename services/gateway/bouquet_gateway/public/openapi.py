@@ -227,8 +227,8 @@ def query_parameters(operation: Operation) -> dict[str, Json]:
 
 
 def _codes(operation: Operation, name: str) -> list[str]:
-    """Returns the error codes of all validation rules that read the parameter `name`. If such a rule also reads other
-    parameters, the codes that it reports only for these are among them."""
+    """Returns the error codes of all validation rules that read the parameter `name`, even the codes that such a rule
+    reports only for another parameter."""
     if name == RECIPIENT.name:
         return [nomenclature.RECIPIENT]
     rules = (check.rule for check in _checks(operation) if name in check.parameter_names.values())

@@ -32,7 +32,7 @@ T = TypeVar("T")
 KEPT_S = 5.0
 """Seconds for which the document with all test cases is kept. The first request after that makes a new document."""
 NO_SANDBOX = "malformed_request"
-"""Reason of the failure with which a worker that belongs to no sandbox answers a request about test cases."""
+"""Reason of a worker's failure to answer a request about test cases, if the worker does not belong to a sandbox."""
 
 _page = msgspec.json.Decoder(CasePage)
 _report = msgspec.json.Decoder(CaseReport)

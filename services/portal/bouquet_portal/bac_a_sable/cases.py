@@ -141,8 +141,8 @@ class Cases(Struct, frozen=True):
 
 
 def understood(document: Mapping[str, Any]) -> Cases:
-    """Returns the test cases in a sandbox's document. Raises `ValueError` if the document does not have the expected
-    form."""
+    """Returns what a sandbox's document lists: test cases, simulated errors and FranceConnect sessions. Raises
+    `ValueError` if the document does not have the expected form."""
     return msgspec.convert(document, Cases)
 
 

@@ -1,4 +1,4 @@
-"""Interface of the archive, in which the documents of gateways outlive the process that has read them."""
+"""Interface of the archive, which stores gateways' documents so that they are available after a restart."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ class _Known(NamedTuple):
 
 
 def error_codes(document: Mapping[str, Any]) -> tuple[ErrorCode, ...]:
-    """Returns the errors in the document, each combination of code and HTTP status once. Raises `KeyError`, `TypeError`
-    or `ValueError` if the document does not have the expected form."""
+    """Returns the errors that a gateway's `/api/errors` lists, each combination of code and HTTP status once. Raises
+    `KeyError`, `TypeError` or `ValueError` if the document does not have the expected form."""
     groups: dict[tuple[str, int], list[_Known]] = {}
     for known in _all(document):
         groups.setdefault((known.error["code"], known.status), []).append(known)

@@ -44,7 +44,7 @@ class Field(Struct, frozen=True):
     """Whether the field's scopes differ from the scopes of the object that contains it."""
     may_be_null: bool = False
     is_required: bool = False
-    """Whether a caller with all scopes always receives the field along with the object that contains it."""
+    """Whether the object that contains the field always has the field, for a caller with all scopes."""
     choices: tuple[str, ...] = ()
     children: tuple[Field, ...] = ()
     is_list: bool = False

@@ -15,7 +15,7 @@ from bouquet_portal.theme.typography import french
 
 SALT = "bouquet_portal.editeurs.confirmation"
 LINK_LIVES = timedelta(days=3)
-"""Time after the sending of a mail within which its link can confirm the request."""
+"""Time for which the link in a mail can confirm the request, counted from the sending of the mail."""
 
 
 class LinkExpiredError(Exception):

@@ -51,7 +51,8 @@ def as_file(text: str, name: str) -> HttpResponse:
 
 
 def written(request: HttpRequest, shown: Shown, operation: Operation, text: str) -> HttpResponse:
-    """Shows the page with `text`, the text of a test case that the visitor has described in the form, for editing."""
+    """Shows the page with `text`, the test case that the visitor has described in the form, so that the visitor can
+    edit it as YAML."""
     return render(request, "bac_a_sable/proposal.html", _context(shown, operation, text))
 
 
