@@ -109,8 +109,8 @@ class Reader:
         `close` reports them.
 
         `removed` names settings (without the prefix) that only the previous release had; their variables have no
-        effect. Any other unknown variable is a problem if its name begins with one of the prefixes `own` (if empty,
-        with `prefix`), so that a misspelt name is noticed."""
+        effect. Any other unknown variable is a problem if its name begins with a prefix in `own`, by default `prefix`:
+        it may be a misspelt name."""
         # Each field has the variable `prefix` + its upper-case name, or the file named by `…_FILE`, unless `…_FILE` is
         # the variable of another field. Lists are comma-separated.
         fields = structs.fields(model)

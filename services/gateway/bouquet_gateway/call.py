@@ -35,7 +35,8 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     authorization: str
     api_key: str
     peer: str
-    """IP address at the other end of the connection: the client's, or the last proxy's."""
+    """IP address at the other end of the connection: the client or, if there are proxies, the proxy nearest to the
+    gateway."""
     forwarded_for: Sequence[str]
     """Values of the header `X-Forwarded-For`. They are used only if the request comes from a trusted proxy, since any
     client can send this header."""

@@ -117,7 +117,7 @@ class RegistryAnswers(Generic[V]):
 
     def _is_fresh(self, known: _Known[V]) -> bool:
         """Returns whether a call may use the remembered answer `known` without asking the registry again. While the
-        registry answers polls, the answer may be up to `refresh_s` seconds old. While the registry is silent, any
+        registry answers polls, the answer may be up to one refresh interval old. While the registry is silent, any
         answer may be used as long as the silence is tolerated (`Polls.is_tolerated`)."""
         if self._polls.is_silent:  # a new request would not be answered
             return self._polls.is_tolerated

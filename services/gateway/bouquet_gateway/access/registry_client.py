@@ -128,7 +128,7 @@ class RegistryClient:
         )
 
     async def run(self) -> None:
-        """Asks the registry every `POLL_S` seconds for changed tokens and delegations, until cancelled."""
+        """Asks the registry at regular intervals which tokens and delegations have changed, until cancelled."""
         while True:
             await self._poll_changes()
             await asyncio.sleep(POLL_S)

@@ -51,10 +51,11 @@ class Rights(Struct, frozen=True, kw_only=True):
 
     scopes: frozenset[str]
     siret: str
-    """SIRET of the habilitation's holder or, for a software editor's token, SIRET of the editor."""
+    """SIRET of the habilitation's holder; for a software editor's token without a delegation, SIRET of the editor.
+    Empty for a citizen's FranceConnect session."""
     habilitation: str = ""
-    """Id of the habilitation in the registry; empty for a software editor's token, and for a token whose rights come
-    from its own claims."""
+    """Id of the habilitation in the registry. Empty for a software editor's token without a delegation, and for a token
+    whose rights come from its own claims."""
     calls_per_minute: int = 0
     """Largest number of calls per minute for the habilitation, in addition to the limit per second; 0 for no limit per
     minute."""
@@ -307,16 +308,16 @@ def _decode(text: str, keys: _Keys, is_staging: bool) -> Token | CredentialRefus
 
 
 def _refusal_of_unverified(claims: _UnverifiedClaims, is_staging: bool) -> CredentialRefusal:
-    """Returns the refusal of a token with a wrong signature. If the token's claims are those of the other environment
-    (production or staging), the reason says so."""
+    """Returns the refusal of a token with a wrong signature. If the token's claims show that it is meant for the other
+    environment (production or staging), the reason says so."""
     if claims.is_staging == is_staging:
         return INVALID
     return CredentialRefusal("token_of_production" if is_staging else "token_of_staging")
 
 
 def _is_signed_with_one(keys: Iterable[tuple[str, Key]], signed: jws.CompactSignature) -> bool:
-    """Returns whether one of `keys` has signed a token. Tries only the keys without a name, and those that the token's
-    header names (`kid`)."""
+    """Returns whether one of `keys` has signed a token. Tries only keys without a name, and the key whose name (`kid`)
+    is in the token's header."""
     named = ("", signed.headers().get("kid", ""))
     return any(_signed_with(key, signed) for name, key in keys if name in named)
 

@@ -1,5 +1,5 @@
-"""Plan of a dossier (several lookups in one request): the operation and the query of each lookup. A dossier with faults
-gets no plan, and the caller gets all its faults."""
+"""Plan of a dossier (several lookups in one request): the operation and the query of each lookup. If the dossier has
+faults, the caller gets all of them, and no plan is made."""
 
 from __future__ import annotations
 

@@ -41,10 +41,10 @@ class PartResult(Struct, frozen=True, kw_only=True):
     meta: Mapping[str, Raw] | UnsetType = UNSET
     """Object `meta` of the answer to a single call; absent if that object is empty."""
     provider: str | UnsetType = UNSET
-    """Label, such as `CNAF`, of the authority that answered or failed; absent if no authority was asked."""
+    """Label, such as `CNAF`, of the administration that answered or failed; absent if none was asked."""
     obtained_at: str | UnsetType = UNSET
-    """Time at which the authority answered, as ISO 8601 in UTC; for an answer from the cache, the time at which it was
-    put there. Absent unless the status is `found` or `not_found`."""
+    """Time at which the administration answered, as ISO 8601 in UTC; for an answer from the cache, the time at which it
+    was put there. Absent unless the status is `found` or `not_found`."""
     cached: bool | UnsetType = UNSET
     retry_in: int | UnsetType = UNSET
     """Seconds after which a new attempt may succeed; absent if unknown."""

@@ -143,7 +143,7 @@ class Nomenclature(Struct, frozen=True, kw_only=True):
 
 def reasons_of(served: Served) -> tuple[str, ...]:
     """Returns the reasons of all errors that an operation may answer: the error codes of its validation rules, the
-    reasons in its offer, and the reasons common to all operations."""
+    reasons that its worker declares, and the reasons common to all operations."""
     operation = served.operation
     checks = (*(check for stage in operation.checks for check in stage), *operation.identity_checks)
     codes = [code for check in checks for code in RULES[check.rule].codes]

@@ -28,7 +28,7 @@ LAST_ROUND_S = 2.0
 @asynccontextmanager
 async def sending(spool: Spool, outbox: Outbox) -> AsyncIterator[None]:
     """Sends records from the spool (a folder on disk) to `outbox`, the queue to the registry, while the context is
-    open. At the context's end, tries to send the last ones."""
+    open. At the context's end, tries to send the records that are left."""
     sender = _Sender(spool, outbox)
     try:
         async with alongside(sender.run()):

@@ -129,8 +129,8 @@ class Providers:
         return LookupResult(chosen, caller_was_refused=was_busy and isinstance(chosen.reply, Failed))
 
     async def _ask_one(self, served: Served, provider: str, lookup: Lookup) -> Reply:
-        """Asks one provider and returns its reply, without fields that the offer does not declare. A reply that exceeds
-        a limit or does not match the operation's schema becomes the failure `malformed_reply`."""
+        """Asks one provider and returns its reply, without fields that the operation's schema does not declare. A reply
+        that exceeds a limit, or does not match the schema, becomes the failure `malformed_reply`."""
         received = await self._bus.call(provider, lookup)
         reply = limited(received, provider, lookup.operation, served.operation.reply)
         if not isinstance(reply, Found):

@@ -1,4 +1,4 @@
-"""Maintenance windows: announced times, in Paris time, at which an authority does not answer
+"""Maintenance windows: announced times, in Paris time, at which an administration (authority) does not answer
 (docs/reference/contract.md §5.6). They are written like `MEN 01:10-02:30; CNAF & MSA sunday 23:00-23:45`."""
 # A window is daily, weekly or on one date. If its end is not after its start, it ends on the next day.
 
@@ -69,8 +69,8 @@ def parse_windows(text: str) -> MaintenanceWindows:
 
 
 def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenWindow | None:
-    """Returns an authority's maintenance window that is open at `now`, or `None` if no window is open. If several
-    windows are open, returns the one that ends last."""
+    """Returns the maintenance window, open at `now`, of the administration with this label, such as `CNAF`. If several
+    windows are open, returns the one that ends last; if none is open, returns `None`."""
     found = [
         OpenWindow(f"{window.start:%H:%M}", f"{window.end:%H:%M}", math.ceil((ends - now).total_seconds()))
         for window, starts, ends in _around(windows, label, now)
@@ -80,8 +80,8 @@ def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenW
 
 
 def open_until(windows: MaintenanceWindows, label: str, now: datetime) -> datetime | None:
-    """Returns the end, in UTC, of an authority's maintenance window that is open at `now`. Returns `None` if no window
-    is open."""
+    """Returns the end, in UTC, of the maintenance window, open at `now`, of the administration with this label. Returns
+    `None` if no window is open."""
     return max((ends for _, starts, ends in _around(windows, label, now) if starts <= now < ends), default=None)
 
 

@@ -31,7 +31,8 @@ definitions replace the ones in the providers' offers."""
 
 
 class Served(Struct, frozen=True, dict=True):
-    """Operation that the gateway serves, with the authority that its errors name, and its providers."""
+    """Operation that the gateway serves, with its providers, and the authority (administration) that its errors
+    name."""
 
     operation: Operation
     authority: Authority
@@ -62,8 +63,8 @@ class Served(Struct, frozen=True, dict=True):
 
 
 class MonitoredResource(Struct, frozen=True):
-    """Resource (group of operations) whose health the gateway shows at `/api/{status}/ping`. Holds the resource's
-    authority, and the names of its providers."""
+    """Resource (group of operations) whose health the gateway shows at `/api/{status}/ping`. Holds the authority
+    (administration) that the resource's errors name, and the names of its providers."""
 
     authority: Authority
     providers: frozenset[str]
