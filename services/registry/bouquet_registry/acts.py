@@ -43,7 +43,8 @@ class Act(Struct, frozen=True, kw_only=True):
     version: int | None = None
     """Version of the target after the act; None if the act changed nothing, or if the target has no versions."""
     changed: tuple[str, ...] = ()
-    """Names of the fields that the act changed; empty if the act changed no fields of an existing record."""
+    """Names of the fields of an existing record that the act changed; empty for an act that created a record, for
+    example."""
 
 
 async def record(

@@ -89,7 +89,7 @@ class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token"
     """Name of the key that signed the token's text: `kid` in the header of the text, or "" if the header has no `kid`.
     If left out, the key counts as unknown."""
     scopes: tuple[str, ...] | UnsetType = UNSET
-    """Scopes in the token's signed text. If given, these scopes must equal those of the habilitation; the import does
+    """Scopes in the token's signed text. If given, these scopes must equal the habilitation's scopes; the import does
     not store them."""
 
 

@@ -105,7 +105,7 @@ async def _token(client: UpstreamClient, servers: Mapping[str, str], deadline: D
 
 async def _readiness(process: ProcessSettings, provider: str, deadline: Deadline) -> list[Finding]:
     """Asks `/readyz` of the running worker, by default on this machine, whether the worker is ready. The finding is
-    `unknown` if `health_port` is 0 or nothing answers there."""
+    `unknown` if `health_port` is 0, or if nothing answers at this port."""
     subject = "worker"
     if not process.health_port:
         return [unknown(subject, f"not asked: {PROCESS_PREFIX}HEALTH_PORT does not tell where its /readyz is")]

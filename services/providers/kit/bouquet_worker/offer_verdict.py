@@ -1,5 +1,5 @@
-"""Verdict of gateways on a worker's offer (the description of its operations): the parts that they refuse. Each gateway
-sends its verdict when it asks the worker for the offer again."""
+"""Verdict of gateways on a worker's offer (the description of its operations): the parts that gateways refuse. Each
+gateway sends its verdict when it asks the worker for the offer again."""
 
 from __future__ import annotations
 

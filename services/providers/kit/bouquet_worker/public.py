@@ -1,4 +1,4 @@
-"""Mark (`Public`) for those fields of an upstream's answers whose values identify no person, such as the code of a
+"""Type `Public`, which marks a field of an upstream's answers whose values identify no person, such as the code of a
 status."""
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ T = TypeVar("T")
 _MARK = "public"
 Public: TypeAlias = Annotated[T, Meta(extra={_MARK: True})]
 """Type of a field of an upstream's answer whose values identify no person, as in `state: Public[str]`. `bouquet-worker
-record` keeps these values, and replaces those of all other fields."""
+record` keeps the values of these fields, and replaces the values of all others."""
 
 
 class KnownFields(Struct, frozen=True):
-    """Names of fields in an upstream's answers: those that a worker reads (`read`), and among these the public ones
-    (`public`)."""
+    """Names of fields in an upstream's answers. `read` contains the fields that a worker reads, and `public` the fields
+    among them whose values identify no person."""
 
     read: frozenset[str]
     public: frozenset[str]

@@ -57,7 +57,8 @@ async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
 
 def read(worker: RunnableWorker, reader: Reader, mesh: MeshSettings) -> ProcessSettings:
     """Reads the settings of the worker and of its process, and returns the settings of the process. Reports wrong
-    settings to `reader`, among them a bus in memory, because no gateway could reach the worker by it."""
+    settings to `reader`. A bus in memory (in `mesh`) is wrong too, since no gateway could reach the worker by such a
+    bus."""
     reader.check(require_broker, mesh, "a worker")
     worker.read(reader)
     return reader.read(ProcessSettings, PROCESS_PREFIX)

@@ -68,7 +68,7 @@ def objection_to(name: str) -> str:
 
 def write_provider(name: str, target: Path) -> None:
     """Copies the template into the folder `target`, with the provider's name in place of `acme`. Raises
-    `FileExistsError`, and writes nothing, if one of the files exists."""
+    `FileExistsError`, and writes nothing, if `target` already contains one of the files."""
     template = files("bouquet_worker") / "template" / "bouquet-acme"
     copies = {target / renamed(path, name): renamed(content, name) for path, content in _files(template)}
     if existing := next(filter(Path.exists, copies), None):
@@ -79,8 +79,8 @@ def write_provider(name: str, target: Path) -> None:
 
 
 def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yields the path and the text of each file that is to be copied. The path is relative to `folder`, after the text
-    `prefix`."""
+    """Yields the path and the text of each file that is to be copied. The path is `prefix`, followed by the path
+    relative to `folder`."""
     for entry in folder.iterdir():
         if NOT_COPIED.fullmatch(entry.name):
             continue

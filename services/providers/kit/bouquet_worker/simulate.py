@@ -94,7 +94,7 @@ class RecordedAnswer(Struct, frozen=True, kw_only=True):
 
 
 def recorded_answers(folder: Path) -> Middleware:
-    """Returns a middleware that answers the requests recorded in the JSON files of a folder, each a list of
+    """Returns a middleware that answers the requests recorded in a folder, whose JSON files each contain a list of
     `RecordedAnswer`. The simulator's own handlers answer all other requests."""
     recorded = [answer for path in sorted(folder.glob("*.json")) for answer in _recorded_in(path)]
 

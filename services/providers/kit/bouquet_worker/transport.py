@@ -79,8 +79,9 @@ class Transport:
         await self._session.close()
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        """Sends one POST request, for instance to a token endpoint, with a span and metrics. Raises `UpstreamError` for
-        a redirect, for 502, 503 and 504, for a body that is too long, and for a failed connection or exchange."""
+        """Sends one POST request, for instance to a token endpoint, and records it in a span and in metrics. Raises
+        `UpstreamError` for a redirect, for 502, 503 and 504, for a body that is too long, and for a failed connection
+        or exchange."""
         target = URL(url)
         with self.observed("POST", target, target.path):
             return await self.send("POST", target, headers, body)

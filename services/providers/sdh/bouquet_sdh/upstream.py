@@ -11,7 +11,8 @@ from msgspec import Meta, Struct, field
 from bouquet_worker import IsoDate, IsoDateOrBlank, day_of
 
 ATHLETE = "/{identifiant}"
-"""Path of the resource about one athlete, named by number, below the URL of the Sport Data Hub."""
+"""Path of the data about one athlete, below the URL of the Sport Data Hub. The name in braces stands for the athlete's
+number."""
 
 SEXES: dict[str | None, Literal["M", "F"]] = {"M": "M", "F": "F"}
 

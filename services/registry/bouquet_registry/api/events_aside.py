@@ -58,8 +58,8 @@ async def list_aside(own: Administration, call: Call) -> Page[EventAside]:
 
 async def show(own: Administration, call: Call) -> EventAsideBody:
     """Returns an event of DataPass that could not be applied, with its body, and records an administrative act, since
-    the body names people. The id in the path is the event's digest (hash of the body) or the beginning of it; raises
-    `Unknown` if no such event, or more than one, has such a digest."""
+    the body names people. The id in the path is the event's digest (hash of the body) or the beginning of the digest;
+    raises `Unknown` if this id fits no stored event, or several."""
     async with own.store.writing() as connection:
         found = await inbox.event_aside(connection, call.id)
         await acts.record(connection, call.author, "datapass-event show", found.digest, own.clock())
@@ -68,7 +68,7 @@ async def show(own: Administration, call: Call) -> EventAsideBody:
 
 async def replay(own: Administration, call: Call) -> Replayed:
     """Applies an event of DataPass that could not be applied when it arrived. The id in the path is the event's digest
-    (hash of the body) or the beginning of it; raises `Unknown` if no such event, or more than one, has such a digest.
+    (hash of the body) or the beginning of the digest; raises `Unknown` if this id fits no stored event, or several.
     Raises `Refused` if the event still cannot be applied."""
     async with own.store.reading() as connection:
         found = await inbox.event_aside(connection, call.id)
@@ -78,8 +78,8 @@ async def replay(own: Administration, call: Call) -> Replayed:
 
 async def discard(own: Administration, call: Call) -> EventAside:
     """Deletes an event of DataPass that could not be applied, and returns it without its body. The id in the path is
-    the event's digest (hash of the body) or the beginning of it; raises `Unknown` if no such event, or more than one,
-    has such a digest."""
+    the event's digest (hash of the body) or the beginning of the digest; raises `Unknown` if this id fits no stored
+    event, or several."""
     async with own.store.reading() as connection:
         found = await inbox.event_aside(connection, call.id)
     await inbox.discard(own.store, found.digest, own.clock, call.author)

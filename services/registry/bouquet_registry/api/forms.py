@@ -51,8 +51,8 @@ class FormRow(Struct, frozen=True, kw_only=True):
     """Data with which a request begins: the form's own data, replaced where the query string (`prefill`) gives other
     values."""
     prefill: RequestData
-    """Data that the query string of this HTTP request has filled in, which `data` contains too; empty if there are
-    none."""
+    """Data that the query string of this HTTP request gives, and that `data` contains too; empty if the query string
+    gives none."""
     multiple_steps: bool
     introduction: str
     service_provider: FormProvider | None

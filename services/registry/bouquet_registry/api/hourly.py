@@ -1,5 +1,5 @@
-"""Route that returns the number of calls in each hour, with one habilitation (right to call operations) or token, or by
-one software editor."""
+"""Route that returns, for each hour, the number of calls that were made with a habilitation (right to call operations),
+with a token, or by a software editor."""
 
 from __future__ import annotations
 

@@ -117,8 +117,8 @@ class CallCount(Struct, frozen=True, kw_only=True):
 
 
 class Statistics(Struct, frozen=True):
-    """Numbers of calls, and of supporting documents that citizens did not have to supply. Calls are counted by whole
-    hours, documents by whole days (UTC)."""
+    """Numbers of calls, and of supporting documents that citizens did not have to supply. The period is extended to
+    whole hours for the calls, and to whole days (UTC) for the documents."""
 
     data: tuple[CallCount, ...]
     uncounted: int
@@ -177,8 +177,8 @@ async def list_calls(own: Administration, call: Call) -> Page[CallRow]:
 
 
 async def _habilitation_of(connection: AsyncConnection, token: str) -> str:
-    """Returns the id of a token's habilitation. Returns "" for a token of an editor, which calls for many
-    habilitations, and for no token. Raises `Unknown` if no token has this id."""
+    """Returns the id of a token's habilitation. Returns "" if `token` is empty, or if it is the id of an editor's
+    token, with which an editor may use many habilitations. Raises `Unknown` if no token has this id."""
     if not token or await editors.is_editor_token(connection, token):
         return ""
     return (await queries.token(connection, token)).habilitation

@@ -27,7 +27,7 @@ class Call(Struct, frozen=True):
     parent: str = ""
     """First identifier in the path if the path has two; otherwise empty."""
     query: tuple[tuple[str, str], ...] = ()
-    """Names and values of all parameters in the query string if the route accepts arbitrary ones
+    """Names and values of all parameters in the query string, if the route accepts arbitrary parameters
     (`Route.has_open_query`); otherwise empty."""
 
 

@@ -1,5 +1,5 @@
-"""Checks that the conformance suite makes without a lookup: of a worker's offer (the description of its operations), of
-its source and of its test cases."""
+"""Checks of a worker's offer (the description of its operations), source and test cases. The conformance suite makes
+these checks without sending the worker a lookup."""
 
 from __future__ import annotations
 
