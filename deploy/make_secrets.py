@@ -144,8 +144,8 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _broker(folder: Path, address: str, providers: list[str]) -> None:
-    """Writes RabbitMQ's definitions, in which each process has a user with as few rights as possible, and into each
-    process's folder the URL of RabbitMQ with this user's name and password (`bus-url`)."""
+    """Writes RabbitMQ's definitions, which give each process a user with as few rights as possible. Also writes the URL
+    of RabbitMQ, with the user's name and password, into the process's folder, as `bus-url`."""
     passwords = folder / "passwords"
     passwords.mkdir(exist_ok=True)
     command = (str(DEFINITIONS), "--passwords", str(passwords), "--vhost", VHOST, *providers)
@@ -243,9 +243,9 @@ def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | Non
 
 
 def _settings(folder: Path, providers: list[str], simulators: str | None) -> None:
-    """Writes a settings file for each worker. If `simulators` is given, the file makes the worker call the simulated
-    upstreams at this URL; otherwise the operator fills the file in, and only a missing file is written, without
-    content."""
+    """Writes a settings file for each worker. If `simulators` is given, the settings make the worker call the simulated
+    upstreams at this URL. Otherwise the new file is empty, for the operator to fill in, and an existing file is
+    kept."""
     lines = _output("bouquet-worker", "simulator-settings", simulators).splitlines() if simulators else []
     for name in providers:
         own = [line for line in lines if line.startswith(f"BOUQUET_{name.upper()}_")]

@@ -28,7 +28,8 @@ ARRONDISSEMENTS_SINCE = {
     "69388": "1959-02-19",
     "69389": "1964-08-12",
 }
-"""Creation dates of arrondissements created after 1943, by code."""
+"""Maps the code of each arrondissement that was created after 1 January 1943, the first day of the list, to the day of
+its creation."""
 MAYOTTE = "976"
 MAYOTTE_BEFORE = "985"
 MAYOTTE_SINCE = "2011-03-31"
@@ -70,7 +71,7 @@ def read(folder: str, name: str) -> Any:
 
 def before_2019(history: list[Row]) -> list[CommuneRecord]:
     """Returns records of the communes in `history`, the list of all communes that existed between 1943 and 2019. A
-    commune has one record for each département to which it or a commune that replaced it has belonged."""
+    commune with several départements has one record for each: a commune of Corsica has one with 20 and one with 2A."""
     by_id = {row["id"]: row for row in history}
     return [
         CommuneRecord(
@@ -123,7 +124,8 @@ def is_commune(row: Row) -> bool:
 
 
 def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
-    """Returns records of the arrondissements of Paris, Lyon and Marseille, all with 1 January 1943 as the first day."""
+    """Returns records of the arrondissements of Paris, Lyon and Marseille. All have 1 January 1943, the first day of
+    the list, as the first day."""
     # `with_known_dates` then replaces the dates of those created later.
     return [
         CommuneRecord(departement_of(row["code"]), normalised(row["nom"]), row["code"], BEGINNING, OPEN_END)
@@ -156,8 +158,8 @@ def split_mayotte(record: CommuneRecord) -> Iterator[CommuneRecord]:
 
 
 def merged(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records, sorted by département, name, code and first day. Merges two records that agree in the former
-    three if one begins on the day after the other ends."""
+    """Returns the records, sorted by département, name, code and first day. Merges two records with the same
+    département, name and code if one begins on the day after the other ends."""
     together: list[CommuneRecord] = []
     for record in sorted(records):
         before = together[-1] if together else record

@@ -288,8 +288,8 @@ def _environ(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _journal_and_registry(folder: str) -> dict[str, str]:
-    """Returns settings with which the registry keeps its database in `folder`, and the gateway its spool (records of
-    the access journal that are not yet sent to the registry)."""
+    """Returns settings for the access journal and the registry: a journal key, and paths in `folder` for the registry's
+    database and the gateway's spool (records of the journal that are not yet sent to the registry)."""
     return {
         "BOUQUET_GATEWAY_JOURNAL_KEY": f"demo:{secrets.token_hex(32)}",
         "BOUQUET_GATEWAY_JOURNAL_SPOOL": f"{folder}/spool",

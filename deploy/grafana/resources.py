@@ -1,5 +1,5 @@
-"""Dashboard of the API's resources: their states as in `/api/{resource}/ping`, dossiers (one request for several
-lookups), and the number of workers' replies that do not have the form that the worker's offer announces."""
+"""Dashboard of the API's resources: their states as in `/api/{resource}/ping`, requests for dossiers (several lookups
+in one request), and the number of workers' replies that do not have the promised form."""
 
 from __future__ import annotations
 

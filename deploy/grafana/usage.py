@@ -35,8 +35,8 @@ def named(by_habilitation: str) -> str:
 
 
 def by_provider(by_operation: str) -> str:
-    """Returns PromQL that adds up the series of the expression `by_operation`, which has one for each habilitation and
-    operation, to one for each habilitation and provider."""
+    """Returns PromQL that sums `by_operation`, an expression with a series for each habilitation and operation, to one
+    series for each habilitation and provider."""
     return f"sum by (habilitation, provider) ({by_operation} * on (operation) group_left (provider) {PROVIDERS})"
 
 

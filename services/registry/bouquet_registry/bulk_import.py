@@ -118,8 +118,8 @@ class Plan(Struct, frozen=True):
     """Line number, kind (habilitation or token) and id of each record in the file."""
 
     async def report_with_warnings(self, connection: AsyncConnection, now: datetime) -> list[Shown]:
-        """Returns `report`, in which the row of a habilitation with scopes that no gateway serves also has a
-        `warning`."""
+        """Returns `report`, with a `warning` added to the row of each habilitation that has scopes which no gateway
+        serves."""
         scopes = {own.id: own.scopes for own in self.habilitations}
         wanted = dict.fromkeys(scope for each in scopes.values() for scope in each)
         unserved = await unserved_scopes(connection, wanted, now)

@@ -26,9 +26,9 @@ MAX_TOKENS = 1000
 """Largest number of changed tokens and editors that an answer lists. If more have changed, the answer lists none, and
 gateways must treat all tokens and editors as changed."""
 SINCE_EVER = 0.0
-"""Time, in seconds since the epoch, that gateways receive as the blacklisting time of a token which they must refuse at
-once, because its habilitation or editor is archived. Gateways of a former release also receive it for a token that a
-withdrawn key may have signed."""
+"""Blacklisting time, in seconds since the epoch, that gateways receive for a token which they must refuse at once,
+because its habilitation or editor is archived. Gateways of a former release, which do not refuse withdrawn keys
+themselves, also receive it for a token that a withdrawn key may have signed."""
 
 _own = schema.habilitations.c
 RIGHTS: tuple[ColumnElement[Any], ...] = (
@@ -42,9 +42,9 @@ RIGHTS: tuple[ColumnElement[Any], ...] = (
 async def find_token(
     connection: AsyncConnection, token: str, *, refuses_withdrawn: bool
 ) -> tuple[KnownToken | None, int]:
-    """Returns the rights of a token (None if the token is unknown), and the number of the last entry in the log of
-    changes that these rights reflect. A token that a withdrawn key may have signed appears as blacklisted, unless
-    `refuses_withdrawn` is true: then the gateway itself refuses such tokens."""
+    """Returns a token's rights, or None for an unknown token, and the number of the last entry in the log of changes
+    that these rights reflect. If `refuses_withdrawn` is false, because the gateway knows no withdrawn keys, a token
+    that a withdrawn key may have signed appears as blacklisted."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = (
@@ -97,8 +97,8 @@ async def _find_editor_token(connection: AsyncConnection, token: str, as_of: int
 
 
 async def find_delegations(connection: AsyncConnection, editor: str, siret: str) -> KnownDelegations:
-    """Returns the delegations in force to an editor (its rights to use administrations' habilitations), each with the
-    rights that it gives. Includes only delegations of habilitations whose holder has the SIRET `siret`."""
+    """Returns the delegations by which an editor may now use habilitations of the administration with the SIRET
+    `siret`, each with the rights that the habilitation gives."""
     # A delegation is in force while it is not revoked and its habilitation is active.
     delegations, habilitations = schema.delegations.c, schema.habilitations.c
     _, as_of = await log_position(connection)
@@ -169,8 +169,8 @@ def _rights(row: Row[Any]) -> dict[str, Any]:
 
 async def changes_since(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
     """Returns all withdrawn keys, and the ids of the tokens and editors that changed after entry number `since` of the
-    change log named `log`. If the changes cannot be listed, `tokens` is None in the result, and gateways must treat all
-    tokens and editors as changed."""
+    change log named `log`. If more than `MAX_TOKENS` have changed, or the database is a new one or a restored backup,
+    `tokens` is None in the result, and gateways must treat all tokens and editors as changed."""
     # That is the case if more than `MAX_TOKENS` of them have changed, or if the database's log has another name or
     # fewer changes than `since`, because the database is a new one or a restored backup.
     name, number = await log_position(connection)

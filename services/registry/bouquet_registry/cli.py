@@ -71,9 +71,9 @@ async def list_acts(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 def author_of(given: argparse.Namespace) -> Author:
-    """Returns the author of a command: the name given by `--author`, or else the login name of the user at the
-    terminal, with the reason given by `--why` or, for a revocation, by `--reason`. Raises `SettingsError` if the name
-    or the reason is missing or blank."""
+    """Returns the author of a command: a name (`--author`, or else the login name of the user at the terminal) and a
+    reason (`--why` or, for a revocation, `--reason`). Raises `SettingsError` if the name or the reason is missing or
+    blank."""
     name = one_line(acts.operator_name() if given.author is None else given.author)
     reason = one_line(given.why or vars(given).get("reason", ""))
     if problems := [f"{option}: {MISSING}" for option, text in (("--author", name), ("--why", reason)) if not text]:
@@ -126,9 +126,9 @@ async def issue(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a token. `notices_sent` in the result has one number for each notice sent before the token's current
-    expiry: how many days before expiry it was due. With `--reveal`, also returns the token's signed text (`jwt`), and
-    records an administrative act."""
+    """Returns a token. `notices_sent` in the result lists the notices sent before the token's current expiry, each as
+    the number of days before expiry at which it was due, such as 30. With `--reveal`, also returns the token's signed
+    text (`jwt`), and records an administrative act."""
     async with context.store.reading() as connection:
         token = await queries.token(connection, given.id)
         shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
@@ -153,8 +153,8 @@ async def prolong(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
-    """Blacklists a token, at once or from the time `--at`, and returns the token. Raises `Refused` if the token has
-    been blacklisted since an earlier time than the new one."""
+    """Blacklists a token, at once or from the time `--at`, and returns the token. Raises `Refused` if the token is
+    blacklisted already, unless `--at` gives an earlier start."""
     own = context.administration
     return plain(await own.revoke(author_of(given), given.id, given.version, given.reason, given.at))
 
@@ -260,9 +260,8 @@ def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def given_fields(given: argparse.Namespace, kind: type[Struct]) -> Shown:
-    """Returns, by name, the values of those fields of the struct `kind` that were given as command-line options;
-    converts lists to tuples. Leaves out `id`, `version` and `editor`: these options name the record, and are no fields
-    to change."""
+    """Returns, by name, the fields of the struct `kind` that were given as command-line options; converts lists to
+    tuples. Leaves out the options `id`, `version` and `editor`, which only say what record to change."""
     wanted = set(kind.__struct_fields__) - {"id", "version", "editor"}
     own = {name: value for name, value in vars(given).items() if name in wanted and value is not None}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}
@@ -316,7 +315,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 
 
 DAYS = whole_number(0, 3650)
-"""Parser of a number of days in which tokens expire."""
+"""Parser of the value of `--expiring-within`, a number of days."""
 
 
 def plain(found: Struct) -> Shown:

@@ -86,8 +86,8 @@ def database_of(setting: Secret) -> Database:
 
 
 def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
-    """Returns the port of each server in the URL. Raises `SettingsError` if a server has no host or occurs twice, or if
-    both the URL's host part and its query name servers."""
+    """Returns the port of each server in a database URL that names several: `servers` has one URL for each. Raises
+    `SettingsError` if a server has no host or occurs twice, or if the query of the URL names servers too."""
     ports = tuple(server.port or DEFAULT_PORTS["postgresql"] for server in servers)
     if not all(server.host for server in servers):
         raise SettingsError([f"{SETTING}: has an empty host"])

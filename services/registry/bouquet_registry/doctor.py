@@ -71,7 +71,7 @@ def _keys(settings: RegistrySettings) -> Finding:
 
 async def check_database(settings: RegistrySettings, deadline: Deadline, *checks: DatabaseCheck) -> list[Finding]:
     """Checks that the database answers and has the tables of this version and, if so, runs `checks` on it. Also checks
-    the TLS certificates that the servers of the database have shown."""
+    that no TLS certificate of the database's servers has expired or will soon."""
     findings = await _examine_tables(settings.database_url, deadline.left_s(), checks)
     return [*findings, *files.check_servers(f"{PREFIX}DATABASE_URL", settings.database_url)]
 

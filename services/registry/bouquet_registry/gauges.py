@@ -22,10 +22,9 @@ log = logging.getLogger(__name__)
 COUNT_INTERVAL_S = 10.0
 """Seconds between two counts of habilitations, tokens, and events (messages of DataPass) that could not be applied."""
 DAYS = (7, 14, 30)
-"""Periods, in days, for each of which a metric counts the recently used tokens that expire within the period."""
+"""Values, in days, of the label `within_days` of the metric that counts the tokens which expire within this time."""
 IN_USE = timedelta(days=30)
-"""Longest time since a token's last use for which the token counts as recently used. Alerts about expiry ignore all
-other tokens."""
+"""Time for which a token counts as recently used after its last use. Alerts about expiry ignore all other tokens."""
 MAX_NAMES = 500
 """Largest number of habilitations whose names appear in the metrics. If more exist, only the names of the most recently
 changed ones appear."""

@@ -55,7 +55,8 @@ class Person(Struct, frozen=True, omit_defaults=True):
 
 
 class ServiceProvider(Struct, frozen=True, omit_defaults=True):
-    """Software editor that DataPass names in a request for a habilitation (right to call operations)."""
+    """Software editor, or provider of software as a service, that DataPass names in a request for a habilitation (right
+    to call operations)."""
 
     id: str
     type: str = ""
@@ -133,8 +134,8 @@ class Token(Struct, frozen=True, kw_only=True):
 
 
 def problems_in(fields: Container[str], problems: Iterable[str]) -> list[str]:
-    """Returns those of `problems` that concern one of `fields` or a part of one, such as an item of its list. Each
-    problem is a text `field: problem`."""
+    """Returns the items of `problems`, each a text `field: problem`, that concern one of `fields`. A problem with a
+    part of a field, such as `scopes[0]: …`, concerns this field."""
     return [problem for problem in problems if re.split(r"[.:\[]", problem, maxsplit=1)[0] in fields]
 
 

@@ -58,15 +58,15 @@ class Notice(Struct, frozen=True, kw_only=True):
 
 
 class _Kind(Struct, frozen=True):
-    """Kind of tokens, of habilitations or of software editors, with the tables and queries for notices about such
-    tokens."""
+    """One of two kinds of tokens (of habilitations, or of software editors), with the tables and queries for notices
+    about these tokens."""
 
     notices: Table
     tokens: Table
     owners: Table
     in_force: Callable[[datetime], ColumnElement[bool]]
-    """Function that returns, for a time, the SQL condition for tokens that are in force at this time. The condition
-    ignores the tokens' expiry."""
+    """Function that takes a time, and returns the SQL condition that a token is in force at this time. The condition
+    ignores the token's expiry."""
     read: Callable[[AsyncConnection, str], Awaitable[tuple[Token | EditorToken, Habilitation | Editor]]]
     """Function that returns a token and its owner, given the token's id."""
 

@@ -76,8 +76,8 @@ def in_force(now: datetime) -> ColumnElement[bool]:
 
 
 async def notices_of(connection: AsyncConnection, token: Token) -> list[int]:
-    """Returns one number for each notice sent before a token's current expiry, largest first: how many days before
-    expiry the notice was due."""
+    """Returns the notices sent before a token's current expiry, each as the number of days before expiry at which it
+    was due, such as 30. The largest number comes first."""
     own = (schema.notices.c.token == token.id) & (schema.notices.c.expires_at == token.expires_at)
     sent = select(schema.notices.c.days).where(own, schema.notices.c.sent_at.is_not(None))
     return list(await connection.scalars(sent.order_by(schema.notices.c.days.desc())))

@@ -81,8 +81,8 @@ OWNED = "SELECT pg_get_userbyid(relowner) = current_user FROM pg_class WHERE oid
 
 
 class Compared(Struct, frozen=True):
-    """Comparison of the rights that a PostgreSQL role has with those that its process needs. `missing` lists the rights
-    that the role lacks, and `surplus` those that the process does not need, each as `VERB table`."""
+    """Comparison of a PostgreSQL role's rights with the rights that its process needs. `missing` lists needed rights
+    that the role lacks, and `surplus` rights that the role has but the process does not need, each as `VERB table`."""
 
     missing: tuple[str, ...]
     surplus: tuple[str, ...]
@@ -119,8 +119,8 @@ PRUNING_RIGHTS = (
     "UPDATE (pruned_number, pruned_hash, pruning) ON journal_head",
     "INSERT ON journal_pruned_hours",
 )
-"""Rights that the role of `journal serve` has in addition if it removes expired records. `limit_pruning` restricts
-these rights to expired records."""
+"""Rights that the role of `journal serve` has, besides `JOURNAL_RIGHTS`, if this process removes expired records.
+`limit_pruning` restricts these rights to expired records."""
 
 
 POLICIES = """
@@ -131,7 +131,7 @@ POLICIES = """
 
 
 def limit_pruning(connection: Connection, role: str, keep_months: int) -> None:
-    """Creates row-security policies by which a role can remove only those records of the journal that are older than
+    """Creates row-security policies that let a role remove a record of the journal only if the record is older than
     `keep_months` months."""
     # A change of policies waits for readers of the table, such as a dump under way, and holds new readers up. So
     # policies that exist already stay.

@@ -90,8 +90,8 @@ class ScopeReports:
 
 
 def _within_limit(reported: list[str], known: Mapping[str, datetime], now: datetime) -> list[str]:
-    """Returns those of the reported scopes that fit into the database, which holds at most `MAX_SCOPES`. Logs a warning
-    with the number of scopes left out, if any."""
+    """Returns the reported scopes that fit into the database: those already in it, and as many new ones as `MAX_SCOPES`
+    allows. Logs a warning with the number of scopes left out, if any."""
     kept = {scope for scope, reported_at in known.items() if now - reported_at < FORGOTTEN_AFTER}
     refreshed = [scope for scope in reported if scope in kept]
     new = [scope for scope in reported if scope not in kept]
@@ -114,9 +114,9 @@ async def served_scopes(connection: AsyncConnection) -> list[ServedScope]:
 async def unserved_scopes(
     connection: AsyncConnection, scopes: Iterable[str], now: datetime, known: Iterable[str] = ()
 ) -> tuple[str, ...]:
-    """Returns those of `scopes` that no gateway serves. Leaves out FranceConnect's own scopes, and those in `known`,
-    which the habilitation has already. If no gateway has reported any scope within `FORGOTTEN_AFTER`, returns none and
-    logs a warning."""
+    """Returns the well-formed scopes in `scopes` that no gateway serves. Leaves out FranceConnect's own scopes, and the
+    scopes in `known`, which the habilitation has already. Returns an empty tuple and logs a warning if no gateway has
+    reported any scope within `FORGOTTEN_AFTER`."""
     reported = await served_scopes(connection)
     served = {one.scope for one in reported if now - one.reported_at < FORGOTTEN_AFTER}
     if not served:

@@ -117,13 +117,14 @@ class Transaction:
         return await self._change_token("token prolong", token, expires_at=expiry_after(self.now))
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
-        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token has been
-        blacklisted since an earlier time than the new one, and `Invalid` if `reason` contains the text of a token."""
+        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token is
+        blacklisted already, unless `at` gives an earlier start. Raises `Invalid` if `reason` contains the text of a
+        token."""
         return await self._change_token("token revoke", token, **self.blacklisting(token, reason, at))
 
     def blacklisting(self, token: Token | EditorToken, reason: str, at: datetime | None) -> dict[str, Any]:
         """Returns, by name, the values of a token's fields that blacklist the token from the time `at`, or at once if
-        `at` is None. Raises `Refused` if the token has been blacklisted since an earlier time than the new one, and
+        `at` is None. Raises `Refused` if the token is blacklisted already, unless `at` gives an earlier start. Raises
         `Invalid` if `reason` contains the text of a token."""
         if contains_token(reason):
             raise Invalid(["reason: contains a token"])
@@ -133,8 +134,8 @@ class Transaction:
         return {"blacklisted_at": moment, "blacklist_reason": one_line(reason)}
 
     async def set_mcp(self, token: Token, *, mcp: bool) -> Token:
-        """Sets or clears the flag `mcp` of a token. JWTs of the token that were signed earlier keep the former flag as
-        a claim, which gateways that ask the registry ignore."""
+        """Sets or clears the flag `mcp` of a token. JWTs that were signed before keep the former flag in their claim
+        `mcp`; gateways that ask the registry ignore this claim."""
         return await self._change_token("token change", token, mcp=mcp)
 
     async def record(self, act: str, target: str, *, version: int | None = None, changed: tuple[str, ...] = ()) -> None:
@@ -158,8 +159,8 @@ class Transaction:
             raise Conflict(taken) from None
 
     async def _record_delegations(self, former: str, changed: Habilitation) -> None:
-        """Records an administrative act for each delegation of a habilitation that is suspended or resumed because the
-        habilitation's state changes from or to `active`."""
+        """Records an administrative act for each delegation of a habilitation whose state changes from or to `active`:
+        the delegation is suspended or resumed by the change."""
         if (former == "active") == (changed.state == "active"):
             return
         act = "delegation resume" if changed.state == "active" else "delegation suspend"

@@ -1,5 +1,5 @@
-"""The registry on the bus, where it answers gateways and sends notices (warnings before a token expires). A program
-with a bus in memory runs the registry in its own process, by the object `registry` of this module."""
+"""The registry on the bus, where it answers gateways and sends notices (warnings before a token expires). The object
+`registry` of this module lets a program with a bus in memory run the registry in its own process."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ async def answering(
 
 
 class GatewayRequests:
-    """Handler of gateways' requests. When a gateway asks about a known token, also notes the time as that of the
+    """Handler of gateways' requests. When a gateway asks about a known token, also notes the present time as the
     token's last use."""
 
     def __init__(self, store: Store, uses: LastUses, scopes: ScopeReports, clock: Clock = utc_now) -> None:

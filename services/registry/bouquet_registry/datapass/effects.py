@@ -96,9 +96,9 @@ def _state(event: str, own: Habilitation | None) -> State:
 
 
 async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
-    """Prolongs the token of a habilitation that expires last. If there is none, issues a token, but only if the
-    habilitation allows calls that identify people by parameters. Returns the answer to DataPass: the token's id, or an
-    empty object without a token."""
+    """Prolongs a habilitation's token or, if it has several, the token that expires last. If it has none, issues a
+    token, but only if the habilitation allows calls that identify people by parameters. Returns the answer to DataPass:
+    the token's id, or an empty object without a token."""
     # No token is issued if the habilitation is used through FranceConnect only.
     token = await _longest_token(transaction, own)
     if token is not None:
@@ -125,8 +125,8 @@ async def _delegate(transaction: Transaction, own: Habilitation, form_uid: str) 
 
 
 async def _longest_token(transaction: Transaction, own: Habilitation) -> Token | None:
-    """Returns the token of a habilitation with the latest expiry, or None if the habilitation has no token. Ignores
-    tokens that are blacklisted, even from a future time."""
+    """Returns the habilitation's token that expires last, or None if it has no token. Ignores tokens that are
+    blacklisted, even from a future time."""
     tokens = await queries.tokens(transaction.connection, of=own.id)
     return next((token for token in reversed(tokens) if token.blacklisted_at is None), None)
 

@@ -38,7 +38,7 @@ DEFINITIONS: dict[str, RequestClass] = {
 requests."""
 DEFINITION_OF = {class_: id_ for id_, class_ in DEFINITIONS.items()}
 CONTACTS = ("contact_metier_", "contact_technique_", "delegue_protection_donnees_")
-"""Beginnings of the names of the attributes that describe contacts."""
+"""Beginnings of the names of the fields of `RequestData` that describe contacts, such as `contact_metier_email`."""
 UID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 PLACEHOLDER = re.compile(r"%\{(\w*)\}")
 """Pattern of a placeholder in the introduction of a form."""
@@ -46,8 +46,8 @@ PLACEHOLDERS = ("form_name", "service_provider_name")
 
 
 class RequestData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Data in a request for a habilitation (right to call operations), by DataPass's names of the attributes.
-    Attributes without a value are absent."""
+    """Data in a request for a habilitation (right to call operations). Each field has the name of an attribute in
+    DataPass; an attribute without a value is absent."""
 
     intitule: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
@@ -153,8 +153,8 @@ class Form(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     steps: tuple[Block, ...] = ()
     """Pages to fill in, in this order; empty for a single page."""
     single_page_view: str = ""
-    """Name of the DataPass view that shows a form with a single page; "" if none is given, and for a form with
-    `steps`."""
+    """Name of the DataPass view that shows the form on a single page, or "" if none is given. Must be empty for a form
+    with `steps`."""
     static_blocks: tuple[Block, ...] = ()
     """Parts of the form that the applicant cannot change."""
     scopes_config: ScopesConfig = ScopesConfig()

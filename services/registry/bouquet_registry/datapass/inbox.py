@@ -53,7 +53,7 @@ class EventAside(Struct, frozen=True, kw_only=True):
     dialect: Dialect
     received_at: datetime
     reason: str
-    """Reason why the event could not be applied, without any value of its body."""
+    """Reason why the event could not be applied. The text quotes no value from the event's body."""
 
 
 class EventAsideWithBody(EventAside, frozen=True, kw_only=True):

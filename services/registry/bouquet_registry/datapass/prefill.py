@@ -1,5 +1,5 @@
-"""Data with which a request for a habilitation (right to call operations) begins. Values that the applicant gives take
-precedence over values in a link's query string, and the latter over values of the form."""
+"""Data with which a request for a habilitation (right to call operations) begins. Values in a link's query string
+replace values of the form, and values that the applicant gives replace both."""
 
 from __future__ import annotations
 
@@ -61,8 +61,9 @@ def _converted(name: str, value: Any) -> Any:
 
 
 def faults_in(form: Form, typed: RequestData) -> Iterator[str]:
-    """Yields a text `demande.data.field: problem` for each attribute that the form does not let the applicant set, each
-    wrong mail address, and each scope that the form does not offer."""
+    """Yields the faults in `typed`, the data that an applicant gave, each as `demande.data.field: problem`. Faults are
+    attributes that the form does not let the applicant set, wrong mail addresses, and scopes that the form does not
+    offer."""
     filled = typed.filled()
     for name, value in filled.items():
         if _is_fixed(form, name):

@@ -61,7 +61,7 @@ class Webhooks:
         return response
 
     async def _process(self, dialect: Dialect, body: bytes, signature: str) -> tuple[int, Answer, str]:
-        """Checks a webhook, and applies its event, or stores an event that cannot be applied for an operator. Returns
+        """Checks a webhook, and applies its event; if the event cannot be applied, stores it for an operator. Returns
         the HTTP status and the content of the answer, and the outcome that the log and a metric record."""
         if not is_signed(self._secret, body, signature):
             return 401, {}, "unsigned"

@@ -44,8 +44,8 @@ class EditorAdministration(Struct, frozen=True):
     """Administration of the software editors in one database. The methods that make the signed text of a token need
     `signing_key`: they raise `SettingsError` without this key, and `Refused` if it is withdrawn.
 
-    All methods except `create` raise `Unknown` for an unknown id. Those with an argument `version`, the version that
-    the author has read, raise `Stale` if the record has changed since then; None skips this check.
+    All methods except `create` raise `Unknown` for an unknown id. The methods with an argument `version`, the version
+    that the author has read, raise `Stale` if the record has changed since then; None skips this check.
     """
 
     store: Store
@@ -111,8 +111,9 @@ class EditorAdministration(Struct, frozen=True):
     async def revoke(
         self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
     ) -> EditorToken:
-        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token has been
-        blacklisted since an earlier time than the new one, and `Invalid` if `reason` contains the text of a token."""
+        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token is
+        blacklisted already, unless `at` gives an earlier start. Raises `Invalid` if `reason` contains the text of a
+        token."""
         async with self._begin(author) as transaction:
             return await changes.revoke_token(transaction, await _token(transaction, id_, version), reason, at)
 

@@ -107,8 +107,8 @@ async def rotate_token(
 async def revoke_token(
     transaction: Transaction, token: EditorToken, reason: str, at: datetime | None = None
 ) -> EditorToken:
-    """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token has been
-    blacklisted since an earlier time than the new one, and `Invalid` if `reason` contains the text of a token."""
+    """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token is blacklisted
+    already, unless `at` gives an earlier start. Raises `Invalid` if `reason` contains the text of a token."""
     return await _change_token(transaction, "editor-token revoke", token, **transaction.blacklisting(token, reason, at))
 
 

@@ -75,9 +75,9 @@ async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a token of an editor. `notices_sent` in the result has one number for each notice sent before the token's
-    current expiry: how many days before expiry it was due. With `--reveal`, also returns the token's signed text
-    (`jwt`), and records an administrative act."""
+    """Returns a token of an editor. `notices_sent` in the result lists the notices sent before the token's current
+    expiry, each as the number of days before expiry at which it was due, such as 30. With `--reveal`, also returns the
+    token's signed text (`jwt`), and records an administrative act."""
     async with context.store.reading() as connection:
         token = await queries.editor_token(connection, given.id)
         shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
@@ -110,7 +110,7 @@ async def rotate(context: Context, given: argparse.Namespace) -> Shown:
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
     """Blacklists an editor's token, at once or from the time `--at`, and returns the token. Raises `Refused` if the
-    token has been blacklisted since an earlier time than the new one."""
+    token is blacklisted already, unless `--at` gives an earlier start."""
     own = _own(context)
     return plain(await own.revoke(author_of(given), given.id, given.version, given.reason, given.at))
 

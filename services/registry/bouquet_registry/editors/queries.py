@@ -78,8 +78,8 @@ def in_force(now: datetime) -> ColumnElement[bool]:
 
 
 async def notices_of(connection: AsyncConnection, token: EditorToken) -> list[int]:
-    """Returns one number for each notice sent before the current expiry of an editor's token, largest first: how many
-    days before expiry the notice was due."""
+    """Returns the notices sent before the current expiry of an editor's token, each as the number of days before expiry
+    at which it was due, such as 30. The largest number comes first."""
     notices = schema.editor_notices.c
     own = (notices.token == token.id) & (notices.expires_at == token.expires_at) & notices.sent_at.is_not(None)
     return list(await connection.scalars(select(notices.days).where(own).order_by(notices.days.desc())))

@@ -31,7 +31,8 @@ class Editor(Struct, frozen=True, kw_only=True):
     delegable: bool = False
     """Whether habilitations may be delegated to the editor."""
     copies_tokens: bool = False
-    """Whether the editor may see the text of its clients' tokens."""
+    """Whether the editor has permission to see the text of its clients' tokens. The registry only stores this
+    permission: no process acts on it."""
     state: EditorState = "active"
     version: int = 1
     """Version of the editor's record, beginning at 1. Each change increments the version, and a change based on an

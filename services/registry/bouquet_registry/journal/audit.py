@@ -59,7 +59,7 @@ class Stored(Struct, frozen=True):
 
 class Verified(Struct, frozen=True):
     """Result of verifying the journal's chain of records. `head` is the number and hash of the last verified record;
-    `prunings` are those verified records that describe a removal of old ones."""
+    `prunings` are the verified records that describe a removal of old records."""
 
     head: Link
     prunings: tuple[Row, ...] = ()
@@ -97,8 +97,9 @@ async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Ver
     before record `since - 1`.
 
     `noted`, if not None, is the number and hash of a record, copied at an earlier time. Raises `BrokenChain` if the
-    journal no longer contains this record with this hash, and `Refused` if the record was pruned or its number is too
-    low to be verified."""
+    journal no longer contains this record with this hash, and `Refused` if the record was pruned or comes before record
+    `since - 1`.
+    """
     # Records are missing if no record describes their pruning. Raises `Refused` if the noted record was pruned or is
     # not in the range. Ignores records that are written meanwhile.
     known = await read_ends(store)
@@ -160,8 +161,8 @@ def _check_noted(link: Link, noted: Link | None) -> None:
 
 
 async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
-    """Returns the number and hash of the record before the one with the number `number`. Raises `Refused` if the
-    journal ends before this record, and `BrokenChain` if the record is missing."""
+    """Returns the number and hash of the record `number - 1`. Raises `Refused` if the journal ends before this record,
+    and `BrokenChain` if the record is missing."""
     if number == known.pruned.number + 1:
         return known.pruned
     if number > known.head.number + 1:
@@ -175,9 +176,9 @@ async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
 
 
 async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
-    """Verifies the rows after the record `after`, up to number `last` and at most `ROWS_PER_READ` of them. Appends
-    those that describe a pruning to `prunings`, and returns the number and hash of the last verified row. Raises
-    `BrokenChain` for a wrong or missing row."""
+    """Verifies the rows after the record `after`, up to number `last` and at most `ROWS_PER_READ` rows. Appends the
+    rows that describe a pruning (removal of old records) to `prunings`, and returns the number and hash of the last
+    verified row. Raises `BrokenChain` for a wrong or missing row."""
     _check_noted(after, noted)
     rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
@@ -233,9 +234,9 @@ async def _select_rows(connection: AsyncConnection, after: int, last: int) -> li
 
 
 async def prune(store: Store, before: float, now: Clock = time.time) -> int:
-    """Removes the oldest records, up to the first one dated `before` (epoch seconds) or later, which is kept; returns
-    the number of removed records. Before that, appends a record that describes the pruning. Raises `BrokenChain` if a
-    record to remove is wrong, and `Refused` if the database role may not remove it."""
+    """Removes all records before the first one that is dated `before` (epoch seconds) or later, and returns the number
+    of removed records. Before that, appends a record that describes the pruning. Raises `BrokenChain` if a record to
+    remove is wrong, and `Refused` if the database role may not remove it."""
     # Records end at the first one that is not older.
     known = await read_ends(store)
     _check_pruned(known)
@@ -254,16 +255,16 @@ async def prune(store: Store, before: float, now: Clock = time.time) -> int:
 
 
 async def oldest_at(store: Store, now: float) -> float | None:
-    """Returns the time (epoch seconds) of the oldest record. Ignores records dated more than a day after `now`; returns
-    None if there is no other record."""
+    """Returns the time (epoch seconds) of the oldest record, or None without records. Records dated more than a day
+    after `now` do not count."""
     number, at = schema.journal.c.number, schema.journal.c.at
     async with store.reading() as connection:
         return await connection.scalar(select(at).where(at <= now + DAY_S).order_by(number).limit(1))
 
 
 async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: float) -> int:
-    """Returns the number of the last record that a pruning (removal of old records) removes, which precedes the first
-    record dated `before` or later. The times `before` and `now` are in epoch seconds."""
+    """Returns the number of the last record to remove: the record just before the first one that is dated `before` or
+    later. The times `before` and `now` are in epoch seconds."""
     # Ignores records dated more than a day in the future, since a wrong clock must not keep older records from being
     # removed.
     number, at = schema.journal.c.number, schema.journal.c.at

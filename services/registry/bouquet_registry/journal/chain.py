@@ -25,7 +25,7 @@ class Link(Struct, frozen=True):
 
 
 START = Link(0, "00" * 32)
-"""Link that takes the place of a previous record for the first record of the chain: number 0, and a hash of zeros."""
+"""Link that stands before the first record of the chain: number 0, and a hash of zeros."""
 
 
 class Row(Struct, frozen=True):

@@ -24,7 +24,8 @@ from bouquet_registry.serve import serve_journal
 
 async def verify(context: Context, given: argparse.Namespace) -> Shown:
     """Verifies the journal's chain from record `--from` on, and the record `--head` if given. Returns the range of
-    verified records, and the prunings described in it. Raises `BrokenChain` for a wrong or missing record."""
+    verified records, and the prunings (removals of old records) that these records describe. Raises `BrokenChain` for a
+    wrong or missing record."""
     verified = await audit.verify(context.store, given.since, given.head)
     known = await audit.read_ends(context.store)
     return {
@@ -42,15 +43,15 @@ def _pruning(row: Row) -> str:
 
 
 async def head(context: Context, _: argparse.Namespace) -> Shown:
-    """Returns the number and hash of the journal's last record (`head`) and of the last pruned, that is removed, record
-    (`pruned_to`), each as `NUMBER:HASH`."""
+    """Returns the journal's last record (`head`), and the last record that was pruned, that is, removed (`pruned_to`).
+    Each is given by number and hash, as `NUMBER:HASH`."""
     known = await audit.read_ends(context.store)
     return {"head": str(known.head), "pruned_to": str(known.pruned)}
 
 
 async def prune(context: Context, given: argparse.Namespace) -> Shown:
-    """Removes the oldest records, up to the first one dated `--before` or later, which is kept, and records an
-    administrative act. Returns the number of removed records and both ends of the chain."""
+    """Removes all records before the first one that is dated `--before` or later, and records an administrative act.
+    Returns the number of removed records and both ends of the chain."""
     await context.record(given, "journal prune")
     pruned = await audit.prune(context.store, given.before.timestamp())
     return {"pruned": pruned} | await head(context, given)
@@ -58,7 +59,7 @@ async def prune(context: Context, given: argparse.Namespace) -> Shown:
 
 async def readmit(context: Context, given: argparse.Namespace) -> Shown:
     """Tries again to read the messages that were stored apart because they were unreadable, writes the readable ones to
-    the journal, and records an administrative act. Returns the numbers of messages that were readable and that remain
+    the journal, and records an administrative act. Returns how many messages were readable, and how many remain
     unreadable."""
     await context.record(given, "journal readmit")
     readmitted, aside = await writer.readmit(context.store)

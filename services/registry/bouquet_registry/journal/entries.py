@@ -28,7 +28,8 @@ CONCURRENCY = 4
 database's capacity for the journal's writer."""
 DRAIN_S = 2.0
 TIME_DIGITS = 12
-"""Number of hexadecimal digits at the beginning of a record's id that give its time, in milliseconds since 1970."""
+"""Number of hexadecimal digits at the beginning of a record's id that give the record's time, in milliseconds since
+1970."""
 
 
 @asynccontextmanager

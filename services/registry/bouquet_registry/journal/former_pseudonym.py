@@ -20,14 +20,15 @@ gives it."""
 
 
 def former_pseudonym(key: Secret, identity: Identity) -> str:
-    """Returns the pseudonym of an identity by the former rule: only letters and digits, without case or accents."""
+    """Returns the pseudonym of an identity by the former rule, which ignores case, accents, and all characters of a
+    name except letters and digits."""
     # Unlike the present rule, uses the commune of birth even if the country of birth is a foreign one.
     return keyed_hash(key, msgspec.json.encode(_named(identity)))
 
 
 def former_spellings(identity: Identity) -> Iterator[Identity]:
-    """Yields the spellings of an identity that have the same pseudonym by the present rule, but different ones by the
-    former rule, such as `Œuvrard` and `Oeuvrard`. In each spelling, a letter such as `œ` is either kept or written out
+    """Yields spellings of an identity, such as `Œuvrard` and `Oeuvrard`, for which the present rule makes one
+    pseudonym, but the former rule made several. In each spelling, a letter such as `œ` is either kept or written out
     everywhere."""
     if not isinstance(identity, Identite):
         yield identity

@@ -34,8 +34,8 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "identifiant": (),
     "numero_allocataire": ("code_postal",),
 }
-"""Parts of an identity by which a person can be searched for. Each is mapped to the further parts that must be given
-with it, except that one of `commune` and `pays` suffices."""
+"""Parts of an identity by which a person can be searched for, each mapped to the further parts that must then be given
+too. One of `commune` and `pays` suffices."""
 WORD_END = re.compile(r"[\s'-]+")
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 

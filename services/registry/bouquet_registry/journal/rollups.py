@@ -52,14 +52,14 @@ Condition: TypeAlias = ColumnElement[bool]
 
 
 class Progress(Struct, frozen=True):
-    """Progress of the roll-ups (tables of counts): the last journal record that they count, and the last record that
-    the latest rebuild, which counts all records again, has to count."""
+    """Progress of the roll-ups (tables of counts): how far they have counted the journal's records, and how far the
+    latest rebuild, which counts records a second time, has to go."""
 
     number: int
     """Number of the last record that is counted."""
     recounted_to: int
-    """Number of the last record that the latest rebuild (counting all records again) has to count. Records with higher
-    numbers are counted for the first time."""
+    """Number of the last record that the latest rebuild counts a second time. Records with higher numbers are counted
+    for the first time."""
 
 
 class whole(FunctionElement[int]):
@@ -131,8 +131,8 @@ async def rebuild(store: Store) -> int:
 
 
 async def keep_counts(connection: AsyncConnection, last: int) -> None:
-    """Prepares the removal of all records up to number `last`. Counts those that are not counted yet, and notes the
-    hours of their calls, so that no later rebuild deletes the counts of these hours."""
+    """Prepares the removal of all records up to number `last`. Counts the records that are not counted yet, and adds
+    the hours of the calls to `pruned_hours`, so that no later rebuild deletes the counts of these hours."""
     progress = await _lock_progress(connection)
     # A rebuild ends first: it skips hours that are noted here.
     to = max(last, progress.recounted_to)

@@ -163,8 +163,8 @@ rollup = Table(
     Column("number", BigInteger, nullable=False),
     Column("recounted_to", BigInteger, nullable=False),
 )
-"""Table of one row about the roll-ups (tables of counts). `number` is the number of the last record that they count;
-`recounted_to` is the number of the last record that the latest rebuild counts again."""
+"""Table of one row about the roll-ups (tables of counts). `number` is the number of the last counted record;
+`recounted_to` is the number of the last record that the latest rebuild counts a second time."""
 ONLY_ROLLUP = rollup.c.id == HEAD_ID
 
 pruned_hours = Table(

@@ -113,7 +113,7 @@ async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
 
 async def readmit(store: Store) -> tuple[int, int]:
     """Tries again to read the messages that were stored apart because they were unreadable, and writes the readable
-    ones to the journal. Returns the numbers of messages that were readable and that remain unreadable."""
+    ones to the journal. Returns how many messages were readable, and how many remain unreadable."""
     async with store.reading() as connection:
         bodies = list(await connection.scalars(select(schema.aside.c.body)))
     readable = [body for body in bodies if all(map(read, unpack(body)))]

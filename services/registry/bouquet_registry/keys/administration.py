@@ -39,8 +39,8 @@ class KeyAdministration(Struct, frozen=True):
             return await signatures.signing_keys(connection, self._current, self.own.clock())
 
     async def tokens(self, kid: str) -> list[SignedToken]:
-        """Returns the tokens in force that the key `kid` has signed, and those for which no signing key is recorded.
-        The tokens are sorted by their owners' names, then by expiry."""
+        """Returns the tokens in force that the key `kid` has signed, or may have signed because no signing key is
+        recorded. The tokens are sorted by their owners' names, then by expiry."""
         async with self.own.store.reading() as connection:
             return await signatures.signed_tokens(connection, kid, self.own.clock())
 
@@ -77,7 +77,7 @@ class KeyAdministration(Struct, frozen=True):
 
     async def sign_again(self, author: Author, kid: str) -> list[SignedAgain]:
         """Signs again, with the current key (which signs tokens now), each token in force that the key `kid` has signed
-        or may have signed; the tokens keep their ids and expiry. Records for each token that the author has seen the
+        or may have signed; the tokens keep their ids and expiry. Records, for each token, that the author has seen the
         new text. Raises `Refused` if `kid` is the current key, or if the current key is withdrawn."""
         signer = Signer(self.own.signing_key)
         if signer.kid == kid:

@@ -31,7 +31,7 @@ class SigningKey(Struct, frozen=True, kw_only=True):
     is_current: bool
     """Whether the registry signs tokens with this key now."""
     tokens: int
-    """Number of tokens in force, those of editors included, whose text this key has signed."""
+    """Number of tokens in force, including editors' tokens, whose text this key has signed."""
     withdrawn_at: datetime | None = None
     withdrawn_by: str = ""
     withdrawn_why: str = ""
@@ -111,8 +111,8 @@ async def signing_keys(connection: AsyncConnection, current: str | None, now: da
 
 
 def tokens_signed_by(kid: str, now: datetime) -> Select[Any]:
-    """Returns the SQL query of the tokens in force that the key `kid` has signed, and of those for which no signing key
-    is recorded. The query lists each token once."""
+    """Returns the SQL query of the tokens in force that the key `kid` has signed, or may have signed because no signing
+    key is recorded. The query lists each token once."""
     signed = _signed_tokens(now).subquery()
     is_recorded = (func.max(case((signed.c.kid != UNRECORDED, 1), else_=0)) == 1).label("is_recorded")
     columns = (signed.c.id, signed.c.kind, signed.c.owner, signed.c.siret, signed.c.name, signed.c.expires_at)
@@ -121,8 +121,8 @@ def tokens_signed_by(kid: str, now: datetime) -> Select[Any]:
 
 
 async def signed_tokens(connection: AsyncConnection, kid: str, now: datetime) -> list[SignedToken]:
-    """Returns the tokens in force that the key `kid` has signed, and those for which no signing key is recorded. The
-    tokens are sorted by their owners' names, then by expiry."""
+    """Returns the tokens in force that the key `kid` has signed, or may have signed because no signing key is recorded.
+    The tokens are sorted by their owners' names, then by expiry."""
     rows = (await connection.execute(tokens_signed_by(kid, now))).mappings()
     found = [record_of(row, SignedToken) for row in rows]
     return sorted(found, key=lambda token: (token.name, token.expires_at, token.id))

@@ -27,14 +27,14 @@ class RevokedProof(Struct, frozen=True, kw_only=True):
     """Proof (a text that shows later what an answer said) that was revoked, and so is no longer valid."""
 
     record: str
-    """Id of the answer's record in the access journal, which the verification of the proof shows."""
+    """Id of the answer's record in the access journal. Verification of the proof shows this id."""
     revoked_at: datetime
     revoked_by: str
     revoked_why: str
 
 
 async def revoke(own: Administration, author: Author, record: str) -> RevokedProof:
-    """Revokes for ever a proof (a text that shows later what an answer said). `record` is the id of the answer's record
+    """Revokes a proof (a text that shows later what an answer said) for ever. `record` is the id of the answer's record
     in the journal. Raises `Invalid` if `record` is no such id or the author gives no reason, and `Conflict` if the
     proof is revoked already."""
     # Whether the journal has the record is not asked: a proof is valid for longer than records are kept.
