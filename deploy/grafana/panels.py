@@ -44,7 +44,7 @@ def curves(
     title: str, unit: str, *queries: Query, help: str = "", stacked: bool = False, exemplars: bool = False
 ) -> Panel:
     """Returns a panel, a third of a row wide, that draws one curve for each series. If `exemplars` is true, the panel
-    also marks single observations, which lead to their traces."""
+    also marks single requests, with links to the requests' traces."""
     panel = timeseries.Panel().line_width(1).fill_opacity(20 if stacked else 5).min(0)
     panel.legend(common.VizLegendOptions().show_legend(True).placement(values.LegendPlacement.BOTTOM))
     panel.tooltip(common.VizTooltipOptions().mode(values.TooltipDisplayMode.MULTI).sort(values.SortOrder.DESCENDING))

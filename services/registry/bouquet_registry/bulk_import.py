@@ -229,8 +229,8 @@ def _token_faults(line: TokenLine, scopes: dict[str, frozenset[str]]) -> Iterato
 
 
 def _time_faults(line: Line, *names: str) -> Iterator[str]:
-    """Yields a text `field: problem` for each of the fields `names` whose time lies outside the years `FIRST_YEAR` to
-    `LAST_YEAR`. A field without a time has no fault."""
+    """Yields a text `field: problem` for each field in `names` whose time lies before the year `FIRST_YEAR` or after
+    the year `LAST_YEAR`. A field without a time has no fault."""
     for name in names:
         time = getattr(line, name)
         if time is not None and not FIRST_YEAR <= time.year <= LAST_YEAR:

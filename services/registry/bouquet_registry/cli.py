@@ -60,7 +60,7 @@ class Context(Struct, frozen=True):
 
     async def record(self, given: argparse.Namespace, act: str, target: str = "") -> None:
         """Records an administrative act (who did what) in a transaction of its own, before the command shows its
-        result. Used by commands that change no record but must leave a trace, such as those that read the journal."""
+        result. Used by commands that change no record but must leave a trace, such as `journal who-read`."""
         await self.administration.record(author_of(given), act, target)
 
 

@@ -1,5 +1,5 @@
-"""Delivery of notices, which warn that a token will soon expire, by mail or by webhook. Such a webhook is signed in the
-same way as those that DataPass sends."""
+"""Delivery of notices, which warn that a token will soon expire, by mail or by webhook. A notice to a webhook is signed
+in the same way as DataPass signs its own webhooks."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ SETTING = f"{PREFIX}NOTICES_TO"
 """Name of the setting that contains the URL to which notices (warnings before a token expires) are sent."""
 MAIL = ("smtp", "smtps")
 CA_FILE = "cafile"
-"""Parameter in the mail server's URL: path of a PEM file with the certificate of the authority that signed the server's
-certificate."""
+"""Parameter in the mail server's URL: the path of a PEM file. The file has the certificate of the authority that signed
+the mail server's certificate."""
 TIMEOUT_S = 20.0
 """Longest time, in seconds, that the delivery of one notice (warning before a token expires) may take."""
 SUBJECT = "Votre jeton API Particulier expire {when}"
@@ -83,7 +83,8 @@ def notice_destination(settings: RegistrySettings) -> NoticeDestination:
     an empty URL. Raises `SettingsError` for an unknown option or an unusable certificate file of a mail server.
 
     An unencrypted destination also raises `SettingsError`, unless the setting `notices_plain` is true and the URL
-    contains neither a user, a password nor `cafile`."""
+    contains no user, no password and no `cafile`.
+    """
     # An unencrypted destination whose URL contains a password is never allowed.
     url = URL(settings.notices_to.reveal())
     if not url.scheme:
@@ -212,8 +213,8 @@ class Mail(NoticeChannel):
 
 
 class Webhook(NoticeChannel):
-    """Channel that posts notices (warnings before a token expires) as JSON to a URL. Each is signed unless the secret
-    is empty, and has the header `Idempotency-Key` with the notice's id."""
+    """Channel that posts notices (warnings before a token expires) as JSON to a URL. A notice is signed unless the
+    secret is empty, and its id is sent as the header `Idempotency-Key`."""
 
     def __init__(self, session: aiohttp.ClientSession, url: URL, secret: Secret) -> None:
         self._session = session

@@ -41,8 +41,8 @@ applied."""
 
 
 GRANT = "`bouquet-registry migrate`, as the tables' owner, with the options that name each role"
-"""Advice that `bouquet-registry doctor` prints if a database role lacks rights that its process needs, or has more than
-these."""
+"""Advice that `bouquet-registry doctor` prints if a database role lacks a right that its process needs, or has a right
+that the process does not need."""
 ROLE = "give it a role of its own: docs/operations/users-and-rights.md"
 
 DatabaseCheck: TypeAlias = Callable[[Store], Awaitable[Finding]]

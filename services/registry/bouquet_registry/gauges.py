@@ -31,8 +31,8 @@ changed ones appear."""
 
 
 async def count_periodically(store: Store, clock: Clock) -> None:
-    """Sets the metrics that count habilitations, tokens, and events of DataPass that could not be applied, every
-    `COUNT_INTERVAL_S` seconds until cancelled. If the database is unavailable, logs this and tries again at the next
+    """Every `COUNT_INTERVAL_S` seconds until cancelled, sets the metrics that count habilitations, tokens, and events
+    of DataPass that could not be applied. If the database is unavailable, logs this and tries again at the next
     time."""
     while True:
         try:

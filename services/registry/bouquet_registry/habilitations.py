@@ -18,8 +18,8 @@ ContactKind: TypeAlias = Literal["demandeur", "contact_metier", "contact_techniq
 State: TypeAlias = Literal["requested", "active", "refused", "revoked", "archived"]
 
 BY_PARAMETERS = "params"
-"""Modality (way to identify the person of a call) in which the caller authenticates with a token, and sends the
-person's identity as parameters. Other modalities require a citizen's session (docs/reference/contract.md §7)."""
+"""Item of a habilitation's modalities, for calls in which the caller authenticates with a token, and sends the person's
+identity as parameters. Other modalities require a citizen's session (docs/reference/contract.md §7)."""
 TOKEN_LIFE_MONTHS = 18
 """Months from the issue or prolongation of a token to its expiry."""
 MAX_ITEMS = 500
@@ -128,8 +128,7 @@ class Token(Struct, frozen=True, kw_only=True):
     learn of a use up to an hour later."""
     # A gateway asks the registry only once an hour for a token in use.
     mcp: bool = False
-    """Whether the token may be used with the Model Context Protocol. The claim `mcp` of the signed text has the same
-    value."""
+    """Whether the token may be used with the Model Context Protocol. If so, the signed text has the claim `mcp`."""
     version: int = 1
 
 

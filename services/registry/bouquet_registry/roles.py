@@ -27,14 +27,13 @@ REGISTRY_RIGHTS = (
     "SELECT, INSERT, DELETE ON events_aside",
     "INSERT ON acts",
 )
-"""Rights of the role of `serve` when a separate process writes the journal. None of them concerns the journal's
-tables."""
+"""Rights of the role of `serve` when a separate process writes the journal, so that `serve` needs no right on the
+journal's tables."""
 CALL_COLUMNS = (
     "number, id, at, habilitation, token, recipient, operation, outcome, status, code, provider, cached, duration_ms, "
     "trace_id, request_id, purpose"
 )
-"""Columns of the journal that the role of `api` may read: those that describe calls, without the pseudonyms of
-people."""
+"""Columns of the journal that the role of `api` may read. They describe calls, and contain no pseudonyms of people."""
 API_RIGHTS = (
     f"SELECT ON {ALEMBIC}",
     "SELECT, INSERT, UPDATE ON habilitations, tokens, editors, editor_tokens, delegations",

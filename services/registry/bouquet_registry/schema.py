@@ -190,8 +190,8 @@ served_scopes = Table(
     Column("scope", String(100), primary_key=True),
     Column("reported_at", Moment, nullable=False),
 )
-"""Table of the scopes of the operations that gateways serve, with the time of the last report of each. A row is deleted
-once its scope has not been reported for `served_scopes.FORGOTTEN_AFTER`."""
+"""Table of the scopes of the operations that gateways serve, with the time of each scope's last report. A row is
+deleted once its scope has not been reported for `served_scopes.FORGOTTEN_AFTER`."""
 
 log = Table(
     "log",

@@ -1,5 +1,5 @@
-"""Scopes of the operations that gateways serve, as the gateways report them. Scopes that are added to a habilitation
-are checked against these."""
+"""Scopes of the operations that gateways serve, as the gateways report them. The registry checks scopes that are added
+to a habilitation against the reported ones."""
 
 from __future__ import annotations
 

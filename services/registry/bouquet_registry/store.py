@@ -92,7 +92,7 @@ async def upgrade(url: Secret, roles: Roles = NO_ROLES, keep_months: int = 0) ->
 
 
 async def _check_roles(engine: AsyncEngine, roles: Roles) -> None:
-    """Raises `SettingsError` if the database lacks one of `roles`."""
+    """Raises `SettingsError` if the database lacks one of `roles`, or if a role's name needs quotes in SQL."""
     for role in filter(None, structs.astuple(roles)):
         if not NAME.fullmatch(role):
             raise SettingsError([f"{role!r} is no name of a role"])

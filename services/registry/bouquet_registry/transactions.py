@@ -134,8 +134,8 @@ class Transaction:
         return {"blacklisted_at": moment, "blacklist_reason": one_line(reason)}
 
     async def set_mcp(self, token: Token, *, mcp: bool) -> Token:
-        """Sets or clears the flag `mcp` of a token. JWTs that were signed before keep the former flag in their claim
-        `mcp`; gateways that ask the registry ignore this claim."""
+        """Sets or clears the flag `mcp` of a token. JWTs that were signed before keep the former flag as a claim;
+        gateways that ask the registry ignore this claim."""
         return await self._change_token("token change", token, mcp=mcp)
 
     async def record(self, act: str, target: str, *, version: int | None = None, changed: tuple[str, ...] = ()) -> None:

@@ -101,8 +101,8 @@ registry = Service()
 async def answering(
     bus: Bus, store: Store, settings: RegistrySettings, clock: Clock = utc_now
 ) -> AsyncIterator[Serving]:
-    """Runs the registry's tasks until the context ends: answers gateways, sends notices, counts tokens for metrics, and
-    writes the times of tokens' last use and the scopes that gateways serve."""
+    """Runs the registry's tasks until the context ends: answers gateways, sends notices, sets the metrics that count
+    records, and writes the times of tokens' last use and the scopes that gateways serve."""
     uses, scopes = LastUses(store), ScopeReports(store, clock)
     window = GatewayRequests(store, uses, scopes, clock)
     async with AsyncExitStack() as stack:

@@ -30,10 +30,10 @@ async def show(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def replay(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Applies events of DataPass that could not be applied when they arrived: those in `given.id` or, with `--all`, all
-    of them, oldest first, each in a transaction of its own. Returns the outcome for each event, and the reason if the
-    event is refused again. Raises `Unknown`, before applying any event, if an id does not begin the digest of exactly
-    one event."""
+    """Applies events of DataPass that could not be applied when they arrived: the given events or, with `--all`, all
+    such events, oldest first, each in a transaction of its own. Returns the outcome of each event, with the reason if
+    the event is refused again. Raises `Unknown`, before applying any event, if a given id does not begin the digest of
+    exactly one event."""
     async with context.store.reading() as connection:
         if given.all:
             digests = [event.digest for event in await inbox.events_aside(connection)]

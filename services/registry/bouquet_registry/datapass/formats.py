@@ -30,8 +30,8 @@ GRANTED = ("validated", "approved")
 
 
 class Unreadable(Refused):
-    """Refusal of a body that is no event (message of DataPass) in the expected format. The error names the format and,
-    if known, the wrong field, but quotes no value from the body."""
+    """Refusal of a webhook's body that is no event (message of DataPass) in the expected format. The error names the
+    format and, if known, the wrong field, but quotes no value from the body."""
 
 
 class DatapassEvent(Struct, frozen=True, kw_only=True):
@@ -154,8 +154,8 @@ def is_test(body: bytes) -> bool:
 
 
 def read(dialect: Dialect, body: bytes) -> DatapassEvent:
-    """Parses the body of a webhook in the format `dialect`, and puts each of its texts on one line. Raises `Unreadable`
-    for a malformed body."""
+    """Parses the body of a webhook in the format `dialect`, and replaces line breaks in texts by spaces. Raises
+    `Unreadable` for a malformed body."""
     try:
         if dialect == "v1":
             return _event_of_v1(msgspec.json.decode(body, type=_EventV1))

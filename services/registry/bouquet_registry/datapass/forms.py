@@ -1,5 +1,5 @@
-"""Prefilled forms of DataPass for requests for habilitations (rights to call operations), read from a YAML file. With
-such a form, a request begins with data already filled in."""
+"""Prefilled forms of DataPass, read from a YAML file. An administration that asks for a habilitation (right to call
+operations) with such a form begins with data already filled in."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ DEFINITIONS: dict[str, RequestClass] = {
     "api-particulier-demarche-numerique": "APIParticulierDemarcheNumerique",
     "formulaire-qf": "FormulaireQF",
 }
-"""Maps the id of a definition (DataPass's word for a kind of habilitation) to DataPass's name for the class of its
-requests."""
+"""Maps DataPass's id for a kind of habilitation, which DataPass calls a definition, to DataPass's name for the class of
+requests for such a habilitation."""
 DEFINITION_OF = {class_: id_ for id_, class_ in DEFINITIONS.items()}
 CONTACTS = ("contact_metier_", "contact_technique_", "delegue_protection_donnees_")
 """Beginnings of the names of the fields of `RequestData` that describe contacts, such as `contact_metier_email`."""
@@ -101,8 +101,8 @@ def block_of(attribute: str) -> Block:
 
 
 class ServiceProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Entry for a software editor, or a provider of software as a service, that offers prefilled forms for requests for
-    habilitations."""
+    """Entry in the file of forms for a software editor, or a provider of software as a service, that offers prefilled
+    forms of DataPass."""
 
     type: Literal["editor", "saas"]
     name: str
@@ -116,8 +116,7 @@ class ServiceProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class ScopesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Lists of the scopes that a form for requests for habilitations shows, hides, or does not let the applicant
-    change."""
+    """Lists of the scopes that a form of DataPass shows, hides, or does not let the applicant change."""
 
     displayed: tuple[str, ...] = ()
     """Scopes that the form shows; empty for all scopes."""
@@ -146,7 +145,7 @@ class Form(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Id of the editor that offers the form; empty if no editor does."""
     use_case: str = ""
     default: bool = False
-    """Whether a request that names only its class (`authorization_request`), and no form, begins with this form."""
+    """Whether a request begins with this form if it names no form, only the form's class (`authorization_request`)."""
     public: bool = True
     """Whether lists of forms contain the form. A form that is not listed can still be read by its uid."""
     startable_by_applicant: bool = True
@@ -163,8 +162,8 @@ class Form(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Catalogue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Content of a file of prefilled forms for requests for habilitations: the forms by uid, and the software editors
-    by id."""
+    """Content of the file of DataPass's prefilled forms: the forms by uid, and the software editors that offer forms by
+    id."""
 
     service_providers: dict[str, ServiceProviderEntry] = {}
     forms: dict[str, Form] = {}

@@ -126,9 +126,9 @@ async def set_aside(store: Store, received: Received, reason: str) -> None:
 async def replay(
     store: Store, aside: EventAsideWithBody, clock: Clock, author: Author, *, late: bool = False
 ) -> tuple[Answer, Outcome]:
-    """Applies an event (message of DataPass) that was set aside because it could not be applied, however old it is.
-    Returns the same as `apply_once`. If the event still cannot be applied, raises `Refused`, and keeps it for a later
-    replay."""
+    """Applies an event (message of DataPass) that was set aside because it could not be applied; returns the same as
+    `apply_once`. If a more recent event was applied since, the outcome is `late` and the event stays aside, unless
+    `late` is true. If the event still cannot be applied, raises `Refused`, and keeps it for a later replay."""
     event = formats.read(aside.dialect, aside.body)
     return await apply_once(store, aside.received, event, clock, author=author, late=late)
 

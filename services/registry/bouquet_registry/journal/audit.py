@@ -50,8 +50,8 @@ class ChainEnds(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """Record as stored in the journal. `indexed` holds its entries in the table `journal_found`: for each person whom
-    the answer names, a number made from the person's pseudonym."""
+    """Record as stored in the journal. `indexed` holds the record's entries in the index `journal_found`: for each
+    person whom the answer names, a number made from the person's pseudonym."""
 
     row: Row
     indexed: frozenset[int]
@@ -119,8 +119,8 @@ async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Ver
 
 
 def _check_pruned(known: ChainEnds) -> None:
-    """Raises `BrokenChain` if the oldest records are missing although no record describes their pruning (removal
-    because of age), or if records are still there although a record describes their pruning."""
+    """Raises `BrokenChain` if the oldest records are missing and no record describes their pruning (removal because of
+    age), or if a record describes a pruning of records that are still there."""
     if known.pruned == START:
         return
     pruned_to = None if known.pruning is None else _pruned_to(known.pruning)

@@ -13,7 +13,7 @@ from bouquet_registry.schema import delegations, editor_tokens, tokens
 
 
 class Callers(Struct, frozen=True):
-    """Filter of the calls to count. A call counts if it matches every field that is given; at least one of
+    """Filter of the calls to count. A call counts if it matches every field that is not empty; at least one of
     `habilitation`, `token` and `editor` must be given."""
 
     habilitation: str = ""

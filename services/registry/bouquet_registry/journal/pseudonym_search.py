@@ -96,9 +96,9 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
 
 
 def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOutParts]:
-    """Returns every pseudonym under which the journal may contain a person: one for each combination of key, spelling
-    and rule for pseudonyms. Each pseudonym is mapped to the names of the parts of the identity that its spelling
-    omits."""
+    """Returns every pseudonym under which the journal may contain a person: by each key, for each spelling, by the
+    present and the former rule for pseudonyms. Maps each pseudonym to the names of the parts of the identity that its
+    spelling leaves out."""
     found: dict[str, LeftOutParts] = {}
     for written, left_out in spellings(identity):
         for key in keys:

@@ -110,8 +110,8 @@ async def uncounted(store: Store) -> int:
 
 
 async def uncounted_in(connection: AsyncConnection) -> int:
-    """Returns how many records the roll-ups (tables of counts) do not count yet. Reads through an open connection,
-    unlike `uncounted`."""
+    """Returns how many records the roll-ups (tables of counts) do not count yet. Unlike `uncounted`, takes an open
+    connection."""
     both = head.join(rollup, rollup.c.id == head.c.id)
     return int(await connection.scalar(select(head.c.number - rollup.c.number).select_from(both)) or 0)
 
@@ -178,8 +178,8 @@ async def _count_next(connection: AsyncConnection, progress: Progress, last: int
 
 
 async def _add(connection: AsyncConnection, table: Table, counted: Select[Any]) -> None:
-    """Runs the query `counted`, whose columns are those of the roll-up table `table`, and adds its counts to those in
-    the table."""
+    """Runs the query `counted`, which has the same columns as the roll-up table `table`, and adds the counts that it
+    returns to the counts in the table."""
     insert = INSERTS[connection.dialect.name](table)
     key = table.primary_key.columns.keys()
     sums = {column.name: column + insert.excluded[column.name] for column in table.c if column.name not in key}

@@ -36,8 +36,8 @@ class Digest(TypeDecorator[str]):
 
 
 class Digests(TypeDecorator[tuple[str, ...]]):
-    """Column type for a sequence of hexadecimal texts, each of `DIGEST_BYTES` bytes, which the database stores as their
-    bytes one after the other."""
+    """Column type for a sequence of hexadecimal texts, each of `DIGEST_BYTES` bytes. The database stores the bytes of
+    all texts one after the other."""
 
     impl = LargeBinary
     cache_ok = True

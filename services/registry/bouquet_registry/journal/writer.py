@@ -65,8 +65,8 @@ def parse_records(bodies: Iterable[bytes]) -> Batch:
 
 
 def read(body: bytes) -> Access | None:
-    """Parses a message as a record. Returns None if the message is malformed, or if the database could not store its
-    record."""
+    """Parses a message as a record. Returns None if the message is malformed, if the database could not store its
+    record, or if the record claims to describe a pruning, which only the registry records."""
     # One such record must not stop the records that follow.
     try:
         access = access_record.decode(body)

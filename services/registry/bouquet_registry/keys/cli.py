@@ -16,8 +16,8 @@ async def list_keys(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the tokens in force whose text a key has signed, or may have signed because no signing key is
-    recorded."""
+    """Returns the tokens in force whose text the given key has signed, or may have signed because no signing key is
+    recorded for a token."""
     return [plain(token) for token in await _own(context).tokens(given.kid)]
 
 

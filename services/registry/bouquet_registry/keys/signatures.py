@@ -17,7 +17,7 @@ from bouquet_registry.store import INSERTS
 from bouquet_registry.text import contains_token
 
 UNRECORDED = "?"
-"""Value recorded in place of a key's name for a token whose signing key is unknown: one issued before the registry
+"""Value recorded in place of a key's name for a token whose signing key is unknown: a token issued before the registry
 recorded keys, or imported without the name of its key. Such a token counts as signed by every key."""
 MAX_KID = 255
 """Largest length of a key's name, in characters."""
@@ -54,8 +54,8 @@ class SignedToken(Struct, frozen=True, kw_only=True):
 
 
 def is_kid(text: str) -> bool:
-    """Returns whether a text can be the name of a key: printable ASCII of at most `MAX_KID` characters, other than
-    `UNRECORDED`, that does not contain the text of a token."""
+    """Returns whether a text can be the name of a key: it has at most `MAX_KID` characters, all printable ASCII, is not
+    `UNRECORDED`, and does not contain the text of a token."""
     return (
         text.isascii()
         and text.isprintable()
