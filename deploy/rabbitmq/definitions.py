@@ -44,8 +44,8 @@ REPLIES_MAX_BYTES = 64 * 1024 * 1024
 """Size limit of a gateway's reply queue, in bytes. Beyond it, RabbitMQ drops the oldest replies."""
 WAITING_REQUESTS = 1
 """Largest number of requests that may wait in a provider's queue for a worker. RabbitMQ refuses any further request,
-which the gateway then sends again."""
-# With a higher limit RabbitMQ 4 writes waiting requests to its disk (docs/adr/0015).
+which the gateway then sends again. With a higher limit, RabbitMQ 4 would write waiting requests to its disk
+(docs/adr/0015)."""
 MAX_WORKERS = 64
 MAX_CHANNELS_OF_WORKER = 32
 # While the node of its queue is lost, a worker tries to declare the queue every 5 s, and RabbitMQ 4 keeps the channel

@@ -108,7 +108,7 @@ class Known(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """Plan of an import: the habilitations and tokens that the import of a file would create."""
+    """Habilitations and tokens that the import of a file would create, and a report on the file's records."""
 
     habilitations: list[Habilitation]
     tokens: list[Token]

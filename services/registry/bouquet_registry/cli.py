@@ -48,7 +48,7 @@ is left out."""
 
 
 class Context(Struct, frozen=True):
-    """Context of an administration command: database, settings and clock."""
+    """Database, settings and clock with which an administration command works."""
 
     store: Store
     settings: RegistrySettings

@@ -26,8 +26,8 @@ DAYS = (7, 14, 30)
 IN_USE = timedelta(days=30)
 """Time for which a token counts as recently used after its last use. Alerts about expiry ignore all other tokens."""
 MAX_NAMES = 500
-"""Largest number of habilitations whose names appear in the metrics. If more exist, only the names of the most recently
-changed ones appear."""
+"""Largest number of habilitations whose names appear in the metrics, each in a time series of its own. If more exist,
+only the names of the most recently changed ones appear."""
 
 
 async def count_periodically(store: Store, clock: Clock) -> None:
@@ -77,7 +77,7 @@ async def _count_tokens(connection: AsyncConnection, now: datetime) -> None:
 
 
 async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
-    """Sets the metric that counts the recently used tokens (`IN_USE`) that expire within 7, 14 and 30 days (`DAYS`)."""
+    """Sets the metric that counts the tokens used in the last 30 days that expire within 7, 14 and 30 days."""
     tokens = schema.tokens.c
     query = (
         select(tokens.expires_at)

@@ -23,8 +23,8 @@ identity as parameters. Other modalities require a citizen's session (docs/refer
 TOKEN_LIFE_MONTHS = 18
 """Months from the issue or prolongation of a token to its expiry."""
 MAX_ITEMS = 500
-"""Largest number of items in each list of a habilitation or of an editor, such as `allowed_ips`."""
-# Gateways compare the address of each call with all of `allowed_ips`.
+"""Largest number of items in each list of a habilitation or of an editor. Gateways compare the address of each call
+with all items of `allowed_ips`."""
 MAX_TEXT = 500
 """Largest length, in characters, of a text in a field for which `MAX_TEXTS` gives no other limit."""
 MAX_TEXTS = {"purpose": 2_000, "description": 20_000, "datapass_id": 64}

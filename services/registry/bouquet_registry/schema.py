@@ -205,7 +205,7 @@ log's name, and the number of its last change. Every change locks the row."""
 
 
 def _notices(name: str, tokens: str) -> Table:
-    """Returns the table of the notices (warnings) before the expiry of the tokens in the table `tokens`."""
+    """Returns the table of the notices which warn that a token in the table `tokens` will expire."""
     # A prolonged token has a new expiry, so its notices are sent again. Rows of sent notices are never deleted.
     return Table(
         name,
@@ -221,11 +221,11 @@ def _notices(name: str, tokens: str) -> Table:
 
 
 notices = _notices("notices", "tokens")
-"""Table of the notices that warn that a token will expire. For each expiry time of a token, the table has one row per
-threshold (number of days before expiry). A prolonged token has a new expiry time, and so gets new rows."""
+"""Table of the notices that warn that a token will expire. For each expiry time of a token, the table has at most one
+row per threshold (number of days before expiry). A prolonged token has a new expiry time, and so gets new rows."""
 
 editor_notices = _notices("editor_notices", "editor_tokens")
-"""Table of the notices (warnings) before the expiry of editors' tokens, with the same columns as `notices`."""
+"""Table of the notices that warn that an editor's token will expire, with the same columns as `notices`."""
 
 events = Table(
     "events",

@@ -26,16 +26,16 @@ WRITE_INTERVAL_S = 1.0
 REFRESH = timedelta(hours=1)
 """Shortest time between two updates of one scope's `ServedScope.reported_at`."""
 FORGOTTEN_AFTER = timedelta(days=30)
-"""Time after which a scope that no gateway has reported again no longer counts as served."""
-# Long, since the worker of a provider may be stopped for days while its habilitations are administered.
+"""Time after which a scope that no gateway has reported again no longer counts as served. It is long, since a
+provider's worker may be stopped for days while the provider's habilitations are administered."""
 FRANCE_CONNECT_SCOPES = frozenset(
     ("family_name", "given_name", "birthdate", "birthplace", "birthcountry", "gender", "openid")
 )
 """Scopes of FranceConnect itself, which DataPass grants along with those of providers. No gateway reports these scopes
 as served, so `unserved_scopes` accepts them always."""
 MAX_SCOPES = 5000
-"""Largest number of scopes in the database, and also in one report. Further scopes are ignored."""
-# Without it a worker whose offers have other scopes each time would fill the database.
+"""Largest number of scopes in the database, and also in one report; further scopes are ignored. Keeps a worker whose
+offers have other scopes each time from filling the database."""
 
 
 class ServedScope(Struct, frozen=True):

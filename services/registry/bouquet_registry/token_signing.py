@@ -22,7 +22,8 @@ KEY_BYTES = 32
 
 
 class Signer:
-    """Signer of tokens, whose key comes from the setting `signing_key`. Raises `SettingsError` for an unusable key."""
+    """Makes the signed text (JWT) of tokens, with the key in the setting `signing_key`. Raises `SettingsError` for an
+    unusable key."""
 
     def __init__(self, secret: Secret) -> None:
         self._key = _key_of(secret)

@@ -21,8 +21,8 @@ async def list_events(context: Context, given: argparse.Namespace) -> list[Shown
 
 async def show(context: Context, given: argparse.Namespace) -> Shown:
     """Returns an event of DataPass that was set aside because it could not be applied, with its body. Records an
-    administrative act, since the body names people. Raises `Unknown` unless `given.id` begins the digest (hash of the
-    body) of exactly one such event."""
+    administrative act, since the body names people. `given.id` is the beginning of the event's digest (hash of the
+    body): raises `Unknown` if no event or several events have such a digest."""
     async with context.store.reading() as connection:
         found = await inbox.event_aside(connection, given.id)
     await context.record(given, "datapass-event show", found.digest)  # the body names people
@@ -32,8 +32,8 @@ async def show(context: Context, given: argparse.Namespace) -> Shown:
 async def replay(context: Context, given: argparse.Namespace) -> list[Shown]:
     """Applies events of DataPass that could not be applied when they arrived: the given events or, with `--all`, all
     such events, oldest first, each in a transaction of its own. Returns the outcome of each event, with the reason if
-    the event is refused again. Raises `Unknown`, before applying any event, if a given id does not begin the digest of
-    exactly one event."""
+    the event is refused again. Raises `Unknown`, before applying any event, if no event or several events have a digest
+    that begins with a given id."""
     async with context.store.reading() as connection:
         if given.all:
             digests = [event.digest for event in await inbox.events_aside(connection)]
@@ -54,8 +54,8 @@ async def replay(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 async def discard(context: Context, given: argparse.Namespace) -> Shown:
     """Deletes an event of DataPass that was set aside because it could not be applied, records an administrative act,
-    and returns the event without its body. Raises `Unknown` unless `given.id` begins the digest (hash of the body) of
-    exactly one such event."""
+    and returns the event without its body. `given.id` is the beginning of the event's digest (hash of the body): raises
+    `Unknown` if no event or several events have such a digest."""
     async with context.store.reading() as connection:
         found = await inbox.event_aside(connection, given.id)
     await inbox.discard(context.store, found.digest, context.clock, author_of(given))

@@ -27,7 +27,7 @@ Outcome: TypeAlias = Literal["obeyed", "known", "late"]
 effect because a more recent event of the habilitation was applied before."""
 
 MAX_EVENT = 64
-"""Largest length of an event's name in the database, in characters. Longer names are cut off."""
+"""Width of the database's column for an event's name, in characters. Longer names are cut off."""
 
 
 class Received(Struct, frozen=True):
@@ -135,7 +135,8 @@ async def replay(
 
 async def discard(store: Store, digest: str, clock: Clock, author: Author) -> None:
     """Deletes an event (message of DataPass) that was set aside because it could not be applied, and records who did
-    so. Raises `Unknown` unless the digest of exactly one such event equals or begins with `digest`."""
+    so. `digest` is the event's digest or its beginning: raises `Unknown` if no event or several events have such a
+    digest."""
     async with store.writing() as connection:
         found = await event_aside(connection, digest)
         own = schema.events_aside.c.digest == found.digest

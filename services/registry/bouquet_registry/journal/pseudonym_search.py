@@ -25,8 +25,8 @@ LeftOutParts: TypeAlias = tuple[str, ...]
 been about a namesake."""
 
 Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
-"""One form in which a caller may have sent a part of an identity, such as the birth date: new values for some of the
-identity's fields, and the names of the parts that the caller left out."""
+"""One form in which a caller may have sent a part of an identity: the fields to replace, and the names of the parts
+left out. A birth date without the day is `{"jour_date_naissance": None}` and `("jour",)`."""
 
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "nom": ("prenom", "naissance", "sexe", "commune", "pays"),

@@ -26,7 +26,7 @@ DAY_TIMEOUT_S = 3600.0
 """Longest time, in seconds, that the removal of one day's records may take. A longer removal fails with
 `TimeoutError`, and is tried again after `LOOK_INTERVAL_S`."""
 MOST_MONTHS = 1200
-"""Largest accepted retention, in months."""
+"""Largest accepted retention, in months: a hundred years."""
 
 
 def check_retention(months: int) -> None:

@@ -97,7 +97,7 @@ found_index = Table(
 
 
 def prefix_of(pseudonym: str) -> int:
-    """Returns the first 60 bits of a pseudonym, a hexadecimal text, as a number."""
+    """Returns the first 60 bits of a pseudonym, a hexadecimal text, as a number, which hardly any two people share."""
     # Of 10^18 pairs of people, about one pair has the same number.
     return int(pseudonym[:15], 16)
 

@@ -30,7 +30,7 @@ T = TypeVar("T")
 READMIT_BATCH_RECORDS = 500
 """Largest number of records that `readmit` writes in one transaction."""
 MAX_TEXT = 255
-"""Largest number of characters in a record's text field."""
+"""Largest number of characters in a record's text field: the width of the database's columns."""
 YEAR_10000 = 253_402_300_800.0
 """Start of the year 10,000, in epoch seconds. A `datetime` can hold only earlier times."""
 HEXADECIMAL = re.compile(r"(?:[0-9a-f]{2})*")

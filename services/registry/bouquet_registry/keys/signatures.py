@@ -20,7 +20,7 @@ UNRECORDED = "?"
 """Value recorded in place of a key's name for a token whose signing key is unknown: a token issued before the registry
 recorded keys, or imported without the name of its key. Such a token counts as signed by every key."""
 MAX_KID = 255
-"""Largest length of a key's name, in characters."""
+"""Largest length of a key's name, in characters: the width of the database's column."""
 
 
 class SigningKey(Struct, frozen=True, kw_only=True):
@@ -73,7 +73,8 @@ async def record_signature(connection: AsyncConnection, kid: str, token: str) ->
 
 
 async def add_signature(connection: AsyncConnection, kid: str, token: str) -> None:
-    """Stores that a key has signed the text of a token, unless this is stored already."""
+    """Stores that a key, even a withdrawn one, has signed the text of a token. Does nothing if this is stored
+    already."""
     insert = INSERTS[connection.dialect.name](schema.signatures)
     await connection.execute(insert.values(kid=kid, token=token).on_conflict_do_nothing())
 
