@@ -244,7 +244,7 @@ async def test_a_silent_token_endpoint_ends_with_the_deadline(server: TokenServe
         return web.Response()
 
     server.answer_token = say_nothing
-    with within(Deadline.after(REPLY_MARGIN_S + 0.1)):
+    with within(Deadline.after(REPLY_MARGIN_S + 0.5)):
         reasons = await asyncio.gather(*(reason_of(upstream.get("/data")) for _ in range(3)))
     never.set()
     assert reasons == ["upstream_timeout"] * 3

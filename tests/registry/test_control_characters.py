@@ -159,7 +159,7 @@ async def test_no_text_of_an_import_is_stored_with_control_characters(store: Sto
         except Refused as refused:
             assert is_clean(str(refused).replace("\n", ""))
     last = token(of=900, blacklist_reason=CODES, kid=f"a{CODES}")
-    given = Namespace(file=written(tmp_path, habilitation(900), last), dry_run=False, author="Anne", why="")
+    given = Namespace(file=written(tmp_path, habilitation(900), last), dry_run=False, author="Anne", why="ticket")
     with pytest.raises(Refused, match="kid"):
         await bulk_import.import_file(context, given)
     given.file = written(tmp_path, habilitation(900), last | {"kid": "a"})
@@ -196,7 +196,8 @@ def test_a_refusal_on_a_terminal_shows_no_control_character(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("BOUQUET_REGISTRY_DATABASE_URL", f"sqlite:///{tmp_path}/registry.db")
-    assert main(["habilitation", "show", f"a{CODES}"]) == 1
+    file = written(tmp_path, habilitation(1) | {CODES: 1})
+    assert main(["import", str(file), "--author", "Anne", "--why", "ticket"]) == 1
     shown = capsys.readouterr().err
     assert "Cliquez" in shown
     assert is_clean(shown.replace("\n", ""))

@@ -21,7 +21,7 @@ async def test_a_call_ends_before_the_deadline_of_the_request(monkeypatch: pytes
         servers.raw_server(servers.say_nothing) as server,
         open_upstream(Upstream("api", server.url)) as upstream,
     ):
-        own = Deadline.after(30.1)
+        own = Deadline.after(30.5)
         with within(own):
             assert await reason_of(upstream.get("/")) == "upstream_timeout"
         assert own.left_s() > 0
