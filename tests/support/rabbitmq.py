@@ -12,6 +12,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ DISCONNECT = "lists:foreach(fun erlang:disconnect_node/1, nodes()), []."
 """Erlang expression that closes a node's connections to the other nodes. A cluster with Mnesia then stays divided until
 RabbitMQ restarts one side; a cluster with Khepri does not (rabbitmq-server issue 17319)."""
 VHOSTS_AT_ONCE = 10
+VHOST_ATTEMPTS = 5
+"""Number of attempts to create vhosts. A node with Khepri that has just joined its cluster may fail to start one."""
 MAKE_VHOSTS = """
     lists:foreach(
         fun(Number) ->
@@ -258,9 +261,16 @@ class RabbitNode(Daemon):
         return self.url + self._spare_vhosts.pop(0)
 
     def _make_vhosts(self) -> None:
-        first, *_, last = numbers = list(itertools.islice(self._vhost_numbers, VHOSTS_AT_ONCE))
-        self.evaluate(MAKE_VHOSTS % (first, last))
-        self._spare_vhosts = [f"test-{number}" for number in numbers]
+        for left in reversed(range(VHOST_ATTEMPTS)):
+            first, *_, last = numbers = list(itertools.islice(self._vhost_numbers, VHOSTS_AT_ONCE))
+            try:
+                self.evaluate(MAKE_VHOSTS % (first, last))
+                self._spare_vhosts = [f"test-{number}" for number in numbers]
+                return
+            except RuntimeError:
+                if not left:
+                    raise
+                time.sleep(1)
 
 
 def _host(machine: Machine | None) -> str:
