@@ -3,10 +3,11 @@
     python deploy/make_secrets.py DIR [--simulators http://simulators:8100] [--compose]
 
 A process mounts its folder at /run/secrets/bouquet: in deploy/compose the folder itself, in Kubernetes a secret of the
-same name (deploy/k8s/apply_secrets.sh). Providers are those of the installed packages, those that the options name, and
-those for which the script has made secrets before. Existing files are kept: to change a secret, delete its file and run
-the script again. Files made from others (the broker's definitions, the roles of the database, `api/signing-key`,
-`authority/trusted.pem`) are written again each time. All folders get mode 700 and all files mode 600.
+same name (deploy/k8s/apply_secrets.sh). The script makes secrets for each provider whose package is installed, which
+the options name, or for which it has made secrets before. Existing files are kept: to change a secret, delete its file
+and run the script again. Files made from others (the broker's definitions, the roles of the database,
+`api/signing-key`, `authority/trusted.pem`) are written again each time. All folders get mode 700 and all files mode
+600.
 """
 
 from __future__ import annotations
@@ -118,8 +119,8 @@ def main() -> None:
 
 
 def _providers(folder: Path, named: set[str]) -> list[str]:
-    """Returns the names of all providers: those whose packages are installed, those in `named`, and those for which
-    `folder` contains a RabbitMQ password from an earlier run."""
+    """Returns the names of all providers: a provider counts if its package is installed, if `named` contains its name,
+    or if `folder` contains its RabbitMQ password from an earlier run."""
     users = (path.name.removeprefix(USER_PREFIX) for path in (folder / "passwords").glob(f"{USER_PREFIX}*"))
     return sorted({*_output("bouquet-worker", "list").split(), *named, *users} - {*OWN_USERS})
 

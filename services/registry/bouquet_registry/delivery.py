@@ -105,7 +105,7 @@ def notice_destination(settings: RegistrySettings) -> NoticeDestination:
 
 def account_url(settings: RegistrySettings) -> str:
     """Returns the URL of the portal's account page, or "" if the setting `portal_url` is empty. Raises `SettingsError`
-    for a URL without `https` or without a host, or with a user, a query or a fragment."""
+    if the URL has another scheme than `https`, has no host, or has a user, a query or a fragment."""
     if not settings.portal_url:
         return ""
     url = URL(settings.portal_url)

@@ -102,7 +102,8 @@ def compare_rights(connection: Connection, needed: tuple[str, ...]) -> Compared:
 
 
 def _columns_of(right: str, columns: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str]]:
-    """Yields verb, table and column of everything that a right, such as `SELECT (a, b) ON t`, allows."""
+    """Yields each verb, table and column that a right allows: for `SELECT (a, b) ON t`, yields `("SELECT", "t", "a")`
+    and `("SELECT", "t", "b")`."""
     verbs, _, tables = right.rpartition(" ON ")
     for verb, only in re.findall(r"(\w+)(?: \(([^)]*)\))?", verbs):
         for table in tables.split(", "):

@@ -171,7 +171,8 @@ withdrawn_keys = Table(
     Column("withdrawn_by", Text, nullable=False),
     Column("withdrawn_why", Text, nullable=False),
 )
-"""Table of the keys that sign tokens and are withdrawn. If the withdrawal of a key is undone, its row is deleted."""
+"""Table of the withdrawn keys, which have signed tokens. If the withdrawal of a key is undone, the key's row is
+deleted."""
 
 revoked_proofs = Table(
     "revoked_proofs",

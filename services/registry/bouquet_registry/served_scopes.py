@@ -136,7 +136,7 @@ def unserved_problems(scopes: Iterable[str], unserved: Iterable[str]) -> list[st
 async def check_scopes(
     connection: AsyncConnection, scopes: tuple[str, ...], now: datetime, known: Iterable[str] = ()
 ) -> None:
-    """Raises `Invalid` if `unserved_scopes` returns any of `scopes`. The error lists these scopes by their numbers in
-    `scopes`, from 0."""
+    """Raises `Invalid` if no gateway serves some of `scopes`, by the rules of `unserved_scopes`. The error names each
+    of these scopes by its index in `scopes`, from 0."""
     if problems := unserved_problems(scopes, await unserved_scopes(connection, scopes, now, known)):
         raise Invalid(problems)

@@ -65,7 +65,8 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     api_host: str = "127.0.0.1"
     """Address on which `bouquet-registry api` listens. Without `api_certificate`, it must be a loopback address."""
     api_port: Port = 8020
-    """Port of the internal API of `bouquet-registry api`. The probes and metrics of the same process are on `port`."""
+    """Port of the internal API of `bouquet-registry api`. The probes and metrics of the same process are on the port
+    that the setting `port` gives."""
     api_secrets: Secret = Secret("")
     """Secrets of the internal API's clients, each of 32 bytes or more, as `name:secret,…`. A client sends its secret as
     a bearer token. May be empty if `api_client_ca` is set."""

@@ -44,8 +44,8 @@ async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIt
 
 
 def lock_log(numbers: int = 0) -> Update:
-    """Returns the SQL statement that locks the log of changes until the transaction ends, and increases by `numbers`
-    the number of the log's last change."""
+    """Returns the SQL statement that adds `numbers` to the number of the last change in the log of changes, and so
+    locks the log until the transaction ends."""
     return update(schema.log).values(number=schema.log.c.number + numbers)
 
 

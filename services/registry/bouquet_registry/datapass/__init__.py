@@ -1,2 +1,2 @@
 """Events of DataPass, the State's service in which administrations ask for habilitations. An event is a message about
-what has happened to such a request."""
+such a request, for instance that it was approved."""

@@ -56,7 +56,7 @@ class DatapassEvent(Struct, frozen=True, kw_only=True):
     service_provider: ServiceProvider | None = None
     data_protection_officer: Person | None = None
     granted: bool
-    """Whether DataPass has granted `scopes`. If not, they were only requested."""
+    """Whether DataPass has granted `scopes`. If false, the scopes were only requested."""
 
 
 class _Member(Struct, frozen=True):
@@ -230,7 +230,8 @@ def _event_of_v2(sent: _EventV2) -> DatapassEvent:
 
 
 def _contacts(members: Iterable[_Member]) -> tuple[Contact, ...]:
-    """Returns as contacts the team members with a known role and a valid mail address, and leaves out the others."""
+    """Returns a contact for each team member with a known role and a valid mail address, and leaves out the other
+    members."""
     return tuple(
         Contact(ROLES[member.type], person.email, person.name)
         for member in members

@@ -77,11 +77,12 @@ async def apply_once(
     late: bool = False,
 ) -> tuple[Answer, Outcome]:
     """Applies an event, unless it was applied before, and stores the answer to DataPass, all in one transaction.
-    Returns the answer (for an event applied before, the stored one) and the outcome.
+    Returns the answer, which for an event applied before is the stored one, and the outcome.
 
     If `author` replays an event that was set aside, the recorded administrative acts name this person; if `author` is
     None, the acts name DataPass. Raises `Refused` if the event cannot be applied, or if the event to replay is no
-    longer set aside."""
+    longer set aside.
+    """
     digest = received.digest
     async with transactions.begin(store, author or Author("DataPass", event.event), clock) as transaction:
         connection = transaction.connection

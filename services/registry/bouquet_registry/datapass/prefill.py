@@ -14,10 +14,10 @@ from bouquet_registry.habilitations import EMAIL
 from bouquet_registry.served_scopes import FRANCE_CONNECT_SCOPES
 
 LISTS = ("modalities", "scopes")
-"""Names of the attributes whose values are lists."""
+"""Names of the fields of `RequestData` whose values are lists."""
 TYPES = {field.name: field.type for field in structs.fields(RequestData)}
 LINKABLE = frozenset(name for name in TYPES if not name.startswith(CONTACTS))
-"""Names of the attributes that a link may fill in: all but those of contacts."""
+"""Names of the fields of `RequestData` that a link may fill in: all fields but those that describe contacts."""
 REQUIRED: dict[Block, tuple[str, ...]] = {
     "basic_infos": ("intitule", "description"),
     "legal": ("cadre_juridique_nature", "cadre_juridique_url"),
@@ -91,9 +91,9 @@ def merged(form: Form, *layers: RequestData) -> RequestData:
 
 
 def missing(form: Form, data: RequestData, provider: ServiceProviderEntry | None) -> tuple[str, ...]:
-    """Returns the names of the attributes that a request still needs before it may be submitted. If the request
-    includes FranceConnect, the attributes also depend on whether the software of `provider`, the editor that offers the
-    form, is certified."""
+    """Returns the names of the attributes that a request still needs before it may be submitted. A request that
+    includes FranceConnect needs other attributes if `provider`, the editor that offers the form, may ask for both in
+    one request."""
     blocks = {*form.steps, *form.static_blocks} if form.steps else set(REQUIRED)
     filled = {name: value for name, value in data.filled().items() if value not in ("", ())}
     needed = [name for block, names in REQUIRED.items() if block in blocks for name in names]

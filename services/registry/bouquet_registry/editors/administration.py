@@ -118,8 +118,8 @@ class EditorAdministration(Struct, frozen=True):
             return await changes.revoke_token(transaction, await _token(transaction, id_, version), reason, at)
 
     async def delegate(self, author: Author, editor: str, habilitation: str) -> Delegation:
-        """Delegates a habilitation to an editor. Raises `Refused` if either is not active or the editor accepts no
-        delegations, and `Conflict` if the habilitation is already delegated to this editor."""
+        """Delegates a habilitation to an editor. Raises `Refused` if the editor or the habilitation is not active or
+        the editor accepts no delegations, and `Conflict` if the habilitation is already delegated to this editor."""
         async with self._begin(author) as transaction:
             to = await queries.editor(transaction.connection, editor)
             own = await registry_queries.habilitation(transaction.connection, habilitation)

@@ -113,8 +113,8 @@ async def revoke_token(
 
 
 async def delegate(transaction: Transaction, editor: Editor, habilitation: Habilitation) -> Delegation:
-    """Delegates a habilitation to an editor. Raises `Refused` if either is not active or the editor accepts no
-    delegations, and `Conflict` if the habilitation is already delegated to this editor."""
+    """Delegates a habilitation to an editor. Raises `Refused` if the editor or the habilitation is not active or the
+    editor accepts no delegations, and `Conflict` if the habilitation is already delegated to this editor."""
     if editor.state != "active" or not editor.delegable:
         raise Refused(f"editor {editor.id} takes no delegations")
     if habilitation.state != "active":

@@ -102,7 +102,7 @@ async def prolong(context: Context, given: argparse.Namespace) -> Shown:
 
 async def rotate(context: Context, given: argparse.Namespace) -> Shown:
     """Replaces an editor's token by a new one, and returns the new token with its signed text (`jwt`). `former_until`
-    in the result is the time, `--grace-hours` from now, from which gateways refuse the former token."""
+    in the result is the time from which gateways refuse the former token: `--grace-hours` from now."""
     grace = timedelta(hours=given.grace_hours)
     made = await _own(context).rotate(author_of(given), given.id, given.version, grace)
     return plain(made.token) | {"former_until": plain(made.former)["blacklisted_at"], "jwt": made.jwt}
@@ -116,8 +116,9 @@ async def revoke(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def delegate(context: Context, given: argparse.Namespace) -> Shown:
-    """Delegates a habilitation to an editor, and returns the delegation. Raises `Refused` if either is not active or
-    the editor accepts no delegations, and `Conflict` if the habilitation is already delegated to this editor."""
+    """Delegates a habilitation to an editor, and returns the delegation. Raises `Refused` if the editor or the
+    habilitation is not active or the editor accepts no delegations, and `Conflict` if the habilitation is already
+    delegated to this editor."""
     return plain(await _own(context).delegate(author_of(given), given.editor, given.habilitation))
 
 

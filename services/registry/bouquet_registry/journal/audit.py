@@ -196,8 +196,8 @@ async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None,
 
 
 def _next_link(link: Link, stored: Stored) -> Link:
-    """Verifies that the record `stored` follows the record whose number and hash are `link`, is unchanged, and has the
-    right entries in the index of people. Returns the number and hash of `stored`. Raises `BrokenChain` for a fault."""
+    """Verifies that the record `stored` directly follows the record `link`, that it is unchanged, and that its entries
+    in the index of people are right. Returns the number and hash of `stored`. Raises `BrokenChain` for a fault."""
     if wrong := fault(link, stored.row):
         raise BrokenChain(wrong)
     if stored.indexed != prefixes_of(stored.row):  # the chain does not cover the index

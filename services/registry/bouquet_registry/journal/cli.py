@@ -68,7 +68,7 @@ async def readmit(context: Context, given: argparse.Namespace) -> Shown:
 
 async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
     """Returns the calls that asked about a citizen, or whose answers named the citizen, and records an administrative
-    act. The identity comes from options, JSON on standard input, or prompts."""
+    act. The citizen's identity comes from options, JSON on standard input, or prompts."""
     author_of(given)  # so that nobody types an identity for a command that lacks a reason
     keys = pseudonym_search.keys_of(context.settings.journal_keys)
     parts = {name: " ".join(words) for name, words in vars(given).items() if name in QUESTIONS and words}

@@ -56,8 +56,8 @@ def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: 
 
 
 async def of_id(connection: AsyncConnection, id: str) -> list[Facts]:
-    """Returns the calls whose `X-Request-Id` or journal record has this id, oldest first. There are none for an unknown
-    id, and several if a caller has used a request id again."""
+    """Returns the calls whose `X-Request-Id` or journal record has this id, oldest first. Several calls have the same
+    `X-Request-Id` if a caller has used it again."""
     is_named = or_(journal.c.request_id == id, journal.c.id == id)
     query = _calls(journal.c.status, journal.c.duration_ms, journal.c.id).where(is_named)
     return [_facts(row._mapping) for row in await connection.execute(query.order_by(journal.c.number))]

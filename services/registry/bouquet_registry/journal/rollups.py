@@ -40,7 +40,7 @@ STEP_PAUSE_S = 0.05
 """Pause, in seconds, between two transactions of a count or a pruning, so that the journal's writer can use the
 database meanwhile."""
 RECORDS_PER_STEP = 2000
-"""Largest number of records that one transaction counts."""
+"""Largest number of records that one transaction adds to the roll-ups."""
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 HOURS_PER_DAY = 24
@@ -216,9 +216,9 @@ def _people_by_day(within: Condition) -> Select[Any]:
 
 
 def _has_earlier(before: FromClause, *more: Condition) -> Condition:
-    """Returns the SQL condition that the table `before` contains an earlier call, on the same day (UTC) and with the
-    same habilitation and operation, that also found something about the same person. The earlier call must also meet
-    the conditions `more`."""
+    """Returns the SQL condition that an earlier call, on the same day (UTC) and with the same habilitation and
+    operation, also found something about the same person. The earlier call is a row of `before`, and must also meet the
+    conditions `more`."""
     day = _day_of(journal)
     return exists().where(
         before.c.person == journal.c.person,

@@ -154,7 +154,7 @@ async def _remove_known(connection: AsyncConnection, known: ColumnElement[str], 
 
 
 async def append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
-    """Inserts rows at the end of the chain. The caller has locked the chain's head by `lock_head`."""
+    """Inserts rows at the end of the chain. The caller must have locked the end of the chain by `lock_head`."""
     if rows:
         await _insert(connection, schema.journal, [_journal_values(row) for row in rows])
         await _insert(connection, schema.found_index, [entry for row in rows for entry in _index_values(row)])
