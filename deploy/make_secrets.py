@@ -159,7 +159,8 @@ def _broker(folder: Path, address: str, providers: list[str]) -> None:
 
 
 def _cache(folder: Path, address: str) -> None:
-    """Writes redis's ACL, whose only user is the gateway, and the gateway's `cache-url` and `cache-key`."""
+    """Writes the access rules (ACL) of redis, which admit no user but the gateway, and the gateway's `cache-url` and
+    `cache-key`."""
     password = _kept(folder / "passwords" / f"redis-{CACHE_USER}", secrets.token_hex)
     digest = sha256(password.encode()).hexdigest()
     _write(

@@ -88,8 +88,8 @@ def before_2019(history: list[Row]) -> list[CommuneRecord]:
 
 
 def departements(row: Row, by_id: dict[str, Row]) -> Iterator[str]:
-    """Yields the numbers of all départements to which a commune, and each commune that replaced it, have belonged, such
-    as 20 and later 2A in Corsica."""
+    """Yields the numbers of all départements to which a commune, and each commune that later replaced it, have
+    belonged: 20, then 2A for a commune of Corsica."""
     while row["type"] == "COM":
         yield departement_of(row["code"])
         if "successeur" not in row:

@@ -79,7 +79,7 @@ SECTIONS = {
     ),
     "Identities": ("Identity", "Modality", "Identite", "Sexe", "Ine", "Identifiant", "NumeroAllocataire"),
 }
-"""Names in `bouquet_worker` that the page documents, by section of the page."""
+"""Names in `bouquet_worker` that docs/kit.md documents, by section of the page."""
 OTHER_MODULES = {
     "Simulators": {
         "bouquet_worker.simulate": (
@@ -98,10 +98,10 @@ OTHER_MODULES = {
     },
     "Tests": {"bouquet_worker.testing": tuple(testing.__all__)},
 }
-"""Names in other modules of the kit that the page documents, by section of the page and by module."""
+"""Names in other modules of the kit that docs/kit.md documents, by section of the page, then by module."""
 MEMBERS = {"Worker": ("upstream", "document", "answers"), "UpstreamClient": ("get", "post"), "Conformance": ()}
-"""Members of a class that the page shows, by the class's name. Of a class that is not listed, the page shows all public
-members."""
+"""Members of a class that docs/kit.md shows, by the class's name. Of a class that is not listed, the page shows all
+public members."""
 # The other public members of these classes serve only processes of the mesh.
 
 INDENT = 4 * " "

@@ -109,8 +109,8 @@ def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99
 
 
 def rate(selector: str, by: str = "") -> str:
-    """Returns PromQL for the increase per second of the counter that `selector` selects, summed over its series. If
-    `by` names labels, separated by commas, each combination of their values has a sum of its own."""
+    """Returns PromQL for the increase per second of a counter, such as `requests_total{route="a"}`, summed over its
+    series. If `by` names labels, separated by commas, each combination of the labels' values has a sum of its own."""
     summed = f"sum by ({by})" if by else "sum"
     return f"{summed} (rate({selector}[$__rate_interval]))"
 

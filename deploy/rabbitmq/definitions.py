@@ -59,7 +59,7 @@ class Rights(Struct, frozen=True):
     """Rights of a RabbitMQ user: three regular expressions for the names of the queues and exchanges that the user may
     configure, write to and read from. `limits` gives the largest numbers of connections and channels."""
 
-    # An empty expression grants nothing. `limits` bounds the user's connections and channels.
+    # An empty expression grants nothing.
 
     configure: str
     write: str

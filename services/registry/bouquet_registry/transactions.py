@@ -144,8 +144,8 @@ class Transaction:
         await acts.record(self.connection, self.author, act, target, self.now, version=version, changed=changed)
 
     async def replace(self, table: Table, id_: str, version: int, values: dict[str, Any], taken: str = "") -> None:
-        """Sets `values` in the row whose id is `id_`. Raises `Conflict` if the row's version is no longer `version`.
-        Raises `Conflict` with the message `taken` if another row already has a value that must be unique."""
+        """Sets `values` in the row whose id is `id_`. Raises `Conflict` if the row's version is no longer `version` or,
+        with the message `taken`, if another row already has a value that must be unique."""
         same = (table.c.id == id_) & (table.c.version == version)
         if not await self.execute(update(table).where(same).values(values), taken):
             raise Conflict(f"{id_} was changed by somebody else meanwhile: nothing was done")
