@@ -20,8 +20,8 @@ PREFIX = "BOUQUET_PORTAL_"
 MAIL_URL = "must be smtp://host, smtps://host or file:///folder"
 
 _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
-"""Pattern of a text `name=value`: an environment variable, such as `WEB_SERVICE_HOST=10.0.0.1`, by which Kubernetes
-announces a Service to a pod."""
+"""Pattern of the environment variables that Kubernetes sets for each Service, such as `WEB_SERVICE_HOST=10.0.0.1`. The
+portal ignores these variables, whose names may look like its own settings."""
 
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65_535, description="must be a port, 0 to 65535")]
 """TCP port on which to listen; 0 stands for any free port."""
@@ -55,7 +55,7 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
 
     public_url: str = "http://127.0.0.1:8030"
     """Address at which people reach the portal, such as `https://host`, without a path. If it begins with `https`,
-    browsers send the portal's cookies only over TLS, and for a year reach the site only over TLS."""
+    browsers use the site and its cookies only over TLS."""
     gateway_url: str = "http://127.0.0.1:8000"
     """Address of the gateway whose documents and states the portal shows."""
     api_url: str = ""
@@ -69,15 +69,16 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     documents_every_s: Seconds = 60.0
     """Seconds between two readings of the gateway's OpenAPI document and of its list of errors."""
     states_every_s: Seconds = 15.0
-    """Seconds between two readings, from the gateway, of the states of APIs (working, out of service or in
+    """Seconds between two requests to the gateway for the states of APIs (working, out of service or in
     maintenance)."""
     database_url: Secret = Secret("sqlite:///bouquet-portal.db")
-    """URL of the portal's own database, `postgresql://user:password@host/name` or `sqlite:///path`. The certificate of
-    a PostgreSQL server is verified: `?sslrootcert=…&sslcert=…&sslkey=…` name PEM files; `?sslmode=disable` is for a
-    developer's machine. Several hosts, as in `@a:5432,b:5432/name`, are a primary and its standbys."""
+    """URL of the portal's own database: `postgresql://user:password@host/name` or `sqlite:///path`. PostgreSQL servers
+    must have a valid certificate; `?sslmode=disable` lifts this rule on a developer's machine.
+    `?sslrootcert=…&sslcert=…&sslkey=…` name PEM files: the authority to trust, the client certificate and its key.
+    Several hosts, as in `@a:5432,b:5432/name`, are a primary and its standbys."""
     secret_key: Secret = Secret("")
-    """Secret of at least 32 characters that signs cookies and links; required if `public_url` begins with `https`. If
-    empty, the portal makes a new secret at each start, and no longer accepts cookies and links signed before."""
+    """Secret of at least 32 characters that signs cookies and links. Required if `public_url` begins with `https`. If
+    empty, each start makes a new secret, and cookies and links signed before become invalid."""
     host: str = "127.0.0.1"
     """Address on which the portal listens."""
     port: Port = 8030
@@ -86,7 +87,7 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """Port of `/metrics`, on the same address as the site. The port must not be reachable from outside."""
     trusted_proxies: str = ""
     """Addresses or CIDR ranges, separated by commas, of the proxies in front of the portal. The portal trusts their
-    `X-Forwarded-For`. If empty, all visitors behind a proxy share the rate limit of the proxy's address."""
+    `X-Forwarded-For`. All visitors behind a proxy that is not named here share one rate limit."""
     threads: Annotated[int, Meta(ge=1, le=64)] = 8
     """Largest number of requests that the portal answers at the same time."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -139,10 +140,9 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     availability: str = "99,5 %"
     """Availability that the operator promises, as a French text for pages."""
     mail_url: Secret = Secret("")
-    """URL of the server for mails to software editors who ask to be listed on the site:
-    `smtp://user:password@host:port` (STARTTLS) or `smtps://…`; `?cafile=…` names a PEM file with the certificate
-    authority to trust. `file:///folder` writes mails to files. If empty, the site has no form for editors, and names
-    `contact_email` instead."""
+    """URL of the mail server: `smtp://user:password@host:port` (STARTTLS) or `smtps://…`. `?cafile=…` names a PEM file
+    with the certificate authority to trust. `file:///folder` writes mails to files. If empty, the site has no form for
+    software editors, and names `contact_email` instead."""
     mail_plain: bool = False
     """Whether mails may be sent without TLS (`smtp://`), for a server on a developer's machine. The URL must then
     contain no password."""
@@ -178,8 +178,8 @@ def read(environ: Mapping[str, str]) -> PortalSettings:
 
 
 def _text(name: str, environ: Mapping[str, str]) -> str | None:
-    """Returns the value of the setting `name`: the content of the file whose path is in the variable `{name}_FILE` or,
-    without that variable, the value of the variable `name`. Returns None if neither is set."""
+    """Returns the value of the setting `name`, or None if it is not set. If a variable `{name}_FILE` is set, the value
+    is the content of the file with this path."""
     if path := environ.get(f"{name}_FILE"):
         return Path(path).read_text(encoding="utf-8").strip()
     return environ.get(name)
@@ -190,8 +190,8 @@ def _value(text: str, kind: Any) -> Any:
 
 
 def _expectation(kind: Any) -> str:
-    """Returns the second half of an error message: which values a setting of this type may have, such as `must be one
-    of …`."""
+    """Returns a text for error messages that says which values a setting may have, such as `must be one of DEBUG,
+    INFO`. `kind` is the type of the setting."""
     if getattr(kind, "__metadata__", ()):
         meta = kind.__metadata__[0]
         if meta.description:

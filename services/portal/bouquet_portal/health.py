@@ -1,5 +1,4 @@
-"""Answers to an orchestrator's probes, `/livez` and `/readyz`, given before any other part of the site handles the
-request."""
+"""Answers to the probes of an orchestrator such as Kubernetes, `/livez` and `/readyz`."""
 
 from __future__ import annotations
 
@@ -13,9 +12,8 @@ PROBES = ("/livez", "/readyz")
 
 
 def answer_probes(get_response: GetResponse) -> GetResponse:
-    """Returns a middleware that answers every probe (`/livez`, `/readyz`) with 200, whatever the request's `Host`
-    header. The middleware checks nothing: the process listens only after the content files have been read and
-    checked."""
+    """Returns a middleware that answers each probe (`/livez`, `/readyz`) with 200, whatever the request's `Host`
+    header. It checks nothing, since the process listens only after it has checked its content files."""
     # The gateway is no condition: pages answer without it, with the last known documents.
 
     def middleware(request: HttpRequest) -> HttpResponseBase:

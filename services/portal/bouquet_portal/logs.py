@@ -18,8 +18,8 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the request that the current thread answers; empty outside of requests."""
 
 _RESERVED = frozenset({*RESERVED_ATTRS, "request", "status_code"})
-"""Attributes of a log record that are not written to the log line: the attributes that the logging library sets itself,
-and Django's `request` and `status_code`."""
+"""Attributes of a log record that are left out of the log line. They are the attributes set by the logging library, and
+Django's `request` and `status_code`."""
 
 _OWN_LOGGERS = "bouquet"
 
@@ -45,8 +45,8 @@ class _Formatter(MsgspecFormatter):
 
 
 def _message(record: logging.LogRecord) -> str:
-    """Returns the message of a log record with its placeholders, such as `%s`, in place of values. Returns a fixed text
-    for a library's message without placeholders, which may itself contain values."""
+    """Returns the message of a log record without values: `GET %s`, not `GET /faq`. Returns a fixed text if the message
+    of a library has no placeholders, since it may already contain values."""
     # Django and gunicorn put paths and header values into their messages, sometimes before they log them.
     is_constant = record.name.startswith(_OWN_LOGGERS) or record.args
     return str(record.msg) if is_constant else "message of a library"

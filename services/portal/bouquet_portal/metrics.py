@@ -26,8 +26,8 @@ READING_FAILURES = Counter(
 )
 MAILS = Counter(
     "bouquet_portal_mails_total",
-    "Attempts to mail a software editor, who has to confirm the address, by result: `sent`, `refused` (the mail server "
-    "refuses the address) or `deferred` (the portal will try again).",
+    "Attempts to send a software editor a confirmation mail, by result: `sent`, `refused` (by the mail server) or "
+    "`deferred` (the portal will try again).",
     ["result"],
 )
 for _result in ("sent", "refused", "deferred"):

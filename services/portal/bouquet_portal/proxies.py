@@ -17,9 +17,10 @@ def networks(text: str) -> Networks:
 
 
 def visitor_address(peer: str, forwarded: str, trusted: Networks) -> str:
-    """Returns the address of the visitor who sent a request: `peer`, the other end of the connection, unless it is a
-    trusted proxy; else the last entry of `X-Forwarded-For` (`forwarded`) that is no trusted proxy. If all are trusted
-    proxies, returns the first entry."""
+    """Returns the address of the visitor who sent a request. This is `peer`, the other end of the connection, unless
+    `peer` is a trusted proxy. If so, it is the last address in `X-Forwarded-For` (`forwarded`) that is no trusted
+    proxy."""
+    # If all are trusted proxies, the first address counts.
     # Anybody can write `X-Forwarded-For`: a hop counts only when a trusted proxy has added it.
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()] + [peer]
     return next((hop for hop in reversed(hops) if not _is_in(hop, trusted)), hops[0])

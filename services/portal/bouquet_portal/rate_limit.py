@@ -13,10 +13,10 @@ from django.http import HttpRequest
 from bouquet_portal.proxies import networks, visitor_address
 
 MOST_ADDRESSES = 10_000
-"""Largest number of addresses that are counted. At this number, all counts restart at 0, to limit memory."""
+"""Largest number of visitors' addresses held in memory with their counts. At this number, all counts restart at 0."""
 IPV6_PREFIX = 64
-"""Length, in bits, of the prefix by which IPv6 addresses are counted. All addresses with the same prefix count as one,
-since one visitor may use them all."""
+"""Length, in bits, of the prefix by which IPv6 addresses are counted. Addresses with the same prefix count as one
+visitor, who may use them all."""
 
 
 class RateLimit:

@@ -21,8 +21,8 @@ NO_ROUTE = "none"
 
 
 def log_requests(get_response: GetResponse) -> GetResponse:
-    """Middleware that gives each request an id, which the response carries in `X-Request-Id`, then logs and counts the
-    response."""
+    """Middleware that gives each request an id, and logs and counts the response. The response carries the id in
+    `X-Request-Id`."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         id = str(uuid.uuid4())

@@ -14,14 +14,13 @@ def simplified(text: str) -> str:
 
 
 def words(query: str) -> tuple[str, ...]:
-    """Returns the words of a search, at most twelve, in lower case and without accents. Words of four or more letters
-    lose any `s` and `x` at their end, which may mark a plural."""
+    """Returns the first twelve words of a search, in lower case and without accents. Words of four or more letters lose
+    every final `s` and `x`, which may mark a plural."""
     return tuple(word.rstrip("sx") if len(word) > 3 else word for word in simplified(query).split())[:12]
 
 
 def rank(query: tuple[str, ...], *texts: str) -> int | None:
-    """Returns how well texts match the words of a search, or None if a word occurs in no text. The result is a sum:
-    each word adds the index of the first text that contains it, so 0 is the best match. `texts` are results of
-    `simplified`."""
+    """Returns how well texts match the words of a search: 0 is best, None means that a word occurs in no text. Each
+    word adds the index of the first text that contains it. `texts` are results of `simplified`."""
     places = [next((place for place, text in enumerate(texts) if word in text), None) for word in query]
     return None if None in places else sum(place for place in places if place is not None)

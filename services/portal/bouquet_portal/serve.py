@@ -28,8 +28,8 @@ WORKER_SILENCE_S = 30
 
 
 def serve(settings: PortalSettings, *, migrate: bool = False) -> int:
-    """Serves the site until SIGTERM or SIGINT; before that, creates or upgrades the database's tables if `migrate` is
-    true. Returns the exit status of the process."""
+    """Serves the site until SIGTERM or SIGINT, and returns the exit status of the process. If `migrate` is true, first
+    creates or upgrades the database's tables."""
     with tempfile.TemporaryDirectory(prefix="bouquet-portal-") as folder:
         os.environ["DJANGO_STATIC_ROOT"] = folder
         _prepare(migrate=migrate)
@@ -41,8 +41,8 @@ def serve(settings: PortalSettings, *, migrate: bool = False) -> int:
 
 
 def _prepare(*, migrate: bool) -> None:
-    """Copies the static files to the folder that `DJANGO_STATIC_ROOT` names, compressed and with hashes in their names.
-    Then upgrades the database's tables, if `migrate` is true."""
+    """Copies the static files, compressed and with hashes in their names, to the folder `DJANGO_STATIC_ROOT`. If
+    `migrate` is true, also creates or upgrades the database's tables."""
     import django
     from django.core.management import call_command
 

@@ -15,9 +15,8 @@ PORTAL = environment.read(os.environ)
 
 
 def mail(url: str, *, plain: bool) -> dict[str, Any]:
-    """Returns Django's settings for sending mails to `url`. `smtp://` is a mail server with STARTTLS, or without TLS if
-    `plain` is true; `smtps://` is a mail server with TLS; `file:///folder` is a folder in which each mail becomes a
-    file."""
+    """Returns Django's settings for sending mails to `url`. `smtp://` uses STARTTLS, or no TLS if `plain` is true.
+    `smtps://` uses TLS from the start. `file:///folder` writes each mail to a file in the folder."""
     parts = urlsplit(url)
     if parts.scheme == "file":
         return {

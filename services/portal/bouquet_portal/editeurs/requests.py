@@ -30,18 +30,18 @@ UNCONFIRMED_LIVES = timedelta(days=7)
 MAIL_AGAIN_AFTER = timedelta(minutes=10)
 """Shortest time between two mails for the same request, if the editor sends the same form again."""
 RETRY_AFTER = timedelta(minutes=2)
-"""Time between two attempts to send a mail. It must exceed the longest possible attempt, so that no two processes send
-the same mail."""
+"""Shortest time between two attempts to send the same mail. It exceeds the longest possible attempt, so that only one
+process sends the mail."""
 DAYS_PER_MONTH = 365.25 / 12
 
 Outcome = Literal["sent", "deferred", "refused", "too_many"]
-"""Outcome of a submitted form. `sent`: the mail was sent; `deferred`: the mail will be sent later; `refused`: the mail
-server refused the address; `too_many`: too many requests are unconfirmed, in all or of this e-mail address."""
+"""Outcome of a submitted form: the mail was `sent`, will be sent later (`deferred`), or was `refused` by the mail
+server. `too_many` means that nothing was stored, since too many requests are unconfirmed."""
 
 
 def submit(values: Mapping[str, str]) -> Outcome:
-    """Stores a request, and tries to send its mail. If the same form was submitted before, stores nothing, and sends
-    the mail again only after ten minutes. Raises `DatabaseError` if the request cannot be stored."""
+    """Stores a request and tries to send its confirmation mail. The same form sent twice is stored once, and mailed
+    again only after ten minutes. Raises `DatabaseError` if the request cannot be stored."""
     now = timezone.now()
     with transaction.atomic():
         unconfirmed = EditorRequest.objects.filter(confirmed_at=None)
@@ -60,8 +60,9 @@ def submit(values: Mapping[str, str]) -> Outcome:
 
 
 def deliver(request: EditorRequest) -> Outcome:
-    """Sends the confirmation mail of a request if the mail is due, and returns the outcome; `deferred` if it is not
-    due. If several processes call this function at the same time, only one of them sends the mail."""
+    """Sends the confirmation mail of a request, and returns the outcome. Returns `deferred` without sending anything if
+    the mail is not due yet."""
+    # The update of `mail_due_at` lets only one of several processes send the mail.
     now = timezone.now()
     due = EditorRequest.objects.filter(pk=request.pk, mail_due_at__lte=now)
     if not due.update(mail_due_at=now + RETRY_AFTER):
@@ -85,7 +86,7 @@ def _send(request: EditorRequest) -> Outcome:
 
 
 def deliver_due() -> None:
-    """Sends at most 50 mails that are due, for example again after a failure, oldest first. Stops at the first mail
+    """Sends the confirmation mails that are due, oldest request first, at most 50 at a time. Stops at the first mail
     that cannot be sent now."""
     for request in EditorRequest.objects.filter(confirmed_at=None, mail_due_at__lte=timezone.now()).order_by("pk")[:50]:
         if deliver(request) == "deferred":
@@ -93,8 +94,8 @@ def deliver_due() -> None:
 
 
 def confirm(request: EditorRequest) -> None:
-    """Marks a request as confirmed; does nothing if it already is. If several confirmed requests then have the same
-    e-mail address, SIRET and solution, keeps only the newest."""
+    """Marks a request as confirmed. Then deletes older confirmed requests with the same e-mail address, SIRET and
+    solution. Does nothing if the request is already confirmed."""
     with transaction.atomic():
         unconfirmed = EditorRequest.objects.filter(pk=request.pk, confirmed_at=None)
         if not unconfirmed.update(confirmed_at=timezone.now(), mail_due_at=None):
@@ -106,8 +107,8 @@ def confirm(request: EditorRequest) -> None:
 
 
 def delete_old(keep_months: int) -> None:
-    """Deletes the requests whose retention is over: unconfirmed ones after seven days, confirmed ones after
-    `keep_months` months."""
+    """Deletes old requests: unconfirmed ones seven days after they were made, confirmed ones `keep_months` months after
+    their confirmation."""
     now = timezone.now()
     old = Q(confirmed_at=None, created_at__lt=now - UNCONFIRMED_LIVES) | Q(
         confirmed_at__lt=now - timedelta(days=keep_months * DAYS_PER_MONTH)

@@ -28,7 +28,7 @@ def limit() -> RateLimit:
 
 
 def see_other(route: str) -> HttpResponse:
-    """Returns a redirect (303) to the page named `route`, so that a visitor who reloads the page does not send the form
+    """Returns a redirect (303) to the page named `route`. After a redirect, reloading the page does not send the form
     again."""
     return HttpResponse(status=303, headers={"Location": reverse(route)})
 
@@ -36,8 +36,8 @@ def see_other(route: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def request(request: HttpRequest) -> HttpResponse:
-    """Shows the form. If the visitor has sent the form, instead stores the request, and mails a confirmation link to
-    the e-mail address given."""
+    """Shows the form (GET), or handles the form that a visitor has sent (POST). A valid form is stored, and a
+    confirmation link is mailed to the e-mail address given."""
     if not site().settings.mail_url.reveal():
         return render(request, "editeurs/closed.html", status=503 if request.method == "POST" else 200)
     if request.method != "POST":

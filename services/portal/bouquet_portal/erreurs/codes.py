@@ -14,11 +14,11 @@ from bouquet_portal.documents.model import ErrorCause, ErrorCode, Fault, Operati
 
 DIGITS = ("ZERO", "UN", "DEUX", "TROIS", "QUATRE", "CINQ", "SIX", "SEPT", "HUIT", "NEUF")
 WITHOUT_IDENTITY = {"51504"}
-"""Error codes for which the sandbox has no invented person: 51504 is the error of a call without a FranceConnect
-token."""
+"""Error codes for which the sandbox has no invented person. 51504 means that a call has no FranceConnect token, so no
+person can cause it."""
 ABOUT_ANY_CALL = (401, 403, 409, 429, 500, 502, 503)
-"""HTTP statuses of the platform's errors that any call may get, whatever its path and parameters. The sandbox answers
-with these errors for invented persons."""
+"""HTTP statuses of the errors of the platform that the sandbox simulates by invented persons. Any call can get these
+errors, whatever its path and parameters."""
 
 
 class Code(Struct, frozen=True):
@@ -45,8 +45,8 @@ class Code(Struct, frozen=True):
 
 
 class Identity(Struct, frozen=True):
-    """Invented person for whom the sandbox answers with a certain error code: the parameter or header that identifies
-    the person, and its value."""
+    """Invented person for whom the sandbox answers with a certain error code. `parameter` is the query parameter or
+    header that identifies the person, and `value` its value."""
 
     modality: str
     parameter: str
@@ -66,8 +66,7 @@ class Filters(Struct, frozen=True):
 
 
 def codes(errors: Iterable[ErrorCode], operations: Iterable[Operation]) -> list[Code]:
-    """Returns each error code once, in numeric order, with the causes and the operations of all `errors` that have this
-    code."""
+    """Groups errors by code: returns each code once, in numeric order, with all its causes and operations."""
     former = {operation.id for operation in operations if operation.version == "v2"}
     ordered = sorted(errors, key=lambda error: error.code)
     return [_code(list(group), former) for _, group in groupby(ordered, key=lambda error: error.code)]
@@ -105,8 +104,8 @@ def _texts(code: Code) -> Iterator[str]:
 
 
 def identities(code: Code, modalities: Iterable[str]) -> list[Identity]:
-    """Returns the invented persons for whom the sandbox answers with this error code, one for each way to identify a
-    person in `modalities`, such as `ine`; if `modalities` is empty, one for each known way. Returns none if the sandbox
+    """Returns the invented persons for whom the sandbox answers with this error code. There is one person for each of
+    `modalities`, the ways to identify a person, such as `ine`; empty `modalities` mean all. Returns none if the sandbox
     does not simulate the error."""
     if code.code in WITHOUT_IDENTITY or (code.code[:2] == PLATFORM and code.status not in ABOUT_ANY_CALL):
         return []

@@ -28,7 +28,7 @@ class ShownState(Struct, frozen=True):
     """Name under which the gateway's `/api/pings` lists the API."""
     title: str
     uid: str
-    """Uid of the API's fiche (page); empty if the API has none."""
+    """Uid of the API's page (fiche) on the site; empty if there is none."""
     state: str
     since: datetime | None
     last_ok: datetime | None
@@ -69,8 +69,8 @@ def _observed() -> Mapping[str, ObservedState]:
 def _read_states(
     states: Mapping[str, ResourceState], kept: Mapping[str, ObservedState], apis: Mapping[str, Api]
 ) -> list[ShownState]:
-    """Converts `states`, read from the gateway, to the form in which the page shows them. `kept`, the states recorded
-    in the database, tells since when an API has had its state, if that is known."""
+    """Converts the states of APIs, read from the gateway, to what the page shows. `kept` holds the states recorded in
+    the database, which tell when an API's state began."""
     return [
         ShownState(
             state.name,

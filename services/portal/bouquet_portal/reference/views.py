@@ -50,8 +50,8 @@ def operation(request: HttpRequest, operation_id: str) -> HttpResponse:
 
 
 def _resource_and_version(operation: Operation) -> tuple[str, str]:
-    """Returns the resource and the version of an operation. Operations that share both differ only in the way to
-    identify the person."""
+    """Returns the resource and the version of an operation, by which pages group operations. The operations of a group
+    differ only in the way to identify the person."""
     return operation.resource, operation.version
 
 
@@ -77,8 +77,8 @@ def swagger(request: HttpRequest, edition: str) -> HttpResponse:
 
 @require_safe
 def file(request: HttpRequest, edition: str) -> HttpResponse:
-    """Returns the OpenAPI file `edition`, such as `v3`, as JSON, which is also valid YAML. Returns an error with status
-    503 if the portal has not yet read the file from the gateway."""
+    """Returns the OpenAPI file `edition`, such as `v3`, as JSON, which is also valid YAML. Answers 503 until the portal
+    has read the file from the gateway."""
     reading = site().gateway.files[edition].latest()
     if reading is None:
         return HttpResponse("Le document n'est pas disponible pour le moment.\n", "text/plain; charset=utf-8", 503)

@@ -12,7 +12,7 @@ class Link(Struct, frozen=True):
     label: str
     url: str
     is_current: bool = False
-    """Whether the current page belongs to the part of the site that the link leads to."""
+    """Whether the link leads to the current page, or to the nearest page above it."""
 
 
 HEAD: tuple[tuple[str, str], ...] = (
@@ -50,7 +50,7 @@ FOOT: tuple[tuple[str, str], ...] = (
 
 def links(table: tuple[tuple[str, str], ...], path: str, *, without: Collection[str] = ()) -> list[Link]:
     """Returns the links in `table`, except those whose route is in `without`. Marks as current the link to the page
-    `path` or, without such a link, to the nearest page above, as `/faq` is above `/faq/jeton`."""
+    `path`. If there is none, marks the nearest page above: on `/faq/jeton`, the link to `/faq`."""
     made = [(label, reverse(route)) for route, label in table if route not in without]
     around = [url for _, url in made if path == url or path.startswith(f"{url}/")]
     return [Link(label, url, url == max(around, key=len, default="")) for label, url in made]

@@ -14,8 +14,7 @@ LEFT_ALONE = ("code", "pre", "script", "style", "textarea", "kbd", "samp", "svg"
 """HTML elements in which text is left unchanged, since it is not prose."""
 
 _SIGN = re.compile(r"['&;!?:«»%€.]|\d")
-"""Pattern of the signs and digits near which the rules of typography change a text. A text without a match stays
-unchanged."""
+"""Pattern of the signs and digits that the rules of typography look for. A text without any of them stays unchanged."""
 _TOKEN = re.compile(r"(<!--.*?-->|<[^>]*>)", re.DOTALL)
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)")
 _APOSTROPHE = "(?:'|&#x27;|&#39;)"

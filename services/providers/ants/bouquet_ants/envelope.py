@@ -1,5 +1,5 @@
-"""Request to the SIV, the State's register of vehicles, about a number plate, and the client that sends it. The request
-is a SOAP 1.2 envelope with a signed assertion (docs/reference/upstreams/ants.md §1-3)."""
+"""Client that asks the SIV, the State's register of vehicles, about a number plate. Its request is a SOAP 1.2 envelope
+with a signed assertion (docs/reference/upstreams/ants.md §1-3)."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def envelope(plate: str, settings: Settings, signer: Signer, now: datetime) -> b
 
 
 def _children(parent: _Element, **texts: str) -> None:
-    """Appends to `parent` one element for each keyword argument, in their order: the argument's name is the element's
-    name, and its value the element's text."""
+    """Appends an element to `parent` for each keyword argument, in their order: `num_immat="AB-123-CD"` becomes an
+    element `num_immat` with the text `AB-123-CD`."""
     for name, text in texts.items():
         SubElement(parent, QName(SIV, name)).text = text

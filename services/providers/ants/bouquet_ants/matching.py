@@ -12,8 +12,8 @@ from bouquet_ants.upstream import Attached, File, Person
 from bouquet_worker import Identite, day_or_none, to_ascii
 
 NEW_PLATE = re.compile(r"[A-Z]{2}-\d{3}-[A-Z]{2}", re.ASCII)
-"""Pattern of number plates of the present register of vehicles, such as `AB-123-CD`. Any other plate comes from the
-register that was in use before."""
+"""Pattern of the number plates in use since 2009, such as `AB-123-CD`. Vehicles with any other plate come from the
+former register."""
 _SEPARATORS = re.compile(r"[^A-Z0-9]+")
 
 
@@ -46,9 +46,8 @@ def find_citizen(who: Identite, file: File) -> Match | None:
 
 
 def _readings(person: Person, *, is_former: bool) -> Iterator[Name]:
-    """Yields every possible division of a person's name into birth name and first names. Only a name from the former
-    register (`is_former`) has several, since both are in one text: `LE GALL ANNE` may be `LE` and `GALL ANNE`, or `LE
-    GALL` and `ANNE`."""
+    """Yields every way to divide a person's name into birth name and first names. A name in the former register is one
+    text: `LE GALL ANNE` may be `LE` and `GALL ANNE`, or `LE GALL` and `ANNE`. Any other name has one division."""
     if person.prenom or not is_former:
         yield Name(person.nom_naiss, (person.prenom,))
         return
@@ -62,7 +61,7 @@ def _share_first_name(some: Iterable[str], others: tuple[str, ...]) -> bool:
 
 
 def _is_one_of(word: str, name: str) -> bool:
-    """Returns whether `word` is the whole of `name` or one of its words, as `JEAN` is one of `JEAN-PIERRE`."""
+    """Returns whether `name` is equal to `word`, or contains it as one of its words: `JEAN-PIERRE` contains `JEAN`."""
     # JEAN is a word of JEAN-PIERRE; JEAN-PAUL and JEAN-PIERRE, which share a word, are two names.
     plain, whole = normalised(word), normalised(name)
     return bool(plain) and (plain == whole or plain in whole.split())

@@ -86,8 +86,8 @@ def _certificate_of(settings: Settings) -> Certificate:
 
 
 def _pem(text: str) -> bytes:
-    """Returns a PEM text divided into lines, also if the setting has spaces in place of line ends. Raises `ValueError`
-    for a text that is not PEM."""
+    """Returns a PEM text with line ends, as libraries expect it. Spaces may stand for the line ends in a setting.
+    Raises `ValueError` for a text that is not PEM."""
     found = _PEM.search(text)
     if found is None:
         raise ValueError("no PEM")

@@ -1,6 +1,5 @@
-"""Simulator of the SIV (the State's register of vehicles), a SOAP service (docs/reference/upstreams/ants.md). Its
-vehicles are in `personas`; a test sets the answer about a number plate by `app[SIMULATED_ANSWERS][plate] = (status,
-body)`."""
+"""Simulator of the SIV, the State's register of vehicles (docs/reference/upstreams/ants.md). Its vehicles are in
+`personas`. A test sets another answer about a number plate by `app[SIMULATED_ANSWERS][plate] = (status, body)`."""
 # The real SIV knows the certificate that the platform has registered. This simulator reads its digest from the path, so
 # that a simulator and a worker in different processes need nothing else in common. It speaks plain HTTP.
 
@@ -34,8 +33,8 @@ SimulatedAnswer: TypeAlias = tuple[int, str]
 
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, SimulatedAnswer])
 SESSIONS = web.AppKey("sessions", set[str])
-"""Key under which the simulator's application keeps the session numbers of all requests, since the SIV refuses a number
-that was used before."""
+"""Key of the application's set of session numbers used so far. The simulator refuses a request that repeats a session
+number, as the SIV does."""
 
 IDENTITY_PROVIDER, PARTNER, MIAT, CONCENTRATOR_CODE = "bouquet-simule", "131614", "QSIV", "CONC01"
 UNKNOWN_PLATE = "Aucune réponse trouvée pour les critères en entrée."
@@ -146,8 +145,8 @@ def _parsed(body: bytes) -> _Element | None:
 
 
 def _wrong_assertion(question: _Element, digest: str) -> str:
-    """Returns what is wrong with the SAML assertion in a request's XML (`question`), or "" if the SIV accepts the
-    assertion. `digest` is the fingerprint of the registered certificate: SHA-256 in hexadecimal."""
+    """Returns what is wrong with the SAML assertion in a request, or "" if the SIV accepts it. `digest` is the SHA-256
+    fingerprint, in hexadecimal, of the registered certificate."""
     inlined = question.findtext(
         f"{ASSERTION}/{{{DS}}}Signature/{{{DS}}}KeyInfo/{{{DS}}}X509Data/{{{DS}}}X509Certificate"
     )

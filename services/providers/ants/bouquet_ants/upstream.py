@@ -1,5 +1,6 @@
-"""Answers of the SIV, the State's register of vehicles, about a number plate (docs/reference/upstreams/ants.md §3-5).
-XML elements are found by their local names."""
+"""Answers of the SIV, the State's register of vehicles, about a number plate (docs/reference/upstreams/ants.md
+§3-5)."""
+# XML elements are found by their local names.
 
 from __future__ import annotations
 
@@ -56,8 +57,8 @@ class Vehicle(Struct, frozen=True):
 
 
 class Person(Struct, frozen=True):
-    """Identity of a natural person in the SIV's answer. For a vehicle of the register that was in use before,
-    `nom_naiss` may hold the birth name and then the first names, and `prenom` is empty."""
+    """Identity of a natural person in the SIV's answer. In records from the former register, `nom_naiss` may hold the
+    whole name, `LE GALL ANNE`, and `prenom` is then empty."""
 
     nom_naiss: str = ""
     prenom: str = ""
@@ -118,8 +119,8 @@ def file_in(answer: Answer) -> File | None:
 
 
 def _cause(code: str) -> str:
-    """Returns `code 20` for the error code `20`. For any text but a number of up to five digits, returns only the word
-    `code`, since the text might contain the number plate."""
+    """Returns the error code as text for logs, such as `code 20`. Returns only `code` if it is no number of up to five
+    digits, since it might contain the number plate."""
     return f"code {code}" if code.isdecimal() and len(code) <= 5 else "code"
 
 
@@ -149,8 +150,8 @@ def _attached(person: Element) -> Attached:
 
 
 def _read(element: Element, model: type[T]) -> T:
-    """Converts the children of an XML element to the fields of the same names in a struct; a child with blank text
-    counts as missing. Raises `UpstreamError`, which names the field, if a text does not fit its field."""
+    """Converts an XML element to a struct: each child becomes the field of the same name, and a blank child counts as
+    missing. Raises `UpstreamError`, which names the field, for an unsuitable text."""
     texts: Mapping[str, str] = {
         child.tag.rpartition("}")[2]: text for child in element if (text := (child.text or "").strip())
     }

@@ -1,5 +1,5 @@
-"""The worker of the ANTS, the agency for secure documents: a citizen's link to a vehicle. Owner: team-ants. Upstream:
-the SIV, the State's register of vehicles (docs/reference/upstreams/ants.md)."""
+"""The worker of the ANTS, the agency for secure documents: the registration of a citizen's vehicle. Owner: team-ants.
+Upstream: the SIV, the State's register of vehicles (docs/reference/upstreams/ants.md)."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def siv(settings: Settings, siv_api: UpstreamClient) -> Siv:
 
 @worker.answers(EXTRAIT_IMMATRICULATION)
 async def extrait_immatriculation(question: Question[Identite], siv: Siv) -> ExtraitImmatriculation | NotFound:
-    """Answers with the extract of a vehicle's registration; `NotFound` if the SIV does not know the number plate, or if
-    the citizen is none of the natural persons in the vehicle's record."""
+    """Answers with the extract of a vehicle's registration. Returns `NotFound` if the SIV does not know the number
+    plate, or if the vehicle's record does not name the citizen."""
     file = file_in(await siv.ask(str(question.parameters["immatriculation"])))
     return NotFound(UNKNOWN_VEHICLE) if file is None else extract_for(question.identity, file)
 
 
 def extract_for(who: Identite, file: File) -> ExtraitImmatriculation | NotFound:
-    """Returns the extract of a vehicle's record for a citizen, or `NotFound` if the citizen is none of the natural
-    persons in the record."""
+    """Returns the extract of a vehicle's record for a citizen. Returns `NotFound` if the record does not name the
+    citizen."""
     match = find_citizen(who, file)
     return NotFound(NO_SUCH_HOLDER) if match is None else to_contract(file, match)

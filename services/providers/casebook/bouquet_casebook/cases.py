@@ -1,5 +1,6 @@
 """Reading of case files: YAML files that each hold a recorded answer of the sandbox. Each operation has a folder of
-case files, which is read again when one of the files, or the date, has changed."""
+case files."""
+# A folder is read again when one of its files, or the date, has changed.
 # YAML reads `NO` as false, `010` as 8 and `12:30:45` as 45045. A file with such a value is refused: the error names the
 # line, and asks the author to quote the value. A file may contain dates relative to today: `{annee}`, `{annee-3}`,
 # `{mois}`, and `{rentree}`, the year in which the current school year began.
@@ -25,23 +26,23 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml")
 DEFAULT = "404.yaml"
-"""Name of the file with a folder's default case: the answer to each lookup that no other case of the folder answers."""
+"""Name of the file with a folder's default case, which answers all lookups that fit no other case."""
 
 STATUSES = range(200, 600)
 MAX_DEPTH = 50
 """Largest depth of nested mappings and lists in a case file. A depth of some thousands would crash the YAML library."""
 MAX_VALUES = 20_000
-"""Largest number of values in a case file. Each use of a YAML alias counts all the values that the alias repeats, since
-nested aliases can make a few lines stand for billions of values."""
+"""Largest number of values in a case file, after aliases are replaced by what they repeat. Nested aliases can make a
+few lines stand for billions of values."""
 REQUIRED_KEYS = ("params", "status", "payload")
-"""Keys that every case file must have. A file is refused if YAML reads a value under one of these keys differently from
-how it is written, such as `010` as 8."""
+"""Keys that every case file must have. Their values must be written so that YAML does not change them: YAML would read
+`010` as 8."""
 PADDED = re.compile(r"(mois|jour)\w*")
-"""Pattern of the names of parameters for months and days, whose numbers may begin with a zero, as in `mois: 07`. The
-State's own case files contain such numbers."""
+"""Pattern of the names of parameters for months and days. Their numbers may begin with a zero, as in `mois: 07`."""
+# The State's own case files contain such numbers.
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-"""Pattern of the texts that YAML 1.2 reads as numbers. A case file must quote such a text, for instance `08`, if YAML
-1.1 reads it as text."""
+"""Pattern of the texts that YAML 1.2 reads as numbers. The library reads YAML 1.1, for which some of them, such as
+`08`, are texts. A case file must quote these."""
 # One person would take such a value for text and another for a number.
 MERGE = "tag:yaml.org,2002:merge"
 """Tag of the YAML key `<<`, which copies the entries of another mapping."""
@@ -50,8 +51,8 @@ FROM_TODAY = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
 year three years ago, and `{rentree}` the year in which the current school year began."""
 
 State: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
-"""State of a folder: today's date and, for each case file, the name, the modification time (nanoseconds since 1970) and
-the size (bytes). A folder is read again when its state has changed."""
+"""State by which a change in a folder of case files is noticed. It holds today's date and, for each file, its name,
+time of change (nanoseconds since 1970) and size (bytes)."""
 
 
 class Fault(Struct, frozen=True):
@@ -60,7 +61,7 @@ class Fault(Struct, frozen=True):
 
     text: str
     at: tuple[str | int, ...] = ()
-    """Keys and indexes that lead to the fault, such as `("params", "prenoms", 0)`; empty if the whole file is meant."""
+    """Keys and indexes that lead to the fault, such as `("params", "prenoms", 0)`; empty if the fault has no place."""
     line: int = 0
     """Number of the faulty line in the file, from 1; 0 if unknown."""
 
@@ -78,8 +79,8 @@ class CaseError(Exception):
 
 
 class Case(Struct, frozen=True):
-    """Test case of the sandbox, about an invented person: the parameters of a call, and the HTTP status and payload
-    with which the sandbox answers this call."""
+    """Test case of the sandbox: the parameters of a call about an invented person, and the HTTP status and payload of
+    the answer."""
 
     name: str
     params: Mapping[str, Any]
@@ -100,8 +101,8 @@ class Folder(Struct, frozen=True):
     """Unreadable files: pairs of a file's name and a text that says why the file cannot be read."""
 
     def find(self, signature: Signature) -> Case | None:
-        """Returns the case whose parameters have this signature (their comparable form, defined in
-        `bouquet_casebook.matching`), or `None`."""
+        """Returns the case with these parameters, or `None`. `signature` is the parameters in the comparable form of
+        `bouquet_casebook.matching`."""
         return next((case for case in self.cases if signature_of_case(case.params) == signature), None)
 
     @property
@@ -119,8 +120,8 @@ class Casebook:
         self._known: dict[str, tuple[State, Folder]] = {}
 
     def folder(self, operation_id: str) -> Folder:
-        """Returns the cases of an operation; none if the operation has no folder. Reads a folder again if one of its
-        files has changed, and logs unreadable files."""
+        """Returns the test cases of an operation; none if it has no folder. Reads the files again, and logs unreadable
+        ones, only if a file or the date has changed."""
         path, today = self.root / operation_id, self.today()
         state = (today, _files_of(path))
         known = self._known.get(operation_id)
@@ -184,8 +185,8 @@ def parse_case(name: str, text: str, today: date) -> Case:
 
 
 def composed(text: str) -> yaml.Node | None:
-    """Returns the root node of a YAML text, or `None` for an empty text. Raises `CaseError` for a text that is nested
-    too deeply or contains too many values, and `yaml.YAMLError` for a text that is not YAML."""
+    """Returns the root node of a YAML text, or `None` for an empty text. Raises `CaseError` for too many levels or
+    values, and `yaml.YAMLError` for a text that is not YAML."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -203,8 +204,8 @@ def _line_of(event: yaml.Event) -> int:
 
 
 def _values_in(node: yaml.Node, known: dict[int, int]) -> int:
-    """Returns the number of values in a YAML node; an alias counts all the values that it repeats. `known` holds the
-    results for nodes that have already been counted, by `id(node)`."""
+    """Returns the number of values in a YAML node, with aliases replaced by what they repeat. `known` remembers the
+    numbers of nodes already counted, by `id(node)`."""
     if id(node) not in known:
         known[id(node)] = MAX_VALUES + 1  # for an alias inside of what it repeats
         inner = [one for pair in node.value for one in pair] if isinstance(node, yaml.MappingNode) else node.value
@@ -214,15 +215,15 @@ def _values_in(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 def dated(text: str, today: date) -> str:
-    """Returns a text in which each placeholder for a date, such as `{annee-3}`, is replaced by the number that it means
-    on the day `today`."""
+    """Returns a text with each placeholder for a date replaced by a number: `{annee-3}` becomes 2023 if `today` is in
+    2026."""
     now = {"annee": today.year, "mois": today.month, "rentree": today.year - (today.month < 9)}
     return FROM_TODAY.sub(lambda found: str(now[found[1]] + int(found[2] or 0)), text)
 
 
 def _loaded(text: str) -> tuple[Any, list[Fault]]:
-    """Returns the content of a YAML text, with a fault for each repeated key and for each value that YAML reads
-    differently from how it is written, such as `010` as 8. The content is `None` if there are faults."""
+    """Returns the content of a YAML text, or `None` and its faults. A fault is a repeated key, or a value that YAML
+    changes, such as `010`, read as 8."""
     loader = yaml.CSafeLoader(text)
     try:
         root = composed(text)
@@ -251,8 +252,8 @@ def _value(loader: yaml.CSafeLoader, scalar: yaml.ScalarNode) -> Any:
 
 
 def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]]:
-    """Yields each scalar (key or single value) in a YAML node, at any depth, with the name of its key: for `mois: [1,
-    2]`, yields `mois` together with each of the scalars `mois`, 1 and 2. A scalar under no key gets the name `name`."""
+    """Yields each single value and each key in a YAML node, at any depth, with the name of the key: `mois: [1, 2]`
+    yields `mois`, 1 and 2, each with `mois`. Values under no key get the name `name`."""
     # Keys are scalars too: each is paired with its own name. The key `<<` is left out, since it is an instruction to
     # YAML.
     match node:
@@ -270,8 +271,8 @@ def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]
 
 
 def _mappings(root: yaml.MappingNode) -> list[yaml.MappingNode]:
-    """Returns the mappings of a case file in which a key must not occur twice: the whole file, and each mapping
-    directly under a key of the file, such as under `params`."""
+    """Returns the mappings of a case file in which no key may occur twice. They are the file itself and the mappings
+    directly under its keys, such as `params`."""
     return [root, *(value for _, value in root.value if isinstance(value, yaml.MappingNode))]
 
 

@@ -1,5 +1,5 @@
-"""Checks of `bouquet-worker check-cases`, which finds wrong case files (recorded answers of the sandbox). A case is
-wrong, for example, if a call with the parameters in its file is answered from another file."""
+"""Check of case files (recorded answers of the sandbox) by the command `bouquet-worker check-cases`. It finds, for
+example, a case that no call can reach."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MAX_VIOLATIONS = 20
 
 
 class Finding(Struct, frozen=True):
-    """Fault that `bouquet-worker check-cases` has found in a case file or, if `file` is empty, in the whole folder."""
+    """Fault that `bouquet-worker check-cases` reports. An empty `file` means that the whole folder is at fault."""
 
     folder: str
     file: str
@@ -44,7 +44,7 @@ class Finding(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """Result of `bouquet-worker check-cases`: the findings, and the number of folders and cases checked."""
+    """Result of `bouquet-worker check-cases`: the faults found, and the number of folders and cases checked."""
 
     folders: int
     cases: int
@@ -52,8 +52,8 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """Result of applying an operation's rules to the parameters of a test case. If the rules accept the parameters,
-    `signature` is what the sandbox searches for among its cases; otherwise `obstacle` says why they are refused."""
+    """Outcome of a call with the parameters of a test case. `signature` is what the sandbox then searches for among its
+    cases. If the call is refused, `obstacle` says why."""
 
     signature: Signature = ()
     obstacle: str = ""
@@ -67,8 +67,8 @@ class Citizen(Struct, frozen=True):
 
 
 class Askable(Struct, frozen=True):
-    """Operation that the sandbox answers from a folder of test cases, with what the check of these cases needs: the
-    names of parameters in case files, all invented citizens, and today's date."""
+    """Operation that the sandbox answers from test cases, with what the check of these cases needs: the parameter names
+    in case files, all invented citizens, and today's date."""
 
     # Operations of version 2 that have the same path share one folder of cases.
 
@@ -79,11 +79,11 @@ class Askable(Struct, frozen=True):
 
 
 class Checker:
-    """Checks the test case files below the folder `root` against the offers (descriptions of operations) of the workers
-    that the sandbox replaces.
+    """Checks the test case files below the folder `root`. `offers` describe the operations of the workers that the
+    sandbox replaces.
 
-    `published` holds the workers' operations by id, with the functions that convert results to published data. `today`
-    is the date for rules about ages and periods, and for placeholders in case files such as `{annee-3}`.
+    `published` holds these operations by id, with the functions that convert results to published data. `today` is the
+    date from which ages, periods and placeholders such as `{annee-3}` are computed.
     """
 
     def __init__(
@@ -102,8 +102,8 @@ class Checker:
                 self._version_2[one.successor.folder].append(one)
 
     def findings(self, path: Path, folder: Folder) -> Iterator[Finding]:
-        """Yields a finding for each fault in a folder's files. If no operation has this folder, and it does not hold
-        FranceConnect sessions either, yields a finding about the folder and does not check its cases."""
+        """Yields each fault in a folder's files. Cases in a folder that belongs to no operation are not checked: the
+        folder itself is reported."""
         for name, error in folder.errors:
             yield Finding(path.name, name, f"cannot be read: {error}")
         if path.name != FOLDER and path.name not in self.ways:
@@ -116,8 +116,8 @@ class Checker:
                 yield Finding(path.name, case.name, fault.text)
 
     def faults(self, folder: str, case: Case, others: int) -> Iterator[Fault]:
-        """Yields the faults of a case (a recorded answer of the sandbox) in a folder. `others` is the number of other
-        cases in the folder with the same parameters."""
+        """Yields the faults of a test case. `others` is the number of other cases in the folder with the same
+        parameters."""
         if folder == FOLDER:
             yield from _faults_of_session(case)
             return
@@ -136,8 +136,8 @@ def check(
     published: Mapping[str, PublishedOperation[Any]],
     today: date | None = None,
 ) -> Report:
-    """Checks all test case files below `root`, a folder with one subfolder per operation. `offers` and `published`
-    describe the operations that the sandbox answers; `today` is by default the date in Paris."""
+    """Checks all test case files below `root`, which has one folder for each operation. `offers` and `published`
+    describe the operations that the sandbox answers. `today` is by default the date in Paris."""
     today = today or paris_today()
     checker = Checker(root, offers, published, today)
     paths = sorted(path for path in root.iterdir() if path.is_dir())
@@ -147,8 +147,9 @@ def check(
 
 
 def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
-    """Returns the reason why no call of the operations `ways` gets the answer recorded in `case`, or "" if a call gets
-    it. `own` is the case's signature, made of its parameters. Returns "" for the default case too."""
+    """Returns the reason why no call can get the answer recorded in `case`, or "" if a call can. `own` is the
+    parameters of the case in comparable form, and `ways` are the operations to call."""
+    # The default case answers any call that no other case answers, whatever its own parameters.
     if case.name == DEFAULT or any(reached == Reached(own) for asked in ways for _, reached in reaches(case, asked)):
         return ""
     asked = max(ways, key=lambda asked: len(asked.case_keys.keys.keys() & case.params.keys()))
@@ -161,9 +162,10 @@ def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
 
 
 def reaches(case: Case, asked: Askable) -> Iterator[tuple[str, Reached]]:
-    """Applies an operation's rules to a case's parameters. Yields a FranceConnect token and the result, once for each
-    invented citizen who granted a scope of the operation. If the operation takes no token, or the rules refuse the
-    parameters, yields once, with the token ""."""
+    """Yields outcomes of calls of an operation with a case's parameters, each with the FranceConnect token sent. Tries
+    the token of each invented citizen who granted a scope of the operation. An operation that takes no token has one
+    outcome."""
+    # Without a token, and if the rules refuse the parameters, yields one outcome with the token "".
     operation = asked.operation
     values = apply_rules(operation.checks, parse_query(_query(case.params)), asked.today)
     if isinstance(values, Refusals):
@@ -200,7 +202,7 @@ def _query(params: Mapping[str, Any]) -> str:
 
 
 def _difference(own: Signature, reached: Signature) -> str:
-    """Returns a text that tells a case's author which parameters differ between the case (`own`) and a call
+    """Returns a text for a case's author: the parameters that differ between the case (`own`) and a call
     (`reached`)."""
     wanted, had = dict(own), dict(reached)
     words = {
@@ -212,8 +214,8 @@ def _difference(own: Signature, reached: Signature) -> str:
 
 
 def _schema_violations(case: Case, operation: Operation) -> Iterator[Fault]:
-    """Yields a fault for each place, up to `MAX_VIOLATIONS`, where the recorded answer in a case with status 200
-    violates the operation's schema. For any other status, yields one fault if the answer is not an error body."""
+    """Yields each place, up to `MAX_VIOLATIONS`, where the answer in a case violates the operation's schema. An answer
+    whose status is not 200 must only be an error body."""
     # The texts never contain a value, which may be a real person's.
     payload = msgspec.json.decode(case.payload)
     if case.status != 200:
@@ -231,8 +233,8 @@ def _schema_violations(case: Case, operation: Operation) -> Iterator[Fault]:
 
 
 def _data_of(payload: Mapping[str, Any], operation: Operation) -> Any:
-    """Returns the data in an answer's body of version 3 or later, for a check against the operation's schema. The
-    schema also describes fields that are sent in `meta`, so the result contains these too."""
+    """Returns the data in an answer of version 3 or later, as the operation's schema describes them. The schema
+    includes some fields that answers carry in `meta`."""
     match payload:
         case {"data": dict() as data, "meta": dict() as meta}:
             return data | {name: meta[name] for name in operation.meta_fields if name in meta}
@@ -251,8 +253,7 @@ def _described(error: jsonschema.ValidationError) -> tuple[str, tuple[str | int,
 
 
 def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> Iterator[Fault]:
-    """Yields a fault if version 2 cannot show a value in the case's payload (the recorded answer). Reports only the
-    first such value."""
+    """Yields a fault for the first value in a case's payload that version 2 cannot show."""
     # A schema accepts `1.0` as an integer, which the conversion to the worker's result does not.
     for one in version_2 if case.status == 200 else ():
         try:
@@ -264,8 +265,8 @@ def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> Iterato
 
 
 def _with_every_field_required(node: Any) -> Any:
-    """Returns a copy of a JSON schema that requires every field, even a field that only callers with a certain scope
-    receive (`x-scopes`)."""
+    """Returns a copy of a JSON schema that requires every field, even those that only some callers receive
+    (`x-scopes`)."""
     # A case must have these fields, since it must hold the data for a caller with every scope.
     match node:
         case {"properties": dict() as properties}:

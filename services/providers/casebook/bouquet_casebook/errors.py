@@ -58,15 +58,15 @@ NOT_SIMULATED = frozenset(
         "several_matches",
     }
 )
-"""Reasons of the errors that no invented person can cause in the sandbox. These errors depend on the path, the token or
-the SIRET in `recipient`, or only some operations have them."""
+"""Reasons of the errors that the sandbox does not simulate by invented persons. The error of an unknown path, for
+example, does not depend on a person."""
 AGE_YEARS = 20
-"""Age, in years, of the invented citizens for whom FranceConnect operations answer with an error. Every operation
-accepts lookups about a person of this age."""
+"""Age, in years, of invented citizens whose FranceConnect token causes an error. No operation refuses a person of this
+age."""
 RETRY_IN_S = 1
 """Value of `Retry-After`, in seconds, in a simulated 429 answer."""
 FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")
-"""Pattern of a placeholder in an error's text whose value only a gateway knows: any placeholder except `{provider}`."""
+"""Pattern of a placeholder in an error's text that only a gateway can fill: any placeholder except `{provider}`."""
 
 
 def name_of(code: str) -> str:
@@ -76,8 +76,8 @@ def name_of(code: str) -> str:
 
 
 def identifier_of(code: str, operation: Operation) -> str:
-    """Returns the identifier of the invented person for whom the sandbox answers with an error: `erreur-35002` for
-    35002, and `999999935002` for an operation whose identifiers are numbers."""
+    """Returns the identifier for which the sandbox answers with the error `code`, such as `erreur-35002`. If an
+    operation's identifiers are numbers, returns one such as `999999935002`."""
     rules = {check.rule for stage in operation.checks for check in stage}
     return f"{FILE_NUMBER}{code}" if "identifiant_numerique" in rules else f"erreur-{code}"
 
@@ -113,9 +113,9 @@ def code_in_payload(payload: Raw) -> str:
 def failure_reply(
     code: str, operation: Operation, authority: Authority, problems: Mapping[str, Failure]
 ) -> Reply | None:
-    """Returns a worker's reply that makes the gateway answer with the error `code`, or `None` if the operation has no
-    such error. `authority` is the administration that errors name, and has the first two digits of their codes;
-    `problems` are the errors that only this provider has, by reason."""
+    """Returns a worker's reply that makes the gateway answer with the error `code`; `None` if the operation cannot fail
+    with it. `authority` is the administration that errors name, and `problems` are the provider's own errors, by
+    reason."""
     return _reply_of(code, (*operation.reasons, *PROVIDER, *PLATFORM), authority, problems)
 
 
@@ -125,8 +125,7 @@ def session_failure_reply(code: str, authority: Authority) -> Reply | None:
 
 def codes_of(operation: Operation, authority: Authority, problems: Mapping[str, Failure]) -> dict[str, int]:
     """Maps each error code that the sandbox can simulate for an operation to its HTTP status. `authority` is the
-    administration that errors name, and has the first two digits of their codes; `problems` are the errors that only
-    this provider has, by reason."""
+    administration that errors name, and `problems` are the provider's own errors, by reason."""
     common = (reason for reason in (*PROVIDER, *PLATFORM) if reason not in NOT_SIMULATED)
     own = [(authority, row) for _, row in rows((*operation.reasons, *common), problems)]
     by_session = operation.modality == "france_connect"
@@ -158,9 +157,8 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
 
 
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
-    """Yields each of `reasons` with its `Failure` (an error's code and texts), found in `problems` or in the table that
-    all providers share. Leaves out unknown reasons, and errors whose text contains a value that only a gateway
-    knows."""
+    """Yields each of `reasons` with its `Failure` (the error's code and texts), found in `problems` or among the errors
+    of all providers. Leaves out unknown reasons, and errors whose text only a gateway can fill."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not FROM_A_GATEWAY.search(row.detail):

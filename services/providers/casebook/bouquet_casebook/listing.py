@@ -1,5 +1,5 @@
-"""List of all that a caller can get from the sandbox: its test cases, simulated errors and FranceConnect sessions. Each
-entry names the query parameters or the token to send in order to get it."""
+"""List of all that a caller can get from the sandbox: test cases, simulated errors and FranceConnect sessions. Each
+entry says which query parameters or token to send."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ from bouquet_proto.sandbox_messages import (
 )
 
 PAGE_BYTES = 400_000
-"""Size, in bytes, above which a page of the list takes no further case."""
+"""Size of a page of the list, in bytes, from which no further case is added to the page."""
 MAX_CASE_BYTES = 600_000
-"""Largest size, in bytes, of a listed case. The list leaves out larger cases, since no message could carry them."""
+"""Largest size, in bytes, of a test case that the list contains. Larger cases are left out, since they do not fit in a
+message."""
 
 
 def page_of(cases: Iterable[RecordedCase], after: str) -> CasePage:
-    """Returns the page of the list that begins after the case with the id `after`; the first page if `after` is empty.
+    """Returns the page of the list that follows the case with the id `after`, or the first page if `after` is empty.
     `cases` must be sorted by id."""
     chosen: list[RecordedCase] = []
     size = 0
@@ -47,8 +48,8 @@ def page_of(cases: Iterable[RecordedCase], after: str) -> CasePage:
 
 
 def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
-    """Converts a test case to the form that gateways publish, with what a caller sends to get its answer: query
-    parameters and a FranceConnect token. `ways` are the operations that the sandbox answers from the case's folder."""
+    """Converts a test case to the form that gateways publish, with the query parameters and the FranceConnect token to
+    send. `ways` are the operations that the case answers."""
     folder = ways[0].operation.folder
     is_default = case.name == DEFAULT
     own = Reached(signature_of_case(case.params))
@@ -71,8 +72,8 @@ def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
 
 
 def asked_of(params: Mapping[str, Any], names: Iterable[str] | None = None) -> CallParameters:
-    """Returns the query parameters of a call that gets a case, made from the case's `params`: a list `x` becomes `x[]`.
-    Leaves out null parameters and, if `names` is given, parameters whose name is not in `names`."""
+    """Returns the query parameters to send in order to get a test case: each list `x` becomes `x[]`. Leaves out null
+    parameters and, if `names` is given, all parameters with other names."""
     # By FranceConnect, a case describes the citizen too, whom the call does not name.
     chosen = {name: value for name, value in params.items() if value is not None and (names is None or name in names)}
     return {
@@ -86,8 +87,9 @@ def asked_of(params: Mapping[str, Any], names: Iterable[str] | None = None) -> C
 def simulated_errors(
     offer: Offer, checker: Checker, cases: Mapping[str, tuple[Case, ...]]
 ) -> Iterator[SimulatedErrors]:
-    """Yields the errors that the sandbox simulates for each operation in `offer`. `cases` holds the test cases by
-    folder; an operation without a test case is left out, unless it takes a FranceConnect token."""
+    """Yields the errors that the sandbox simulates for each operation in `offer` (the description of a worker's
+    operations). `cases` holds the test cases by folder."""
+    # An operation that takes no FranceConnect token needs a test case, which gives the other parameters of the call.
     for operation in offer.operations:
         recorded = cases.get(operation.folder, ())
         codes = codes_of(operation, offer.authority_of(operation), offer.problems)

@@ -1,5 +1,5 @@
-"""Search for the test case that answers a request: the case with the same signature. A signature holds parameters in a
-form that can be compared, regardless of letter case (docs/reference/contract.md §6.3, §6.4)."""
+"""Search for the test case that answers a request: the case with the same parameters. They are compared as signatures,
+in which letter case does not matter (docs/reference/contract.md §6.3, §6.4)."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
 BY_CIVIL_STATUS = ("_with_civility", "")
-"""Endings of the ids of operations by civil status: `_with_civility` from version 3 on, none in version 2. The id of
-the same operation by FranceConnect ends in `BY_SESSION`."""
+"""Endings of the ids of operations that find a person by civil status. The ending is `_with_civility` from version 3
+on, and empty in version 2."""
 
 
 class CaseKeys(Struct, frozen=True):
-    """Names of an operation's parameters. `keys` maps each name in the test case files, such as `nomNaissance`, to the
+    """Parameter names in an operation's case files. `keys` maps each name in case files, such as `nomNaissance`, to the
     name in a request to a worker, `nom_naissance`."""
 
     keys: Mapping[str, str]
     blanks: frozenset[str] = frozenset()
-    """Names of parameters that each case must contain, though their value may be empty."""
+    """Names of parameters that every case file must contain, though their value may be empty."""
     # A question's signature always contains them, with an empty value if the question lacks the field.
 
 
@@ -137,13 +137,12 @@ CASE_KEYS = {
     "api_particulier_v2_mesri_student_status_with_france_connect": _MESRI_V2_BY_SESSION,
     "api_particulier_v2_men_scolarites": _MEN_V2,
 }
-"""Maps the id of an operation to the parameter names in its case files. Lists only the operations whose case files use
-other names than the API (docs/reference/contract.md §6.4)."""
+"""Maps the id of an operation to the parameter names in its case files, if these differ from the API's names
+(docs/reference/contract.md §6.4)."""
 
 
 def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> CaseKeys:
-    """Returns the parameter names in an operation's case files, each with the name of the parameter in a request to a
-    worker. `operations` holds all operations by id."""
+    """Returns the parameter names in an operation's case files. `operations` holds all operations by id."""
     # For an operation by FranceConnect, they include the names for the same operation by civil status, since a case
     # describes the citizen with them.
     if operation.id in CASE_KEYS:
@@ -163,8 +162,8 @@ def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> C
 
 
 def signature_of_case(params: Mapping[str, Any]) -> Signature:
-    """Returns the signature of a case's parameters, by which lookups find the case. Numbers become texts, null becomes
-    an empty text, and empty lists are left out."""
+    """Returns the parameters of a test case in the form in which lookups are compared with it. Numbers become texts,
+    null becomes an empty text, and empty lists are left out."""
     written = (_written(str(name), value) for name, value in params.items())
     return tuple(sorted((name, values) for name, values in written if values))
 
@@ -180,8 +179,8 @@ def signature_of_question(case_keys: CaseKeys, lookup: Lookup) -> Signature:
 
 
 def _facts_of(who: Identite) -> dict[str, Any]:
-    """Returns the fields of an identity in every form in which case files write them. The birth date, for example,
-    appears as three numbers, and in texts such as `1990-01-31` and `31/01/1990`."""
+    """Returns the fields of an identity in all the forms that case files use. A birth date, for example, is returned as
+    three numbers, as `1990-01-31` and as `31/01/1990`."""
     year, month, day = who.date_naissance().split("-")
     return {
         "annee_date_naissance": int(year) or None,

@@ -1,5 +1,5 @@
-"""Check of a proposed case file (a recorded answer of the sandbox), sent as text by its author before it is added to
-the sandbox. Each fault names the line of the file."""
+"""Check of a case file (a recorded answer of the sandbox) that an author proposes to add. Each fault found names its
+line in the file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bouquet_casebook.sessions import FOLDER
 from bouquet_proto.sandbox_messages import CaseFault, CaseReport
 
 NAME = "proposition.yaml"
-"""File name under which a proposed case is checked, because its author may not have chosen one yet."""
+"""File name that stands for a proposed case, whose author may not have chosen a name yet."""
 
 
 def report_on(text: str, folder: str, checker: Checker, others: Sequence[Case], today: date) -> CaseReport:
@@ -49,8 +49,8 @@ def _written(at: tuple[str | int, ...]) -> str:
 
 
 def _line_of(root: yaml.Node, at: Sequence[str | int]) -> int:
-    """Returns the line, from 1, at which a place of a YAML document begins. If the place does not exist, returns the
-    line at which the mapping or list that lacks it begins."""
+    """Returns the line, from 1, at which a place of a YAML document begins. If a key or an index is missing, returns
+    the line of the mapping or list that should contain it."""
     key, *inner = at
     found = _member(root, key)
     if found is None:
@@ -72,8 +72,8 @@ def _member(node: yaml.Node, key: str | int) -> tuple[int, yaml.Node] | None:
 
 
 def _line_in_payload(payload: yaml.ScalarNode, at: Sequence[str | int]) -> int:
-    """Returns the line of the case file, from 1, at which a place in the payload's JSON begins; the payload's first
-    line if the place cannot be found. If the payload is not JSON, returns the line of the error."""
+    """Returns the line of the case file, from 1, at which a place in the payload's JSON begins. For invalid JSON,
+    returns the line of the error; for an unknown place, the first line of the payload."""
     first = int(payload.start_mark.line) + 1
     if payload.style not in ("|", ">"):  # the text is on one line
         return first

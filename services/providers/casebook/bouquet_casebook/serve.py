@@ -72,7 +72,7 @@ def _need_folder(settings: CasebookSettings) -> None:
 
 
 class CombinedServing(Struct, frozen=True):
-    """Consumers by which the sandbox receives the requests of all providers from RabbitMQ, one for each provider."""
+    """Consumers of RabbitMQ by which the sandbox receives requests: one for each provider that it replaces."""
 
     each: tuple[Serving, ...]
 
@@ -81,8 +81,8 @@ class CombinedServing(Struct, frozen=True):
         return all(serving.consuming for serving in self.each)
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns an empty mapping: the sandbox is ready as soon as it consumes requests. If gateways refuse some of
-        the operations that it offers, the real workers of these operations report this."""
+        """Returns an empty mapping: nothing but consuming requests is needed for the sandbox to be ready."""
+        # If gateways refuse some of the operations that it offers, the real workers of these operations report this.
         return {}
 
 
@@ -92,13 +92,13 @@ class Sandbox:
     provider = "casebook"
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offers (descriptions of operations) of all installed workers, without what case files cannot
-        answer, and an offer of FranceConnect sessions."""
+        """Returns the descriptions (offers) of all operations that the sandbox answers. They are those of the installed
+        workers, simplified by `sandboxed`, and one for FranceConnect sessions."""
         return (*sandboxed(worker.offer() for worker in _workers()), SESSIONS)
 
     def published(self) -> dict[str, PublishedOperation[Any]]:
-        """Returns the operations of all installed workers, by operation id. Each operation contains the function that
-        converts its worker's result to the published data."""
+        """Returns the operations of all installed workers, by id. Each has the function that converts a worker's result
+        to published data."""
         return {name: one for worker in reversed(_workers()) for name, one in worker.published.items()}
 
     def read(self, reader: Reader) -> CasebookSettings:
@@ -134,9 +134,9 @@ def _workers() -> list[Worker]:
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """Returns copies of workers' offers (descriptions of their operations), simplified for recorded answers. The copies
-    have no plan for asking several providers, no cache (docs/reference/contract.md §1.4), and no rules by which a
-    FranceConnect identity is unusable (§6.5)."""
+    """Returns copies of the descriptions (offers) of workers' operations, simplified for recorded answers. They have no
+    cache (docs/reference/contract.md §1.4), no rules for identities from FranceConnect (§6.5), and no plan to ask
+    several providers."""
     # If an operation of an offer has a plan (how a gateway asks several providers), the offer also gets the errors that
     # each of the asked providers answers in its own name.
     taken: set[str] = set()
@@ -156,8 +156,8 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Returns the errors that CNAF or MSA answers in its own name, each under a new reason such as
-    `cnaf_upstream_internal`. They are made from `problems` and from the errors that all providers share."""
+    """Returns the errors in which CNAF or MSA answers in its own name, by new reasons such as `cnaf_upstream_internal`.
+    `problems` are errors of the provider that the gateway asks."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
         for reason, row in rows(OF_AUTHORITIES, problems):
@@ -187,8 +187,8 @@ class CaseService:
         self._published = published
 
     def page(self, offer: Offer, after: str) -> CasePage:
-        """Returns a page of the test cases for the operations in `offer`. The page begins after the case with the id
-        `after`; an empty `after` means the first page, which also lists the simulated errors and sessions."""
+        """Returns a page of the test cases for the operations in `offer`: the page after the case with the id `after`.
+        An empty `after` means the first page, which also lists simulated errors and sessions."""
         checker = self._checker()
         folders = sorted({operation.folder for operation in offer.operations})
         cases = {folder: self._casebook.folder(folder).cases for folder in folders}
@@ -214,8 +214,8 @@ class CaseService:
 def handler_of(
     offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]], case_service: CaseService
 ) -> Handler:
-    """Returns the function that answers one provider's requests from case files: lookups, requests for `offer` (the
-    description of the provider's operations), and requests to list or check test cases."""
+    """Returns the function that answers all requests for one provider from case files. `offer` describes the operations
+    of the provider."""
     answers = _Answers(offer, casebook, published)
     folders = {operation.folder for operation in offer.operations}
 
@@ -245,8 +245,8 @@ class _Answers:
         self._casebook = casebook
 
     def reply(self, lookup: Lookup, operation: Operation) -> Reply:
-        """Returns the reply to a lookup: the error whose code is in the invented identity, else the case with the
-        lookup's parameters, else the folder's default case, else the operation's first "not found" error."""
+        """Returns the reply to a lookup. An error code in the invented identity comes first, then the case with the
+        same parameters, then the default case. Without a default case, the person is not found."""
         # For an operation of version 2, a matching case of its successor in a later version comes before the default
         # case.
         return (
@@ -266,9 +266,8 @@ class _Answers:
         return self._casebook.folder(operation.folder).find(signature)
 
     def _as_version_2(self, lookup: Lookup, operation: Operation) -> Reply | None:
-        """Answers a lookup of version 2 from a case of the same operation in a later version, with the payload
-        converted to version 2. Returns `None` if the operation has cases of its own, or if no case has the lookup's
-        parameters."""
+        """Answers a lookup of version 2 from a test case of the same operation in a later version. Returns `None` if
+        the operation has cases of its own, or if no case fits."""
         older = self._older.get(operation.id)
         if older is None or self._casebook.folder(operation.folder).cases:
             return None
@@ -297,9 +296,8 @@ def _recorded(case: Case | None) -> Recorded | None:
 
 
 def _sessions(casebook: Casebook, scopes: tuple[str, ...], case_service: CaseService) -> Handler:
-    """Returns the function that answers requests for FranceConnect sessions, and requests to list and check the case
-    files that describe sessions. In a session opened by a token with an error code, such as `jeton-erreur-35002`, the
-    citizen granted all of `scopes`."""
+    """Returns the function that answers requests about simulated FranceConnect sessions: to open one, and to list or
+    check their case files. Sessions whose token causes an error have all of `scopes`."""
 
     async def handle(request: Request) -> Reply:
         match request:

@@ -1,5 +1,5 @@
-"""FranceConnect sessions that the sandbox simulates, described by case files. In each file, `params` gives a token, and
-`payload` describes the citizen and the scopes."""
+"""FranceConnect sessions that the sandbox simulates. Each is a case file: `params` gives the token, and `payload`
+describes the citizen and the scopes."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class _Payload(Struct, frozen=True):
 
 
 def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) -> Reply:
-    """Returns the session that a case file describes for the FranceConnect token in `lookup`, or a refusal if no valid
-    file describes one. A token such as `jeton-erreur-35002` causes the error 35002: at once if sessions can fail with
-    it, otherwise through a session with all of `scopes`, for which every operation answers with the error."""
+    """Returns the session of a FranceConnect token, read from a case file; a refusal if no valid file has this token. A
+    token such as `jeton-erreur-35002` makes the call fail with the error 35002."""
+    # If sessions cannot fail with the error, the token opens a session with all of `scopes`, for which every operation
+    # answers with the error.
     if code := code_in_identity(lookup.identity):
         citizen = session_failing_with(code, scopes)
         return session_failure_reply(code, AUTHORITY) or Found(Raw(msgspec.json.encode(citizen)))

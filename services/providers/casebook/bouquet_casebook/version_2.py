@@ -18,16 +18,16 @@ Json: TypeAlias = dict[str, Any]
 
 
 class ServedVersion2(Struct, frozen=True):
-    """Operation of version 2 without test cases of its own, which the sandbox answers from the cases of `successor`:
-    the same operation in a later version."""
+    """Operation of version 2 that the sandbox answers from the test cases of its successor, the same operation in a
+    later version."""
 
     published: PublishedOperation[Any]
     successor: Operation
 
     def body(self, payload: Raw, asked: Mapping[str, Any]) -> Raw:
-        """Converts `payload`, from a case of the successor, to the data of version 2. `asked` holds the fields of
-        version 2 that repeat the request, such as the INE. Raises `msgspec.ValidationError` if version 2 cannot express
-        the payload."""
+        """Converts the payload of a case of the successor to the data of version 2. `asked` holds the fields that
+        repeat the request, such as the INE. Raises `msgspec.ValidationError` if version 2 cannot express the
+        payload."""
         data = msgspec.json.decode(payload, type=_Payload).data
         result = msgspec.convert({**asked, **missing_members(data), **data}, self.published.result)
         return Raw(msgspec.json.encode(self.published.view(result)))
@@ -40,8 +40,8 @@ class _Payload(Struct, frozen=True):
 def answered_from_successors(
     operations: Mapping[str, Operation], published: Mapping[str, PublishedOperation[Any]]
 ) -> dict[str, ServedVersion2]:
-    """Returns, by id, the operations of version 2 that the sandbox can answer from the cases of the same operation in a
-    later version. `published` holds the operations with the functions that convert results to published data."""
+    """Returns, by id, the operations of version 2 that can be answered from the cases of a later version. `published`
+    holds each operation with the function that converts a result to published data."""
     # By FranceConnect the successor is the operation by civil status, since later versions show citizens less.
 
     by_path = {operation.path: operation for operation in operations.values()}
@@ -55,8 +55,8 @@ def answered_from_successors(
 
 
 def missing_members(data: Json) -> Json:
-    """Returns the fields of a worker's result that later versions do not publish but version 2 needs, such as the
-    status of a grant. Derives their values from `data`, the data of a later version."""
+    """Returns the fields that version 2 needs but later versions do not publish, such as the status of a grant. They
+    are derived from `data`, the data of a later version."""
     match data:
         case {"est_beneficiaire": False, "avec_participation": _}:
             return {"status": "non_beneficiaire_css"}

@@ -32,8 +32,8 @@ class PersonOfFile(NamedTuple):
 
 
 Mime: TypeAlias = Literal["plain", "crlf", "doubled", "unclosed"]
-"""Variant of the simulator's MIME message, for tests of the worker's parser: `crlf` has CRLF line ends, `doubled` has
-blank lines doubled, and `unclosed` lacks the closing boundary (docs/reference/upstreams/cnaf.md §3)."""
+"""Variant of the MIME message in which the simulator answers, for tests of the worker's parser. In `doubled`, blank
+lines are doubled; `unclosed` lacks the closing boundary (docs/reference/upstreams/cnaf.md §3)."""
 
 
 class Dossier(Struct, frozen=True, kw_only=True):

@@ -115,8 +115,8 @@ def _someone(person: PersonOfFile) -> str:
 
 
 def _months(dossier: Dossier, today: date) -> tuple[str, ...]:
-    """Returns the content of the XML element `quotients`: one element with the file's quotient familial and its month,
-    or none for a file without a quotient."""
+    """Returns the content of the XML element `quotients`: the quotient familial and its month. The tuple is empty for a
+    file without a quotient."""
     if dossier.quotient is None:
         return ()
     year, month = dossier.month or _month_before(today)

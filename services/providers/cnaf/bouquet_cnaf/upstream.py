@@ -1,5 +1,5 @@
-"""Requests to the CAF's older web service, and the service's answers: SOAP 1.1 in MIME, with an XML document as text
-inside (docs/reference/upstreams/cnaf.md)."""
+"""Requests to the CAF's older web service, and its answers (docs/reference/upstreams/cnaf.md). An answer is a MIME
+message with a SOAP 1.1 envelope, which contains an XML document as text."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Document(Struct, frozen=True):
 
 
 def envelope(who: NumeroAllocataire) -> str:
-    """Returns the SOAP envelope that asks for a family's file at a CAF by the file's number and postal code
+    """Returns the SOAP envelope that asks a CAF for the family's file with this number and postal code
     (docs/reference/upstreams/cnaf.md §2)."""
     # The file's number is sent as the caller typed it, without padding or key letter.
     return ENVELOPE.format(matricule=escape(who.numero_allocataire), code_postal=escape(who.code_postal))

@@ -64,15 +64,14 @@ worker.answers(*PUBLISHED)(quotient_familial)
 async def composition_familiale(
     question: Question[NumeroAllocataire], soap: UpstreamClient
 ) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Answers with the composition of the family whose file at a CAF has this number and postal code. Returns `Failed`
-    if the file has no quotient familial, and `NotFound` or `Rejected` for some error codes of the SOAP service."""
+    """Answers with the composition of the family whose file at a CAF has this number and postal code. Returns
+    `NotFound` if there is no such file, and `Failed` if the file has no quotient familial."""
     return read(await soap.post(data=upstream.envelope(question.identity), idempotent=True))
 
 
 def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
-    """Returns the family composition in the SOAP service's answer, or `Failed` if the file has no quotient familial. An
-    error code in the answer becomes `NotFound`, `Rejected` or an `UpstreamError` (docs/reference/upstreams/cnaf.md
-    §5-6)."""
+    """Returns the family composition in the SOAP service's answer, or `Failed` if the file has no quotient familial.
+    Error codes are converted as in docs/reference/upstreams/cnaf.md §5-6; unknown ones raise `UpstreamError`."""
     if answer.status == 500 and b"Internal Server Error" in answer.body:
         raise UpstreamError("upstream_internal", cause="HTTP 500")
     if answer.status != 200:

@@ -96,8 +96,8 @@ class EtudiantBoursier(EtudiantBoursierSansIdentite, frozen=True, kw_only=True, 
 
 
 class Dossier(EtudiantBoursier, frozen=True, kw_only=True):
-    """Student's scholarship with all the fields that any version of the API publishes: the result of the worker's
-    handlers."""
+    """Scholarship of a student, as the worker's handlers return it. It has all the fields that any version of the API
+    publishes."""
 
     statut_bourse: int | None
     """Status of the grant: 0 is final, a higher number provisional, `None` unknown (docs/contract.md, D13)."""
@@ -153,13 +153,13 @@ _PIVOT = (Check("prenoms_known"), Check("date_full"))
 
 
 class Version(NamedTuple):
-    """Version of the API, from 3 on, in which the status of a scholarship holder is published."""
+    """Version of the API, 3 or later, with the structs of its answers about scholarship holders."""
 
     number: int
     data: type[Struct]
     by_session: type[Struct]
-    """Struct of the answers to calls with a FranceConnect session, which lack the student's identity. Answers to all
-    other calls have the struct `data`."""
+    """Struct of answers to calls by FranceConnect, which do not repeat the student's identity. All other answers have
+    the struct `data`."""
     scopes: tuple[str, ...] = SCOPES
     superseded_on: str = ""
     """Date, `YYYY-MM-DD`, on which the next version replaced this one; empty for the latest version."""
@@ -178,10 +178,9 @@ SUNSET = "2027-09-01"
 def _every_version(
     name: str, modality: Modality, wrong: str, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> tuple[PublishedOperation[Dossier], ...]:
-    """Returns one operation for each version from 3 on, all of which find the student by `modality`. `name` is the
-    modality's part of the operations' ids: `civility` for `identite`. `checks` are the rules for parameters, `pivot`
-    the rules for an identity from FranceConnect, and `wrong` is the reason to report if Cnous refuses the
-    parameters."""
+    """Returns the operations of all versions from 3 on that find a student by `modality`, such as `ine`. `name` is the
+    word for the modality in their ids. `checks` and `pivot` are rules for parameters and for FranceConnect identities.
+    `wrong` is the reason to report if Cnous refuses the student's identity."""
     resource = f"cnous/etudiant_boursier/{modality}"
     latest = f"/v{VERSIONS[-1].number}/{resource}"
     return tuple(
@@ -214,8 +213,8 @@ FRANCE_CONNECT = _every_version("france_connect", "france_connect", WRONG_IDENTI
 
 StatutLibelle: TypeAlias = Literal["définitif", "provisoire (conditionnel)"]
 STATUTS: dict[bool | None, StatutLibelle] = {False: "définitif", True: "provisoire (conditionnel)"}
-"""Label that version 2 publishes for a grant, by whether the grant is provisional. A grant of unknown status has no
-label."""
+"""Label that version 2 publishes for a grant: the key is true for a provisional grant, false for a final one. A grant
+of unknown status has no label."""
 
 
 class EtudiantBoursierV2(Struct, frozen=True, kw_only=True, rename="camel"):

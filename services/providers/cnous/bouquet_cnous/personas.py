@@ -38,10 +38,10 @@ class Student(Struct, frozen=True, kw_only=True):
     commune: str = ""
     """INSEE code of the commune of birth; empty for a birth abroad."""
     place: Mapping[str, object]
-    """Keys in Cnous's JSON that describe the birth place: `birthPlace` (the commune's code and name) and
-    `birthPlaceLibelle` (free text). One of the two is null."""
+    """Birth place in Cnous's JSON, under two keys: `birthPlace` (the commune's code and name) and `birthPlaceLibelle`
+    (free text). One of the two is null."""
     grants: Mapping[int, Grant]
-    """Scholarships by campaign, counted back from the present one: 0 is the current campaign, 1 the previous one."""
+    """Scholarships by age of the campaign in years: 0 is the current campaign, 1 the one before."""
 
     def is_named(self, nom: str, prenoms: str, naissance: str, sexe: str, commune: str) -> bool:
         """Returns whether the simulated Cnous finds this student when asked about this civil status. An empty `sexe` or
@@ -135,13 +135,13 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "INCONNU-EN-LISTE": (404, [NOT_FOUND]),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): answer for name, answer in _UNUSUAL_BY_NAME.items()}
-"""Answers of the simulator that differ from the usual form, such as a list of two students. Each has two keys: an
-invented birth name, such as `SANS-NOM`, and the INE (student number) made from this name, such as `SANSNOM0000`."""
+"""Unusual answers of the simulator, such as a list of two students. Each is found by an invented birth name, such as
+`SANS-NOM`, or by the INE made from it, `SANSNOM0000`."""
 
 
 def record_of(student: Student, campaign_year: int | None, today: date) -> Json | None:
-    """Returns, as Cnous's JSON, a student's scholarship in the campaign that begins in `campaign_year`, or the latest
-    one if `campaign_year` is `None`. Returns `None` if the student has no such scholarship."""
+    """Returns a student's scholarship in Cnous's JSON, or `None` if there is none. `campaign_year` is the year in which
+    the campaign begins; `None` means the latest campaign."""
     now = academic_year(today)
     year = now - min(student.grants) if campaign_year is None else campaign_year
     grant = student.grants.get(now - year)

@@ -1,5 +1,5 @@
-"""Simulator of the scholarship API of Cnous (docs/reference/upstreams/cnous.md). Its students are in `personas`; a test
-sets the answer about an INE or a birth name (`key`) by `app[SIMULATED_ANSWERS][key] = (status, body)`."""
+"""Simulator of the scholarship API of Cnous (docs/reference/upstreams/cnous.md). Its students are in `personas`. A test
+sets another answer about an INE or a birth name (`key`) by `app[SIMULATED_ANSWERS][key] = (status, body)`."""
 
 from __future__ import annotations
 

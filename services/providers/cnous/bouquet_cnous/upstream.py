@@ -14,7 +14,7 @@ FRANCE_CONNECT = "/v1/boursier/find"
 """Path of the search by FranceConnect's claims. The request is a GET with a body."""
 
 FAILURES = {500: "upstream_internal"}
-"""Maps an HTTP status of Cnous's answer to the reason of the failure that the worker replies with
+"""Maps the HTTP status of a failed call to Cnous to the reason that the worker reports
 (docs/reference/upstreams/cnous.md §4)."""
 
 SEXES: dict[str | None, Literal["M", "F"]] = {"M": "M", "F": "F"}
@@ -88,8 +88,7 @@ class Refusal(Struct, frozen=True):
 ABSENT: Any = Absence | tuple[Absence]
 REFUSED: Any = Refusal | tuple[Refusal]
 ANSWERED: Any = Scholarship | list[Scholarship]
-"""Type of a 200 answer's body: a scholarship, or an array that should contain one. The worker refuses an array of
-several."""
+"""Type of the body of an answer with status 200: one scholarship, or a list that should contain only one."""
 
 
 def search_for(who: Identite, campaign_year: int | None) -> Search:

@@ -49,16 +49,17 @@ def cnous(settings: Settings) -> Upstream:
 
 @worker.answers(*contract.INE, contract.INE_V2)
 async def by_ine(question: Question[Ine], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
-    """Answers with the scholarship of the student with this INE (national student number). Returns `NotFound` if there
-    is none, and `Rejected` if Cnous refuses the INE or answers with several scholarships."""
+    """Answers with the scholarship of the student with this INE (national student number); `NotFound` if there is none.
+    Returns `Rejected` if Cnous refuses the INE, or knows several scholarships."""
     path, params = {"ine": question.identity.ine.upper()}, {"campaignYear": campaign_year(question)}
     return read(await cnous.get(upstream.INE, path=path, params=params), wrong=WRONG_INE)
 
 
 @worker.answers(*contract.IDENTITE, contract.IDENTITE_V2)
 async def by_identity(question: Question[Identite], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
-    """Answers with the scholarship of the student with this civil status. First looks up the code of the commune of
-    birth if only the commune's name is given, and returns `Rejected` unless exactly one commune fits."""
+    """Answers with the scholarship of the student with this civil status; `NotFound` if there is none. Returns
+    `Rejected` if Cnous refuses the civil status, or knows several scholarships. A birth place that fits no commune, or
+    several, is rejected too."""
     who = await with_commune_code(question.identity, Communes.packaged())
     if isinstance(who, Rejected):
         return who
@@ -68,8 +69,8 @@ async def by_identity(question: Question[Identite], cnous: UpstreamClient) -> Do
 
 @worker.answers(*contract.FRANCE_CONNECT, contract.FRANCE_CONNECT_V2)
 async def by_france_connect(question: Question[Identite], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
-    """Answers with the scholarship of the student who logged in with FranceConnect. Returns `NotFound` if there is
-    none, and `Rejected` if Cnous refuses the identity or answers with several scholarships."""
+    """Answers with the scholarship of the student who logged in with FranceConnect; `NotFound` if there is none.
+    Returns `Rejected` if Cnous refuses the identity, or knows several scholarships."""
     pivot = pivot_of(question.identity, campaign_year(question))
     return read(await cnous.get(upstream.FRANCE_CONNECT, json=pivot), wrong=WRONG_IDENTITY)
 
@@ -81,9 +82,9 @@ def campaign_year(question: Question[Ine] | Question[Identite]) -> int | None:
 
 
 def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
-    """Returns the scholarship in Cnous's answer, or `NotFound` if Cnous answers 404. Returns `Rejected` for several
-    scholarships and, with the reason `wrong`, if Cnous answers 400. Raises `UpstreamError` for any other answer, such
-    as a proxy's 404."""
+    """Returns the scholarship in Cnous's answer; `NotFound` if there is none, and `Rejected` if there are several. If
+    Cnous refuses the parameters, returns `Rejected` with the reason `wrong`. Raises `UpstreamError` for any other
+    answer."""
     match answer.status:
         case 200:
             return the_only(answer.decode(ANSWERED))

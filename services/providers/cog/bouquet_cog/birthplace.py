@@ -1,4 +1,4 @@
-"""Search for a commune's code by its name, for a person who was born there."""
+"""Search for the INSEE code of the commune in which a person was born, by the commune's name."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from bouquet_cog.source import CommuneSource
 from bouquet_worker import Identite, Rejected
 
 UNKNOWN_PLACE = "00365"
-"""Reason for refusing a birth place that fits no commune, or more than one. The reason is itself the error code that
-the caller receives."""
+"""Reason for which a birth place is refused: its name fits no commune, or several. Callers get the reason as an error
+code."""
 
 
 async def with_commune_code(who: Identite, communes: CommuneSource) -> Identite | Rejected:
-    """Returns the person with the code of the commune of birth, looked up by the commune's name, département and the
-    year of birth. A person who already has the code, or has neither name nor département, is returned unchanged.
-    Returns `Rejected` unless exactly one commune fits; raises `UpstreamError` if the look-up fails."""
-    # Without its place of birth, another person might be found.
+    """Returns the person with the code of the commune of birth. If only the commune's name or département is given,
+    looks up the code, and returns `Rejected` unless exactly one commune fits. Raises `UpstreamError` if the look-up
+    fails."""
+    # A person who already has the code, or has neither name nor département, is returned unchanged. Any other place
+    # must be found: a search without it might find another person.
     match who:
         case Identite(code_cog_insee_commune_naissance=str(code)) if code.strip():
             return who

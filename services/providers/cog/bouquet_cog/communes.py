@@ -25,14 +25,14 @@ class Communes:
     @classmethod
     @cache
     def packaged(cls) -> Self:
-        """Returns the communes in the data file of this package, which is read at the first call."""
+        """Returns the communes in the data file of this package. The file is read only once."""
         packed = resources.files("bouquet_cog").joinpath("communes.txt.gz").read_bytes()
         sections = gzip.decompress(packed).decode().split("\n\n")
         return cls(dict(section.split("\n", 1) for section in sections))
 
     def code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune in `departement` with the name `nom` on 1 January of the year `annee`, or
-        else on 1 January of the next year. Returns `None` if no commune fits, or several do."""
+        """Returns the code of the commune in `departement` that had the name `nom` on 1 January of the year `annee`, or
+        of the next year. Returns `None` if no commune fits, or several do."""
         # The commune may have been created in between. `departement` may also be a later département of the same
         # commune, since forms list today's départements.
         days = [f"{year:04}-01-01" for year in (annee, annee + 1)]
@@ -44,21 +44,21 @@ class Communes:
         )
 
     def _is_name_of_a_commune(self, bare_name: str, days: list[str]) -> bool:
-        """Returns whether a commune of any département had the name `bare_name`, apart from an article at the beginning
-        of its name, on one of `days` (`YYYY-MM-DD`)."""
+        """Returns whether a commune anywhere in France had this name on one of `days` (`YYYY-MM-DD`). An article at the
+        beginning of its name does not count."""
         sections = [section for section in self._sections.values() if f"{bare_name}\t" in section]
         return any(
             bare(name) == bare_name for section in sections for day in days for name, _ in _names_on(section, day)
         )
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune in `departement` whose name was `nom` in the year `annee`. Returns `None` if
-        no commune fits, or several do, and counts the look-up in the metric `bouquet_cog_lookups_total`."""
+        """Returns the code of the commune in `departement` named `nom` in the year `annee`; `None` if no commune fits,
+        or several do. Counts the look-up in the metric `bouquet_cog_lookups_total`."""
         return counted("packaged", self.code(nom, departement, annee))
 
 
 def _names_on(section: str, day: str) -> list[Named]:
     """Returns the name and code of each commune of a département on `day` (`YYYY-MM-DD`). Each line of `section` holds
-    a name, a code, and the first and last day on which a commune had both, separated by tabs."""
+    a name, a code, and the first and last day of their use, separated by tabs."""
     rows = (row.split("\t") for row in section.splitlines())
     return [(name, code) for name, code, first, last in rows if first <= day <= last]

@@ -12,13 +12,13 @@ from bouquet_cog.source import COG_LOOKUPS, counted
 from bouquet_worker import Answer, UpstreamError
 
 FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20"), "976": ("976", "985")}
-"""All prefixes that the commune codes of a département have had, for the départements whose prefix has changed. For
-example, codes in Corsica (2A and 2B) once began with 20."""
+"""Maps each département whose commune codes have changed their prefix to all these prefixes. Codes in Corsica (2A and
+2B), for example, once began with 20."""
 # The former Seine needs no entry, since its codes began with 75, like the codes of Paris now.
 
 
 class HttpGetter(Protocol):
-    """Interface of the HTTP client that `InseeCommunes` uses. It has only the method `get` of `UpstreamClient`."""
+    """Interface of the HTTP client that `InseeCommunes` uses: only the method `get` of `UpstreamClient`."""
 
     async def get(self, route: str = "", *, params: Mapping[str, str] = {}) -> Answer: ...
 
@@ -35,9 +35,9 @@ class InseeCommunes:
         self._upstream = upstream
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune in `departement` whose name was `nom` in the year `annee`; `None` if no
-        commune fits, or several do. Raises `UpstreamError` if INSEE's API fails, and counts the look-up in the metric
-        `bouquet_cog_lookups_total`."""
+        """Returns the code of the commune in `departement` named `nom` in the year `annee`; `None` if no commune fits,
+        or several do. Raises `UpstreamError` if INSEE's API fails."""
+        # Every look-up is counted in the metric `bouquet_cog_lookups_total`.
         try:
             code = await self._code(nom, departement, annee)
         except UpstreamError:
@@ -46,8 +46,8 @@ class InseeCommunes:
         return counted("insee", code)
 
     async def _code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune in `departement` with the name `nom` on 1 January of the year `annee`, or
-        else on 1 January of the next year. Returns `None` if no commune fits, or several do."""
+        """Returns the code of the commune in `departement` that had the name `nom` on 1 January of the year `annee`, or
+        of the next year. Returns `None` if no commune fits, or several do."""
         # The commune may have been created in between.
         numbers, borne = FORMERLY.get(departement, (departement,)), set[str]()
         for year in (annee, annee + 1):

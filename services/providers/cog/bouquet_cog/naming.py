@@ -55,7 +55,7 @@ def choose(nom: str, *groups: Collection[Named], is_borne: Callable[[str], bool]
 
 
 def _first(groups: Iterable[Collection[Named]], is_alike: Callable[[str], bool]) -> set[str]:
-    """Returns the codes of the communes whose name `is_alike` accepts, from the first group with such a commune; an
-    empty set if no group has one."""
+    """Returns the codes of the communes whose name `is_alike` accepts, in the first group that has any; else an empty
+    set."""
     found = ({code for name, code in group if is_alike(name)} for group in groups)
     return next(filter(None, found), set())

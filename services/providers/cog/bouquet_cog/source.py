@@ -18,12 +18,12 @@ class CommuneSource(Protocol):
     """Source of commune codes: this package's data in memory, or INSEE's API."""
 
     async def find(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune in `departement` whose name was `nom` in the year `annee`. Returns `None` if
-        no commune fits, or several do. Raises `UpstreamError` if the source fails."""
+        """Returns the code of the commune in `departement` named `nom` in the year `annee`; `None` if no commune fits,
+        or several do. Raises `UpstreamError` if the source fails."""
 
 
 def counted(source: str, code: str | None) -> str | None:
-    """Counts a look-up at `source` in the metric `bouquet_cog_lookups_total`, as `unknown` if `code` is `None`, else as
-    `found`. Returns `code`."""
+    """Counts a look-up in the metric `bouquet_cog_lookups_total`, as `found`, or as `unknown` if `code` is `None`.
+    Returns `code` unchanged."""
     COG_LOOKUPS.labels(source, "found" if code else "unknown").inc()
     return code

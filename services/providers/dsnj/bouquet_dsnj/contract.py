@@ -48,9 +48,8 @@ def _service_national(
     pivot: tuple[Check, ...] = (),
     identity_checks: tuple[Check, ...] = (),
 ) -> Operation:
-    """Returns the operation that finds the person by `modality`. `name` is the modality's part of the operation's id:
-    `civility` for `identite`. `checks` are the rules for parameters; `pivot` and `identity_checks` are the rules for an
-    identity from FranceConnect, as in `Operation`."""
+    """Returns the operation that finds a person by `modality`. `name` is the word for the modality in the operation's
+    id: `civility` for `identite`. The other parameters are rules, as in `Operation`."""
     return operation(
         id=f"api_particulier_v3_dsnj_service_national_with_{name}",
         path=f"/v3/dsnj/service_national/{modality}",

@@ -1,5 +1,5 @@
-"""Simulator of the DSNJ's API of national service (docs/reference/upstreams/dsnj.md). Its people are in `personas`; a
-test sets the answer about a family name by `app[SIMULATED_ANSWERS][name] = (status, body)`."""
+"""Simulator of the DSNJ's API of national service (docs/reference/upstreams/dsnj.md). Its people are in `personas`. A
+test sets another answer about a family name by `app[SIMULATED_ANSWERS][name] = (status, body)`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Data that the API publishes about eight benefits (docs/reference/contract.md §1.6.2-1.6.3). For seven benefits, the
-data say whether a person is entitled; for the eighth, they contain the figures from which a crèche computes its
-rate."""
+"""Data that the API publishes about eight benefits (docs/reference/contract.md §1.6.2-1.6.3). Seven operations say
+whether a person is entitled. The eighth publishes the figures from which a crèche computes its rate."""
 
 from __future__ import annotations
 
@@ -39,8 +38,8 @@ Fin: TypeAlias = Annotated[Day | None, Meta(description="Toujours null")]
 
 
 class Droit(Struct, frozen=True, kw_only=True):
-    """Entitlement to a benefit with all the fields that any version of the API publishes: the result of the worker's
-    handlers."""
+    """Entitlement to a benefit, as the worker's handlers return it. It has all the fields that any version of the API
+    publishes."""
 
     status: str
     date_debut_droit: str | None
@@ -201,8 +200,8 @@ _PING_NAMES = {
     "allocation_soutien_familial": "cnaf_msa_allocation_soutien_familial",
     "participation_familiale_eaje": "cnaf_msa_participation_familiale_eaje",
 }
-"""Maps the name of each benefit to its name in the path `/api/{name}/ping`, which tells whether the benefit's
-operations work (docs/reference/contract.md §5.3)."""
+"""Maps the name of each benefit to its name in the path `/api/{name}/ping`. This path tells whether the API about the
+benefit works (docs/reference/contract.md §5.3)."""
 
 _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, REFUSED)
 
@@ -217,8 +216,7 @@ def _both_modalities(
     proof: Proof | None = None,
 ) -> tuple[PublishedOperation[Any], PublishedOperation[Any]]:
     """Returns a benefit's two operations in version 3, by civil status and by FranceConnect. If `proof` is given, an
-    answer by civil status carries a proof: an encrypted text whose holder can later read the parts of the answer that
-    `proof` declares."""
+    answer by civil status carries a proof: an encrypted text by which its holder can later verify the answer."""
     common: dict[str, Any] = {
         "summary": summary,
         "scopes": scopes,
@@ -256,10 +254,8 @@ def _right(
     resource: str, summary: str, v3: type[Struct], v2: type[Struct], *, majoration: str = ""
 ) -> tuple[PublishedOperation[Any], ...]:
     """Returns the operations, in versions 3 and 2, that tell whether a person is entitled to a benefit. `resource` is
-    the benefit's name and also the scope that a caller needs. `majoration` is the scope for the field that says whether
-    the benefit is increased; "" if the benefit is never increased."""
-    # If the benefit can be increased, `majoration` is the name of another scope: it opens the field that says whether
-    # the benefit is increased.
+    the benefit's name and the scope of most fields. `majoration` is the scope of the field that tells whether the
+    benefit is increased; "" if it never is."""
     scopes = (resource, majoration) if majoration else (resource,)
     fields = {
         field: majoration if field.endswith("majoration") else resource
@@ -315,9 +311,9 @@ ASF = _right("allocation_soutien_familial", "Statut allocation de soutien famili
 
 
 def _for_a_child(resource: str, summary: str) -> tuple[PublishedOperation[Any], ...]:
-    """Returns the operations, by civil status and by FranceConnect, about an allowance for a child: they tell whether a
-    person is the parent, the child or neither (docs/reference/contract.md §1.6.3). `resource` is the allowance's name;
-    the caller needs the scope `cnav_{resource}`."""
+    """Returns the operations about an allowance for a child, which tell whether a person is the parent, the child or
+    neither (docs/reference/contract.md §1.6.3). Callers need the scope `cnav_{resource}`, where `resource` is the
+    allowance's name."""
     scope = f"cnav_{resource}"
     fields = dict.fromkeys(StatutAllocation.__struct_fields__, scope)
     return _both_modalities(resource, summary, StatutAllocation, scope, fields=fields, reasons=_REASONS)

@@ -19,8 +19,8 @@ CRECHE_AGE = 7
 
 
 def participation(answer: Answer, today: date) -> contract.ParticipationFamiliale | NotFound:
-    """Returns a household's data for the crèche rate, or `NotFound` if the household has no child under `CRECHE_AGE`
-    years. Raises `UpstreamError` if the body of the answer does not describe a household."""
+    """Returns a household's data for the crèche rate; `NotFound` if no child is under `CRECHE_AGE`. Raises
+    `UpstreamError` if the answer does not describe a household."""
     # The absence is logged, since a question about such a household may be a misuse.
     file = answer.decode(Household)
     enfants = file.enfants or ()
@@ -43,8 +43,8 @@ def participation(answer: Answer, today: date) -> contract.ParticipationFamilial
 
 
 def under(age: int, child: Member, today: date) -> bool:
-    """Returns whether a child is under `age` years old on the day `today` (docs/reference/upstreams/dss.md §4). An
-    unknown month counts as January, an unknown day as the first; with an unknown year the result is `False`."""
+    """Returns whether a child is under `age` years old on the day `today` (docs/reference/upstreams/dss.md §4). Returns
+    `False` if the year of birth is unknown."""
     # An unknown month counts as January, and an unknown day as the first. A child whose year of birth is unknown counts
     # as older.
     year, month, day = (int(part) for part in (child.date_naissance or "0000-00-00").split("-"))

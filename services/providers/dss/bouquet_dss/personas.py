@@ -67,8 +67,7 @@ class Right(Struct, frozen=True, kw_only=True):
     word: str = "BENEFICIAIRE"
     since: str
     benefits: tuple[tuple[str, str, int], ...] = ()
-    """Benefits in the social-security hub's list. Each has a code, an opening date and a state; the state 10 means
-    open."""
+    """Benefits of the person, each with its code, its opening date and its state. The state 10 means open."""
 
 
 def paid(cd: str, since: str) -> Right:
@@ -125,8 +124,8 @@ class Resident(Struct, frozen=True, kw_only=True):
     """Household in the social-security hub's JSON: `allocataires`, `enfants` and `adresse`. `enfants` is left out if
     `child` is set."""
     child: Child | None = None
-    """Only child of the household, set if the social-security hub's answer depends on the child's age. If it is `None`,
-    `household` contains the children."""
+    """Only child of the household, if answers depend on the child's age. If it is `None`, `household` contains the
+    children."""
     rights: Mapping[str, Right] = {}
     usage: str = ""
     ressources: int = 17_400
@@ -139,8 +138,8 @@ class Resident(Struct, frozen=True, kw_only=True):
 
 
 class SignedAnswer(Struct, frozen=True):
-    """Simulated answer of the social-security hub, and the value of the header that names the provider which gave
-    it."""
+    """Simulated answer of the social-security hub, with a header that names the provider behind the answer (CAF, MSA or
+    RNCPS)."""
 
     answer: SimulatedAnswer
     signature: str
@@ -172,9 +171,8 @@ _FOUND = {
 
 
 def _sent_to(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
-    """Returns the provider (CAF or MSA) that answers the social-security hub about a person, and this provider's
-    answer."""
-    # It is the provider that has the person's file. If both or neither have a file, it is the CAF.
+    """Returns the provider (CAF or MSA) that has a person's file, and its answer."""
+    # If both or neither have a file, it is the CAF.
     files = [(fund, answer) for fund, answer in persona.answers.items() if isinstance(answer, File)]
     return files[0] if files else (CAF, persona.answers[CAF])
 
@@ -311,8 +309,8 @@ def _signature(fund: Fund, prestation: str) -> str:
 
 
 def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
-    """Returns the answer that a special birth name stands for, or `None` for any other name. For example, `CAF-FOUND`
-    stands for an entitlement found by the CAF."""
+    """Returns the answer that a special birth name stands for; `None` for any other name. `CAF-FOUND`, for example,
+    means that the CAF finds the person."""
     if not (staging := re.match(rf"({'|'.join(SIGNATURES)})-(\S+)", who.nom)):
         return None
     signature, word = SIGNATURES[staging[1]], staging[2]
@@ -321,8 +319,8 @@ def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAns
 
 
 def _scripted_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:
-    """Returns the answer with status 200 that a special birth name stands for, or `None` if the name stands for an
-    error. `word` is the part of the name after the first hyphen, such as `FOUND` in `CAF-FOUND`."""
+    """Returns the answer with status 200 for `word`, the part of a special birth name after its first hyphen, such as
+    `FOUND` in `CAF-FOUND`. Returns `None` for any other word."""
     age = {"FOUND": 3, "NOT-ENTITLED": 9, "INCOMPLETE": 0}.get(word)
     if age is None:
         return File({"indicateur": "EN_COURS"}) if word == "MALFORMED" else None

@@ -10,7 +10,7 @@ from bouquet_dss.upstream import OPEN, Benefit, Income, Right
 from bouquet_worker import Answer, day_or_none
 
 UNKNOWN_DAY = "9999-99-99"
-"""Text for an unknown opening date, which sorts after every real date."""
+"""Text that stands for an unknown opening date, and sorts after every real date."""
 
 
 def right(model: type[Right], answer: Answer, _: date) -> Droit:
@@ -20,16 +20,15 @@ def right(model: type[Right], answer: Answer, _: date) -> Droit:
 
 
 def income(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
-    """Returns the entitlement in an answer about RSA or prime d'activité. `majorations` says for each benefit code,
-    such as `FA3102`, whether the benefit is increased. Raises `UpstreamError` if the answer's body is malformed."""
+    """Returns the entitlement in an answer about RSA or prime d'activité. `majorations` maps each benefit code, such as
+    `FA3102`, to whether the benefit is increased. Raises `UpstreamError` if the answer's body is malformed."""
     file = answer.decode(Income)
     return to_droit(file, majoration(file.liste_prestation or (), majorations))
 
 
 def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
     """Converts the body of the social-security hub's answer to an entitlement (docs/reference/upstreams/dss.md §2).
-    `avec_majoration` tells whether the benefit is increased; `None` if that is unknown or the benefit is never
-    increased."""
+    `avec_majoration` tells whether the benefit is increased; `None` means unknown or never."""
     # For a person who is not entitled, the result has no date.
     droit = Droit(
         status=file.indicateur.lower(),
@@ -40,9 +39,9 @@ def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
 
 
 def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
-    """Returns whether a person's benefit is increased: `majorations` maps a benefit's code to true or false. Of several
-    open benefits whose code is in `majorations`, the one that opened first counts; without such a benefit, returns
-    `None` (docs/reference/upstreams/dss.md §2)."""
+    """Returns whether a person's benefit is increased (docs/reference/upstreams/dss.md §2). `majorations` tells this
+    for each benefit code. The open benefit that opened first counts; the result is `None` if no open benefit has a code
+    in `majorations`."""
     opened = [
         (day_or_none(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
         for benefit in benefits

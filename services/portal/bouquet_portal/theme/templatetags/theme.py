@@ -54,7 +54,7 @@ def as_json(value: Any) -> str:
 
 @register.filter
 def counted(number: int, words: str) -> str:
-    """Returns a number followed by a noun. `words` contains the noun's singular, for 0 and 1, and its plural, as in
+    """Returns a number followed by a noun in the singular or plural, such as `2 erreurs`. `words` contains both forms:
     `erreur,erreurs`."""
     singular, _, plural = words.partition(",")
     return f"{number} {plural if number > 1 else singular}"
@@ -72,8 +72,8 @@ def state_words(key: str) -> str:
 
 @register.filter
 def as_example(value: Any) -> str:
-    """Returns an example value as a person would type it: the elements of a list separated by commas, a text without
-    quotation marks, any other value as JSON."""
+    """Returns an example value as a person would type it: `a, b` for a list, a text without quotation marks. Other
+    values become JSON."""
     if isinstance(value, list):
         return ", ".join(map(as_example, value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -81,8 +81,8 @@ def as_example(value: Any) -> str:
 
 @register.simple_tag
 def icon(name: str, size: str = "") -> SafeString:
-    """Returns the HTML of an icon from `theme/icons.svg`. Screen readers ignore the icon; `size` is `large`, or empty
-    for the usual size."""
+    """Returns the HTML of an icon from `theme/icons.svg`, hidden from screen readers. `size` is `large`, or empty for
+    the usual size."""
     return format_html(
         '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
         size,
@@ -93,8 +93,8 @@ def icon(name: str, size: str = "") -> SafeString:
 
 @register.filter
 def get(mapping: Mapping[str, Any], key: str) -> Any:
-    """Returns the value under `key` in a mapping, or None if the mapping lacks the key. Templates need this filter for
-    a key in a variable, because Django's `mapping.key` takes `key` literally."""
+    """Returns the value under `key` in a mapping, or None if the mapping lacks the key. Use this filter if the key is
+    in a variable; Django's `mapping.key` looks up the word `key` itself."""
     return mapping.get(key) if mapping else None
 
 
