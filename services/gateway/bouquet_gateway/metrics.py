@@ -74,8 +74,8 @@ OPERATION_INFO = Gauge(
 )
 RESOURCE_STATE = Gauge(
     "bouquet_gateway_resource_state",
-    "1 for the current state of a resource, 0 for its other states. The states are those shown at "
-    "`/api/{resource}/ping` (ok, bad_gateway, unknown, maintenance), judged by the calls of this process.",
+    "1 for the current state of a resource at `/api/{resource}/ping`, 0 for its other states: ok, bad_gateway, "
+    "unknown, maintenance. Each process judges by its own calls.",
     ["resource", "state"],
 )
 SAFEGUARD_OFF = Gauge(
@@ -89,13 +89,13 @@ STORE_UP = Gauge(
 )
 PROVIDERS_FILE_REFUSED = Gauge(
     "bouquet_gateway_providers_file_refused",
-    "1 while the file named by BOUQUET_GATEWAY_PROVIDERS_FILE cannot be used, and the gateway keeps to the providers "
-    "that it read there before; else 0.",
+    "1 while the file named by BOUQUET_GATEWAY_PROVIDERS_FILE cannot be used, else 0. Meanwhile, the gateway keeps to "
+    "the providers that it read there before.",
 )
 OFFERS_REFUSED = Counter(
     "bouquet_gateway_offers_refused_total",
-    "Refusals of workers' offers (descriptions of operations), in part or as a whole, by `reason`. A refusal is "
-    "counted once, when it begins, however long the worker sends the same offer.",
+    "Refusals of workers' offers (descriptions of operations), or of parts of them, by `reason`. An offer that a "
+    "worker sends again unchanged is not counted again.",
     ["provider", "reason"],
 )
 OFFER_REFUSALS = Gauge(
@@ -112,14 +112,14 @@ REPLIES_RESHAPED = Counter(
 )
 REPLIES_REFUSED = Counter(
     "bouquet_gateway_replies_refused_total",
-    "Workers' replies refused because they exceed a limit. `excess` names the limit: `too large`, `too many "
-    "elements`, `too deep`, or `meta not allowed` for a key or value in `meta` that is not allowed.",
+    "Workers' replies refused because they exceed a limit. `excess` is `too large`, `too many elements`, `too deep`, "
+    "or, for a wrong key or value in `meta`, `meta not allowed`.",
     ["provider", "excess"],
 )
 UNKNOWN_BEARERS = Counter(
     "bouquet_gateway_unknown_bearers_total",
-    "Unknown bearer tokens that were not accepted. `result` is `slowed` (429) if the IP address has sent too "
-    "many, `too_many` (429) if too many new FranceConnect sessions were requested at once, and `refused` otherwise.",
+    "Refusals of unknown bearer tokens. `result` is `slowed` if the IP address has sent too many of them, `too_many` "
+    "if too many FranceConnect sessions were opened at once, else `refused`.",
     ["result"],
 )
 for _result in ("refused", "slowed", "too_many"):
@@ -140,9 +140,9 @@ CACHE_LOOKUPS = Counter(
 )
 REGIME = Counter(
     "bouquet_gateway_regime_decisions_total",
-    "Choices between CAF and MSA. `provider` is the one that found the person, or `none`. `source` is `hint` for the "
-    "provider that found the person the last time, `first` or `second` for the provider asked first or second, "
-    "`both` for a comparison of both replies.",
+    "Choices between CAF and MSA. `provider` is the one that found the person, or `none`. `source` is the provider "
+    "asked `first` or `second`, or `both` if their replies were compared. `hint` is a provider asked first because it "
+    "found the person the last time.",
     ["provider", "source"],
 )
 REGIME_ANOMALIES = Counter(
@@ -164,8 +164,8 @@ JOURNAL_WRITTEN = Counter(
 )
 JOURNAL_UNRECORDED = Counter(
     "bouquet_gateway_journal_unrecorded_total",
-    "Refused calls that leave no record in the access journal, because they have neither a valid token nor a citizen's "
-    "FranceConnect session, or because their token already has 60 recorded refusals in the same minute.",
+    "Refused calls that leave no record in the access journal. They have neither a valid token nor a FranceConnect "
+    "session, or their token already has 60 recorded refusals in the same minute.",
 )
 FORMER_JOURNAL_UNRECORDED = FormerName("bouquet_gateway_journal_strangers_total", JOURNAL_UNRECORDED)
 JOURNAL_SENT = Counter(

@@ -25,14 +25,14 @@ from bouquet_proto.offer import People
 
 
 class ForEach(Struct, frozen=True, kw_only=True):
-    """Member `for_each` of a part (one lookup of a dossier). The part makes one call about each of the persons in
-    another part's data."""
+    """Member `for_each` of a part (one lookup of a dossier): repeats the lookup for each person in another part's
+    data."""
 
     source: str
     """Name of the part (lookup) whose data names the persons."""
     people: People | None
-    """Place and fields of the persons in the data of the part `source`; `None` if the operation of that part is not
-    offered yet or has a fault."""
+    """Place and fields of the persons in the data of the part `source`. `None` if that part has a fault, or if its
+    operation is not offered yet."""
     fallback: Values
     """Civil status to use where the data of the part `source` lacks a field. Keys are canonical fields, such as
     `nom_naissance`."""
@@ -93,9 +93,10 @@ def plan_dossier(request: DossierRequest, offers: Discovery, today: date) -> Pla
 def _for_each(
     persons: PersonsOf, fallback: Values, request: DossierRequest, targets: Mapping[str, Target | None]
 ) -> ForEach | None:
-    """Returns the place, in the data of another part (lookup of the dossier), of the persons about whom a part asks.
-    Returns `None` if the other part does not exist, has a `for_each` of its own (which could make a circle), or has no
-    persons at that place."""
+    """Returns the persons about whom a part (lookup of a dossier) asks, as their place in another part's data. Returns
+    `None` if the part's `for_each` is wrong."""
+    # It is wrong if the other part does not exist, has a `for_each` of its own (which could make a circle), or has no
+    # persons at that place.
     source = next((part for part in request.parts if part.name == persons.part), None)
     if (source is None and persons.part not in request.names) or (source is not None and source.for_each is not None):
         return None
@@ -110,9 +111,9 @@ def _for_each(
 
 
 def _target(part: PartRequest, offers: Discovery, today: date) -> Target | None:
-    """Returns the operation that a part (one lookup) of a dossier calls, in the version that the part names or, by
-    default, the newest that is not deprecated. If no provider offers it, returns `None`, or a target without an
-    operation while offers that may contain it are still missing."""
+    """Returns the operation that a part (one lookup) of a dossier calls, by default in its newest version. Returns
+    `None` if the operation or its version is unknown."""
+    # A provider whose offer is still missing may offer the operation: the result is then a target without an operation.
     family = _family(part, offers)
     if family is None:
         path = f"/v{part.version or 3}/{part.operation}/{part.modality or USUAL_MODALITY}"

@@ -20,8 +20,8 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_PARTS = 20
 """Largest number of parts (lookups) in a dossier."""
 MAX_MEMBERS = 32
-"""Largest number of members of one object in a dossier, except the object `resources`. Limits the work for a body whose
-sender is not known yet."""
+"""Largest number of members of a JSON object in a dossier, except for the object `resources`."""
+# It limits the work for a body whose sender is not known yet.
 
 FIELD, COUNT, OPERATION, FOR_EACH = "dossier_field", "dossier_count", "dossier_operation", "dossier_for_each"
 """Reasons of the errors about a dossier (several lookups in one request): a wrong field, a wrong number of lookups or
@@ -29,8 +29,8 @@ persons, an unknown operation, and a wrong `for_each`."""
 RECIPIENT = "00210"
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-"""Pattern of the name that a caller gives to a part (lookup) of a dossier. If a name does not match, the error does not
-quote it, and points to `/resources`."""
+"""Pattern of the name that a caller gives to a part (lookup) of a dossier, such as `quotient_1`."""
+# An error does not quote a name that does not match: it points to `/resources`.
 PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
@@ -65,8 +65,8 @@ class PartRequest(Struct, frozen=True, kw_only=True):
 
     name: str
     operation: str
-    """Path of the operation without the version at its beginning and the modality (way to identify the person) at its
-    end, such as `dss/quotient_familial`."""
+    """Operation to call, such as `dss/quotient_familial`: its path without the version and the modality (way to
+    identify the person)."""
     version: int = 0
     """Version of the operation; 0 asks for the newest that is not deprecated."""
     modality: str = ""
@@ -201,9 +201,10 @@ def _parameters(raw: Raw | None, pointer: str, faults: list[Fault]) -> dict[str,
 
 
 def _values_of(raw: Raw | None, known: Mapping[str, str], pointer: str, faults: list[Fault]) -> dict[str, Value]:
-    """Returns the values of the JSON object `raw`, by canonical field, and adds a fault for each wrong member to
-    `faults`. `known` maps each member's name to its field, such as `nomNaissance` to `nom_naissance`. Returns an empty
-    dict if `raw` is `None`."""
+    """Returns the values of the JSON object `raw` by canonical field: `{"nomNaissance": "MARTIN"}` becomes
+    `{"nom_naissance": "MARTIN"}`. Adds a fault to `faults` for each wrong member. `known` maps the names of members to
+    fields."""
+    # Returns an empty dict if `raw` is `None`.
     members = {} if raw is None else _objects(raw, pointer, faults)
     read = _read(members, dict.fromkeys(known, _value), pointer, faults)
     return {known[member]: value for member, value in read.items()}
@@ -220,9 +221,9 @@ def _objects(raw: Raw, pointer: str, faults: list[Fault]) -> dict[str, Raw]:
 def _read(
     members: Mapping[str, Raw], known: Mapping[str, msgspec.json.Decoder[Any]], pointer: str, faults: list[Fault]
 ) -> dict[str, Any]:
-    """Decodes the members of an object with the decoders in `known`, and adds a fault to `faults` for each wrong
-    member. For an unknown member, the fault names the object instead, so that an error never quotes a name that the
-    caller invented."""
+    """Decodes the members of a JSON object, each with its decoder in `known`. Adds a fault to `faults` for each wrong
+    or unknown member."""
+    # The fault of an unknown member names the object, so that an error never quotes a name that the caller invented.
     read: dict[str, Any] = {}
     if len(members) > MAX_MEMBERS:
         faults.append(Fault(FIELD, pointer))

@@ -19,16 +19,16 @@ COMPLETE: frozenset[Status] = frozenset({"found", "not_found"})
 """Statuses of a dossier's lookup that need no second attempt: the provider has answered, with data or with "not
 found"."""
 REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
-"""HTTP statuses of a call that give a dossier's lookup the status `refused`. Status 401 also stands for an unknown
-FranceConnect session."""
+"""HTTP statuses of an answer that make a dossier's lookup `refused`: the caller lacks a right, or calls too often."""
+# 401 is also the answer for an unknown FranceConnect session.
 BY_HTTP_STATUS: Mapping[int, Status] = {
     400: "rejected",
     404: "not_found",
     409: "rejected",
     422: "rejected",
 }
-"""Status of a dossier's lookup to which a sandbox answers with a recorded error, by the error's HTTP status. An HTTP
-status that is not listed gives `failed`."""
+"""Status of a dossier's lookup in a sandbox, by the HTTP status of the recorded error that answers it. Any other HTTP
+status gives `failed`."""
 
 
 class PartResult(Struct, frozen=True, kw_only=True):
@@ -43,16 +43,17 @@ class PartResult(Struct, frozen=True, kw_only=True):
     provider: str | UnsetType = UNSET
     """Label, such as `CNAF`, of the administration that answered or failed; absent if none was asked."""
     obtained_at: str | UnsetType = UNSET
-    """Time at which the administration answered, as ISO 8601 in UTC; for an answer from the cache, the time at which it
-    was put there. Absent unless the status is `found` or `not_found`."""
+    """Time at which the administration answered, as ISO 8601 in UTC. Absent unless the status is `found` or
+    `not_found`."""
+    # For an answer from the cache, it is the time at which the answer was put there.
     cached: bool | UnsetType = UNSET
     retry_in: int | UnsetType = UNSET
     """Seconds after which a new attempt may succeed; absent if unknown."""
 
 
 class PersonsResult(Struct, frozen=True):
-    """Results of a part of a dossier that makes the same lookup for several persons (`for_each`). There is one result
-    for each person, in the order in which the data of the part with the persons lists them."""
+    """Results of a lookup that a dossier repeats for several persons (`for_each`). They have the same order as the
+    persons in the data that lists them."""
 
     parts: Sequence[PartResult]
 
@@ -94,8 +95,8 @@ def refused(reason: str) -> PartResult:
 
 
 def without_source(source: Result) -> PartResult:
-    """Returns the result of a part with `for_each` if the lookup that should name its persons has given no data.
-    `source` is the result of that lookup; the part gets the same status, errors and waiting time."""
+    """Returns the result of a part with `for_each` whose persons are unknown, since the lookup `source` has given no
+    data. It has the status, errors and waiting time of `source`."""
     assert isinstance(source, PartResult)
     return PartResult(status=source.status, errors=source.errors, retry_in=source.retry_in)
 
@@ -110,8 +111,8 @@ def is_complete(result: Result) -> bool:
 
 
 def _status(call: Call, http_status: int) -> Status:
-    """Returns the status of a dossier's lookup from the outcome of its call. If the gateway refused the call, the
-    status is `rejected` for wrong parameters (422), else `refused`."""
+    """Returns the status of a dossier's lookup, from the outcome of its call and the HTTP status of the answer."""
+    # A call that the gateway refused is `rejected` for wrong parameters (422), else `refused`.
     match call.outcome:
         case _ if http_status in REFUSED:
             return "refused"

@@ -29,8 +29,8 @@ from bouquet_gateway.single_calls.parameters import Parameters, Values, paramete
 from bouquet_gateway.single_calls.target import Target
 
 MAX_PERSONS = 12
-"""Largest number of persons for whom one part of a dossier repeats its lookup (`for_each`); the result for each further
-person is an error."""
+"""Largest number of persons for whom a dossier repeats one lookup (`for_each`). For each further person, the result is
+an error."""
 
 Tell: TypeAlias = Callable[[str, Result], Awaitable[None]]
 """Function that is called with the name and the result of each part (lookup) of a dossier, as soon as the result is
@@ -45,7 +45,7 @@ class Dossier(Struct, frozen=True):
 
     async def run(self, tell: Tell, is_wanted: Callable[[], bool]) -> None:
         """Makes all lookups, and passes each result to `tell` as soon as it is known. `is_wanted` returns whether the
-        client still waits for results; if not, the persons of parts with `for_each` are not looked up any more."""
+        client still waits. Once the client has hung up, no lookup with `for_each` is begun."""
         async with asyncio.TaskGroup() as group:
             run = _Run(self.plan.recipient, self.asker, group, is_wanted)
             asked = {part.name: run.ask(part) for part in self.plan.parts if part.for_each is None}
@@ -71,9 +71,9 @@ class _Run:
         return self._call(part.target, part.values, is_counted=True)
 
     async def tell(self, part: Part, asked: Mapping[str, asyncio.Task[PartResult]], tell: Tell) -> None:
-        """Waits for the result of a part (one lookup of the dossier), and passes it to the function `tell`. A part with
-        `for_each` first waits for the data of another part; `asked` holds the running calls of the parts without
-        `for_each`, by name."""
+        """Waits for the result of a part (one lookup of the dossier), and passes it to `tell`. `asked` holds the
+        running calls of the parts without `for_each`, by name."""
+        # A part with `for_each` first waits for the data of another part.
         result: Result
         if part.for_each is None:
             result = await asked[part.name]
@@ -103,8 +103,8 @@ class _Run:
         return self._call(part.target, {**of_person, **part.values}, is_counted=False)
 
     def _call(self, target: Target, values: Values, *, is_counted: bool) -> asyncio.Task[PartResult]:
-        """Returns the task of a call. If a call with the same path and query has already begun, returns its task, else
-        begins the call."""
+        """Begins a call, and returns its task. If the same call (path and query) has already begun, returns the task of
+        that one."""
         parameters = parameters_of(self._recipient, values, self._quote)
         key = (target.path, parameters.raw_query)
         call = self._calls.get(key)

@@ -22,8 +22,9 @@ RECIPIENT = "00210"
 """Reason, and public code, of the error for a missing or wrong parameter `recipient`."""
 
 DELEGATION_REASONS = ("delegation_ambiguous", "recipient_not_delegated")
-"""Reasons of two errors that only a software editor's call gets: several delegated habilitations match the call, or
-none does. Only operations of version 3 and later that need no FranceConnect session answer with these errors."""
+"""Reasons of two errors that only software editors get: several delegated habilitations match the call, or none
+does."""
+# Only operations of version 3 and later that need no FranceConnect session answer with these errors.
 
 DOSSIER_REASONS = ("dossier_field", "dossier_count", "dossier_operation", "dossier_for_each")
 """Reasons of the errors in the body of a dossier (several lookups in one request)."""
@@ -124,8 +125,7 @@ class Subcode(Struct, frozen=True, omit_defaults=True):
 
     title: str
     detail: str = ""
-    """Explanation of the error. Empty if errors with this subcode have different explanations, or one that depends on
-    the call."""
+    """Explanation of the error. Empty if it is not the same for all errors with this subcode."""
 
 
 class Nomenclature(Struct, frozen=True, kw_only=True):

@@ -54,10 +54,9 @@ BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_reque
 if the path is below `/api/v2/`, and of version 3 otherwise (docs/reference/contract.md §3.1)."""
 
 V3_OUTSIDE_V2_PATHS = BEFORE_ROUTING | {"unknown_operation"}
-"""Reasons of errors that have the form of version 3 at every path outside of `/api/v2/`. Any other error has the form
-of version 2 at every path below `/api/`, such as `/api/introspect`."""
-# `unknown_operation`, which only `/api/errors` answers, is one of them, since the v2 envelope of other `/api/` paths
-# shows no error codes.
+"""Reasons of errors whose body has the form of version 3 at every path that does not begin with `/api/v2/`."""
+# Any other error has the form of version 2 at every path below `/api/`, such as `/api/introspect`. That form shows no
+# error codes, which callers of `/api/errors` need; only this path answers `unknown_operation`.
 
 GATEWAY_ONLY = frozenset({"session_missing", *PLATFORM} - {"bus_unavailable"})
 """Reasons that only the gateway can give, such as an expired token or a full journal. Outside of a sandbox, a worker's
@@ -106,9 +105,9 @@ class Problem(Exception):
         *,
         is_sandbox: bool = False,
     ) -> Problem:
-        """Converts a worker's reply to the problem that the caller gets in place of data. The reason becomes
-        `upstream_unknown` if the worker may not give its own reason (`is_credible`), or if the reply has data, which is
-        unexpected here."""
+        """Converts a worker's reply without data to the error that the caller gets. The reason becomes
+        `upstream_unknown` if the worker may not give its own reason (`is_credible`)."""
+        # A reply with data is unexpected here, and becomes `upstream_unknown` too.
         if isinstance(reply, Found | Recorded):
             return cls(UPSTREAM_UNKNOWN, authority=authority, outcome="failed")
         reason = reply.reason if is_credible(reply, allowed_reasons, is_sandbox=is_sandbox) else UPSTREAM_UNKNOWN
@@ -121,8 +120,8 @@ def is_credible(
     reply: NotFound | Rejected | Failed, allowed_reasons: Container[str] | None, *, is_sandbox: bool = False
 ) -> bool:
     """Returns whether a worker may give the reason that is in its reply. The reason must be one of `allowed_reasons`,
-    unless these are `None`. Outside of a sandbox, `GATEWAY_ONLY` reasons are not allowed, and a `Failed` reply may not
-    give a reason that belongs to a `Rejected` reply."""
+    unless these are `None`. Outside of a sandbox, `GATEWAY_ONLY` reasons are not allowed."""
+    # Outside of a sandbox, a `Failed` reply may not give a reason that belongs to a `Rejected` reply.
     # Only a `Rejected` reply refuses the question. In a sandbox, test cases also show refusals by the gateway.
     disbelieved = GATEWAY_ONLY | REFUSALS.keys() if isinstance(reply, Failed) else GATEWAY_ONLY
     return (is_sandbox or reply.reason not in disbelieved) and (
@@ -131,8 +130,7 @@ def is_credible(
 
 
 def error_envelope(reasons: Iterable[str], path: str) -> Envelope:
-    """Returns the form of the body (envelope), `v2` or `v3`, of an error with these reasons, in the answer to a request
-    of `path`."""
+    """Returns the form (envelope) of an error's body, `v2` or `v3`, from the error's reasons and the request's path."""
     return "v3" if V3_OUTSIDE_V2_PATHS.issuperset(reasons) and "/api/v2/" not in path else envelope_of(path)
 
 
@@ -160,8 +158,8 @@ def longest_wait(waits: Iterable[object]) -> int | None:
 
 
 def is_outage(reply: Reply, provider_rows: Rows = NO_ROWS) -> bool | None:
-    """Returns whether a reply shows that the provider is out of service. Returns `None` if the provider was not asked,
-    so that the reply says nothing about it."""
+    """Returns whether a reply shows that the provider is out of service. Returns `None` if the lookup was not sent to
+    the upstream, so that the reply says nothing about it."""
     if isinstance(reply, Failed) and reply.reason in NOT_SENT:
         return None
     return isinstance(reply, Failed) and RENDERINGS[failure_of(reply.reason, provider_rows).kind].v3_status in OUTAGES

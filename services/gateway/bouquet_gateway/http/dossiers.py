@@ -24,9 +24,10 @@ LINES = "application/x-ndjson"
 
 
 class DossierEndpoint:
-    """Endpoint that answers dossiers (several lookups in one request) with one JSON object. If the client accepts
-    `application/x-ndjson`, the answer has one JSON object per line instead: one for each lookup, as soon as its result
-    is known, and a last one with `links` and `meta`."""
+    """Endpoint that answers dossiers (several lookups in one request) with one JSON object. A client that accepts
+    `application/x-ndjson` gets one line of JSON per lookup instead, as soon as its result is known."""
+
+    # A last line has `links` and `meta`.
 
     def __init__(self, dossiers: Dossiers, journal: Journal) -> None:
         self._dossiers = dossiers

@@ -37,8 +37,8 @@ OPENAPI: dict[str, Envelope | None] = {
     "/api/france-connect/open-api.yml": "v2",
     "/api/open-api-v3.yml": "v3",
 }
-"""Paths of the OpenAPI documents, and the operations that each document describes: `v2` for version 2, `v3` for all
-later versions, `None` for all versions (docs/reference/contract.md §5.4)."""
+"""Maps the path of each OpenAPI document to the API version that it describes (docs/reference/contract.md §5.4). `v3`
+stands for version 3 and all later ones, `None` for all versions."""
 
 MAX_AGE_S = 300
 """Seconds for which clients may keep a public document (`max-age` of `Cache-Control`)."""
@@ -106,8 +106,8 @@ class IntrospectionEndpoints:
         return json_response({"_id": requester.token.id, "name": "", "scopes": sorted(requester.token.scopes)})
 
     async def token(self, request: web.Request) -> web.Response:
-        """Answers with the description of the caller's token. Raises `Problem` for a version other than 3, and for a
-        software editor's token if the query's `recipient` has delegated no habilitation to the editor."""
+        """Answers with the description of the caller's token. Raises `Problem` if the version in the path is not 3.
+        Also raises `Problem` if a software editor names a `recipient` that delegates nothing to it."""
         requester = await self._requester(request, "token_introspect")
         version = int(request.match_info["version"])
         if version != VERSION:
@@ -202,9 +202,9 @@ class SandboxEndpoints:
         return json_response(report)
 
     async def issue(self, request: web.Request) -> web.Response:
-        """Answers with a new token for the caller. Of the scopes that the request's body lists, the token has those
-        that the caller's own token has too. It is valid for at most a day, and its calls count against the same rate
-        limit."""
+        """Answers with a new token, valid for at most a day. Its scopes are those in the request's body that the
+        caller's own token has too."""
+        # Its calls count against the rate limit of the caller's token.
         requester = await self._requester(request, "sandbox_token", Deadline.after(self._settings.deadline_s))
         try:
             wanted = _scopes_decoder.decode(await read_text(request, MAX_SCOPES_BYTES)).scopes

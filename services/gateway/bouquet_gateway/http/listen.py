@@ -16,8 +16,9 @@ from bouquet_mesh.http.server import serving
 
 @asynccontextmanager
 async def open_ports(services: GatewayServices, number: int, limits: Limits) -> AsyncIterator[int]:
-    """Serves HTTP while the context is open, and yields the port that callers use. `number` is 0 for a gateway with one
-    process; otherwise processes are numbered from 1, and each also serves its health and metrics at `port + number`."""
+    """Serves HTTP while the context is open, and yields the port that callers use. `number` is the number of this
+    process, counted from 1, or 0 if the gateway has only one process."""
+    # A numbered process also serves its health and metrics, at `port + number`.
     # Raises `SettingsError` for a port that is in use.
     host, port = services.settings.host, services.settings.port
     async with AsyncExitStack() as stack:

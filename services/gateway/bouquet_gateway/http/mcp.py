@@ -20,8 +20,10 @@ from bouquet_proto.failures import Kind
 
 
 class McpEndpoint:
-    """Endpoint that answers one message of the Model Context Protocol for each POST. Refuses all other HTTP methods,
-    and requests from browsers (with a header `Origin`) whose web page is not at the gateways' own URL."""
+    """Endpoint that answers one message of the Model Context Protocol for each POST. Refuses requests from web pages
+    that are not at the gateways' own URL."""
+
+    # A browser names the page's address in the header `Origin`. Other HTTP methods than POST are refused too.
 
     def __init__(self, mcp: Mcp, journal: Journal, public_url: str) -> None:
         self._mcp = mcp

@@ -100,9 +100,9 @@ def _error(request: web.Request, problem: Problem) -> web.Response:
 
 
 def headers_of(call: Call) -> dict[str, str]:
-    """Returns the answer's headers that depend on its call: request id, server name and rate limit. Adds whether the
-    data comes from the cache, if the call may get data, and the dates of the operation's retirement, if one is
-    announced."""
+    """Returns the answer's headers that depend on its call, such as request id and rate limit."""
+    # If the call may get data, they say whether it comes from the cache. If the operation's retirement is announced,
+    # they give the dates.
     headers = {"X-Request-Id": call.request_id, "Server": NAME, **call.rate_limit}
     if call.reached_data:
         hit = call.cached_for_s is not None

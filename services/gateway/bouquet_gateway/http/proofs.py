@@ -1,5 +1,5 @@
-"""HTTP endpoints for proofs (encrypted texts that show later what an answer said). One verifies a proof, and answers
-with JSON for programs or with a page for people; the other answers with the proof's document, a PDF file."""
+"""HTTP endpoints for proofs (encrypted texts that show later what an answer said). One verifies a proof, the other
+answers with the PDF file of a proof."""
 
 from __future__ import annotations
 

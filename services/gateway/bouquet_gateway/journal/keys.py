@@ -30,9 +30,9 @@ class Keys(Struct, frozen=True):
 
 
 def keys_of(setting: Secret) -> Keys:
-    """Parses the setting `journal_key`: the current key as `name:secret`, then optionally a comma and the next key. The
-    name of the next key is the first day of its use, as in `2027-01-31:secret`. Raises `SettingsError` if the setting
-    is malformed."""
+    """Parses the setting `journal_key`: the current key and, after a comma, optionally the next one, as in
+    `first:secret,2027-01-31:secret`. The name of the next key is the first day of its use. Raises `SettingsError` if
+    the setting is malformed."""
     present, *following = map(_key, setting.reveal().split(","))
     match following:
         case []:

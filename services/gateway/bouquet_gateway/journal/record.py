@@ -26,8 +26,9 @@ FULL = "journal_full"
 TOKEN_REFUSED = frozenset({401, 403, 429})
 """HTTP statuses of the answers that refuse a call because of its token, its client's address or a rate limit."""
 REFUSALS_PER_MINUTE = 60
-"""Largest number of refused calls per minute that one token leaves in the journal as records. A software editor's token
-has this limit for each habilitation that it uses. Further refused calls are only counted in a metric."""
+"""Largest number of records per minute that refused calls with one token leave in the journal. Further refused calls
+are only counted in a metric."""
+# A software editor's token has this limit for each habilitation that it uses.
 
 
 class Journal(Protocol):
@@ -167,9 +168,8 @@ def _time_of(id: str) -> float:
 
 
 def _people_asked_about(call: Call) -> tuple[NamedPerson, ...]:
-    """Returns the birth name, first given name and birth date by which the caller asks about a person. If the usage
-    name is known, adds the same with the usage name. Returns an empty tuple if the call identifies the person otherwise
-    than by civil status."""
+    """Returns the person about whom the caller asks, once by birth name and, if known, once by usage name. Returns an
+    empty tuple if the call does not identify the person by civil status."""
     # So the journal can find the same person among those whom answers name, which seldom contain sex and place of
     # birth.
     match call.person:

@@ -106,8 +106,8 @@ class Spool:
         return True
 
     def next_segment(self) -> Path | None:
-        """Returns the path of the oldest closed segment, whose records are to be sent next. Without a closed segment,
-        closes and returns the current one; returns `None` if the spool is empty."""
+        """Returns the path of the oldest closed segment, to be sent next, or `None` if the spool is empty. If no
+        segment is closed, closes the current one."""
         if not self._waiting:
             self._seal()
         return next(iter(self._waiting), None)

@@ -32,8 +32,10 @@ LOGGED_EVERY_S = 10.0
 
 
 def admission(max_requests: int) -> Middleware:
-    """Returns a middleware that handles at most `max_requests` requests at a time. A further request takes the place of
-    the one that has waited longest for its body, or is refused with HTTP status 503 and error code `00529`."""
+    """Returns a middleware that handles at most `max_requests` requests at a time. Further requests are refused with
+    HTTP status 503 and error code `00529`."""
+    # If requests still wait for their bodies, the one that has waited longest is closed, and the new one takes its
+    # place.
     # Requests for a path in `NEVER_REFUSED` are neither counted nor refused.
     in_flight: set[int] = set()
     bodies = AwaitedBodies()

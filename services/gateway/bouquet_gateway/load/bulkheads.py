@@ -10,8 +10,8 @@ from bouquet_mesh.bus.api import Calling
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Number of callers that can always have calls in flight to a provider at the same time. One caller's limit is the
-limit on all calls to the provider, divided by this number."""
+"""Divisor of the limit on calls in flight to a provider: with 4, each caller may use a quarter of the limit. So one
+caller cannot take the place of all others."""
 
 
 class Bulkheads:

@@ -1,9 +1,8 @@
-"""Lookup of data about a person: makes the contract's checks in their order (docs/reference/contract.md §2.7), asks the
-provider, and builds the answer.
-
-The order is: blacklist, address and rate limit; path; authentication; scopes; same call in flight; version; recipient;
-cache; maintenance of the provider; parameters; provider; removal of fields outside the scopes; form of the body.
-"""
+"""Lookup of data about a person: checks the request, asks the provider, and builds the answer. The checks have the
+order of the contract (docs/reference/contract.md §2.7)."""
+# The order is: blacklist, address and rate limit; path; authentication; scopes; same call in flight; version;
+# recipient; cache; maintenance of the provider; parameters; provider; removal of fields outside the scopes; form of the
+# body.
 
 from __future__ import annotations
 
@@ -67,9 +66,9 @@ class Lookups:
         caller_hash_key: Secret,
         proofs: Proofs | None = None,
     ) -> None:
-        """Takes `deadline_s`, the seconds that one lookup may take, and `is_sandbox`, which says whether workers may
-        answer with test cases. `caller_hash_key` is the secret with which `caller_hash` hashes callers.
-        `proofs` makes proofs (texts that show later what an answer said); `None` if the gateway makes none."""
+        """Takes `deadline_s`, the seconds that one lookup may take, and `caller_hash_key`, the secret of `caller_hash`.
+        In a sandbox, workers may answer with test cases. Without `proofs`, the gateway makes no proofs (texts that show
+        later what an answer said)."""
         self._offers = offers
         self._authenticate = authenticate
         self._in_flight = in_flight
@@ -191,8 +190,8 @@ def caller_hash(key: Secret, caller: str) -> str:
 
 
 def describe_call(call: Call, match: Match) -> None:
-    """Stores id, version, path, retirement and failures of the called operation in `call`. Does nothing if no operation
-    at the path has the requested version."""
+    """Stores in `call` what is known about the called operation, such as its id, version and path. Does nothing if no
+    operation at the path has the requested version."""
     if (served := match.served) is None:
         return
     operation = served.operation
@@ -201,8 +200,9 @@ def describe_call(call: Call, match: Match) -> None:
 
 
 def _enveloped(envelope: Envelope, data: Raw, meta_fields: tuple[str, ...], proof: ProofMembers) -> bytes:
-    """Returns the body of an answer with data. In `v2` the body is the data alone; in `v3` it is an object with `data`,
-    `links` and `meta`, where `meta` has the data's fields `meta_fields` and what `proof` adds."""
+    """Returns the body of an answer with data. In `v2`, the body is the data alone. In `v3`, it is an object with
+    `data`, `links` and `meta`."""
+    # In `v3`, the fields `meta_fields` move from the data to `meta`, and `proof` adds members to `links` and `meta`.
     if envelope == "v2":
         return bytes(data)
     links, meta = msgspec.json.encode(proof.links), dict[str, Any](proof.meta)

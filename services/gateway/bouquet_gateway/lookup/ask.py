@@ -1,5 +1,5 @@
-"""Sending of lookups to providers (step 7 in docs/architecture.md). A lookup goes to one provider or, if its operation
-has the plan (rule to choose between providers) `regime`, to CAF, MSA or both."""
+"""Sending of lookups to providers (step 7 in docs/architecture.md). Most operations have one provider; for the quotient
+familial, CAF, MSA or both are asked."""
 
 from __future__ import annotations
 
@@ -36,18 +36,19 @@ BUSY, LATE = Failed("provider_busy"), Failed("deadline_exceeded")
 
 
 class LookupResult(Struct, frozen=True):
-    """Result of a lookup: the reply for the caller, and whether other callers with the same lookup must ask again
-    instead of sharing this reply."""
+    """Result of a lookup: the reply that the caller gets, and whether other callers with the same lookup may share
+    it."""
 
     chosen: ChosenReply
     caller_was_refused: bool
-    """Whether the lookup failed because of a limit on calls in flight to the provider. The limit may be this caller's
-    alone, so other callers that waited for the same answer ask again."""
+    """Whether the lookup failed because too many calls to the provider were in flight. Other callers that waited for
+    the same reply then ask again."""
+    # The limit may be this caller's alone.
 
 
 class Providers:
-    """Service that sends lookups to providers. Identical lookups at the same time are sent only once, and the data in
-    replies is cached."""
+    """Service that sends lookups to providers, and caches the data in their replies. Identical lookups at the same time
+    are sent only once."""
 
     def __init__(
         self,
@@ -57,9 +58,9 @@ class Providers:
         timing: HedgeTiming,
         report: Callable[[str, bool | None], None],
     ) -> None:
-        """Takes `report`, which is called after each lookup with two arguments. The first is the resource's name in
-        `/api/{status}/ping`; the second is whether the provider was out of service, or `None` if no provider was
-        asked."""
+        """Takes `report`, a function that is called after each lookup to note the health of a resource. Its arguments
+        are the resource's name in `/api/{status}/ping`, and whether the provider was out of service (`None` if
+        unknown)."""
         self._bus = bus
         self._cache = cache
         self._hints = hints
@@ -67,8 +68,8 @@ class Providers:
         self._report = report
         self._flights: SingleFlight[LookupResult] = SingleFlight()
         self._asking: set[asyncio.Task[Reply]] = set()
-        """Running tasks that ask CAF or MSA. A lookup may be answered while a task still runs, and Python destroys a
-        task that nothing refers to."""
+        """Running tasks that ask CAF or MSA, kept here because Python destroys a task that nothing refers to."""
+        # A lookup may be answered while a task still runs.
 
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> ChosenReply:
         """Asks the operation's providers, and returns the reply that the caller gets. If the cache key `key` is empty,
@@ -81,8 +82,7 @@ class Providers:
     async def _share(
         self, served: Served, key: str, ask: Callable[[], Coroutine[Any, Any, LookupResult]], deadline: Deadline
     ) -> LookupResult:
-        """Returns the reply to an identical lookup if one is in flight; otherwise calls `ask`. If the identical lookup
-        was refused because of a limit on calls in flight, tries again until `deadline`."""
+        """Returns the reply to an identical lookup if one is in flight; otherwise calls `ask`."""
         # If the other lookup fails because of a limit on calls in flight, which may be its caller's own limit, tries
         # again until `deadline`.
         answer, joined = await self._flights.join(key, ask)
@@ -106,8 +106,8 @@ class Providers:
             return reply
 
         async def ask_if_credible(provider: str, lookup: Lookup) -> Reply:
-            """Asks a provider and returns its reply, or the failure `upstream_unknown` if the provider may not give the
-            reason in its reply."""
+            """Asks a provider and returns its reply. Returns the failure `upstream_unknown` instead if the worker may
+            not give the reason in its reply."""
             match await ask_one(provider, lookup):
                 case NotFound() | Rejected() | Failed() as reply if not is_credible(reply, reasons_of(served)):
                     return Failed(UPSTREAM_UNKNOWN)

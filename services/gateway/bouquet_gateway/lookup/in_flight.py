@@ -10,8 +10,8 @@ from bouquet_gateway.stores.cache import Cache, key_of
 from bouquet_mesh.secret import Secret
 
 MARGIN_S = 1.0
-"""Seconds after its deadline at which a call leaves the list of calls in flight, if it has not been removed at its
-end."""
+"""Seconds after a call's deadline until the call leaves the list of calls in flight. Usually it leaves the list
+earlier, at its end."""
 # The expiry removes a marker that a process could not delete because it ended during the call.
 
 

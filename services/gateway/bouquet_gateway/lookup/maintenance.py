@@ -69,8 +69,8 @@ def parse_windows(text: str) -> MaintenanceWindows:
 
 
 def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenWindow | None:
-    """Returns the maintenance window, open at `now`, of the administration with this label, such as `CNAF`. If several
-    windows are open, returns the one that ends last; if none is open, returns `None`."""
+    """Returns the maintenance window that is open at `now`, or `None`. If several are open, returns the one that ends
+    last. `label` names the administration, such as `CNAF`."""
     found = [
         OpenWindow(f"{window.start:%H:%M}", f"{window.end:%H:%M}", math.ceil((ends - now).total_seconds()))
         for window, starts, ends in _around(windows, label, now)
@@ -80,8 +80,8 @@ def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenW
 
 
 def open_until(windows: MaintenanceWindows, label: str, now: datetime) -> datetime | None:
-    """Returns the end, in UTC, of the maintenance window, open at `now`, of the administration with this label. Returns
-    `None` if no window is open."""
+    """Returns the end, in UTC, of the maintenance window that is open at `now`, or `None` if none is open. `label`
+    names the administration, such as `CNAF`."""
     return max((ends for _, starts, ends in _around(windows, label, now) if starts <= now < ends), default=None)
 
 
@@ -101,8 +101,8 @@ def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: dat
 def _around(
     windows: MaintenanceWindows, label: str, now: datetime
 ) -> Iterator[tuple[MaintenanceWindow, datetime, datetime]]:
-    """Yields the authority's windows that begin on the day of `now` or on one of the two days before, each with its
-    start and end in UTC. All windows that are open at `now` or have just ended are among them."""
+    """Yields the authority's maintenance windows of today and the two days before, with their start and end in UTC.
+    Windows that are open at `now` or have just ended are among them."""
     today = now.astimezone(PARIS).date()
     for window in windows:
         for day in (today - timedelta(days=days) for days in range(3)):

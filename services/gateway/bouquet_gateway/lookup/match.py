@@ -21,8 +21,9 @@ REMOVED = {
 
 
 def match_path(offers: Discovery, request: HttpRequest, path: str, credential: Credential, query: Query) -> Match:
-    """Returns the operation at `path`, and the operations at the same path in other versions. `path` has no repeated
-    slashes and none at its end. Raises `Problem` if the path is unknown, withdrawn, or not offered yet."""
+    """Returns the operation at `path`, with its other versions. Raises `Problem` if there is none. `path` has no
+    superfluous slashes (`tidy`)."""
+    # The error tells whether the path is unknown, withdrawn, or may belong to a provider whose offer is still missing.
     if ENCODED in request.raw_path:
         raise Problem("unknown_route")
     is_reading = request.method in READING

@@ -27,9 +27,8 @@ class Parsed(Struct, frozen=True):
 
 
 def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
-    """Returns the SIRET of the administration that receives the data, from the query's `recipient`
-    (docs/reference/contract.md §1.5.1). A v2 query without `recipient` gives `siret`, the holder of the caller's
-    habilitation. Raises `Problem` if the parameter is wrong or, in v3, missing."""
+    """Returns the SIRET of the administration that receives the data: `recipient` in the query
+    (docs/reference/contract.md §1.5.1). Raises `Problem` if it is wrong or, in v3, missing."""
     # Version 2 allows a query without `recipient`; the result is then `siret`, the SIRET of the caller's habilitation.
     recipient = query.scalar("recipient")
     if recipient is None and envelope == "v2":

@@ -16,10 +16,10 @@ from bouquet_mesh.pseudonym import NamedPerson, first_word
 from bouquet_proto.offer import Operation, People
 
 MAX_PEOPLE = 256
-"""Largest number of persons that are read from one answer, and of objects in which they are searched. Limits the work,
-however long a list a worker sends."""
+"""Largest number of persons that are read from one answer, to limit the work for a long answer."""
+# Also the largest number of objects in which persons are searched.
 MAX_WORDS = 10
-"""Largest number of words that are read in a field with both the family name and the given name of a person."""
+"""Largest number of words that are read in a field that holds a person's full name."""
 KNOWN_DAY = re.compile(r"(?!0000)\d{4}-(?!00)\d\d-\d\d", re.ASCII)
 """Pattern of a date such as `2005-06-17` whose year and month are known: providers write unknown parts as zeros."""
 ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
@@ -40,8 +40,8 @@ def people_named(data: Raw, operation: Operation) -> tuple[NamedPerson, ...]:
 
 
 def _people_of(node: Mapping[str, Any], fields: People) -> list[NamedPerson]:
-    """Returns the person that an object describes, as a list of one; an empty list if the object has no name. If one
-    field holds both family name and given name, returns one person for each way to divide its words."""
+    """Returns the person that a JSON object describes, or nothing if the object has no name. If one field holds the
+    full name, returns one person for each way to split it into family name and given name."""
     nom = _text(node.get(fields.nom))
     if not nom:
         return []

@@ -60,7 +60,7 @@ class Anomaly(StrEnum):
 
 
 class ProviderReply(Struct, frozen=True):
-    """Reply of one provider (CAF or MSA) to a lookup that both were sent, and the authority that an error names."""
+    """Reply of CAF or MSA to a lookup, and the authority (administration) that an error for the caller names."""
 
     provider: str
     authority: Authority
@@ -137,10 +137,9 @@ def choose_reply(
 def choose_reply_with_hint(
     hint: ProviderReply, other: ProviderReply, criteria: ChoiceCriteria, regimes: Regimes, both: Authority
 ) -> ChosenReply:
-    """Chooses between the replies of CAF and MSA to the same lookup, of which `hint` comes from the provider that last
-    found the person (docs/reference/upstreams/regime.md §8). If that provider fails technically, the caller gets this
-    failure, unless the other provider has found the person."""
-    # If that provider fails, the caller gets its failure, unless the other provider has found the person.
+    """Chooses between the replies of CAF and MSA, of which `hint` comes from the provider that last found the person.
+    If `hint` is a technical failure, the caller gets it, unless the other provider has found the person."""
+    # See docs/reference/upstreams/regime.md §8.
     if hint.outcome in INCONCLUSIVE and other.outcome is not Outcome.FOUND:
         return ChosenReply(hint.reply, hint.authority)
     return choose_reply(hint, other, criteria, regimes, both)
@@ -158,9 +157,7 @@ def _found(one: ProviderReply, other: ProviderReply, criteria: ChoiceCriteria, r
 
 
 def _winner(finders: list[ProviderReply], criteria: ChoiceCriteria, regimes: Regimes) -> ProviderReply:
-    """Chooses between the replies of CAF and MSA if both have found the person. For a past month, prefers the provider
-    that keeps past months; otherwise the only reply that names the person or, if both or neither do, the provider with
-    the fresher data."""
+    """Chooses between the replies of CAF and MSA if both have found the person."""
     # For a past month, it is the answer of the provider that keeps history. Otherwise it is the only answer that names
     # the person asked about or, if both or neither do, the answer of the provider with the freshest data. The
     # quotient's value and date of computation do not count, since one of the providers invents them
@@ -185,8 +182,8 @@ def _inconclusive(one: ProviderReply, other: ProviderReply, both: Authority) -> 
 def _of_telling_reply(
     one: ProviderReply, other: ProviderReply, telling: frozenset[Outcome], both: Authority
 ) -> ChosenReply:
-    """Chooses the reply, `one` or `other`, whose outcome is in `telling`. If both outcomes are, chooses `one`, and an
-    error names the authority `both`."""
+    """Chooses the reply whose outcome is in `telling`. If both outcomes are, chooses `one`, and an error names the
+    authority `both`."""
     tellers = [answer for answer in (one, other) if answer.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both
     return ChosenReply(tellers[0].reply, authority)

@@ -1,5 +1,5 @@
-"""Hints, each the name of the provider (CAF or MSA) that last found a person. The gateway asks this provider first at
-the next lookup about the person (docs/reference/upstreams/regime.md §8)."""
+"""Memory of which provider, CAF or MSA, last found a person. The gateway asks this provider first at the next lookup
+about the person (docs/reference/upstreams/regime.md §8)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Plan `regime` of a lookup, for data that two providers have: CAF, MSA or both are asked about the person
-(docs/reference/upstreams/regime.md §8). The provider that last found the person is asked first, and the other only if
-necessary."""
+"""Lookup of data that two providers have, CAF and MSA (docs/reference/upstreams/regime.md §8). The provider that last
+found the person is asked first, and the other only if necessary."""
 # The first is the CAF if none is remembered. The other one is asked as soon as the first answers without having found
 # the person, or after `after_s` seconds without an answer. If `after_s` is 0, both are asked at once.
 
@@ -35,13 +34,11 @@ lookup's deadline."""
 Source: TypeAlias = Literal["hint", "first", "second", "both"]
 
 DISPROOF = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
-"""Outcomes which show that a provider does not know a person any more, if the same provider found the person the last
-time."""
+"""Outcomes which show that a provider no longer knows a person whom it found the last time."""
 
 
 class HedgeTiming(Struct, frozen=True, kw_only=True):
-    """Two waits in a lookup that may ask both CAF and MSA: the wait before the second is asked, and the wait for the
-    slower answer."""
+    """Two waits in a lookup at CAF and MSA: before the second provider is asked, and for the slower of two replies."""
 
     after_s: float = 2.0
     """Seconds after which the second provider is also asked, if the first has not answered."""
@@ -55,9 +52,8 @@ class Resolution(Struct, frozen=True):
 
     chosen: ChosenReply
     source: Source
-    """Origin of the reply that decided: `hint` for the provider that found the person the last time, asked first;
-    `first` for a provider asked first without a hint; `second` for the provider asked second; `both` for a comparison
-    of both replies."""
+    """Basis of the decision: the reply of the provider asked `first` or `second`, or a comparison of `both` replies.
+    `hint` stands for a provider asked first because it found the person the last time."""
     learned_provider: str = ""
     """Name of the provider to ask first the next time; empty unless exactly one provider has found the person."""
     forget_hint: bool = False
@@ -115,10 +111,9 @@ def _source(chosen: ChosenReply, first: str, has_hint: bool) -> Source:
 
 
 async def _hedged(start: StartAsking, lookup: Lookup, order: tuple[str, str], timing: HedgeTiming) -> dict[str, Reply]:
-    """Asks the first provider in `order` and, unless that one finds the person within `timing.after_s` seconds, also
-    the second. Returns the replies by provider. A reply that is missing `timing.grace_s` seconds after the other
-    provider has found the person is left out."""
-    # If one has found the person and the other does not answer soon after, the result lacks the other's reply.
+    """Asks the first provider in `order` and, if it does not find the person soon, also the second. Returns the replies
+    by provider, without a late reply if the other provider has found the person."""
+    # `timing.after_s` is the wait for the first provider, `timing.grace_s` the wait for the late reply.
     first, second = order
     tasks = {first: start(first, lookup)}
     await wait_at_most(timing.after_s, tasks[first])

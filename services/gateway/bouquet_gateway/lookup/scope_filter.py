@@ -75,8 +75,8 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """Empties each object in `data` whose member `$any` lists scopes of which the caller has none: `{"$any": ["a",
-    "b"], "x": 1}` becomes `{}` or, with scope `a`, `{"x": 1}`."""
+    """Applies the member `$any` of objects in `data`, a list of scopes of which the caller needs one. `{"$any": ["a",
+    "b"], "x": 1}` becomes `{"x": 1}` with scope `a`, and `{}` without any of them."""
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 
 

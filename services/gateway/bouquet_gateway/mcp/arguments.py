@@ -31,8 +31,9 @@ _arguments = msgspec.json.Decoder(dict[str, Value | None])
 
 
 def read_arguments(arguments: Raw, names: Container[str]) -> Arguments:
-    """Reads the arguments of a tool whose query parameters are `names`; an argument that is null counts as absent.
-    Raises `RpcError` for an unknown name, and for a value other than a text, an integer or a list of such values."""
+    """Reads the arguments of a tool whose query parameters are `names`. Raises `RpcError` for an unknown name or a
+    wrong type."""
+    # A value is a text, an integer or a list of such values. An argument that is null counts as absent.
     try:
         given = _arguments.decode(arguments)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -47,8 +48,9 @@ def read_arguments(arguments: Raw, names: Container[str]) -> Arguments:
 
 
 def purpose_of(value: Value) -> str | Problem:
-    """Returns the stated purpose of a call, without spaces around it. Returns a `Problem` if the purpose has more than
-    200 characters, no letter from A to Z, a line break or an invisible character."""
+    """Returns the stated purpose of a call, without spaces around it. Returns a `Problem` unless it is one line of at
+    most 200 characters, with at least one letter from A to Z."""
+    # Invisible characters are refused too.
     # Unicode also counts fillers that are shown as blanks among its letters.
     text = value.strip() if isinstance(value, str) else ""
     has_letter = any(character.isascii() and character.isalpha() for character in text)

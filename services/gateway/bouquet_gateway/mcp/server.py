@@ -51,7 +51,8 @@ NO_ARGUMENTS = Raw(b"{}")
 LIST_TTL_MS = 60_000
 """Milliseconds for which a client may keep the list of tools."""
 CACHEABLE: Json = {"ttlMs": LIST_TTL_MS, "cacheScope": "private"}
-"""Members of an answer that the client may keep, but not share with others (version 2026-07-28, section "Caching")."""
+"""Members of an answer, which allow the client to keep the answer, but not to share it with others (version 2026-07-28,
+section "Caching")."""
 
 
 class ToolListRequest(Struct, frozen=True):
@@ -101,8 +102,9 @@ class Mcp:
                 return _result(message, version, _content(answer))
 
     def _plan(self, body: bytes, headers: Mapping[str, str]) -> Response | ToolListRequest | ToolCallRequest:
-        """Reads a message. Returns the request for the list of tools or for the call of a tool, which depend on the
-        caller's rights. Any other message, such as a wrong one or `ping`, is answered at once: returns the answer."""
+        """Reads a message. Returns the request for the list of tools or for the call of a tool. To any other message,
+        such as a wrong one or `ping`, returns the answer."""
+        # The two requests are answered later, since their answers depend on the caller's rights.
         message = None
         try:
             message = read_message(body)
@@ -144,8 +146,8 @@ class Mcp:
 
     async def _admit(self, request: HttpRequest, call: Call, deadline: Deadline) -> tuple[Admission, Token]:
         """Checks the caller's token, and returns the result and the token. Raises `Problem` unless an operator allows
-        this token for the protocol (`Token.mcp`); FranceConnect sessions and software editors' tokens are never
-        allowed."""
+        this token for the protocol (`Token.mcp`)."""
+        # FranceConnect sessions and software editors' tokens are never allowed.
         authenticate = self._services.authenticate
         admission = await authenticate.admit(request, call, deadline)
         admission = await authenticate.admit_token(admission, request, call, deadline)
@@ -171,16 +173,16 @@ class Mcp:
 
 
 def _result(message: Message, version: str, result: Json, lasting: Json | None = None) -> Response:
-    """Returns the answer with a result. From version 2026-07-28 on, the answer also names the server, says that the
-    result is complete, and has the members `lasting`, which say how long a client may keep it."""
+    """Returns the answer with a result. `lasting` holds members that say how long the client may keep the result."""
+    # Versions before 2026-07-28 do not have these members, the server's name and `resultType`.
     if version == CURRENT:
         result = {"resultType": "complete"} | result | (lasting or {}) | {"_meta": SERVER_META}
     return result_response(message, result)
 
 
 def _content(answer: Answer) -> Json:
-    """Returns the result of a call of a tool: the body of the operation's answer, as text and, unless it is an error,
-    also as a JSON object."""
+    """Returns the result of a call of a tool: the body of the operation's answer as text. If the answer is no error,
+    adds the body as a JSON object."""
     is_error = answer.status >= HTTPStatus.BAD_REQUEST
     content: Json = {"content": [{"type": "text", "text": answer.body.decode()}], "isError": is_error}
     return content if is_error else content | {"structuredContent": Raw(answer.body)}

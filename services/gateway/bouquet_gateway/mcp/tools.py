@@ -1,5 +1,5 @@
-"""Tools of the Model Context Protocol: one for each offered operation that a token gives access to without a
-FranceConnect session."""
+"""Tools of the Model Context Protocol. Each tool calls one operation; operations that need a FranceConnect session have
+none."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from bouquet_gateway.public.openapi_errors import object_schema
 from bouquet_gateway.single_calls.target import Target, newest
 
 TOOL_PATH = re.compile(r"[\w/-]{1,128}", re.ASCII)
-"""Pattern of the paths, without their version, for which there is a tool. A tool's name has a dot for each slash of the
-path (version 2026-07-28, section "Tool Names"); paths with a dot are left out, so that no two tools share a name."""
+"""Pattern of the paths, without their version, for which there is a tool. The tool's name has a dot for each slash, as
+in `dss.quotient_familial.identite`."""
+# See version 2026-07-28, section "Tool Names". Paths with a dot are left out, so that no two tools share a name.
 PURPOSE = "finalite"
 MAX_PURPOSE_LENGTH = 200
 PURPOSE_SCHEMA: Json = {
@@ -73,8 +74,8 @@ def _tools(catalogue: Catalogue, today: date) -> Iterator[tuple[str, Tool]]:
 
 
 def _match(family: Family, today: date) -> Match | None:
-    """Returns the version of an operation that a tool calls: the newest that is not deprecated or, if all are
-    deprecated, the newest. Returns `None` if this is version 2."""
+    """Returns the version of an operation that a tool calls: the newest that is not deprecated, else the newest.
+    Returns `None` if that is version 2, for which there are no tools."""
     version = newest(family, today)
     return None if version == V2 else Match(family, version, family.versions[version][0])
 

@@ -45,7 +45,7 @@ class _Meta(Struct, frozen=True, rename=lambda name: f"io.modelcontextprotocol/{
 
 def version_of(message: Message, headers: Mapping[str, str]) -> str:
     """Returns the protocol version that a request other than `initialize` names. Raises `RpcError` if the version is
-    missing or not supported, or if a header does not repeat the body exactly."""
+    missing or not supported, or if the headers differ from the body."""
     meta, header = param(message, "_meta", _Meta, _Meta()), headers.get(VERSION_HEADER, "")
     if not header:
         raise RpcError(HEADER_MISMATCH, f"Header mismatch: {VERSION_HEADER} is required")
@@ -61,8 +61,8 @@ def version_of(message: Message, headers: Mapping[str, str]) -> str:
 
 
 def agreed_version(message: Message) -> str:
-    """Returns the version to name in the answer to `initialize`: the version that the client asks for, if client and
-    server may agree on it by this method (`FORMER`), else the newest such version."""
+    """Returns the version to name in the answer to `initialize`. This is the version that the client asks for if it is
+    in `FORMER`, else the newest in `FORMER`."""
     wanted = param(message, "protocolVersion", str, "")
     return wanted if wanted in FORMER else FORMER[0]
 

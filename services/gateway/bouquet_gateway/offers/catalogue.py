@@ -25,7 +25,7 @@ OfferRefusals: TypeAlias = defaultdict[str, tuple[OfferRefusal, ...]]
 
 STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""Operations that several providers serve, by plan (rule to choose between the providers) and operation id. These
+"""Operations for which a rule (plan) chooses the provider at each call, by name of the rule and operation id. These
 definitions replace the ones in the providers' offers."""
 # The offer of one provider must not decide which scopes open the data of another.
 
@@ -37,8 +37,8 @@ class Served(Struct, frozen=True, dict=True):
     operation: Operation
     authority: Authority
     authorities: Mapping[str, Authority]
-    """Administration whose label and code errors show, by the name of the operation's provider: CNAF for the provider
-    `cnaf`."""
+    """Administrations that answer for the operation, by provider: CNAF for the provider `cnaf`. Errors show their
+    labels and codes."""
     problems: Mapping[str, Failure]
     """Errors, by reason, that only the operation's provider has. They complete the failure table, which lists the
     errors common to all providers."""
@@ -96,8 +96,8 @@ class Family(Struct, frozen=True, dict=True):
 
 
 class Match(Struct, frozen=True):
-    """Result of a search for the operation at a request's path: the operations of this path in all versions (`family`),
-    the version in the path, and the operation that answers."""
+    """Operation that is found for a request's path (`served`), with all its versions (`family`) and the version in the
+    path."""
 
     family: Family
     version: int
@@ -106,21 +106,20 @@ class Match(Struct, frozen=True):
 
     @property
     def by_session(self) -> bool:
-        """Whether the operation requires a FranceConnect session. If the version in the path does not exist, whether
-        every existing version of the operation requires one."""
+        """Whether the operation requires a FranceConnect session. If the requested version does not exist, whether all
+        other versions require one."""
         candidates = [self.served] if self.served else list(self.family.each())
         return all(served.operation.modality == "france_connect" for served in candidates)
 
     @property
     def resource(self) -> str:
-        """Name of the operation's resource, such as `statut_etudiant`, in the gateway's requests to FranceConnect's
-        worker."""
+        """Name, such as `statut_etudiant`, by which FranceConnect's worker knows the operation's resource."""
         return next(self.family.each()).operation.france_connect_resource
 
 
 class Catalogue:
-    """All operations and documents that the gateway serves, and all resources (groups of operations) whose health it
-    shows, from the workers' offers. The gateway makes a new catalogue when an offer changes."""
+    """Everything that the gateway serves, made from the workers' offers: operations, documents, and resources (groups
+    of operations) whose health it shows. The gateway makes a new catalogue when an offer changes."""
 
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self.offers = tuple(offers)
@@ -155,8 +154,8 @@ class Catalogue:
         return found
 
     def match(self, path: str, naming: Naming) -> Match | None:
-        """Returns the operation that answers a request for `path`, with the versions of this operation. Returns `None`
-        if no provider offers the path in any version; `Match.served` is `None` if only other versions are offered."""
+        """Returns the operation that answers a request for `path`, with its other versions. Returns `None` if no
+        version is offered. If only other versions are offered, `Match.served` is `None`."""
         family_path, version = split(path)
         family = self._families.get(family_path)
         if family is None:
@@ -165,8 +164,8 @@ class Catalogue:
 
 
 def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
-    """Returns the operation that answers a request, out of the operations of one path: they differ in how a request
-    identifies the person (docs/reference/contract.md §1.2). Returns `None` if no operation fits `naming`."""
+    """Chooses between the operations of one path, by how the request identifies the person (docs/reference/contract.md
+    §1.2). Returns `None` if no operation fits `naming`."""
     if len(modalities) == 1:
         return modalities[0]
     by_modality = {served.operation.modality: served for served in modalities}
@@ -179,9 +178,10 @@ def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
 
 
 def served_by_path(offers: Iterable[Offer], refusals: OfferRefusals) -> dict[str, tuple[Served, ...]]:
-    """Returns the operations that the gateway serves, by path; adds those that it refuses to `refusals`. If two
-    providers offer the same path, the provider that comes first in `offers` gets all calls, unless the operation has a
-    plan: a rule, such as the one for CAF and MSA, that chooses the provider at each call."""
+    """Returns the operations that the gateway serves, by path, and adds the refused ones to `refusals`. If two
+    providers offer the same path, the first in `offers` gets all calls."""
+    # This is otherwise for an operation with a plan: a rule, such as the one for CAF and MSA, that chooses the provider
+    # at each call.
     table: dict[str, dict[Modality, Served]] = {}
     status_owners = {france_connect_session.STATUS: france_connect_session.PROVIDER}
     for offer in offers:
@@ -193,8 +193,8 @@ def served_by_path(offers: Iterable[Offer], refusals: OfferRefusals) -> dict[str
 
 def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation, status_owners: dict[str, str]) -> str:
     """Adds `operation` to `modalities`, the operations already served at its path. Returns the reason to refuse the
-    operation, or "" if it is added. `status_owners` holds each name that is taken in `/api/{status}/ping`, with the
-    provider or plan that took it."""
+    operation, or "" if it is added."""
+    # `status_owners` holds each name that is taken in `/api/{status}/ping`, with the provider or plan that took it.
     if not _is_readable(operation):
         return "rule unknown"
     if operation.plan and not _may_join_plan(operation, offer.provider):
@@ -242,8 +242,8 @@ def monitored_by_status(
 def documents_by_path(
     offers: Iterable[Offer], operation_paths: Container[str], refusals: OfferRefusals
 ) -> dict[str, bytes]:
-    """Returns the documents in the offers (workers' descriptions of their operations), encoded as JSON, by path. A
-    document whose path is outside of `/api/` or already in use is added to `refusals` instead."""
+    """Returns the public documents in the workers' offers as JSON, by path. A document is added to `refusals` instead
+    if its path is not below `/api/`, or is in use."""
     table: dict[str, bytes] = {}
     for offer in offers:
         for path, document in offer.documents.items():
@@ -255,8 +255,8 @@ def documents_by_path(
 
 
 def _status(operation: Operation, provider: str, status_owners: dict[str, str]) -> str:
-    """Returns the value of `status` for which `/api/{status}/ping` shows the operation's health. Returns "" if the
-    offer gives a malformed name, or a name that another provider has taken."""
+    """Returns the name by which `/api/{status}/ping` shows the operation's health. Returns "" if the name in the offer
+    is malformed, or taken by another provider."""
     status, owner = operation.status_name, operation.plan or provider
     if STATUS_NAME.fullmatch(status) and status_owners.setdefault(status, owner) == owner:
         return status

@@ -51,8 +51,8 @@ def territories(entries: tuple[str, ...], setting: str) -> Territories:
 
 
 class OfferRefusal(Struct, frozen=True):
-    """Part of an offer (a worker's description of its operations) that the gateway does not serve. The part is the
-    operation with the id `operation` or, if that is empty, a document or the whole offer."""
+    """Refusal of a part of an offer (a worker's description of its operations). Without the id `operation`, it is about
+    a document or the whole offer."""
 
     reason: str
     """Reason for the refusal, one of a few fixed texts such as `offer too large`. The same text is a label of a metric
@@ -67,7 +67,7 @@ class OfferRefusal(Struct, frozen=True):
 
 class ReadOffer(Struct, frozen=True):
     offer: Offer | None
-    """Offer without its refused operations and documents; `None` if the whole offer is refused."""
+    """Offer without its refused parts; `None` if the whole offer is refused."""
     refusals: tuple[OfferRefusal, ...] = ()
 
 
@@ -129,9 +129,9 @@ def _is_well_formed_authority(authority: Authority) -> bool:
 
 
 def _is_well_formed(operation: Operation) -> bool:
-    """Returns whether the path, texts, authority and retirement of an operation are well formed. Also returns `False`
-    if its JSON schema refers to another schema by an address, or if its answers have a field in `meta` that the gateway
-    itself writes for a proof."""
+    """Returns whether an operation's path, texts, authority, retirement and JSON schema are well formed."""
+    # The schema must not refer to another schema by an address. The answers must not have a field in `meta` that the
+    # gateway itself writes for a proof.
     return (
         bool(OFFERED.fullmatch(operation.path))
         and not _is_too_large(long_texts_of(operation))

@@ -24,10 +24,9 @@ log = logging.getLogger(__name__)
 
 ASK_TIMEOUT_S = 2.0
 MISSING_RETRY_S = 1.0
-"""Seconds between two requests for an offer to a provider that has sent no valid offer yet, or whose offer the gateway
-refuses in part."""
+"""Seconds between two requests for a provider's offer, if the offer is missing or refused in part."""
 REFRESH_S = 30.0
-"""Seconds between two requests for an offer to a provider whose whole offer is accepted."""
+"""Seconds between two requests for a provider's offer, if the whole offer is accepted."""
 MAX_TOLD = 100
 """Largest number of refused parts of an offer that the gateway reports to the worker that sent the offer."""
 
@@ -86,7 +85,7 @@ class Discovery:
         return tuple(name for name in self._allowed if self._providers[name].served is None)
 
     def may_be_offered(self, path: str) -> bool:
-        """Returns whether an allowed provider that has not sent its offer yet may offer an operation at this path."""
+        """Returns whether an operation at this path may be in an offer that an allowed provider has not sent yet."""
         any_path = ("/",)
         return OFFERED.fullmatch(path) is not None and any(
             path.startswith(self._territories.get(name, any_path)) for name in self.missing
@@ -141,8 +140,8 @@ class Discovery:
             self._report_refusals(provider)
 
     def _report_refusals(self, provider: str) -> None:
-        """Logs and counts each part of a provider's offer that the gateway refuses now, but did not refuse at the last
-        call of this method."""
+        """Logs and counts the newly refused parts of a provider's offer: those that were not refused at the last
+        call."""
         _, refusals = self._verdict(provider)
         metrics.OFFER_REFUSALS.labels(provider).set(len(refusals))
         for refusal in refusals:

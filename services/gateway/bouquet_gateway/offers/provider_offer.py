@@ -14,12 +14,12 @@ from bouquet_proto.offer import Offer, digest_of
 
 KEPT_S = 90.0
 """Seconds for which the served offer is protected after a worker has last sent it. Meanwhile, an offer that removes or
-changes fields is refused; afterwards, such an offer replaces the served one."""
+changes fields is refused."""
 # A worker that is rolled out beside the former one thus cannot take a field from callers. Once no former worker
 # answers, its offer counts: the provider has decided so.
 MAX_FORMER = 20
-"""Largest number of served offers, the current and earlier ones, that the gateway remembers for each provider. It does
-not report an earlier offer as refused if an old worker sends it again."""
+"""Largest number of offers, served now or earlier, that the gateway remembers for each provider. If an old worker sends
+one of them again, it is not reported as refused."""
 
 
 class _Received(Struct):
@@ -73,13 +73,11 @@ class ProviderOffer:
             self._refused = None
 
     def verdict(self, conflicts: tuple[OfferRefusal, ...]) -> tuple[str, tuple[OfferRefusal, ...]]:
-        """Returns what the gateway tells the provider's workers: the digest of an offer, and the parts of it that the
-        gateway refuses. Returns `("", ())` if no worker has sent an offer.
-
-        This is about an offer that was refused as a whole, if a worker has sent one in the last `KEPT_S` seconds.
-        Otherwise it is about the served offer, and includes `conflicts`, which the catalogue has found: for example, a
-        path that another provider already has.
-        """
+        """Returns what the gateway tells the provider's workers: the digest of their offer, and its refused parts.
+        Returns `("", ())` if no worker has sent an offer. `conflicts` are parts that the catalogue refuses, such as a
+        path that another provider already has."""
+        # It is about an offer that was refused as a whole, if a worker has sent one in the last `KEPT_S` seconds;
+        # otherwise, about the served offer.
         refused, served = self._refused, self._served
         if refused and self._clock() - refused.heard_at < KEPT_S:
             return refused.digest, refused.refusals

@@ -20,7 +20,8 @@ MAX_BYTES = 64_000
 
 def read_names(path: str) -> tuple[str, ...]:
     """Returns the names in a file, one per line or separated by commas; `#` begins a comment. Raises `SettingsError` if
-    the file cannot be read, has no name, or has a wrong line; the error gives the numbers of all wrong lines."""
+    the file cannot be read, has no name, or has a wrong line."""
+    # The error gives the numbers of all wrong lines.
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_BYTES + 1)

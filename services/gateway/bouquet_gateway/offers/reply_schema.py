@@ -19,8 +19,9 @@ Schema: TypeAlias = Mapping[str, Any]
 
 SCALARS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 GATE = {"$any": list[str]}
-"""Field `$any` that the objects in a reply may have if the operation is `gated`: a list of scopes. The gateway leaves
-the object out of the answer to a caller who has none of these scopes."""
+"""Field `$any` of an object in a reply: scopes of which a caller needs one to get the object's content. Only operations
+declared as `gated` may have it."""
+# Other callers get an empty object.
 
 
 class ReplySchema:
@@ -61,7 +62,8 @@ class _TypeBuilder:
 
     def type_of(self, schema: Schema) -> Any:
         """Returns the msgspec type for a JSON schema. An unsupported schema becomes `Any`, which accepts every JSON
-        value. (`Raw` would also accept numbers such as `1e400`, which cannot be decoded.)"""
+        value."""
+        # `Raw` would also accept numbers such as `1e400`, which cannot be decoded.
         match schema:
             case {"anyOf": list(options)}:
                 return _union_of([self.type_of(option) for option in options])

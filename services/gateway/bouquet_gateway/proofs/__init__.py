@@ -1,2 +1,2 @@
-"""Proofs of answers: encrypted texts, each with data of one answer, which only the gateway can decrypt. It shows this
-data to anybody who sends the proof, until the proof expires or is revoked (docs/adr/0021-proofs.md)."""
+"""Proofs of answers: encrypted texts that show later what an answer said (docs/adr/0021-proofs.md). The gateway
+decrypts a proof for anybody who sends it, until the proof expires or is revoked."""

@@ -41,8 +41,9 @@ class ProofChecks:
         self._limit = limit
 
     async def check(self, request: HttpRequest, request_id: str, deadline: Deadline) -> Verified:
-        """Verifies the proof in a request's query. Raises `Problem` if the IP address has exceeded its limit, if the
-        proof is missing, not valid or revoked, or if the registry does not say whether the proof is revoked."""
+        """Verifies the proof in a request's query. Raises `Problem` if the proof is missing, not valid or revoked, or
+        if the IP address has exceeded its limit."""
+        # Also raises `Problem` if the registry does not say whether the proof is revoked.
         await self._limit.count(request)
         text = sealed_text(request.raw_query, PROOF_PARAMETER)
         statement = self._proofs.verify(text)

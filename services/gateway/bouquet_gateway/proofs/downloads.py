@@ -19,8 +19,8 @@ from bouquet_gateway.proofs.proofs import DOCUMENT_PARAMETER, Proofs, code_of
 from bouquet_proto.deadline import Deadline
 
 MAX_UNDER_WAY = 20
-"""Largest number of downloads at a time; further ones get an error. PDF files are drawn one after the other, and a
-waiting download counts toward `max_requests`."""
+"""Largest number of downloads that one process has under way, drawn or waiting; a further one gets an error."""
+# PDF files are drawn one after the other, and a waiting download counts toward `max_requests`.
 
 
 class PdfFile(Struct, frozen=True):
@@ -41,9 +41,9 @@ class ProofDownloads:
         self._under_way = 0
 
     async def pdf(self, request: HttpRequest, deadline: Deadline) -> PdfFile:
-        """Draws the PDF file whose content is in a request's query. Raises `Problem` if the IP address has exceeded its
-        limit, if the content is not valid or more than five minutes old, if too many downloads are under way, or if
-        the file is not ready by the deadline."""
+        """Draws the PDF file whose encrypted content is in a request's query. Raises `Problem` if the content is not
+        valid or more than five minutes old, or if the IP address has exceeded its limit."""
+        # Also raises `Problem` if too many downloads are under way, or if the file is not ready by the deadline.
         await self._limit.count(request)
         document = self._proofs.document(sealed_text(request.raw_query, DOCUMENT_PARAMETER))
         if self._under_way >= MAX_UNDER_WAY:

@@ -36,8 +36,9 @@ BOX_LINES = 40
 """Largest number of lines of text in one row of a table, so that a row fits on one page. A longer text goes on in the
 next row."""
 QR_SIDE = 52 * mm
-"""Side of the QR code, in points. The QR code of a link of 1,000 characters has 121 modules (small squares) per side,
-so each is 0.4 mm wide."""
+"""Side of the QR code, in points."""
+# The QR code of a link of 1,000 characters has 121 modules (small squares) per side, so each is 0.4 mm wide.
+
 # Bitstream Vera is in the library's package, with its free licence, and has the letters of French and of most European
 # languages.
 REGULAR, BOLD = "Vera", "VeraBd"
@@ -87,8 +88,8 @@ class _Pages:
         self._canvas.save()
 
     def text(self, text: str, size: float, font: str = REGULAR, *, left: float = MARGIN, after: float = 0.0) -> None:
-        """Writes a paragraph, from `left` to the right margin, with `after` points of space below it. `left` and `size`
-        (of the font) are in points too."""
+        """Writes a paragraph from `left` to the right margin, with a space of `after` below it. All lengths are in
+        points."""
         for line in _lines(text, font, size, WIDTH - MARGIN - left):
             self._need(size * LEADING)
             self._write(line, font, size, left)
@@ -134,8 +135,8 @@ class _Pages:
             self._box(labels[start : start + BOX_LINES], values[start : start + BOX_LINES], width, split)
 
     def _box(self, labels: list[str], values: list[str], width: float, split: float) -> None:
-        """Draws a row of a table, `width` points wide: the lines of the label in the left cell, which is `split` points
-        wide, and the lines of the value in the right cell."""
+        """Draws a row of a table: the lines of the label in the left cell, those of the value in the right cell. The
+        row is `width` points wide, its left cell `split` points."""
         leading = NORMAL * LEADING
         height = max(len(labels), len(values)) * leading + CELL_PADDING
         self._need(height)
@@ -188,8 +189,10 @@ def _cut(line: str, font: str, size: float, width: float) -> Iterator[str]:
 
 
 def drawable(text: str, font: str) -> str:
-    """Returns a text in which characters that the font lacks are replaced: white space by a space, a letter with an
-    accent by the letter without it, others by a question mark. Characters without a width are removed."""
+    """Returns a text that can be drawn with a font. Characters that the font lacks are replaced, for example by a
+    question mark."""
+    # White space is replaced by a space, a letter with an accent by the letter without it. Characters without a width
+    # are removed.
     known = cast(TTFont, pdfmetrics.getFont(font)).face.charToGlyph
     composed = unicodedata.normalize("NFC", text)
     return "".join(one if ord(one) in known else _plain(one, known) for one in composed)

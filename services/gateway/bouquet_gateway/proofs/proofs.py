@@ -29,7 +29,7 @@ DOCUMENT_PARAMETER = "document"
 DOCUMENT_S = 300
 """Seconds for which the PDF file of a proof can be downloaded."""
 MAX_DOCUMENT_LENGTH = 7500
-"""Largest number of characters in the encrypted content of a PDF file, which is in the link to the file. HTTP servers
+"""Largest number of characters in the encrypted content of a PDF file. The content is part of a link, and HTTP servers
 accept URLs of about 8,000 characters."""
 MAX_LENGTH = 4000
 """Largest number of characters in the text of a proof, so that every browser and proxy accepts a link with this
@@ -112,8 +112,8 @@ class Proofs:
         return f"{self._public_url}{PROOFS}?{PROOF_PARAMETER}={text}"
 
     def document(self, text: str) -> Document:
-        """Returns the content of a PDF file from its encrypted form `text`. Raises `Problem` if these gateways have not
-        made `text`, or have made it more than five minutes ago."""
+        """Returns the content of a PDF file, decrypted from `text`. Raises `Problem` if the text is not from these
+        gateways, or is more than five minutes old."""
         document = self._opened(text, MAX_DOCUMENT_LENGTH, self._document_purpose, _document_decoder)
         if self._clock().timestamp() >= document.expires_at:
             raise Problem("proof_document_expired")

@@ -21,8 +21,8 @@ INITIALS = 3
 GROUPED_FROM = 10_000
 """Smallest integer that is written with a space between each group of three digits, as in `10 000`."""
 MAX_ROWS = 2000
-"""Largest number of rows (labels with values) in a proof. Making so many takes about 10 ms, and the event loop serves
-no other request in this time."""
+"""Largest number of rows (labels with values) in a proof. Making 2,000 rows takes about 10 ms, in which the process
+serves no other request."""
 DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 SEXES = {"F": "Féminin", "M": "Masculin"}
 YEAR_UNKNOWN, MONTH_UNKNOWN = "0000", "00"
@@ -38,8 +38,8 @@ class Row(Struct, frozen=True, array_like=True):
 
 
 class Section(Struct, frozen=True, array_like=True):
-    """Section of a proof (a text that shows later what an answer said): a title and, for each object that it describes,
-    the labels and values of the object's fields."""
+    """Section of a proof (a text that shows later what an answer said). It has a title and, for each object, such as
+    each child of a family, rows with labels and values."""
 
     title: str
     entries: tuple[tuple[Row, ...], ...]
@@ -65,9 +65,9 @@ class Statement(Struct, frozen=True, array_like=True):
 
 
 def sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
-    """Returns the sections of a proof (a text that shows later what an answer said), as `proof` declares them, with the
-    values in `data`. Leaves out fields that `data` lacks, such as those outside the caller's scopes. Raises `TooLarge`
-    if the sections would have more than `MAX_ROWS` rows, counting rows without a value."""
+    """Returns the sections of a proof (a text that shows later what an answer said), with the values in `data`. Raises
+    `TooLarge` if they would have more than `MAX_ROWS` rows."""
+    # Fields that `data` lacks, such as those outside the caller's scopes, are left out, but count as rows.
     whole = msgspec.json.decode(data)
     left, sections = MAX_ROWS, []
     for declared in proof.sections:
@@ -81,8 +81,8 @@ def sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
 
 
 def document_sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
-    """Returns the sections of the PDF file about an answer, which may show more fields than the proof. They are made as
-    in `sections_of`, from the fields that `proof` declares for the PDF file."""
+    """Returns the sections of the PDF file about an answer, which may show more fields than the proof. Raises
+    `TooLarge`, as `sections_of` does."""
     parts = (structs.replace(part, fields=part.document or part.fields, count="") for part in proof.sections)
     return sections_of(structs.replace(proof, sections=tuple(parts)), data)
 
