@@ -9,9 +9,11 @@ import msgspec
 from msgspec import Struct
 
 Outcome: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed", "pruned"]
-"""Outcome of a call: `found` (the answer has data), `not_found` (the provider has no data), `rejected` (the provider
-refused the question), `refused` (the gateway refused the call) or `failed` (technical fault). A record with `pruned` is
-not about a call: it says that the registry has removed old records from the journal."""
+"""Outcome of a call, such as `found` if the provider has data about the person.
+
+`rejected` means that the provider refused the question, `refused` that the gateway refused the call, and `failed` a
+technical fault. A record with `pruned` is not about a call: it marks that the registry has removed old records.
+"""
 
 
 class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -38,16 +40,15 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider: str = ""
     """Name of the provider that answered; empty if the answer came from the cache, or if no provider was asked."""
     regime: str = ""
-    """Name of the provider whose answer the gateway chose, for an operation that both CAF and MSA serve. Empty for
-    other operations."""
+    """Name of the provider whose answer the gateway chose between CAF and MSA. Empty for operations that only one
+    provider serves."""
     cached: bool = False
     duration_ms: float = 0.0
     trace_id: str = ""
     person: str = ""
     """Pseudonym of the person whom the caller asked about; empty if unknown."""
     key: str = ""
-    """Name of the secret key by which the pseudonyms in this record were computed; empty if the record has no
-    pseudonym."""
+    """Name of the secret key that made the pseudonyms in this record; empty if the record has none."""
     found: tuple[str, ...] = ()
     """Pseudonyms of the people whom the answer names; empty if the answer names nobody. Each pseudonym is made only
     from name, first name and birth date."""
@@ -55,11 +56,10 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_id: str = ""
     """Value of the header `X-Request-Id` in the answer to the call."""
     purpose: str = ""
-    """Purpose of the call in the caller's own words, of at most 200 characters; empty if the caller gave none. Only
-    calls by the Model Context Protocol have one."""
+    """Purpose of the call in the caller's own words, at most 200 characters; empty if none was given. Only calls by the
+    Model Context Protocol can give one."""
     pruned_to: str = ""
-    """Number and hash, as `NUMBER:HASH`, of the last record that the registry removed; empty unless the outcome is
-    `pruned`."""
+    """Last record that the registry removed, as `NUMBER:HASH`. Empty unless the outcome is `pruned`."""
 
 
 _encoder = msgspec.json.Encoder()

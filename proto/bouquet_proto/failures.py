@@ -1,5 +1,5 @@
-"""The failure table: for each reason why a call may fail, the party at fault, the public error code, the texts for the
-caller, whether a worker repeats its request, and the level of the log line.
+"""The failure table: one row for each reason why a call may fail, with the public error code and the texts for the
+caller. A row also tells the party at fault, and whether a worker repeats its request.
 
     Failure
     ├── parameters    a wrong parameter of the query; the reason is the public code (docs/reference/contract.md §3.4)
@@ -8,9 +8,8 @@ caller, whether a worker repeats its request, and the level of the log line.
     ├── refusal       a call that a provider refuses to answer; the code begins with the authority's two digits (§3.4)
     └── provider      a failure of any provider; the code begins with the authority's two digits (§3.5)
 
-A provider's worker adds rows, such as "not found" texts, and sends them in its offer. A worker replies with a reason,
-and the gateway answers its caller with the code and texts in the row of this reason. All texts are copied word for word
-from the contract.
+A worker replies with a reason, and the gateway answers its caller with the code and texts in the row of this reason. A
+worker may add rows of its provider, such as "not found" texts. All texts are copied word for word from the contract.
 """
 
 from __future__ import annotations
@@ -85,13 +84,13 @@ LogLevel = Literal["info", "warning", "error"]
 
 
 class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Row of the failure table: one reason why a call fails, with the code, kind (which decides the HTTP status) and
-    texts of the error that the caller gets."""
+    """Row of the failure table: the error that the caller gets if a call fails for one reason. The kind decides the
+    HTTP status."""
 
     kind: Kind
     code: str
-    """Public code of the error: five digits, such as `00210`, or only the last three, such as `003`. The first two
-    digits are then the prefix of the operation's authority, such as `35` (`Authority.prefix`)."""
+    """Public code of the error, such as `00210`. A code of three digits, such as `003`, follows the two digits of the
+    operation's authority, such as `35` (`Authority.prefix`)."""
     title: str
     detail: str
     fault: Fault
@@ -104,26 +103,26 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Value of the key `source` in the error that the caller gets, such as `{"parameter": "recipient"}`. The error has
     no `source` if the value is empty."""
     provider: str = ""
-    """Name that the error gives in `meta.provider`, in place of the operation's authority: for example the CAF, whose
-    data the CNAV passes on. If empty, `meta.provider` is the operation's authority for a `code` of three digits, and
-    absent for a `code` of five."""
+    """Name that the error gives in `meta.provider`, such as the CAF for data that the CNAV passes on. If empty, the
+    error gives the operation's authority, or no name if `code` has five digits."""
     retry_in_s: int = 0
     """Seconds after which the caller may try again; 0 if the error gives no such advice."""
     v2_word: str = ""
     """Value of `error` in the v2 response; empty for the usual value of this kind of failure (`Rendering`)."""
     v2_reason: str = ""
-    """Value of `reason` in the v2 response; empty if the v2 response repeats `detail` there."""
+    """Value of `reason` in the v2 response. If empty, `reason` repeats `detail`."""
     v2_flat: bool = False
     """Whether the v2 response has the short form `{"errors": [detail]}`. False for the usual v2 response
     (docs/reference/contract.md §3.1)."""
 
     @property
     def has_authority_prefix(self) -> bool:
-        """Whether the public code begins with the two digits of an authority; `code` then has only the other three."""
+        """Whether the public code begins with the two digits of an authority. If so, `code` holds only the three digits
+        after them."""
         return len(self.code) == 3
 
     def code_of(self, prefix: str) -> str:
-        """Returns the five-digit code: `prefix` and then `code` if `code` has three digits, else `code` alone."""
+        """Returns the public code of five digits. Puts `prefix` before a `code` that has only three."""
         return prefix + self.code if self.has_authority_prefix else self.code
 
 
@@ -140,8 +139,8 @@ GENERIC_ABSENCE = (
 
 
 def absence(detail: str = GENERIC_ABSENCE, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:
-    """Returns a row of the failure table for a provider that has no data about the person. The row's public code is
-    `003` after the two digits of the operation's authority."""
+    """Returns a row of the failure table for a provider that has no data about the person. The public code is `003`
+    after the two digits of the operation's authority."""
     return Failure(
         kind=Kind.NOT_FOUND, code="003", title=title, detail=detail + PERIMETER, fault="caller", v2_reason=v2_reason
     )
@@ -561,8 +560,8 @@ SESSION: dict[str, Failure] = {
         fault="provider",
     ),
 }
-"""Failures of a citizen's FranceConnect session whose token or identity cannot be used. The key is the reason, such as
-`session_missing` (docs/reference/contract.md §3.2)."""
+"""Failures because a citizen's FranceConnect token or identity cannot be used (docs/reference/contract.md §3.2). The
+key is the reason, such as `session_missing`."""
 
 
 def _refusal(code: str, title: str, detail: str) -> Failure:
@@ -596,8 +595,8 @@ REFUSALS: dict[str, Failure] = {
         "La période demandée n'est pas couverte par le fournisseur de données.",
     ),
 }
-"""Failures for calls that a provider refuses to answer, for example because it does not recognise the person. The key
-is the reason, such as `identity_unknown`."""
+"""Failures because a provider refuses to answer, for example because it does not recognise the person. The key is the
+reason, such as `identity_unknown`."""
 # Their codes begin with the provider's own prefix; `00` would mean that no provider was asked.
 
 _UNKNOWN = (
@@ -749,7 +748,7 @@ FAILURES: dict[str, Failure] = PARAMETERS | PLATFORM | SESSION | REFUSALS | PROV
 
 
 def failure_of(reason: str, own: Mapping[str, Failure]) -> Failure | None:
-    """Returns the row of the failure table for a reason: the row common to all providers or, without one, the row in
-    `own`, which holds the rows of one provider. Returns None if there is no row for the reason."""
+    """Returns the row of the failure table for a reason, or None if there is none. Looks in the rows common to all
+    providers first, then in `own`, the rows of one provider."""
     # The common table comes first, so that a provider cannot change the meaning of common reasons.
     return FAILURES.get(reason) or own.get(reason)

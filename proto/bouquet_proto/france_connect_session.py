@@ -19,23 +19,22 @@ PROVIDER = "france_connect"
 OPERATION = "france_connect_session"
 AUTHORITY = Authority("FranceConnect", "51")
 STATUS = "franceconnect"
-"""Name of FranceConnect in the path `/api/franceconnect/ping`, which reports whether FranceConnect works, and in the
-answer to a call of this path (docs/reference/contract.md §5.3)."""
+"""Name of FranceConnect in the path `/api/franceconnect/ping`, which reports whether FranceConnect works. The answer
+repeats the name (docs/reference/contract.md §5.3)."""
 
 RESOURCE = "resource"
-"""Name of a parameter in the gateway's request to FranceConnect's worker. The value is the name of the resource for
-which the citizen's session is used (docs/reference/upstreams/france_connect.md §2)."""
+"""Parameter in the gateway's request to FranceConnect's worker. Its value names the resource that the caller asks for,
+such as `statut_etudiant` (docs/reference/upstreams/france_connect.md §2)."""
 
 UNUSABLE = "identity_unusable"
-"""Reason of failure for an identity from FranceConnect that is too incomplete or malformed to ask a provider about the
-citizen."""
+"""Reason of failure if FranceConnect's identity of a citizen is too incomplete or malformed to ask a provider."""
 
 SEXES: dict[str | None, Sexe] = {"male": "M", "female": "F"}
 """Codes of the sex in the contract, by the value of `gender` that FranceConnect gives. Any other value of `gender`
 means that the sex is unknown."""
 BIRTHDATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", re.ASCII)
 COMMUNE_CODE = re.compile(r"(\d\d|2[AB])\d{3}", re.ASCII)
-"""Pattern of the INSEE code of a commune, five characters. Codes of communes that no longer exist also match."""
+"""Pattern of a commune's INSEE code, such as `75056`. Codes of communes that no longer exist also match."""
 CHECKS = (Check("date_with_year"),)
 """Validation rules that every identity from FranceConnect must pass. The year of birth is required; month and day may
 be unknown (docs/contract.md, V10)."""
@@ -83,17 +82,16 @@ def identity_of(pivot: Pivot) -> Identite:
 
 
 def birth_parts(birthdate: str | None) -> tuple[int | None, int | None, int | None]:
-    """Returns year, month and day of a text `YYYY`, `YYYY-MM` or `YYYY-MM-DD`. A missing or zero part is None; all
-    parts are None for any other text, or if `birthdate` is None."""
+    """Returns the year, month and day of a date `YYYY-MM-DD`, `YYYY-MM` or `YYYY`. A missing or zero part is None. All
+    three are None for any other text."""
     form = BIRTHDATE.fullmatch(birthdate or "")
     year, month, day = (int(part or 0) or None for part in form.groups()) if form else (None, None, None)
     return year, month, day
 
 
 def is_usable(identity: Identite, today: date) -> bool:
-    """Returns whether an identity from FranceConnect suffices to ask a provider about the person. The names must have a
-    spelling in ASCII, the birth date must be possible and have a year, and the commune's code, if given, must be
-    valid."""
+    """Returns whether an identity from FranceConnect suffices to ask a provider about the person. It needs names with
+    an ASCII spelling, and a possible birth date with a year. The commune's code, if given, must be valid."""
     # First names may be missing.
     place = identity.code_cog_insee_commune_naissance
     return (
@@ -104,6 +102,7 @@ def is_usable(identity: Identite, today: date) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    """Returns whether a text has an ASCII spelling that is not blank and has only the characters allowed in names."""
+    """Returns whether a text can be a name. Its ASCII spelling must not be blank, and have only the characters allowed
+    in names."""
     spelt = to_ascii(text) or ""
     return bool(NAME.fullmatch(spelt) and spelt.strip())

@@ -57,8 +57,8 @@ class Identifiant(Struct, frozen=True, kw_only=True, tag="identifiant"):
 
 
 class NumeroAllocataire(Struct, frozen=True, kw_only=True, tag="numero_allocataire"):
-    """Identity given by a family's file at a CAF: the number of the file (5 to 7 digits, as the caller gave them) and
-    the postal code of the file's holder."""
+    """Number of a family's file at a CAF, with the postal code of the file's holder. The number has 5 to 7 digits, as
+    the caller gave them."""
 
     numero_allocataire: str
     code_postal: str

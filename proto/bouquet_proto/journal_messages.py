@@ -10,18 +10,18 @@ from msgspec import Struct
 from bouquet_proto.names import JOURNAL_OWNER
 
 PROVIDER = JOURNAL_OWNER
-"""Name to which gateways send requests for the process that writes the access journal. In the same way, they send
-requests for a worker to the name of its provider, such as `cnaf`."""
+"""Name by which gateways call the process that writes the access journal. In the same way, they call a worker by its
+provider's name, such as `cnaf`."""
 
 EntryState: TypeAlias = Literal["kept", "pruned", "absent"]
-"""State of a record: `kept` is in the journal, `pruned` was removed after its retention, and `absent` is neither, for
-example because it has not reached the journal yet."""
+"""State of a record: `kept` (in the journal), `pruned` (removed after its retention) or `absent`. A record may be
+absent because it has not reached the journal yet."""
 
 ENTRY_STATES: tuple[str, ...] = get_args(EntryState)
 
 
 class JournalEntry(Struct, frozen=True, kw_only=True):
-    """Reply to `FindEntry`: whether the access journal has the record, or had it and has removed it."""
+    """Reply to `FindEntry`: whether the access journal has a record, or has removed it."""
 
     state: str
     """State of the record: one of `EntryState`, or a value that only later versions know."""

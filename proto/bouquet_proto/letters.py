@@ -17,8 +17,9 @@ WHOLE = {
 _WHOLE = str.maketrans(WHOLE)
 _NOT_KEPT = re.compile(r"[^0-9a-z]+")
 LATIN_END = "\u0250"
-"""First Unicode character after the blocks of Latin letters. `fold` converts names without this or any later character
-by a table, and other names by Unicode normalisation, which takes longer."""
+"""First Unicode character after the blocks of Latin letters. A table converts names that have only characters before
+it."""
+# Names with later characters need Unicode normalisation, which takes longer.
 # No character below this one combines with the character before it in a text, so `fold` can convert each Latin letter
 # by itself.
 

@@ -17,26 +17,27 @@ MAX_OFFER_BYTES = 256 * 1024
 MAX_OPERATIONS = 100
 """Largest number of operations in an offer."""
 MAX_REPLY_BYTES = 1_000_000
-"""Highest value that an offer may set for `ReplyLimits.size_bytes`, the limit in bytes on the data of one reply."""
+"""Highest limit, in bytes, that an offer may set on the data of one reply (`ReplyLimits.size_bytes`)."""
 MAX_REPLY_ELEMENTS = 20_000
-"""Highest value that an offer may set for `ReplyLimits.elements`, the limit on the object members and list items in the
-data of one reply."""
+"""Highest limit that an offer may set on the number of object members and list items in one reply
+(`ReplyLimits.elements`)."""
 MAX_DEPTH = 60
-"""Largest depth to which JSON objects and lists may be nested in a worker's message. The gateway's code that reads a
-message calls itself once for each level."""
+"""Largest depth of nested JSON objects and lists in a worker's message. The gateway reads each level by a recursive
+call."""
 # The providers of this repository use fewer than 30 levels.
 
 ALLOWED_META: Mapping[str, int] = {"provider_error_code": 100, "provider_error_message": 1000, "retry_in": 0}
-"""Keys allowed in the `meta` of a reply without data, each with the largest length of its text value in characters. The
-length 0 means that the value is a number."""
+"""Keys allowed in the `meta` of a reply without data. Each comes with the largest number of characters of its text, or
+with 0 if its value is a number."""
 DAY_S = 86_400
 MAX_NUMBER = 2**53 - 1
-"""Largest integer accepted in the `meta` of a reply. JSON parsers that read numbers as 64-bit floats, such as
-JavaScript's, read every integer up to this one exactly."""
+"""Largest integer accepted in the `meta` of a reply. JavaScript, which reads numbers as 64-bit floats, reads all
+integers up to this one exactly."""
 
 Excess: TypeAlias = Literal["", "too large", "too many elements", "too deep", "meta not allowed"]
-"""Reason to refuse a reply, or "" for none. `meta not allowed` means that the reply's `meta` has a key or value that
-`ALLOWED_META` does not allow, or that its `retry_in_s` is not between 0 and `DAY_S`."""
+"""Reason to refuse a reply, or "" for none. `meta not allowed` means a key or value that `ALLOWED_META` does not
+allow."""
+# It also stands for a `retry_in_s` that is not between 0 and `DAY_S`.
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _EMPTY = re.compile(rb"\[\s*\]|\{\s*\}")
@@ -81,8 +82,8 @@ def _excess_of_data(data: Raw, limits: ReplyLimits) -> Excess:
 
 
 def without_strings(text: bytes) -> bytes:
-    """Returns a JSON text with `0` in place of each string. The brackets, commas and colons that are left are all part
-    of the structure, and can be counted without decoding the text."""
+    """Returns a JSON text with `0` in place of each string. Its brackets, commas and colons can then be counted without
+    decoding the text."""
     return _STRING.sub(b"0", text)
 
 

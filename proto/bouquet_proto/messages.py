@@ -16,32 +16,32 @@ from bouquet_proto.identity import Identity
 T = TypeVar("T")
 
 MAX_REQUEST_BYTES = 64 * 1024
-"""Largest size, in bytes, of any request except `CheckCase`, which carries a whole file. A larger request is not
+"""Largest size, in bytes, of any request except `CheckCase`, which carries a whole file. A larger one is not
 decoded."""
 
 MAX_CASE_BYTES = 64 * 1024
 """Largest size, in bytes, of a test case file that a sandbox checks."""
 MAX_CHECK_REQUEST_BYTES = 7 * MAX_CASE_BYTES
-"""Largest size, in bytes, of a `CheckCase` request. This is enough for a case file of `MAX_CASE_BYTES`, of which JSON
-may need six bytes for one, such as a control character."""
+"""Largest size, in bytes, of a `CheckCase` request. It has room for any case file of `MAX_CASE_BYTES`, even if JSON
+writes each byte as six."""
 
 Parameter: TypeAlias = str | int | tuple[str, ...]
 """Value of a lookup's parameter, such as a year or a list of codes."""
 Meta: TypeAlias = dict[str, str | int]
-"""Details of an error in a reply without data, which the gateway copies into the `meta` of its response to the
+"""Details of an error, in a reply without data. The gateway copies them into the `meta` of its response to the
 caller."""
 
 
 class Caller(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Information about the caller that a provider's worker needs: the recipient and the token's id, to trace the call,
-    and a hash to tell callers apart."""
+    """Information about the caller that a worker needs to trace the call and to tell callers apart."""
 
     recipient: str = ""
     """SIRET of the administration that receives the data; empty if the lookup is for no administration."""
     token_id: str = ""
     mark: str = ""
-    """Keyed hash that identifies the caller: a worker can tell callers apart, but not learn who they are, since only
-    gateways have the key. Empty if the gateway makes the lookup for itself, or is too old to send this field."""
+    """Keyed hash by which a worker tells callers apart, but cannot learn who they are. Empty if the gateway makes the
+    lookup for itself, or is too old to send this field."""
+    # Only gateways have the key.
 
 
 class Lookup(Struct, frozen=True, kw_only=True, tag="lookup", omit_defaults=True):
@@ -59,17 +59,17 @@ class Lookup(Struct, frozen=True, kw_only=True, tag="lookup", omit_defaults=True
 
 
 class Describe(Struct, frozen=True, kw_only=True, tag="describe", omit_defaults=True):
-    """Request for a worker's `Offer`, the description of its operations. The request also tells the worker which parts
-    of its previous offer the gateway does not serve."""
+    """Request for the description of a worker's operations (`Offer`). It also tells the worker which parts of its last
+    offer the gateway does not serve."""
 
     id: str
     deadline: float
     offer: str = ""
-    """Digest (`offer.digest_of`) of the offer that the gateway received last. Empty if the gateway has received none,
-    or is too old to send this field."""
+    """Digest (`offer.digest_of`) of the offer that the gateway received last. Empty if it has received none."""
+    # Also empty from older gateways.
     refused: tuple[str, ...] = ()
-    """Parts of the worker's offer that the gateway does not serve: the reason and the operation's id, such as `path
-    already served: acme_dossier`. Empty if the gateway serves the whole offer."""
+    """Parts of the worker's offer that the gateway does not serve, such as `path already served: acme_dossier`. Each
+    part is given by the reason and the operation's id."""
     traceparent: str = ""
 
 
@@ -82,33 +82,33 @@ class WhoIs(Struct, frozen=True, kw_only=True, tag="who_is", omit_defaults=True)
     token: str
     """Id of the token (`jti`), never the token itself."""
     refuses_withdrawn: bool = False
-    """Whether the gateway itself refuses tokens that were signed with a withdrawn key. False from older gateways, which
-    do not send this field and accept such tokens."""
+    """Whether the gateway itself refuses tokens signed with a withdrawn key. If false, the registry reports these
+    tokens as blacklisted."""
+    # False from older gateways, which do not send this field.
     traceparent: str = ""
 
 
 class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=True):
-    """Request to the registry for the changes, since the last request, of tokens and of delegations to software
-    editors. The reply is a `registry_messages.TokenChanges`."""
+    """Request to the registry for the tokens and delegations that have changed since the last request. The reply is a
+    `registry_messages.TokenChanges`."""
 
     id: str
     deadline: float
     log: str = ""
-    """Name of the registry's log of changes from which the number `since` was read; empty if the gateway has read no
+    """Name of the registry's log of changes to which the number `since` belongs; empty if the gateway has read no
     log."""
     since: int = 0
     """Number of the last change that the gateway knows; 0 if it knows none. The reply lists the changes with higher
     numbers."""
     scopes: tuple[str, ...] = ()
-    """Scopes of the operations that the gateway serves now; the registry keeps a list of them. Empty in most requests:
-    the gateway sends the scopes only when they have changed, and every ten minutes."""
+    """Scopes of the operations that the gateway serves now, for the registry's list of scopes. Empty unless they have
+    changed or ten minutes have passed."""
     traceparent: str = ""
 
 
 class FindDelegations(Struct, frozen=True, kw_only=True, tag="find_delegations", omit_defaults=True):
-    """Request to the registry for the delegations in force from one organisation, given by its SIRET, to one software
-    editor. A delegation lets the editor call with the organisation's rights; the reply is a
-    `registry_messages.KnownDelegations`."""
+    """Request to the registry for the delegations in force from one organisation to one software editor. A delegation
+    lets the editor call with the organisation's rights. The reply is a `registry_messages.KnownDelegations`."""
 
     id: str
     deadline: float
@@ -133,12 +133,12 @@ class ListDelegations(Struct, frozen=True, kw_only=True, tag="list_delegations",
 
 class FindRevocation(Struct, frozen=True, kw_only=True, tag="find_revocation", omit_defaults=True):
     """Request to the registry that asks whether a proof has been revoked. A proof is an encrypted text by which anyone
-    can verify later what an answer said; the reply is a `registry_messages.Revocation`."""
+    can verify later what an answer said. The reply is a `registry_messages.Revocation`."""
 
     id: str
     deadline: float
     record: str
-    """Id of the access journal's record of one call. The proof shows what the answer to this call said."""
+    """Id, in the access journal, of the call whose answer the proof shows."""
     traceparent: str = ""
 
 
@@ -164,14 +164,14 @@ class ListCases(Struct, frozen=True, kw_only=True, tag="list_cases", omit_defaul
 
 
 class CheckCase(Struct, frozen=True, kw_only=True, tag="check_case", omit_defaults=True):
-    """Request to a provider of a sandbox to check a proposed case file: a recorded answer about an invented person,
-    which the sandbox does not have yet. The reply is a `sandbox_messages.CaseReport`, which lists the file's faults."""
+    """Request to a sandbox to check the file of a proposed test case, a recorded answer about an invented person. The
+    reply is a `sandbox_messages.CaseReport`, which lists the file's faults."""
 
     id: str
     deadline: float
     operation: str
-    """Id, in API Particulier's OpenAPI document, of the operation for which the case file is proposed; `france_connect`
-    for a case that simulates a FranceConnect session."""
+    """Id of the operation in API Particulier's OpenAPI document. It is `france_connect` for a case that simulates a
+    FranceConnect session."""
     text: str
     """Content of the proposed case file, in YAML."""
     traceparent: str = ""
@@ -201,7 +201,7 @@ class NotFound(Struct, frozen=True, tag="not_found", omit_defaults=True):
     """Reply of a provider that has no data about the person."""
 
     reason: str
-    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker's offer adds to it
+    """Reason for this reply: a key of the failure table (`failures`), or of the worker's own rows
     (`Offer.problems`)."""
     meta: Meta = {}
 
@@ -211,7 +211,7 @@ class Rejected(Struct, frozen=True, tag="rejected", omit_defaults=True):
     several people."""
 
     reason: str
-    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker's offer adds to it
+    """Reason for this reply: a key of the failure table (`failures`), or of the worker's own rows
     (`Offer.problems`)."""
     meta: Meta = {}
 
@@ -220,7 +220,7 @@ class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
     """Reply without a result, because of a technical fault of the provider, its worker or Bouquet itself."""
 
     reason: str
-    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker's offer adds to it
+    """Reason for this reply: a key of the failure table (`failures`), or of the worker's own rows
     (`Offer.problems`)."""
     retry_in_s: int | None = None
     """Seconds after which the caller may try again; `None` if unknown."""
@@ -278,7 +278,7 @@ def decode_reply(body: bytes) -> Reply:
 
 
 def _is_object(data: Raw) -> bool:
-    """Returns whether `data` is a JSON object. From other JSON values, the gateway could not remove fields."""
+    """Returns whether `data` is a JSON object, from which the gateway can remove fields."""
     return bytes(memoryview(data)[:1]) == b"{"
 
 

@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 EMBEDDED = "memory:"
-"""URL that selects a bus, a cache or an outbox (a queue of journal records) in the memory of the process, in place of a
-server."""
+"""URL that selects the process's own memory instead of a server. It can be given for the bus, the cache and the outbox
+(a queue of journal records)."""
 
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 """Pattern of a provider's name, such as `cnaf` or `france_travail`."""
@@ -22,8 +22,8 @@ CHECK_PREFIX = "bouquet.check."
 and deletes it at once."""
 GATEWAY_OWNER = "gateway"
 JOURNAL_OWNER = "journal"
-"""Name of the process that writes the access journal, in the names of its check queues (`check_queue_of`). Gateways use
-`gateway` there; workers and the registry use their provider's name, such as `cnaf`."""
+"""Name of the process that writes the access journal. The names of its check queues contain this name
+(`check_queue_of`)."""
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
 """Arguments with which a provider's queue is declared. `x-expires` is in milliseconds: after this time without a
@@ -41,8 +41,7 @@ SERVICES = "bouquet.services"
 services in its own process."""
 
 CASEBOOK = "bouquet.casebook"
-"""Entry-point group of the casebook, the service that answers all requests in a sandbox, in place of the providers'
-workers."""
+"""Entry-point group of the casebook, the service that answers all requests in a sandbox instead of workers."""
 
 COMMANDS = "bouquet.commands"
 """Entry-point group of subcommands that other packages add to `bouquet-worker`. Each entry point is a function that
@@ -59,8 +58,8 @@ GATEWAY_PREFIX = "BOUQUET_GATEWAY_"
 MESH_WORDS = ("BUS", "HTTP", "LOG")
 """First words, after `BOUQUET_`, of the settings that all processes have, such as `BUS` in `BOUQUET_BUS_URL`."""
 RESERVED_WORDS = (*MESH_WORDS, "GATEWAY", "REGISTRY", "JOURNAL", "WORKER", "CASEBOOK", "TRY")
-"""Words with which the name of a provider may not begin, because other processes use them. A provider `gateway` would
-have the gateway's variables `BOUQUET_GATEWAY_…`, and a provider `journal` would get the requests to the journal."""
+"""Words with which a provider's name may not begin, because other processes use them. For example, a provider `gateway`
+would share the gateway's variables `BOUQUET_GATEWAY_…`."""
 
 
 def queue_of(provider: str) -> str:
@@ -69,8 +68,8 @@ def queue_of(provider: str) -> str:
 
 
 def reserve_queue_of(provider: str) -> str:
-    """Returns the name of a provider's reserve queue. Requests are sent there while the broker node with the queue
-    `queue_of(provider)` is down."""
+    """Returns the name of a provider's reserve queue. Requests go there while the broker node of the usual queue
+    (`queue_of`) is down."""
     return queue_of(provider) + RESERVE_SUFFIX
 
 

@@ -21,8 +21,8 @@ session."""
 
 
 def digest_of(offer: bytes) -> str:
-    """Returns the SHA-256, in hexadecimal, of an encoded offer (a worker's description of its operations). A gateway
-    that does not serve the whole offer tells the worker so in a `Describe`, and names the offer by this digest."""
+    """Returns the SHA-256, in hexadecimal, of an encoded offer (a worker's description of its operations). By this
+    digest, a gateway names an offer of which it does not serve all parts (`Describe`)."""
     return sha256(offer).hexdigest()
 
 
@@ -53,13 +53,13 @@ AUTHORITY_PREFIXES: Mapping[str, str] = {
     "42": "ANTS",
     "51": "FranceConnect",
 }
-"""Names of the authorities that errors name, which are administrations or Bouquet itself (`00`), by the first two
-digits of their error codes (docs/reference/contract.md §3.2)."""
+"""Names of the administrations that errors name, by the first two digits of their error codes
+(docs/reference/contract.md §3.2). `00` is Bouquet itself."""
 
 
 class Retirement(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Announced end of an operation. From `deprecated_on`, callers should no longer use the operation; from
-    `sunset_on`, it may no longer be served. The days, as `YYYY-MM-DD`, become the response headers `Deprecation` (RFC
+    """Announced end of an operation, with days as `YYYY-MM-DD`. From `deprecated_on`, callers should no longer use the
+    operation; from `sunset_on`, it may no longer be served. The days become the response headers `Deprecation` (RFC
     9745) and `Sunset` (RFC 8594)."""
 
     deprecated_on: str
@@ -78,16 +78,16 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
     nom: str = "nom_naissance"
     """Name of the field that holds the family name."""
     prenoms: str = "prenoms"
-    """Name of the field that holds the first names, as one text or a list of texts; only the first word is used. If one
-    field holds the family name and the first names, both `nom` and `prenoms` name that field."""
+    """Name of the field that holds the first names, as a text or a list of texts. Only the first word is used. The
+    field may be the same as `nom`, if it holds both names."""
     naissance: tuple[str, ...] = ("date_naissance",)
     """Name of the field that holds the birth date, as `YYYY-MM-DD` or `DDMMYYYY`. Alternatively, names of three fields,
     for year, month and day."""
 
 
 Shown: TypeAlias = Literal["whole", "initials", "month", "sex"]
-"""Part of a field that people see when they verify a proof: all of it (`whole`), the first three letters of a name
-(`initials`), month and year of a date `YYYY-MM-DD` (`month`), or the French word for the sex `F` or `M` (`sex`)."""
+"""Part of a field that people see when they verify a proof. `whole` shows all of it, `initials` the first three letters
+of a name, `month` the month and year of a date, and `sex` the French word for `F` or `M`."""
 
 SHOWN: tuple[str, ...] = get_args(Shown)
 
@@ -99,7 +99,7 @@ class ProofField(Struct, frozen=True):
     label: str
     """French label of the field, such as `Nom de naissance`."""
     at: str
-    """Dotted path of the field, from the object at `ProofSection.at`: `nom_naissance` in the section at `allocataires`
+    """Dotted path of the field inside the section's object. For example, `nom_naissance` in a section at `allocataires`
     shows `allocataires.nom_naissance`."""
     shown: str = "whole"
     """Extent to which the field is shown: one of the values of `Shown`. A gateway that does not know the value makes no
@@ -116,17 +116,18 @@ class ProofSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Dotted path of the object or list in the operation's data."""
     fields: tuple[ProofField, ...] = ()
     count: str = ""
-    """French label of the number of objects, such as `Nombre d'enfants`, if the section shows only this number; empty
-    if the section shows the objects' `fields`."""
+    """French label of the number of objects, such as `Nombre d'enfants`. If set, the section shows only this number; if
+    empty, it shows the objects' `fields`."""
     document: tuple[ProofField, ...] = ()
-    """Fields that the section shows in the proof's PDF file, which only the caller gets; empty if the file shows
-    `fields` too."""
+    """Fields that the section shows, in place of `fields`, in the proof's PDF file. If empty, the file shows `fields`
+    too."""
+    # Only the caller gets the file.
 
 
 class Proof(Struct, frozen=True, kw_only=True):
-    """Title of a proof, and the parts of an operation's answer that it shows; fields outside the caller's scopes are
-    left out. A proof is an encrypted text by which anyone who holds it can verify for five years what an answer
-    said."""
+    """Content of a proof: its title, and the parts of an operation's answer that it shows. A proof is an encrypted text
+    by which anyone who holds it can verify for five years what an answer said. Fields outside the caller's scopes are
+    left out."""
 
     title: str
     """French title of the proof, such as `Attestation de quotient familial`."""
@@ -160,27 +161,26 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     open_fields: tuple[str, ...] = ()
     """Dotted paths of the fields that every caller of the operation sees, whatever the caller's scopes."""
     meta_fields: tuple[str, ...] = ()
-    """Names of the fields of the worker's data that the gateway moves to the answer's `meta`, out of its `data`.
-    Without effect in version 2, whose answers have no `meta`."""
+    """Fields of the worker's data that the gateway puts into the answer's `meta` instead of its `data`. Without effect
+    in version 2, whose answers have no `meta`."""
     checks: tuple[tuple[Check, ...], ...]
     """Validation rules for the query, in stages. A stage runs only if the earlier stages found no fault; all faults
     found in one stage are reported together."""
     pivot: tuple[Check, ...] = ()
     """Further validation rules for an identity from FranceConnect (*identité pivot*), applied before `checks`. Any
-    fault that these rules find is reported as an unusable identity."""
+    fault is reported as an unusable identity."""
     identity_checks: tuple[Check, ...] = ()
-    """Further validation rules for an identity from FranceConnect, applied after `pivot`. Each fault that these rules
-    find is reported with its own code."""
+    """Further validation rules for an identity from FranceConnect, applied after `pivot`. Each fault is reported with
+    its own code."""
     reasons: tuple[str, ...] = ()
     """Reasons of failure that replies of this operation may give, in addition to those that every provider may give."""
     schema: dict[str, Any]
-    """JSON schema (2020-12) of the data in a reply. The schema contains no `$ref`: in place of each `$ref` stands the
-    schema to which it refers."""
+    """JSON schema (2020-12) of the data in a reply. It has no `$ref`: each schema stands where it is used."""
     example: Any = None
     people: tuple[People, ...] = ()
     proof: Proof | None = None
-    """Content of the proof that a caller may request by the header `X-Generate-Proof`, an encrypted text by which
-    anyone can verify later what an answer said. `None` if the operation has no proof, as in version 2."""
+    """Content of the proof that a caller may request by the header `X-Generate-Proof`. A proof is an encrypted text by
+    which anyone can verify later what an answer said. `None` if the operation has no proof, as in version 2."""
     cache_s: int = 0
     """Seconds for which a gateway may cache an answer; 0 forbids caching."""
     plan: Literal["", "regime"] = ""
@@ -191,14 +191,14 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     (`Offer.authority`)."""
     retirement: Retirement | None = None
     public_id: str = ""
-    """Id of the operation in API Particulier's OpenAPI document; empty if it is the same as `id`. In version 2 of the
-    API, all operations at a path have one id there, whatever the way to identify the person."""
+    """Id of the operation in API Particulier's OpenAPI document; empty if it is the same as `id`. In version 2, all
+    operations at a path have one id there."""
     resource: str = ""
     """Name of the operation's resource in messages to FranceConnect's worker, such as `statut_etudiant`. If empty, the
     name is the second-to-last segment of `path`."""
     gated: bool = False
-    """Whether the data may contain objects that only some callers may see. Each of these objects lists scopes under the
-    key `$any`; a caller with none of these scopes gets `{}` in place of the object."""
+    """Whether the data may contain objects that only some callers may see. The key `$any` of such an object lists
+    scopes; a caller with none of them gets `{}` instead of the object."""
     reply: ReplyLimits = DEFAULT_LIMITS
     """Limits on the data in one reply. An offer may set limits up to `limits.MAX_REPLY_BYTES` and
     `limits.MAX_REPLY_ELEMENTS`."""
@@ -244,8 +244,8 @@ def unlisted_fields(operation: Operation) -> tuple[str, ...]:
 
 
 def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator[str]:
-    """Yields the dotted path of each field of `schema` that is no object with fields of its own. Leaves out fields that
-    `named` lists, and fields inside an object that `named` lists."""
+    """Yields the dotted path of each field of `schema` that `named` does not list. Skips objects with fields of their
+    own, and all that lies inside a listed object."""
     items = schema.get("items")
     inner = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *([items] if isinstance(items, Mapping) else ())]
     if path in named or schema.get("type") == "null":
@@ -262,8 +262,9 @@ def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator
 
 def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest: Any) -> Operation:
     """Returns an operation whose JSON schema is made from the struct `data` and the scopes in `fields`. `rest` holds
-    all other fields of `Operation`. Raises `TypeError` for a field that the struct does not have, for an unknown
-    modality, or for a value of a wrong type, such as a text in place of a tuple of texts."""
+    all other fields of `Operation`. Raises `TypeError` for an unknown field or modality, or for a value of a wrong
+    type."""
+    # A wrong type is, for example, a text in place of a tuple of texts.
     name = rest.get("id", data.__name__)
     if (modality := rest.get("modality")) not in get_args(Modality):
         raise TypeError(f"{name}: modality {modality!r} must be one of {', '.join(get_args(Modality))}")
@@ -279,13 +280,14 @@ def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest:
 
 
 V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with_france_connect"}
-"""Endings that make the ids of v2 operations unique, by modality (way to identify the person); a modality without an
-entry has no ending. In v2, all operations at a path share one public id."""
+"""Endings that make the ids of v2 operations unique, by modality (way to identify the person). A modality without an
+entry has no ending."""
+# In v2, all operations at a path share one public id.
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
     """Returns a v2 operation for one modality (way to identify the person), with the announced dates of its end.
-    `becomes` is the start of the path of the v3 operation that replaces it: `/v3/acme/dossier` for
+    `becomes` is the path of the v3 operation that replaces it, without the last segment: `/v3/acme/dossier` for
     `/v3/acme/dossier/identite`."""
     # The two share their name in `/api/{status}/ping`. The official document gives no dates for the end of v2, so these
     # are Bouquet's own: deprecated on the date of the contract's edition, and ended one school year later than the
@@ -313,8 +315,8 @@ class Offer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     problems: dict[str, Failure] = {}
     """Rows that the provider adds to the failure table (`failures`), by reason."""
     documents: dict[str, Any] = {}
-    """JSON documents that gateways publish for the worker, such as its public keys. Each key is the path at which the
-    document is published, under `/api/`."""
+    """JSON documents that gateways publish for the worker, such as its public keys. The key is the document's path
+    under `/api/`."""
 
     def authority_of(self, operation: Operation) -> Authority:
         """Returns the administration that an operation's errors name: the operation's own `authority` or, without one,

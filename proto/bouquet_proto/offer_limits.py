@@ -1,5 +1,5 @@
-"""Limits on the parts of an offer (a worker's description of its operations), and the parts that exceed them. Gateways
-refuse these parts, and the conformance suite of the kit reports them to the worker's author."""
+"""Limits on an offer (a worker's description of its operations), and functions that find the parts that exceed them.
+Gateways refuse these parts, and the conformance suite of the kit reports them to the worker's author."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ MAX_WORD_LENGTH = 100
 `/api/{name}/ping`, and an authority's label."""
 MAX_SUMMARY_LENGTH = 200
 MAX_ROW_BYTES = 2_000
-"""Largest size, in bytes of JSON, of a row (reason with code and texts) that a provider adds to the failure table."""
+"""Largest size, in bytes of JSON, of one row that a provider adds to the failure table. A row has the code and texts
+for one reason."""
 MAX_OWN_REASONS = 50
 """Largest number of failure reasons that one operation may list. The same limit applies to the rows that one provider
 may add to the failure table."""
@@ -35,8 +36,7 @@ MAX_CACHE_S = 86_400
 
 
 def excesses_of_offer(offer: Offer) -> Iterator[str]:
-    """Yields a text for each limit on a whole offer that `offer` exceeds, such as `120 operations; the limit is
-    100`."""
+    """Yields a text for each limit that an offer exceeds as a whole, such as `120 operations; the limit is 100`."""
     rows = (len(msgspec.json.encode(row)) for row in offer.problems.values())
     yield from _above(
         {
@@ -49,8 +49,8 @@ def excesses_of_offer(offer: Offer) -> Iterator[str]:
 
 
 def excesses_of_operation(operation: Operation) -> Iterator[str]:
-    """Yields a text for each limit on one operation that `operation` exceeds, such as `60 reasons; the limit is 50`.
-    Leaves out the limits on the lengths of texts (`long_texts_of`)."""
+    """Yields a text for each limit that an operation exceeds, such as `60 reasons; the limit is 50`. Leaves out the
+    limits on the lengths of texts (`long_texts_of`)."""
     checks = (*operation.checks, operation.pivot, operation.identity_checks)
     steps = (path.count(".") + 1 for path in operation.fields)
     yield from _above(
@@ -71,8 +71,8 @@ def excesses_of_operation(operation: Operation) -> Iterator[str]:
 
 
 def long_texts_of(operation: Operation) -> Iterator[str]:
-    """Yields a text for each id, name or summary of `operation` that has more characters than it may have. The text
-    tells their number and the limit."""
+    """Yields a text for each id, name or summary of `operation` that is too long. The text tells the length and the
+    limit."""
     yield from _above(
         {
             "characters in `id`": (len(operation.id), MAX_WORD_LENGTH),

@@ -73,8 +73,8 @@ def parse_query(text: str) -> Query:
 
 
 def query_of_values(values: Mapping[str, str | Sequence[str]]) -> Query:
-    """Returns what `parse_query` returns for a query string that gives each text of `values` as `name=x`, and each item
-    of a list as `name[]=x`. The names must consist of letters, digits and underscores."""
+    """Returns a parsed query with the given values: a text counts as `name=x`, and an item of a list as `name[]=x`. The
+    names must consist of letters, digits and underscores."""
     scalars: dict[str, str | Malformed] = {}
     lists: dict[str, list[str | Malformed]] = {}
     for name, value in values.items():

@@ -189,8 +189,8 @@ IDENTITY_CHECKS = (
 # CNAV's hub.
 
 PIVOT_CHECKS = (Check("pays"), Check("date_partial"))
-"""Validation rules for an identity from FranceConnect. Sex, commune of birth and first names may be missing, since the
-CNAV's hub, which passes the question on to CAF or MSA, does not require them."""
+"""Validation rules for an identity from FranceConnect, which may lack sex, commune of birth and first names. The CNAV's
+hub, which passes questions on to CAF or MSA, does not require them."""
 
 IDENTITY_CHECKS_V2 = with_query_names(
     IDENTITY_CHECKS,
@@ -215,7 +215,7 @@ PERIOD_REFUSED = "period_refused"
 QUOTIENT_MISSING = "quotient_missing"
 
 IDENTITY_UNKNOWN = REFUSALS["identity_unknown"]
-"""Failure for a person whom the CNAV's hub, the system between a worker and CAF or MSA, cannot identify."""
+"""Failure for a person whom the CNAV's hub cannot identify. The hub passes a worker's questions on to CAF or MSA."""
 
 PROBLEMS: dict[str, Failure] = {
     # Of this resource alone, and still a 400 (docs/reference/contract.md §1.6.1).
@@ -256,8 +256,9 @@ PEOPLE_V2 = tuple(
 
 
 def proof_of_family(*more: ProofField) -> tuple[ProofSection, ...]:
-    """Returns the sections about a family's members and address in a proof, an encrypted text by which anyone can
-    verify later what an answer said. `more` are further fields of each person, shown only in the proof's PDF file."""
+    """Returns the sections of a proof that show a family's members and address. A proof is an encrypted text by which
+    anyone can verify later what an answer said. `more` are further fields of each person, shown only in the proof's PDF
+    file."""
     person = (
         ProofField("Nom de naissance", "nom_naissance"),
         ProofField("Nom d'usage", "nom_usage"),
@@ -311,7 +312,7 @@ answer said; Bouquet offers it in addition to API Particulier's contract."""
 
 
 class Regimes(Struct, frozen=True, kw_only=True):
-    """Names of the two providers between which the gateway decides, CAF and MSA, by their role in the decision
+    """Roles of the providers CAF and MSA in the gateway's choice between their answers
     (docs/reference/upstreams/regime.md §6)."""
 
     asked_first: str
@@ -325,8 +326,7 @@ class Regimes(Struct, frozen=True, kw_only=True):
     """Provider that updates its files in real time. For the current month, the gateway prefers this provider's
     answer."""
     authorities: dict[str, Authority]
-    """Administration that an error names if it comes from the answer of one of the two providers. The key is the
-    provider's name, such as `cnaf`."""
+    """Administration that an error names, by the provider whose answer led to the error, such as `cnaf`."""
 
 
 REGIMES = Regimes(

@@ -1,10 +1,13 @@
 """Replies of the registry to gateways: a token's rights, a software editor's delegations, the changes since the last
 reply, and whether a proof is revoked.
 
-A gateway sends five kinds of request to `PROVIDER`: `WhoIs` for a token that the gateway does not know (reply:
-`KnownToken` or `NotFound`), `FindDelegations` for a call with a software editor's token (`KnownDelegations`),
-`ListDelegations` for an editor that asks for the list of its delegations (`DelegationPage`), `Changes` every two
-seconds (`TokenChanges`; docs/adr/0008), and `FindRevocation` for each verification of a proof (`Revocation`).
+A gateway sends five kinds of request to `PROVIDER`:
+
+- `WhoIs` for a token that the gateway does not know; reply: `KnownToken` or `NotFound`
+- `FindDelegations` for a call with a software editor's token; reply: `KnownDelegations`
+- `ListDelegations` for an editor that asks for the list of its delegations; reply: `DelegationPage`
+- `Changes` every two seconds (docs/adr/0008); reply: `TokenChanges`
+- `FindRevocation` for each verification of a proof; reply: `Revocation`
 """
 
 from __future__ import annotations
@@ -16,8 +19,8 @@ PROVIDER = "registry"
 UNKNOWN = "token_invalid"
 """Reason in the `NotFound` with which the registry replies about an unknown token."""
 AS_OF = "as_of"
-"""Key in the `meta` of the registry's `NotFound` for an unknown token. The value is the number of the latest change in
-the registry's log at the time of the answer."""
+"""Key in the `meta` of the registry's `NotFound` for an unknown token. The value is the number of the latest change
+that the reply takes into account."""
 
 
 class GroupLimit(Struct, frozen=True):
@@ -118,8 +121,8 @@ class Revocation(Struct, frozen=True, kw_only=True):
 
 
 class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Reply to `Changes`: the tokens that have changed since the change number `Changes.since`, the software editors
-    whose delegations have changed, the names of the withdrawn keys, and the number of the last change."""
+    """Reply to `Changes`: what has changed since the change number `Changes.since`. It lists the changed tokens, the
+    software editors with changed delegations, and all withdrawn keys."""
 
     log: str
     """Name of the registry's log of changes. Each log has numbers of its own, so that numbers of different logs cannot
@@ -128,12 +131,13 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Number of the last change in the registry's log. The gateway sends this number as `since` in its next
     `Changes`."""
     tokens: tuple[str, ...] | None = None
-    """Ids of the changed tokens. `None` if any token and any delegation may have changed, because there are too many
-    changes to list, or because the registry's log is not the one that the gateway named in `Changes.log`."""
+    """Ids of the changed tokens. `None` if they cannot be listed: any token and any delegation may then have
+    changed."""
+    # There are too many changes, or the registry's log is not the one that the gateway named in `Changes.log`.
     editors: tuple[str, ...] = ()
     """Ids of the software editors with at least one changed delegation. A delegation changes when it is created or
     revoked, or when its habilitation changes."""
     withdrawn_keys: tuple[str, ...] | None = None
-    """Names (`kid`) of all withdrawn keys, whose tokens a gateway refuses; the name is empty for a shared secret
-    without a name. `None` if an older registry does not send this field; the gateway then keeps the names that it
-    knows."""
+    """Names (`kid`) of all withdrawn keys, whose tokens a gateway refuses. `None` if an older registry does not send
+    this field; the gateway then keeps the names that it knows."""
+    # The name is empty for a shared secret without a name.

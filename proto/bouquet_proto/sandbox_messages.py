@@ -11,8 +11,8 @@ from typing import TypeAlias
 from msgspec import Raw, Struct
 
 CallParameters: TypeAlias = dict[str, str | tuple[str, ...]]
-"""Query parameters of a call, by the name to send: one text for a parameter such as `nomNaissance`, several for a list
-such as `prenoms[]`. The parameter `recipient` is not included; the caller may send any SIRET."""
+"""Query parameters of a call, by name: one text for `nomNaissance`, several for a list such as `prenoms[]`. The
+parameter `recipient` is left out, because the caller may send any SIRET."""
 
 
 class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 _REF = "#/$defs/"
 ALWAYS = "x-always"
-"""Key in a field's schema, which says that every reply of a worker must have the field. Callers without one of the
-field's scopes do not get it, so the schema of the object lists the field as optional."""
+"""Key in a field's schema that says that every reply of a worker must have the field. The schema itself lists the field
+as optional, since callers without one of its scopes do not get it."""
 
 
 class UnknownFieldError(LookupError):
@@ -66,8 +66,9 @@ def _inline(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> None:
-    """Marks the field at `path` in a schema as optional, since some callers do not get the field, and adds the scopes
-    that give access to it. Raises `KeyError` if there is no such field."""
+    """Marks the field at `path` as optional in a schema, and adds the scopes that give access to it. Raises `KeyError`
+    if there is no such field."""
+    # Optional, since some callers do not get the field.
     # A misspelt path would leave a field open to every caller.
     holder = _object_of(node)
     name, *rest = path
@@ -81,8 +82,8 @@ def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> Non
 
 
 def _object_of(node: dict[str, Any]) -> dict[str, Any]:
-    """Returns the schema, in `node`, of an object with fields: `node` itself or, for a list, the schema of its items.
-    If `node` is an `anyOf` of an object and null, returns the schema of the object."""
+    """Returns the schema of the object that `node` describes. `node` may also describe a list of such objects, or
+    either such an object or null."""
     if "properties" in node:
         return node
     if "items" in node:

@@ -47,7 +47,7 @@ case."""
 
 def tidied(field: str, text: str) -> str:
     """Returns the normalised text of a field, with plain apostrophes and hyphens, and single spaces. A code also loses
-    all spaces and becomes upper case; an `identifiant` only loses the spaces at its ends."""
+    all spaces and becomes upper case. An `identifiant` only loses the spaces at its ends."""
     if field == "identifiant":  # the provider's own form: only its ends are trimmed
         return text.strip(SPACES + INVISIBLE)
     if not text.isascii():

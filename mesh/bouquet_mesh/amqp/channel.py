@@ -88,8 +88,8 @@ class Channel:
         await self._aiormq.basic_qos(prefetch_count=self._prefetch_count)
 
     async def consume(self, queue: str, deliver: Deliver, *, no_ack: bool = False, priority: int = 0) -> None:
-        """Starts to consume a queue: calls `deliver`, which must not raise, with each message that arrives. If `no_ack`
-        is true, messages need no acknowledgement. The broker prefers consumers with a higher `priority`."""
+        """Starts to consume a queue: calls `deliver` with each message that arrives. `deliver` must not raise. If
+        `no_ack` is true, messages need no acknowledgement. The broker prefers consumers with a higher `priority`."""
         # A channel has at most one consumer. The broker gives a consumer messages only while every consumer of a higher
         # `priority` already holds as many as its prefetch limit allows.
         self._wire.deliver = deliver
@@ -119,14 +119,14 @@ class Channel:
         self._wire.send(body, properties, exchange=exchange, routing_key=routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes a message to a queue, and calls `settled` once: with None when the broker has accepted the message,
-        otherwise with the error, which is `Returned`, `Refused` or `ConnectionResetError`."""
+        """Publishes a message to a queue, and calls `settled` once with the result. This is None if the broker has
+        accepted the message, otherwise the error `Returned`, `Refused` or `ConnectionResetError`."""
         # `settled` must not raise. Requires a channel opened with `confirms`.
         self._wire.publish(body, properties, settled, queue=queue)
 
     def confirmed(self, body: bytes, properties: Properties, *, queue: str) -> asyncio.Future[None]:
-        """Publishes a message to `queue`. Returns a future that is done once the broker has accepted the message, and
-        that fails with `Returned`, `Refused` or `ConnectionResetError` if the broker does not accept it."""
+        """Publishes a message to `queue`, and returns a future that is done once the broker has accepted the message.
+        If the broker does not accept it, the future fails with `Returned`, `Refused` or `ConnectionResetError`."""
         # A caller that stops waiting must cancel the future.
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.publish(body, properties, partial(_settle, future), queue=queue)

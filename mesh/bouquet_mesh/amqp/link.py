@@ -40,22 +40,23 @@ SETUP_TIMEOUT_S = 5.0
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 NEXT_SERVER_AFTER_S = 1.0
-"""Seconds that an attempt to connect to one server may take before an attempt at the next server begins. The first
-attempt goes on meanwhile."""
+"""Seconds that one server has to answer before an attempt to connect to the next one begins. The attempt at the first
+server goes on meanwhile."""
 # Several servers may be silent, each for the whole time that an attempt to connect may take.
 STABLE_AFTER_S = 10.0
-"""Seconds after which a connection counts as stable. Pauses between attempts to connect grow with each failure; after
-the loss of a stable connection, they start short again."""
+"""Seconds after which a connection counts as stable. After the loss of a stable connection, the pauses between attempts
+to connect start short again."""
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
 """Longest time, in seconds, that the broker may take to answer a probe (a check that the broker still responds)."""
 MAX_MISSED_PROBES = 2
-"""Number of times that a probe (check that the broker still responds) stays without an answer for `PROBE_TIMEOUT_S`
-seconds before the connection is replaced. Times in which the broker announces a lack of memory or disk do not count."""
+"""Number of periods of `PROBE_TIMEOUT_S` seconds without an answer to a probe after which the connection is replaced. A
+probe checks that the broker still responds."""
+# Periods in which the broker announces a lack of memory or disk do not count.
 # The heartbeat would detect the loss much later.
 MIN_AGE_SHARE = 0.5
-"""Smallest fraction of the maximum age at which a connection may be replaced because of its age. The actual fraction is
-random, from 0.5 to 1, so that processes that connected together do not reconnect together."""
+"""Smallest fraction of its maximum age at which a connection is replaced. Each connection gets a random fraction, from
+0.5 to 1, so that processes do not all reconnect at once."""
 MAJORITY_CHECK_EVERY_S = 3.0
 """Seconds between checks that the broker's node belongs to a majority of its cluster."""
 DRAIN_TIMEOUT_S = 90.0
@@ -71,13 +72,17 @@ class Part(Protocol):
     connection."""
 
     owner: str
-    """Name of the process to which the component belongs, such as `gateway` or a provider's name. The process uses this
-    name in the names of its check queues (`check_queue_of`), since the broker lets it declare no other check queues."""
+    """Name of the process to which the component belongs, such as `gateway` or a provider's name. The names of the
+    process's check queues contain it (`check_queue_of`)."""
+    # The broker lets the process declare no other check queues.
 
     async def start(self, connection: Connection, on_lost: OnLost) -> Drain | None:
         """Opens the channels, declares the queues and starts the consumer that this component needs. If a channel ends
-        later, calls `on_lost` with the error. Returns a function that waits until the work taken on these channels has
-        ended; returns None if the component cannot move to another connection while this one is open."""
+        later, calls `on_lost` with the error.
+
+        Returns a function that waits until the work taken on these channels has ended. Returns None if the component
+        cannot move to another connection while this one is open.
+        """
         # `Link` starts the component on the new connection first, then drains the former one.
 
     async def probe(self) -> None:
@@ -89,9 +94,11 @@ class Part(Protocol):
 
 
 class _Signal(Enum):
-    """Signal to the task that runs a `Link` (connection that is opened again after a loss). `WAKE`: check whether all
-    components are up; `MOVE`: replace the connection because of its age; `LEAVE`: replace the connection because its
-    node is in a minority of its cluster."""
+    """Signal to the task that runs a `Link` (connection that is opened again after a loss).
+
+    `WAKE` asks the task to check whether all components are up. `MOVE` asks it to replace the connection because of its
+    age, and `LEAVE` because its node is in a minority of its cluster.
+    """
 
     WAKE = auto()
     MOVE = auto()
@@ -109,7 +116,7 @@ class _Session:
         self.connection = connection
         self.server = server
         self.events: asyncio.Queue[_Event] = asyncio.Queue()
-        """Work for the task of the link: a component to start, an error, or a signal."""
+        """Events for the task that runs the link: components to start, errors and signals."""
         self.drains: list[Drain | None] = []
         self.majority_check_at = 0.0
         connection.on_lost(self.events.put_nowait)
@@ -134,9 +141,8 @@ class _Session:
 
 
 class Link:
-    """Connection to the broker, and the components (`Part`) that use the connection. A lost connection is replaced. If
-    there are several servers, a connection is also replaced before its age exceeds `max_age_s` seconds, and closed once
-    the work begun on it has ended."""
+    """Connection to the broker that is replaced after any loss, and the components (`Part`) that use it. With several
+    servers, it is also replaced before its age exceeds `max_age_s` seconds."""
 
     # Without moves, the processes would not spread over the servers again after each server has been restarted.
 
@@ -224,9 +230,9 @@ class Link:
         return await self._connect_to_any(sorted(self._servers, key=lambda server: (server == former, random.random())))
 
     async def _connect_to_any(self, servers: Iterable[str]) -> _Session:
-        """Connects to the first server that answers, and returns the session. Tries the servers in their order: the
-        next attempt begins once the one before has failed or has lasted `NEXT_SERVER_AFTER_S`. If all attempts fail,
-        raises the last error."""
+        """Connects to the first server that answers, and returns the session. Starts an attempt at the next server when
+        the one before has failed or has lasted `NEXT_SERVER_AFTER_S` seconds. If all attempts fail, raises the last
+        error."""
         untried = deque(servers)
         attempts: set[asyncio.Task[_Session]] = set()
         try:
@@ -323,12 +329,12 @@ class Link:
                 probing.cancel()
 
     async def _moved_from(self, session: _Session, *, must: bool) -> bool:
-        """Moves all components to another server, and closes the connection of `session` once the work on it has ended.
-        Returns False, with nothing changed, if no other server can be used.
+        """Moves all components to another server, and closes the former connection once the work on it has ended.
+        Returns False, with nothing changed, if this was not possible.
 
-        If `must` is false, tries only one server chosen at random, and returns False if that is the present server or
-        if a component cannot move. If `must` is true, tries all other servers, and raises `ConnectionResetError` if a
-        component cannot move."""
+        If `must` is true, tries all other servers, and raises `ConnectionResetError` if a component cannot move. If
+        `must` is false, tries a single server chosen at random, which may be the present one.
+        """
         if None in session.drains:
             if must:
                 raise ConnectionResetError
@@ -348,9 +354,9 @@ class Link:
         return False
 
     async def _start_all_on(self, successor: _Session) -> bool:
-        """Starts all components on the connection of a new session, and returns whether all have started. If the first
-        component fails, closes the session and returns False; if a later one fails, raises its error, since the earlier
-        ones have already left their former connection."""
+        """Starts all components on the connection of a new session. If the first component fails, closes the session
+        and returns False. If a later one fails, raises its error."""
+        # The components before it have then left their former connection already.
         started = False
         try:
             with cancellation_as_loss():
@@ -367,8 +373,8 @@ class Link:
         return started
 
     async def _probe_until_silent(self, session: _Session) -> None:
-        """Probes the components every `PROBE_EVERY_S` seconds. Ends when the broker no longer responds, or when the
-        connection should be replaced, and reports this to the link through `session.events`."""
+        """Probes the components every `PROBE_EVERY_S` seconds, until the broker no longer responds or the connection
+        should be replaced. Reports the reason to the link through `session.events`."""
         moves_at = time.monotonic() + self._max_age_s * random.uniform(MIN_AGE_SHARE, 1.0)
         while await self._responds(session):
             self._note_probe(session, True)
@@ -384,7 +390,8 @@ class Link:
 
     async def _has_majority(self, session: _Session) -> bool:
         """Returns whether the broker's node belongs to a majority of its cluster. Checks this at most every
-        `MAJORITY_CHECK_EVERY_S` seconds; between two checks, and for a cluster of one node, returns True."""
+        `MAJORITY_CHECK_EVERY_S` seconds, and returns True in between."""
+        # Also True if the link knows only one server.
         if len(self._servers) == 1 or not self._parts or time.monotonic() < session.majority_check_at:
             return True
         session.majority_check_at = time.monotonic() + MAJORITY_CHECK_EVERY_S
@@ -396,8 +403,8 @@ class Link:
             return True
 
     async def _responds(self, session: _Session) -> bool:
-        """Probes the components, and returns whether the broker answers within `MAX_MISSED_PROBES` times
-        `PROBE_TIMEOUT_S` seconds. Seconds in which the broker announces a lack of memory or disk do not count."""
+        """Probes the components, and returns whether the broker answers in time: within `MAX_MISSED_PROBES` periods of
+        `PROBE_TIMEOUT_S` seconds. Periods in which the broker lacks memory or disk do not count."""
         round_trip = asyncio.create_task(self._round_trip())  # no timeout: aiormq closes the channel of a cancelled one
         missed = 0
         try:

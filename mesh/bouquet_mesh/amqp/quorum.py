@@ -17,10 +17,10 @@ counts as one that does not belong to a majority of its cluster."""
 
 
 async def has_majority(connection: Connection, owner: str) -> bool:
-    """Returns whether the broker's node belongs to a majority of its cluster, that is, declares and deletes a queue
-    within `CHANGE_TIMEOUT_S` seconds. Also returns True if the connection is lost, or blocked for lack of memory or
-    disk. Raises `AccessRefused` if the broker's user may not declare a check queue of the process `owner`, such as
-    `gateway`."""
+    """Returns whether the broker's node belongs to a majority of its cluster. Such a node declares and deletes a queue
+    within `CHANGE_TIMEOUT_S` seconds. Raises `AccessRefused` if the broker's user may not declare check queues of the
+    process `owner`, such as `gateway`."""
+    # Also True if the check is impossible: the connection is lost, or blocked for lack of memory or disk.
     try:
         async with asyncio.timeout(CHANGE_TIMEOUT_S), connection.temporary_channel() as channel:
             queue = check_queue_of(owner, secrets.token_hex(8))

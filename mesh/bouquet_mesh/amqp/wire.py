@@ -28,8 +28,7 @@ MAX_FRAME_BYTES = 1 << 20
 """Largest size, in bytes, of a frame that is read. A larger frame ends the connection."""
 # RabbitMQ sends at most 128 kB, unless its operator chose otherwise.
 MAX_BODY_BYTES = 4 << 20
-"""Number of bytes after which the server keeps no further frames of a message's body. The message, cut short, then
-counts as malformed."""
+"""Number of bytes after which the rest of a message's body is dropped. The message then counts as malformed."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -162,8 +161,8 @@ class Wire:
         self._write_message(body, properties, exchange, routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes a message to a queue, and calls `settled` once: with None when the broker has accepted the message,
-        otherwise with the error, which is `Returned`, `Refused` or `ConnectionResetError`."""
+        """Publishes a message to a queue, and calls `settled` once with the result. This is None if the broker has
+        accepted the message, otherwise the error `Returned`, `Refused` or `ConnectionResetError`."""
         # `settled` must not raise.
         tag = self._published + 1  # the broker counts the same way; a returned message carries it as `message_id`
         named = msgspec.structs.replace(properties, message_id=str(tag))
@@ -189,9 +188,8 @@ class Wire:
             self._settle_one(next(iter(self._unconfirmed)), ConnectionResetError())
 
     def takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
-        """Processes a frame that belongs to a message or a confirm, and returns True. For any other frame, returns
-        False, and the caller passes the frame to aiormq. Raises `ValueError`, `IndexError` or `struct.error` for an
-        invalid frame."""
+        """Processes a frame that belongs to a message or a confirm. Returns False for any other frame, which the caller
+        then passes to aiormq. Raises `ValueError`, `IndexError` or `struct.error` for an invalid frame."""
         match kind:
             case frames.METHOD:
                 # A copy of the payload: a false length inside it must not reach into the frames that follow.

@@ -37,7 +37,7 @@ from bouquet_proto.names import GATEWAY_OWNER, REPLY_EXCHANGE, queue_of, reserve
 PUBLISH_TIMEOUT_S = 2.0
 """Longest wait, in seconds, for the broker's confirm of a request."""
 REPUBLISH_WITHIN_S = 4.0
-"""Longest time, in seconds, during which a request that no queue accepts is published again at short intervals. After
+"""Longest time, in seconds, for which a call publishes its request again and again until a queue accepts it. After
 that, the call fails."""
 # A full queue does not accept it, nor does one on a failed node; or there is no queue, though the provider has just
 # answered.
@@ -48,10 +48,11 @@ REFUSED = Failed("provider_busy")
 published again."""
 NOT_DEPLOYED = Failed("not_deployed")
 UNQUEUED = (REFUSED, NOT_DEPLOYED)
-"""Failures that mean that the request is in no queue: the provider's queue has refused it, or does not exist."""
+"""Failures of a request that is in no queue: the provider's queue has refused it, or does not exist."""
 ANSWERED_WITHIN_S = 5.0
-"""Seconds, after a provider's last reply, for which a missing queue counts as a temporary fault, because the provider's
-workers will probably declare the queue again soon. Later, the provider counts as not deployed."""
+"""Seconds after a provider's last reply in which a missing queue counts as a temporary fault. Later, the provider
+counts as not deployed."""
+# The provider's workers will probably declare the queue again soon.
 
 
 class _PendingCalls:
@@ -116,9 +117,9 @@ class _PendingCalls:
         await channel.require_exchange(REPLY_EXCHANGE)
 
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Publishes a request to the queue of the provider, usual or reserve, that led to its last reply; at first, to
-        the usual queue. If that queue does not accept the request, publishes it to the provider's other queue. Returns
-        the body of the reply, or the failure."""
+        """Sends a request to a provider, and returns the body of the reply, or the failure. Tries first the queue,
+        usual or reserve, that led to the provider's last reply. If that queue does not accept the request, tries the
+        other one."""
         first, second = self._queues.get(provider) or (queue_of(provider), reserve_queue_of(provider))
         reply = await self._exchange_by(first, body, deadline)
         if reply in UNQUEUED:
@@ -238,8 +239,7 @@ class AmqpBus:
         self, calls: _PendingCalls, provider: str, body: bytes, deadline: Deadline, reply: bytes | Failed
     ) -> bytes | Failed:
         """Publishes a request again until a queue accepts it, for at most `REPUBLISH_WITHIN_S` seconds. Returns the
-        reply or, if no queue accepts the request, the last failure. `reply` is the failure of the first attempt to
-        publish."""
+        reply, or the last failure if no queue accepts the request. `reply` is the failure of the first attempt."""
         give_up_at = time.monotonic() + min(REPUBLISH_WITHIN_S, deadline.left_s())
         for refusals in itertools.count():
             await asyncio.sleep(pause_s(refusals, FIRST_REPUBLISH_S, LAST_REPUBLISH_S))
@@ -253,8 +253,8 @@ class AmqpBus:
         return reply
 
     async def _settles_by(self, deadline: Deadline) -> bool:
-        """Waits for the end of the present attempt to connect to the broker, if there is one. Returns False if the
-        deadline passes first, else True, even if the attempt has failed."""
+        """Waits until the present attempt to connect to the broker has ended, successfully or not. Returns False if the
+        deadline passes first."""
         with suppress(TimeoutError):
             async with asyncio.timeout(deadline.left_s()):
                 return await self._link.settled.wait()

@@ -26,8 +26,8 @@ T = TypeVar("T")
 Handler: TypeAlias = Callable[[Request], Awaitable[Reply]]
 """Function of a worker that answers one request."""
 Exchange: TypeAlias = Callable[[str, bytes, Deadline], Awaitable[bytes | Failed]]
-"""Function of a transport (RabbitMQ or memory) that makes one call: sends an encoded request to a provider, and returns
-the encoded reply, or a `Failed`, by the deadline."""
+"""Function that makes one call over RabbitMQ or in memory. It sends an encoded request to a provider and returns, by
+the deadline, the encoded reply or a `Failed`."""
 PendingReply: TypeAlias = "asyncio.Future[bytes | Failed]"
 """Future that receives the result of a call: the encoded reply, or the failure."""
 
@@ -124,9 +124,8 @@ async def answer(
 
 
 def _deadline_by_local_clock(sent_deadline: float, arrived_at: float, left_at_send_s: float) -> Deadline:
-    """Returns a request's deadline by this host's clock (docs/adr/0014). This is `sent_deadline`, which the sender's
-    clock gave, unless the clocks of the two hosts seem to differ; then it is `left_at_send_s` seconds after the
-    arrival."""
+    """Returns a request's deadline by this host's clock (docs/adr/0014). This is `sent_deadline`, unless the clocks of
+    sender and receiver seem to differ. Then it is `left_at_send_s` seconds after `arrived_at`."""
     # The broker drops expired messages, so a request that arrives had time left: at most `left_at_send_s`.
     latest = arrived_at + left_at_send_s
     return Deadline(sent_deadline if not left_at_send_s or 0 <= latest - sent_deadline <= CLOCK_TOLERANCE_S else latest)

@@ -25,35 +25,34 @@ log = logging.getLogger(__name__)
 SYSTEM = "rabbitmq"
 """Name of the messaging system, as recorded in OpenTelemetry spans."""
 FIRST_RETURN_S = 1.0
-"""Seconds that a worker consumes the reserve queue before it first tries to return to the provider's usual queue, whose
-node was down or slow."""
+"""Seconds after which a worker on the reserve queue first tries to return to the provider's usual queue."""
 # Soon, because the broker may only have been slow. The usual queue may then be declared after all, and accept requests
 # without a consumer.
 RETURN_EVERY_S = 5.0
-"""Seconds between a worker's attempts to return from the reserve queue to the provider's usual queue. The first attempt
-also waits so long, instead of `FIRST_RETURN_S`, if the usual queue was just lost."""
+"""Seconds between a worker's attempts to return from the reserve queue to the provider's usual queue. If the usual
+queue was just lost, the first attempt also waits this long."""
 REGISTER_EVERY_S = 5.0
-"""Seconds after which a consumer registers with the broker once more, because the broker may have forgotten its queue
-without a word, for example after a partition of the broker's nodes."""
+"""Seconds after which a consumer registers with the broker again. After a partition of its nodes, the broker may have
+forgotten the consumer's queue without a word."""
 # It may then give the queue's name to another queue, in which other consumers hide the absence of this one.
 RESERVE_TIMEOUT_S = 2.5
 """Longest wait, in seconds, until the broker has declared the reserve queue. If it takes longer, the worker deletes the
 reserve queue, so that a later attempt can declare it again."""
 DELETE_AFTER_S = 15.0
-"""Seconds that a worker consumes the reserve queue before it deletes the provider's usual queue, if it still cannot
-declare that queue."""
+"""Seconds on the reserve queue after which a worker that still cannot declare the provider's usual queue deletes that
+queue."""
 PREFETCH_PER_SLOT = 2
-"""Number of unacknowledged requests that the broker may deliver to a worker for each request that the worker handles at
-the same time. With 2, the next request is already there when the worker has finished one."""
+"""Number of unacknowledged requests that a worker may have for each request that it handles at once. With 2, the next
+request is already there when one is finished."""
 LOWEST_PRIORITY = -1
-"""Priority with which the check of a `doctor` command consumes a provider's queue for a moment. The broker prefers
-workers, whose priority is 0, so that they get the requests."""
+"""Priority of a `doctor` command that consumes a provider's queue for a moment. Workers have priority 0, so that the
+broker still delivers requests to them."""
 
 
 class Consumer:
-    """Consumer of a provider's requests, from the usual queue or, while the node of this queue is down, from the
-    reserve queue. This base class only checks that the queue can be consumed; its subclass `WorkerConsumer` also
-    handles the requests."""
+    """Consumer of a provider's requests, which only checks that the queue can be consumed. Its subclass
+    `WorkerConsumer` also handles the requests. While the node of the usual queue is down, it consumes the reserve
+    queue."""
 
     def __init__(self, provider: str, prefetch: int, priority: int = 0) -> None:
         self.owner = provider
@@ -95,8 +94,7 @@ class Consumer:
         return partial(self._drain_channel, channel)
 
     def _report_loss(self, on_lost: OnLost, cause: Exception) -> None:
-        """Passes the error `cause` to `on_lost`. If the error means that a queue is lost, first records whether that
-        was the usual queue."""
+        """Passes the error `cause` to `on_lost`. If a queue is lost, first records whether it is the usual one."""
         if isinstance(cause, QUEUE_LOST):
             self._has_lost_usual_queue = self._queue == self._usual_queue
         on_lost(cause)
@@ -106,9 +104,9 @@ class Consumer:
             await channel.stop_consuming()
 
     async def _declare_queue(self, connection: Connection) -> str:
-        """Declares a queue for the provider's requests and returns its name: the usual queue or, if that was just lost
-        or its node is down, the reserve queue. If neither can be declared, starts to delete the reserve queue in the
-        background, and raises `TimeoutError`."""
+        """Declares a queue for the provider's requests, the usual one or else the reserve queue, and returns its name.
+        Raises `TimeoutError` if neither can be declared."""
+        # Does not try the usual queue if that was just lost. Starts to delete a reserve queue that cannot be declared.
         # A lost queue may live on without its name as long as it has a consumer, and its end deletes the name. So all
         # consumers leave it before one of them declares its successor.
         is_lost, self._has_lost_usual_queue = self._has_lost_usual_queue, False
@@ -136,9 +134,8 @@ class Consumer:
             await asyncio.wait([self._deletion])
 
     async def _return_to_usual_queue(self, connection: Connection, channel: Channel) -> None:
-        """Tries to declare the usual queue; if this succeeds, consumes the usual queue instead of the reserve queue. If
-        the declaration still fails `DELETE_AFTER_S` seconds after the reserve queue came into use, starts to delete the
-        usual queue."""
+        """Returns from the reserve queue to the usual queue, if the usual queue can be declared. If that still fails
+        after `DELETE_AFTER_S` seconds, starts to delete the usual queue."""
         self._return_at = time.monotonic() + RETURN_EVERY_S
         can_declare = await queues.can_declare(connection, self._usual_queue)
         if self._channel is not channel:
@@ -164,9 +161,10 @@ class Consumer:
         self._channel = None
 
     async def probe(self) -> None:
-        """Checks that replies can be published. Raises `ConnectionResetError` if the request queue has no consumer.
-        Registers again as a consumer every `REGISTER_EVERY_S` seconds. While the reserve queue is in use, also tries
-        every `RETURN_EVERY_S` seconds to return to the usual queue."""
+        """Checks that replies can be published, and that the request queue has a consumer. Raises
+        `ConnectionResetError` if the queue has none."""
+        # Also registers again as a consumer every `REGISTER_EVERY_S` seconds or, from the reserve queue, tries every
+        # `RETURN_EVERY_S` seconds to return to the usual queue.
         # To check publishing, sends an unroutable message, but only after the first reply: until then the reply
         # exchange may not exist.
         channel = self._channel

@@ -30,18 +30,17 @@ RULES: dict[str, Rule] = (
 
 
 SharedResults: TypeAlias = dict[Hashable, Any]
-"""Results of validation rules, kept so that a later query with the same parameter values, such as one about the same
-person, need not be checked again. The key holds the rule, the date and the parameter values."""
+"""Results of validation rules, kept for later queries with the same parameter values. The key holds the rule, the date
+and the parameter values."""
 
 
 class Check(Struct, frozen=True, omit_defaults=True, dict=True):
-    """Name of a validation rule that an operation applies, and names of the query parameters that the rule reads in
-    this operation."""
+    """Use of a validation rule by an operation: the rule's name, and the query parameters that the rule reads."""
 
     rule: str
     names: dict[str, str] = {}
-    """Names of the query parameters that have an unusual name in this operation, by canonical field (the field's name
-    inside Bouquet). The parameters of all other fields have the name `Field.name`."""
+    """Names of the query parameters that have an unusual name in this operation. The key is the canonical field, the
+    field's name inside Bouquet; other fields keep their usual parameter (`Field.name`)."""
 
     @cached_property
     def parameter_names(self) -> Mapping[str, str]:
@@ -68,8 +67,11 @@ def apply_rules(
     stages: tuple[tuple[Check, ...], ...], query: Query, today: date, shared: SharedResults | None = None
 ) -> Values | Refusals:
     """Applies validation rules to a query, stage by stage, and stops after the first stage that finds faults. Returns
-    the public codes of these faults or, if there are none, the accepted values by canonical field (the field's name
-    inside Bouquet). `shared` holds results of former queries, which are used again, and gets those of this query."""
+    the public codes of these faults or, without faults, the accepted values by canonical field (the field's name inside
+    Bouquet).
+
+    `shared` holds the results of earlier queries, and receives those of this query.
+    """
     values: Values = {}
     for stage in stages:
         codes: list[str] = []
@@ -90,8 +92,8 @@ def _apply(check: Check, query: Query, today: date, values: Values, codes: list[
 
 
 def _apply_once(check: Check, query: Query, today: date, shared: SharedResults) -> tuple[Values, list[str]]:
-    """Returns the accepted values and the error codes that a rule gives for a query. A result that `shared` holds for
-    the same rule, date and parameter values is used again; a new result is added to `shared`."""
+    """Applies a rule to a query, and returns the accepted values and the error codes. If `shared` holds the result for
+    the same date and parameter values, takes that; otherwise adds the new one."""
     names = check.parameter_names.values()
     key = (check.rule, today, *map(query.scalars.get, names), *map(query.lists.get, names))
     if key not in shared:

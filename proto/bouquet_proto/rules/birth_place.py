@@ -35,8 +35,8 @@ def _commune_free(context: RuleContext) -> None:
 
 
 def _commune_or_place(context: RuleContext) -> None:
-    """Accepts a birth place of which any part may be missing. The commune may be given by its code, or by its name
-    together with the year of birth and the département."""
+    """Accepts a birth place of which any part may be missing. The commune may be given by its code, or by its name,
+    département and year of birth."""
     # In this case, the year and the département must be valid if they are given.
     by_place = context.text(PAYS) == FRANCE and context.blank(COMMUNE)
     if by_place and not (context.blank(NOM_COMMUNE) or context.blank(ANNEE) or _year_is_known(context)):
@@ -47,8 +47,8 @@ def _commune_or_place(context: RuleContext) -> None:
 
 
 def _place_optional(context: RuleContext) -> None:
-    """Accepts a missing birth place. A birth place that is given must have either the code of the commune, or the
-    commune's name together with the département and the year of birth."""
+    """Accepts a missing birth place. Otherwise requires the commune's code, or its name with the département and the
+    year of birth."""
     unnamed, nowhere = context.blank(NOM_COMMUNE), context.blank(DEPARTEMENT)
     by_place = context.blank(COMMUNE) and not (unnamed and nowhere)
     if by_place and unnamed:

@@ -8,7 +8,7 @@ from bouquet_proto.rules.rule import Field, Rule, RuleContext, integer
 
 MONTHS = range(1, 13)
 HISTORY_MONTHS = 23
-"""Age, in months, of the oldest month whose quotient can be requested. The current month has the age 0."""
+"""Number of months before the current one whose quotient can still be requested."""
 
 
 def _annee(context: RuleContext) -> None:

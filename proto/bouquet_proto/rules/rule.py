@@ -130,8 +130,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     fields: dict[str, Field]
     """Query parameters that the rule reads, by canonical field (the field's name inside Bouquet)."""
     parts: tuple[str, ...] = ()
-    """Names of the values, such as year, month and day, that the rule makes from the text of one parameter. Empty if
-    the rule records one value for each parameter, under the parameter's key in `fields`."""
+    """Names of the values that the rule makes from one parameter's text, such as year, month and day. Empty if each
+    parameter gives one value, under its key in `fields`."""
     codes: tuple[str, ...] = ()
     """Public error codes of the faults that the rule can find."""
 

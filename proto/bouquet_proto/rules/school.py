@@ -30,8 +30,8 @@ PERIMETERS = {
 
 
 def _school_search(context: RuleContext) -> None:
-    """Requires exactly one of two things: the code of a school, or a degree (`1D` or `2D`) with the codes of
-    départements or regions in which to search."""
+    """Requires either the code of a school, or a degree (`1D` or `2D`) and the départements or regions in which to
+    search."""
     given = [field for field in PERIMETERS if context.items(field) is not None]
     match context.blank("code_etablissement"), given:
         case True, []:
