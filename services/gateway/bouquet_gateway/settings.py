@@ -32,22 +32,22 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Shared secret (HS256) that verifies callers' tokens, at least 32 bytes. May be empty only if `token_keys` is
     set."""
     token_keys: Secret = Secret("")
-    """Keys that verify callers' tokens, as a JSON Web Key Set of shared secrets (HS256) or public keys (ES256). A
-    token's header names the token's key (`kid`)."""
+    """Keys that verify callers' tokens, as a JSON Web Key Set of shared secrets (HS256) or public keys (ES256). Each
+    token names its key in its header (`kid`)."""
     tokens_from: Literal["registry", "claims"] = "registry"
-    """Source of a token's rights: the registry (`registry`), or the token's own claims (`claims`), for demos and
-    sandboxes."""
+    """Source of what a token allows: the registry (`registry`) or, in demos and sandboxes, the token itself
+    (`claims`)."""
     registry_patience_s: float = 600.0
     """Seconds for which the gateway still accepts the tokens that it remembers, after the registry has stopped
     answering. Calls with other tokens get a 502."""
     registry_refresh_s: float = 3600.0
-    """Seconds after which the gateway asks the registry again, in the background, about a remembered token that is
-    still used. This request also tells the registry that the token is in use."""
+    """Seconds after which the gateway asks the registry again about a remembered token that is still used. This request
+    also tells the registry that the token is in use."""
     known_tokens: int = 50_000
-    """Limit on the tokens that one process remembers, at about 0.8 kB each. For a token that is not remembered, the
-    gateway asks the registry."""
+    """Limit on the tokens that one process remembers, at about 0.8 kB each. For any other token, the gateway asks the
+    registry."""
     exempt_tokens: tuple[str, ...] = ()
-    """SHA-256, in hexadecimal, of the tokens to which blacklist, address check and rate limit do not apply
+    """Tokens exempt from blacklist, address check and rate limit, each as its SHA-256 in hexadecimal
     (docs/reference/contract.md §2.7, row 0)."""
     trusted_proxies: tuple[str, ...] = ()
     """IP addresses or CIDR ranges of the operator's own proxies, whose header `X-Forwarded-For` is trusted."""
@@ -56,44 +56,46 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     port: Port = 8000
     """TCP port on which the gateway listens for HTTP."""
     public_url: str = ""
-    """URL at which callers reach the gateways, `https://host`, shown in `/api/pings` and in the OpenAPI document. If
+    """URL at which callers reach the gateways, such as `https://host`, for `/api/pings` and the OpenAPI document. If
     empty, both show paths without a host."""
     contact: str = ""
-    """Address at which callers get help, shown in the OpenAPI document: a URL `https://…` or an e-mail address. Empty
-    for none."""
+    """Address at which callers get help, for the OpenAPI document: a URL or an e-mail address. Empty for none."""
     processes: int = 1
-    """Number of gateway processes that share the port; more than one needs a broker. The option `serve --processes`
-    also sets this number. Process number n, counted from 1, serves its own health and metrics at `port` + n."""
+    """Number of gateway processes that share the port; more than one needs a broker. Process n, counted from 1, serves
+    its own health and metrics at `port` + n."""
     providers: tuple[str, ...] = ()
-    """Names of the providers that the gateway may ask. With the embedded bus, where workers run in the gateway's
-    process, an empty value stands for all installed providers. With a broker, either `providers` or `providers_file` is
-    required."""
+    """Names of the providers that the gateway may ask. Without a broker, empty stands for all installed providers. With
+    a broker, `providers` or `providers_file` is required."""
     providers_file: str = ""
-    """Path of a file with the names of the providers, one per line; replaces `providers`, and needs a broker. The file
-    is read again every 5 seconds, without a restart. While it has a wrong line, the names read before stay allowed."""
+    """Path of a file with the names of the providers, one per line, in place of `providers`. The gateway reads it again
+    every 5 seconds. Needs a broker."""
+    # While the file has a wrong line, the names read before stay allowed.
     territories: tuple[str, ...] = ()
     """Prefixes with which the paths of a provider must begin, as entries `PROVIDER:PREFIX` such as `acme:/v3/acme/`. A
     provider without an entry may offer any path."""
     deadline_s: float = 10.0
     """Seconds that the answer to a request may take, with all waits for other services."""
     max_requests: int = 400
-    """Limit on the requests that one process answers at a time. Above it, the gateway drops the request that has waited
-    longest for its body or, if none waits, refuses the new one (error `00529`); health probes are never refused."""
+    """Limit on the requests that one process answers at a time. Further requests are refused (error `00529`), except
+    health probes."""
+    # Before it refuses a new request, the gateway drops the one that has waited longest for its body.
     max_calls_per_provider: int = 100
-    """Limit on the calls in flight from one process to one provider; one caller may use a quarter of the limit. A good
-    value is the sum of `…_CONCURRENCY` over the provider's workers, divided by the number of gateways."""
-    hedge_after_s: float = 2.0
-    """Seconds for which the gateway waits for the likelier of CAF and MSA in a lookup of a quotient familial, before it
-    also asks the other. With 0, the gateway asks both at once."""
-    double_file_grace_s: float = 0.3
-    """Seconds for which the gateway still waits for the second of CAF and MSA after the first has found the person. It
-    thus notices a person whom both know, logs this, and chooses one of the two answers."""
-    cache_url: Annotated[Secret, ServerUrl(("redis",), EMBEDDED, several=True)] = Secret("memory:")
-    """URL of the cache: `memory:` for the memory of each process, or `redis(s)://…` for a redis that all gateway
-    processes share. The URL's query may name TLS files: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`.
+    """Limit on the calls in flight from one process to one provider. One caller may use a quarter of the limit.
 
-    With Sentinels, which know the primary server of the group `NAME`, the URL is
-    `redis(s)://a:26379,b:26379/0?sentinel=NAME`. `&sentinel_password=…` adds the Sentinels' password.
+    Recommended: the sum of `…_CONCURRENCY` over the provider's workers, divided by the number of gateways.
+    """
+    hedge_after_s: float = 2.0
+    """Seconds for which a lookup of a quotient familial waits for the likelier of CAF and MSA before it also asks the
+    other. With 0, it asks both at once."""
+    double_file_grace_s: float = 0.3
+    """Seconds for which the gateway still waits for the second of CAF and MSA after the first has found the person. If
+    both know the person, the gateway logs this, and chooses one of the answers."""
+    cache_url: Annotated[Secret, ServerUrl(("redis",), EMBEDDED, several=True)] = Secret("memory:")
+    """URL of the cache: `memory:` for the memory of each process, or `redis(s)://…` for a redis that all gateways
+    share. TLS files may follow: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`.
+
+    With Sentinels, the URL is `redis(s)://a:26379,b:26379/0?sentinel=NAME`, where `NAME` is the group of redis servers.
+    `&sentinel_password=…` adds the Sentinels' password.
     """
     cache_max_items: int = 50_000
     """Limit on the items in the cache of one process, if `cache_url` is `memory:`. Ignored for redis."""
@@ -104,50 +106,55 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Secret that encrypts cached values and hashes their keys; the same in all gateways that share a cache. If empty,
     the gateway derives a secret from `token_key`."""
     sandbox: bool = False
-    """Whether the gateway is a sandbox, whose workers may answer with test cases; needs `tokens_from` to be `claims`.
-    With the embedded bus, one service, the casebook, then answers from case files in place of all workers."""
+    """Whether the gateway is a sandbox, whose workers may answer with test cases. Needs `tokens_from` to be
+    `claims`."""
+    # With the embedded bus, one service, the casebook, then answers from case files in place of all workers.
     calls_per_second: int = 20
     """Rate limit, in calls per second, of each token or habilitation (docs/reference/contract.md §4). The registry may
     set a different limit for a habilitation."""
     rate_limit_per: Literal["token", "habilitation"] = "token"
-    """Unit to which the rate limit applies: each token on its own (`token`), or all tokens of a habilitation together
-    (`habilitation`). A software editor's calls always count for the habilitation whose rights they use."""
+    """Whether the rate limit applies to each token on its own (`token`), or to all tokens of a habilitation together
+    (`habilitation`). A software editor's calls always count for the habilitation that they act for."""
     refused_bearers_per_minute: Annotated[int, Meta(ge=1)] = 30
-    """Limit on the unknown bearer tokens that one IPv4 address or IPv6 /64 network may send per minute; ten times as
-    many for an IPv6 /48 network. Above the limit, unknown tokens get a 429 (error `00429`)."""
+    """Limit on the unknown bearer tokens per minute from one IPv4 address or IPv6 /64 network. Further unknown tokens
+    get a 429 (error `00429`). The limit of an IPv6 /48 network is ten times as high."""
     unknown_recipients_per_minute: Annotated[int, Meta(ge=1)] = 60
-    """Limit on a software editor's calls per minute, with all its tokens, for recipients (administrations) that
-    delegate no habilitation to the editor. Above the limit, calls get a 429 (error `00429`), except for recipients that
-    were served in the last hour."""
+    """Limit on a software editor's calls per minute for administrations that delegate no habilitation to the editor.
+    Further ones get a 429 (error `00429`), except for administrations served in the last hour."""
+    # The calls with all tokens of the editor are counted together.
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
-    """Limit, per second, on the FranceConnect sessions that one process opens and does not know yet. Above the limit, a
-    call waits for up to two seconds, and gets a 429 if the limit is still reached."""
+    """Limit on the FranceConnect sessions per second that one process sees for the first time. Above the limit, calls
+    wait for up to two seconds, and may then get a 429."""
     journal: bool | None = None
-    """Whether calls for data leave records in the registry's access journal. If unset, they do so only if `tokens_from`
-    is `registry`."""
+    """Whether calls for data are recorded in the registry's access journal. If unset, they are recorded only if
+    `tokens_from` is `registry`."""
     journal_key: Secret = Secret("")
     """Key of the pseudonyms in the access journal, as `name:secret`, with a secret of at least 32 bytes. Required with
-    a journal; the registry needs the same keys (`…_JOURNAL_KEYS`). The next key may follow after a comma, named after
-    the first day of its use: `,2027-01-31:secret`."""
+    a journal; the registry needs the same keys (`…_JOURNAL_KEYS`).
+
+    The next key may follow after a comma, named after the first day of its use: `,2027-01-31:secret`.
+    """
     journal_spool: str = "bouquet-journal"
-    """Path of the folder (spool) where journal records wait until they are sent; several gateways may share it. The
-    folder must be on a disk that keeps its content when the process or container ends."""
+    """Path of the folder where journal records wait until they are sent. It must be on a disk that outlives the process
+    and its container. Several gateways may share it."""
     journal_spool_max_bytes: int = 256 * 1024 * 1024
-    """Limit, in bytes, on the journal records that one process keeps on disk; a record takes about 400 bytes. From 80 %
-    of the limit on, a warning is logged; from 95 % on, calls are refused (error `00521`)."""
+    """Limit, in bytes, on the journal records that one process keeps on disk, at about 400 bytes each. At 80 % of it, a
+    warning is logged; at 95 %, calls are refused (error `00521`)."""
     proof_keys: Secret = Secret("")
-    """Keys of proofs (encrypted texts that show later what an answer said), as `name:secret,…`, the same in all
-    gateways; each secret has at least 32 bytes. The first key encrypts new proofs; a former key must stay for five
-    years, or its proofs cannot be verified. If empty, the gateway makes and verifies no proofs."""
+    """Keys of proofs (encrypted texts that show later what an answer said), as `name:secret,…`, with at least 32 bytes
+    each. Required for proofs, and the same in all gateways.
+
+    The first key encrypts new proofs. The other keys verify older proofs: keep each for five years.
+    """
     proof_checks_per_minute: Annotated[int, Meta(ge=1)] = 5
-    """Limit on the verifications of proofs per minute by one IPv4 address or IPv6 /64 network; an IPv6 /48 network may
-    request ten times as many. Above the limit, verifications get a 429 (error `00429`)."""
+    """Limit on the verifications of proofs per minute from one IPv4 address or IPv6 /64 network. Further ones get a 429
+    (error `00429`). The limit of an IPv6 /48 network is ten times as high."""
     proof_documents_per_minute: Annotated[int, Meta(ge=1)] = 60
-    """Limit on the downloads of proofs as PDF files per minute by one IPv4 address or IPv6 /64 network; an IPv6 /48
-    network may request ten times as many. Above the limit, downloads get a 429 (error `00429`)."""
+    """Limit on the downloads of proofs as PDF files per minute from one IPv4 address or IPv6 /64 network. Further ones
+    get a 429 (error `00429`). The limit of an IPv6 /48 network is ten times as high."""
     mcp: bool = False
-    """Whether the gateway answers at `/mcp`, where programs call operations as tools of the Model Context Protocol.
-    They need tokens that an operator allows for this protocol (docs/operations/mcp.md)."""
+    """Whether programs can call operations at `/mcp`, as tools of the Model Context Protocol. They need tokens that an
+    operator allows for this protocol (docs/operations/mcp.md)."""
     maintenance: str = ""
     """Announced maintenance windows of providers, in Paris time, such as `MEN 01:10-02:30`; empty for none. The format
     is described in docs/operations/maintenance-windows.md."""
@@ -204,8 +211,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
 
 
 class Safeguard(Struct, frozen=True):
-    """Measure that protects data about real people, such as keeping the access journal, and the setting that can turn
-    it off."""
+    """Protection of data about real people, such as the access journal, that a setting can turn off."""
 
     setting: str
     is_off: Callable[[GatewaySettings], bool]
@@ -236,8 +242,8 @@ def safeguards_off(settings: GatewaySettings) -> list[Safeguard]:
 
 
 Constraint: TypeAlias = tuple[str, Callable[[GatewaySettings], bool], str]
-"""Condition that the settings must meet. Its parts are the name of a setting, a function that returns whether the
-condition is met, and the error text if it is not, such as `must be shorter than …`."""
+"""Condition that the settings must meet: the name of a setting, a function that says whether it meets the condition,
+and the error text otherwise."""
 
 CONSTRAINTS: tuple[Constraint, ...] = (
     (

@@ -32,8 +32,8 @@ def check() -> dict[str, list[str]]:
 
 
 def editors(parsed: argparse.Namespace) -> int:
-    """Runs `bouquet-portal editors`: prints the requests of software editors or, as `remove`, deletes one of them.
-    Returns the exit status: 1 if the request to delete does not exist, else 0."""
+    """Runs `bouquet-portal editors`: prints the requests of software editors, or deletes one (`remove`). Returns the
+    exit status, which is 1 if there is no such request."""
     django.setup()
     from bouquet_portal.editeurs import export  # its models load only after Django's set-up
 

@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 VERIFIED, PLAIN = "verify-full", "disable"
-"""Values of `sslmode` that are accepted. libpq's own default, `prefer`, verifies nothing, and goes without TLS if the
-server, or an attacker in its place, offers none."""
+"""Values of `sslmode` that are accepted: TLS with a verified server, or no TLS."""
+# libpq's own default, `prefer`, verifies nothing, and goes without TLS if the server, or an attacker in its place,
+# offers none.
 FILES = ("sslrootcert", "sslcert", "sslkey")
 """Options of libpq whose values are paths of PEM files, for TLS."""
 OPTIONS = ("host", "sslmode", *FILES, "application_name", "connect_timeout", "target_session_attrs")
@@ -54,9 +55,12 @@ def database_of(url: str) -> dict[str, Any]:
 
 
 def _options(query: str) -> dict[str, str]:
-    """Returns the options of libpq in a URL's query; the certificate and the host name of the server are verified
-    unless `sslmode` is `disable`. Raises `ValueError` for an unknown, repeated or unsuitable option, such as any other
-    `sslmode`."""
+    """Returns the options of libpq in a URL's query. libpq then verifies the server's certificate and host name, unless
+    `sslmode` is `disable`.
+
+    Raises `ValueError` for options that the portal does not accept.
+    """
+    # Such options are unknown or repeated ones, and any other `sslmode`.
     given = parse_qsl(query, keep_blank_values=True)
     options = dict(given)
     if len(options) < len(given) or not options.keys() <= set(OPTIONS):

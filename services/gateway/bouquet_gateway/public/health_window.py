@@ -28,8 +28,8 @@ State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
 
 class Slice(Struct):
-    """Numbers of calls, and of outages among them, in one period of `SLICE_S` seconds. `number` is the Unix time at
-    which the period begins, divided by `SLICE_S`."""
+    """Numbers of calls and of outages in one period of `SLICE_S` seconds. The period begins at the Unix time `number`
+    times `SLICE_S`."""
 
     number: int
     calls: int = 0
@@ -68,9 +68,9 @@ class HealthWindows:
         self._windows: defaultdict[str, HealthWindow] = defaultdict(HealthWindow)
 
     def record(self, status: str, outage: bool | None) -> None:
-        """Counts a call to the resource whose name in `/api/{status}/ping` is `status`; `outage` is true if the
-        provider was out of service. Does nothing if `status` is empty, or if `outage` is `None`: the provider was not
-        asked."""
+        """Counts a call to the resource that `/api/{status}/ping` shows; `outage` is true if the provider was out of
+        service. An `outage` of `None` means that the provider was not asked: nothing is counted."""
+        # Nothing is counted either for an empty `status`: the resource is not monitored.
         if status and outage is not None:
             self._windows[status].record(self._clock(), outage=outage)
 
@@ -86,12 +86,12 @@ class Circumstances(Struct, frozen=True, kw_only=True):
     just_reopened: bool = False
     """Whether a maintenance window ended in the last ten minutes."""
     is_silent: bool = False
-    """Whether at least one of the resource's providers did not answer the last request for its offer."""
+    """Whether a provider of the resource has not answered the gateway's last request for a description of its
+    operations."""
 
 
 def state_of(window: HealthWindow, circumstances: Circumstances, at: datetime) -> State:
-    """Returns the state of a resource: `maintenance` in a maintenance window, `bad_gateway` after too many outages,
-    `ok`, or `unknown` if nothing shows that the provider works."""
+    """Returns the health of a resource: `maintenance`, `bad_gateway` after too many outages, `ok` or `unknown`."""
     # It is `maintenance` in a maintenance window, and `ok` in the ten minutes after one. Otherwise, from `LEAST_CALLS`
     # calls on, it is `bad_gateway` if too many were outages, else `ok`. After fewer calls, it is `ok` if one ended
     # well, and `unknown` if all were outages. Without calls, it is `ok` if the workers answer, else `unknown`.

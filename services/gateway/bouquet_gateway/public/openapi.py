@@ -1,5 +1,5 @@
-"""OpenAPI 3.1 document of the offered operations, with every error of each operation. Every object schema has a name,
-because client generators name classes after schemas."""
+"""OpenAPI 3.1 document of the operations that callers can call, with every error of each operation."""
+# Every object schema has a name, because client generators name classes after schemas.
 
 from __future__ import annotations
 
@@ -84,12 +84,10 @@ def document(
     is_sandbox: bool = False,
     has_proofs: bool = False,
 ) -> Json:
-    """Returns the OpenAPI document that describes the operations in `by_path` and the gateway's own endpoints.
-    `contact` is a URL or an e-mail address; `monitored` holds the names in `/api/{status}/ping`, which shows the health
-    of resources.
+    """Returns the OpenAPI document of the operations in `by_path` and of the gateway's own endpoints.
 
-    `is_sandbox` says whether the gateway has the endpoints of a sandbox, and `has_proofs` whether it makes and verifies
-    proofs.
+    `contact` is a URL or an e-mail address. `monitored` holds the names of the resources whose health
+    `/api/{status}/ping` shows. `has_proofs` says whether callers can request and verify proofs.
     """
     components = Components()
     sessions_last = sorted(by_path.items(), key=lambda item: (_is_by_session(item[1][0]), item[0]))
@@ -122,8 +120,8 @@ def document(
 
 
 def _make_ids_unique(items: Iterable[Json]) -> None:
-    """Makes the operation ids in `items`, the OpenAPI descriptions of paths, unique: a repeated id gets a number at its
-    end, as in `…_2`."""
+    """Makes the operation ids in an OpenAPI document unique: a repeated id gets a number at its end, as in `…_2`.
+    `items` holds the descriptions of the document's paths."""
     taken: set[str] = set()
     for operation in (operation for item in items for operation in item.values()):
         id = operation["operationId"]
@@ -178,8 +176,8 @@ def _get(modalities: tuple[Served, ...], components: Components) -> Json:
 
 
 def _end_of_life(operation: Operation) -> Json:
-    """Returns the OpenAPI extensions of an operation whose end is announced: the days on which it becomes deprecated
-    and ends, and the path of its successor. Returns an empty dict for all other operations."""
+    """Returns the OpenAPI extensions that announce the end of an operation: its days of deprecation and end, and the
+    path of its successor. Returns an empty dict if no end is announced."""
     if (end := operation.retirement) is None:
         return {}
     named = {"x-deprecation": end.deprecated_on, "x-sunset": end.sunset_on, "x-successor": end.successor}
@@ -214,7 +212,7 @@ def _parameters(operations: list[Operation]) -> list[Json]:
 
 def query_parameters(operation: Operation) -> dict[str, Json]:
     """Returns the OpenAPI query parameters of an operation, by name without `[]`. A parameter is required if at least
-    one of the validation rules that read the parameter requires it."""
+    one validation rule requires it."""
     is_v3 = envelope_of(operation.path) == "v3"
     own = [msgspec.structs.replace(RECIPIENT, required=is_v3), *([DELEGATION] if is_v3 else [])]
     table: dict[str, Json] = {}
@@ -227,8 +225,9 @@ def query_parameters(operation: Operation) -> dict[str, Json]:
 
 
 def _codes(operation: Operation, name: str) -> list[str]:
-    """Returns the error codes of all validation rules that read the parameter `name`, even the codes that such a rule
-    reports only for another parameter."""
+    """Returns the codes of the errors that an answer may contain because of the parameter `name`."""
+    # These are all codes of the rules that read the parameter, even those that a rule reports only for another
+    # parameter.
     if name == RECIPIENT.name:
         return [nomenclature.RECIPIENT]
     rules = (check.rule for check in _checks(operation) if name in check.parameter_names.values())
@@ -292,8 +291,8 @@ def _media(operation: Operation, components: Components) -> Json:
 
 
 def _data_and_meta_schemas(schema: Json, meta_fields: tuple[str, ...]) -> tuple[Json, Json]:
-    """Returns the schemas of `data` and `meta` in an answer: `meta` has the fields in `meta_fields`, and `data` has all
-    others of `schema`."""
+    """Divides `schema` into the schemas of `data` and `meta` in an answer. The fields in `meta_fields` go to `meta`,
+    all others to `data`."""
     if not meta_fields:
         return schema, ANYTHING
     properties = schema.get("properties", {})

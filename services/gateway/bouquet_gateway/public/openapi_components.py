@@ -12,8 +12,7 @@ from typing import Any, TypeAlias
 Json: TypeAlias = dict[str, Any]
 
 OMITTED_KEYWORDS = ("title", "default")
-"""JSON schema keywords that the OpenAPI document leaves out, since client generators misread them: they merge objects
-with the same title, and take a field with a default for one that is always present."""
+"""JSON schema keywords that the OpenAPI document leaves out, since client generators misread them."""
 # Generators merge two objects with the same title, and treat a field with a default as always present.
 WORDS = re.compile(r"[A-Za-z\d]+")
 
@@ -30,12 +29,12 @@ class Components:
         self._headers: Json = {}
 
     def as_json(self) -> Json:
-        """Returns the members `headers` and `schemas` of the OpenAPI object `components`."""
+        """Returns the headers and schemas as they stand in the document's object `components`."""
         return {"headers": dict(sorted(self._headers.items())), "schemas": dict(sorted(self._schemas.items()))}
 
     def headers(self, known: Mapping[str, Json], names: Iterable[str]) -> Json:
-        """Adds the headers with these `names` to the components; `known` holds their definitions. Returns references to
-        the headers, by name."""
+        """Adds the headers `names`, defined in `known`, to the components. Returns references to the headers, by
+        name."""
         return {name: self._header(name, known[name]) for name in names}
 
     def schemas(self, known: Mapping[str, Json]) -> Json:
@@ -44,8 +43,8 @@ class Components:
         return _reference("schemas", next(iter(known)))
 
     def extract_objects(self, schema: Any, *names: str) -> Any:
-        """Makes a component of every object schema inside `schema`, and returns `schema` with references to these
-        components. `names` holds names for the outermost component, in order of preference."""
+        """Moves every object schema inside `schema` to a component of its own, and returns `schema` with references to
+        these components. `names` holds names for the outermost component, in order of preference."""
         # The component of the outermost object gets the first of `names` that is free or already names an equal schema.
         # For an object in a field, each of `names` is followed by the name of the field.
         if not isinstance(schema, Mapping):

@@ -1,5 +1,5 @@
 """Description, in the OpenAPI document, of the endpoint for dossiers (several lookups in one request). It lists the
-operations and parameters of the workers' offers that a dossier may use."""
+operations and parameters that a dossier may use."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ANYTHING: Json = {"type": "object", "additionalProperties": True}
 
 def paths(by_path: Mapping[str, tuple[Served, ...]], components: Components, security: Iterable[str]) -> Json:
     """Returns the OpenAPI path of the endpoint for dossiers (several lookups in one request). Returns an empty dict if
-    no operation of version 3 or later is offered."""
+    there are only operations of version 2, which dossiers cannot use."""
     operations = [served.operation for modalities in by_path.values() for served in modalities]
     operations = [operation for operation in operations if split(operation.path)[1] != V2]
     if not operations:
@@ -135,8 +135,8 @@ def _answers() -> Json:
 
 
 def _fields(operations: Iterable[Operation]) -> Iterator[tuple[str, Json]]:
-    """Yields the name of each canonical field (such as `nom_naissance`) that the operations read, with the field's JSON
-    schema and description."""
+    """Yields the parameters about a person that the operations read: canonical name (such as `nom_naissance`), and JSON
+    schema with description."""
     for check in (check for operation in operations for stage in operation.checks for check in stage):
         for name, field in RULES[check.rule].fields.items():
             yield name, {"description": field.description, **field.schema}

@@ -85,8 +85,8 @@ def error_answers(
     headers: Iterable[str] = ON_EVERY_ANSWER,
     more: str = "",
 ) -> Json:
-    """Returns the OpenAPI responses for errors, with examples, by HTTP status. Each item of `reasons` is a kind of
-    failure, such as `overloaded`, with the authority that the error names; `more` is added to each description."""
+    """Returns the OpenAPI responses for errors, with examples, by HTTP status. `reasons` holds kinds of failure such as
+    `overloaded`, each with the authority that the error names."""
     # `provider_rows` are the errors that the provider adds to the failure table, and `more` is appended to each
     # description.
     examples: dict[int, dict[str, Json]] = defaultdict(dict)
@@ -115,8 +115,7 @@ def _schema(forms: set[Envelope], components: Components) -> Json:
 
 
 def _add(examples: dict[str, Json], code: str, example: Mapping[str, Any]) -> None:
-    """Adds an example to `examples` under its error code. Further examples of the same code get a number, as in `00210
-    (2)` (docs/reference/contract.md §3.5)."""
+    """Adds an example to `examples` under its error code. A second example of the same code is added as `00210 (2)`."""
     if example not in examples.values():
         already_there = sum(name.partition(" ")[0] == code for name in examples)
         examples[f"{code} ({already_there + 1})" if already_there else code] = dict(example)

@@ -1,5 +1,5 @@
-"""Descriptions, in the OpenAPI document, of the gateway's own endpoints: resources' health (docs/reference/contract.md
-§5.3), a token's scopes, delegations to a software editor, and the list of errors."""
+"""Descriptions, in the OpenAPI document, of the gateway's own endpoints, such as the health of resources and the list
+of errors."""
 
 from __future__ import annotations
 
@@ -149,9 +149,11 @@ BEARER = "jwt_bearer_token"
 
 
 def paths(monitored: Iterable[str], components: Components, security: Iterable[str]) -> Json:
-    """Returns the OpenAPI paths of the gateway's own endpoints, and adds their schemas to `components`. `monitored`
-    holds the names of the resources whose health `/api/{status}/ping` shows (values of `status`), and `security` the
-    names of the security schemes."""
+    """Returns the OpenAPI paths of the gateway's own endpoints, and adds their schemas to `components`.
+
+    `monitored` holds the names of the resources whose health `/api/{status}/ping` shows. `security` holds the names of
+    the security schemes.
+    """
     return _health(monitored, components) | {
         "/api/introspect": described(
             "introspect",
@@ -276,8 +278,8 @@ def described(
     parameters: Iterable[Json] = (),
     body: Json | None = None,
 ) -> Json:
-    """Returns the OpenAPI item of a path with one operation: a POST if `body` describes its request body, else a
-    GET."""
+    """Returns the OpenAPI item of a path with one operation. The operation is a POST if `body` describes a request
+    body, else a GET."""
     return {
         "get" if body is None else "post": {
             "operationId": id,

@@ -1,5 +1,5 @@
-"""Descriptions, for the OpenAPI document, of proofs (encrypted texts that show later what an answer said): the header
-that requests a proof, the endpoint that verifies one, and the endpoint that answers with its PDF file."""
+"""Descriptions, in the OpenAPI document, of proofs: encrypted texts that show later what an answer said. Callers
+request a proof by a header; two endpoints verify it and return it as a PDF file."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def add_header(operations: Mapping[str, Json], by_path: Mapping[str, tuple[Serve
 
 
 def paths(components: Components) -> Json:
-    """Returns the OpenAPI paths of the two endpoints for proofs: one verifies a proof, the other answers with its PDF
+    """Returns the OpenAPI paths of the two endpoints for proofs: one verifies a proof, the other returns it as a PDF
     file."""
     valid = answer("La preuve est authentique", components.schemas(SCHEMAS), components)
     valid["content"]["text/html"] = {"schema": text()}

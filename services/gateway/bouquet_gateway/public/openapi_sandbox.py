@@ -1,5 +1,5 @@
-"""Descriptions, for the OpenAPI document, of a sandbox's endpoints: its test cases, the check of a proposed case, and
-tokens with fewer scopes."""
+"""Descriptions, in the OpenAPI document, of a sandbox's endpoints. They list test cases, check a proposed test case,
+and issue tokens with fewer scopes."""
 
 from __future__ import annotations
 

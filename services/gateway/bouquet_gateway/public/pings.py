@@ -22,8 +22,8 @@ class Status(Struct, frozen=True):
     status: State
     last_update: str
     last_ok_status: str | None | UnsetType = UNSET
-    """Time of the last call that did not end in an outage; `None` if this process has seen no such call. Absent in a
-    sandbox."""
+    """Time of the last call that did not end in an outage (HTTP status 502, 503 or 504). `None` if this process has
+    seen no such call; absent in a sandbox."""
     until: str | UnsetType = UNSET
     """End of the maintenance window that is open; absent if none is open."""
 
@@ -34,7 +34,8 @@ class Ping(Struct, frozen=True):
 
 
 class Pings:
-    """Source of the health of all monitored resources: groups of operations with a name in `/api/{status}/ping`."""
+    """Health of all monitored resources. A resource is a group of operations that `/api/{status}/ping` shows under one
+    name."""
 
     def __init__(
         self,

@@ -12,8 +12,8 @@ from bouquet_mesh.bus.api import Calling
 
 
 class Readiness:
-    """Readiness of a gateway to answer lookups, judged by its bus, the workers' offers (descriptions of their
-    operations), the registry, the journal and file descriptors."""
+    """Readiness of a gateway to answer lookups: whether it has a bus, operations, the registry, room in the journal,
+    and free file descriptors."""
 
     def __init__(self, bus: Calling, offers: Discovery, tokens: TokenSource, journal: Journal) -> None:
         self._bus = bus
@@ -22,8 +22,10 @@ class Readiness:
         self._journal = journal
 
     def lacking(self) -> list[str]:
-        """Returns the names of what keeps the gateway from answering lookups: any of `bus`, `offers`, `registry`,
-        `journal` and `descriptors` (file descriptors). Returns an empty list if the gateway is ready."""
+        """Returns what keeps the gateway from answering lookups: any of `bus`, `offers`, `registry`, `journal` and
+        `descriptors`. Returns an empty list if the gateway is ready."""
+        # `offers` stands for a gateway to which no provider has described its operations, and `descriptors` for too few
+        # free file descriptors.
         missing = {
             "bus": not self._bus.ready,
             "offers": not self._offers.catalogue.offers,
@@ -34,7 +36,7 @@ class Readiness:
         return [name for name, lacks in missing.items() if lacks]
 
     def waiting(self) -> Mapping[str, object]:
-        """Returns the body of `/readyz` for a gateway that is not ready, with the names that `lacking` returns. Returns
-        an empty mapping if the gateway is ready."""
+        """Returns the body of `/readyz` for a gateway that is not ready: the names that `lacking` returns. Returns an
+        empty mapping if the gateway is ready."""
         lacking = self.lacking()
         return {"status": "waiting", "for": lacking} if lacking else {}

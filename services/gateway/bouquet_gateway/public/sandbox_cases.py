@@ -1,5 +1,6 @@
 """Test cases of a sandbox (recorded answers about invented people), published as one document, and checks of proposed
-cases. The gateway gets the cases and checks from the casebook, the service that replaces all workers in a sandbox."""
+cases."""
+# The gateway gets the cases and checks from the casebook, the service that replaces all workers in a sandbox.
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ T = TypeVar("T")
 KEPT_S = 5.0
 """Seconds for which the document with all test cases is kept. The first request after that makes a new document."""
 NO_SANDBOX = "malformed_request"
-"""Reason of a worker's failure to answer a request about test cases, if the worker does not belong to a sandbox."""
+"""Reason with which a worker outside of a sandbox refuses requests about test cases."""
 
 _page = msgspec.json.Decoder(CasePage)
 _report = msgspec.json.Decoder(CaseReport)
@@ -48,8 +49,8 @@ class CaseDocument(Struct, frozen=True):
 
 
 class SandboxCases:
-    """Service that publishes a sandbox's test cases and has proposed cases checked. Outside of a sandbox, each method
-    raises the `Problem` of an unknown path."""
+    """Service that publishes a sandbox's test cases, and checks proposed ones. Outside of a sandbox, each method raises
+    the `Problem` of an unknown path."""
 
     def __init__(
         self, offers: Discovery, bus: Calling, *, is_sandbox: bool, clock: Callable[[], float] = time.monotonic
@@ -73,8 +74,9 @@ class SandboxCases:
             return self._document
 
     async def report(self, operation_id: str, text: str, request_id: str, deadline: Deadline) -> CaseReport:
-        """Returns a report on a proposed test case file (`text`), with the faults in the file. Raises `Problem` if the
-        operation is unknown, or if its provider does not answer or does not belong to a sandbox."""
+        """Returns a report on the proposed test case file `text`, with the faults in the file. Raises `Problem` for an
+        unknown operation, or if its provider does not answer."""
+        # A provider that does not belong to a sandbox also leads to a `Problem`.
         self._need_sandbox()
         offer = next((one for one in self._offers.catalogue.offers if operation_id in _folders(one)), None)
         if offer is None:
@@ -127,7 +129,7 @@ def _decoded(decoder: msgspec.json.Decoder[T], data: msgspec.Raw) -> T:
 
 
 def _folders(offer: Offer) -> set[str]:
-    """Returns the ids of the operations in `offer` for which test cases may be proposed, or, for FranceConnect's
-    worker, `france_connect`. Cases of `france_connect` describe the sessions of invented citizens."""
+    """Returns the ids of a provider's operations, for each of which test cases may be proposed."""
+    # FranceConnect's worker also has `france_connect`, whose cases describe the sessions of invented citizens.
     sessions = {france_connect_session.PROVIDER} & {offer.provider}
     return {operation.folder for operation in offer.operations} | sessions

@@ -1,5 +1,5 @@
-"""Calls of operations for a dossier (several lookups in one request), or for a tool of the Model Context Protocol. Each
-call is answered as if the caller had made it by HTTP."""
+"""Calls of operations for a dossier (several lookups in one request), or for a tool of the Model Context Protocol. The
+answers are the same as by HTTP."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bouquet_proto.deadline import Deadline
 from bouquet_proto.rules import SharedResults
 
 METHOD = "GET"
-"""HTTP method under which each call is traced and logged: the caller would use it to call the operation by HTTP."""
+"""HTTP method under which each call is traced and logged, since callers call operations by GET."""
 
 
 class Services(Struct, frozen=True, kw_only=True):
@@ -36,8 +36,7 @@ class Services(Struct, frozen=True, kw_only=True):
 
 
 class Asker(Struct, frozen=True, kw_only=True):
-    """Calls operations for one request. Each call has the credential, the request id and the deadline of this
-    request."""
+    """Calls operations on behalf of one request, with the request's credential, id and deadline."""
 
     services: Services
     request: HttpRequest
@@ -51,13 +50,13 @@ class Asker(Struct, frozen=True, kw_only=True):
     refusal: Problem | None = None
     """Error with which every call is answered, in place of a lookup; `None` if there is none."""
     shared: SharedResults = {}
-    """Results of validation rules and other computations about a person, by their input. Several calls of the request
-    that are about the same person thus compute each result once."""
+    """Results of computations about a person, such as validation rules, by their input. Calls of the request about the
+    same person share them."""
 
     async def answer(self, target: Target, parameters: Parameters, *, is_counted: bool) -> tuple[Call, Answer]:
-        """Calls the operation `target` with these parameters, and returns the call and its answer. The call is checked,
-        recorded, traced and measured like a caller's own. `is_counted` tells whether the rate limit has already counted
-        it."""
+        """Calls the operation `target`, and returns the call and its answer. `is_counted` says whether the rate limit
+        has already counted the call."""
+        # The call is checked, recorded, traced and measured like a caller's own.
         own = self.call
         call = Call(
             own.request_id,

@@ -20,7 +20,7 @@ Values: TypeAlias = Mapping[str, Value]
 
 
 class Parameters(Struct, frozen=True):
-    """Query parameters of one call in two forms, a query string and a parsed query, with the same content."""
+    """Query parameters of one call, both as a query string and parsed."""
 
     raw_query: str
     """Query string of the call. Equal parameters give equal strings, so that identical calls can be recognized."""

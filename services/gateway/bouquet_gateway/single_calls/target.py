@@ -1,5 +1,5 @@
-"""Choice of the operation that the gateway calls for one lookup of a dossier or for a tool, and the names of its
-parameters."""
+"""Choice of the operation that the gateway calls for one lookup of a dossier, or for a tool of the Model Context
+Protocol."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
     path: str
     match: Match | None
-    """Operation at `path`. `None` if no worker's offer (description of operations) contains the path, but a provider
-    that has not sent its offer yet may offer it; the call then gets an error."""
+    """Operation at `path`; `None` if no worker has described one yet. The call then gets an error."""
 
     @property
     def served(self) -> Served | None:
@@ -44,9 +43,9 @@ class Target(Struct, frozen=True, kw_only=True):
         return self.operation is None or self.operation.modality == USUAL_MODALITY
 
     def people_at(self, path: str) -> People | None:
-        """Returns which fields hold the civil status of each person at `path`, a dotted path in the operation's data
-        such as `enfants`. Returns `None` if no persons are declared there, or if one field holds both the family name
-        and the first names."""
+        """Returns which fields hold the civil status of each person at `path` in the operation's data, such as
+        `enfants`. Returns `None` if the operation declares none there."""
+        # The result is also `None` if one field holds both the family name and the first names.
         people = self.operation.people if self.operation else ()
         return next((one for one in people if one.at == path and one.nom != one.prenoms), None)
 
@@ -58,8 +57,8 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 def newest(family: Family, today: date) -> int:
-    """Returns the number of the newest version of an operation that is not deprecated or, if all versions are
-    deprecated, of the newest one."""
+    """Returns the number of an operation's newest version that is not deprecated. If all are, returns the number of the
+    newest."""
     current = (version for version, served in family.versions.items() if not _is_deprecated(served[0], today))
     return max(current, default=max(family.versions))
 

@@ -53,7 +53,7 @@ from bouquet_proto import france_connect_session
 from bouquet_proto.names import GATEWAY_PREFIX
 
 FIRST_OFFERS_S = 3.0
-"""Longest time, in seconds, for which a starting gateway waits until it has asked all providers for their offers."""
+"""Longest time, in seconds, for which a starting gateway waits for the providers to describe their operations."""
 
 
 def paris_now() -> datetime:
@@ -70,8 +70,9 @@ async def open_gateway(
     clock: Callable[[], datetime] = paris_now,
     epoch_s: Callable[[], float] = time.time,
 ) -> AsyncIterator[GatewayServices]:
-    """Builds the services of a gateway, and yields them once each provider has been asked for its offer (description of
-    its operations), or after `FIRST_OFFERS_S` seconds. Raises `SettingsError` for wrong settings."""
+    """Builds the services of a gateway, and yields them once providers have had time to describe their operations.
+    Raises `SettingsError` for wrong settings."""
+    # The time ends when each provider has been asked, and after `FIRST_OFFERS_S` seconds at the latest.
     # The records of the access journal are sent to `outbox`. `clock` is used by the rules of the contract, and
     # `epoch_s` (seconds since 1970) by the rate limits.
     calls = Bulkheads(bus, settings.max_calls_per_provider)
@@ -93,8 +94,8 @@ async def open_gateway(
 
 
 def _following(settings: GatewaySettings, offers: Discovery) -> AbstractAsyncContextManager[object]:
-    """Returns a context in which the gateway reads the file of allowed providers again every few seconds. Without such
-    a file, the context does nothing."""
+    """Returns a context in which the gateway keeps to the file of allowed providers as it changes. Without such a file,
+    the context does nothing."""
     path = settings.providers_file
     return alongside(providers_file.follow(path, offers.allow)) if path else nullcontext()
 
@@ -183,7 +184,7 @@ def _proofs(settings: GatewaySettings, clock: Callable[[], datetime]) -> Proofs 
 def _proof_services(
     settings: GatewaySettings, proofs: Proofs | None, bus: Calling, limiter: RateLimiter, drawing: Executor
 ) -> tuple[ProofChecks, ProofDownloads] | tuple[None, None]:
-    """Returns the services that verify proofs and draw their PDF files, or `None` for each if the gateway makes no
+    """Returns the services that verify proofs and make PDF files of them. Both are `None` if the gateway makes no
     proofs."""
     if proofs is None:
         return None, None

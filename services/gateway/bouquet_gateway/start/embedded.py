@@ -1,5 +1,5 @@
-"""Workers that run in the gateway's own process, connected by the bus in memory. In a sandbox, the casebook, which
-answers from test case files, runs instead."""
+"""Workers that run in the gateway's own process, connected by a bus in memory."""
+# In a sandbox, the casebook, which answers from test case files, runs instead.
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 
 
 class Hosted(Protocol):
-    """Worker that runs in the gateway's process. In a sandbox, only the casebook runs there: a service that answers
-    from test case files in place of all workers."""
+    """Worker that runs in the gateway's process or, in a sandbox, the casebook: the service that answers from test case
+    files in place of all workers."""
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the offer (description of the operations) of a worker, as a tuple of one. The casebook, which
-        replaces all workers in a sandbox, returns one offer for each of them."""
+        """Returns the descriptions of operations (offers): one for a worker. The casebook of a sandbox returns one for
+        each worker that it replaces."""
 
     def read(self, reader: Reader) -> object:
         """Reads and checks the worker's settings. `reader` collects the wrong ones."""
@@ -34,8 +34,7 @@ class Hosted(Protocol):
 
 
 class Service(Protocol):
-    """Service that runs in the gateway's process, but is not a worker. The only such service is the registry, which
-    also receives the records of the access journal."""
+    """Service that runs in the gateway's process, but is not a worker: the registry."""
 
     def read(self, reader: Reader) -> object:
         """Reads and checks the service's settings. `reader` collects the wrong ones."""
@@ -48,8 +47,8 @@ class Service(Protocol):
 
 
 def installed(*, sandbox: bool) -> dict[str, Hosted]:
-    """Returns the installed workers by the provider's name. In a sandbox, returns only the casebook, the service that
-    replaces all workers."""
+    """Returns the installed workers by the provider's name. In a sandbox, returns only the casebook, which replaces all
+    workers."""
     return _loaded(CASEBOOK if sandbox else WORKERS)
 
 
@@ -85,8 +84,8 @@ async def hosting(
     hosts: Mapping[str, Hosted],
     services: Mapping[str, Service],
 ) -> AsyncIterator[None]:
-    """Runs workers (`hosts`) and services in this process while the context is open. Raises `SettingsError` if one of
-    them lacks a setting."""
+    """Runs workers (`hosts`) and services in this process while the context is open. Raises `SettingsError` for a wrong
+    setting."""
     log.warning("embedded bus: gateway and workers share one process", extra={"hosted": [*hosts, *services]})
     async with AsyncExitStack() as stack:
         for host in hosts.values():

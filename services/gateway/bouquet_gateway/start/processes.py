@@ -1,5 +1,5 @@
-"""Several gateway processes on one port. A parent process starts them, starts another in place of each that ends, and
-forwards signals to them (docs/adr/0013)."""
+"""Several gateway processes on one port. A parent process starts them, replaces each one that ends, and forwards
+signals to them (docs/adr/0013)."""
 # Each child is a whole gateway. Its standard input is a socket to the parent: through it the child reports that it has
 # started, and notices that the parent has ended.
 
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 30.0
 STABLE_S = 60.0
-"""Running time, in seconds, after which a process counts as stable. A process that ends earlier is restarted after a
-pause that doubles each time, up to `LAST_PAUSE_S` seconds."""
+"""Seconds after which a running process counts as stable. If a process ends earlier, the pause before its next start
+doubles, up to `LAST_PAUSE_S` seconds."""
 
 _PARENT = 0
 _STARTED = b"."
@@ -34,8 +34,9 @@ _STARTED = b"."
 
 
 async def supervise(count: int, environ: Mapping[str, str]) -> int:
-    """Runs `count` gateway processes until SIGTERM or SIGINT. Returns 0 if all end with status 0, otherwise the first
-    status that is not 0, in the order of the processes' numbers."""
+    """Runs `count` gateway processes until SIGTERM or SIGINT. Returns 0 if all end with status 0, otherwise one of the
+    other statuses."""
+    # The other status is the first one in the order of the processes' numbers.
     # If the first gateway cannot start, returns its exit status at once.
     supervisor = _Supervisor(environ)
     loop = asyncio.get_running_loop()
@@ -45,8 +46,7 @@ async def supervise(count: int, environ: Mapping[str, str]) -> int:
 
 
 def report_started() -> None:
-    """Tells the parent process that this process has started. After that, this process stops itself when the parent
-    ends."""
+    """Tells the parent process that this process has started. From then on, this process stops when the parent ends."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -93,7 +93,7 @@ class _Supervisor:
 
     async def run(self, count: int) -> int:
         """Runs `count` children until a signal ends them all, or until the first one fails to start. Returns 0 if all
-        end with status 0, otherwise the first status that is not 0, in the order of their numbers."""
+        end with status 0, otherwise one of the other statuses."""
         # The first child is started alone, so a wrong setting is reported only once.
         first = await self._start(1)
         if not await first.has_started():
@@ -103,8 +103,8 @@ class _Supervisor:
         return next(filter(None, statuses), 0)
 
     async def _supervise(self, number: int, child: _Child) -> int:
-        """Restarts a child each time it ends, until a signal to stop. Returns the exit status of its last run; 0 if the
-        signal comes between two runs."""
+        """Restarts a child each time it ends, until a signal to stop. Returns the child's last exit status, or 0 if no
+        child runs at the signal."""
         failures = 0
         while True:
             status = await child.ended()

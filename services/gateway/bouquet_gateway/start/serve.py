@@ -27,8 +27,7 @@ SERVICE = "bouquet-gateway"
 
 
 class Hosting(Struct, frozen=True):
-    """Settings of a gateway, with the workers (`hosts`) and services that run in its process; both are empty if the
-    gateway uses a broker."""
+    """Settings of a gateway, and the workers (`hosts`) and services in its process. With a broker, none run there."""
 
     settings: GatewaySettings
     hosts: Mapping[str, embedded.Hosted]
@@ -37,13 +36,13 @@ class Hosting(Struct, frozen=True):
 
 async def serve(environ: Mapping[str, str], number: int = 0) -> None:
     """Answers callers until SIGTERM. `number` is this process's number, from 1, or 0 for a gateway's only process.
-    Raises `SettingsError`, which lists every wrong setting, before anything is started."""
+    Raises `SettingsError` for wrong settings."""
     name = f"{SERVICE} {number}" if number else SERVICE
     await run_process(SERVICE, environ, read, partial(_serving, number), name)
 
 
 async def serve_several(environ: Mapping[str, str]) -> int:
-    """Runs the number of gateway processes in the setting `PROCESSES`, and returns one exit status for all. Raises
+    """Runs as many gateway processes as the setting `PROCESSES` says, and returns one exit status for all. Raises
     `SettingsError` for a wrong setting or a port in use."""
     _, hosting_settings = prepare(environ, read, SERVICE)
     settings = hosting_settings.settings
@@ -54,8 +53,8 @@ async def serve_several(environ: Mapping[str, str]) -> int:
 
 
 def read(reader: Reader, mesh: MeshSettings) -> Hosting:
-    """Reads the settings of a gateway, and of the workers and services in its process, and checks that they fit
-    together. `reader` collects the wrong ones."""
+    """Reads and checks the settings of a gateway, and of the workers and services in its process. `reader` collects the
+    wrong ones."""
     settings = read_settings(reader)
     reader.check(_several_need_a_broker, settings, mesh)
     hosts, services = reader.check(_hosted, settings, mesh) or ({}, {})
@@ -107,8 +106,8 @@ def report_safeguards(settings: GatewaySettings) -> None:
 def _hosted(
     settings: GatewaySettings, mesh: MeshSettings
 ) -> tuple[Mapping[str, embedded.Hosted], Mapping[str, embedded.Service]]:
-    """Returns the workers and the services that run in the gateway's process; both mappings are empty if the gateway
-    uses a broker."""
+    """Returns the workers and the services that run in the gateway's process. With a broker, both mappings are
+    empty."""
     # On the embedded bus, these are the installed workers that the settings allow (in a sandbox, the casebook alone),
     # and the registry if tokens or journal need it.
     if settings.processes > 1 or not is_embedded(mesh.bus_url.reveal()):
@@ -120,13 +119,12 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings with the names of the providers that the gateway may ask: the names in the file of
-    providers, if one is set, else those in `providers`. If both are empty, the providers are `hosted`, whose workers
-    run in this process.
+    """Returns the settings with the names of the providers that the gateway may ask: from the file of providers, else
+    from `providers`. If neither names any, these are `hosted`, the providers whose workers run in this process.
 
-    Raises `SettingsError` if the file is wrong or used without a broker, or if a gateway with a broker names no
-    provider.
+    Raises `SettingsError` if the file is wrong, or if a gateway with a broker names no provider.
     """
+    # It is also raised for a file without a broker.
     if settings.providers_file:
         if is_embedded(mesh.bus_url.reveal()):
             raise SettingsError([f"{providers_file.SETTING}: needs a broker, and {MESH_PREFIX}BUS_URL names none"])

@@ -26,9 +26,11 @@ class Cache(Protocol):
         """Stores a value under a key, for `ttl_s` seconds."""
 
     async def add(self, key: str, ttl_s: float) -> bool:
-        """Adds a key without a value for `ttl_s` seconds, and returns whether the key was missing before. Check and
-        addition are one step, so that only one of several processes gets `True`. Also returns `True` if the store
-        fails."""
+        """Adds a key for `ttl_s` seconds, and returns whether the key was missing before. If several processes add the
+        key at the same time, only one gets `True`.
+
+        If the store fails, each of them gets `True`.
+        """
 
     async def delete(self, key: str) -> None:
         """Removes a key and its value; does nothing if the key is missing."""

@@ -1,5 +1,5 @@
-"""Cache on redis that gateways share, through the library aiocache. Redis holds only encrypted values; while redis does
-not answer, the cache counts as empty."""
+"""Cache on a redis that gateways share, through the library aiocache. Values are encrypted. While redis does not
+answer, the cache counts as empty."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ NO_TIMEOUT = 0
 
 
 class _Entry(Struct, frozen=True, array_like=True):
-    """Cached value that is encrypted together with its key. A value found under another key is ignored, so that nobody
-    can give one person's data to another by copying an entry."""
+    """Cached value, encrypted together with its key. If somebody copies it to another key, it is ignored there, so that
+    nobody gets another person's data."""
 
     key: str
     expires_at: float

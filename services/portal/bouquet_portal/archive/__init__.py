@@ -1,2 +1,2 @@
-"""Archive, in the portal's database, of the last documents read from gateways: OpenAPI documents, lists of errors, and
-the sandbox's cases. After a restart, pages show these documents until a gateway answers."""
+"""Archive, in the portal's database, of the last documents read from gateways, such as OpenAPI documents. After a
+restart, pages show these documents until a gateway answers."""

@@ -19,8 +19,8 @@ MOST_STORED_BYTES = 4 * 1024 * 1024
 
 
 class DatabaseArchive:
-    """Archive of gateways' documents in the portal's database. If the database fails, `load` returns None, `save` and
-    `confirm` store nothing, and each logs a warning instead of raising an exception."""
+    """Archive of gateways' documents in the portal's database. Failures of the database are logged, and raise no
+    exception; `load` then returns None."""
 
     def load(self, url: str) -> Archived | None:
         close_old_connections()
@@ -54,8 +54,7 @@ class DatabaseArchive:
 
 
 def _decompressed(packed: bytes) -> bytes | None:
-    """Decompresses a document by zlib. Returns None if the document is damaged, or larger than a gateway's answer may
-    be."""
+    """Decompresses a document by zlib. Returns None if the document is damaged, or larger than `MOST_BYTES` bytes."""
     inflate = zlib.decompressobj()
     try:
         body = inflate.decompress(packed, MOST_BYTES + 1)

@@ -25,8 +25,8 @@ TRUE_OR_FALSE = (("true", "vrai"), ("false", "faux"))
 
 
 class Entry(Struct, frozen=True):
-    """Field of an answer, as the form shows it: its values, its error texts and, if it is an object or a list of
-    objects, the entries of the fields inside."""
+    """Field of an answer, as the form shows it, with its values and error texts. An object, or a list of objects, also
+    has the entries of the fields inside."""
 
     field: Field
     path: str
@@ -36,7 +36,7 @@ class Entry(Struct, frozen=True):
     children: tuple[Entry, ...] = ()
     """Entries of the fields of an object; empty if the field is no object."""
     items: tuple[tuple[Entry, ...], ...] = ()
-    """Objects of a list, each as the entries of its fields; empty if the field is no list of objects."""
+    """Entries of each object in a list of objects; empty for any other field."""
     faults: tuple[str, ...] = ()
 
     @property
@@ -72,8 +72,11 @@ def id_of(path: str) -> str:
 def entries(
     fields: Iterable[Field], data: Any, faults: Mapping[str, list[str]], path: str, longer: str = ""
 ) -> tuple[Entry, ...]:
-    """Returns an entry for each of `fields`, the fields of the object at `path`: `data` holds the object's values, and
-    `faults` the error texts by path. Adds a blank object to the list whose path is `longer`."""
+    """Returns the form's entries for `fields`, which belong to the object at `path`. `data` holds their values, and
+    `faults` the error texts by path.
+
+    The list at the path `longer` gets one more object, to be filled in.
+    """
     members = data if isinstance(data, dict) else {}
     return tuple(_entry(one, members.get(one.name), faults, f"{path}.{one.name}", longer) for one in fields)
 
@@ -110,8 +113,9 @@ def _shown(value: Any) -> str:
 
 
 def data_from(fields: Iterable[Field], sent: MultiValueDict[str, str], path: str) -> dict[str, Any]:
-    """Returns the object at `path` that a submitted form describes, without blank fields and without blank objects in
-    lists. A blank field that the schema requires is null, if the schema allows null."""
+    """Returns the object at `path` that a submitted form describes, without its blank fields. A blank field that the
+    schema requires is null, if the schema allows null."""
+    # Blank objects in lists are left out too.
     found = {one.name: _value(one, sent, f"{path}.{one.name}") for one in fields}
     return {name: value for name, value in found.items() if value is not UNSET}
 
@@ -131,15 +135,15 @@ def _value(field: Field, sent: MultiValueDict[str, str], path: str) -> Any:
 
 
 def _count_objects(sent: Collection[str], path: str) -> int:
-    """Returns the number of objects in a list of a submitted form, at most `MOST_VALUES`: 3 if the highest index in an
-    input's name is 2, as in `payload.data.enfants[2].sexe`."""
+    """Returns the number of objects in a list of a submitted form, at most `MOST_VALUES`. It is 3 if the last object
+    has inputs such as `payload.data.enfants[2].sexe`."""
     numbers = (re.match(r"\[(\d{1,3})\]", name[len(path) :]) for name in sent if name.startswith(f"{path}["))
     return min(MOST_VALUES, max((int(found[1]) + 1 for found in numbers if found), default=0))
 
 
 def _typed(text: str, kind: str) -> Any:
-    """Converts the text of an input to a JSON value of the type `kind`, which is named in French, such as
-    `nombre entier`. Returns the text itself if the conversion is impossible."""
+    """Converts the text of an input to a JSON value of the type `kind`, such as `nombre entier`. Returns the text
+    itself if the conversion is impossible."""
     if kind.startswith(("texte", "date")):
         return text
     if kind.startswith("nombre") and COMPUTED.fullmatch(text):

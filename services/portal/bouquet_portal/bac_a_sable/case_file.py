@@ -1,5 +1,5 @@
-"""Writing of case files: YAML texts, each with a call about an invented person and the answer that the sandbox gives.
-The portal writes them from a test case or a filled form, or as a draft for an author."""
+"""Writing of case files: YAML texts, each with a call about an invented person and the sandbox's answer to it."""
+# The portal writes them from a test case or a filled form, or as a draft for an author.
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def of_case(case: Case) -> str:
 
 
 def for_operation(operation: Operation) -> str:
-    """Returns a draft of a case file for its author to complete: the operation's required parameters with example
-    values, and an empty answer. `operation` must come from `with_own_parameters`."""
+    """Returns a draft of a case file, for its author to complete. It has the operation's required parameters with
+    example values, and an empty answer. `operation` must come from `with_own_parameters`."""
     asked: CallParameters = {
         one.name: _example(one.name, one.example)
         for one in operation.parameters
@@ -53,8 +53,8 @@ def for_operation(operation: Operation) -> str:
 
 def with_own_parameters(operation: Operation, operations: Iterable[Operation]) -> Operation:
     """Returns the operation with the parameters that its case files contain: all but `LEFT_OUT_PARAMETERS`. An
-    operation for FranceConnect sessions, which has no parameters about the person, also gets the parameters of the
-    civil status."""
+    operation for FranceConnect sessions also gets the parameters of the civil status."""
+    # Such an operation has no parameters of its own about the person.
     by_name = (
         one
         for one in operations
@@ -67,14 +67,14 @@ def with_own_parameters(operation: Operation, operations: Iterable[Operation]) -
 
 
 def payload_of(operation: Operation, data: Any, meta: Any = None) -> Any:
-    """Returns the body of an answer. From version 3 on, this is an object with `data`, `links` and `meta` (empty if
-    `meta` is None); in version 2, it is `data` itself."""
+    """Returns the body of an answer that contains `data`. In version 2, this is `data` itself; from version 3 on, an
+    object with `data`, `links` and `meta`."""
     return {"data": data, "links": {}, "meta": meta or {}} if operation.version != "v2" else data
 
 
 def text_of(head: Head, asked: CallParameters, status: int, payload: Any) -> str:
-    """Returns the text of a case file: `head` (description, person and family), a call with the parameters `asked`, and
-    the recorded answer."""
+    """Returns the text of a case file: `head` (a description, for example), a call with the parameters `asked`, and the
+    recorded answer."""
     about = {name: text for name, text in msgspec.structs.asdict(head).items() if text}
     params = {
         name.removesuffix("[]"): list(value) if isinstance(value, tuple) else value for name, value in asked.items()

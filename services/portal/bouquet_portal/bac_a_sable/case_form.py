@@ -19,8 +19,7 @@ HEAD = ("description", "person", "family")
 
 
 class Proposed(Struct, frozen=True):
-    """Test case that a visitor describes in the form: the texts at its beginning (`head`), the parameters of the call
-    (`asked`), and either the data of the answer or an error."""
+    """Test case that a visitor describes in the form. The answer is either `error`, or `data` and `meta`."""
 
     operation: Operation
     """Operation of the test case, with the parameters that its case files contain."""
@@ -48,8 +47,8 @@ def sent(form_sent: QueryDict, operation: Operation, errors: Iterable[ErrorCode]
 
 
 def begun(operation: Operation, found: Case | None, errors: Iterable[ErrorCode]) -> Proposed:
-    """Returns the test case with which the form begins: `found`, the test case that the URL names, or a test case
-    without values if `found` is None."""
+    """Returns the content with which the form begins: the test case `found`, which the URL names. If `found` is None,
+    the form is empty."""
     if found is None:
         return Proposed(operation)
     head = Head(found.description, found.person, found.family)

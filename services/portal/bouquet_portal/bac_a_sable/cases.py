@@ -48,8 +48,8 @@ class Case(Struct, frozen=True):
 
 
 class SimulatedError(Struct, frozen=True):
-    """Error that the sandbox simulates. A call gets the error if it carries the FranceConnect token `session` or, if
-    this is empty, has these `parameters`."""
+    """Error that the sandbox simulates for a call with the FranceConnect token `session`. If `session` is empty, the
+    call has these `parameters` instead."""
 
     code: str
     status: int
@@ -67,8 +67,8 @@ class SimulatedError(Struct, frozen=True):
 
 
 class SimulatedErrors(Struct, frozen=True):
-    """Errors that the sandbox simulates for one operation. `parameters` are the same for all errors: a call gets an
-    error if it has these parameters and the error's own."""
+    """Errors that the sandbox simulates for one operation. A call gets an error if it has the common `parameters`, and
+    also those of the error."""
 
     operation_id: str
     errors: tuple[SimulatedError, ...]

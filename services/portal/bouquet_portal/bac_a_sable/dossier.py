@@ -1,5 +1,4 @@
-"""Content of the page that sends a dossier, one request for several lookups about people. The content is an example of
-a dossier, and the answer as rows of a table."""
+"""Example of a dossier (one request for several lookups), and the answer to a dossier as rows of a table."""
 
 from __future__ import annotations
 
@@ -39,8 +38,8 @@ LABELS = {
 
 
 class Row(Struct, frozen=True):
-    """Row of the table that shows the answer to a dossier (one request for several lookups). A lookup has one row, or
-    one row for each person if it is repeated for a list of persons (`for_each`)."""
+    """Row of the table that shows the answer to a dossier (one request for several lookups). It shows one lookup or, in
+    a lookup repeated for several persons (`for_each`), one person."""
 
     name: str
     person: int
@@ -89,8 +88,7 @@ def rows(body: Any) -> Iterator[Row]:
 
 
 def faults(body: Any) -> list[Fault]:
-    """Returns the errors in `body`, which is the answer to one lookup of a dossier, or the decoded body of an error
-    response."""
+    """Returns the errors in `body`: the answer to one lookup, or the decoded body of an error response."""
     errors = _members(body).get("errors")
     return [
         Fault(

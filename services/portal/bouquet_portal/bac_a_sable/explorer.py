@@ -34,23 +34,23 @@ class Known(Struct, frozen=True):
 
 
 class Topic(Struct, frozen=True):
-    """API with the title `title`, and all test cases of the sandbox for this API."""
+    """All test cases of the sandbox for the API with the title `title`."""
 
     title: str
     known: tuple[Known, ...]
 
 
 class Row(Struct, frozen=True):
-    """Row of a table with one column for each API: a person, and for each API one test case about the person, or None
-    if the API has none."""
+    """Row of a table with one column for each API: a person, and one test case about the person in each column. A cell
+    is None if the API has no test case about the person."""
 
     person: Person
     cells: tuple[Known | None, ...]
 
 
 class YieldedError(Struct, frozen=True):
-    """Documented error, and a call by which a visitor gets it from the sandbox: `operation` is called with the content
-    of `simulated`. Both are None if the sandbox does not simulate the error."""
+    """Documented error, with a call by which a visitor gets it from the sandbox. `operation` and `simulated` are None
+    if the sandbox does not simulate the error."""
 
     error: ErrorCode
     operation: Operation | None = None
@@ -72,8 +72,9 @@ def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Itera
 
 
 def _sort_key(known: Known) -> tuple[bool, int, int, int, str]:
-    """Returns a sort key that puts first the test cases that suit new callers best: first by whether the operation is
-    deprecated, then in the order of `MODALITIES`, then by version, newest first."""
+    """Returns a sort key by which the test cases that suit new callers best come first, and those of deprecated
+    operations last."""
+    # The order is that of `MODALITIES`, then that of the versions, newest first.
     operation = known.operation
     order = list(MODALITIES)
     rank = order.index(operation.modality) if operation.modality in order else len(order)
@@ -98,8 +99,9 @@ def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]
 
 
 def yielded(errors: Iterable[ErrorCode], cases: Cases, operations: Mapping[str, Operation]) -> Iterator[YieldedError]:
-    """Yields each documented error with an operation for which the sandbox simulates it, or with None if it is not
-    simulated. Prefers operations that are not deprecated, and among these operations without FranceConnect session."""
+    """Yields each documented error with a call by which the sandbox simulates it; without a call if it is not
+    simulated. Prefers calls of operations that are not deprecated."""
+    # Among these, it prefers operations without FranceConnect session.
     preferred = sorted(
         (one for one in cases.errors if one.operation_id in operations),
         key=lambda one: (operations[one.operation_id].is_deprecated, operations[one.operation_id].is_by_session),

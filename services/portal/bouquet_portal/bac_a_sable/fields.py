@@ -1,5 +1,5 @@
-"""States of the fields of an answer, which tell why a value is missing: for example, because the provider does not know
-it, or because the caller has none of the field's scopes."""
+"""States of the fields of an answer. A state tells why a value is missing: for example, `closed` if the caller has none
+of the field's scopes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ LABELS: dict[State, str] = {
 
 
 class FieldState(Struct, frozen=True):
-    """Field of an answer as a page shows it: its state (`closed`, for example, if the caller lacks the scope), its
-    value as text, and its description."""
+    """Field of an answer as a page shows it, with its state, such as `closed` if the caller lacks the scope."""
 
     path: str
     """Path of the field in the answer, such as `enfants[0].prenoms`."""
@@ -51,8 +50,8 @@ class FieldState(Struct, frozen=True):
 
 
 def states_of(fields: Collection[Field], data: Any, scopes: Collection[str]) -> Iterator[FieldState]:
-    """Yields each field of an operation's answer with its state: present, null, an empty list, or missing. A missing
-    field is `closed` if none of the caller's `scopes` gives access to the field, otherwise `absent`."""
+    """Yields each field of an operation's answer with its state. A field missing in `data` is `closed` if the caller's
+    `scopes` do not open it, otherwise `absent`."""
     yield from _states(fields, data, frozenset(scopes), "", 0)
 
 

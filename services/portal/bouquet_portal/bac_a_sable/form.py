@@ -94,8 +94,8 @@ def asked_by(operation: Operation, sent: QueryDict) -> CallParameters:
 
 
 def with_recipient(operation: Operation, asked: CallParameters) -> CallParameters:
-    """Returns the parameters `asked`; if they lack `recipient` and the operation has this parameter, adds it with its
-    documented example as value."""
+    """Returns the parameters `asked`. If they lack `recipient`, adds it with its documented example as value."""
+    # An operation without this parameter, or without an example of it, gets none.
     examples = {
         parameter.name: str(parameter.example)
         for parameter in parameters(operation)
@@ -105,8 +105,8 @@ def with_recipient(operation: Operation, asked: CallParameters) -> CallParameter
 
 
 def faults_by_parameter(operation: Operation, body: Any, asked: Collection[str]) -> dict[str, list[str]]:
-    """Returns the texts of the errors in an answer, each with its code, by the name of the parameter that the errors
-    are about. Errors that are about no parameter have the key ""."""
+    """Returns the texts of the errors in an answer, each with its code, by the name of the wrong parameter. Errors that
+    are about no parameter have the key ""."""
     found: dict[str, list[str]] = {}
     errors = body.get("errors", ()) if isinstance(body, dict) else ()
     for error in errors if isinstance(errors, list) else ():
@@ -117,9 +117,8 @@ def faults_by_parameter(operation: Operation, body: Any, asked: Collection[str])
 
 
 def _parameter_at_fault(operation: Operation, error: Mapping[str, Any], asked: Collection[str]) -> str:
-    """Returns the name of the parameter that an error is about, or "" if the error is about none. If the error may be
-    about several parameters, prefers one that is not in `asked`, the names of the parameters that the call
-    contained."""
+    """Returns the name of the parameter that an error is about, or "" for none. If it may be about several, prefers one
+    that is missing in the call, whose parameters are `asked`."""
     # Several parameters may share a code.
     source = error.get("source") or {}
     code = error.get("code", "")

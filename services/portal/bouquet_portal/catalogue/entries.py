@@ -37,8 +37,7 @@ class Version(NamedTuple):
 
     @property
     def ends_on(self) -> date | None:
-        """Day on which the version ends: the latest day on which one of its operations ends. None if one of them has no
-        announced end."""
+        """Day on which the last operation of the version ends. None if an operation has no announced end."""
         days = [operation.ends_on for operation in self.operations]
         return max((day for day in days if day), default=None) if all(days) else None
 
@@ -106,20 +105,22 @@ class Entry:
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """Fields of the newest version. If its operations differ, the fields of the operation that has the most."""
+        """Fields of the newest version. If its operations have different fields, those of the operation with the
+        most."""
         return max((tuple(one.all_fields()) for one in self.newest.operations), key=_length)
 
     @cached_property
     def scopes(self) -> Mapping[str, tuple[Field, ...]]:
-        """Fields of the newest version to which each scope gives access, by the scope's name. A field inside an object
-        is left out if the scope gives access to the whole object."""
+        """Fields of the newest version to which each scope gives access, by the scope's name. If a scope gives access
+        to a whole object, only the object is listed."""
         names = dict.fromkeys(scope for one in self.newest.operations for scope in one.scopes)
         return {name: tuple(_opened(self.newest.operations, name)) for name in names}
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """Texts in which a search in the catalogue looks for words, without accents and in lower case, the most
-        important first: title, keywords, provider and summary, sections, fields."""
+        """Texts in which a search of the catalogue looks for words, in lower case without accents. The most important
+        text, the title, comes first."""
+        # Then follow keywords, provider and summary, sections, and fields.
         api = self.api
         fields = (f"{field.name} {field.description}" for field in self.fields) if self.operations else ()
         parts = (
@@ -148,8 +149,9 @@ def _opened(operations: Iterable[Operation], scope: str) -> Iterator[Field]:
 
 @lru_cache(maxsize=4)
 def entries(content: Content, read: Reading[tuple[Operation, ...]] | None) -> tuple[Entry, ...]:
-    """Returns all APIs of the catalogue. First come the APIs with a content file, in the order of `content`; then, by
-    title, those that occur only in the gateway's documents."""
+    """Returns all APIs of the catalogue: first those with a content file, then those that occur only in the gateway's
+    documents."""
+    # The first are in the order of `content`, the others are sorted by title.
     by_resource: dict[str, list[Operation]] = {}
     for operation in read.value if read else ():
         by_resource.setdefault(operation.resource, []).append(operation)
@@ -201,8 +203,7 @@ def providers(entry: Entry) -> tuple[str, ...]:
 
 
 def state_of(entry: Entry, states: Mapping[str, ResourceState]) -> ResourceState | None:
-    """Returns the state of an API, such as out of service. If the API has several resources, this is the worst of their
-    states; None if the gateway reports none."""
+    """Returns the state of an API: the worst state of its resources. Returns None if the gateway reports none."""
     names = entry.api.state_names if entry.api else ()
     found = [states[name] for name in names if name in states]
     return min(found, key=lambda one: SEVERITY.index(one.state)) if found else None

@@ -1,4 +1,4 @@
-"""Example of an operation's answer, as lines of JSON for a page. Each line that begins a field tells which scopes give
+"""Example of an operation's answer, as lines of JSON for a page. The first line of each field tells which scopes give
 access to the field."""
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Line(Struct, frozen=True):
 
 
 def lines(fields: Sequence[Field], scopes: Collection[str], data: Any = None) -> list[Line]:
-    """Returns the lines of an example answer to a caller with these scopes. The values come from `data`, the data of a
-    real answer; if `data` is None, they are made up to fit the types of the fields."""
+    """Returns the lines of an example answer to a caller with these scopes. The values come from a real answer's
+    `data`. If `data` is None, they are made up."""
     members = data if isinstance(data, dict) else of_types(fields)
     return [Line("{"), Line('  "data": {'), *_members(fields, members, scopes, 2, False), Line("  }"), Line("}")]
 
@@ -68,8 +68,8 @@ def _members(
 
 
 class Place(Struct, frozen=True):
-    """Position and look of a field in an example answer: `depth` is the indentation in steps of two spaces, `comma` the
-    text after the field (`,` or ""), and `is_absent` tells whether the caller does not receive the field."""
+    """Position and look of a field in an example answer. `depth` is the indentation in steps of two spaces; `comma` is
+    "" after the last field."""
 
     depth: int
     comma: str

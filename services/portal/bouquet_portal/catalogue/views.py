@@ -142,8 +142,8 @@ def example(request: HttpRequest, uid: str) -> HttpResponse:
 
 
 def _longest_case(operation: Operation) -> Case | None:
-    """Returns the test case of this operation with the longest answer, among those of the sandbox's test cases whose
-    answers contain data. Returns None if there are none."""
+    """Returns the sandbox's test case of this operation with the longest answer. Returns None if no answer contains
+    data."""
     latest = sandbox_cases()
     found = [
         case

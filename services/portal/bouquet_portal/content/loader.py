@@ -54,8 +54,8 @@ YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 INCLUDE = re.compile(r"\{%\s*include:\s*([\w-]+)\s*%\}")
 CODE = re.compile(rf"\d{{5}}|{ANY_PROVIDER}\d{{3}}|{ANY_CODE}")
-"""Pattern of the headings in files with advice on errors: a code such as `37002`, `XX002` for the codes of all
-providers that end in 002, or `autre` for all codes without advice of their own."""
+"""Pattern of the headings in files with advice on errors: a code such as `37002`, the same code of all providers
+(`XX002`), or all other codes (`autre`)."""
 FILE = re.compile(r"---\n(.*?)\n---\n(.*)", re.DOTALL)
 
 T = TypeVar("T")
@@ -150,7 +150,7 @@ class _File(Struct, frozen=True):
     """Content file, after the placeholders were replaced and the included files inserted."""
 
     name: str
-    """Path of the file without `.md`, relative to the folder for this kind of content, such as the folder `apis`."""
+    """Path of the file without `.md`, relative to the folder of its kind, such as `apis`."""
     head: dict[str, Any]
     body: str
 
@@ -167,8 +167,8 @@ class _Loader:
         self.problems: list[str] = []
 
     def all(self, kind: str, read: Callable[[_File], T]) -> tuple[T, ...]:
-        """Calls `read` for each file in the folder `kind`, by file name, and returns the results. If a file has faults,
-        adds these to `problems`, and goes on with the next file."""
+        """Calls `read` for each file in the folder `kind`, by file name, and returns the results. Faults in a file are
+        added to `problems`; the other files are read all the same."""
         return tuple(self._each(kind, read))
 
     def _each(self, kind: str, read: Callable[[_File], T]) -> Iterator[T]:

@@ -86,8 +86,9 @@ def slug(text: str) -> str:
 
 
 def _prepared(tokens: list[Token]) -> list[Token]:
-    """Returns a text's Markdown tokens with an anchor for each heading and, around each table or block of code, a box
-    that can be scrolled. Each cell of a table also gets the heading of its column, which narrow screens show."""
+    """Returns a text's Markdown tokens, completed for a page: headings get an anchor, and tables and blocks of code a
+    box that can be scrolled."""
+    # Each cell of a table also gets the heading of its column, which narrow screens show.
     made: list[Token] = []
     columns: list[str] = []
     cell = 0

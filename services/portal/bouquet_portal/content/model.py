@@ -1,5 +1,5 @@
-"""Structs for the portal's content, into which `loader.py` reads the Markdown files: fiches (pages of APIs), use cases,
-questions, guide, legal texts, advice on errors, changes."""
+"""Structs for the portal's content, such as pages of APIs (fiches), use cases and legal texts. `loader.py` reads them
+from Markdown files."""
 
 from __future__ import annotations
 
@@ -175,8 +175,8 @@ class Content(Struct, frozen=True, eq=False):
         return next((api for api in self.apis if api.uid == uid), None)
 
     def advice_on(self, code: str) -> Text | None:
-        """Returns the advice on an error code. For `37002`, this is the advice on `37002`, else on `XX002` (any
-        provider), else on `autre` (all other codes); None if there is none of these."""
+        """Returns the most specific advice on an error code: for `37002`, that on `37002`, else on `XX002`, else on
+        `autre`. Returns None if there is none."""
         names = (code, f"{ANY_PROVIDER}{code[2:]}", ANY_CODE)
         return next((self.advice[name] for name in names if name in self.advice), None)
 

@@ -66,9 +66,11 @@ class _TLSPool(HTTPSConnectionPool):
 
 
 def pool_manager(total_s: float, *, connections: int, cafile: str) -> urllib3.PoolManager:
-    """Returns a pool of connections to any host. A request raises `urllib3.exceptions.HTTPError` if its answer has not
-    arrived whole within `total_s` seconds. If the caller reads the body separately (without preloading), this reading
-    raises `TimeoutError` instead."""
+    """Returns a pool of connections to any host. A request raises `urllib3.exceptions.HTTPError` if its answer takes
+    more than `total_s` seconds.
+
+    If the caller reads the body separately (without preloading), this reading raises `TimeoutError` instead.
+    """
     pool = urllib3.PoolManager(
         maxsize=connections,
         timeout=urllib3.Timeout(total=total_s, connect=min(2.0, total_s)),

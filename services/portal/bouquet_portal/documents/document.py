@@ -15,8 +15,8 @@ T = TypeVar("T")
 
 
 class Document(Generic[T]):
-    """JSON document at one path of a gateway. The function `understand` converts the decoded JSON to the document's
-    value, or raises an error; each document that it can convert is stored in `archive`."""
+    """JSON document at one path of a gateway. `understand` converts the decoded JSON to the document's value, or raises
+    an error. If it succeeds, the document is stored in `archive`."""
 
     def __init__(
         self, client: Client, path: str, understand: Callable[[Any], T], archive: Archive | None = None
@@ -30,8 +30,9 @@ class Document(Generic[T]):
         """ETag and value of the last reading. None before the first reading, or if the gateway sent no ETag."""
 
     def read(self) -> T:
-        """Requests the document from the gateway and returns its value; an unchanged document has the value of the last
-        reading. Raises `GatewayError` if the gateway sends no document, or one that does not have the expected form."""
+        """Requests the document from the gateway and returns its value. Raises `GatewayError` if the gateway sends no
+        document, or one that does not have the expected form."""
+        # An unchanged document is not decoded again.
         # An OpenAPI document has more than a megabyte: to decode and understand it takes 0.1 s of a processor.
         known = {"If-None-Match": self._last[0]} if self._last else {}
         answer = self._client.get(self._path, {"Accept-Encoding": "gzip"} | known)
@@ -47,8 +48,8 @@ class Document(Generic[T]):
         return value
 
     def restore(self) -> tuple[T, datetime] | None:
-        """Returns the value of the archived document, and the time at which the document was last known to be current.
-        Returns None if no document is archived, or if the archived one does not have the expected form."""
+        """Returns the value of the archived document, and the time at which it was last known to be current. Returns
+        None if no usable document is archived."""
         archived = self._archive.load(self._url)
         if archived is None:
             return None

@@ -54,8 +54,8 @@ def _code(group: list[_Known], providers: Mapping[str, str]) -> ErrorCode:
 
 
 def _provider(error: Mapping[str, Any], providers: Mapping[str, str]) -> str:
-    """Returns the name of the provider that the error's `meta` gives or, without one, of the provider whose codes begin
-    with the same two digits. Returns "" for an error of the platform."""
+    """Returns the name of the provider that an error belongs to, or "" for an error of the platform."""
+    # The error's `meta` names the provider or, without one, the first two digits of the code stand for it.
     prefix = error["code"][:2]
     if prefix == PLATFORM:
         return ""

@@ -46,8 +46,8 @@ FILES: Mapping[str, tuple[str, Callable[[Any], bytes]]] = {
     "v2": ("/api/open-api-v2.yml", msgspec.json.encode),
     "v3": ("/api/open-api-v3.yml", msgspec.json.encode),
 }
-"""OpenAPI files that visitors may download, by name (`all`, `current`, `v2`, `v3`). Each has the path of a document on
-the gateway, and a function that converts the decoded document to the bytes of the file."""
+"""OpenAPI files that visitors may download, by name. Each has the path of a document on the gateway, and a function
+that makes the bytes of the file from the decoded document."""
 
 
 class Gateway(Struct, frozen=True):
@@ -64,9 +64,8 @@ class Gateway(Struct, frozen=True):
 
     @classmethod
     def of(cls, settings: PortalSettings, note_states: NoteStates = ignore, archive: Archive | None = None) -> Gateway:
-        """Returns the documents of the gateway that the settings name, without reading any yet. At each reading,
-        `note_states` is called with the states of the APIs (such as out of service), and other documents are stored in
-        `archive`."""
+        """Returns the documents of the gateway that the settings name, none of them read yet. Later readings pass the
+        states of APIs to `note_states`, and store other documents in `archive`."""
         client = Client(settings.gateway_url, timeout_s=settings.gateway_timeout_s, cafile=settings.gateway_cafile)
 
         def kept(name: str, path: str, understand: Callable[[Any], T]) -> Kept[T]:

@@ -19,13 +19,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_S = 3.0
-"""Seconds from the start of a failed reading to the next attempt. If `every_s` is shorter, the next attempt comes after
-`every_s` seconds."""
+"""Seconds from the start of a failed reading to the next attempt, or `every_s` seconds if these are shorter."""
 
 
 class Reading(Struct, Generic[T], frozen=True, eq=False):
-    """Value that has been read, and the time of the reading. Two readings are never equal, so that a reading can be the
-    key under which results computed from it are cached."""
+    """Value that has been read, and the time of the reading. No two readings are equal, so that caches can use a
+    reading as a key."""
 
     value: T
     at: datetime
@@ -45,9 +44,11 @@ class Kept(Generic[T]):
         first_wait_s: float = 3.0,
         restore: Callable[[], tuple[T, datetime] | None] = lambda: None,
     ) -> None:
-        """Calls `read` every `every_s` seconds in a thread, which `start` starts. As long as no reading has succeeded,
-        `latest` returns the value of `restore`: one that an earlier process has read, with its time. `latest` waits up
-        to `first_wait_s` seconds for the first attempt."""
+        """Prepares the thread that calls `read` every `every_s` seconds; `start` starts it.
+
+        Until a reading succeeds, `latest` returns the value of `restore`, which an earlier process has read. `latest`
+        waits up to `first_wait_s` seconds for the first attempt.
+        """
         self.name = name
         self.read = read
         self._restore = restore
@@ -75,8 +76,9 @@ class Kept(Generic[T]):
             self._thread.join()
 
     def latest(self) -> Reading[T] | None:
-        """Returns the last known value, or None if no value is known yet. If no attempt has ended yet, starts the
-        thread and waits for the first attempt, at most `first_wait_s` seconds."""
+        """Returns the last known value, or None if no value is known yet. Before the first attempt to read one has
+        ended, waits for it, at most `first_wait_s` seconds."""
+        # Starts the thread if nobody has.
         if self._latest is None:
             self.start()
             self._tried.wait(self._first_wait_s)

@@ -38,13 +38,13 @@ class Field(Struct, frozen=True):
     kind: str
     description: str = ""
     scopes: tuple[str, ...] = ()
-    """Scopes that open the field; a caller needs one of them. `a&b` stands for both scopes together. A field to which
-    the OpenAPI document gives no scopes has the scopes of the object that contains it."""
+    """Scopes that open the field, of which a caller needs one; `a&b` stands for both together. A field without scopes
+    of its own has those of the object around it."""
     begins_scopes: bool = False
     """Whether the field's scopes differ from the scopes of the object that contains it."""
     may_be_null: bool = False
     is_required: bool = False
-    """Whether the object that contains the field always has the field, for a caller with all scopes."""
+    """Whether the field is never missing from the object around it, in an answer to a caller with all scopes."""
     choices: tuple[str, ...] = ()
     children: tuple[Field, ...] = ()
     is_list: bool = False
@@ -123,7 +123,7 @@ class ErrorCode(Struct, frozen=True):
     status: int
     title: str
     provider: str
-    """Name of the provider that the code's first digits stand for; empty for the platform."""
+    """Name of the provider that the error belongs to; empty for the platform."""
     causes: tuple[ErrorCause, ...]
     operation_ids: tuple[str, ...] = ()
     """Ids of the operations that may return the error; empty if any request may get the error."""

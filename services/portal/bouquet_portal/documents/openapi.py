@@ -35,9 +35,9 @@ FORMATS = {"date": "date", "date-time": "date et heure"}
 
 
 def operations(document: Mapping[str, Any]) -> tuple[Operation, ...]:
-    """Returns the operations that need a scope, and so return personal data, in the order of the OpenAPI document.
-    Raises `KeyError`, `TypeError` or `ValueError` if the document does not have the form of a gateway's OpenAPI
-    document."""
+    """Returns the operations that return personal data, in the order of the OpenAPI document. Raises `KeyError`,
+    `TypeError` or `ValueError` for a document that is not a gateway's."""
+    # These are the operations that need a scope.
     schemas = document["components"]["schemas"]
     found = (
         _operation(path, method, schemas)
@@ -82,9 +82,9 @@ def _day(method: Mapping[str, Any], key: str) -> date | None:
 
 
 def _parts(path: str) -> tuple[str, str, str]:
-    """Returns the version, the resource and the modality (way to identify the person) in a path: `v3`,
-    `dss/quotient_familial` and `identite` for `/v3/dss/quotient_familial/identite`. The modality is "" in version 2.
-    Raises `ValueError` for a path without a version."""
+    """Returns the version, the resource and the modality (way to identify the person) of a path, such as `v3`,
+    `dss/quotient_familial` and `identite`. Version 2 has the modality "". Raises `ValueError` for a path without a
+    version."""
     match = PATH.fullmatch(path)
     if match is None:
         raise ValueError("a path without a version")
@@ -113,8 +113,9 @@ def _parameter(parameter: Mapping[str, Any]) -> Parameter:
 def _fields(
     schema: Mapping[str, Any], schemas: Mapping[str, Any], prefix: str, scopes: tuple[str, ...], depth: int
 ) -> Iterator[Field]:
-    """Yields the fields of an object's schema, `depth` levels below the top; none below `MOST_DEPTH`. The fields' paths
-    begin with `prefix`, such as `enfants[].`; a field without scopes of its own gets `scopes`, those of the object."""
+    """Yields the fields of an object's schema, with paths that begin with `prefix`, such as `enfants[].`. A field
+    without scopes of its own gets `scopes`, those of the object."""
+    # `depth` is the number of levels between the object and the top. Below `MOST_DEPTH`, there are no fields.
     if depth > MOST_DEPTH:
         return
     members = _resolved(schema, schemas)

@@ -1,4 +1,5 @@
-"""Mail with a signed link by which the owner of an address confirms a request."""
+"""Mail that asks for confirmation of a request. It contains a signed link, which only the owner of the e-mail address
+receives."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def rows(*, with_unconfirmed: bool = False) -> Iterator[dict[str, str]]:
-    """Yields the confirmed requests, oldest first; if `with_unconfirmed` is true, also the unconfirmed ones. Each
-    request is a mapping from column names to texts."""
+    """Yields the requests, oldest first, each as a mapping from column names to texts. Unconfirmed requests are left
+    out unless `with_unconfirmed` is true."""
     found = EditorRequest.objects.order_by("pk")
     for request in found if with_unconfirmed else found.exclude(confirmed_at=None):
         values = ((name, getattr(request, name)) for name in COLUMNS)
@@ -45,8 +45,8 @@ def _text(value: object) -> str:
 
 
 def write_csv(found: Iterator[dict[str, str]], to: TextIO) -> None:
-    """Writes requests as CSV. If a spreadsheet would take the text of a cell for a formula, puts an apostrophe before
-    the text."""
+    """Writes requests as CSV. A text that looks like a formula gets an apostrophe before it, so that spreadsheets show
+    it as text."""
     writer = csv.writer(to)
     writer.writerow(COLUMNS)
     for row in found:

@@ -19,8 +19,8 @@ DEPLOYMENTS = (
     ("both", "L'un ou l'autre, selon le client"),
 )
 BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Invisible characters that change the direction of the text around them. With these, somebody could make a line look
-like another one."""
+"""Invisible characters that change the direction of the text around them. They could make one line look like
+another."""
 LA_POSTE = "356000000"
 """SIREN of La Poste, whose establishments have SIRET numbers with a different checksum."""
 

@@ -20,15 +20,16 @@ from bouquet_portal.editeurs.models import EditorRequest
 log = logging.getLogger(__name__)
 
 MOST_UNCONFIRMED = 1_000
-"""Largest number of unconfirmed requests. At this number, no more are accepted, which limits what a flood of forms can
-store and mail."""
+"""Largest number of unconfirmed requests. Further ones are refused, so that a flood of forms cannot fill the database
+or send many mails."""
 MOST_OF_ADDRESS = 3
 """Largest number of unconfirmed requests with the same e-mail address. Further requests with this address are
 refused."""
 UNCONFIRMED_LIVES = timedelta(days=7)
 """Time after which an unconfirmed request is deleted."""
 MAIL_AGAIN_AFTER = timedelta(minutes=10)
-"""Shortest time between two mails for the same request, if the editor sends the same form again."""
+"""Shortest time between two mails for one request. The second mail is sent if the editor submits the same form
+again."""
 RETRY_AFTER = timedelta(minutes=2)
 """Shortest time between two attempts to send the same mail. It exceeds the longest possible attempt, so that only one
 process sends the mail."""

@@ -28,9 +28,8 @@ PAGE = "bac_a_sable/case_form.html"
 @require_http_methods(["GET", "HEAD", "POST"])
 @shows_sandbox
 def case_form_page(request: HttpRequest, shown: Shown) -> HttpResponse:
-    """Shows a list of operations to choose from or, once one is chosen, the form of a test case. If the visitor has
-    sent the form, has the sandbox check the test case, returns the test case as a file, or shows its YAML text for
-    editing; the portal does not store the test case."""
+    """Shows the form of a test case, or a list of operations if none is chosen. A submitted form is checked, returned
+    as a file, or shown as YAML, as the visitor wishes; it is not stored."""
     given = request.POST if request.method == "POST" else request.GET
     chosen = next((one for one in shown.operations if one.id == given.get("operation")), None)
     if chosen is None:

@@ -1,5 +1,5 @@
-"""Page on which a visitor writes a new test case for the sandbox: a call about an invented person, and the answer. The
-page shows the faults of the test case line by line, and offers the test case as a file."""
+"""Page on which a visitor writes a new test case for the sandbox as YAML. The page shows its faults line by line, and
+offers it as a file."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def proposal(request: HttpRequest, shown: Shown) -> HttpResponse:
 
 
 def as_file(text: str, name: str) -> HttpResponse:
-    """Returns the text of a test case as a file to download. The file has the name `name` if this is valid as a test
-    case's name, otherwise `200_proposition`."""
+    """Returns the text of a test case as a file to download. The file is called `name`, or `200_proposition` if `name`
+    is not valid as a test case's name."""
     response = HttpResponse(text, content_type="application/yaml; charset=utf-8")
     file = name if FILE_NAME.fullmatch(name) else "200_proposition"
     response["Content-Disposition"] = f'attachment; filename="{file}.yaml"'
@@ -100,8 +100,9 @@ def _numbered(text: str, report: Report) -> list[tuple[int, str, list[str]]]:
 
 
 def _initial_text(request: HttpRequest, operation: Operation | None, shown: Shown) -> str:
-    """Returns the text that is in the page's text box at first: the test case that the URL's parameter `cas` names or,
-    without one, the operation's parameters with an empty answer. Returns "" if the visitor has chosen no operation."""
+    """Returns the text with which the page's text box begins: the test case that the URL names in `cas`, or a draft.
+    Returns "" if the visitor has chosen no operation."""
+    # The draft has the operation's parameters and an empty answer.
     if operation is None:
         return ""
     found = shown.cases.value.case(f"{operation.id}/{request.GET.get('cas', '')}")

@@ -1,5 +1,5 @@
-"""Test cases and operations of the sandbox for the pages that show them, and the limit on the calls that visitors make
-through these pages."""
+"""Data of the sandbox for the pages that show them, and the limit on the calls that visitors make through these
+pages."""
 
 from __future__ import annotations
 
@@ -46,9 +46,11 @@ def limit() -> RateLimit:
 def shows_sandbox(
     view: Callable[Concatenate[HttpRequest, Shown, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Decorator of a Django view, which passes the sandbox's test cases and operations (`Shown`) to the view. The
-    visitor gets an error page instead if the portal has no sandbox (status 404), or if nothing has been read from the
-    sandbox yet (status 503)."""
+    """Decorator that passes the sandbox's test cases and operations (`Shown`) to a Django view.
+
+    If the portal has no sandbox, the visitor gets an error page with status 404. Until the sandbox has been read once,
+    the status is 503.
+    """
 
     @wraps(view)
     def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
