@@ -1,5 +1,5 @@
-"""Registry of habilitations (rights of administrations to call operations), editors and tokens, with the access
-journal. It answers gateways, and offers the commands and the API with which operators administer these records."""
+"""Registry of habilitations (administrations' rights to call operations), software editors and tokens, with the access
+journal. It answers gateways, and lets operators read and change these records."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ from bouquet_registry.worker import registry
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command with the arguments `argv`, by default the process's own. Returns the exit status: 0 for success,
-    1 for a refusal or a failed check of `doctor`, 2 for wrong settings, 3 if the database is unavailable or a table
-    lacks a row that the registry always keeps there."""
+    1 for a refusal or a failed check of `doctor`, 2 for wrong settings, 3 for an unusable database."""
     arguments = _parser().parse_args(argv)
     try:
         return arguments.command(arguments, os.environ) or 0
@@ -123,8 +122,8 @@ def _serve_api(_: argparse.Namespace, environ: Mapping[str, str]) -> None:
 
 
 def _doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Runs the checks of the command `doctor` for the process `serve` or `api`, as the arguments say, and prints their
-    results. Returns the exit status: 1 if a check has failed, else 0."""
+    """Runs the command `doctor`, and prints the results of its checks. The arguments say which process to check:
+    `serve` or `api`. Returns the exit status: 1 if a check has failed, else 0."""
     logging.disable()  # the findings name these errors in words
     return uvloop.run(print_report(_examination(arguments, environ), json=arguments.json))
 

@@ -1,5 +1,5 @@
-"""Administrative acts: records of who changed what, when and why. An act is written in the same transaction as the
-change that it records."""
+"""Administrative acts: records of who changed what, when and why. An act is stored in the same transaction as the
+change itself."""
 
 from __future__ import annotations
 
@@ -41,10 +41,9 @@ class Act(Struct, frozen=True, kw_only=True):
     citizen."""
     reason: str
     version: int | None = None
-    """Version of the target after the act; None if the act changed nothing, or if the target has no versions."""
+    """Version of the record after the act. None if the record has no versions, or if the act changed nothing."""
     changed: tuple[str, ...] = ()
-    """Names of the fields of an existing record that the act changed; empty for an act that created a record, for
-    example."""
+    """Names of the changed fields, such as `scopes`. Empty if the act changed no existing record."""
 
 
 async def record(
@@ -57,9 +56,8 @@ async def record(
     version: int | None = None,
     changed: tuple[str, ...] = (),
 ) -> None:
-    """Inserts an administrative act (the record of who changed what) in the transaction of `connection`. Raises
-    `Invalid` if the author's name or the reason contains the text of a token, because many people read the acts and
-    none of them may see a token's text."""
+    """Stores an administrative act (the record of who changed what) in the transaction of `connection`. Raises
+    `Invalid` if the author's name or the reason contains the text of a token."""
     if problems := [
         f"{name}: contains a token" for name, text in structs.asdict(author).items() if contains_token(text)
     ]:
@@ -70,14 +68,14 @@ async def record(
 
 
 def _new_id() -> str:
-    """Returns a unique id that begins with the present time in nanoseconds, in hexadecimal. So acts of the same second
-    are sorted in the order in which they were recorded."""
+    """Returns a unique id that begins with the present time, in nanoseconds. So sorting by id keeps acts of the same
+    second in the order in which they were recorded."""
     return f"{time.time_ns():016x}{secrets.token_hex(8)}"
 
 
 async def acts(connection: AsyncConnection, *, target: str | None = None, most: int = 100) -> list[Act]:
-    """Returns the newest administrative acts, at most `most` of them, newest first. If `target`, the id of a record, is
-    given, returns only acts that concern this record."""
+    """Returns the newest administrative acts, at most `most` of them, newest first. With `target`, the id of a record,
+    returns only acts on this record."""
     query = NEWEST_FIRST.limit(most)
     if target is not None:
         query = query.where(schema.acts.c.target == target)
@@ -86,7 +84,7 @@ async def acts(connection: AsyncConnection, *, target: str | None = None, most: 
 
 async def acts_after(connection: AsyncConnection, target: str, version: int) -> list[Act]:
     """Returns the administrative acts (who did what) that changed a record after its version `version`, oldest first.
-    `target` is the id of the record, such as a token."""
+    `target` is the record's id."""
     own = (schema.acts.c.target == target) & (schema.acts.c.version > version)
     query = select(schema.acts).where(own).order_by(schema.acts.c.version)
     return [read(row) for row in (await connection.execute(query)).mappings()]
@@ -98,8 +96,8 @@ def read(row: Mapping[Any, Any]) -> Act:
 
 
 def operator_name() -> str:
-    """Returns the login name of the user at this terminal; under `sudo`, the name of the user who ran `sudo`. Raises
-    `SettingsError` if the user has no name."""
+    """Returns the login name of the user who runs the command. Under `sudo`, this is the user who called `sudo`. Raises
+    `SettingsError` if the user has no name, as in many containers."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):  # a container's user often has a number alone, which is nobody's

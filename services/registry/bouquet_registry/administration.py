@@ -1,5 +1,5 @@
-"""Administration of tokens and of habilitations (administrations' rights to call operations), for commands and the
-routes of the API. Each change runs in one transaction, which also records the administrative act."""
+"""Administration of tokens and of habilitations (administrations' rights to call operations), for the commands and the
+API. Each change is stored together with the record of who made it (the administrative act)."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Stale(Conflict):
     """Error raised for a change that is based on an outdated version of the record."""
 
     def __init__(self, current: Versioned, version: int, since: list[Act]) -> None:
-        """Takes the current record, the outdated `version` on which the change is based, and `since`, the acts that
-        changed the record after that version."""
+        """Takes the current record and the outdated `version` on which the change is based. `since` lists the
+        administrative acts (who did what) that changed the record after that version."""
         super().__init__(f"{current.id} is at version {current.version}, not {version}: nothing was done")
         self.current = current
         self.since = since
@@ -54,8 +54,8 @@ class Administration(Struct, frozen=True):
     """Administration of the habilitations (administrations' rights to call operations) and tokens in one database. The
     methods that make the signed text of a token need `signing_key`, and raise `SettingsError` without it.
 
-    Methods that change a record take the version that the author has read, and raise `Stale` if the record has changed
-    since; None skips this check.
+    A method that changes a record takes the version that the author has read, and raises `Stale` if it is outdated.
+    None skips this check.
     """
 
     store: Store
@@ -64,8 +64,8 @@ class Administration(Struct, frozen=True):
 
     async def create(self, author: Author, *, unchecked: bool = False, **fields: Any) -> Habilitation:
         """Creates a habilitation with these fields. Raises `Invalid` for wrong fields, and `Conflict` if another
-        habilitation has the same `datapass_id`. Scopes that no provider serves are also `Invalid`, unless `unchecked`
-        is true and the author gives a reason."""
+        habilitation has the same `datapass_id`. Scopes that no provider serves are wrong too, unless `unchecked` is
+        true."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             await _check_scopes(transaction, fields, unchecked=unchecked)
             made = await transaction.create(**fields)
@@ -75,9 +75,9 @@ class Administration(Struct, frozen=True):
     async def change(
         self, author: Author, id_: str, version: int | None, *, unchecked: bool = False, **fields: Any
     ) -> Habilitation:
-        """Changes these fields of a habilitation. Raises `Invalid` for wrong fields, `Unknown` for an unknown id,
-        `Stale` for an outdated version, and `Conflict` if another habilitation has the same `datapass_id`. Added scopes
-        that no provider serves are also `Invalid`, unless `unchecked` is true and the author gives a reason."""
+        """Changes these fields of a habilitation. Raises `Unknown` for an unknown id, and `Stale` for an outdated
+        version. Raises `Invalid` for wrong fields, and `Conflict` if another habilitation has the same `datapass_id`.
+        New scopes that no provider serves are wrong too, unless `unchecked` is true."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             found = await queries.habilitation(transaction.connection, id_)
             await check_version(transaction, found, version)
@@ -88,8 +88,8 @@ class Administration(Struct, frozen=True):
 
     async def issue(self, author: Author, habilitation: str, *, mcp: bool = False) -> IssuedToken:
         """Issues a token of a habilitation for 18 months. If `mcp` is true, the token may also be used with the Model
-        Context Protocol. Raises `Unknown` for an unknown id, and `Refused` if the habilitation is not active or the key
-        that signs tokens is withdrawn."""
+        Context Protocol. Raises `Unknown` for an unknown habilitation, and `Refused` if it is not active. Also raises
+        `Refused` if the key that signs tokens is withdrawn."""
         signer = Signer(self.signing_key)
         async with transactions.begin(self.store, author, self.clock) as transaction:
             own = await queries.habilitation(transaction.connection, habilitation)
@@ -117,23 +117,21 @@ class Administration(Struct, frozen=True):
     async def revoke(
         self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
     ) -> Token:
-        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token is
-        blacklisted already and `at` is later, which would make it valid again, and `Invalid` if `reason` contains the
-        text of a token. Raises `Unknown` for an unknown id, and `Stale` for an outdated version."""
+        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Unknown` for an unknown id, and
+        `Stale` for an outdated version. Raises `Refused` if a blacklisting of the token has already begun, unless `at`
+        gives an earlier start. Raises `Invalid` if `reason` contains the text of a token."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.revoke(await _token(transaction, id_, version), reason, at)
 
     async def set_mcp(self, author: Author, id_: str, version: int | None, *, mcp: bool) -> Token:
-        """Sets or clears a token's flag `mcp`, which allows its use with the Model Context Protocol. Signed texts
-        (JWTs) of the token made earlier keep the former flag. Raises `Unknown` for an unknown id, and `Stale` for an
-        outdated version."""
+        """Sets or clears a token's flag `mcp`, which allows its use with the Model Context Protocol. Raises `Unknown`
+        for an unknown id, and `Stale` for an outdated version."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.set_mcp(await _token(transaction, id_, version), mcp=mcp)
 
     async def record(self, author: Author, act: str, target: str = "") -> None:
-        """Records an act (who did what) that changes no habilitation or token, such as reading the journal. The act is
-        written in a transaction of its own; `target` is the id of the record that the act concerns, or "" if there is
-        none."""
+        """Records an administrative act (who did what) that changes no habilitation or token, such as reading the
+        journal. `target` is the id of the record that the act concerns, or "" if there is none."""
         async with self.store.writing() as connection:
             await acts.record(connection, author, act, target, self.clock())
 
@@ -141,8 +139,8 @@ class Administration(Struct, frozen=True):
 async def _check_scopes(
     transaction: Transaction, fields: Mapping[str, Any], *, known: tuple[str, ...] = (), unchecked: bool
 ) -> None:
-    """Raises `Invalid` for scopes in `fields` that no provider serves and that are not in `known`. If `unchecked` is
-    true, accepts any scopes, but raises `Invalid` if the author gives no reason."""
+    """Raises `Invalid` if `fields` has scopes that no provider serves. Scopes in `known` are accepted. If `unchecked`
+    is true, all scopes are accepted, but the author must give a reason."""
     if not unchecked:
         if fields.get("scopes"):
             await check_scopes(transaction.connection, fields["scopes"], transaction.now, known)
@@ -162,7 +160,6 @@ async def _token(transaction: Transaction, id_: str, version: int | None) -> Tok
 
 
 async def check_version(transaction: Transaction, found: Versioned, version: int | None) -> None:
-    """Raises `Stale` unless `version` is the record's current version, or None. The record cannot change before the
-    transaction ends, since only one transaction at a time changes records."""
+    """Raises `Stale` if `version` is not the record's current version. None skips this check."""
     if version is not None and version != found.version:
         raise Stale(found, version, await acts.acts_after(transaction.connection, found.id, version))

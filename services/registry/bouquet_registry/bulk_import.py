@@ -1,5 +1,5 @@
-"""Command `bouquet-registry import`, which takes over the habilitations and tokens of another system from a file of
-JSON lines."""
+"""Command `bouquet-registry import`: creates the habilitations and tokens of another system from a file of JSON
+lines."""
 
 from __future__ import annotations
 
@@ -86,19 +86,19 @@ class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token"
     last_used_at: Moment | None = None
     mcp: bool = False
     kid: str = signatures.UNRECORDED
-    """Name of the key that signed the token's text: `kid` in the header of the text, or "" if the header has no `kid`.
-    If left out, the key counts as unknown."""
+    """Name of the key that signed the token: `kid` in the header of its text, or "" for a header without `kid`. If left
+    out, the key counts as unknown."""
     scopes: tuple[str, ...] | UnsetType = UNSET
-    """Scopes in the token's signed text. If given, these scopes must equal the habilitation's scopes; the import does
-    not store them."""
+    """Scopes in the token's signed text. They are not stored, only checked: if given, they must equal the
+    habilitation's scopes."""
 
 
 Line: TypeAlias = HabilitationLine | TokenLine
 
 
 class Known(Struct, frozen=True):
-    """Ids and scopes of the records that the database contains before an import. The lines of the import file are
-    checked against these ids and scopes."""
+    """Ids and scopes that the database contains before an import. The lines of the import file are checked against
+    them."""
 
     habilitations: dict[str, frozenset[str]]
     """Scopes of each existing habilitation, by the habilitation's id."""
@@ -108,7 +108,7 @@ class Known(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """Habilitations and tokens that the import of a file would create, and a report on the file's records."""
+    """Habilitations and tokens that the import of a file will create, with the report to print."""
 
     habilitations: list[Habilitation]
     tokens: list[Token]
@@ -118,8 +118,7 @@ class Plan(Struct, frozen=True):
     """Line number, kind (habilitation or token) and id of each record in the file."""
 
     async def report_with_warnings(self, connection: AsyncConnection, now: datetime) -> list[Shown]:
-        """Returns `report`, with a `warning` added to the row of each habilitation that has scopes which no gateway
-        serves."""
+        """Returns `report`, with a `warning` for each habilitation that has scopes which no gateway serves."""
         scopes = {own.id: own.scopes for own in self.habilitations}
         wanted = dict.fromkeys(scope for each in scopes.values() for scope in each)
         unserved = await unserved_scopes(connection, wanted, now)
@@ -128,9 +127,9 @@ class Plan(Struct, frozen=True):
 
 
 async def import_file(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Creates the habilitations and tokens of a file in one transaction (with `--dry-run`, only checks the file), and
-    returns a report with a row for each record. If any line is wrong, creates nothing and raises `Refused`, which names
-    every wrong line. Raises `SettingsError` for an unreadable file."""
+    """Creates the habilitations and tokens of a file, and returns a report with a row for each. With `--dry-run`, only
+    checks the file. If any line is wrong, creates nothing and raises `Refused`, which names every wrong line. Raises
+    `SettingsError` for an unreadable file."""
     try:
         text = given.file.read_bytes()
     except OSError as error:
@@ -150,9 +149,8 @@ async def import_file(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 def plan(text: bytes, known: Known, now: datetime) -> Plan:
-    """Returns the habilitations and tokens that the import of a file with this text would create. Raises `Refused` if
-    the file has no records or a wrong line; the message has one line for each fault, and quotes no value from the
-    file."""
+    """Returns the habilitations and tokens that the import of a file with this text will create. Raises `Refused`, with
+    a line for each fault, if the file is wrong or has no records."""
     lines, faults = _decoded(text.removeprefix(BOM))
     if not lines and not faults:
         raise Refused("the file has no records: nothing was imported")
@@ -186,8 +184,8 @@ def plan(text: bytes, known: Known, now: datetime) -> Plan:
 
 
 def _decoded(text: bytes) -> tuple[dict[int, Line], dict[int, list[str]]]:
-    """Decodes the lines of a file, except empty ones. Returns the decoded lines by line number, and the faults of the
-    lines that cannot be decoded, also by line number."""
+    """Decodes the lines of a file. Returns two dictionaries by line number: the decoded lines, and the faults of the
+    other lines. Empty lines are in neither."""
     decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(HabilitationLine | TokenLine)
     lines: dict[int, Line] = {}
     faults: dict[int, list[str]] = {}
@@ -229,8 +227,8 @@ def _token_faults(line: TokenLine, scopes: dict[str, frozenset[str]]) -> Iterato
 
 
 def _time_faults(line: Line, *names: str) -> Iterator[str]:
-    """Yields a text `field: problem` for each field in `names` whose time lies before the year `FIRST_YEAR` or after
-    the year `LAST_YEAR`. A field without a time has no fault."""
+    """Yields a text `field: problem` for each time that is not between the years `FIRST_YEAR` and `LAST_YEAR`. Only the
+    fields in `names` are checked."""
     for name in names:
         time = getattr(line, name)
         if time is not None and not FIRST_YEAR <= time.year <= LAST_YEAR:

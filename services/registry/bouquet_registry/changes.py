@@ -1,4 +1,4 @@
-"""Answers to gateways: what a token or a delegation allows, and what has changed (docs/adr/0008)."""
+"""Answers to gateways: which rights a token or a delegation gives, and which tokens have changed (docs/adr/0008)."""
 
 from __future__ import annotations
 
@@ -23,28 +23,29 @@ from bouquet_registry.editors import queries
 from bouquet_registry.keys.signatures import has_withdrawn_signature, withdrawn_keys
 
 MAX_TOKENS = 1000
-"""Largest number of changed tokens and editors that an answer lists. If more have changed, the answer lists none, and
-gateways must treat all tokens and editors as changed."""
+"""Largest number of changed tokens and editors together that one answer lists. If more have changed, gateways must
+treat all of them as changed."""
 SINCE_EVER = 0.0
-"""Blacklisting time, in seconds since the epoch, that gateways receive for a token which they must refuse at once,
-because its habilitation or editor is archived. Gateways of a former release, which do not refuse withdrawn keys
-themselves, also receive it for a token that a withdrawn key may have signed."""
+"""Blacklisting time, in seconds since the epoch, of a token that gateways must refuse although nobody has blacklisted
+it. For example, its habilitation or editor is archived."""
+# Gateways of a former release do not refuse withdrawn keys themselves. So they also receive this time for a token that
+# a withdrawn key may have signed.
 
 _own = schema.habilitations.c
 RIGHTS: tuple[ColumnElement[Any], ...] = (
     *(_own.id.label("habilitation"), _own.siret, _own.scopes, _own.allowed_ips, _own.ine),
     *(_own.calls_per_minute, _own.calls_per_second, _own.group_limits, _own.datapass_id),
 )
-"""Columns of a habilitation that gateways receive: its id, its SIRET, and the columns that limit its calls, such as
-`scopes` and `allowed_ips`."""
+"""Columns of a habilitation that gateways receive: who holds it, and what it allows, such as `scopes` and
+`allowed_ips`."""
 
 
 async def find_token(
     connection: AsyncConnection, token: str, *, refuses_withdrawn: bool
 ) -> tuple[KnownToken | None, int]:
-    """Returns a token's rights, or None for an unknown token, and the number of the last entry in the log of changes
-    that these rights reflect. If `refuses_withdrawn` is false, because the gateway knows no withdrawn keys, a token
-    that a withdrawn key may have signed appears as blacklisted."""
+    """Returns a token's rights, and the number of the last entry in the log of changes that they reflect. The rights
+    are None for an unknown token. If `refuses_withdrawn` is false (for an older gateway, which knows no withdrawn
+    keys), a token that such a key may have signed appears as blacklisted."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = (
@@ -97,8 +98,8 @@ async def _find_editor_token(connection: AsyncConnection, token: str, as_of: int
 
 
 async def find_delegations(connection: AsyncConnection, editor: str, siret: str) -> KnownDelegations:
-    """Returns the delegations by which an editor may now use habilitations of the administration with the SIRET
-    `siret`, each with the rights that the habilitation gives."""
+    """Returns the delegations in force by which an editor may call for the administration with the SIRET `siret`. Each
+    has the rights of its habilitation."""
     # A delegation is in force while it is not revoked and its habilitation is active.
     delegations, habilitations = schema.delegations.c, schema.habilitations.c
     _, as_of = await log_position(connection)
@@ -118,8 +119,8 @@ async def find_delegations(connection: AsyncConnection, editor: str, siret: str)
 
 
 async def delegation_page(connection: AsyncConnection, editor: str, page: int, per_page: int) -> DelegationPage:
-    """Returns one page of an editor's delegations, newest first and revoked ones included, and the number of
-    delegations on all pages. `page` is the number of the page, from 1; a page has at most `per_page` delegations."""
+    """Returns one page of an editor's delegations, newest first, and the number of delegations on all pages. Revoked
+    ones are included. The first page has the number 1."""
     delegations, habilitations = schema.delegations.c, schema.habilitations.c
     query = (
         select(
@@ -169,8 +170,7 @@ def _rights(row: Row[Any]) -> dict[str, Any]:
 
 async def changes_since(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
     """Returns all withdrawn keys, and the ids of the tokens and editors that changed after entry number `since` of the
-    change log named `log`. If more than `MAX_TOKENS` have changed, or the database is a new one or a restored backup,
-    `tokens` is None in the result, and gateways must treat all tokens and editors as changed."""
+    log of changes. `tokens` is None in the result if gateways must treat all tokens and editors as changed."""
     # That is the case if more than `MAX_TOKENS` of them have changed, or if the database's log has another name or
     # fewer changes than `since`, because the database is a new one or a restored backup.
     name, number = await log_position(connection)
@@ -184,8 +184,8 @@ async def changes_since(connection: AsyncConnection, log: str, since: int) -> To
 
 
 async def _changed_since(connection: AsyncConnection, since: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-    """Returns the ids of the tokens and of the editors that changed after entry number `since` of the log of changes.
-    If there are more than `MAX_TOKENS` of them, returns None for the tokens and an empty tuple for the editors."""
+    """Returns the ids of the tokens, and of the editors, that changed after entry number `since` of the log of changes.
+    If more than `MAX_TOKENS` have changed, returns None and an empty tuple."""
     tokens = (
         *await _changed(connection, schema.tokens, since),
         *await _changed(connection, schema.editor_tokens, since),
@@ -200,8 +200,8 @@ async def _changed(connection: AsyncConnection, table: Table, since: int) -> tup
 
 
 async def log_position(connection: AsyncConnection) -> tuple[str, int]:
-    """Returns the name of the log of changes, by which gateways learn which tokens have changed, and the number of the
-    log's last change. The name differs from one database to another."""
+    """Returns the name of the log of changes to tokens, and the number of its last entry. The log of each database has
+    a name of its own."""
     row = (await connection.execute(select(schema.log.c.name, schema.log.c.number))).one()
     return row.name, row.number
 

@@ -59,8 +59,8 @@ class Context(Struct, frozen=True):
         return Administration(self.store, self.settings.signing_key, self.clock)
 
     async def record(self, given: argparse.Namespace, act: str, target: str = "") -> None:
-        """Records an administrative act (who did what) in a transaction of its own, before the command shows its
-        result. Used by commands that change no record but must leave a trace, such as `journal who-read`."""
+        """Records an administrative act (who did what) of a command that changes no record, such as `journal who-read`.
+        The act is stored before the command shows its result."""
         await self.administration.record(author_of(given), act, target)
 
 
@@ -71,9 +71,8 @@ async def list_acts(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 def author_of(given: argparse.Namespace) -> Author:
-    """Returns the author of a command: a name (`--author`, or else the login name of the user at the terminal) and a
-    reason (`--why` or, for a revocation, `--reason`). Raises `SettingsError` if the name or the reason is missing or
-    blank."""
+    """Returns who runs a command (`--author`, by default the login name) and why (`--why` or, for a revocation,
+    `--reason`). Raises `SettingsError` if the name or the reason is missing or blank."""
     name = one_line(acts.operator_name() if given.author is None else given.author)
     reason = one_line(given.why or vars(given).get("reason", ""))
     if problems := [f"{option}: {MISSING}" for option, text in (("--author", name), ("--why", reason)) if not text]:
@@ -104,8 +103,8 @@ async def show(context: Context, given: argparse.Namespace) -> Shown:
 
 async def update(context: Context, given: argparse.Namespace) -> Shown:
     """Changes the fields of a habilitation that are given as options, and returns the habilitation. Raises `Unknown`
-    for an unknown id, `Stale` for an outdated `--version`, `Invalid` for wrong fields, and `Conflict` if another
-    habilitation has the same `datapass_id`."""
+    for an unknown id, and `Stale` for an outdated `--version`. Raises `Invalid` for wrong fields, and `Conflict` if
+    another habilitation has the same `datapass_id`."""
     fields = given_fields(given, Habilitation)
     own, author = context.administration, author_of(given)
     return plain(await own.change(author, given.id, given.version, unchecked=given.force, **fields))
@@ -120,15 +119,14 @@ async def archive(context: Context, given: argparse.Namespace) -> Shown:
 
 async def issue(context: Context, given: argparse.Namespace) -> Shown:
     """Issues a token of a habilitation for 18 months, and returns the token with its signed text (`jwt`). Raises
-    `Refused` unless the habilitation is active."""
+    `Refused` if the habilitation is not active."""
     issued = await context.administration.issue(author_of(given), given.habilitation, mcp=given.mcp)
     return plain(issued.token) | {"jwt": issued.jwt}
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a token. `notices_sent` in the result lists the notices sent before the token's current expiry, each as
-    the number of days before expiry at which it was due, such as 30. With `--reveal`, also returns the token's signed
-    text (`jwt`), and records an administrative act."""
+    """Returns a token, with the warnings already sent about its expiry: `notices_sent` has a number of days before
+    expiry for each. With `--reveal`, also returns the token's signed text (`jwt`), and records who has seen it."""
     async with context.store.reading() as connection:
         token = await queries.token(connection, given.id)
         shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
@@ -153,8 +151,8 @@ async def prolong(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
-    """Blacklists a token, at once or from the time `--at`, and returns the token. Raises `Refused` if the token is
-    blacklisted already, unless `--at` gives an earlier start."""
+    """Blacklists a token, at once or from the time `--at`, and returns the token. Raises `Refused` if a blacklisting of
+    the token has already begun, unless `--at` gives an earlier start."""
     own = context.administration
     return plain(await own.revoke(author_of(given), given.id, given.version, given.reason, given.at))
 
@@ -260,8 +258,8 @@ def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def given_fields(given: argparse.Namespace, kind: type[Struct]) -> Shown:
-    """Returns, by name, the fields of the struct `kind` that were given as command-line options; converts lists to
-    tuples. Leaves out the options `id`, `version` and `editor`, which only say what record to change."""
+    """Returns, by name, the fields of the struct `kind` that were given as command-line options. Lists become tuples.
+    `id`, `version` and `editor` are left out, since they only say which record to change."""
     wanted = set(kind.__struct_fields__) - {"id", "version", "editor"}
     own = {name: value for name, value in vars(given).items() if name in wanted and value is not None}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}
@@ -292,8 +290,8 @@ def _group_limit(text: str) -> GroupLimit:
 
 
 def moment(text: str) -> datetime:
-    """Parses an ISO 8601 time with a time zone. Raises `ArgumentTypeError` for a time without a time zone, or outside
-    the years `FIRST_YEAR` to `LAST_YEAR`, and `ValueError` for a text that is no ISO 8601 time."""
+    """Parses an ISO 8601 time with a time zone, in the years `FIRST_YEAR` to `LAST_YEAR`. Raises `ArgumentTypeError`
+    for another time, and `ValueError` for a text that is no time."""
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:
         raise argparse.ArgumentTypeError("needs a time zone")
@@ -323,8 +321,8 @@ def plain(found: Struct) -> Shown:
 
 
 def text_of(shown: Shown | list[Shown], *, json: bool) -> str:
-    """Renders the result of a command, as JSON if `json` is true. Otherwise, the text has one line for each item of a
-    list (`none` for an empty list), or for each field of a record."""
+    """Renders the result of a command, as JSON if `json` is true. Otherwise, writes a line for each item of a list, or
+    for each field of a record. An empty list becomes `none`."""
     if json:
         return visible(msgspec.json.encode(shown).decode())
     if isinstance(shown, list):

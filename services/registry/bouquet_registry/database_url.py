@@ -33,7 +33,7 @@ class Database(Struct, frozen=True):
     hosts: tuple[str | None, ...]
     """Host of each server; None for a file or a socket."""
     ports: tuple[int, ...] = ()
-    """Port of each server, in the order of `hosts`, if the URL names several servers; otherwise empty."""
+    """Ports of the servers, in the order of `hosts`. Empty unless the URL names several servers."""
     tls: ssl.SSLContext | None = None
     """TLS context of the connection; None without TLS."""
 
@@ -86,8 +86,8 @@ def database_of(setting: Secret) -> Database:
 
 
 def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
-    """Returns the port of each server in a database URL that names several: `servers` has one URL for each. Raises
-    `SettingsError` if a server has no host or occurs twice, or if the query of the URL names servers too."""
+    """Returns the ports of several servers, each given as a URL of its own. Raises `SettingsError` if a server has no
+    host or occurs twice, or if a query names servers too."""
     ports = tuple(server.port or DEFAULT_PORTS["postgresql"] for server in servers)
     if not all(server.host for server in servers):
         raise SettingsError([f"{SETTING}: has an empty host"])
@@ -99,8 +99,7 @@ def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
 
 
 def _hosts_in_query(url: URL) -> tuple[str | None, ...]:
-    """Returns the hosts that the query of the URL names: `a` and `b` for `?host=a,b`. Returns None in place of a host
-    that is the folder of a Unix socket."""
+    """Returns the hosts in the query of the URL: `a` and `b` for `?host=a,b`. None stands for a Unix socket."""
     named = url.query["host"]
     addresses = named.split(",") if isinstance(named, str) else named
     hosts = (address.partition(":")[0] if address.count(":") == 1 else address for address in addresses)

@@ -1,5 +1,5 @@
-"""Delivery of notices, which warn that a token will soon expire, by mail or by webhook. A notice to a webhook is signed
-in the same way as DataPass signs its own webhooks."""
+"""Delivery of notices (warnings before a token expires) by mail or by webhook. A notice to a webhook is signed as
+DataPass signs its webhooks."""
 
 from __future__ import annotations
 
@@ -33,8 +33,7 @@ SETTING = f"{PREFIX}NOTICES_TO"
 """Name of the setting that contains the URL to which notices (warnings before a token expires) are sent."""
 MAIL = ("smtp", "smtps")
 CA_FILE = "cafile"
-"""Parameter in the mail server's URL: the path of a PEM file. The file has the certificate of the authority that signed
-the mail server's certificate."""
+"""Parameter in the mail server's URL: path of the PEM file with the certificate authority of the mail server."""
 TIMEOUT_S = 20.0
 """Longest time, in seconds, that the delivery of one notice (warning before a token expires) may take."""
 SUBJECT = "Votre jeton API Particulier expire {when}"
@@ -80,10 +79,10 @@ class NoticeDestination(Struct, frozen=True):
 
 def notice_destination(settings: RegistrySettings) -> NoticeDestination:
     """Returns the mail server or webhook that the setting `notices_to` names. If the setting is empty, the result has
-    an empty URL. Raises `SettingsError` for an unknown option or an unusable certificate file of a mail server.
+    an empty URL. Raises `SettingsError` if a mail server's URL has an unknown option or an unusable certificate file.
 
-    An unencrypted destination also raises `SettingsError`, unless the setting `notices_plain` is true and the URL
-    contains no user, no password and no `cafile`.
+    Also raises `SettingsError` for an unencrypted destination, unless the setting `notices_plain` is true. Even then,
+    the URL must contain no user, password or `cafile`.
     """
     # An unencrypted destination whose URL contains a password is never allowed.
     url = URL(settings.notices_to.reveal())
@@ -105,7 +104,7 @@ def notice_destination(settings: RegistrySettings) -> NoticeDestination:
 
 def account_url(settings: RegistrySettings) -> str:
     """Returns the URL of the portal's account page, or "" if the setting `portal_url` is empty. Raises `SettingsError`
-    if the URL has another scheme than `https`, has no host, or has a user, a query or a fragment."""
+    if the setting is no `https` URL, or has a user, a query or a fragment."""
     if not settings.portal_url:
         return ""
     url = URL(settings.portal_url)
@@ -131,8 +130,8 @@ async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChanne
 
 
 async def greet(destination: NoticeDestination, timeout_s: float) -> None:
-    """Connects to a mail server and begins TLS with STARTTLS, without logging in. Raises `DeliveryError` if the
-    connection or TLS fails."""
+    """Checks that a mail server can be reached and begins TLS by STARTTLS. Does not log in. Raises `DeliveryError` if
+    the connection or TLS fails."""
     client = aiosmtplib.SMTP(
         hostname=destination.url.host,
         port=destination.url.port or 25,
@@ -153,8 +152,8 @@ class Mail(NoticeChannel):
     editor's members."""
 
     def __init__(self, destination: NoticeDestination, sender: str, account: str = "") -> None:
-        """Takes the mail server, the sender's address, and `account`, the URL of the page where the holders of
-        habilitations learn how to prolong their tokens; "" if there is no such page."""
+        """Takes the mail server and the sender's address. `account` is the URL of the page that explains how to prolong
+        a token, or ""."""
         self._url = destination.url
         self._tls = destination.tls
         self._starts_tls = destination.starts_tls
@@ -213,8 +212,8 @@ class Mail(NoticeChannel):
 
 
 class Webhook(NoticeChannel):
-    """Channel that posts notices (warnings before a token expires) as JSON to a URL. A notice is signed unless the
-    secret is empty, and its id is sent as the header `Idempotency-Key`."""
+    """Channel that posts notices (warnings before a token expires) as JSON to a URL. They are signed unless the secret
+    is empty. The header `Idempotency-Key` has the id of the notice."""
 
     def __init__(self, session: aiohttp.ClientSession, url: URL, secret: Secret) -> None:
         self._session = session

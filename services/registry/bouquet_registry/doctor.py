@@ -1,5 +1,5 @@
-"""Checks of `bouquet-registry doctor`: the signing key, the database and its clock, the broker, and the destination of
-notices, as the registry's settings name them."""
+"""Checks of `bouquet-registry doctor`: the signing key, the database and its clock, the broker, and the mail server or
+webhook for notices."""
 
 from __future__ import annotations
 
@@ -36,20 +36,18 @@ NTP = "set the clocks by NTP: deadlines and ends of tokens are wall-clock times"
 """Advice that `bouquet-registry doctor` prints if the clocks of this machine and of the database differ."""
 
 REPLAY = "`bouquet-registry datapass-event list` has the reasons; mend them, then `datapass-event replay --all`"
-"""Advice that `bouquet-registry doctor` prints if events of DataPass were set aside because they could not be
-applied."""
+"""Advice that `bouquet-registry doctor` prints if events of DataPass could not be applied."""
 
 
 GRANT = "`bouquet-registry migrate`, as the tables' owner, with the options that name each role"
-"""Advice that `bouquet-registry doctor` prints if a database role lacks a right that its process needs, or has a right
-that the process does not need."""
+"""Advice that `bouquet-registry doctor` prints if a database role has fewer or more rights than its process needs."""
 ROLE = "give it a role of its own: docs/operations/users-and-rights.md"
 
 DatabaseCheck: TypeAlias = Callable[[Store], Awaitable[Finding]]
 
 
 async def examine(environ: Mapping[str, str], checks_s: float = CHECKS_S) -> list[Finding]:
-    """Runs all checks of `bouquet-registry doctor`, and returns a finding for each. No check waits longer than
+    """Runs all checks of `bouquet-registry doctor`, and returns the result of each. No check takes longer than
     `checks_s` seconds. Raises `SettingsError` for wrong settings."""
     mesh, settings = read_all(environ, lambda reader: read_process(reader, lambda own, _: registry.read(own)))
     bus_url = mesh.bus_url
@@ -70,8 +68,8 @@ def _keys(settings: RegistrySettings) -> Finding:
 
 
 async def check_database(settings: RegistrySettings, deadline: Deadline, *checks: DatabaseCheck) -> list[Finding]:
-    """Checks that the database answers and has the tables of this version and, if so, runs `checks` on it. Also checks
-    that no TLS certificate of the database's servers has expired or will soon."""
+    """Checks that the database answers and has the tables of this version. If so, also runs `checks`. In any case,
+    checks that no TLS certificate of the database's servers will soon expire."""
     findings = await _examine_tables(settings.database_url, deadline.left_s(), checks)
     return [*findings, *files.check_servers(f"{PREFIX}DATABASE_URL", settings.database_url)]
 
@@ -92,8 +90,8 @@ async def _examine_tables(url: Secret, limit_s: float, checks: Sequence[Database
 
 
 def rights_check(needed: tuple[str, ...]) -> DatabaseCheck:
-    """Returns a check that the database role of this process has exactly the rights `needed`. On SQLite, which has no
-    roles, the status of the finding is "unknown"."""
+    """Returns a check that the database role of this process has exactly the rights `needed`. The result is "unknown"
+    on SQLite, which has no roles."""
     subject = "rights in the database"
 
     async def check(store: Store) -> Finding:
@@ -113,8 +111,8 @@ def rights_check(needed: tuple[str, ...]) -> DatabaseCheck:
 
 
 async def check_clock(store: Store) -> Finding:
-    """Compares the clocks of this machine and of the database. The finding is "wrong" if the clocks differ by more than
-    `CLOCK_TOLERANCE_S` seconds, and "unknown" on SQLite, which has no clock of its own."""
+    """Checks that the clocks of this machine and of the database differ by at most `CLOCK_TOLERANCE_S` seconds. The
+    result is "unknown" on SQLite, which has no clock of its own."""
     async with store.reading() as connection:
         if connection.dialect.name == "sqlite":
             return unknown("clock", "SQLite has the time of this machine: nothing to compare it with")

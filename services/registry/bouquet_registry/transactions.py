@@ -117,15 +117,15 @@ class Transaction:
         return await self._change_token("token prolong", token, expires_at=expiry_after(self.now))
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
-        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token is
-        blacklisted already, unless `at` gives an earlier start. Raises `Invalid` if `reason` contains the text of a
+        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if a blacklisting of the
+        token has already begun, unless `at` gives an earlier start. Raises `Invalid` if `reason` contains the text of a
         token."""
         return await self._change_token("token revoke", token, **self.blacklisting(token, reason, at))
 
     def blacklisting(self, token: Token | EditorToken, reason: str, at: datetime | None) -> dict[str, Any]:
         """Returns, by name, the values of a token's fields that blacklist the token from the time `at`, or at once if
-        `at` is None. Raises `Refused` if the token is blacklisted already, unless `at` gives an earlier start. Raises
-        `Invalid` if `reason` contains the text of a token."""
+        `at` is None. Raises `Refused` if a blacklisting of the token has already begun, unless `at` gives an earlier
+        start. Raises `Invalid` if `reason` contains the text of a token."""
         if contains_token(reason):
             raise Invalid(["reason: contains a token"])
         since, moment = token.blacklisted_at, at or self.now

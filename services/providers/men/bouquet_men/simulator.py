@@ -1,5 +1,5 @@
-"""Simulator of the ministry of education's school API (docs/reference/upstreams/men.md). Its pupils are in `personas`;
-a test sets the answer about a pupil by `app[SIMULATED_ANSWERS][key_of(…)] = (status, body)`."""
+"""Simulator of the ministry of education's school API (docs/reference/upstreams/men.md). Its pupils are in `personas`.
+A test sets the answer about a pupil by `app[SIMULATED_ANSWERS][key_of(…)] = (status, body)`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Requests to the ministry of education's school API, and the API's answers, under the API's own field names
-(docs/reference/upstreams/men.md §2-5)."""
+"""Requests to the ministry of education's school API, and its answers (docs/reference/upstreams/men.md §2-5). Fields
+have the names that the API gives them."""
 
 from __future__ import annotations
 
@@ -69,29 +69,30 @@ class File(Struct, frozen=True, rename="kebab"):
 
 
 class Absence(Struct, frozen=True):
-    """Body of a 404 that the ministry of education itself sends, not a proxy: the school or the pupil is unknown, or
-    the ministry gives no answers about them (docs/reference/upstreams/men.md §4)."""
+    """Body of a 404 from the ministry of education: it has no answer about this pupil or school
+    (docs/reference/upstreams/men.md §4). A proxy's 404 has another body."""
 
     title: str
     status: Literal["NOT_FOUND", "FORBIDDEN"]
 
 
 class Enrolment(Struct, frozen=True, rename="kebab"):
-    """Part of the key `info-scolarite` in the ministry's answer: whether the pupil is enrolled."""
+    """Object at the key `info-scolarite` of the ministry's answer. Only one of its fields is read: whether the pupil is
+    enrolled."""
 
     est_scolarise: bool
 
 
 class Enrolled(Struct, frozen=True, rename="kebab"):
-    """Body of the ministry's answer about a known pupil (status 200), of which only one field is read: whether the
-    pupil is enrolled."""
+    """Body of the ministry's answer about a known pupil (status 200). Only whether the pupil is enrolled is read from
+    it."""
 
     info_scolarite: Enrolment
 
 
 def query_of(who: Identite, where: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """Returns the query parameters that describe a pupil and the school year, but not the parameters of an area (see
-    `perimeter_of`). `where` holds the parameters of the request that are not part of the identity."""
+    """Returns the ministry's query parameters for a pupil and a school year. `where` holds the parameters of the
+    caller's request that are not part of the identity, such as the school year."""
     # Only the first of several first names is sent; accents are kept, and the school year stays as the caller typed it.
     return {
         "nom": who.nom_naissance,
@@ -104,8 +105,8 @@ def query_of(who: Identite, where: Mapping[str, Parameter]) -> dict[str, Paramet
 
 
 def perimeter_of(where: Mapping[str, Parameter]) -> dict[str, Parameter] | None:
-    """Returns the parameters that describe the area of a search, a region or a département. Returns `None` if the
-    request names a school instead."""
+    """Returns the ministry's parameters for a search in a region or a département. Returns `None` if the request names
+    a school instead."""
     for field, kind in PERIMETERS.items():
         if field in where:
             return {

@@ -45,8 +45,7 @@ def men(settings: Settings) -> Upstream:
 
 @worker.answers(V3, V4, V5, V2)
 async def scolarites(question: Question[Identite], men: UpstreamClient) -> ScolariteEtRegime | NotFound:
-    """Answers with a pupil's schooling; `NotFound` for a pupil who is unknown or not enrolled. Searches by département
-    or region if the request names one, otherwise by school."""
+    """Answers with a pupil's schooling. Returns `NotFound` for a pupil who is unknown or not enrolled."""
     query = query_of(question.identity, question.parameters)
     headers = {"X-Siret-Partenaire": question.caller.recipient}
     if perimeter := perimeter_of(question.parameters):
@@ -97,6 +96,6 @@ def to_contract(file: File) -> ScolariteEtRegime:
 
 
 def regime(code: str | None) -> contract.RegimePensionnat | None:
-    """Converts the ministry's code of a boarding regime into the regime as published; `None` if there is no code. An
-    unknown code has no label."""
+    """Returns the published code and label for the ministry's code of a boarding regime. Returns `None` without a code.
+    An unknown code gets no label."""
     return contract.RegimePensionnat(code=code, libelle=contract.REGIMES.get(code)) if code else None

@@ -64,7 +64,7 @@ class StatutEtudiant(StatutEtudiantSansIdentite, frozen=True, kw_only=True, forb
 
 
 class Etudiant(StatutEtudiant, frozen=True, kw_only=True):
-    """Student with all the fields that any version of the API publishes: the result of the worker's handlers."""
+    """Student, as the worker's handlers return it: with all the fields that any version of the API publishes."""
 
     ine: str | None = None
     """National student number (INE); `None` if the student was found by civil status."""
@@ -153,8 +153,8 @@ FORMATIONS: dict[CodeRegime | None, tuple[str, str]] = {
     **dict.fromkeys(("RF1", "RF2", "RF3", "RF4"), INITIALE),
     **dict.fromkeys(("RF5", "RF6", "RF7"), CONTINUE),
 }
-"""Maps the code of a training regime to two texts: the kind of training that version 2 publishes, and the scope that a
-caller needs to see an enrolment in this regime."""
+"""Maps the code of a training regime to a pair: kind of training, and scope. Version 2 publishes the kind of training;
+a caller without the scope does not see the enrolment."""
 
 
 class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -202,8 +202,8 @@ def etudiant_v2(etudiant: Etudiant) -> EtudiantV2:
 
 
 def _inscription_v2(admission: Admission) -> InscriptionFermee:
-    """Converts an admission or an enrolment to the form in which version 2 publishes it. The result lists scopes, of
-    which a caller needs at least one to see it."""
+    """Converts an admission or an enrolment to the form in which version 2 publishes it. A caller sees the result only
+    with one of the scopes in `opened_by`."""
     # No scope opens an enrolment in an unknown regime, or one that may be an enrolment or an admission.
 
     place: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Conversion of a student in the ministry of higher education's JSON into the result of the worker's handlers
+"""Conversion of the ministry of higher education's JSON about a student into the student that the API publishes
 (docs/reference/upstreams/mesr.md §3)."""
 
 from __future__ import annotations

@@ -96,8 +96,8 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "SANS-NOM": (200, {"prenom": "Camille", "inscriptions": []}),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): answer for name, answer in _UNUSUAL_BY_NAME.items()}
-"""Unusual answers of the simulated ministry of higher education, each an HTTP status and a body. Each has two keys: the
-birth name for which the simulator gives it, such as `SANS-NOM`, and the INE (student number), such as `SANSNOM0000`."""
+"""Maps a birth name or an INE (student number) to an unusual answer, as a pair of HTTP status and body. For example, a
+lookup of `SANS-NOM` or of `SANSNOM0000` is answered with a student without a birth name."""
 
 
 def file_of(student: Student, today: date) -> dict[str, Any]:
@@ -115,8 +115,8 @@ def academic_year(today: date) -> int:
 
 
 def _enrolment(registration: Registration, year: int) -> dict[str, Any]:
-    """Returns a student's registration, an enrolment or an admission, in the ministry's JSON. `year` is the year in
-    which the academic year begins, in September."""
+    """Returns an enrolment or an admission in the ministry's JSON. `year` is the calendar year in which the academic
+    year begins."""
     # An enrolment begins in September with the academic year, an admission in July before it.
     month = 9 if registration.statut == "inscrit" else 7
     return {

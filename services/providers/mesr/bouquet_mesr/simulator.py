@@ -1,6 +1,6 @@
 """Simulator of the ministry of higher education's student API (docs/reference/upstreams/mesr.md). Its students are in
-`personas`; a test sets the answer about an INE or a birth name (`key`) by `app[SIMULATED_ANSWERS][key] = (status,
-body)`."""
+`personas`. A test sets the answer about an INE (student number) or a birth name by `app[SIMULATED_ANSWERS][ine_or_name]
+= (status, body)`."""
 
 from __future__ import annotations
 
@@ -75,9 +75,8 @@ async def _by_identity(request: web.Request) -> web.StreamResponse:
 
 
 async def _answer(request: web.Request, key: str, known: SimulatedAnswer) -> web.StreamResponse:
-    """Answers a request about `key`, a birth name or INE: with the fault that this key causes, else with the answer
-    that a test has set for the key, else with `known`. Answers 401 if the API key is wrong or the header `X-Caller` is
-    missing."""
+    """Answers a request about `key`, a birth name or an INE (student number), with `known`. An answer that a test has
+    set for `key` takes precedence, and so does a fault that `key` causes."""
     names_caller = request.headers.get("X-Caller", "").startswith("DINUM - ")
     if not names_caller or request.headers.get("X-API-Key") != KEYS[request.method]:
         return web.Response(status=401)

@@ -1,5 +1,5 @@
-"""Requests to the ministry of higher education's student API, and the API's answers, under the API's own field names
-(docs/reference/upstreams/mesr.md §1-3)."""
+"""Requests to the ministry of higher education's student API, and its answers (docs/reference/upstreams/mesr.md §1-3).
+Fields have the names that the API gives them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from bouquet_worker import Caller, Identite
 
 SEXES: dict[str | None, str] = {"M": "1", "F": "2"}
 ENROLLED: dict[str | None, bool] = {"inscrit": True, "admis": False}
-"""Maps the ministry's value of `statut` to whether the student is enrolled (`True`) or only admitted (`False`). With
-any other value, this is unknown."""
+"""Maps the ministry's value of `statut` to `True` for an enrolled student, and `False` for one who is only admitted.
+Any other value leaves the enrolment unknown."""
 
 REGIMES: dict[str | None, CodeRegime] = {
     "formation initiale": "RF1",
@@ -27,8 +27,8 @@ REGIMES: dict[str | None, CodeRegime] = {
 
 
 class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Body of a search for one student. Contains only the first of the student's first names (`prenom1`), and leaves
-    out `sexe` and `lieu_naissance` if they are unknown."""
+    """Body of a search for one student by civil status. Of several first names, only the first is sent (`prenom1`). An
+    unknown sex or birth place is left out."""
 
     nom_famille: str
     prenom1: str

@@ -1,6 +1,6 @@
 """The worker of the ministry of higher education (MESR): admissions and enrolments of a student this year. Owner:
-team-mesr. Upstream: the ministry's student API, with one API key for lookups by INE (student number) and another for
-lookups by civil status (docs/reference/upstreams/mesr.md)."""
+team-mesr. Upstream: the ministry's student API (docs/reference/upstreams/mesr.md). Lookups by INE (student number) and
+lookups by civil status have an API key each."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 REFUSALS_OF_INE = {400: WRONG_INE}
 REFUSALS_OF_PERSON = {400: WRONG_IDENTITY, 409: SEVERAL}
-"""Maps the HTTP status with which the ministry refuses a search by civil status to the reason in the worker's reply."""
+"""Maps the HTTP status of a refused search by civil status to the reason that the worker gives in `Rejected`."""
 # It applies only if the body is the ministry's own error.
 
 worker = Worker("mesr", Settings, owner="team-mesr", authority=Authority("MESRI", "25"), problems=contract.PROBLEMS)
@@ -76,15 +76,16 @@ def by_identity(settings: Settings) -> Upstream:
 @worker.answers(INE, INE_V2)
 async def statut_of_ine(question: Question[Ine], by_ine: UpstreamClient) -> Etudiant | NotFound | Rejected:
     """Answers with the admissions and enrolments of the student with this INE (student number). Returns `NotFound` for
-    an unknown student, and `Rejected` if the ministry refuses the INE as malformed (status 400)."""
+    an unknown student, and `Rejected` for an INE that the ministry refuses as malformed."""
     params = {"INE": question.identity.ine.upper()}
     return read(await by_ine.get(params=params, headers=headers_of(question.caller)), REFUSALS_OF_INE)
 
 
 @worker.answers(IDENTITE, FRANCE_CONNECT, IDENTITE_V2, FRANCE_CONNECT_V2)
 async def statut_of_person(question: Question[Identite], by_identity: UpstreamClient) -> Etudiant | NotFound | Rejected:
-    """Answers with the admissions and enrolments of the student with this civil status. First looks up the code of the
-    commune of birth if only the commune's name is given, and returns `Rejected` if not exactly one commune fits."""
+    """Answers with the admissions and enrolments of the student with this civil status. Returns `NotFound` for an
+    unknown student. Returns `Rejected` if several students fit, or if the name of the commune of birth fits no commune
+    or several."""
     who = await with_commune_code(question.identity, Communes.packaged())
     if isinstance(who, Rejected):
         return who
@@ -93,8 +94,9 @@ async def statut_of_person(question: Question[Identite], by_identity: UpstreamCl
 
 
 def read(answer: Answer, refusals: Mapping[int, str]) -> Etudiant | NotFound | Rejected:
-    """Returns the student in the ministry's answer, `NotFound` for an unknown student, or `Rejected` with the reason
-    that `refusals` gives for the HTTP status. Raises `UpstreamError` for any other answer."""
+    """Returns the student in the ministry's answer, or `NotFound` for an unknown student. If `refusals` maps the
+    answer's HTTP status to a reason, returns `Rejected` with this reason. Raises `UpstreamError` for any other
+    answer."""
     match answer.status:
         case 200:
             return to_contract(answer.decode(Student))

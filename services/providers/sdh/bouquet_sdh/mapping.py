@@ -59,11 +59,13 @@ def other_status(record: Record, training: Training | None) -> contract.StatutPr
 
 
 _UNKNOWN = Training(active=False)
-"""Training without establishment and region, used for the current status of an athlete who has no training."""
+"""Training whose establishment and region are unknown. It stands in the current status of an athlete who trains
+nowhere."""
 
 
 def _status(record: Record) -> dict[str, Any]:
-    """Returns the fields that the current status and the other statuses have in common."""
+    """Returns the fields of a status, such as its period and federation, that a current status and an earlier one
+    share."""
     return {
         "periode": contract.Periode(
             date_debut_statut=day_of(record.debut_droits), date_fin_statut=day_of(record.fin_droits)
@@ -93,6 +95,6 @@ def _region(training: Training) -> contract.Region:
 
 
 def _code(number: int | None) -> str | None:
-    """Converts a number of the Sport Data Hub, such as a federation's, to the text that is published; `None` stays
+    """Converts a code of the Sport Data Hub, such as a federation's 12, to the published text "12". `None` stays
     `None`."""
     return None if number is None else str(number)

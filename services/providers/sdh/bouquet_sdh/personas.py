@@ -1,5 +1,5 @@
-"""Invented athletes of the simulated Sport Data Hub, by number. Numbers such as `panne-html` cause faults
-(bouquet_worker.simulated_faults); only tests send them, since gateways refuse numbers of this form."""
+"""Invented athletes of the simulated Sport Data Hub, by number. In tests, a text such as `panne-html` instead of a
+number makes the simulator fail (bouquet_worker.simulated_faults)."""
 # The periods are relative to today's year, so that a current record stays current.
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ PAU = {"etablissement": 6402, "nomEtablissement": "POLE SIMULE DE PAU", "region"
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """Invented athlete, with the JSON of the Sport Data Hub. In place of dates, each record or training has the key
-    `years`, its first and last calendar year as offsets from the present year: `(-1, 0)` is last year and this year."""
+    """Invented athlete, with the JSON of the Sport Data Hub. Instead of dates, a record or a training has the key
+    `years`: `(-1, 0)` means from the beginning of last year to the end of this year."""
 
     story: str
     person: Json
@@ -32,7 +32,8 @@ class Persona(Struct, frozen=True, kw_only=True):
     trainings: tuple[Json, ...] = ()
 
     def file(self, year: int) -> Json:
-        """Returns the simulator's JSON about the athlete. `year` is the present calendar year."""
+        """Returns the Sport Data Hub's JSON about the athlete, with dates relative to `year`, the present calendar
+        year."""
         return self.person | {
             "fichesHN": [_dated(record, year, "debutDroits", "finDroits") for record in self.records],
             "fichesClub": [],

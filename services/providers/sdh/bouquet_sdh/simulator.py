@@ -1,4 +1,4 @@
-"""Simulator of the Sport Data Hub (docs/reference/upstreams/sdh.md). Its athletes are in `personas`; a test sets the
+"""Simulator of the Sport Data Hub (docs/reference/upstreams/sdh.md). Its athletes are in `personas`. A test sets the
 answer about an athlete's number by `app[SIMULATED_ANSWERS][number] = (status, body)`."""
 
 from __future__ import annotations

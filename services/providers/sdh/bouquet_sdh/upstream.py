@@ -1,5 +1,5 @@
-"""Answers of the Sport Data Hub about an athlete, under the hub's own field names (docs/reference/upstreams/sdh.md
-§2-3)."""
+"""Answers of the Sport Data Hub about an athlete (docs/reference/upstreams/sdh.md §2-3). Fields have the names that the
+hub gives them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Meta, Struct, field
 from bouquet_worker import IsoDate, IsoDateOrBlank, day_of
 
 ATHLETE = "/{identifiant}"
-"""Path of the data about one athlete, below the URL of the Sport Data Hub. The name in braces stands for the athlete's
+"""Path of the data about one athlete, below the URL of the Sport Data Hub. `{identifiant}` stands for the athlete's
 number."""
 
 SEXES: dict[str | None, Literal["M", "F"]] = {"M": "M", "F": "F"}
@@ -40,7 +40,7 @@ class Record(Struct, frozen=True, rename="camel"):
 
 
 class Training(Struct, frozen=True, rename="camel"):
-    """Period in which an athlete trains at an establishment. `None` means that a value is unknown."""
+    """Period in which an athlete trains at an establishment. Fields whose value is unknown are `None`."""
 
     active: bool
     debut: IsoDateOrBlank | None = None
@@ -52,14 +52,15 @@ class Training(Struct, frozen=True, rename="camel"):
 
     def overlaps(self, record: Record) -> bool:
         """Returns whether the training and the period of `record` have a day in common. A training without an end goes
-        on for ever; a training without a beginning has no day in common."""
+        on for ever. Without a beginning, the answer is `False`."""
         begins, ends = day_of(self.debut or ""), day_of(self.fin or "") or "9999-12-31"
         return bool(begins) and begins <= day_of(record.fin_droits) and day_of(record.debut_droits) <= ends
 
 
 class Athlete(Struct, frozen=True, rename="camel"):
-    """Body of an answer with status 200. The key `fichesHN` is required, so that the answer of another service is not
-    read as an athlete without any status."""
+    """Athlete in the Sport Data Hub's JSON: the body of an answer with status 200."""
+
+    # `fichesHN` is required, so that another service's answer is not read as an athlete without any status.
 
     nom: Annotated[str, Meta(min_length=1)]
     fiches_hn: tuple[Record, ...] | None = field(name="fichesHN")
@@ -71,8 +72,7 @@ class Athlete(Struct, frozen=True, rename="camel"):
 
 
 class Absence(Struct, frozen=True):
-    """Body of a 404 that may mean an unknown athlete: any JSON object, since the Sport Data Hub does not document the
-    fields of its 404."""
+    """Body of a 404 for an unknown athlete: any JSON object, since the Sport Data Hub documents no fields."""
 
 
 def current_record(records: Iterable[Record], today: str) -> Record | None:
@@ -86,8 +86,8 @@ def training_today(trainings: Iterable[Training]) -> Training | None:
 
 
 def training_during(record: Record, trainings: Iterable[Training]) -> Training | None:
-    """Returns the training that has a day in common with the period of `record`, or `None`. Of several trainings,
-    returns the one that began last."""
+    """Returns the training that overlaps the period of `record`, or `None` if none does. Of several trainings, returns
+    the one that began last."""
     return max(
         (training for training in trainings if training.overlaps(record)),
         key=lambda training: training.debut or "",

@@ -50,8 +50,8 @@ async def statut_sportif(question: Question[Identifiant], sdh: UpstreamClient) -
 
 
 def read(answer: Answer, today: date) -> StatutSportif | NotFound:
-    """Returns the athlete's sporting status in an answer, or `NotFound` for a 404 whose body is empty or a JSON object.
-    Raises `UpstreamError` for any other answer, such as a proxy's page."""
+    """Returns the athlete's sporting status in an answer, or `NotFound` for an unknown athlete. Raises `UpstreamError`
+    for any other answer, such as a proxy's 404 page in HTML."""
     match answer.status:
         case 200:
             return to_contract(answer.decode(Athlete), today)

@@ -24,8 +24,8 @@ class Clients:
     """Clients of the API, each with a name and a secret."""
 
     def __init__(self, setting: Secret) -> None:
-        """Parses the setting `api_secrets`: pairs `name:secret`, separated by commas, or nothing for no clients. Raises
-        `SettingsError` if a pair is malformed or a secret is shorter than `SECRET_BYTES`."""
+        """Parses the setting `api_secrets`, such as `portal:secret1,desk:secret2`. If it is empty, there are no
+        clients. Raises `SettingsError` if a pair is malformed or a secret is shorter than `SECRET_BYTES`."""
         pairs = [pair.strip().partition(":") for pair in setting.reveal().split(",")] if setting else []
         if not all(name and len(secret.encode()) >= SECRET_BYTES for name, _, secret in pairs):
             raise SettingsError([f"{SECRETS}: must be name:secret,… with secrets of {SECRET_BYTES} bytes at least"])
@@ -42,13 +42,13 @@ class Clients:
         return tuple(dict.fromkeys(self._names.values()))
 
     def authorization(self) -> dict[str, str]:
-        """Returns the header `Authorization` with the secret of the first client as a bearer token; an empty dictionary
+        """Returns the header `Authorization` with the secret of the first client, as a bearer token. Returns no header
         if no client has a secret."""
         return {"Authorization": f"Bearer {self._own.reveal()}"} if self._own else {}
 
     def name_of(self, headers: Mapping[str, str]) -> str:
-        """Returns the name of the client whose secret is the bearer token in the header `Authorization`, or "" if no
-        client has this secret."""
+        """Returns the name of the client that sent `headers`, found by the secret in the header `Authorization`.
+        Returns "" if no client has this secret."""
         scheme, _, secret = headers.get("Authorization", "").partition(" ")
         given = _digest(secret.strip()) if scheme.lower() == "bearer" else b""
         return next((name for known, name in self._names.items() if hmac.compare_digest(known, given)), "")
@@ -65,9 +65,9 @@ def clients_of(settings: RegistrySettings) -> Clients:
 
 
 def check_access(settings: RegistrySettings) -> ssl.SSLContext | None:
-    """Returns the TLS context of the API's port, or None for a port without TLS. Raises `SettingsError` if the TLS
-    files are unusable, if clients would need neither a secret nor a certificate, or if a port without TLS would accept
-    connections from other machines."""
+    """Returns the TLS context of the API's port, or None for a port without TLS. Raises `SettingsError` for unusable
+    TLS files. Also raises it if other machines could connect without TLS, or if clients need neither a secret nor a
+    certificate."""
     has_clients = bool(clients_of(settings))
     if not settings.api_certificate:
         if settings.api_client_ca:

@@ -33,16 +33,16 @@ log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 256 * 1024
 """Largest accepted body of a request, in bytes."""
 TIMEOUT_S = 20.0
-"""Longest time, in seconds, that a request may take; then the request is cancelled and answered with 503."""
+"""Longest time, in seconds, that a request may take. A longer request is cancelled and answered with 503."""
 DOCUMENT = "read_document"
 """Name that logs and metrics give to requests for the OpenAPI document."""
 UNKNOWN = "unknown"
 """Name that logs and metrics give to requests that match no route."""
 NOBODY = Author("")
-"""Author with an empty name, for requests that only read data and so are no administrative acts."""
+"""Author with an empty name. Used for requests that only read data, whose author need not be recorded."""
 ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
-"""Pattern of the ids in the paths of requests and in `X-Request-Id`. If an id in a path does not match, the answer is
-404; an `X-Request-Id` that does not match is replaced by a new id."""
+"""Pattern of the ids in the paths of requests and in `X-Request-Id`. A path with any other id is answered with 404. Any
+other `X-Request-Id` is replaced by a new id."""
 UNAVAILABLE = "the database is unavailable; an act may have been done: read its record before trying again"
 REQUEST_ID = "X-Request-Id"
 """Header with the id of a request, which the answer and the logs repeat. A client may choose an id that matches the
@@ -50,16 +50,16 @@ pattern `ID`; otherwise the API makes one."""
 DONE = "done"
 """Value of the metrics' label `outcome` for a request that was not refused."""
 OUTCOME: web.ResponseKey[str] = web.ResponseKey("outcome", str)
-"""Key under which the aiohttp response to a refused request holds the code of the first error, such as `invalid`. A
-metric counts requests by this code."""
+"""Key of an aiohttp response, under which the handler stores the code of the first error, such as `invalid`. A metric
+counts requests by this code."""
 HEADERS = {"Cache-Control": "no-store", "Server": "bouquet"}
 
 Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(administration: Administration, routes: Iterable[Route], clients: Clients) -> web.Application:
-    """Returns the aiohttp application of the API. If `clients` is empty, requests need no secret, and only the clients'
-    TLS certificates authenticate them."""
+    """Returns the aiohttp application of the API. If `clients` is empty, requests need no secret: clients are known by
+    their TLS certificates only."""
     known = tuple(routes)
     document = openapi.document(known)
     answers = {(route.method, route.path): (route.name, _answer_of(administration, route)) for route in known}
@@ -92,8 +92,8 @@ def _answer_of(administration: Administration, route: Route) -> Answer:
 
 
 async def _read(request: web.Request, route: Route) -> Call:
-    """Reads the headers of a request, and its query parameters or its body. Raises `ApiError`, which lists every error
-    found in them."""
+    """Reads the headers and parameters (or body) of a request. Raises `ApiError`, which lists every error found in
+    them."""
     errors: list[Error] = []
     author, given = NOBODY, None
     body = await _body(request)

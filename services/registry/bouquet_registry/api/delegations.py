@@ -29,8 +29,8 @@ class DelegationSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class NewDelegation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of a request that delegates a habilitation to a software editor, so that calls with the editor's tokens may
-    have the habilitation's rights. The header `X-Reason` contains the reason for the delegation."""
+    """Body of a request that delegates a habilitation to a software editor. From then on, the editor's tokens can be
+    used with the habilitation's rights."""
 
     editor: Annotated[str, Meta(max_length=36)]
     habilitation: Annotated[str, Meta(max_length=36)]
@@ -57,9 +57,9 @@ async def read(own: Administration, call: Call) -> Delegation:
 
 
 async def delegate(own: Administration, call: Call) -> Delegation:
-    """Delegates a habilitation to an editor. Raises `Unknown` if either does not exist, `Refused` if either is not
-    active or the editor accepts no delegations, and `Conflict` if the habilitation is already delegated to this
-    editor."""
+    """Delegates a habilitation to an editor. Raises `Unknown` if one of them does not exist. Raises `Refused` if one of
+    them is not active, or if the editor accepts no delegations. Raises `Conflict` if this editor has the delegation
+    already."""
     return await editors_of(own).delegate(call.author, call.given.editor, call.given.habilitation)
 
 

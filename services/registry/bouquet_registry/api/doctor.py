@@ -39,7 +39,7 @@ class DoctorOptions(Struct, frozen=True):
 
 
 async def examine_api(environ: Mapping[str, str], options: DoctorOptions, checks_s: float = CHECKS_S) -> list[Finding]:
-    """Runs all checks of `bouquet-registry doctor api`, and returns a finding for each. No check waits longer than
+    """Runs all checks of `bouquet-registry doctor api`, and returns the result of each. No check takes longer than
     `checks_s` seconds. Raises `SettingsError` for wrong settings."""
     _, parts = read_all(environ, lambda reader: read_process(reader, read_settings))
     settings = parts.registry
@@ -55,8 +55,8 @@ async def examine_api(environ: Mapping[str, str], options: DoctorOptions, checks
 
 
 def _signing_key(settings: RegistrySettings, token_keys: bytes) -> Finding:
-    """Checks that `token_keys`, the key set with which gateways verify tokens, contains the signing key: gateways
-    without this key refuse every token that it signs. The finding is "unknown" if `token_keys` is empty."""
+    """Checks that gateways accept the tokens that this process signs: `token_keys`, the gateways' key set, must contain
+    the signing key. The result is "unknown" if `token_keys` is empty."""
     subject = "signing key"
     if not token_keys:
         return unknown(subject, "not compared with the gateways' keys", "give those by --token-keys")
@@ -77,8 +77,8 @@ def _certificates(settings: RegistrySettings) -> Iterator[Finding]:
 
 
 async def _answers(options: DoctorOptions, clients: Clients, deadline: Deadline) -> list[Finding]:
-    """Calls the API at `options.url` with a client's secret, and checks that it answers and shows a trusted
-    certificate. The finding is "unknown" if `options.url` is empty."""
+    """Calls the API at `options.url`, and checks that it answers and that its certificate is trusted. The result is
+    "unknown" if `options.url` is empty."""
     subject = "api"
     if not options.url:
         return [unknown(subject, "not called", "give its address by --url, and its authority by --ca")]

@@ -1,4 +1,4 @@
-"""Routes of software editors' tokens, and of notices, which warn an editor that a token will soon expire."""
+"""Routes of software editors' tokens, and of the notices that warn an editor before a token expires."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class EditorTokenSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class EditorNoticeSearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for notices, each of which warns a software editor that a token will soon expire. The
-    search finds the notices that match all given parameters."""
+    """Parameters of a search for notices (warnings to a software editor before a token expires). The search finds the
+    notices that match all given parameters."""
 
     editor: Annotated[str, Meta(max_length=36, description="Id of the editor.")] = ""
     token: Annotated[str, Meta(max_length=36, description="Id of the token.")] = ""
@@ -46,16 +46,16 @@ class EditorNoticeSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class EditorNoticeRow(Struct, frozen=True, kw_only=True):
-    """Notice: a warning that a token of a software editor will soon expire."""
+    """Notice: a warning to a software editor that one of its tokens will soon expire."""
 
     token: str
     editor: str
     days: int
-    """Number of days between the notice's due date and the token's expiry."""
+    """Number of days before the token's expiry at which the notice is due, such as 30."""
     expires_at: datetime
     due_at: datetime
     sent_at: datetime | None
-    """Time when the notice was sent; null for a notice that is not sent yet or was not delivered."""
+    """Time when the notice was sent; null for a notice that has not been delivered."""
 
 
 class NewEditorToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,8 +103,8 @@ async def read(own: Administration, call: Call) -> EditorToken:
 
 async def issue(own: Administration, call: Call) -> IssuedEditorToken:
     """Issues a token of an editor for 18 months, and returns it with its signed text. Raises `Unknown` for an unknown
-    editor, `Refused` if the editor is archived or the key that signs tokens is withdrawn, and `Invalid` for wrong
-    fields."""
+    editor, and `Invalid` for wrong fields. Raises `Refused` if the editor is archived, or if the key that signs tokens
+    is withdrawn."""
     return await editors_of(own).issue(call.author, call.id, **given_fields(call.given))
 
 
@@ -115,39 +115,40 @@ async def text(own: Administration, call: Call) -> SignedText:
 
 
 async def change(own: Administration, call: Call) -> EditorToken:
-    """Changes the label or the allowed addresses of an editor's token. Raises `Unknown` for an unknown id, `Stale` for
-    an outdated version, and `Invalid` if an address lies outside `Editor.allowed_ips` or the label contains the text of
-    a token."""
+    """Changes the label or the allowed addresses of an editor's token. Raises `Unknown` for an unknown id, and `Stale`
+    for an outdated version. Raises `Invalid` for an address outside `Editor.allowed_ips`, or for a label that contains
+    the text of a token."""
     fields = given_fields(call.given)
     return await editors_of(own).change_token(call.author, call.id, fields.pop("version"), **fields)
 
 
 async def prolong(own: Administration, call: Call) -> EditorToken:
     """Moves the expiry of an editor's token to 18 months from now; a blacklisted token stays blacklisted. Raises
-    `Unknown` for an unknown id, `Stale` for an outdated version, and `Invalid` if an address of the token no longer
-    lies within `Editor.allowed_ips`."""
+    `Unknown` for an unknown id, and `Stale` for an outdated version. Raises `Invalid` if an address of the token is no
+    longer in `Editor.allowed_ips`."""
     return await editors_of(own).prolong(call.author, call.id, call.given.version)
 
 
 async def rotate(own: Administration, call: Call) -> RotatedToken:
     """Issues a token that replaces an older one. Gateways accept the older token for another `Rotation.grace_hours`
-    hours. Raises `Unknown` for an unknown id, `Stale` for an outdated version, and `Refused` if the older token is
-    blacklisted (now or from a future time) or its editor is archived."""
+    hours. Raises `Unknown` for an unknown id, and `Stale` for an outdated version. Raises `Refused` if the older token
+    is blacklisted, even from a future time, or if its editor is archived."""
     given: Rotation = call.given
     return await editors_of(own).rotate(call.author, call.id, given.version, timedelta(hours=given.grace_hours))
 
 
 async def revoke(own: Administration, call: Call) -> EditorToken:
-    """Blacklists an editor's token, at once or from a given time. Raises `Unknown` for an unknown id, `Stale` for an
-    outdated version, and `Refused` if the token is blacklisted already and a later time would make it valid again."""
+    """Blacklists an editor's token, at once or from a given time. Raises `Unknown` for an unknown id, and `Stale` for
+    an outdated version. Raises `Refused` if a blacklisting of the token has already begun, unless the given time is
+    earlier."""
     given: Revocation = call.given
     at = given.at if isinstance(given.at, datetime) else None
     return await editors_of(own).revoke(call.author, call.id, given.version, call.author.reason, at)
 
 
 async def list_notices(own: Administration, call: Call) -> Page[EditorNoticeRow]:
-    """Returns the notices that match a search, sent or not, latest due date first. Each notice warns that a token of an
-    editor will soon expire."""
+    """Returns the notices (warnings before an editor's token expires) that match a search, latest due date first.
+    Notices that are not sent yet are included."""
     asked: EditorNoticeSearch = call.given
     known = schema.editor_notices.c
     query = select(schema.editor_notices, schema.editor_tokens.c.editor).join(schema.editor_tokens)

@@ -22,8 +22,8 @@ from bouquet_registry.editors.records import Editor, EditorState, EditorToken, v
 from bouquet_registry.habilitations import problems_in
 
 BLANK = Editor(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
-"""Editor with empty fields, into which the fields of a request are copied for validation. Thus all wrong fields are
-found at once, even if the request leaves out other fields."""
+"""Editor with empty fields, into which the fields of a request are copied to check them. So the check works even if the
+request leaves out fields."""
 ORDER = Order((schema.editors.c.created_at, schema.editors.c.id), tuple[Time, str])
 
 
@@ -35,8 +35,8 @@ class EditorSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class EditorWithTokens(Struct, frozen=True, kw_only=True):
-    """Software editor with its tokens, sorted by expiry, and the number of its delegations (rights to use
-    administrations' habilitations), including revoked ones."""
+    """Software editor with its tokens, sorted by expiry. `delegations` counts its rights to use administrations'
+    habilitations, revoked ones included."""
 
     editor: Editor
     tokens: tuple[EditorToken, ...]

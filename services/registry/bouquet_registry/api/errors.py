@@ -1,5 +1,4 @@
-"""Errors that the API answers: their format, which is the same for all refusals, and the HTTP status for each error
-code."""
+"""Errors that the API answers: their common format, and the HTTP status for each error code."""
 
 from __future__ import annotations
 
@@ -50,23 +49,21 @@ class Error(Struct, frozen=True, omit_defaults=True):
     detail: str
     """Explanation for people, without any secret or personal data."""
     field: str = ""
-    """Name of the wrong field, parameter or header, such as `contacts[0].email`; absent if the error does not concern
-    exactly one of them."""
+    """Name of the wrong field, parameter or header, such as `contacts[0].email`. Absent if no single one is wrong."""
 
 
 class Errors(Struct, frozen=True, omit_defaults=True):
-    """Answer to a request that was refused or failed. With status 500 or 503 the requested change may have been made;
-    with any other status nothing was changed."""
+    """Answer to a request that was refused or failed. Nothing was changed, except perhaps if the HTTP status is 500 or
+    503."""
 
     errors: tuple[Error, ...]
-    """All errors found in the request, including one for each wrong field. The HTTP status of the answer is the same
-    for each of these errors."""
+    """All errors found in the request, one for each wrong field. All have the same HTTP status."""
     current: dict[str, Any] | UnsetType = UNSET
     """Current content of the record, such as a habilitation. Present only if the request was based on an older version
     of the record."""
     since: tuple[Act, ...] | UnsetType = UNSET
-    """Administrative acts (who did what), oldest first, that changed the record after the version on which the request
-    was based. Present only with `current`."""
+    """Administrative acts (who did what) that changed the record after the version in the request, oldest first.
+    Present only with `current`."""
 
 
 class ServerError(Struct, frozen=True):
@@ -97,7 +94,7 @@ class ApiError(Exception):
 
 
 UNKNOWN_RECORD = Error("unknown_record", "no record has this id")
-"""Error for a path whose id has a form that no record's id has, such as an id with a space."""
+"""Error for a path whose id is malformed, such as an id with a space."""
 
 
 def api_error_of(refusal: Refused) -> ApiError:

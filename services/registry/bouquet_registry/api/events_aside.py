@@ -1,5 +1,5 @@
-"""Routes of events set aside: messages of DataPass, the State's service for requesting habilitations, that could not be
-applied. Such an event is stored until an operator replays or discards it."""
+"""Routes of DataPass's events (messages about habilitations) that could not be applied. Each stays stored until an
+operator replays or discards it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ PATH = "/datapass-events/aside"
 
 
 class EventAsideBody(Struct, frozen=True):
-    """Event (message of DataPass) that was set aside because it could not be applied, with its body, which names
-    people."""
+    """Event (message of DataPass) that could not be applied, with its body. The body names people."""
 
     event: EventAside
     body: str
@@ -30,23 +29,20 @@ class EventAsideBody(Struct, frozen=True):
 
 
 class Replay(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of a request to replay an event, that is, to apply an event that could not be applied when it arrived."""
+    """Body of a request to apply an event of DataPass again, after it could not be applied on arrival."""
 
     late: bool = False
-    """Whether to apply the event even if a more recent event of its habilitation was applied before. If false, such an
-    event is not applied, and remains stored."""
+    """Whether to apply the event even if a more recent event of the same habilitation was applied before."""
 
 
 class Replayed(Struct, frozen=True):
-    """Outcome of replaying an event, that is, of applying a message of DataPass that could not be applied when it
-    arrived."""
+    """Outcome of a second attempt to apply an event (message of DataPass) that could not be applied on arrival."""
 
     outcome: Outcome
-    """Result of the replay: `obeyed` if the event was applied, `known` if it had been applied before, or `late` if it
-    was not applied because a more recent event was applied before."""
+    """Result: `obeyed` (the event is applied), `known` (it had been applied before), or `late` (not applied, because a
+    more recent event was applied first)."""
     answer: dict[str, str]
-    """Answer that DataPass would get: the id of the habilitation's token in the member `token_id`, or an empty
-    object."""
+    """Answer that DataPass would get: `{"token_id": …}` with the id of the habilitation's token, or an empty object."""
 
 
 async def list_aside(own: Administration, call: Call) -> Page[EventAside]:
@@ -57,9 +53,9 @@ async def list_aside(own: Administration, call: Call) -> Page[EventAside]:
 
 
 async def show(own: Administration, call: Call) -> EventAsideBody:
-    """Returns an event of DataPass that could not be applied, with its body, and records an administrative act, since
-    the body names people. The id in the path is the event's digest (hash of the body) or the beginning of the digest;
-    raises `Unknown` if this id fits no stored event, or several."""
+    """Returns a stored event of DataPass with its body, found by its digest (hash of the body) or the digest's
+    beginning. Records who has read the body, since it names people. Raises `Unknown` if no event or several events
+    fit."""
     async with own.store.writing() as connection:
         found = await inbox.event_aside(connection, call.id)
         await acts.record(connection, call.author, "datapass-event show", found.digest, own.clock())
@@ -67,9 +63,8 @@ async def show(own: Administration, call: Call) -> EventAsideBody:
 
 
 async def replay(own: Administration, call: Call) -> Replayed:
-    """Applies an event of DataPass that could not be applied when it arrived. The id in the path is the event's digest
-    (hash of the body) or the beginning of the digest; raises `Unknown` if this id fits no stored event, or several.
-    Raises `Refused` if the event still cannot be applied."""
+    """Applies a stored event of DataPass, found by its digest (hash of the body) or the digest's beginning. Raises
+    `Unknown` if no event or several events fit, and `Refused` if the event still cannot be applied."""
     async with own.store.reading() as connection:
         found = await inbox.event_aside(connection, call.id)
     answer, outcome = await inbox.replay(own.store, found, own.clock, call.author, late=call.given.late)
@@ -77,9 +72,8 @@ async def replay(own: Administration, call: Call) -> Replayed:
 
 
 async def discard(own: Administration, call: Call) -> EventAside:
-    """Deletes an event of DataPass that could not be applied, and returns it without its body. The id in the path is
-    the event's digest (hash of the body) or the beginning of the digest; raises `Unknown` if this id fits no stored
-    event, or several."""
+    """Deletes a stored event of DataPass, found by its digest (hash of the body) or the digest's beginning. Returns the
+    event without its body. Raises `Unknown` if no event or several events fit."""
     async with own.store.reading() as connection:
         found = await inbox.event_aside(connection, call.id)
     await inbox.discard(own.store, found.digest, own.clock, call.author)
@@ -136,5 +130,5 @@ ROUTES = (
         refusals=(404,),
     ),
 )
-"""Routes of the events (messages of DataPass) that could not be applied. In a path, the id of an event is its digest
-(hash of the body), or the beginning of its digest."""
+"""Routes of the events (messages of DataPass) that could not be applied. A path names an event by its digest (hash of
+the body), or by the digest's beginning."""

@@ -48,11 +48,10 @@ class FormRow(Struct, frozen=True, kw_only=True):
     definition_id: str
     authorization_request_class: RequestClass
     data: RequestData
-    """Data with which a request begins: the form's own data, replaced where the query string (`prefill`) gives other
-    values."""
+    """Data with which a request begins: the form's own, in which values from the query string (`prefill`) take
+    precedence."""
     prefill: RequestData
-    """Data that the query string of this HTTP request gives, and that `data` contains too; empty if the query string
-    gives none."""
+    """Data from the query string of the HTTP request; empty if it gives none. `data` contains them too."""
     multiple_steps: bool
     introduction: str
     service_provider: FormProvider | None
@@ -66,8 +65,7 @@ class FormRow(Struct, frozen=True, kw_only=True):
 
 
 class FormList(Struct, frozen=True):
-    """Public forms in which administrations request habilitations of one kind. DataPass calls such a kind a
-    definition."""
+    """Public forms for requests for one kind of habilitation. DataPass calls a kind of habilitation a definition."""
 
     data: tuple[FormRow, ...]
 
@@ -96,8 +94,8 @@ class Organization(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Demande(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Request for a habilitation, with the data that the applicant has given. Either `form_uid` or `type` is required;
-    with `type` alone, the request begins with the default form of this type."""
+    """Request for a habilitation, with the data that the applicant has given. `form_uid` or `type` is required. Without
+    `form_uid`, the default form of the type is used."""
 
     applicant: Applicant
     organization: Organization
@@ -107,7 +105,7 @@ class Demande(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class NewDemande(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of an HTTP request that begins a `demande`: a request of an administration for a habilitation."""
+    """Body of an HTTP request that begins a `demande`, an administration's request for a habilitation."""
 
     demande: Demande
 
@@ -124,12 +122,12 @@ class Draft(Struct, frozen=True, kw_only=True):
     service_provider: FormProvider | None
     data: RequestData
     missing: tuple[str, ...]
-    """Names of the attributes that the request still needs before it may be submitted."""
+    """Names of the attributes that must still be filled in before the request for a habilitation can be submitted."""
 
 
 class FormHandlers:
-    """Handlers of the routes that read the prefilled forms in `catalogue`, and make drafts of requests for
-    habilitations from them."""
+    """Handlers of the routes of the prefilled forms in `catalogue`. They return forms, and drafts of requests for
+    habilitations."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -155,7 +153,7 @@ class FormHandlers:
         return self._row(call.id, form, prefill.from_link(form, call.query))
 
     async def draft(self, _: Administration, call: Call) -> Draft:
-        """Returns the draft of a request for a habilitation, which is not stored. Raises `Unknown` for an unknown form,
+        """Returns the draft of a request for a habilitation, without storing it. Raises `Unknown` for an unknown form,
         and `Invalid` for wrong data."""
         asked: Demande = call.given.demande
         if asked.form_uid is UNSET and asked.type is UNSET:

@@ -1,5 +1,4 @@
-"""Routes of habilitations (rights of administrations to call operations): search, reading, and the acts that change
-them."""
+"""Routes that search, read, create and change habilitations (administrations' rights to call operations)."""
 
 from __future__ import annotations
 
@@ -39,8 +38,8 @@ Version: TypeAlias = Annotated[
 Addresses: TypeAlias = tuple[Annotated[str, Meta(max_length=64)], ...]
 
 BLANK = Habilitation(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
-"""Habilitation with empty fields, into which the fields of a request are copied for validation. Thus all wrong fields
-are found at once, even if the request leaves out other fields."""
+"""Habilitation with empty fields, into which the fields of a request are copied to check them. So the check works even
+if the request leaves out fields."""
 ORDER = Order((schema.habilitations.c.created_at, schema.habilitations.c.id), tuple[Time, str])
 
 
@@ -106,8 +105,8 @@ class VersionOnly(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """New rate limits of a habilitation, which replace all its former ones. A limit of 0 calls per minute means no
-    limit; a limit of 0 calls per second means the default limit of gateways."""
+    """New rate limits of a habilitation, which replace all its former ones. 0 calls per minute means no limit. 0 calls
+    per second means the gateways' default limit."""
 
     version: Version
     calls_per_minute: int = 0
@@ -124,7 +123,7 @@ class AllowedAddresses(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ScopeList(Struct, frozen=True):
-    """Scopes of operations, as reported by the gateways that serve these operations, sorted by name."""
+    """Scopes of the operations that gateways serve, as the gateways report them. Sorted by name."""
 
     data: tuple[ServedScope, ...]
 
@@ -177,9 +176,9 @@ async def create(own: Administration, call: Call) -> Habilitation:
 
 
 async def change(own: Administration, call: Call) -> Habilitation:
-    """Changes the given fields of a habilitation. Raises `Unknown` for an unknown id, `Stale` for an outdated version,
-    `Invalid` for wrong fields or new scopes that no provider serves, and `Conflict` if another habilitation has the
-    same `datapass_id`."""
+    """Changes the given fields of a habilitation. Raises `Unknown` for an unknown id, and `Stale` for an outdated
+    version. Raises `Invalid` for wrong fields and for new scopes that no provider serves. Raises `Conflict` if another
+    habilitation has the same `datapass_id`."""
     fields = given_fields(call.given)
     return await own.change(call.author, call.id, fields.pop("version"), **fields)
 

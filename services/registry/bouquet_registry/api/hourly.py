@@ -1,5 +1,5 @@
-"""Route that returns, for each hour, the number of calls that were made with a habilitation (right to call operations),
-with a token, or by a software editor."""
+"""Route that counts calls by the hour: those with a habilitation (right to call operations), with a token, or by a
+software editor."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from bouquet_registry.journal.hourly import Callers, calls_by_hour
 from bouquet_registry.journal.rollups import HOUR_S
 
 Hour: TypeAlias = tuple[Number]
-"""Content of a cursor: the first hour of a page, in hours since the epoch."""
+"""Content of a cursor: the first hour of the next page, in hours since 1970."""
 
 
 class HourlySearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a request for hourly numbers of calls. The period is at most 400 days; at least one of the filters
-    `habilitation`, `token` and `editor` is required. Calls that match all given filters are counted, and a page covers
-    `limit` hours."""
+    """Parameters of a request for hourly numbers of calls. Calls that match all given filters are counted. One of
+    `habilitation`, `token` and `editor` is required. The period is at most 400 days, and a page covers `limit`
+    hours."""
 
     since: Time
     until: Time
@@ -55,12 +55,12 @@ class HourlyCounts(Struct, frozen=True):
     next: str | None
     """Cursor with which the next request gets the following hours; null on the last page."""
     uncounted: int
-    """Number of journal records, of all habilitations, that are too recent to be included in the counts yet."""
+    """Number of recent calls, with any habilitation, that are in the journal but not yet in the counts."""
 
 
 async def read(own: Administration, call: Call) -> HourlyCounts:
-    """Returns, for each hour of a period, the number of calls that match the filters of the request. Also records an
-    administrative act, because the numbers come from the access journal."""
+    """Returns the number of calls in each hour of a period. Also records who asked (an administrative act), because the
+    numbers come from the access journal."""
     asked: HourlySearch = call.given
     callers = Callers(**{name: getattr(asked, name) for name in Callers.__struct_fields__})
     _check(asked, callers)
@@ -109,4 +109,4 @@ ROUTES = (
         is_act=True,
     ),
 )
-"""Single route of this module, which returns hourly numbers of calls."""
+"""Route that returns hourly numbers of calls, the only one of this module."""

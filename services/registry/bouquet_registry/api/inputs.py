@@ -1,5 +1,5 @@
-"""Reading of an HTTP request to the API: its parameters, body and headers become structs. An error lists all wrong
-fields."""
+"""Conversion of the parameters, body and headers of an HTTP request to structs. If fields are wrong, one error lists
+them all."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from bouquet_registry.text import contains_token, one_line
 S = TypeVar("S", bound=Struct)
 
 Check: TypeAlias = Callable[[Mapping[str, Any]], list[str]]
-"""Function that checks the fields of a request body, except fields with a value of the wrong type. Returns a text
-`field: problem` for each fault."""
+"""Function that checks the fields of a request body, and returns a text `field: problem` for each fault. Fields with a
+value of the wrong type are not passed to it."""
 
 
 def no_faults(_: Mapping[str, Any]) -> list[str]:
-    """Reports no faults. Used as the check of a body whose fields need only the right types."""
+    """Check that finds no faults, for a body whose fields need only the right types."""
     return []
 
 
 AUTHOR, REASON = "X-Author", "X-Reason"
-"""Headers of a request for an administrative act: the name of the person who acts, and the reason. Both are UTF-8, or
-percent-encoded UTF-8."""
+"""Headers with which a request gives the name of the person who acts, and the reason. Both are UTF-8, percent-encoded
+or not."""
 MAX_HEADER = 500
-"""Largest number of characters in the header `X-Author` and in the header `X-Reason`, after percent-decoding."""
+"""Largest number of characters in each of the headers `X-Author` and `X-Reason`, after percent-decoding."""
 NAME = re.compile(r"[A-Za-z_]{1,40}")
-"""Pattern of the field names that an error may repeat. An error shows any other name as `?`."""
+"""Pattern of the unknown field names that an error may quote. Any other unknown name is shown as `?`."""
 QUOTED = re.compile(r"(?<! regex) '.*'", re.DOTALL)
-"""Pattern that finds the client's value in a message of msgspec, so that the value can be removed from the message. The
-pattern does not match a quoted regular expression, which the API itself has declared."""
+"""Pattern of the client's value in an error message of msgspec. The value is removed, so that an answer never repeats
+it."""
 
 
 def read_body(body: bytes, kind: type[S], check: Check = no_faults) -> S:
-    """Reads a JSON body as a struct of type `kind`. Raises `ApiError` if the body is not a JSON object, or if
-    any field has a wrong type or a fault that `check` finds; the error lists all these fields."""
+    """Reads a JSON body as a struct of type `kind`, whose fields `check` examines. Raises `ApiError`, which lists all
+    wrong fields, or says that the body is not a JSON object."""
     try:
         given = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -63,8 +63,8 @@ def read_query(query: Mapping[str, str], kind: type[S]) -> S:
 
 
 def read_author(headers: Mapping[str, str]) -> Author:
-    """Reads the author and the reason of an administrative act from the headers. Raises `ApiError` if either is
-    missing, longer than `MAX_HEADER` or not UTF-8, or contains the text of a token."""
+    """Reads who acts, and why, from the headers `X-Author` and `X-Reason`. Raises `ApiError` if one of them is missing,
+    too long or not UTF-8, or contains the text of a token."""
     problems = [problem for name in (AUTHOR, REASON) if (problem := _header_problem(name, _header(headers, name)))]
     if problems:
         raise ApiError(*problems)
@@ -132,9 +132,8 @@ def _shown(name: str) -> str:
 
 
 def _problems(given: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Error]:
-    """Yields an error for each problem with a value that should be of type `kind`, or with one of its fields or items.
-    `path` is the value's name in the errors. If `strict` is false, a text such as "12" or "true" is accepted as a
-    number or a boolean."""
+    """Yields an error for each fault in a value that should be of type `kind`. `path` is the value's name in the
+    errors. If `strict` is false, a text such as "12" is accepted as a number."""
     if _is_struct(kind):
         yield from _struct_problems(given, kind, path, strict=strict)
     elif get_origin(kind) is tuple and isinstance(given, list):
@@ -161,8 +160,7 @@ def _is_struct(kind: Any) -> bool:
 
 
 def value_problems(value: Any, path: str) -> Iterator[Error]:
-    """Yields an error for each time or text in `value` that a database cannot store. The caller has already checked the
-    types in `value`."""
+    """Yields an error for each time or text in `value` that a database cannot store. Types are not checked."""
     match value:
         case datetime() if not FIRST_YEAR <= value.year <= LAST_YEAR:
             yield Error("invalid", f"is not between the years {FIRST_YEAR} and {LAST_YEAR}", path)
@@ -174,8 +172,8 @@ def value_problems(value: Any, path: str) -> Iterator[Error]:
 
 
 def _detail(error: Exception, kind: Any) -> str:
-    """Returns msgspec's message about a wrong value of the type `kind`, without the value and without the path of its
-    field. For an enumeration, returns a message with the accepted values."""
+    """Returns msgspec's message about a wrong value of the type `kind`, without the value itself. For an enumeration,
+    returns a message with the accepted values."""
     message = str(error).partition(" - at `")[0]
     if message.startswith("Invalid enum value"):
         return f"is none of {', '.join(map(str, _choices(kind)))}"

@@ -31,28 +31,27 @@ class KeyOnly(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyTokens(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for the tokens in force that a key has signed. The search also finds tokens whose signing
-    key is not recorded, since this key may have signed them."""
+    """Parameters of a search for the tokens in force that a key has signed. Tokens whose signing key is unknown are
+    found too."""
 
     kid: Kid
 
 
 class KeyList(Struct, frozen=True):
-    """List of keys, sorted by name: the current key (which signs tokens now), other keys that have signed tokens in
-    force, and withdrawn keys."""
+    """List of keys that sign tokens, sorted by name: the key in use, former keys whose tokens are still in force, and
+    withdrawn keys."""
 
     data: tuple[SigningKey, ...]
 
 
 async def list_keys(own: Administration, call: Call) -> KeyList:
-    """Returns the current key (which signs tokens now), the keys that have signed tokens in force, and the withdrawn
-    keys."""
+    """Returns the key that signs tokens now, former keys whose tokens are still in force, and withdrawn keys."""
     return KeyList(tuple(await KeyAdministration(own).keys()))
 
 
 async def list_tokens(own: Administration, call: Call) -> Page[SignedToken]:
-    """Returns a page of the tokens in force that a key has signed, sorted by expiry. The page also includes tokens
-    whose signing key is not recorded, since this key may have signed them."""
+    """Returns a page of the tokens in force that a key has signed, sorted by expiry. Includes tokens whose signing key
+    is unknown, since this key may have signed them."""
     asked: KeyTokens = call.given
     query = tokens_signed_by(asked.kid, own.clock())
     known = query.selected_columns

@@ -37,8 +37,7 @@ OPEN_QUERY: Json = {
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
     "description": "Attributes of the request, such as `intitule=Cantine&scopes[]=dss_enfants`. Others are ignored.",
 }
-"""Parameter in the OpenAPI document that describes the arbitrary query parameters of a route with
-`Route.has_open_query`."""
+"""OpenAPI parameter that stands for any query parameter, for routes with `Route.has_open_query`."""
 ACT_HEADERS = {
     AUTHOR: "Person who acts, in UTF-8 or percent-encoded UTF-8.",
     REASON: "Reason of the act, in UTF-8 or percent-encoded UTF-8.",
@@ -105,9 +104,8 @@ def _path_parameters(route: Route) -> list[Json]:
 
 
 def _query_parameters(route: Route, components: Json) -> list[Json]:
-    """Returns the OpenAPI parameters in the query string of a GET route (an empty list for a route with another
-    method), and adds their schemas to `components`. Leaves null out of their types, since a query string cannot express
-    null."""
+    """Returns the OpenAPI parameters in the query string of a GET route, and adds their schemas to `components`.
+    Returns an empty list for other methods."""
     parameters = [OPEN_QUERY] if route.has_open_query else []
     if route.takes is None or route.method != "GET":
         return parameters

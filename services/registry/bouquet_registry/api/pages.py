@@ -1,4 +1,4 @@
-"""Pages of long lists. Each page has a cursor that marks its end; a request with this cursor gets the next page."""
+"""Pages of long lists. Each page has a cursor, with which a client requests the next page."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ class Page(Struct, Generic[T], frozen=True):
 
 
 class PageRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Parameters that every list takes: the cursor of a page, empty for the first page, and the largest number of
-    items."""
+    """Parameters that every list takes: the cursor (empty for the first page), and the largest number of items on a
+    page."""
 
     cursor: Cursor = ""
     limit: Limit = 50
 
 
 class Order(Struct, frozen=True):
-    """Sort order of a list by two columns: by the first one and, where its values are equal, by the second one."""
+    """Sort order of a list by two columns. The second column decides between equal values of the first."""
 
     columns: tuple[ColumnElement[Any], ColumnElement[Any]]
     types: Any
@@ -79,8 +79,8 @@ async def page_of(
     asked: PageRequest,
     read: Callable[[Any], T],
 ) -> Page[T]:
-    """Runs a query and returns one page of its items: the first page, or the page after `asked.cursor` if this is not
-    empty. `read` converts a row to an item. Raises `ApiError` for a malformed cursor."""
+    """Runs a query and returns the page of its items that `asked` describes. `read` converts a row to an item. Raises
+    `ApiError` for a malformed cursor."""
     names = [column.key for column in order.columns]
     rows = (await connection.execute(order.apply(query, asked.cursor).limit(asked.limit + 1))).mappings().all()
     some = rows[: asked.limit]
@@ -89,7 +89,7 @@ async def page_of(
 
 
 def cursor_of(key: Sequence[Any]) -> str:
-    """Returns the cursor that marks the place after an item, given the item's sort key."""
+    """Returns the cursor of the page that begins after the item with this sort key."""
     return urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
 
 

@@ -31,8 +31,8 @@ SERVICE = "bouquet-registry-api"
 
 
 class ApiParts(Struct, frozen=True):
-    """Checked settings of `bouquet-registry api`, with the objects made from them: the API's clients, its port's TLS
-    context, and the forms that it serves."""
+    """Checked settings of `bouquet-registry api`, and what is made from them: clients, TLS context of the port, and
+    prefilled forms."""
 
     registry: RegistrySettings
     clients: Clients
@@ -46,8 +46,8 @@ async def serve_api(environ: Mapping[str, str]) -> None:
 
 
 def read_settings(reader: Reader, _: MeshSettings) -> ApiParts:
-    """Reads and checks the settings of `bouquet-registry api`, and adds each problem to `reader`, which reports all
-    problems together."""
+    """Reads and checks the settings of `bouquet-registry api`. Problems are added to `reader`, which reports them all
+    together."""
     settings = registry.read(reader)
     reader.check(_check_key, settings)
     tls = reader.check(check_access, settings)

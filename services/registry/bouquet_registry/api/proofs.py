@@ -19,8 +19,8 @@ BY_TIME = Order((schema.revoked_proofs.c.revoked_at, schema.revoked_proofs.c.rec
 
 
 class ProofOnly(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of a request whose only field names a proof (encrypted text that shows later what an answer said). The field
-    is the id of the answer's record in the access journal."""
+    """Body of a request about one proof (encrypted text that shows later what an answer said). The proof has the id of
+    the answer's record in the access journal."""
 
     record: Annotated[
         str,

@@ -77,8 +77,8 @@ class EventRow(Struct, frozen=True, kw_only=True):
     event: str
     received_at: datetime
     answer: dict[str, str]
-    """Answer that the registry gave to DataPass: the id of the habilitation's token in the member `token_id`, or an
-    empty object."""
+    """Answer that the registry gave to DataPass: `{"token_id": …}` with the id of the habilitation's token, or an empty
+    object."""
 
 
 class CallRow(Struct, frozen=True, kw_only=True):
@@ -117,18 +117,18 @@ class CallCount(Struct, frozen=True, kw_only=True):
 
 
 class Statistics(Struct, frozen=True):
-    """Numbers of calls, and of supporting documents that citizens did not have to supply. The period is extended to
-    whole hours for the calls, and to whole days (UTC) for the documents."""
+    """Numbers of calls in a period, and of supporting documents that citizens did not have to supply. Calls are counted
+    in whole hours, and documents in whole days (UTC)."""
 
     data: tuple[CallCount, ...]
     uncounted: int
-    """Number of journal records, of all habilitations, that are too recent to be included in the counts yet. Usually
-    these are the records of the last few seconds."""
+    """Number of recent calls, with any habilitation, that are in the journal but not yet in the counts. Usually, these
+    are the calls of the last few seconds."""
 
 
 async def list_events(own: Administration, call: Call) -> Page[EventRow]:
-    """Returns the events (messages) that DataPass sent, newest first, except those that were set aside because they
-    could not be applied. If the request has the parameter `event`, returns only events with this name."""
+    """Returns the events (messages) that DataPass sent, newest first. Events that could not be applied are left out.
+    With the parameter `event`, returns only events with this name."""
     asked: EventSearch = call.given
     query = select(schema.events)
     if asked.event:
@@ -149,11 +149,9 @@ async def list_acts(own: Administration, call: Call) -> Page[Act]:
 
 
 async def list_calls(own: Administration, call: Call) -> Page[CallRow]:
-    """Returns the calls in the journal that match a search, newest first, and records that the journal was read.
-
-    One page examines at most `journal.MAX_EXAMINED` records. So a page may have fewer calls than requested, or none,
-    although more pages follow.
-    """
+    """Returns the calls in the journal that match a search, newest first, and records who has read the journal. A page
+    may have fewer calls than requested, or none, although more pages follow. The reason is that at most
+    `journal.MAX_EXAMINED` records are examined for a page."""
     asked: JournalSearch = call.given
     after = JOURNAL.after(asked.cursor)
     await own.record(call.author, "journal read", asked.habilitation or asked.token)
@@ -177,16 +175,16 @@ async def list_calls(own: Administration, call: Call) -> Page[CallRow]:
 
 
 async def _habilitation_of(connection: AsyncConnection, token: str) -> str:
-    """Returns the id of a token's habilitation. Returns "" if `token` is empty, or if it is the id of an editor's
-    token, with which an editor may use many habilitations. Raises `Unknown` if no token has this id."""
+    """Returns the id of a token's habilitation. Returns "" for an editor's token, since an editor may use many
+    habilitations, and if `token` is empty. Raises `Unknown` if no token has this id."""
     if not token or await editors.is_editor_token(connection, token):
         return ""
     return (await queries.token(connection, token)).habilitation
 
 
 async def statistics(own: Administration, call: Call) -> Statistics:
-    """Returns the numbers of calls with one habilitation in a period, for each operation and outcome. Also records an
-    administrative act, because the numbers come from the access journal."""
+    """Returns the numbers of calls with one habilitation in a period, for each operation and outcome. Also records who
+    asked (an administrative act), because the numbers come from the access journal."""
     asked: Period = call.given
     if not timedelta(0) <= asked.until - asked.since <= MAX_PERIOD:
         raise ApiError(Error("invalid", f"must be after `since`, by {MAX_PERIOD.days} days at most", "until"))

@@ -1,4 +1,4 @@
-"""Routes of the API: each is a row of a table, from which the application and the OpenAPI document are made."""
+"""Description of a route of the API. The application and the OpenAPI document are made from these descriptions."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ class Call(Struct, frozen=True):
     """HTTP request to the API that has been read and authenticated."""
 
     id: str
-    """Identifier in the path of the request, the last one if the path has two; "" for a path without identifiers."""
+    """Identifier in the path of the request, such as a token's id. Of two identifiers, the last one; "" if there is
+    none."""
     given: Any
     """Query parameters or body of the request, as a struct of the type `Route.takes`; None if the route takes
     neither."""
     author: Author
-    """Author of the administrative act. If the request is no act, the author's name is empty."""
+    """Author of the change. The author's name is empty if the request only reads data."""
     parent: str = ""
-    """First identifier in the path if the path has two; otherwise empty."""
+    """First of two identifiers in the path, such as `a` in `/definitions/a/formulaires/b`; otherwise empty."""
     query: tuple[tuple[str, str], ...] = ()
-    """Names and values of all parameters in the query string, if the route accepts arbitrary parameters
-    (`Route.has_open_query`); otherwise empty."""
+    """Names and values of all parameters in the query string. Empty unless the route accepts arbitrary parameters
+    (`Route.has_open_query`)."""
 
 
 Handler: TypeAlias = Callable[[Administration, Call], Awaitable[Any]]
@@ -51,8 +52,7 @@ class Route(Struct, frozen=True, kw_only=True):
     takes: type[Struct] | None = None
     """Struct of the query parameters of a GET, or of the body of another method; None if the route takes neither."""
     check: Check = no_faults
-    """Function that checks the fields of a body, except fields with a value of the wrong type. Returns a text `field:
-    problem` for each fault."""
+    """Function that checks the fields of a body, and returns a text `field: problem` for each fault."""
     is_act: bool = False
     """Whether a request to this route is an administrative act. If so, its headers must give the author and the
     reason."""
@@ -74,8 +74,8 @@ def change_route(
     *,
     check: Check = no_faults,
 ) -> Route:
-    """Returns the route of an administrative act that changes a record. The act may be refused because the record's id
-    is unknown (404) or its version is stale (409)."""
+    """Returns a route that changes a record, and whose requests are recorded with their author. A request may be
+    refused because the record's id is unknown (404) or its version is outdated (409)."""
     return Route(
         method=method,
         path=path,

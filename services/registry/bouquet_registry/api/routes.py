@@ -20,8 +20,7 @@ from bouquet_registry.datapass.forms import Catalogue
 
 
 def routes_of(catalogue: Catalogue) -> tuple[Route, ...]:
-    """Returns all routes. `catalogue` holds the forms (prefilled requests for habilitations) that some routes
-    return."""
+    """Returns all routes. Some return the forms (prefilled requests for habilitations) in `catalogue`."""
     return (
         *habilitations.ROUTES,
         *tokens.ROUTES,

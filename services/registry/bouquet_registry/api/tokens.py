@@ -1,4 +1,4 @@
-"""Routes of tokens, and of notices, which warn that a token will soon expire."""
+"""Routes of tokens, and of the notices that warn before a token expires."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class TokenSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class NoticeSearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for notices, each of which warns that a habilitation's token will soon expire. The search
-    finds the notices that match all given parameters."""
+    """Parameters of a search for notices (warnings before a habilitation's token expires). The search finds the notices
+    that match all given parameters."""
 
     habilitation: Annotated[str, Meta(max_length=36, description="Id of the habilitation.")] = ""
     token: Annotated[str, Meta(max_length=36, description="Id of the token.")] = ""
@@ -40,11 +40,11 @@ class NoticeSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class TokenWithNotices(Struct, frozen=True, kw_only=True):
-    """Token with the notices already sent to warn of its current expiry."""
+    """Token with the notices (warnings before its current expiry) that were already sent."""
 
     token: Token
     notices_sent: tuple[int, ...]
-    """For each notice already sent, the number of days between its due date and the token's expiry."""
+    """Notices that were already sent, each as a number of days before the token's expiry: `(90, 60)`, for example."""
 
 
 class NewToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,17 +76,16 @@ class SignedText(Struct, frozen=True):
 
 
 class NoticeRow(Struct, frozen=True, kw_only=True):
-    """Row of a page of notices: one notice, sent or unsent, which warns that a habilitation's token will soon
-    expire."""
+    """Notice: a warning that a habilitation's token will soon expire. It may be unsent."""
 
     token: str
     habilitation: str
     days: int
-    """Number of days between the notice's due date and the token's expiry."""
+    """Number of days before the token's expiry at which the notice is due, such as 30."""
     expires_at: datetime
     due_at: datetime
     sent_at: datetime | None
-    """Time when the notice was sent; null for a notice that is not sent yet or was not delivered."""
+    """Time when the notice was sent; null for a notice that has not been delivered."""
 
 
 async def search(own: Administration, call: Call) -> Page[Token]:
@@ -104,7 +103,7 @@ async def search(own: Administration, call: Call) -> Page[Token]:
 
 
 async def read(own: Administration, call: Call) -> TokenWithNotices:
-    """Returns a token with the notices already sent about its current expiry. Raises `Unknown` for an unknown id."""
+    """Returns a token, with the warnings already sent about its current expiry. Raises `Unknown` for an unknown id."""
     async with own.store.reading() as connection:
         token = await queries.token(connection, call.id)
         sent = await queries.notices_of(connection, token)
@@ -113,7 +112,8 @@ async def read(own: Administration, call: Call) -> TokenWithNotices:
 
 async def issue(own: Administration, call: Call) -> IssuedToken:
     """Issues a token of a habilitation for 18 months, and returns it with its signed text. Raises `Unknown` for an
-    unknown habilitation, and `Refused` if the habilitation is not active or the key that signs tokens is withdrawn."""
+    unknown habilitation, and `Refused` if it is not active. Also raises `Refused` if the key that signs tokens is
+    withdrawn."""
     return await own.issue(call.author, call.id, mcp=call.given.mcp)
 
 
@@ -136,16 +136,16 @@ async def prolong(own: Administration, call: Call) -> Token:
 
 
 async def revoke(own: Administration, call: Call) -> Token:
-    """Blacklists a token, at once or from a given time. Raises `Unknown` for an unknown id, `Stale` for an outdated
-    version, and `Refused` if the token is blacklisted already and a later time would make it valid again."""
+    """Blacklists a token, at once or from a given time. Raises `Unknown` for an unknown id, and `Stale` for an outdated
+    version. Raises `Refused` if a blacklisting of the token has already begun, unless the given time is earlier."""
     given: Revocation = call.given
     at = given.at if isinstance(given.at, datetime) else None
     return await own.revoke(call.author, call.id, given.version, call.author.reason, at)
 
 
 async def list_notices(own: Administration, call: Call) -> Page[NoticeRow]:
-    """Returns the notices that match a search, sent or not, latest due date first. Each notice warns that a token of a
-    habilitation will soon expire."""
+    """Returns the notices (warnings before a habilitation's token expires) that match a search, latest due date first.
+    Notices that are not sent yet are included."""
     asked: NoticeSearch = call.given
     query = select(schema.notices, schema.tokens.c.habilitation).join(schema.tokens)
     if asked.token:

@@ -1,2 +1,2 @@
-"""Events of DataPass, the State's service in which administrations ask for habilitations. An event is a message about
-such a request, for instance that it was approved."""
+"""Events of DataPass, the State's service in which administrations request habilitations. An event is a message about a
+request, for instance that it was approved."""

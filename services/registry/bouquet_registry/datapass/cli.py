@@ -1,5 +1,5 @@
-"""The commands `bouquet-registry datapass-event`, which list, show, replay or discard events of DataPass that could not
-be applied."""
+"""The commands `bouquet-registry datapass-event`, for events of DataPass that could not be applied: list, show, replay
+and discard."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from bouquet_registry.refusals import Refused
 
 
 async def list_events(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the events of DataPass that were set aside because they could not be applied, oldest first. Each has the
-    reason, but not the body."""
+    """Returns the events of DataPass that could not be applied, oldest first. Each has the reason, but not the body."""
     async with context.store.reading() as connection:
         return [_shown(found) for found in await inbox.events_aside(connection)]
 
 
 async def show(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns an event of DataPass that was set aside because it could not be applied, with its body. Records an
-    administrative act, since the body names people. `given.id` is the beginning of the event's digest (hash of the
-    body): raises `Unknown` if no event or several events have such a digest."""
+    """Returns an event of DataPass that could not be applied, with its body. Records who has read the body, since it
+    names people. `given.id` is the beginning of the event's digest (hash of the body). Raises `Unknown` if no event or
+    several events fit."""
     async with context.store.reading() as connection:
         found = await inbox.event_aside(connection, given.id)
     await context.record(given, "datapass-event show", found.digest)  # the body names people
@@ -30,10 +29,9 @@ async def show(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def replay(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Applies events of DataPass that could not be applied when they arrived: the given events or, with `--all`, all
-    such events, oldest first, each in a transaction of its own. Returns the outcome of each event, with the reason if
-    the event is refused again. Raises `Unknown`, before applying any event, if no event or several events have a digest
-    that begins with a given id."""
+    """Tries again to apply events of DataPass that could not be applied on arrival. With `--all`, takes all of them,
+    oldest first. Returns the outcome of each. Raises `Unknown`, before applying any, if no event or several events fit
+    a given id."""
     async with context.store.reading() as connection:
         if given.all:
             digests = [event.digest for event in await inbox.events_aside(connection)]
@@ -53,9 +51,8 @@ async def replay(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def discard(context: Context, given: argparse.Namespace) -> Shown:
-    """Deletes an event of DataPass that was set aside because it could not be applied, records an administrative act,
-    and returns the event without its body. `given.id` is the beginning of the event's digest (hash of the body): raises
-    `Unknown` if no event or several events have such a digest."""
+    """Deletes an event of DataPass that could not be applied, and returns it without its body. `given.id` is the
+    beginning of the event's digest (hash of the body). Raises `Unknown` if no event or several events fit."""
     async with context.store.reading() as connection:
         found = await inbox.event_aside(connection, given.id)
     await inbox.discard(context.store, found.digest, context.clock, author_of(given))

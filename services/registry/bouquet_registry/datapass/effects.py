@@ -17,8 +17,7 @@ from bouquet_registry.transactions import Transaction
 log = logging.getLogger(__name__)
 
 Answer: TypeAlias = dict[str, str]
-"""Answer to DataPass: an object with the single member `token_id`, the id of the habilitation's token, or an empty
-object."""
+"""Answer to DataPass: `{"token_id": …}` with the id of the habilitation's token, or an empty object."""
 
 GRANTING = ("approve", "validate")
 TRANSFER = "transfer"
@@ -29,9 +28,9 @@ STATES: dict[str, State] = {"refuse": "refused", "revoke": "revoked", "archive":
 
 
 async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = False) -> Answer | None:
-    """Applies an event (a message of DataPass) to the habilitation that it is about, and returns the answer to
-    DataPass. Returns None and changes nothing if a more recent event was applied before, unless `late` is true. Raises
-    `Refused` if the event cannot be applied."""
+    """Applies an event (a message of DataPass) to its habilitation, and returns the answer to DataPass. If a more
+    recent event was applied before, changes nothing and returns None, unless `late` is true. Raises `Refused` if the
+    event cannot be applied."""
     own = await queries.habilitation_of_datapass(transaction.connection, event.datapass_id)
     if own is not None and own.told_at is not None and event.fired_at < own.told_at and not late:
         return None
@@ -47,10 +46,8 @@ async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = 
 
 
 async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitation | None) -> Habilitation:
-    """Creates the habilitation that an event (a message of DataPass) is about, or changes it if it exists already. Sets
-    the scopes only if DataPass has granted them. Raises `Invalid` for wrong fields, or for a transfer that names no new
-    applicant."""
-    # Sets its scopes only if the event says that they are granted.
+    """Creates or changes the habilitation that an event (a message of DataPass) is about. Sets the scopes only if
+    DataPass has granted them. Raises `Invalid` for wrong fields, and for a transfer without a new applicant."""
     if event.event == TRANSFER and not any(contact.kind == "demandeur" for contact in event.contacts):
         raise Invalid(["contacts: a transfer to nobody"])
     state = _state(event.event, own)
@@ -76,8 +73,8 @@ async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitatio
 
 
 async def _report_unserved(transaction: Transaction, own: Habilitation, former: Habilitation | None) -> None:
-    """Logs a warning and records an administrative act if an event has given a habilitation scopes that no gateway
-    serves."""
+    """Warns operators, by the log and an administrative act, if an event has given a habilitation scopes that no
+    gateway serves."""
     # The event is applied all the same: DataPass has decided, and the provider's worker may be still to come.
     known = () if former is None else former.scopes
     if own.scopes == known:
@@ -96,10 +93,9 @@ def _state(event: str, own: Habilitation | None) -> State:
 
 
 async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
-    """Prolongs a habilitation's token or, if it has several, the token that expires last. If it has none, issues a
-    token, but only if the habilitation allows calls that identify people by parameters. Returns the answer to DataPass:
-    the token's id, or an empty object without a token."""
-    # No token is issued if the habilitation is used through FranceConnect only.
+    """Prolongs the habilitation's token that expires last, or issues one if there is none. Returns the answer to
+    DataPass, with the token's id. Issues none for a habilitation used through FranceConnect only; the answer is then
+    empty."""
     token = await _longest_token(transaction, own)
     if token is not None:
         token = await transaction.prolong(token)
@@ -109,9 +105,8 @@ async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
 
 
 async def _delegate(transaction: Transaction, own: Habilitation, form_uid: str) -> None:
-    """Delegates a habilitation to each active editor whose DataPass forms include `form_uid`. If an editor accepts no
-    delegations, logs a warning and delegates nothing to this editor."""
-    # An editor that may not be delegated to gets a warning in the log, and no delegation.
+    """Delegates a habilitation to each active editor that offers the DataPass form `form_uid`. For an editor that
+    accepts no delegations, only logs a warning."""
     for editor in await editor_queries.editors_of_form(transaction.connection, form_uid):
         present = await editor_queries.delegations(
             transaction.connection, editor=editor.id, habilitation=own.id, revoked=False
@@ -125,8 +120,8 @@ async def _delegate(transaction: Transaction, own: Habilitation, form_uid: str) 
 
 
 async def _longest_token(transaction: Transaction, own: Habilitation) -> Token | None:
-    """Returns the habilitation's token that expires last, or None if it has no token. Ignores tokens that are
-    blacklisted, even from a future time."""
+    """Returns the habilitation's token that expires last, or None. Ignores tokens that are blacklisted, even from a
+    future time."""
     tokens = await queries.tokens(transaction.connection, of=own.id)
     return next((token for token in reversed(tokens) if token.blacklisted_at is None), None)
 

@@ -1,5 +1,5 @@
-"""Events (messages of DataPass about habilitations) in the formats v1 and v2, parsed into a `DatapassEvent`
-(docs/reference/contract.md §7)."""
+"""Parsing of DataPass's events (messages about habilitations), in the formats v1 and v2 (docs/reference/contract.md
+§7)."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ ROLES: dict[str, ContactKind] = {
 }
 """Maps the role of a team member in DataPass to a kind of contact in the registry."""
 DATA_PROTECTION_OFFICER = "delegue_protection_donnees"
-"""Role that marks the data protection officer in the list of team members of an event in the format v1."""
+"""Role of the data protection officer in the list of team members of an event."""
 GRANTED = ("validated", "approved")
 """States of a DataPass request in which the requested scopes have been granted."""
 
 
 class Unreadable(Refused):
-    """Refusal of a webhook's body that is no event (message of DataPass) in the expected format. The error names the
-    format and, if known, the wrong field, but quotes no value from the body."""
+    """Error raised for a webhook's body that is no event (message of DataPass) in the expected format. Its text quotes
+    no value from the body."""
 
 
 class DatapassEvent(Struct, frozen=True, kw_only=True):
-    """Event: a message that DataPass has sent about one habilitation (right to call operations). It has the same fields
-    whichever format DataPass used."""
+    """Event: a message of DataPass about one habilitation (right to call operations). The fields are the same for both
+    of DataPass's formats."""
 
     event: str
     fired_at: datetime
@@ -144,8 +144,8 @@ class _Test(Struct, frozen=True):
 
 
 def is_test(body: bytes) -> bool:
-    """Returns whether a body is the message with which DataPass tests a new webhook: a JSON object with `"test": true`
-    and no event."""
+    """Returns whether a body is a test message, which DataPass sends to a new webhook: a JSON object with `"test":
+    true` and no event."""
     try:
         sent = msgspec.json.decode(body, type=_Test)
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -230,8 +230,7 @@ def _event_of_v2(sent: _EventV2) -> DatapassEvent:
 
 
 def _contacts(members: Iterable[_Member]) -> tuple[Contact, ...]:
-    """Returns a contact for each team member with a known role and a valid mail address, and leaves out the other
-    members."""
+    """Returns a contact for each team member with a known role and a valid mail address. Other members are left out."""
     return tuple(
         Contact(ROLES[member.type], person.email, person.name)
         for member in members

@@ -1,5 +1,5 @@
-"""Prefilled forms of DataPass, read from a YAML file. An administration that asks for a habilitation (right to call
-operations) with such a form begins with data already filled in."""
+"""Prefilled forms of DataPass, read from a YAML file. With them, administrations request habilitations (rights to call
+operations) without typing all the data."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from bouquet_registry.store import PREFIX
 
 SETTING = f"{PREFIX}FORMS"
 EXAMPLES = "examples"
-"""Value of the setting `forms` that stands for the forms in `forms.yaml`, which are part of this package."""
+"""Value of the setting `forms` that selects the example forms of this package (`forms.yaml`)."""
 
 Block: TypeAlias = Literal["basic_infos", "legal", "modalities", "scopes", "personal_data", "contacts"]
-"""Name of a part of a form. In `Form.steps`, the part is a page that the applicant fills in; in `Form.static_blocks`, a
-part that the applicant cannot change."""
+"""Name of a part of a form. The parts in `Form.steps` are pages to fill in. The parts in `Form.static_blocks` cannot be
+changed."""
 Modality: TypeAlias = Literal["params", "formulaire_qf", "france_connect"]
 RequestClass: TypeAlias = Literal["APIParticulier", "APIParticulierDemarcheNumerique", "FormulaireQF"]
 
@@ -34,8 +34,7 @@ DEFINITIONS: dict[str, RequestClass] = {
     "api-particulier-demarche-numerique": "APIParticulierDemarcheNumerique",
     "formulaire-qf": "FormulaireQF",
 }
-"""Maps DataPass's id for a kind of habilitation, which DataPass calls a definition, to DataPass's name for the class of
-requests for such a habilitation."""
+"""Maps DataPass's id for a kind of habilitation (definition) to the name of the class of requests for it."""
 DEFINITION_OF = {class_: id_ for id_, class_ in DEFINITIONS.items()}
 CONTACTS = ("contact_metier_", "contact_technique_", "delegue_protection_donnees_")
 """Beginnings of the names of the fields of `RequestData` that describe contacts, such as `contact_metier_email`."""
@@ -46,8 +45,8 @@ PLACEHOLDERS = ("form_name", "service_provider_name")
 
 
 class RequestData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Data in a request for a habilitation (right to call operations). Each field has the name of an attribute in
-    DataPass; an attribute without a value is absent."""
+    """Data in a request for a habilitation (right to call operations). Fields have the names of DataPass's attributes.
+    An attribute without a value is absent."""
 
     intitule: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
@@ -101,8 +100,7 @@ def block_of(attribute: str) -> Block:
 
 
 class ServiceProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Entry in the file of forms for a software editor, or a provider of software as a service, that offers prefilled
-    forms of DataPass."""
+    """Software editor that offers prefilled forms, as described in the file of forms."""
 
     type: Literal["editor", "saas"]
     name: str
@@ -110,13 +108,13 @@ class ServiceProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fie
     fc_certified: bool = False
     """Whether FranceConnect has certified the software."""
     apipfc_enabled: bool = False
-    """Whether one request may ask both for the habilitation and for the use of FranceConnect. If true, `fc_certified`
-    must be true too."""
+    """Whether one request may ask for the habilitation and for the use of FranceConnect together. Requires
+    `fc_certified`."""
     already_integrated: bool = False
 
 
 class ScopesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Lists of the scopes that a form of DataPass shows, hides, or does not let the applicant change."""
+    """Scopes in a form of DataPass: which ones it shows, hides, or shows but does not let the applicant change."""
 
     displayed: tuple[str, ...] = ()
     """Scopes that the form shows; empty for all scopes."""
@@ -145,15 +143,15 @@ class Form(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Id of the editor that offers the form; empty if no editor does."""
     use_case: str = ""
     default: bool = False
-    """Whether a request begins with this form if it names no form, only the form's class (`authorization_request`)."""
+    """Whether this is the form for requests that name no form, only the class of the request
+    (`authorization_request`)."""
     public: bool = True
     """Whether lists of forms contain the form. A form that is not listed can still be read by its uid."""
     startable_by_applicant: bool = True
     steps: tuple[Block, ...] = ()
     """Pages to fill in, in this order; empty for a single page."""
     single_page_view: str = ""
-    """Name of the DataPass view that shows the form on a single page, or "" if none is given. Must be empty for a form
-    with `steps`."""
+    """Name of the DataPass view that shows the form on a single page, or "". A form with `steps` must have none."""
     static_blocks: tuple[Block, ...] = ()
     """Parts of the form that the applicant cannot change."""
     scopes_config: ScopesConfig = ScopesConfig()
@@ -162,8 +160,7 @@ class Form(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Catalogue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Content of the file of DataPass's prefilled forms: the forms by uid, and the software editors that offer forms by
-    id."""
+    """Content of the file of DataPass's prefilled forms: the forms, and the software editors that offer them."""
 
     service_providers: dict[str, ServiceProviderEntry] = {}
     forms: dict[str, Form] = {}
@@ -175,8 +172,8 @@ class Catalogue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.forms[uid]
 
     def default_uid(self, class_: str) -> str:
-        """Returns the uid of the default form of a class of requests: the form marked `default` or, if none is, the
-        only form of the class. Raises `Unknown` if no form is marked and the class has no form or several."""
+        """Returns the uid of the default form of a class of requests: the form marked `default` or else the only form
+        of the class. Raises `Unknown` if there is neither."""
         of_class = [(uid, form) for uid, form in self.forms.items() if form.authorization_request == class_]
         found = [uid for uid, form in of_class if form.default] or [uid for uid, _ in of_class][: len(of_class) == 1]
         if not found:

@@ -1,5 +1,5 @@
-"""Events (messages about habilitations) received from DataPass. An event is applied once, or set aside (stored for an
-operator) if it cannot be applied."""
+"""Events (messages about habilitations) received from DataPass. Each is applied once. An event that cannot be applied
+is stored for an operator ("set aside")."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from bouquet_registry.refusals import Unknown
 from bouquet_registry.store import Store
 
 Outcome: TypeAlias = Literal["obeyed", "known", "late"]
-"""Outcome of an event: `obeyed` if the event was applied, `known` if it had been applied before, or `late` if it had no
-effect because a more recent event of the habilitation was applied before."""
+"""Outcome of an event: `obeyed` (the event is applied), `known` (it had been applied before), or `late` (no effect,
+because a more recent event was applied first)."""
 
 MAX_EVENT = 64
-"""Width of the database's column for an event's name, in characters. Longer names are cut off."""
+"""Largest length of an event's name in the database, in characters. Longer names are cut off."""
 
 
 class Received(Struct, frozen=True):
@@ -45,8 +45,8 @@ class Received(Struct, frozen=True):
 
 
 class EventAside(Struct, frozen=True, kw_only=True):
-    """Event (message of DataPass) that could not be applied and was set aside, that is, stored for an operator. The
-    body of the event is left out."""
+    """Event (message of DataPass) that could not be applied, and is stored for an operator. The body is left out
+    here."""
 
     digest: str
     """SHA-256 of the event's body, in hexadecimal, which identifies the event."""
@@ -57,8 +57,7 @@ class EventAside(Struct, frozen=True, kw_only=True):
 
 
 class EventAsideWithBody(EventAside, frozen=True, kw_only=True):
-    """Event (message of DataPass) that was set aside because it could not be applied, with its body, which names
-    people."""
+    """Event (message of DataPass) that could not be applied, with its body. The body names people."""
 
     body: bytes
 
@@ -76,12 +75,12 @@ async def apply_once(
     author: Author | None = None,
     late: bool = False,
 ) -> tuple[Answer, Outcome]:
-    """Applies an event, unless it was applied before, and stores the answer to DataPass, all in one transaction.
-    Returns the answer, which for an event applied before is the stored one, and the outcome.
+    """Applies an event and stores the answer to DataPass. An event that was applied before has no effect, and gets the
+    stored answer. Returns the answer and the outcome.
 
-    If `author` replays an event that was set aside, the recorded administrative acts name this person; if `author` is
-    None, the acts name DataPass. Raises `Refused` if the event cannot be applied, or if the event to replay is no
-    longer set aside.
+    `author` is the operator who tries again to apply a stored event. The administrative acts (who did what) name this
+    author, by default DataPass. Raises `Refused` if the event cannot be applied, and `Unknown` if an operator's event
+    is no longer stored.
     """
     digest = received.digest
     async with transactions.begin(store, author or Author("DataPass", event.event), clock) as transaction:
@@ -108,8 +107,8 @@ async def apply_once(
 
 
 async def set_aside(store: Store, received: Received, reason: str) -> None:
-    """Stores an event (message of DataPass) that cannot be applied, with the reason, for an operator. Does nothing if
-    the event is stored already."""
+    """Stores an event (message of DataPass) that cannot be applied, with the reason, for an operator. An event that is
+    stored already stays as it is."""
     row = {
         "digest": received.digest,
         "dialect": received.dialect,
@@ -127,17 +126,16 @@ async def set_aside(store: Store, received: Received, reason: str) -> None:
 async def replay(
     store: Store, aside: EventAsideWithBody, clock: Clock, author: Author, *, late: bool = False
 ) -> tuple[Answer, Outcome]:
-    """Applies an event (message of DataPass) that was set aside because it could not be applied; returns the same as
-    `apply_once`. If a more recent event was applied since, the outcome is `late` and the event stays aside, unless
-    `late` is true. If the event still cannot be applied, raises `Refused`, and keeps it for a later replay."""
+    """Tries again to apply a stored event of DataPass, and returns the answer to DataPass and the outcome. If a more
+    recent event was applied meanwhile, the event is applied only if `late` is true. Raises `Refused` if the event still
+    cannot be applied; it remains stored."""
     event = formats.read(aside.dialect, aside.body)
     return await apply_once(store, aside.received, event, clock, author=author, late=late)
 
 
 async def discard(store: Store, digest: str, clock: Clock, author: Author) -> None:
-    """Deletes an event (message of DataPass) that was set aside because it could not be applied, and records who did
-    so. `digest` is the event's digest or its beginning: raises `Unknown` if no event or several events have such a
-    digest."""
+    """Deletes an event (message of DataPass) that could not be applied, and records who did so. `digest` is the event's
+    digest (hash of the body) or its beginning. Raises `Unknown` if no event or several events fit."""
     async with store.writing() as connection:
         found = await event_aside(connection, digest)
         own = schema.events_aside.c.digest == found.digest
@@ -147,16 +145,15 @@ async def discard(store: Store, digest: str, clock: Clock, author: Author) -> No
 
 
 async def events_aside(connection: AsyncConnection) -> list[EventAside]:
-    """Returns the events (messages of DataPass) that could not be applied, oldest first, without their bodies, which
-    may be large."""
+    """Returns the events (messages of DataPass) that could not be applied, oldest first, without their bodies."""
     own = schema.events_aside.c
     query = select(*(own[name] for name in EventAside.__struct_fields__)).order_by(own.received_at, own.digest)
     return [record_of(row, EventAside) for row in (await connection.execute(query)).mappings()]
 
 
 async def event_aside(connection: AsyncConnection, digest: str) -> EventAsideWithBody:
-    """Returns the event of DataPass that could not be applied and whose digest (hash of the body) equals or begins with
-    `digest`. Raises `Unknown` if no event or several events match."""
+    """Returns a stored event of DataPass, found by its digest (hash of the body) or the digest's beginning. Raises
+    `Unknown` if no event or several events fit."""
     own = schema.events_aside.c.digest
     query = select(schema.events_aside).where(own.startswith(digest, autoescape=True)).limit(2)
     rows = (await connection.execute(query)).mappings().all()

@@ -1,5 +1,5 @@
-"""Data with which a request for a habilitation (right to call operations) begins. Values in a link's query string
-replace values of the form, and values that the applicant gives replace both."""
+"""Data with which a request for a habilitation (right to call operations) begins. A value from the applicant takes
+precedence over one from a link's query string, and this one over the form's."""
 
 from __future__ import annotations
 
@@ -28,15 +28,14 @@ REQUIRED: dict[Block, tuple[str, ...]] = {
         "duree_conservation_donnees_caractere_personnel",
     ),
 }
-"""Maps each part of a form to the attributes that the part needs before a request may be submitted. In DataPass, a PDF
-file may take the place of `cadre_juridique_url`."""
+"""Maps each part of a form to the attributes that must be filled in before a request may be submitted."""
 MAX_MONTHS = 36
 """Longest time, in months, for which personal data may be kept without a justification in the request."""
 
 
 def from_link(form: Form, query: Iterable[tuple[str, str]]) -> RequestData:
-    """Returns the data that a link's query string fills in. Lists are given as `scopes[]=a&scopes[]=b`. Ignores unknown
-    attributes, contacts, unusable values, and attributes that the form does not let the applicant change."""
+    """Returns the data that a link's query string fills in. Lists are given as `scopes[]=a&scopes[]=b`. Ignores
+    unusable values, and attributes that a link may not fill in."""
     given: dict[str, Any] = {}
     for name, value in query:
         attribute = name.removesuffix("[]")
@@ -52,8 +51,7 @@ def from_link(form: Form, query: Iterable[tuple[str, str]]) -> RequestData:
 
 
 def _converted(name: str, value: Any) -> Any:
-    """Returns the value of an attribute in a query string, converted to the attribute's type, or None for an unusable
-    value."""
+    """Converts a value from a query string to the type of the attribute `name`. Returns None for an unusable value."""
     try:
         return msgspec.convert(value, TYPES[name], strict=False)
     except msgspec.ValidationError:
@@ -61,9 +59,8 @@ def _converted(name: str, value: Any) -> Any:
 
 
 def faults_in(form: Form, typed: RequestData) -> Iterator[str]:
-    """Yields the faults in `typed`, the data that an applicant gave, each as `demande.data.field: problem`. Faults are
-    attributes that the form does not let the applicant set, wrong mail addresses, and scopes that the form does not
-    offer."""
+    """Yields the faults in `typed`, the data from an applicant, each as `demande.data.field: problem`. For example, the
+    form may not let the applicant change the field, or may not offer a scope."""
     filled = typed.filled()
     for name, value in filled.items():
         if _is_fixed(form, name):
@@ -77,7 +74,7 @@ def faults_in(form: Form, typed: RequestData) -> Iterator[str]:
 
 
 def merged(form: Form, *layers: RequestData) -> RequestData:
-    """Returns the form's own data, changed by each of `layers` in turn: a later layer takes precedence. Scopes that the
+    """Returns the form's own data, in which values from `layers` take precedence, the last layer first. Scopes that the
     applicant cannot change remain as in the form."""
     start = form.initialize_with.filled()
     data = dict(start)
@@ -91,9 +88,8 @@ def merged(form: Form, *layers: RequestData) -> RequestData:
 
 
 def missing(form: Form, data: RequestData, provider: ServiceProviderEntry | None) -> tuple[str, ...]:
-    """Returns the names of the attributes that a request still needs before it may be submitted. A request that
-    includes FranceConnect needs other attributes if `provider`, the editor that offers the form, may ask for both in
-    one request."""
+    """Returns the names of the attributes that must still be filled in before a request may be submitted. `provider` is
+    the editor that offers the form, or None."""
     blocks = {*form.steps, *form.static_blocks} if form.steps else set(REQUIRED)
     filled = {name: value for name, value in data.filled().items() if value not in ("", ())}
     needed = [name for block, names in REQUIRED.items() if block in blocks for name in names]

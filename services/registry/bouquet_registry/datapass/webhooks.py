@@ -1,5 +1,5 @@
-"""Webhooks, the HTTP requests by which DataPass sends events. A webhook must be signed and recent; its event is applied
-once or set aside (stored for an operator)."""
+"""Webhooks, the HTTP requests by which DataPass sends events. A webhook must be signed and recent. Its event is applied
+once, or stored for an operator if it cannot be applied."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ PATHS: dict[str, Dialect] = {
 }
 """Format of DataPass events by webhook path."""
 MAX_AHEAD = timedelta(minutes=5)
-"""Longest time by which the date of an event may be ahead of the registry's clock. An event with a later date is stored
-for an operator and not applied."""
+"""Longest time by which the date of an event may be ahead of the registry's clock. An event that is further ahead is
+not applied, but stored for an operator."""
 
 
 class Webhooks:
@@ -46,9 +46,8 @@ class Webhooks:
         return [web.post(path, self.handle) for path in PATHS]
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answers a webhook of DataPass. The HTTP status is 401 if the signature is wrong or the event too old, and 503
-        if the database is unavailable. Otherwise it is 200, even if the event cannot be applied and is only stored for
-        an operator."""
+        """Answers a webhook of DataPass. The HTTP status is 401 for a wrong signature or an old event, and 503 if the
+        database is unavailable. Otherwise it is 200, even for an event that is only stored for an operator."""
         # DataPass switches a webhook off after five failures in a row. So an event that cannot be applied is set aside
         # and answered with 200: it must not stop the events of other habilitations.
         body = await request.read()
@@ -61,8 +60,8 @@ class Webhooks:
         return response
 
     async def _process(self, dialect: Dialect, body: bytes, signature: str) -> tuple[int, Answer, str]:
-        """Checks a webhook, and applies its event; if the event cannot be applied, stores it for an operator. Returns
-        the HTTP status and the content of the answer, and the outcome that the log and a metric record."""
+        """Checks a webhook, and applies its event or stores it for an operator. Returns the HTTP status of the answer,
+        its content, and the outcome for the log and a metric."""
         if not is_signed(self._secret, body, signature):
             return 401, {}, "unsigned"
         if formats.is_test(body):

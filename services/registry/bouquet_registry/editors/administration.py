@@ -1,6 +1,6 @@
 """Administration of software editors, their tokens and their delegations (rights to use administrations'
-habilitations), as offered by commands and routes. Each method runs in one transaction, which also records the
-administrative act."""
+habilitations), for the commands and the API. Each change is stored together with the record of who made it (the
+administrative act)."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class RotatedToken(Struct, frozen=True):
 
 
 class EditorAdministration(Struct, frozen=True):
-    """Administration of the software editors in one database. The methods that make the signed text of a token need
-    `signing_key`: they raise `SettingsError` without this key, and `Refused` if it is withdrawn.
+    """Administration of the software editors in one database. Methods that return the signed text of a token need
+    `signing_key`. They raise `SettingsError` without it, and `Refused` if the key is withdrawn.
 
-    All methods except `create` raise `Unknown` for an unknown id. The methods with an argument `version`, the version
-    that the author has read, raise `Stale` if the record has changed since then; None skips this check.
+    Methods raise `Unknown` for an unknown id. A method that takes `version`, the version that the author has read,
+    raises `Stale` if it is outdated. None skips this check.
     """
 
     store: Store
@@ -58,8 +58,8 @@ class EditorAdministration(Struct, frozen=True):
             return await changes.create_editor(transaction, **fields)
 
     async def change(self, author: Author, id_: str, version: int | None, **fields: Any) -> Editor:
-        """Changes fields of an editor. Raises `Invalid` for wrong fields, or if an address of a token in force would
-        then lie outside `Editor.allowed_ips`."""
+        """Changes fields of an editor. Raises `Invalid` for wrong fields, and for a new `Editor.allowed_ips` that lacks
+        an address of a token in force."""
         async with self._begin(author) as transaction:
             found = await queries.editor(transaction.connection, id_)
             await check_version(transaction, found, version)
@@ -86,8 +86,8 @@ class EditorAdministration(Struct, frozen=True):
         return signer.sign_for_editor(token, own)
 
     async def change_token(self, author: Author, id_: str, version: int | None, **fields: Any) -> EditorToken:
-        """Changes the label or the allowed addresses of a token. Raises `Invalid` if an address lies outside
-        `Editor.allowed_ips`, or the label contains the text of a token."""
+        """Changes the label or the allowed addresses of a token. Raises `Invalid` for an address outside
+        `Editor.allowed_ips`, or for a label that contains the text of a token."""
         async with self._begin(author) as transaction:
             return await changes.change_token(transaction, await _token(transaction, id_, version), **fields)
 
@@ -98,8 +98,8 @@ class EditorAdministration(Struct, frozen=True):
             return await changes.prolong_token(transaction, await _token(transaction, id_, version))
 
     async def rotate(self, author: Author, id_: str, version: int | None, grace: timedelta) -> RotatedToken:
-        """Issues a token that replaces an older one, and blacklists the older one from the time `grace` after now.
-        Raises `Refused` if the older token is blacklisted (now or from a future time), or if its editor is archived."""
+        """Issues a token that replaces an older one. The older one stays valid for the time `grace`. Raises `Refused`
+        if the older token is blacklisted, even from a future time, or if its editor is archived."""
         signer = Signer(self.signing_key)
         async with self._begin(author) as transaction:
             token = await _token(transaction, id_, version)
@@ -111,15 +111,15 @@ class EditorAdministration(Struct, frozen=True):
     async def revoke(
         self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
     ) -> EditorToken:
-        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token is
-        blacklisted already, unless `at` gives an earlier start. Raises `Invalid` if `reason` contains the text of a
+        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if a blacklisting of the
+        token has already begun, unless `at` gives an earlier start. Raises `Invalid` if `reason` contains the text of a
         token."""
         async with self._begin(author) as transaction:
             return await changes.revoke_token(transaction, await _token(transaction, id_, version), reason, at)
 
     async def delegate(self, author: Author, editor: str, habilitation: str) -> Delegation:
-        """Delegates a habilitation to an editor. Raises `Refused` if the editor or the habilitation is not active or
-        the editor accepts no delegations, and `Conflict` if the habilitation is already delegated to this editor."""
+        """Delegates a habilitation to an editor. Raises `Refused` if one of them is not active, or if the editor
+        accepts no delegations. Raises `Conflict` if this editor has the delegation already."""
         async with self._begin(author) as transaction:
             to = await queries.editor(transaction.connection, editor)
             own = await registry_queries.habilitation(transaction.connection, habilitation)

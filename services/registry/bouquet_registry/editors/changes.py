@@ -1,6 +1,6 @@
-"""Functions that change software editors, their tokens and their delegations (rights to use administrations'
-habilitations), and record each change as an administrative act. A function raises `Conflict` if somebody has changed
-the record since it was read."""
+"""Changes of software editors, their tokens and their delegations (rights to use administrations' habilitations). Each
+change is recorded as an administrative act. A function raises `Conflict` if somebody has changed the record since it
+was read."""
 
 from __future__ import annotations
 
@@ -43,10 +43,9 @@ async def create_editor(transaction: Transaction, **fields: Any) -> Editor:
 
 
 async def change_editor(transaction: Transaction, editor: Editor, **fields: Any) -> Editor:
-    """Changes fields of an editor. Raises `Invalid` if a given field is wrong, or if an address of a token in force
-    would then lie outside `Editor.allowed_ips`."""
-    # The editor's tokens follow. Also raises `Invalid` if an address of a token in force would no longer be one of the
-    # editor's.
+    """Changes fields of an editor. Raises `Invalid` for wrong fields, and for a new `Editor.allowed_ips` that lacks an
+    address of a token in force."""
+    # Gateways learn of the change by the editor's tokens, which count as changed too.
     version = editor.version
     changed = _checked(structs.replace(editor, updated_at=transaction.now, version=version + 1, **fields), fields)
     for token in await queries.editor_tokens(transaction.connection, of=editor.id):
@@ -66,16 +65,16 @@ async def change_editor(transaction: Transaction, editor: Editor, **fields: Any)
 async def issue_token(
     transaction: Transaction, editor: Editor, *, label: str = "", allowed_ips: tuple[str, ...] = ()
 ) -> EditorToken:
-    """Issues a token that is valid for 18 months. Raises `Refused` if the editor is archived, and `Invalid` if an
-    address lies outside `Editor.allowed_ips` or the label contains the text of a token."""
+    """Issues a token that is valid for 18 months. Raises `Refused` if the editor is archived. Raises `Invalid` for an
+    address outside `Editor.allowed_ips`, or for a label that contains the text of a token."""
     made = await _issue(transaction, editor, label, allowed_ips)
     await transaction.record("editor-token issue", made.id, version=made.version)
     return made
 
 
 async def change_token(transaction: Transaction, token: EditorToken, **fields: Any) -> EditorToken:
-    """Changes the label or the allowed addresses of a token. Raises `Invalid` if an address lies outside
-    `Editor.allowed_ips`, or the label contains the text of a token."""
+    """Changes the label or the allowed addresses of a token. Raises `Invalid` for an address outside
+    `Editor.allowed_ips`, or for a label that contains the text of a token."""
     _check_addresses(fields.get("allowed_ips", ()), await queries.editor(transaction.connection, token.editor))
     fields = {name: _label(value) if name == "label" else value for name, value in fields.items()}
     return await _change_token(transaction, "editor-token change", token, **fields)
@@ -91,9 +90,9 @@ async def prolong_token(transaction: Transaction, token: EditorToken) -> EditorT
 async def rotate_token(
     transaction: Transaction, token: EditorToken, grace: timedelta = timedelta()
 ) -> tuple[EditorToken, EditorToken]:
-    """Issues a new token with the label and addresses of a former one, and blacklists the former one from the time
-    `grace` after now. Returns the new and the former token. Raises `Refused` if the former token is blacklisted (now or
-    from a future time), or if its editor is archived."""
+    """Replaces a token by a new one with the same label and addresses, and returns the new and the former token. The
+    former one stays valid for the time `grace`. Raises `Refused` if it is blacklisted, even from a future time, or if
+    its editor is archived."""
     if token.blacklisted_at is not None:
         raise Refused(f"token {token.id} is blacklisted: issue another")
     editor = await queries.editor(transaction.connection, token.editor)
@@ -107,14 +106,15 @@ async def rotate_token(
 async def revoke_token(
     transaction: Transaction, token: EditorToken, reason: str, at: datetime | None = None
 ) -> EditorToken:
-    """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if the token is blacklisted
-    already, unless `at` gives an earlier start. Raises `Invalid` if `reason` contains the text of a token."""
+    """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if a blacklisting of the
+    token has already begun, unless `at` gives an earlier start. Raises `Invalid` if `reason` contains the text of a
+    token."""
     return await _change_token(transaction, "editor-token revoke", token, **transaction.blacklisting(token, reason, at))
 
 
 async def delegate(transaction: Transaction, editor: Editor, habilitation: Habilitation) -> Delegation:
-    """Delegates a habilitation to an editor. Raises `Refused` if the editor or the habilitation is not active or the
-    editor accepts no delegations, and `Conflict` if the habilitation is already delegated to this editor."""
+    """Delegates a habilitation to an editor. Raises `Refused` if one of them is not active, or if the editor accepts no
+    delegations. Raises `Conflict` if this editor has the delegation already."""
     if editor.state != "active" or not editor.delegable:
         raise Refused(f"editor {editor.id} takes no delegations")
     if habilitation.state != "active":
