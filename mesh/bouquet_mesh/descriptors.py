@@ -11,9 +11,9 @@ import resource
 log = logging.getLogger(__name__)
 
 RESERVED = 128
-"""Number of file descriptors kept in reserve, four times the number of connections that the server accepts at once. If
-the process may open fewer than 1024 descriptors, an eighth of that maximum is reserved instead."""
-# More than are accepted before the server has closed as many others (`http.accept.ACCEPTED_AT_ONCE`).
+"""Largest number of file descriptors kept in reserve. A process that may open fewer than 1024 reserves an eighth of
+them."""
+# Four times `http.accept.ACCEPTED_AT_ONCE`: more than are accepted before the server has closed as many others.
 CHECK_INTERVAL_S = 1.0
 
 
@@ -32,7 +32,7 @@ def in_use() -> int:
 
 
 def are_short() -> bool:
-    """Returns whether file descriptors may soon run out: half of the reserve or more is in use, or no descriptor can be
+    """Returns whether file descriptors may soon run out: half of the reserve is in use, or no descriptor can be
     opened."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))

@@ -16,8 +16,8 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
 
 _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
-"""Pattern of an environment variable, as text of the form `name=value`, that Kubernetes sets in a pod to announce a
-Service."""
+"""Pattern of a variable, as `name=value`, that Kubernetes sets in a pod to announce a Service, such as
+`CACHE_PORT=tcp://…`."""
 
 
 class VariableError(Exception):

@@ -1,5 +1,5 @@
-"""Networks by which the connections and calls of one client are counted. Addresses alone would not do, since one client
-may use very many IPv6 addresses."""
+"""Networks under which the connections and calls of a client are counted. One client may use very many IPv6 addresses,
+so counting by address would not limit it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ PREFIXES = (64, 48)
 
 @lru_cache(maxsize=4096)
 def networks_of(address: str) -> tuple[str, ...]:
-    """Returns the networks under which a client with this address is counted, smallest first: for IPv4, only the
-    address itself; for IPv6, one network for each length in `PREFIXES`. Returns `("",)` for a text that is no
+    """Returns the networks under which a client with this address is counted, smallest first. For IPv4, this is only
+    the address itself; for IPv6, one network for each length in `PREFIXES`. Returns `("",)` for a text that is no
     address."""
     try:
         read = ip_address(address)

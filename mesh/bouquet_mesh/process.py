@@ -35,8 +35,7 @@ NO_CONSUMER: Mapping[str, object] = {"status": "no consumer"}
 """Body of `/readyz` while the process consumes no queue and so is not ready."""
 
 NO_DESCRIPTOR: Mapping[str, object] = {"status": "out of descriptors"}
-"""Body of `/readyz` while the process is running out of file descriptors: it keeps some in reserve, and half of these
-or more are in use."""
+"""Body of `/readyz` while the process is running out of file descriptors (`descriptors.are_short`)."""
 
 ReadSettings: TypeAlias = Callable[[Reader, MeshSettings], T]
 """Function that reads the settings of one kind of process with a `Reader`."""
@@ -57,23 +56,23 @@ class Process:
         READY.labels(service).set_function(lambda: not self.unmet_condition())
 
     def bus(self, name: str = "") -> AbstractAsyncContextManager[Bus]:
-        """Opens the bus that the settings name. The broker's operators, and the metric of the connection, call it
-        `name` or, if `name` is empty, the process's name."""
+        """Opens the bus that the settings name. Its connection is called `name`, by default the process's name, at the
+        broker and in the connection's metric."""
         return open_bus(self._bus_url, name or self.name, max_age_s=self._bus_max_age_s)
 
     def outbox(self, name: str = "") -> AbstractAsyncContextManager[Outbox]:
-        """Opens the outbox that the settings name. The broker's operators see its connection as `name` or, if `name` is
-        empty, as the process's name."""
+        """Opens the outbox that the settings name. Its connection is called `name`, by default the process's name, at
+        the broker and in the connection's metric."""
         return open_outbox(self._bus_url, name or self.name, max_age_s=self._bus_max_age_s)
 
     def ready_when(self, unmet_condition: ReadinessCheck) -> None:
-        """Adds a condition for the readiness of the process. The condition is met while `unmet_condition` returns an
-        empty mapping; the process is ready while it has at least one condition and all are met."""
+        """Adds a condition that must be met for the process to be ready. It is met while `unmet_condition` returns an
+        empty mapping. A process without any condition is never ready."""
         self._conditions.append(unmet_condition)
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns the reason why the process is not ready, as the body of `/readyz`; an empty mapping if the process is
-        ready."""
+        """Returns the reason why the process is not ready, as the body of `/readyz`. Returns an empty mapping if the
+        process is ready."""
         if descriptors.are_short():
             return NO_DESCRIPTOR
         if not self._conditions:
@@ -83,9 +82,9 @@ class Process:
     def listening(
         self, app: web.Application, host: str, port: int, *, drain_s: float = 0.5, ends_with_client: bool = True
     ) -> AbstractAsyncContextManager[str]:
-        """Serves `app`, and the routes `/livez`, `/readyz` and `/metrics`, while the context is open; yields the base
-        URL. At the end, requests have `drain_s` seconds to end. If `ends_with_client` is true, a handler is cancelled
-        when its client disconnects."""
+        """Serves `app`, and the routes `/livez`, `/readyz` and `/metrics`, while the context is open. Yields the base
+        URL. The end of the context waits up to `drain_s` seconds for running requests. If `ends_with_client` is true, a
+        handler is cancelled when its client disconnects."""
         # Enter this context before the parts that take requests, and leave it after them, so that a process that drains
         # is live and not ready.
         app.add_routes([*health.probe_routes(self.unmet_condition), health.metrics_route()])
@@ -100,8 +99,7 @@ class Process:
 
 
 StartParts: TypeAlias = Callable[[Process, T], AbstractAsyncContextManager[object]]
-"""Function that takes a process and its settings, and returns a context manager within which the parts of the process
-run."""
+"""Function that starts the parts of a process. They run within the returned context manager."""
 
 
 async def run_process(

@@ -13,8 +13,8 @@ from bouquet_proto.identity import Identifiant, Identite, Identity
 from bouquet_proto.letters import fold
 
 CIVIL_STATUS = str(Identite.__struct_config__.tag)
-"""Kind of identity "civil status" (names, sex, date and place of birth), as hashed at the beginning of a pseudonym's
-input. Each other kind has another word there, so that two kinds never give the same pseudonym."""
+"""Name of the kind of identity "civil status" (names, sex, date and place of birth). The kind is hashed with the
+identity, so that identities of two kinds never give the same pseudonym."""
 
 
 class Key(Struct, frozen=True):
@@ -36,15 +36,15 @@ class NamedPerson(Struct, frozen=True):
 
 
 def pseudonym(key: Secret, identity: Identity) -> str:
-    """Returns the pseudonym of a person, 64 hexadecimal digits. If the identity is a civil status (names, sex, date and
-    place of birth), accents, punctuation, and all first names but the first make no difference."""
+    """Returns the pseudonym of a person, 64 hexadecimal digits. For a civil status (names, sex, date and place of
+    birth), accents, punctuation and further first names make no difference."""
     # A country of birth from FranceConnect always counts, even for a provider that does not receive it.
     return keyed_hash(key, msgspec.json.encode(_folded(identity)))
 
 
 def distinct_pseudonyms(key: Secret, people: Iterable[NamedPerson]) -> tuple[str, ...]:
-    """Returns the pseudonyms of `people`, in the same order and without duplicates. Each equals the result of
-    `pseudonym` for a civil status of which only the name, the first given name and the birth date are known."""
+    """Returns the pseudonyms of `people`, in the same order and without duplicates. Each is the pseudonym of a civil
+    status that has only the name, the first given name and the birth date."""
     folded = dict.fromkeys(
         msgspec.json.encode([CIVIL_STATUS, one.date_naissance, fold(one.nom_naissance), fold(one.prenom), "", ""])
         for one in people

@@ -20,14 +20,13 @@ class ServerUrl(Struct, frozen=True):
     protocols: tuple[str, ...]
     """Accepted schemes of the URL, without their forms with TLS: `amqp` accepts `amqp://…` and `amqps://…`."""
     instead: str | None = None
-    """Single text that is accepted although it is no URL of a server, such as `memory:`; None if only URLs are
-    accepted."""
+    """Text that is accepted in place of a URL, such as `memory:`; None if only URLs are accepted."""
     several: bool = False
     """Whether a value may name several servers, as in `amqp://user:secret@a:5672,b:5672/vhost`."""
 
     def fault(self, text: str) -> str:
-        """Returns the fault in the value of a setting, in words that do not quote the value, or "" if the value is
-        valid."""
+        """Returns what is wrong with the value of a setting, or "" if it is valid. The result does not quote the
+        value."""
         if text == self.instead:
             return ""
         if not text.startswith(tuple(f"{protocol}{tls}://" for protocol in self.protocols for tls in ("", "s"))):
@@ -44,8 +43,8 @@ def each_server(url: str) -> tuple[str, ...]:
 
 
 def address_of(server: str, default_port: int = 0) -> str:
-    """Returns `host:port` of the server that a URL names. If the URL names no port, the port is `default_port` or, if
-    that is 0, the usual port of the URL's scheme."""
+    """Returns `host:port` of the server that a URL names. If the URL has no port, the port is `default_port`; if that
+    is 0, the usual port of the URL's scheme."""
     url = URL(server)
     return f"{url.host}:{url.port or default_port or DEFAULT_PORTS.get(url.scheme, 0)}"
 

@@ -46,9 +46,9 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     a cluster; the query string `?cafile=…&certfile=…&keyfile=…` names files for TLS. The text `memory:` runs gateway
     and workers in one process without a broker."""
     bus_max_age_s: Seconds = 300.0
-    """Longest time in seconds that a process uses one connection, if the broker has several nodes. The process then
-    connects to a node chosen at random, and closes the former connection when the calls on it have ended. The
-    connection from which the access journal is written is not replaced."""
+    """Longest time in seconds that a process keeps one connection to a broker with several nodes. The process then
+    connects to a node chosen at random, and closes the former connection when its calls have ended. The connection for
+    writing the access journal is kept."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Lowest level of log lines that are written."""
     http_head_s: Seconds = 10.0
@@ -60,7 +60,7 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     """Longest time in seconds that bytes of an HTTP response may wait for the client to take them."""
     http_idle_s: Seconds = 75.0
     """Longest time in seconds that an HTTP connection stays open without a request. A proxy in front must close its
-    idle connections sooner, since it could otherwise send a request on one that is being closed."""
+    idle connections sooner. It could otherwise send a request on a connection that the server is closing."""
     http_max_connections: Annotated[int, Meta(ge=1)] = 2_000
     """Largest number of simultaneous HTTP connections on one port of one process. A further connection replaces the one
     whose client has kept the server waiting longest."""
@@ -104,13 +104,14 @@ class Reader:
         removed: Sequence[str] = (),
         own: Sequence[str] = (),
     ) -> S:
-        """Returns the settings struct `model`, read from the environment variables that begin with `prefix`, and calls
-        each of `checks` with it. Collects a problem for each invalid variable, and for each check that raises an error;
+        """Returns the settings struct `model`, read from the environment variables that begin with `prefix`. Then calls
+        each of `checks` with the struct. Problems, such as invalid variables and failed checks, are collected until
         `close` reports them.
 
-        `removed` names settings (without the prefix) that only the previous release had; their variables have no
-        effect. Any other unknown variable is a problem if its name begins with a prefix in `own`, by default `prefix`:
-        it may be a misspelt name."""
+        `removed` names settings, without the prefix, that this release has deleted; their variables have no effect. Any
+        other unknown variable with a prefix in `own`, by default `prefix`, is a problem, since its name may be
+        misspelt.
+        """
         # Each field has the variable `prefix` + its upper-case name, or the file named by `…_FILE`, unless `…_FILE` is
         # the variable of another field. Lists are comma-separated.
         fields = structs.fields(model)
@@ -147,9 +148,9 @@ class Reader:
             raise SettingsError(self.problems)
 
     def _value(self, field: structs.FieldInfo, prefix: str, *, reads_file: bool) -> Any:
-        """Returns the value of the variable for a field, or `UNSET` if the variable is not set and the field has a
-        default. If the value is invalid, collects the problem and returns `_UNREAD`. If `reads_file` is true, a
-        variable `…_FILE` may instead name a file with the value."""
+        """Returns the value of a field's variable, or `UNSET` if the variable is not set and the field has a default.
+        If the value is invalid, collects the problem and returns `_UNREAD`. If `reads_file` is true, a variable
+        `…_FILE` may name a file that holds the value."""
         name = prefix + field.name.upper()
         try:
             text = text_of(name, self.environ) if reads_file else self.environ.get(name)

@@ -7,7 +7,8 @@ import unicodedata
 
 def visible(text: str) -> str:
     r"""Returns the text with `\uXXXX` in place of each control or formatting character, such as those of terminal
-    escape codes. Keeps line breaks and tabs. In JSON, these escapes stand for the replaced characters."""
+    escape codes. Keeps line breaks and tabs."""
+    # In JSON, these escapes stand for the replaced characters.
     if text.isprintable():
         return text
     return "".join(one if one in "\n\t" or _is_visible(one) else _escape(one) for one in text)

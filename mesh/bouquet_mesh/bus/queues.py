@@ -58,7 +58,8 @@ async def delete_unused_queue(connection: Connection, queue: str) -> None:
 
 
 async def _is_there(connection: Connection, queue: str) -> bool:
-    """Returns whether a queue exists; also False if the broker does not answer within `DECLARE_TIMEOUT_S` seconds."""
+    """Returns whether a queue exists. Returns False, too, if the broker does not answer within `DECLARE_TIMEOUT_S`
+    seconds."""
     channel = await connection.channel()
     try:
         async with asyncio.timeout(DECLARE_TIMEOUT_S):
@@ -69,9 +70,9 @@ async def _is_there(connection: Connection, queue: str) -> bool:
 
 
 async def delete_lost_queue(connection: Connection, queue: str) -> None:
-    """Deletes a queue that no longer works because its process inside the broker has ended, for example after its node
-    hung. The queue can then be declared again. Does nothing to a queue that works."""
-    # On a connection of its own, since RabbitMQ may fail in the deletion and then closes the connection. Not with
+    """Deletes a queue that no longer works, so that it can be declared again. Does nothing to a queue that works."""
+    # A queue no longer works once its process inside the broker has ended, for example after its node hung. On a
+    # connection of its own, since RabbitMQ may fail in the deletion and then closes the connection. Not with
     # `if-empty`: RabbitMQ refuses that for a queue whose process has ended.
     try:
         with cancellation_as_loss():

@@ -35,8 +35,8 @@ RIGHTS_SUBJECT = "rights on the broker"
 
 @asynccontextmanager
 async def connected(url: str, name: str, deadline: Deadline) -> AsyncIterator[tuple[Connection | None, list[Finding]]]:
-    """Connects to each node of the broker, in at most half of the time until the deadline. Yields one open connection
-    (None if no node can be reached), and the findings about all nodes."""
+    """Connects to each node of the broker. Yields one open connection, or None if no node can be reached, and the
+    results of the checks of all nodes. Connecting takes at most half of the time until the deadline."""
     nodes, limit_s = each_server(url), deadline.left_s() / 2
     results = await asyncio.gather(*(_connect_to_node(node, name, _subject(nodes, node), limit_s) for node in nodes))
     connections = [connection for connection, _ in results if connection is not None]
@@ -113,8 +113,8 @@ def queue_subject(provider: str) -> str:
 async def check_provider_queue(
     connection: Connection, provider: str, remedy: str, deadline: Deadline, needs: tuple[str, ...] = ()
 ) -> Finding:
-    """Checks that workers of a provider consume the provider's usual queue. If no worker does, the finding advises
-    `remedy` to the operator, and counts as a consequence of a failed check that `needs` names."""
+    """Checks that workers consume a provider's usual queue. `remedy` is the advice to the operator if no worker does.
+    `needs` names other checks whose failure may be the cause."""
     # Workers on the reserve queue are reported as wrong, although calls are answered.
     subject = queue_subject(provider)
     # At once: the broker may answer neither of them, for example while the node of a queue is down.
@@ -146,8 +146,8 @@ async def check_service(connection: Connection, provider: str, remedy: str, dead
 
 
 async def check_journal_queue(connection: Connection, remedy: str, deadline: Deadline) -> Finding:
-    """Checks that a process consumes the journal's queue, in order to write the queued records to the journal. If none
-    does, the finding advises `remedy` to the operator."""
+    """Checks that a process consumes the queue of journal records. `remedy` is the advice to the operator if none
+    does."""
     subject = "journal"
     match await _count(connection, JOURNAL_QUEUE, deadline):
         case str() as why:
@@ -161,8 +161,8 @@ async def check_journal_queue(connection: Connection, remedy: str, deadline: Dea
 
 
 async def check_call_rights(connection: Connection, deadline: Deadline) -> Finding:
-    """Checks that the broker's user has the rights that a gateway needs: on a separate connection, does what a gateway
-    does at its start."""
+    """Checks that the broker's user has the rights that a gateway needs. As a trial, declares a reply queue and sends a
+    message to it, on a separate connection."""
     # The reply queue that it declares is deleted when that connection is closed. The reply exchange, which every
     # gateway declares too, stays.
     try:
@@ -191,8 +191,8 @@ def _no_message_returns(error: BaseException) -> Finding:
 
 
 async def check_serve_rights(connection: Connection, provider: str, deadline: Deadline) -> Finding:
-    """Checks that the broker's user has the rights that a worker of the provider needs: on a separate connection, does
-    what a worker does at its start."""
+    """Checks that the broker's user has the rights that a worker of the provider needs. As a trial, consumes the
+    provider's queue for a moment, on a separate connection."""
     # Its consumer ends when that connection is closed.
     try:
         async with asyncio.timeout(deadline.left_s()), _another(connection) as own:

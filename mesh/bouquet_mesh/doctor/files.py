@@ -29,7 +29,7 @@ def check_certificates(setting: str, url: Secret) -> Iterator[Finding]:
 
 
 def check_servers(setting: str, url: Secret) -> Iterator[Finding]:
-    """Yields a finding about the expiry of the certificate of each server in `url` to which this process has made a TLS
+    """Checks when the certificate of each server in `url` expires. Skips a server to which this process has made no TLS
     connection. `setting` is the name of the setting that holds `url`."""
     for server in each_server(url.reveal()):
         host = urlsplit(server).hostname or ""

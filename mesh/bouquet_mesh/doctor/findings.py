@@ -14,8 +14,8 @@ from bouquet_mesh.visible import visible
 
 State: TypeAlias = Literal["well", "wrong", "unknown"]
 MARKS: dict[State, str] = {"wrong": "WRONG", "unknown": "?    ", "well": "ok   "}
-"""Text that shows the state of a finding at the start of its line in a report. A report lists the findings by state, in
-the order of this mapping."""
+"""Text at the beginning of a finding's line in a report, by the finding's state. A report lists findings in the order
+of these states: wrong ones first."""
 
 
 class Finding(Struct, frozen=True):
@@ -29,13 +29,13 @@ class Finding(Struct, frozen=True):
     remedy: str = ""
     """Advice to the operator; empty if there is none."""
     needs: tuple[str, ...] = ()
-    """Names of other checks that must pass for this check to pass. If this check does not pass, the first of the other
-    checks that failed counts as the cause."""
+    """Names of other checks on which this one depends. If this check does not pass, the first of them that failed is
+    reported as its cause."""
 
 
 class ReportedFinding(Struct, frozen=True):
-    """Finding (result of one check) in the report of a `doctor` command. `follows_from` is the subject of the finding
-    that caused this one, or "" if there is no such finding."""
+    """Finding (result of one check) as the report of a `doctor` command shows it. `follows_from` names the failed check
+    that explains this finding; it is empty if none does."""
 
     subject: str
     state: State
@@ -65,8 +65,8 @@ def is_well(findings: Iterable[Finding]) -> bool:
 
 
 def report(findings: Sequence[Finding]) -> list[ReportedFinding]:
-    """Returns the findings in the order of a report: by state, in the order of `MARKS`. A finding that another one has
-    caused comes directly after this cause."""
+    """Returns the findings in the order of a report, by their states in the order of `MARKS`. The consequences of a
+    failed check come directly after it."""
     failed = {finding.subject: finding for finding in findings if finding.state == "wrong"}
     reported = [
         ReportedFinding(one.subject, one.state, one.says, one.remedy, _cause_of(one, failed)) for one in findings
@@ -76,9 +76,8 @@ def report(findings: Sequence[Finding]) -> list[ReportedFinding]:
 
 
 def _cause_of(finding: Finding, failed: Mapping[str, Finding]) -> str:
-    """Returns the name of the failed check that explains `finding`. If that check itself failed because of a check in
-    its `needs`, returns the name of this earlier check, and so on. Returns "" if no failed check explains the
-    finding."""
+    """Returns the name of the failed check that explains `finding`, or "" if there is none. If a chain of failures
+    explains it, returns the first failure of the chain."""
     if finding.state == "well":
         return ""
     explaining = next((failed[subject] for subject in finding.needs if subject in failed), None)
@@ -90,8 +89,8 @@ def _consequences(cause: ReportedFinding, reported: Iterable[ReportedFinding]) -
 
 
 def as_text(findings: Sequence[Finding]) -> str:
-    """Returns the report for a terminal: for each finding without a cause among the others, one line with its result,
-    one with the remedy, if any, and one that names its consequences, if any."""
+    """Returns the report as text for a terminal: one line for each finding, then its remedy and the names of its
+    consequences. A consequence has no line of its own."""
     reported = report(findings)
     causes = [one for one in reported if not one.follows_from]
     return visible("\n".join(line for cause in causes for line in _lines(cause, _consequences(cause, reported))))

@@ -66,8 +66,8 @@ def _node_finding(node: str, queues: Sequence[_Queue]) -> Finding:
 
 
 def _losses(node: str, queues: Sequence[_Queue]) -> Iterator[str]:
-    """Yields a text for each queue, or copy of a queue, that should run on a node but does not. For a provider's queue,
-    the text also says what happens to the calls."""
+    """Yields a text for each queue that should run on `node` but does not: a provider's queue, or a copy of the
+    journal's queue. The text about a provider's queue also says what happens to the calls."""
     for queue in queues:
         if queue.node == node and queue.is_down and queue.provider:
             yield f"the {_kind(queue)} of {queue.provider} is down: {_effect_on_calls(queue, queues)}"
@@ -76,8 +76,7 @@ def _losses(node: str, queues: Sequence[_Queue]) -> Iterator[str]:
 
 
 def _effect_on_calls(lost: _Queue, queues: Sequence[_Queue]) -> str:
-    """Returns what happens to a provider's calls while `lost`, one of the provider's two queues, is down, as text for a
-    finding."""
+    """Returns what happens to a provider's calls while `lost`, one of the provider's two queues, is down."""
     for other in queues:
         if other.provider == lost.provider and other.is_reserve != lost.is_reserve and not other.is_down:
             return f"calls go by its {_kind(other)} on {other.node}"

@@ -14,20 +14,20 @@ from bouquet_proto.deadline import Deadline
 T = TypeVar("T")
 
 CHECKS_S = 3.75
-"""Longest time, in seconds, that a check waits for servers, so that a `doctor` command ends within five seconds. This
-is enough to try a second database server when the first does not answer."""
+"""Longest time, in seconds, that a check waits for servers. A `doctor` command thus ends within five seconds."""
+# Long enough to try a second database server when the first does not answer.
 CLOSE_S = 0.4
 """Longest wait, in seconds, for a connection to close."""
 END_S = 1.0
-"""Longest time, in seconds, that checks may take after the deadline to close their connections. A check that has not
-ended then is cancelled."""
+"""Longest time, in seconds, that checks may take after the deadline to close their connections. A check that takes
+longer is cancelled."""
 
 Check: TypeAlias = Coroutine[Any, Any, list[Finding]]
 
 
 async def at_once(checks: Mapping[str, Check], deadline: Deadline) -> list[Finding]:
-    """Runs checks side by side, and returns their findings in the order of `checks`. A check that has not ended `END_S`
-    seconds after the deadline is cancelled; it gets one finding, whose subject is the check's key in `checks`."""
+    """Runs checks side by side, and returns their findings (results) in the order of `checks`. Cancels a check that has
+    not ended `END_S` seconds after the deadline; its finding has the state "unknown"."""
     tasks = {subject: asyncio.create_task(check) for subject, check in checks.items()}
     try:
         await asyncio.wait(tasks.values(), timeout=deadline.left_s() + END_S)

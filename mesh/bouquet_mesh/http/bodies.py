@@ -1,5 +1,5 @@
-"""Set of the requests whose bodies have not arrived yet. An application that answers a limited number of requests at a
-time can end one of them to make room for another request."""
+"""Requests whose bodies have not arrived yet. When an application can take no further request, it may end one of these
+to make room."""
 
 from __future__ import annotations
 

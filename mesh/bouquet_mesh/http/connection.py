@@ -24,13 +24,13 @@ HTTP_2 = b"PRI * HTTP/2"
 """First bytes that an HTTP/2 client sends. They look like the request line of an HTTP/1 request."""
 # The parser refuses this head only together with the bytes that follow it, so both are passed to it.
 MAX_HELD_BYTES = 65_536
-"""Largest number of bytes of a client's next requests that the server holds while it answers the present one. Beyond
-that, the server reads nothing more from the client until the present request is answered."""
+"""Limit on the bytes of a client's further requests that the server holds while it answers the present one. Above it,
+the server reads no more from the client until the answer is sent."""
 
 CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "requests", FullReason]
-"""Reason why the server closed a connection. `head`, `body`, `write` and `idle` are time limits (`Limits.head_s`, …),
-and `unsent` is `Limits.max_unsent_bytes`; `requests` means that the application answers as many requests as it may; the
-values of `FullReason` are limits on the number of connections."""
+"""Reason why the server closed a connection. Most reasons are limits that the connection has reached: `head`, for
+example, stands for `Limits.head_s`, and `unsent` for `Limits.max_unsent_bytes`. `requests` means that another request
+needed the room."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
 """Factory that makes aiohttp's protocol object for one connection."""
@@ -85,8 +85,8 @@ class Connection(asyncio.Protocol):
         self._handler: web.RequestHandler | None = None
         self._stage = Stage.HEAD
         self._tail: bytes | None = None
-        """Last three bytes received of the present request head, or `None` before its first byte."""
-        # The four bytes that end a head may arrive in two pieces.
+        """Last three bytes received of the present request head, in case the end of the head arrives in two pieces.
+        `None` before the head's first byte."""
         self._in_request_line = True
         self._held = b""
         self._is_paused = False
@@ -121,7 +121,7 @@ class Connection(asyncio.Protocol):
             handler.connection_lost(exc)
 
     def eof_received(self) -> None:
-        """Makes asyncio close the connection once the client has ended its side, by returning None."""
+        """Returns None, so that asyncio closes the connection once the client has ended its side of it."""
 
     # Reading
 
@@ -129,8 +129,8 @@ class Connection(asyncio.Protocol):
         self._feed(self._held + data if self._held else data)
 
     def request_started(self, request: web.BaseRequest, *, is_refused: bool) -> None:
-        """Starts the time limit for the body of a request, if the request has a body. If `is_refused` is true, ignores
-        the body, and closes the connection after the answer."""
+        """Starts the time limit for the body of a request, if the request has a body. The body of a refused request is
+        ignored, and the connection closed after the answer."""
         self._end_wait()
         self._is_answered = False
         if is_refused or self._stage not in (Stage.ANSWER, Stage.CHUNKS):
@@ -176,7 +176,7 @@ class Connection(asyncio.Protocol):
             self._pause_reading()
 
     def _read_head(self, handler: web.RequestHandler, data: bytes) -> bytes:
-        """Passes the bytes of a request's head in `data` to aiohttp, and returns the bytes after the head."""
+        """Passes the part of `data` that belongs to a request's head to aiohttp, and returns the rest."""
         if self._deadline_reason != "head":
             self._set_deadline("head", self._limits.head_s)
         if self._tail is None:

@@ -1,4 +1,4 @@
-"""Subclass of aiohttp's `RequestHandler`, the asyncio protocol of one connection, which refuses malformed HTTP requests
+"""Extension of aiohttp's `RequestHandler`, the asyncio protocol of one connection. It refuses malformed HTTP requests
 with an error in JSON, and never logs a request."""
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ class Places(Generic[C]):
         self._networks: dict[C, str] = {}
         self._counts: Counter[str] = Counter()
         self._waiting: OrderedDict[C, None] = OrderedDict()
-        """Connections on which the server waits for its client to send or take bytes, longest wait first. The values
-        are unused: the mapping serves as an ordered set."""
+        """Connections whose clients keep the server waiting, longest wait first. The values are unused: the mapping
+        serves as an ordered set."""
         self._most = limits.max_connections
         self._most_reason: FullReason = "connections"
 
@@ -45,8 +45,8 @@ class Places(Generic[C]):
         return tuple(self._networks)
 
     def take(self, connection: C, address: str) -> FullReason | None:
-        """Gives a new connection a place, and returns None. If a limit is reached, first closes the connection that has
-        waited longest for its client; if no connection waits, gives no place and returns the name of the limit."""
+        """Gives a new connection a place, and returns None. If no place is left, first closes the connection that has
+        waited longest for its client. If none waits, returns the name of the limit that is reached."""
         network = networks_of(address)[-1]
         if self._counts[network] >= self._limits.max_connections_per_address and not self._evict("address", network):
             return "address"
@@ -58,9 +58,9 @@ class Places(Generic[C]):
         return None
 
     def count_descriptors(self) -> None:
-        """Sets the number of places to the number of file descriptors that the rest of the process leaves free, but at
-        most to the port's limit. If there are more connections than places, closes those that have waited longest for
-        their clients. Does nothing if `Limits.may_use_reserve` is true."""
+        """Adapts the number of places to the file descriptors that the rest of the process leaves free, up to the
+        port's limit. Closes waiting connections that are then too many, longest wait first. Does nothing if
+        `Limits.may_use_reserve` is true."""
         if self._limits.may_use_reserve:
             return
         available = descriptors.unreserved() - (descriptors.in_use() - len(self._networks))

@@ -1,5 +1,5 @@
-"""Export of renamed metrics under their former names too, so that the dashboards and rules of an operator work until
-they use the new ones."""
+"""Former names of renamed metrics. They are exported beside the new names, so that an operator's dashboards and rules
+go on working."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 SUFFIXES = {"counter": "_total"}
-"""Ending of a metric's name that its family does not have, by type of the metric."""
+"""Ending of metric names that Prometheus's client leaves out in a metric's family, by type: the counter `calls_total`
+has the family `calls`."""
 
 
 class FormerName(Collector):
-    """Metric under its former name, with the values and labels of the renamed `metric`. One release exports both
-    names; the next one deletes the former."""
+    """Copy of a renamed metric under its former name, with the same values and labels. The release after the renaming
+    deletes it."""
 
     def __init__(self, name: str, metric: MetricWrapperBase) -> None:
         self._name = name

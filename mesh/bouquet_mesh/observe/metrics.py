@@ -54,8 +54,8 @@ LATE_REPLIES = Counter("bouquet_bus_late_replies_total", "Replies that arrived a
 CALLS_PENDING = Gauge("bouquet_bus_calls_pending", "Calls over the bus that wait for a reply.")
 BUS_CONNECTED = Gauge(
     "bouquet_bus_connected",
-    "1 if a bus of this process is connected to the broker, else 0. `connection` is the connection's name at the "
-    "broker: a process that also writes the journal has a second bus.",
+    "1 if a bus of this process is connected to the broker, else 0. A process may have several buses: `connection` is "
+    "the name of the bus's connection at the broker.",
     ["connection"],
 )
 OUTBOX_CONNECTED = Gauge(
@@ -69,8 +69,8 @@ READY = Gauge("bouquet_ready", "1 if this process reports at /readyz that it is 
 CERTIFICATE_END = Gauge(
     "bouquet_certificate_not_after_timestamp_seconds",
     "Time, in epoch seconds, at which a certificate expires. `use` is `own` (of this process), `authority` (trusted by "
-    "this process) or `server` (shown by a server). `setting` is the setting that names the certificate's file or, for "
-    "`server`, the server's host name.",
+    "this process) or `server` (shown by a server). `setting` names the setting with the certificate's file; for "
+    "`server`, it is the server's host name.",
     ["setting", "use"],
 )
 LOOP_LAG_SECONDS = Histogram(
@@ -81,10 +81,10 @@ LOOP_LAG_SECONDS = Histogram(
 HTTP_CONNECTIONS = Gauge("bouquet_http_connections", "Open HTTP connections to the ports of this process.")
 HTTP_CLOSED = Counter(
     "bouquet_http_connections_closed_total",
-    "HTTP connections that the server closed because of a limit, by `reason`: a time limit (`head`, `body`, `write`, "
-    "`idle`), unread response bytes (`unsent`), connections of one address (`address`), all connections "
-    "(`connections`), file descriptors (`descriptors`), or simultaneous requests, if another one needs the room and "
-    "this client has not sent its whole body (`requests`).",
+    "HTTP connections that the server closed because of a limit, by `reason`. `head`, `body`, `write` and `idle` are "
+    "time limits; `unsent` limits unread response bytes. `address` (of one address), `connections` (all) and "
+    "`descriptors` (by free file descriptors) limit the open connections. `requests` means that another request took "
+    "the room of one whose body had not arrived.",
     ["reason"],
 )
 HTTP_REFUSED = Counter(

@@ -25,8 +25,8 @@ def operation_of(request: Request) -> str:
 
 def outcome_of(reply: Reply) -> tuple[str, str]:
     """Returns two labels for a reply: its outcome, such as `found`, and the reason why it has no data, such as
-    `provider_busy`. The reason is "" for a reply with data, and `own` for a reason that is in the worker's offer and
-    not in the common failure table."""
+    `provider_busy`. The reason is "" for a reply with data. A reason that is not in the common failure table becomes
+    `own`."""
     tag = str(reply.__struct_config__.tag)
     if isinstance(reply, Found | Recorded):
         return tag, ""
@@ -34,9 +34,9 @@ def outcome_of(reply: Reply) -> tuple[str, str]:
 
 
 def fault_of(reply: Reply) -> str:
-    """Returns the party at fault for a failure or rejection: `caller`, `platform` or `provider`. If a provider has
-    defined the reason itself, the party is `caller` for a rejection, and `provider` for a failure. Returns "" for any
+    """Returns the party at fault for a failure or rejection: `caller`, `platform` or `provider`. Returns "" for any
     other reply."""
+    # For a reason that a provider has defined itself, a rejection is the caller's fault, and a failure the provider's.
     match reply:
         case Failed(reason=reason) | Rejected(reason=reason) if reason in FAILURES:
             return FAILURES[reason].fault
@@ -51,8 +51,8 @@ def fault_of(reply: Reply) -> str:
 def record_outcome(
     current: Span, reply: Reply, counted: Callable[[str, str, str, str, str], Counter], provider: str, kind: str
 ) -> None:
-    """Adds 1 to the counter that `counted` returns for the reply's labels: provider, kind of request, outcome, reason
-    and party at fault. Describes the reply in attributes of the span `current`."""
+    """Counts a reply in a metric, and describes it in attributes of the span `current`. `counted` returns the metric's
+    counter for five labels: provider, kind of request, outcome, reason and party at fault."""
     outcome, reason = outcome_of(reply)
     counted(provider, kind, outcome, reason, fault_of(reply)).inc()
     current.set_attribute("bouquet.outcome", outcome)

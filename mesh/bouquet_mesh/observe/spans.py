@@ -26,15 +26,14 @@ _tracer = trace.get_tracer("bouquet")
 _w3c = TraceContextTextMapPropagator()
 
 NOT_SAMPLED = tuple("02468ace")
-"""Last digits, in hexadecimal, of a W3C `traceparent` header whose trace is not sampled (the digits whose lowest bit is
-0)."""
+"""Last hexadecimal digits of a W3C `traceparent` header whose trace is not sampled: those whose lowest bit is 0."""
 
 
 def span(
     name: str, kind: SpanKind, attributes: Mapping[str, str | int], parent: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Span]:
-    """Opens a span that lasts as long as the context. Its parent is the span named by the W3C headers `parent` or, if
-    `parent` is None, the current span. Exceptions are not recorded, since their texts may quote personal data."""
+    """Opens a span that lasts as long as the context. The W3C headers `parent` name its parent span; by default, this
+    is the current span. Exceptions are not recorded, since their texts may quote personal data."""
     # If the current span is not sampled, no new one is opened below it, since no sampler would keep it.
     above = trace.get_current_span()
     if parent is None and _is_unsampled(above.get_span_context()):
@@ -110,8 +109,8 @@ def within_trace(headers: Mapping[str, str]) -> Iterator[Span]:
 
 
 def traceparent(span: Span | None = None) -> str:
-    """Returns the value of a W3C `traceparent` header that continues the trace of `span` or, if `span` is None, of the
-    current span. Returns "" if there is no trace."""
+    """Returns the value of a W3C `traceparent` header that continues the trace of `span`, by default the current span.
+    Returns "" if there is no trace."""
     context = (span or trace.get_current_span()).get_span_context()
     if not context.is_valid:
         return ""

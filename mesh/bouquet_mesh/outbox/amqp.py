@@ -27,14 +27,15 @@ from bouquet_proto.names import GATEWAY_OWNER, JOURNAL_OWNER, JOURNAL_QUEUE
 
 SEND_TIMEOUT_S = 10.0
 BATCH_WAIT_S = 1.0
-"""Longest time, in seconds, to wait for further records after the first record of a batch. Waiting makes batches
-larger, so that each record costs less; the broker keeps the records meanwhile."""
+"""Longest time, in seconds, to wait for further records after the first record of a batch. In larger batches, each
+record costs less."""
+# The broker keeps the records meanwhile.
 UNLIMITED_DELIVERIES = 1_000_000_000
 """Limit on how often the broker delivers one message again. The number is so high that no message ever reaches it."""
 # RabbitMQ 4 drops a message after 20 redeliveries by default, and RabbitMQ 3.10 has no value for "no limit".
 JOURNAL_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
 PREFETCHED_BATCHES = 2
-"""Largest number of batches whose records RabbitMQ may deliver before any of them is acknowledged."""
+"""Number of unacknowledged batches for which RabbitMQ may deliver records."""
 # The prefetch count, in messages, is this number times the largest number of records in a batch. More records than that
 # may arrive, since one message may hold several.
 PERSISTENT = Properties(content_type="application/msgpack", is_persistent=True)
@@ -74,8 +75,8 @@ class _Publisher:
         self._channel = self._on_lost = None
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Sends records, and returns once the broker has confirmed all of them. Raises an error of the connection
-        (`CONNECTION_LOST`) if the broker does not, such as `Returned` if the queue does not exist."""
+        """Sends records, and returns once the broker has confirmed all of them. Otherwise raises one of the errors in
+        `CONNECTION_LOST`: for example, `Returned` if the queue does not exist."""
         # Reconnects after a nack too: while a quorum queue changes its leader, an old channel may be nacked for
         # minutes, and a new one works.
         channel, report_loss = self._channel, self._on_lost
@@ -103,14 +104,13 @@ class _Record(msgspec.Struct, frozen=True):
     body: bytes
     channel: Channel
     tag: int | None
-    """Delivery tag of the message that contained this record, if this record is the last one of the message; otherwise
-    None."""
+    """Delivery tag of the message, if this is the message's last record. None for the message's other records."""
     # Acknowledging the tag acknowledges the whole message.
 
 
 class _Collector:
-    """Receiving side of the outbox, the queue of journal records: a consumer of the queue, and the received records
-    that are in no batch yet."""
+    """Receiving side of the outbox, the queue of journal records. It consumes the queue, and keeps the records that are
+    in no batch yet."""
 
     owner = JOURNAL_OWNER
 
@@ -135,8 +135,8 @@ class _Collector:
             await self._channel.round_trip()
 
     def stop(self) -> None:
-        """Discards, at the loss of the connection, the received records that are in no batch yet. The broker delivers
-        these records again."""
+        """Discards the received records that are in no batch yet, since the connection is lost. The broker delivers
+        them again."""
         self._channel = None
         while not self._waiting.empty():
             self._waiting.get_nowait()

@@ -19,7 +19,7 @@ class NotSent(Exception):
 
 
 class Batch:
-    """Batch of encoded journal records, which the outbox (their queue) may deliver again as long as `done` has not been
+    """Batch of encoded journal records. The outbox (their queue) delivers the batch again until `done` has been
     called."""
 
     def __init__(self, bodies: tuple[bytes, ...], acknowledge: Callable[[], Awaitable[None]]) -> None:

@@ -13,8 +13,8 @@ from bouquet_mesh.outbox.api import MAX_BATCH_RECORDS, Batch, NotSent, gather_ba
 
 SEND_TIMEOUT_S = 10.0
 BATCH_WAIT_S = 0.2
-"""Longest time, in seconds, to wait for further records after the first record of a batch. A longer wait would delay
-senders, since `send` returns only once the batch is acknowledged."""
+"""Longest time, in seconds, to wait for further records after the first record of a batch. It is short because senders
+wait until the batch is acknowledged."""
 
 
 class _Record(Struct, frozen=True, eq=False):

@@ -1,5 +1,4 @@
-"""Packing of several journal records into one message. This saves confirms, of which the broker sends one per
-message."""
+"""Packing of several journal records into one message, so that the broker has fewer messages to confirm."""
 
 from __future__ import annotations
 

@@ -13,9 +13,8 @@ from bouquet_mesh.observe.metrics import CERTIFICATE_END
 
 
 def export_certificate_end(setting: str, *, authority: str, own: str) -> None:
-    """Exports as a metric the times at which certificates expire, labelled with the name `setting`. `authority` is the
-    path of a PEM file with the authorities that this process trusts; `own` is the path of the process's own
-    certificate. Ignores an empty path."""
+    """Exports the expiry of certificates as a metric, labelled with the name `setting`. `authority` is the path of a
+    PEM file with trusted authorities, `own` the path of the process's own certificate. Ignores an empty path."""
     for use, path in (("authority", authority), ("own", own)):
         if path:
             CERTIFICATE_END.labels(setting, use).set_function(partial(certificate_end, path, use))
@@ -23,8 +22,7 @@ def export_certificate_end(setting: str, *, authority: str, own: str) -> None:
 
 def certificate_end(path: str, use: str) -> float:
     """Returns the time, in seconds since 1970, at which a PEM file stops being usable; NaN for an unreadable file. If
-    `use` is `authority`, one valid certificate is enough, so that the last expiry counts; otherwise all must be valid,
-    so that the first expiry counts."""
+    `use` is `authority`, this is when the file's last certificate expires, otherwise when the first one does."""
     # For an `authority`, the last certificate to expire counts, since the file may hold an old authority and its
     # successor. For the process's `own` certificate, the first one to expire counts, since the whole chain must be
     # valid.

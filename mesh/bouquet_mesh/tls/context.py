@@ -25,8 +25,8 @@ UNVERIFIED = ("no_verify_ssl", "ssl_cert_reqs", "ssl_check_hostname")
 
 
 def verified_url(url: Secret, setting: str) -> str:
-    """Checks `url`, and returns it as plain text. Raises `SettingsError`, which names `setting`, if a parameter of the
-    URL turns off the verification of the server's certificate or names an unusable certificate file."""
+    """Returns `url` as plain text, after a check of its TLS parameters. Raises `SettingsError`, which names `setting`,
+    if they turn off verification or name an unusable certificate file."""
     first = each_server(url.reveal())[0]  # `urlsplit` takes one server: several with IPv6 addresses are an error
     asked = dict(parse_qsl(urlsplit(first).query, keep_blank_values=True))
     if any(name in asked for name in UNVERIFIED):
@@ -53,8 +53,8 @@ def client_context(
     setting: str, url: str, ca_path: str = "", certificate_path: str = "", key_path: str = ""
 ) -> ssl.SSLContext:
     """Returns the TLS context for connections to `url`. The arguments `…_path` are PEM files: the server's authority
-    (empty for the system's authorities), the client's certificate, and its key. Raises `SettingsError`, which names
-    `setting`, for unusable files, or for files given with a URL without TLS."""
+    (by default those of the system), the client's certificate and its key. Raises `SettingsError`, which names
+    `setting`, if files are unusable, or are given for a URL without TLS."""
     # The key may be in the file of the certificate.
     if any((ca_path, certificate_path, key_path)) and urlsplit(url).scheme not in ENCRYPTED:
         raise SettingsError([f"{setting}: names certificates, and is not encrypted"])
@@ -62,9 +62,9 @@ def client_context(
 
 
 def context_of(setting: str, ca_path: str = "", certificate_path: str = "", key_path: str = "") -> ssl.SSLContext:
-    """Returns the TLS context for connections to a server whose URL does not tell whether TLS is used, such as
-    `postgresql://…`. The arguments `…_path` are PEM files, as for `client_context`. Raises `SettingsError`, which names
-    `setting`, for unusable files."""
+    """Returns the TLS context for connections to a server whose URL does not show whether TLS is used, such as
+    `postgresql://…`. The arguments are those of `client_context`. Raises `SettingsError`, which names `setting`, for
+    unusable files."""
     if not (ca_path or certificate_path or key_path):
         return system_context()
     try:

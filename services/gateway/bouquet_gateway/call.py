@@ -57,8 +57,8 @@ class Call(Struct):
     began: float = field(default_factory=time.perf_counter)
 
     counted_paths: tuple[str, ...] = ()
-    """Paths to count against the rate limit in place of this call, such as one for each lookup of a dossier (several
-    lookups in one request). Empty if the call itself is counted."""
+    """Paths that count against the rate limit in place of the call's own path, such as one for each lookup of a dossier
+    (several lookups in one request). Empty if the call's own path counts."""
 
     # Written by the journal.
     is_recorded: bool = False
@@ -86,10 +86,10 @@ class Call(Struct):
     """Announced retirement of the called operation: its dates and its successor. `None` if no retirement is
     announced."""
     failures: Mapping[str, Failure] = {}
-    """Errors, by reason, that only the called operation's provider has. They complete the failure table, which lists
-    the errors common to all providers."""
+    """Errors of the called operation's provider, by reason. They complete the failure table, which lists the errors
+    common to all providers."""
     reached_data: bool = False
-    """Whether the call may get data: its address, rate limit, token and scopes have been checked (rows 1 to 9 of
+    """Whether the caller may get data: the checks of address, rate limit, token and scopes have passed (rows 1 to 9 of
     docs/reference/contract.md §2.7)."""
     recipient: str = ""
     """SIRET of the administration that the data is for; empty until the query's `recipient` has been checked."""
@@ -106,8 +106,8 @@ class Call(Struct):
     """Name of the provider that was asked. If both CAF and MSA were asked, name of the one that found the person. Empty
     if no provider was asked."""
     authority: str = ""
-    """Label, such as `CNAF`, of the administration whose data or failure the caller gets, even if the data comes from
-    the cache. Empty if no administration was asked."""
+    """Label, such as `CNAF`, of the administration whose data or failure the caller gets. Also set if the data comes
+    from the cache; empty if the caller gets neither."""
     regime: str = ""
     """Name of the provider that found the person, if the operation chooses between CAF and MSA; else empty."""
     waited_s: float = 0.0
@@ -126,8 +126,8 @@ class Call(Struct):
     """Results of computations about persons that the calls of one dossier share; `None` for any other call."""
 
     def once(self, function: Callable[[*Ts], T], *given: *Ts) -> T:
-        """Returns the result of `function`, a pure function, for the arguments `given`. Among the calls of a dossier,
-        the result for the same arguments is computed only once."""
+        """Returns `function(*given)`. The calls of one dossier share the results, so that each is computed only once.
+        `function` must be a pure function."""
         if self.shared is None:
             return function(*given)
         key = (function, *given)

@@ -23,8 +23,9 @@ def parse_networks(texts: Iterable[str]) -> Networks:
 
 
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
-    """Returns the caller's IP address: in the list `X-Forwarded-For` followed by `peer`, the last address that is not a
-    trusted proxy. Returns the list's first address if all are trusted proxies, and `peer` if `trusted` is empty."""
+    """Returns the caller's IP address, which is `peer` unless `peer` is a trusted proxy. Behind trusted proxies, it is
+    the last address in `X-Forwarded-For` that is not one of them. If all are trusted proxies, it is the first address
+    there."""
     if not trusted:
         return peer
 

@@ -37,8 +37,8 @@ the caller's IP address (`AddressThrottle`)."""
 
 
 class Admission(Struct, frozen=True):
-    """Result of the checks made before the path of a request is matched to an operation: the credential, and its token
-    or the reason to refuse it."""
+    """Result of the first checks of a request, before its operation is known. It holds the request's credential, and
+    either the credential's token or the reason to refuse it."""
 
     # A refusal does not end the call yet, since another credential of the request may be valid, or this one may belong
     # to a FranceConnect session.
@@ -52,13 +52,12 @@ class Admission(Struct, frozen=True):
     """Whether the rate limit applies to this call. False for `/api/introspect` and `/v3/token/introspect`, true for all
     other paths."""
     undelegated: CredentialRefusal | None = None
-    """Reason to give no data to a software editor's token: no administration has delegated a habilitation to the editor
-    for this call. None for all other calls."""
+    """Reason why a software editor's valid token gives no data in this call: no habilitation is delegated to the editor
+    for it. None for all other calls."""
 
     @property
     def may_be_session(self) -> bool:
-        """Whether the credential is a bearer token but none of Bouquet's, so that it may belong to a FranceConnect
-        session."""
+        """Whether the credential may belong to a FranceConnect session: it is a bearer token, but none of Bouquet's."""
         is_unknown = isinstance(self.token, CredentialRefusal) and self.token.reason in UNKNOWN_TOKEN_REASONS
         return self.credential.place == "bearer" and is_unknown
 
@@ -71,8 +70,7 @@ class Requester(Struct, frozen=True):
     digest: str
     """Copy of `Admission.digest`: the SHA-256, in hexadecimal, that identifies the caller."""
     undelegated: CredentialRefusal | None = None
-    """Copy of `Admission.undelegated`: the reason to refuse a software editor's token without a delegated habilitation,
-    else None."""
+    """Copy of `Admission.undelegated`: the reason why a software editor's token gives no data, else None."""
     citizen: Identite | None = None
     """Identity of the citizen whose FranceConnect session was forwarded; `None` without a session."""
 
@@ -114,18 +112,18 @@ class Authenticate:
     async def admit(
         self, request: HttpRequest, call: Call, deadline: Deadline, *, is_rate_limited: bool = True
     ) -> Admission:
-        """Checks the first credential of a request. The result holds a refusal if the credential is not a valid
-        token; raises `Problem` if the token is blacklisted, comes from a forbidden address, or exceeds the rate
-        limit."""
+        """Checks the first credential of a request. If it is not a valid token, the result holds the reason to refuse
+        it. Raises `Problem` if the token is blacklisted or exceeds its rate limit, or if it comes from a forbidden
+        address."""
         # The path of the request is matched to an operation only after these checks.
         return await self._admit(next(credentials_of(request), NO_CREDENTIAL), request, call, deadline, is_rate_limited)
 
     async def identify(
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the caller of an operation. An operation with the modality `france_connect` needs a bearer token of a
-        citizen's session, any other a token of Bouquet. Raises `Problem` for a missing or invalid token, and for a
-        software editor's token if no habilitation is delegated to the editor for this call."""
+        """Returns the caller of an operation. Most operations need a token of Bouquet; those with the modality
+        `france_connect` need the bearer token of a citizen's session. Raises `Problem` if the token is missing or
+        invalid, or if a software editor has no delegated habilitation."""
         if not match.by_session:
             requester = await self.identify_by_token(admission, request, call, deadline)
             if requester.undelegated is not None:
@@ -159,9 +157,8 @@ class Authenticate:
     async def admit_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Admission:
-        """Returns `admission` if its credential is a token of Bouquet; otherwise, checks the request's other
-        credentials in turn, and returns the result for the first that is one. Raises `Problem` if there is none, or if
-        the token is expired."""
+        """Returns the admission of the request's first credential that is a token of Bouquet. `admission` is the one of
+        the first credential. Raises `Problem` if no credential is such a token, or if the token is expired."""
         reasons: list[str] = []
         remaining = islice(credentials_of(request), 1, None)
         while isinstance(admission.token, CredentialRefusal):
@@ -177,7 +174,7 @@ class Authenticate:
         return admission
 
     async def count_call(self, admission: Admission, request: HttpRequest, call: Call) -> None:
-        """Counts one more call, by a caller whose token has been checked, against the rate limits. Raises `Problem` if
+        """Counts one more call against the rate limits of a caller whose token has been checked. Raises `Problem` if
         the call exceeds one of them."""
         if not self._is_exempt(admission.credential):
             await self._count(admission, request, call)
@@ -186,8 +183,8 @@ class Authenticate:
         return bool(self._exempt) and hash_of(credential.text) in self._exempt
 
     def _refusal(self, reasons: list[str], request: HttpRequest, *, is_rate_limited: bool) -> Problem:
-        """Returns the error for a request without a valid token. Of `reasons`, one for each credential of the request,
-        the error has the first that is not in `UNKNOWN_TOKEN_REASONS`; if all are in it, the error has `reasons[0]`."""
+        """Returns the error for a request without a valid token. `reasons` holds one reason for each credential of the
+        request. The error has the first that is not in `UNKNOWN_TOKEN_REASONS`, otherwise the first of all."""
         if is_rate_limited and _unknown_bearers(reasons):
             self._check_throttle(request)
             self._count_refused(request, _unknown_bearers(reasons))
@@ -237,9 +234,9 @@ class Authenticate:
         deadline: Deadline,
         throttle: RecipientThrottle | None,
     ) -> Token | CredentialRefusal:
-        """Returns a copy of a software editor's token with the rights of the habilitation that is delegated to the
-        editor for this call, or a refusal if none is. Returns anything else unchanged: a refusal, another kind of
-        token, an expired token, and any token in a v2 call, since v2 has no delegations."""
+        """Returns a software editor's token with the rights of the habilitation that is delegated to the editor for
+        this call, or a refusal if none is. Returns the tokens of other callers, and refusals, unchanged."""
+        # Expired tokens, and tokens in calls of version 2, which has no delegations, are returned unchanged too.
         if isinstance(token, CredentialRefusal) or not token.editor or call.envelope == "v2" or self._is_expired(token):
             return token
         query = parse_query(request.raw_query)
@@ -295,16 +292,16 @@ class Authenticate:
             raise Problem("too_many_requests", meta={"retry_in": allowance.retry_after_s})
 
     def _key_of_habilitation(self, token: Token, digest: str) -> str:
-        """Returns the key under which a token's calls are counted: the same key for all tokens of one habilitation. If
-        the token is expired or has no habilitation, returns `digest`, which only this token has."""
+        """Returns the key under which a token's calls are counted: one key for all tokens of a habilitation. An expired
+        token, or one without a habilitation, has the key `digest` for itself."""
         # An expired token counts for itself, so that it cannot use up the calls of the habilitation's other tokens.
         is_shared = token.habilitation and not self._is_expired(token)
         return digest_of_id(token.habilitation) if is_shared else digest
 
 
 def limits_of(rights: Rights, paths: Sequence[str]) -> tuple[Limit, ...]:
-    """Returns a habilitation's limits per minute that apply to calls of `paths`: the limit on all its calls, if it has
-    one, and the limit of each group of paths that contains one of `paths`."""
+    """Returns the limits per minute of a habilitation for calls of `paths`. They are the limit on all its calls, if
+    there is one, and the limit of each group of paths that contains one of `paths`."""
     if not rights.calls_per_minute and not rights.group_limits:
         return ()
     whole = (Limit(rights.calls_per_minute, MINUTE_S, cost=len(paths)),) if rights.calls_per_minute else ()

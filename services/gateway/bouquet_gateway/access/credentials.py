@@ -29,8 +29,7 @@ class Credential(Struct, frozen=True):
 NO_CREDENTIAL = Credential()
 
 CACHED_IDS = 10_000
-"""Largest number of hashes of ids that one process keeps in memory. The ids are those of tokens and habilitations, not
-the tokens themselves."""
+"""Largest number of hashes that one process keeps in memory, each of the id of a token or a habilitation."""
 
 
 def credentials_of(request: HttpRequest) -> Iterator[Credential]:

@@ -43,11 +43,11 @@ async def acting_token(
     deadline: Deadline,
     throttle: RecipientThrottle | None = None,
 ) -> Token | CredentialRefusal:
-    """Returns a copy of a software editor's token with the rights of the habilitation that the administration
-    `recipient` (a SIRET in the query) has delegated to the editor.
+    """Returns a software editor's token with the rights of the habilitation that an administration has delegated to the
+    editor. The parameter `recipient` of the query gives the administration's SIRET.
 
-    Returns a refusal if `recipient` is not a SIRET, if no delegation or more than one matches, if the registry does not
-    answer, or if the editor has called for too many administrations that delegate nothing to it (`throttle`).
+    Returns a refusal if `recipient` is not a SIRET, if no delegation or more than one matches, or if the registry does
+    not answer. `throttle` refuses an editor that has called for too many administrations that delegate nothing to it.
     """
     siret = query.scalar("recipient")
     if not isinstance(siret, str) or not is_siret(siret):
@@ -70,8 +70,8 @@ async def acting_token(
 
 
 def choose(delegations: tuple[Delegation, ...], wanted: str | Malformed | None) -> Delegation | CredentialRefusal:
-    """Returns the delegation with the id `wanted` or, if `wanted` is empty or `None`, the only delegation. Returns a
-    refusal if no delegation has this id, or if there are none or several to choose from."""
+    """Returns the delegation with the id `wanted` or, without an id, the only delegation. Returns a refusal if none
+    matches, or if there are several to choose from."""
     if not wanted:
         if len(delegations) > 1:
             return AMBIGUOUS
@@ -81,8 +81,7 @@ def choose(delegations: tuple[Delegation, ...], wanted: str | Malformed | None) 
 
 
 class PublicDelegation(Struct, frozen=True):
-    """Delegation (right of a software editor to use an administration's habilitation) in the form in which the editor
-    sees it."""
+    """Delegation as a software editor sees it: the editor's right to use an administration's habilitation."""
 
     id: str
     siret: str
@@ -97,8 +96,8 @@ class PublicDelegation(Struct, frozen=True):
 
 
 class PageMeta(Struct, frozen=True):
-    """Position in the list of delegations to a software editor: number and size of the page, number of all delegations,
-    and number of all pages."""
+    """Position of a page in the list of a software editor's delegations. `total` is the number of all delegations,
+    `total_pages` the number of all pages."""
 
     page: int
     per_page: int

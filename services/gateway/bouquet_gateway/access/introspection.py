@@ -20,8 +20,8 @@ digits."""
 
 
 class DelegationInUse(Struct, frozen=True):
-    """Delegation that gives a software editor's token its rights in this call: its id, and the SIRET of the
-    administration that lets the editor use its habilitation."""
+    """Delegation from which a software editor's token has its rights in this call. `siret_delegant` is the SIRET of the
+    administration that has delegated its habilitation."""
 
     id: str
     siret_delegant: str

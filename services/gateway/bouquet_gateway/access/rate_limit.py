@@ -81,13 +81,12 @@ class RateLimiter:
     async def hit(
         self, key: str, *own: Limit, group: str = "", calls: int = 0, own_key: str | None = None, cost: int = 1
     ) -> Allowance:
-        """Counts a call by the caller `key` against the caller's limit, then against the limits in `own`. Returns the
-        allowance (result) of the first limit that refuses the call or, if none does, of the last limit.
+        """Counts a call by the caller `key`, first against the caller's limit, then against each limit in `own`.
+        Returns the allowance (result) of the first limit that refuses the call, otherwise of the last limit.
 
-        The caller's limit is `calls` in each period, or the limiter's own number if `calls` is 0. It counts calls of
-        different groups, such as `v2` and `v3`, separately. It counts this call as `cost` calls, and refuses it if that
-        exceeds the limit. The limits in `own` count under `own_key`, or under `key` if `own_key` is None. Nothing is
-        counted under an empty key.
+        The caller's limit is `calls` in each period; 0 stands for the limiter's own number. Calls of different groups,
+        such as `v2` and `v3`, count separately against it. This call counts as `cost` calls. The limits in `own` count
+        under `own_key`, by default `key`. Nothing is counted under an empty key.
         """
         allowances = [await self.count(key, Limit(calls or self._limit, self._period_s, group, cost))]
         allowances += [await self.count(key if own_key is None else own_key, limit) for limit in own]
@@ -102,9 +101,9 @@ class RateLimiter:
 
 
 def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance:
-    """Returns the allowance of call number `count` in its window; the call is allowed if `count` is at most `limit`. If
-    several calls are counted at once, `count` is the number of the last. `reset_at` and `now` are in seconds since the
-    epoch."""
+    """Returns the allowance of call number `count` in a window in which `limit` calls are allowed. `reset_at`, the end
+    of the window, and `now` are in seconds since the epoch."""
+    # If several calls are counted at once, `count` is the number of the last.
     allowed = count <= limit
     return Allowance(
         limit=limit,
@@ -139,8 +138,7 @@ class _WindowCounts(Struct):
     counts: dict[str, int] = {}
 
     def accepts(self, window: RateWindow) -> bool:
-        """Returns whether this object counts the calls of `window`. It counts the calls of its own period, and late
-        calls of the period just before."""
-        # A window counts its own calls and those of the window before. Such a late call may have waited for redis
-        # until its own window was over.
+        """Returns whether this object counts the calls of `window`. It counts those of its own window, and late calls
+        of the window before."""
+        # A late call may have waited for redis until its own window was over.
         return window.number in (self.number, self.number - 1)

@@ -21,8 +21,8 @@ V = TypeVar("V")
 
 ASK_TIMEOUT_S = 2.0
 MAX_REFRESHES = 2
-"""Number of refresh intervals after which a remembered answer is too old to be used before the registry has answered
-again. Answers younger than that, but older than one interval, are used at once and requested again meanwhile."""
+"""Age, in refresh intervals, up to which a call may use a remembered answer while the gateway requests it again. If the
+remembered answer is older, the call waits for the new one."""
 AWAY = CredentialRefusal("registry_unavailable")
 
 
@@ -41,21 +41,21 @@ class Polls(Protocol):
 
     @property
     def is_tolerated(self) -> bool:
-        """Whether remembered answers may be used: while the registry answers, and for a limited time after it has
-        stopped answering."""
+        """Whether remembered answers may be used. They may be while the registry answers, and for a limited time after
+        it has stopped answering."""
 
 
 class Answered(Struct, Generic[V], frozen=True):
-    """Answer of the registry, and the number (`as_of`) of the last change in the registry's log that this answer takes
-    into account."""
+    """Answer of the registry. `as_of` is the number of the last change in the registry's log that the answer takes into
+    account."""
 
     value: V
     as_of: int
 
 
 class _Known(Struct, Generic[V], frozen=True):
-    """Answer of the registry that the gateway remembers, and the time in seconds, by the monotonic clock, at which the
-    gateway asked for it."""
+    """Answer of the registry that the gateway remembers. `asked_at` is the time of the gateway's request, in seconds of
+    the monotonic clock."""
 
     value: V
     asked_at: float
@@ -116,17 +116,17 @@ class RegistryAnswers(Generic[V]):
         self.forget([key for key in self._known if condition(key)])
 
     def _is_fresh(self, known: _Known[V]) -> bool:
-        """Returns whether a call may use the remembered answer `known` without asking the registry again. While the
-        registry answers polls, the answer may be up to one refresh interval old. While the registry is silent, any
-        answer may be used as long as the silence is tolerated (`Polls.is_tolerated`)."""
+        """Returns whether a call may use the remembered answer `known` without a new request to the registry. The
+        answer may be up to one refresh interval old. While the registry is silent, its age does not matter, as long as
+        the silence is tolerated (`Polls.is_tolerated`)."""
         if self._polls.is_silent:  # a new request would not be answered
             return self._polls.is_tolerated
         return self._clock() - known.asked_at < self._refresh_s
 
     def _is_usable_meanwhile(self, known: _Known[V]) -> bool:
-        """Returns whether a call may use the remembered answer `known` at once while the gateway asks the registry
-        again. False, so that the call waits, if the registry is silent or the answer is older than two refresh
-        intervals (`MAX_REFRESHES`)."""
+        """Returns whether a call may use the remembered answer `known` while the gateway requests a new one. It may not
+        if the registry is silent, or if the answer is older than `MAX_REFRESHES` refresh intervals; the call then
+        waits."""
         return not self._polls.is_silent and self._clock() - known.asked_at < MAX_REFRESHES * self._refresh_s
 
     async def _ask(self, key: str, question: Request) -> V | CredentialRefusal:

@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 
 POLL_S = 2.0
 REPORT_SCOPES_S = 600.0
-"""Seconds after which the gateway repeats to the registry which scopes its operations have. If the scopes change, the
-gateway sends them with the next poll instead."""
+"""Seconds after which the gateway tells the registry again which scopes its operations have. Changed scopes are sent
+sooner, with the next poll (regular request for changes)."""
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
 """Seconds since the last answered poll (regular request for changes) after which the registry counts as silent."""
 
@@ -49,12 +49,12 @@ _changes_decoder = msgspec.json.Decoder(registry_messages.TokenChanges)
 
 
 class RegistryClient:
-    """Source of tokens that asks the registry and remembers its answers: tokens, and the delegations of each pair of a
-    software editor and an administration. While the registry does not answer, remembered answers may be used for a
-    limited time.
+    """Source of tokens that asks the registry and remembers its answers. While the registry does not answer, remembered
+    answers may be used for a limited time.
 
-    A remembered token that is still used is requested again in the background at a regular interval. These requests
-    also tell the registry that the token is in use.
+    It remembers tokens, and the delegations of each pair of a software editor and an administration. A remembered token
+    that is still used is requested again in the background at a regular interval. These requests also tell the registry
+    that the token is in use.
     """
 
     def __init__(
@@ -174,8 +174,8 @@ class RegistryClient:
             self._delegations.forget_if(lambda pair: pair.partition(" ")[0] in editors)
 
     def _withdraw(self, kids: tuple[str, ...] | None) -> None:
-        """Refuses every token that is signed with a key named in `kids`, and accepts every token of another key, even
-        of a key withdrawn before. Changes nothing if `kids` is None."""
+        """Replaces the set of withdrawn signing keys by those named in `kids`. Tokens signed with a withdrawn key are
+        refused. Changes nothing if `kids` is None."""
         if kids is not None and self._verifier.withdraw(kids):
             log.warning("withdrawn token keys changed", extra={"kids": list(kids)})
 
@@ -191,8 +191,8 @@ class RegistryClient:
         return True
 
     def _log_silence(self, was_silent: bool) -> None:
-        """Logs an error if the registry is silent now but was not before the last poll (`was_silent`); otherwise logs
-        nothing."""
+        """Logs an error if the registry has become silent since the last poll. `was_silent` says whether it was silent
+        then."""
         if not was_silent and self.is_silent:
             log.error(
                 "registry does not answer", extra={"known_tokens": len(self._tokens), "patience_s": self._patience_s}
@@ -200,8 +200,8 @@ class RegistryClient:
 
 
 def _pair(editor: str, siret: str) -> str:
-    """Returns the key under which the gateway remembers the delegations from an organisation, given by its SIRET, to a
-    software editor, given by its id."""
+    """Returns the key of the remembered delegations from the organisation with the SIRET `siret` to the software editor
+    with the id `editor`."""
     return f"{editor} {siret}"
 
 

@@ -32,8 +32,8 @@ SESSION_REMEMBERED_S = 600.0
 """Seconds for which an opened session counts as recent. Calls with a recent session are accepted even from an IP
 address that has sent too many unknown bearer tokens."""
 REFUSAL_REMEMBERED_S = 10.0
-"""Seconds for which the gateway refuses a FranceConnect token without asking FranceConnect's worker, after the worker
-has refused this token once."""
+"""Seconds for which the gateway remembers that FranceConnect's worker has refused a token. Meanwhile, it refuses the
+token without asking the worker."""
 MAX_REMEMBERED = 50_000
 """Largest number of opened sessions that one process remembers, at about 0.3 kB each. The same limit applies to refused
 sessions."""
@@ -61,7 +61,7 @@ class Sessions:
     ) -> None:
         """Takes `report(name, is_outage)`, which is called after each question to FranceConnect's worker. `name` is
         FranceConnect's name in `/api/{status}/ping`. `is_outage` says whether FranceConnect is out of service; it is
-        `None` if the question did not get as far as FranceConnect, such as for lack of capacity.
+        `None` if the question did not reach FranceConnect.
 
         `is_deployed` returns whether the gateway may ask that worker. `unknown_per_second` is the number of new
         sessions that may be opened per second. `refused_s` is the number of seconds for which a refusal is remembered.
@@ -74,8 +74,8 @@ class Sessions:
         self._refused: ExpiringValues[Reply] = ExpiringValues(MAX_REMEMBERED, refused_s)
 
     def is_recent(self, access_token: str, match: Match) -> bool:
-        """Returns whether a session of this access token, for the same resource (such as `statut_etudiant`), was opened
-        in the last ten minutes."""
+        """Returns whether a session of this access token was opened in the last ten minutes for the same resource, such
+        as `statut_etudiant`."""
         return self._known.get(_key(access_token, match)) is not None
 
     async def open(self, access_token: str, match: Match, call: Call, deadline: Deadline) -> Session:

@@ -57,8 +57,8 @@ class Rights(Struct, frozen=True, kw_only=True):
     """Id of the habilitation in the registry. Empty for a software editor's token without a delegation, and for a token
     whose rights come from its own claims."""
     calls_per_minute: int = 0
-    """Largest number of calls per minute for the habilitation, in addition to the limit per second; 0 for no limit per
-    minute."""
+    """Largest number of calls per minute for the habilitation; 0 if it has no such limit. The limit per second applies
+    as well."""
     calls_per_second: int = 0
     """Largest number of calls per second for the habilitation; 0 if the gateway's default limit applies."""
     group_limits: tuple[GroupLimit, ...] = ()
@@ -159,8 +159,8 @@ class _Claims(Struct, frozen=True):
 
 
 class TokenVerifier:
-    """Verifier of signed tokens. Accepts a token that is signed with the secret that has no name, or with the key that
-    the token's header names (`kid`)."""
+    """Verifier of signed tokens. A token may be signed with the secret that has no name, or with the named key whose
+    name (`kid`) is in the token's header."""
 
     # `secret` is tried on every token. The last `max_known` valid tokens are remembered by their hash.
 
@@ -187,9 +187,9 @@ class TokenVerifier:
         self._known: dict[bytes, Token] = {}
 
     def withdraw(self, kids: Iterable[str]) -> bool:
-        """Withdraws exactly the keys named in `kids`: from now on, refuses every token signed with one of them, and
-        accepts every token of another key. The name "" stands for the secret without a name. If a key has several
-        names, each name withdraws the key. Returns whether the set of withdrawn keys has changed."""
+        """Replaces the set of withdrawn keys by those named in `kids`, and returns whether the set has changed. Tokens
+        signed with a withdrawn key are refused. The name "" stands for the secret without a name."""
+        # A key that has several names is withdrawn under all of them.
         names = frozenset(kids)
         secrets = {key.thumbprint() for name, key in self._all_keys if name in names}
         refused = tuple(pair for pair in self._all_keys if pair[1].thumbprint() in secrets)
@@ -200,8 +200,8 @@ class TokenVerifier:
         return True
 
     def read(self, credential: Credential) -> Token | CredentialRefusal:
-        """Returns the token of a credential, even if the token is expired, or the reason for refusing the
-        credential."""
+        """Returns the token of a credential, or the reason to refuse the credential. An expired token is returned
+        too."""
         digest = hash_of(credential.text)
         token = self._known.pop(digest, None) or _decode(credential.text, self._keys, self._is_staging)
         if isinstance(token, CredentialRefusal):

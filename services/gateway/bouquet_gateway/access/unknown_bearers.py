@@ -15,11 +15,12 @@ from bouquet_mesh.networks import networks_of
 
 MINUTE_S = 60
 MAX_NETWORKS = 100_000
-"""Largest number of networks whose unknown bearer tokens are counted; all together take about 20 MB. Above this number,
-the oldest network is dropped."""
+"""Largest number of networks for which unknown bearer tokens are counted. Above this number, the count of the oldest
+network is dropped."""
+# All counts together take about 20 MB.
 ADDRESSES_PER_NETWORK = 10
-"""Factor for IPv6 /48 networks: such a network may send this many times as many unknown bearer tokens as one IPv6 /64
-network or one IPv4 address."""
+"""Factor by which the limit on unknown bearer tokens is higher for an IPv6 /48 network than for one address (in IPv6,
+one /64 network)."""
 
 V = TypeVar("V")
 Clock = Callable[[], float]
@@ -31,11 +32,12 @@ class _Count(Struct):
 
 
 class AddressThrottle:
-    """Limiter of unknown bearer tokens, by the IP address that sends them. An address must wait until the next minute
-    if, in one minute, its refused tokens exceed a limit and are more than its accepted ones."""
+    """Limiter of unknown bearer tokens, by the IP address that sends them. In each minute, an address may send a fixed
+    number of them or, if that is more, as many as it sends accepted tokens. Above that, it must wait until the next
+    minute."""
 
-    # These are more than `limit` refused ones, and more refused than accepted. In IPv6, the address is its /64 network;
-    # since one customer may have a /48 of 65,536 such networks, that is limited too.
+    # In IPv6, the address is its /64 network; since one customer may have a /48 of 65,536 such networks, that is
+    # limited too.
 
     def __init__(self, limit: int, clock: Clock = time.time) -> None:
         self._limit = limit

@@ -13,7 +13,7 @@ from bouquet_gateway.access.unknown_bearers import ExpiringValues
 
 SERVED_S = 3600.0
 """Seconds for which the gateway remembers that an administration (recipient) delegates a habilitation to a software
-editor. During this time, the limit on unknown recipients never refuses the editor's calls for this administration."""
+editor. Meanwhile, the editor's calls for it are exempt from the limit on unknown recipients."""
 MAX_SERVED = 50_000
 """Largest number of delegations that one process remembers, as pairs of a software editor and an administration."""
 GROUP = " unknown recipients"

@@ -29,8 +29,8 @@ JOURNAL_REMEDY = "start `bouquet-registry serve`, or its `journal serve`; until 
 
 
 async def examine(bus_url: Secret, settings: GatewaySettings, deadline: Deadline) -> list[Finding]:
-    """Examines the broker, and returns the findings (results of checks). If the broker can be reached, they also cover
-    the gateway's permissions, the queues, and the workers and the registry that answer through the broker."""
+    """Examines the broker, and returns the findings (results of checks). If the broker can be reached, also examines
+    the gateway's permissions, the queues, the workers and the registry."""
     url = bus_url.reveal()
     if url == EMBEDDED:
         return [unknown("broker", "none is used (memory:): the gateway hosts its workers itself")]

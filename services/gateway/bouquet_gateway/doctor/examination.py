@@ -21,11 +21,11 @@ from bouquet_proto.names import GATEWAY_PREFIX, MESH_PREFIX
 async def examine(
     environ: Mapping[str, str], url: str = "", queues: bytes = b"", checks_s: float = CHECKS_S
 ) -> list[Finding]:
-    """Examines a deployment and returns the findings (results of the checks). Raises `SettingsError` for wrong
-    settings; no check waits longer than `checks_s` seconds.
+    """Examines a deployment, and returns the findings (results of checks). No check waits longer than `checks_s`
+    seconds. Raises `SettingsError` for wrong settings.
 
-    `url` is the URL of a running gateway; if empty, no gateway is examined. `queues` is the answer of RabbitMQ to `GET
-    /api/queues/VHOST`, from which the nodes that host the queues are read; if empty, the nodes are not examined.
+    `url` is the URL of a running gateway; if it is empty, no gateway is examined. `queues` is RabbitMQ's answer to `GET
+    /api/queues/VHOST`, which names the nodes that host the queues; if it is empty, the nodes are not examined.
     """
     shared, hosting = read_all(environ, lambda reader: read_process(reader, read))
     bus_url, settings = shared.bus_url, hosting.settings

@@ -28,14 +28,14 @@ class _Readiness(Struct, frozen=True):
 
 
 EXPLAINED_BY = {"bus": ("broker", RIGHTS_SUBJECT), "registry": (REGISTRY,), "journal": ("journal", SPOOL)}
-"""Names of the checks that may explain why a gateway is not ready, by what the gateway lacks according to `/readyz`. If
-it lacks its `journal`, for example, the cause may be the journal's queue or the spool."""
+"""Names of the checks that may explain why a gateway is not ready, by the part that it lacks according to `/readyz`. If
+it lacks `journal`, for example, the cause may be the journal's queue or the spool."""
 
 
 async def examine(url: str, providers: Iterable[str], deadline: Deadline) -> list[Finding]:
-    """Examines the running gateway at `url`, and returns the findings (results of checks). `providers` holds the names
-    of the providers that the gateway may ask. If `url` is empty, the only finding advises the operator to give the
-    option `--url`."""
+    """Examines the running gateway at `url`, and returns the findings (results of checks). `providers` names the
+    providers that the gateway may ask. If `url` is empty, the only finding advises the operator to give the option
+    `--url`."""
     if not url:
         return [
             unknown(
@@ -70,8 +70,8 @@ def _ready(readiness: _Readiness) -> Finding:
 
 
 def _resource_finding(name: str, status: Status, workers: tuple[str, ...]) -> Finding:
-    """Returns the result of a check of a resource, such as `quotient_familial`: its health, as the gateway shows it.
-    `workers` are the names of the checks of all workers, any of which may explain the resource's health."""
+    """Returns the result of the check of a resource, such as `quotient_familial`: its health, as the gateway shows it.
+    `workers` names the checks of all workers, one of which may explain an unknown health."""
     last = f"last success {status.last_ok_status}" if status.last_ok_status else "no success since it started"
     match status.status:
         case "ok":

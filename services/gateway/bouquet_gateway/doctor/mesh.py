@@ -31,9 +31,9 @@ def worker_subject(provider: str) -> str:
 
 
 async def examine(url: str, settings: GatewaySettings, deadline: Deadline) -> list[Finding]:
-    """Returns one finding (result of a check) for each worker, and one for each worker's offer (description of
-    operations) that the gateway refuses in part. Adds a finding about the registry if the gateway gets tokens' rights
-    from there."""
+    """Checks that each worker answers, and also the registry if the gateway gets tokens' rights from there. Returns one
+    finding (result) for each of them. Adds one for each worker's offer (description of operations) that the gateway
+    refuses in part."""
     async with closed_in_time(open_bus(url, "bouquet-gateway doctor")) as bus:
         describe = Describe(id=str(uuid.uuid4()), deadline=deadline.at)
         asking = (bus.call(provider, describe) for provider in settings.providers)
@@ -52,7 +52,7 @@ def _worker(provider: str, reply: Reply) -> Finding:
 
 
 def _refused_offers(replies: Mapping[str, Reply], allowed: Territories) -> Iterator[Finding]:
-    """Yields a finding for each provider whose offer (description of operations) the gateway would not serve in
+    """Yields a finding for each offer (a worker's description of its operations) that the gateway would not serve in
     full."""
     read = {name: read_offer(name, reply.data, allowed) for name, reply in replies.items() if isinstance(reply, Found)}
     catalogue = Catalogue(one.offer for one in read.values() if one.offer)
@@ -74,8 +74,8 @@ async def _registry(bus: Calling, deadline: Deadline) -> Finding:
 
 
 def _path_to(provider: str) -> tuple[str, ...]:
-    """Returns the names of the checks of everything that a message to a provider needs: the broker's permissions and
-    the provider's queue."""
+    """Returns the names of the checks that must pass for a message to reach a provider: those of the broker's
+    permissions and of the provider's queue."""
     return RIGHTS_SUBJECT, queue_subject(provider)
 
 

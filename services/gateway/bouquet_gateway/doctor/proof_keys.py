@@ -9,13 +9,13 @@ from bouquet_proto.names import GATEWAY_PREFIX
 
 SUBJECT = "proof keys"
 MIN_DISTINCT_CHARACTERS = 10
-"""Smallest number of different characters in a secret that may be random: 32 random hexadecimal digits have 14 on
+"""Number of different characters below which a secret counts as not random. 32 random hexadecimal digits have 14 on
 average."""
 
 
 def examine(settings: GatewaySettings) -> Finding:
-    """Checks the keys that encrypt proofs. The finding names any unsafe key or, if all are safe, the key that encrypts
-    new proofs and the former keys, whose proofs can still be verified."""
+    """Checks the keys that encrypt proofs. The finding names the unsafe keys. If all are safe, it names the key for new
+    proofs, and the former keys, whose proofs can still be verified."""
     keys = {name: secret.reveal() for name, secret in keys_of(settings.proof_keys).items()}
     if not keys:
         return well(SUBJECT, f"none: without {GATEWAY_PREFIX}PROOF_KEYS no proofs are made or verified")

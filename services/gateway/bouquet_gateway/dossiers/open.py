@@ -65,8 +65,8 @@ class Dossiers:
 
 
 def _with_recipient(raw_query: str, plan: Plan) -> str:
-    """Adds the parameters `recipient` and `delegation_id` of a dossier to `raw_query`. They tell authentication which
-    habilitation is delegated to a software editor."""
+    """Returns `raw_query` with a dossier's parameters `recipient` and `delegation_id`. From them, authentication finds
+    the habilitation that is delegated to a software editor."""
     # They stand last, since the last value of a parameter counts.
     named = {"recipient": plan.recipient, "delegation_id": plan.delegation_id}
     return "&".join(filter(None, (raw_query, urlencode(named))))
