@@ -91,13 +91,13 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 
 OWN = ("url", "client_id", "client_secret", "scope")
-"""Names, without the benefit's prefix, of the settings that exist once for each benefit: `url` stands for `rsa_url`,
-`c2s_url` and so on. All other settings are shared by the benefits."""
+"""Settings that each benefit has for itself, without the benefit's prefix. For example, `url` stands for `rsa_url` and
+`c2s_url`. The benefits share all other settings."""
 
 
 def hub_settings_of(name: str, settings: Settings) -> HubSettings:
-    """Returns the settings for asking the social-security hub about the benefit `name`: the benefit's own settings, and
-    the settings that all benefits share."""
+    """Returns the settings for asking the social-security hub about the benefit `name`. They are the benefit's own
+    settings and those that all benefits share."""
     own = {f"hub_{field}": getattr(settings, f"{name}_{field}") for field in OWN}
     shared = {field: getattr(settings, field) for field in HubSettings.__struct_fields__ if field not in own}
     return HubSettings(**own, **shared)

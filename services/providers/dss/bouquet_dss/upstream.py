@@ -19,8 +19,8 @@ PPA_MAJORATIONS = {"FA3105": False, "FA3106": True}
 
 
 class Right(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Answer about an entitlement. Each subclass lists the values that the keyword `indicateur` may have, such as
-    `BENEFICIAIRE`."""
+    """Answer about an entitlement. The field `indicateur` says whether the person is entitled, for instance by the
+    value `BENEFICIAIRE`. Each subclass lists the possible values."""
 
     # An answer with any other keyword is malformed, and is never taken for an entitlement.
 
@@ -44,7 +44,7 @@ class Allowance(Right, frozen=True, kw_only=True):
 
 
 class ChildAllowance(Right, frozen=True, kw_only=True):
-    """Answer about AEEH or ARS, allowances for a child. The keyword `indicateur` says whether the person is the parent
+    """Answer about AEEH or ARS, allowances for a child. The field `indicateur` says whether the person is the parent
     (`ALLOCATAIRE`), the child (`OUVRANT_DROIT`) or not entitled (`NON_BENEFICIAIRE`)."""
 
     indicateur: Literal["ALLOCATAIRE", "OUVRANT_DROIT", "NON_BENEFICIAIRE"]
@@ -64,7 +64,7 @@ class Benefit(Struct, frozen=True, rename="camel"):
 
 
 class Income(Allowance, frozen=True, kw_only=True):
-    """Answer about RSA or prime d'activité, with a list of benefits. A benefit's code tells whether the benefit is
+    """Answer about RSA or prime d'activité, with a list of benefits. Each benefit's code tells whether its amount is
     increased."""
 
     liste_prestation: tuple[Benefit, ...] | None = None

@@ -71,9 +71,9 @@ def hub(name: str, settings: Settings) -> Upstream:
 async def answer(
     prestation: Prestation, question: Question[Identite], hub: UpstreamClient
 ) -> Resource | NotFound | Rejected:
-    """Asks the social-security hub about a person and a benefit. Returns the entitlement or the household's data;
-    `NotFound` or `Rejected` if the hub knows nothing about the person or refuses the request. Raises `UpstreamError`
-    for any other answer."""
+    """Asks the social-security hub about a person's benefit, and returns the entitlement or the household's data.
+    Returns `NotFound` if no provider has a file about the person. Returns `Rejected` if the hub cannot identify the
+    person or refuses the request. Raises `UpstreamError` for any other answer."""
     response = await hub.get(params=query_of(question.identity), headers=headers_of(question))
     return refusal_of(response, question.identity, ABSENCES) or prestation.read(response, question.today)
 

@@ -27,9 +27,9 @@ class FranceConnect:
         self._issuer = settings.issuer
 
     async def introspect(self, token: str, resource: object) -> Introspection | Rejected:
-        """Asks FranceConnect to describe a citizen's access token, with the OAuth 2.0 client of a resource such as
-        `quotient_familial`. Returns the description, or a refusal of the token. Raises `UpstreamError` if the resource
-        has no client, or if the answer cannot be trusted."""
+        """Asks FranceConnect to describe a citizen's access token. Returns the description, or `Rejected` if
+        FranceConnect refuses the token. `resource`, such as `quotient_familial`, decides which OAuth 2.0 client asks.
+        Raises `UpstreamError` if the resource has no client, or if the answer cannot be trusted."""
         # The client of the resource asks: FranceConnect has one OAuth 2.0 client for each resource.
         client = self._clients.get(resource)
         if client is None:

@@ -12,8 +12,8 @@ from bouquet_worker import Rejected
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")
 INCLUDED_SCOPES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "birth": BIRTH}
-"""Maps each scope of FranceConnect that stands for several others to these others: `birth` to `birthplace` and
-`birthcountry` (docs/reference/contract.md §2.4)."""
+"""Scopes of FranceConnect that include other scopes, with the scopes that they include. For example, `birth` includes
+`birthplace` and `birthcountry` (docs/reference/contract.md §2.4)."""
 
 
 def session_of(introspection: Introspection, today: date) -> Session | Rejected:
@@ -24,8 +24,8 @@ def session_of(introspection: Introspection, today: date) -> Session | Rejected:
 
 
 def scopes_of(introspection: Introspection) -> tuple[str, ...]:
-    """Returns the scopes that the citizen granted, then the scopes that a granted scope includes, such as `birthplace`
-    for `birth`."""
+    """Returns the scopes that the citizen granted, followed by the scopes that these include. For example, `birth`
+    includes `birthplace`."""
     scopes = (introspection.scope or "").split()
     meant = [scope for alias in scopes for scope in INCLUDED_SCOPES.get(alias, ())]
     return tuple(dict.fromkeys((*scopes, *meant)))

@@ -79,8 +79,8 @@ class AnswerMaker(Struct, frozen=True):
     claims: Json
 
     def answer(self, **changes: Any) -> str:
-        """Returns a signed and encrypted answer with `changes`: `key` and `alg` replace the key and the algorithm of
-        the signature, any other name replaces the claim of this name."""
+        """Returns a signed and encrypted answer, in which `changes` replace claims by name. In `changes`, `key` and
+        `alg` stand for the key and the algorithm of the signature instead."""
         return self.sealed(self.signed(**changes))
 
     def signed(self, *, key: ECKey | None = None, alg: str = "ES256", **changes: Any) -> str:
@@ -143,8 +143,8 @@ FORGED_ANSWERS: dict[str, Callable[[AnswerMaker], str]] = {
 ISSUER = web.AppKey("issuer", Issuer)
 SESSIONS = web.AppKey("sessions", MutableMapping[str, Citizen])
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, tuple[int, Any]])
-"""Key under which the simulator's application keeps the answers that tests set, each an HTTP status and a body, by
-access token."""
+"""Key of the answers that tests set, in the simulator's aiohttp application. For each access token they hold an HTTP
+status and a body."""
 
 
 def app() -> web.Application:
@@ -259,15 +259,14 @@ def _client_id(resource: str) -> str:
 
 
 def _registered(key: RSAKey) -> str:
-    """Returns the client secret that the simulator gives a worker: the modulus of the worker's public key `key`. To
-    encrypt an answer, the simulator makes the public key from the secret again."""
+    """Returns the client secret that the simulator gives a worker: the modulus of the worker's public key. When the
+    worker sends this secret, the simulator can make the public key from it (`_reader`)."""
     return str(key.as_dict(private=False)["n"])
 
 
 def _reader(form: Mapping[str, str]) -> RSAKey | None:
-    """Returns the worker's public key, with which the simulator encrypts its answer. Makes the key from the client
-    secret in the request's `form`, which is the key's modulus. Returns `None` for an unknown client or an invalid
-    key."""
+    """Returns the worker's public key, with which the simulator encrypts its answer. The key is made from the client
+    secret in the request's `form`. Returns `None` for an unknown client or an invalid secret."""
     if form.get("client_id", "") not in map(_client_id, RESOURCES):
         return None
     try:

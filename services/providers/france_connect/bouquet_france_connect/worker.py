@@ -59,8 +59,8 @@ def france_connect(settings: Settings, checktoken_api: UpstreamClient, jwks_api:
 
 @worker.answers(InternalOperation(france_connect_session.OPERATION, "identifiant"))
 async def session_of(question: Question[Identifiant], france_connect: FranceConnect) -> Session | Rejected:
-    """Answers with the session of an access token: the citizen's identity and granted scopes. Returns a refusal for a
-    token that is unknown or inactive, or whose citizen has an unusable identity."""
+    """Answers with the session of an access token: the citizen's identity and granted scopes. Returns `Rejected` for an
+    unknown or inactive token, and for a citizen whose identity is unusable."""
     resource = question.parameters.get(france_connect_session.RESOURCE)
     match await france_connect.introspect(question.identity.identifiant, resource):
         case Introspection(active=True) as introspection:

@@ -19,7 +19,7 @@ UNPAID = 204
 """HTTP status with which the payments API answers about a person without payments."""
 
 TIMED_OUT = "java.util.concurrent.TimeoutException"
-"""Text in the error message of a 500 which tells that a service behind France Travail has timed out."""
+"""Text in France Travail's error message (HTTP 500) if a service behind France Travail has timed out."""
 
 Number = Annotated[str, Meta(pattern=r"^\d{1,3}$")]
 """Number of one to three digits, which France Travail sends as text."""
@@ -92,8 +92,8 @@ def headers_of(caller: Caller) -> dict[str, str]:
 
 
 def has_data(answer: Answer, absent: int) -> bool:
-    """Returns `True` for an answer with data (status 200). Returns `False` for an answer without data: one with the
-    status `absent`, or a 404 of France Travail itself. Raises `UpstreamError` for any other answer."""
+    """Returns whether an answer contains data (status 200). An answer without data has the status `absent`, or is a 404
+    of France Travail itself. Raises `UpstreamError` for any other answer."""
     match answer.status:
         case 200:
             return True

@@ -62,8 +62,8 @@ PROBLEMS = {UNKNOWN_PERSON: absence()}
 def _service_civique(
     name: str, modality: Modality, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> Operation:
-    """Returns the operation that finds the person by `modality`. `name` is the modality's part of the operation's id:
-    `civility` for `identite`. `checks` are the rules for parameters, `pivot` the rules for an identity from
+    """Returns the operation that finds the person by `modality`, the kind of identity. The operation's id ends with
+    `name`. `checks` are the rules for the request's parameters. `pivot` are the rules for an identity from
     FranceConnect."""
     return operation(
         id=f"api_particulier_v3_gip_mds_service_civique_with_{name}",

@@ -15,8 +15,8 @@ TOKEN = "/token"
 CIVIC_SERVICE = "89"
 """Value of `nature_contrat` that means civic service, as in employers' social declarations (DSN)."""
 NOT_ENDED = ("99", "100")
-"""Reasons (`motif_rupture`) of a contract that has an end date but has not ended: `99` means "not broken", `100` means
-"end not declared"."""
+"""Values of `motif_rupture` for a contract that has not ended although it has an end date. `99` means "not broken",
+`100` means "end not declared"."""
 
 
 class Contract(Struct, frozen=True, rename="camel"):
@@ -25,8 +25,8 @@ class Contract(Struct, frozen=True, rename="camel"):
     date_fin_previsionnelle: IsoDateOrBlank | None = None
     motif_rupture: str | None = None
     nature_contrat: str | None = None
-    """Code of the contract's nature; `None` if the answer leaves it out. Every request asks for contracts of one nature
-    only."""
+    """Code of the kind of contract, such as `89` for civic service. `None` if the answer leaves it out."""
+    # Every request asks for contracts of one kind only.
 
     @property
     def is_current(self) -> bool:
@@ -34,7 +34,8 @@ class Contract(Struct, frozen=True, rename="camel"):
 
     @property
     def last_day(self) -> str | None:
-        """Day of the declared end, else of the planned end; `None` if both are unknown."""
+        """Day on which the contract ends: the declared end or, if none is declared, the planned end. `None` if both are
+        unknown."""
         return none_if_blank(self.date_fin_contrat) or self.date_fin_previsionnelle
 
 
@@ -82,8 +83,8 @@ def error_of(answer: Answer) -> str:
 
 
 def current_and_past(person: Person) -> tuple[Engagement | None, Engagement | None]:
-    """Returns a person's current and past contract of civic service, each `None` if there is none. Of several current
-    contracts, returns the one that began last; of several past contracts, the one that ended last."""
+    """Returns a person's current and past contract of civic service, with `None` for a missing one. Of several current
+    contracts, chooses the one that began last. Of several past contracts, chooses the one that ended last."""
     every = tuple(_engagements(person))
     current = (one for one in every if one.contract.is_current)
     past = (one for one in every if not one.contract.is_current)

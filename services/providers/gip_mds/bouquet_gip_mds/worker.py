@@ -72,7 +72,7 @@ async def service_civique(
 
 
 def read(answer: Answer) -> ServiceCivique | NotFound | Rejected:
-    """Returns the current and the past contract in an answer of the GIP-MDS, each `NO_CONTRACT` if the person has none.
+    """Returns the current and the past contract in an answer of the GIP-MDS, with `NO_CONTRACT` for a missing one.
     Returns `NotFound` for an unknown person, and `Rejected` if several people have this civil status. Raises
     `UpstreamError` for any other answer."""
     match answer.status, error_of(answer):
@@ -89,8 +89,8 @@ def read(answer: Answer) -> ServiceCivique | NotFound | Rejected:
 
 
 def to_contract(person: Person) -> ServiceCivique:
-    """Returns a person's current and past contract as published, each `NO_CONTRACT` if there is none. Of several
-    current contracts, returns the one that began last; of several past contracts, the one that ended last."""
+    """Returns a person's current and past contract as published, with `NO_CONTRACT` for a missing one. Of several
+    current contracts, chooses the one that began last. Of several past contracts, chooses the one that ended last."""
     current, past = current_and_past(person)
     return ServiceCivique(statut_actuel=block(current), statut_passe=block(past))
 

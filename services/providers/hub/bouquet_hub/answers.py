@@ -1,5 +1,5 @@
-"""Reading of the social-security hub's answers that contain no data: refusals, absences and failures, the same for
-every benefit (docs/reference/upstreams/hub.md §3)."""
+"""Reading of the social-security hub's answers without data: refusals, unknown people and failures. They are the same
+for every benefit (docs/reference/upstreams/hub.md §3)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from bouquet_worker import Answer, Identite, NotFound, Rejected, UpstreamError, 
 log = logging.getLogger(__name__)
 
 FUND_HEADER = "X-APISECU-FD"
-"""Header that names the provider which answered behind the social-security hub: CNAF, MSA or the directory RNCPS."""
+"""Header that names the provider from which the social-security hub has its answer: CNAF, MSA or the directory
+RNCPS."""
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""Maps each provider behind the social-security hub to the reason to report for this provider's 404: always `NO_FILE`.
-Some operations use a mapping with other reasons instead (docs/reference/upstreams/regime.md §2)."""
+"""Reasons to report if a provider behind the social-security hub answers 404, by provider: always `NO_FILE`. Some
+operations have other reasons (docs/reference/upstreams/regime.md §2)."""
 # A 404 without the header `FUND_HEADER` is a failure, unless its error code tells the reason.
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
 """Maps HTTP statuses of the social-security hub's answers to reasons of failure. For any other status, the reason is
@@ -40,15 +41,15 @@ BAD_REQUESTS: Mapping[int | None, str] = {
     40013: REFUSED,
     40024: "upstream_internal",
 }
-"""Maps the error code in the body of the social-security hub's 400 to the reason of the worker's reply, a refusal or a
-failure. For any other code, the reason is `upstream_unknown`."""
+"""Maps error codes of the social-security hub's 400 to reasons of the worker's refusal or failure. For any other code,
+the reason is `upstream_unknown`."""
 MALFORMED_REQUESTS = frozenset({40001, 40002, 40003, 40005})
 """Error codes by which the social-security hub says that a request is malformed. The worker logs a warning for them,
 because the gateway should have refused the caller's request."""
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
-"""Number of digits. A message of the social-security hub with this many digits or more is hidden from callers, because
-it may contain a number that identifies a person."""
+"""Number of digits from which a message of the social-security hub is hidden from callers. So many digits may identify
+a person."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
 """Error code of the social-security hub, of at most five digits. A longer number is not accepted, as it might be a
@@ -74,11 +75,11 @@ def refusal_of(
     absences: Mapping[Fund, str] = NO_FILE_ANYWHERE,
     bad_requests: Mapping[int | None, str] = BAD_REQUESTS,
 ) -> NotFound | Rejected | None:
-    """Returns `NotFound` or `Rejected` for an answer in which the social-security hub knows nothing about the person or
-    refuses the request. Returns `None` for a 200, and raises `UpstreamError` for any other answer.
+    """Returns `NotFound` if no provider behind the social-security hub has a file about the person. Returns `Rejected`
+    if the hub cannot identify the person or refuses the request. Returns `None` for an answer with data (status 200),
+    and raises `UpstreamError` for any other answer.
 
-    The error codes for an unknown person are checked before the header `FUND_HEADER`, so that they count even if the
-    answer has this header.
+    An error code for an unknown person counts even if the header `FUND_HEADER` names a provider.
 
     Args:
         answer: The hub's answer.
@@ -114,8 +115,8 @@ def _error_in(body: bytes) -> Error | None:
 
 
 def _shown_error(error: Error, who: Identite) -> Meta:
-    """Returns the error code and the message of the social-security hub that the caller is shown. Leaves out a missing
-    code, and a message that may identify the person."""
+    """Returns what the caller is shown of the social-security hub's error: its code and its message. Leaves out a
+    message that may identify the person."""
     meta: Meta = {}
     if error.code is not None:
         meta["provider_error_code"] = error.code

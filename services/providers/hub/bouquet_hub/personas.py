@@ -11,7 +11,7 @@ The hub cannot identify anybody else. There are two kinds of people:
   FOUND  INCOMPLETE  NO-FILE  UNATTACHED  UNIDENTIFIED  REJECTED  the outcomes of docs/reference/upstreams/regime.md §3
   OUT-OF-PERIOD                                                          a month without data
   TECHNICAL  TROUBLED                                                    the hub's own 500, and its own error in a 400
-  INTERNAL  RATE-LIMITED  UNAVAILABLE  GATEWAY-TIMEOUT  REDIRECT         `simulate.Fault`
+  INTERNAL  RATE-LIMITED  UNAVAILABLE  GATEWAY-TIMEOUT  REDIRECT         faults (`bouquet_worker.simulate.Fault`)
   HTML  TRUNCATED  EMPTY  SLOW  CUT
 
   A provider that the birth name leaves out has no file.
@@ -42,16 +42,16 @@ RNCPS_CODE = "99430000"
 
 
 class File(Struct, frozen=True):
-    """Simulated answer of the social-security hub with status 200: JSON about a household. If the JSON lacks the month
-    in which the quotient familial was computed, the simulator adds the month."""
+    """Simulated answer of the social-security hub with status 200: JSON about a household. The simulator adds the month
+    in which the quotient familial was computed, unless the JSON contains it."""
 
     body: Mapping[str, Any]
 
 
 class Refusal(Struct, frozen=True):
     """Simulated error of the social-security hub: HTTP status, error code and message. `signed_by` says which provider
-    the header `X-APISECU-FD` names: the one that was asked (`fund`), the directory RNCPS (`rncps`), or none
-    (`nobody`)."""
+    the header `X-APISECU-FD` names. It is `fund` for the provider that was asked, `rncps` for the directory RNCPS, and
+    `nobody` for no header."""
 
     status: int
     code: int
@@ -109,8 +109,8 @@ class CivilStatus(Struct, frozen=True):
     departement: str = ""
 
     def matches(self, asked: CivilStatus) -> bool:
-        """Returns whether a request about `asked` finds this person. Names and birth date must be equal; any other
-        field must be equal only if both sides have a value."""
+        """Returns whether a request about `asked` finds this person. Names and birth date must be equal. Any other
+        field must be equal only if both the request and the register contain it."""
         named = (self.nom, self.prenoms, self.naissance) == (asked.nom, asked.prenoms, asked.naissance)
         return named and all(
             own == theirs or not own or not theirs for own, theirs in zip(_rest(self), _rest(asked), strict=True)

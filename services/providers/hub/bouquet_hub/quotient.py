@@ -90,9 +90,9 @@ class Month(NamedTuple):
 async def quotient_familial(
     question: Question[Identite], hub: UpstreamClient
 ) -> QuotientFamilial | NotFound | Rejected | Failed:
-    """Answers with a household's quotient familial for the requested month, in the worker of CNAF or of MSA. Returns
-    `Failed` if the household has no quotient, and `NotFound` or `Rejected` if the social-security hub knows nothing
-    about the person or refuses the request."""
+    """Answers with a household's quotient familial for the requested month. Returns `NotFound` if no provider has a
+    file about the person, and `Failed` if the file has no quotient. Returns `Rejected` if the social-security hub
+    cannot identify the person or refuses the request."""
     month = asked(question)
     params = query_of(question.identity) | {"anneeDemandee": str(month.year), "moisDemande": f"{month.month:02d}"}
     answer = await hub.get(params=params, headers=headers_of(question))
@@ -111,8 +111,8 @@ def asked(question: Question[Identite]) -> Month:
 
 
 def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed:
-    """Returns the quotient familial of the requested `month`, with the household, or `Failed` if the answer has no
-    quotient. Raises `UpstreamError` for a malformed answer, and if `FUND_HEADER` does not name CNAF or MSA."""
+    """Returns the household and its quotient familial for the requested `month`. Returns `Failed` if the answer has no
+    quotient. Raises `UpstreamError` for a malformed answer, or if `FUND_HEADER` does not name CNAF or MSA."""
     # A quotient of 0 is valid; a blank one counts as missing. Without the header, no provider certifies the file.
     fund, file = fund_of(answer), answer.decode(File)
     if fund is None or fund == "RNCPS":
@@ -136,8 +136,8 @@ def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed
 
 
 def computation(file: File, fund: Fournisseur, today: date) -> Month:
-    """Returns the month in which a file's quotient was computed (docs/reference/upstreams/quotient.md §2): for MSA the
-    current month, for CNAF the month in the file. Raises `UpstreamError` if a file from CNAF does not give the
+    """Returns the month in which a household's quotient was computed (docs/reference/upstreams/quotient.md §2). CNAF
+    gives the month in the file; for MSA it is the current month. Raises `UpstreamError` if a file from CNAF lacks the
     month."""
     # For the MSA this is always the current month, whatever the file says.
     if fund == "MSA":

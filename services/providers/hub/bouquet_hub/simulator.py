@@ -36,8 +36,8 @@ SCOPE = "simulateur.quotient_familial"
 CLIENT_SECRET = "s3cr3t?????"
 
 Format: TypeAlias = tuple[str, str, int, str]
-"""Rule for a query parameter: the parameter's name, the pattern of valid values, and the error code and message with
-which the social-security hub refuses other values."""
+"""Rule for a query parameter: its name, the pattern of valid values, an error code and a message. The social-security
+hub refuses other values with this code and message."""
 PERSON_FORMATS: tuple[Format, ...] = (
     # docs/reference/upstreams/hub.md §3, known error codes; the texts of 40001 and 40005 are ours, and 40001 for a
     # place.
@@ -87,9 +87,8 @@ def _client_id(fund: Fund) -> str:
 
 
 async def grant(request: web.Request, endpoints: Mapping[str, TokenEndpoint]) -> web.StreamResponse:
-    """Answers a request for an OAuth 2.0 token, by the endpoint in `endpoints` for the requested scope
-    (docs/reference/upstreams/hub.md §1). Answers 400 for an unknown scope or another grant type than
-    `client_credentials`."""
+    """Answers a request for an OAuth 2.0 token (docs/reference/upstreams/hub.md §1). `endpoints` holds the token
+    endpoint of each scope. Answers 400 for an unknown scope, or for another grant type than `client_credentials`."""
     form = await request.post()
     endpoint = endpoints.get(str(form.get("scope")))
     if form.get("grant_type") != "client_credentials" or endpoint is None:
@@ -119,9 +118,9 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
 
 
 def objection(query: Mapping[str, str], formats: tuple[Format, ...] = PERSON_FORMATS) -> Refusal | None:
-    """Returns the social-security hub's error for an invalid query, or `None` for a valid one. A query is invalid if it
-    has an unknown parameter, a value that breaks its rule in `formats`, no name, or a commune of birth outside France
-    (docs/reference/upstreams/hub.md §3)."""
+    """Returns the social-security hub's error for an invalid query, or `None` for a valid one
+    (docs/reference/upstreams/hub.md §3). A query is invalid, for instance, if it has no name or an unknown parameter.
+    `formats` are the rules for the parameters' values."""
     if not query.keys() <= {name for name, *_ in formats}:
         return UNKNOWN_PARAMETER
     if query.get("codeLieuNaissance") and query.get("codePaysNaissance") != FRANCE:
@@ -150,8 +149,8 @@ def _month_before(request: web.Request) -> dict[str, int]:
 
 
 def refused(refusal: Refusal, fund_code: str) -> web.Response:
-    """Returns the HTTP answer for a simulated error of the social-security hub. If the provider that was asked signs
-    the error (`refusal.signed_by` is `fund`), the header `X-APISECU-FD` contains that provider's code, `fund_code`."""
+    """Returns the HTTP answer for a simulated error of the social-security hub. `fund_code` is the code of the provider
+    that was asked. The header `X-APISECU-FD` contains it if `refusal.signed_by` is `fund`."""
     code = {"nobody": "", "fund": fund_code, "rncps": RNCPS_CODE}[refusal.signed_by]
     return web.json_response(
         {"errorCode": refusal.code, "error": refusal.text},

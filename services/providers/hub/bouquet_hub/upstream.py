@@ -22,8 +22,8 @@ class HubSettings(WorkerSettings, frozen=True, kw_only=True):
     hub_scope: str
     """OAuth 2.0 scope of the benefit, sent to the hub's token endpoint."""
     hub_certificate_path: str = ""
-    """Path of the PEM client certificate with which the worker authenticates itself to the social-security hub and the
-    hub's token endpoint; empty for none."""
+    """Path of the PEM client certificate that the worker shows to the social-security hub and its token endpoint. Empty
+    for none."""
     hub_key_path: str = ""
     """Path of the PEM private key of the client certificate; empty if the certificate's file contains the key."""
     hub_ca_path: str = ""
@@ -35,8 +35,8 @@ class HubSettings(WorkerSettings, frozen=True, kw_only=True):
 
 
 def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:
-    """Returns the social-security hub, declared as an upstream of `provider`; `name` is the upstream's name in metrics
-    and logs. Raises `SettingsError` for unusable certificates."""
+    """Declares the social-security hub as an upstream of `provider`. `name` is the upstream's name in metrics and logs.
+    Raises `SettingsError` for unusable certificates."""
     # The declaration maps no HTTP status to a failure, because `answers.refusal_of` decides by the body and a header
     # too.
     return Upstream(

@@ -33,8 +33,8 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command `bouquet-worker` and returns an exit status: the status of the subcommand, 2 if a setting is
-    wrong or a simulator is missing, or 130 after Ctrl-C."""
+    """Runs the command `bouquet-worker` and returns the exit status of its subcommand. Returns 2 if a setting is wrong
+    or a simulator is missing, and 130 after Ctrl-C."""
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.command(arguments) or 0)

@@ -28,15 +28,15 @@ class Answer(Struct, frozen=True):
 
     def decode(self, model: type[T]) -> T:
         """Returns the body, decoded as JSON of type `model`. For any other body, raises
-        `UpstreamError("upstream_malformed")`, which contains the path of the wrong field."""
+        `UpstreamError("upstream_malformed")` with the path of the wrong field."""
         try:
             return msgspec.json.decode(self.body, type=model)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UpstreamError("upstream_malformed", field=_field(str(error)), cause=type(error).__name__) from None
 
     def matches(self, model: type[Struct]) -> bool:
-        """Returns whether the body is valid JSON of type `model`. Thus a worker distinguishes an error answer of the
-        provider from an error answer of a proxy."""
+        """Returns whether the body is valid JSON of type `model`. A worker uses this to tell the provider's own error
+        from the error of a proxy."""
         # A status alone proves no absence: a proxy or a framework also answers 404, to a path that it does not know.
         try:
             msgspec.json.decode(self.body, type=model)
@@ -54,7 +54,7 @@ class Answer(Struct, frozen=True):
 
 
 def _field(text: str) -> str:
-    """Returns the path of the wrong field that the text of a msgspec error names, such as `$.holder.lastName`; `$` if
+    """Returns the path of the wrong field in the text of a msgspec error, such as `$.holder.lastName`. Returns `$` if
     the text names no field."""
     path, missing = _PATH.search(text), _MISSING.match(text)
     return (path[1] if path else "$") + (f".{missing[1]}" if missing else "")

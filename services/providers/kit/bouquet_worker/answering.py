@@ -51,8 +51,8 @@ async def answer(
 
 
 def within_limits(reply: Reply, handled: HandledOperation, provider: str) -> Reply:
-    """Returns the reply if the operation allows its length and its number of elements; otherwise logs an error and
-    returns a failure with the reason `malformed_reply`."""
+    """Returns the reply unless it is longer, or has more elements, than the operation allows. In that case logs an
+    error and returns a failure with the reason `malformed_reply`."""
     # Gateways would refuse it as well. Here the log of the worker's own team says why.
     excess = excess_of(reply, handled.operation.reply)
     if not excess:

@@ -27,8 +27,8 @@ ATTEMPTS = 5
 ATTEMPT_PAUSE_S = 0.2
 """Seconds between two requests that are sent to obtain the same token."""
 REFUSED_PAUSE_S = 1.0
-"""Seconds after a refused token request during which no further token request is sent, since repeated refusals could
-lock the account."""
+"""Seconds to wait after a refused token request before the next one is sent. Repeated refusals could lock the
+account."""
 _REFUSALS = {400, 401, 403}
 
 
@@ -37,7 +37,7 @@ class Auth(Protocol):
     author may write another implementation."""
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
-        """Returns the headers that authenticate a call, after requesting a token through `transport` if one is needed.
+        """Returns the headers that authenticate a call. Requests a token through `transport` first if one is needed.
         Raises `UpstreamError` if no token can be obtained."""
 
     def forget(self, refused: Mapping[str, str]) -> bool:
@@ -63,7 +63,7 @@ class ApiKey:
         return {self._header: self._scheme + self._key.reveal()}
 
     def forget(self, _: Mapping[str, str]) -> bool:
-        """Returns `False`: the key is fixed, so a refused request is not tried again with another one."""
+        """Returns `False`: a refused request is not repeated, since a fixed key cannot be renewed."""
         return False
 
 
@@ -79,16 +79,16 @@ class _Grant(Struct):
 
 class ClientCredentials:
     """Authentication by OAuth 2.0 client credentials: each call carries a token, requested with a client's id and
-    secret. All calls share one token; while one call renews it, the others wait.
+    secret. All calls share one token.
 
     Args:
         token_url: URL of the token endpoint.
         client_id: The client's identifier.
         client_secret: The client's secret.
-        style: Place of the id and the secret in a token request. `basic` and `basic_urlsafe` send them in the header
-            `Authorization`, encoded in standard or URL-safe base64; `body` sends them in the form.
-        form: Fields that the token request's form has besides `grant_type`, such as a scope. `None` leaves out
-            `grant_type` too.
+        style: Place of the id and the secret in a token request. `basic` sends them in the header `Authorization`, in
+            base64. `basic_urlsafe` does so in URL-safe base64. `body` sends them in the form.
+        form: Fields of the token request's form besides `grant_type`, such as a scope. `None` leaves out `grant_type`
+            too.
         clock: Monotonic clock, in seconds.
     """
 
@@ -114,7 +114,7 @@ class ClientCredentials:
         self._refused: tuple[str, float] = ("", 0.0)
 
     async def headers(self, transport: Transport) -> Mapping[str, str]:
-        """Returns the header `Authorization` with the token. Renews the token first if it is about to expire; raises
+        """Returns the header `Authorization` with the token. A token that is about to expire is renewed first. Raises
         `UpstreamError` if no token can be obtained."""
         async with self._renewing:
             if self._clock() >= self._good_until:

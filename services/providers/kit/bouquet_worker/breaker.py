@@ -1,5 +1,5 @@
-"""Circuit breaker. After several failures in a row the breaker opens and refuses calls; later it lets a few calls
-through as probes, and closes if the upstream answers them."""
+"""Circuit breaker, which spares an upstream that does not answer. After several failures in a row it opens, that is,
+refuses calls. Later it lets a few calls through as probes, and closes if the upstream answers them."""
 # A timeout may be due to the question of one caller, and is then no reason to refuse the others. So timeouts open the
 # breaker only if `MIN_CALLERS` different callers have met one. Failed connections open it even if all calls come from
 # one caller.
@@ -27,9 +27,9 @@ MAX_PROBES = 3
 # Also the number of probes that must time out before timeouts can open the breaker again, since one timeout may be due
 # to the person asked about.
 MIN_CALLERS = 3
-"""Number of different callers whose calls must have timed out before timeouts open the breaker."""
+"""Number of different callers who must have had a timeout before timeouts open the breaker."""
 ANY_CALLER = ""
-"""Id that stands for every caller, recorded for a failure other than a timeout, such as `upstream_unavailable`."""
+"""Id recorded in place of the caller's id for a failure that concerns every caller, such as `upstream_unavailable`."""
 # It counts as much as `MIN_CALLERS` different callers.
 
 
@@ -40,11 +40,10 @@ class Breaker:
     Args:
         provider: Provider's name, a label of the breaker's metric.
         name: Upstream's name, a label of the breaker's metric and a field of its logs.
-        after: Number of failures in a row that open the breaker. Failures that alternate with answers do not open it,
-            since the upstream may have several nodes of which only one is down.
+        after: Number of failures in a row that open the breaker. An answer in between starts the count again.
         open_s: Seconds for which an open breaker refuses calls before it lets probes through.
-        spread: Largest random addition to `open_s`, as a fraction of `open_s`. The addition keeps processes from
-            probing all at once.
+        spread: Largest random addition to `open_s`, as a fraction of `open_s`. Because of it, not all processes probe
+            the upstream at the same time.
         clock: Monotonic clock, in seconds.
     """
 
@@ -70,15 +69,15 @@ class Breaker:
         self._probing = 0
         self._timed_out_probes = 0
         self._failed_for: set[str] = set()
-        """Ids of callers whose calls have timed out since the upstream last answered, at most `MIN_CALLERS`. Any other
-        failure adds `ANY_CALLER` in place of the caller's id."""
+        """Ids of callers who have had a timeout since the upstream last answered, at most `MIN_CALLERS`. For any other
+        failure, `ANY_CALLER` is added instead."""
         self._gauge = metrics.BREAKER_OPEN.labels(provider, name)
         self._gauge.set(0)
 
     @contextmanager
     def guard(self, *, counts_timeout: bool = True) -> Iterator[None]:
-        """Records the result of the call that runs inside the context, except a timeout if `counts_timeout` is false.
-        Raises `UpstreamError("breaker_open")` on entry, before the call runs, if the breaker refuses the call."""
+        """Records whether the call inside the context gets an answer. Raises `UpstreamError("breaker_open")` on entry
+        if the breaker refuses the call. With `counts_timeout=False`, a timeout is not recorded."""
         # A call with little time left passes `counts_timeout=False`: its timeout says nothing about the upstream.
         probing = self._admit()
         failure: str | None = None  # a cancelled call says nothing of the upstream

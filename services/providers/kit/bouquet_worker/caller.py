@@ -1,5 +1,5 @@
-"""Id of the caller for whom the current task calls an upstream. The gateway makes the id, which differs between callers
-but does not tell who they are."""
+"""Id of the caller for whom the current task calls an upstream. The gateway makes an id for each caller that does not
+tell who the caller is."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _current: ContextVar[str] = ContextVar("caller", default="")
 
 @contextmanager
 def on_behalf_of(mark: str) -> Iterator[None]:
-    """Until the context ends, keeps `mark` as the id of the current task's caller. The gateway makes the id, which
-    differs between callers but does not tell who they are."""
+    """Until the context ends, keeps `mark` as the id of the current task's caller. The id comes from the gateway, and
+    does not tell who the caller is."""
     token = _current.set(mark)
     try:
         yield

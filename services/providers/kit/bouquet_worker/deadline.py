@@ -16,8 +16,8 @@ REPLY_MARGIN_S = 0.25
 
 @contextmanager
 def within(deadline: Deadline) -> Iterator[None]:
-    """Until the context ends, limits the current task's calls to upstreams: they end `REPLY_MARGIN_S` seconds before
-    `deadline`, the deadline of the request."""
+    """Until the context ends, limits the time of the current task's calls to upstreams. They end `REPLY_MARGIN_S`
+    seconds before `deadline`, the deadline of the request."""
     token = _current.set(deadline.earlier_by(REPLY_MARGIN_S))
     try:
         yield

@@ -1,6 +1,5 @@
-"""Command `bouquet-worker dev`: serves a provider on this machine while its code is written. A gateway hosts the
-worker, which asks the provider's simulator; gateway, worker and simulator start again when a file of the provider
-changes."""
+"""Command `bouquet-worker dev`: serves a provider on this machine while its author writes the code. A gateway hosts the
+worker, which asks the provider's simulator. All three start again when a file of the provider changes."""
 
 from __future__ import annotations
 
@@ -40,26 +39,25 @@ SHOWN_FRAMES = 3
 
 
 class Development(Struct, frozen=True, kw_only=True):
-    """Options of `bouquet-worker dev`: the provider, the port of its gateway, and the folder of its test cases (lookups
-    with the replies that the worker must give)."""
+    """Options of `bouquet-worker dev`: the provider, the port of its gateway, and the folder of its test cases."""
 
     provider: str
     port: int
     cases: Path
     token_key: str = ""
-    """Key that signs the token printed for the developer. Empty in the process that watches the files: this process
-    makes the key, and passes it to the process that serves the provider."""
+    """Key that signs the token printed for the developer. Empty in the first process, which makes a key and starts a
+    second process with it."""
     # It comes from the process that watches, so that a token outlives a restart.
 
 
 def develop(development: Development) -> int:
-    """Serves the provider until Ctrl-C, and returns the command's exit status. If `development.token_key` is empty,
-    serves it in a child process, and starts this process again whenever a file of the provider changes."""
+    """Serves the provider until Ctrl-C, and returns the command's exit status. Without a `token_key`, serves the
+    provider in a child process, which starts again whenever a file of the provider changes."""
     return asyncio.run(_serve(development) if development.token_key else _watch(development))
 
 
 async def _watch(development: Development) -> int:
-    """Runs the process that serves the provider until Ctrl-C, and returns 0. Starts this process again whenever a file
+    """Runs the process that serves the provider until Ctrl-C, and returns 0. The process starts again whenever a file
     of the provider or of its test cases changes."""
     stop = stop_event()
     served = [sys.executable, "-m", "bouquet_worker", "dev", development.provider, "--port", str(development.port)]
@@ -77,8 +75,8 @@ def _watched(provider: str, cases: Path) -> list[Path]:
 
 
 async def _serve(development: Development) -> int:
-    """Serves the provider until SIGINT or SIGTERM, prints how to call its operations, and returns 0. Returns 1, and
-    prints the cause, if the provider cannot be imported or the gateway ends by itself."""
+    """Serves the provider until SIGINT or SIGTERM, and prints how to call its operations. Returns 0, or 1 if the
+    provider cannot be imported or the gateway ends by itself."""
     try:
         worker, simulator = _loaded(development.provider)
     except Exception as error:
@@ -145,8 +143,8 @@ async def _gateway(environ: Mapping[str, str]) -> AsyncIterator[Process]:
 async def _announce(
     development: Development, worker: Worker, cases: Sequence[Case], environ: Mapping[str, str]
 ) -> None:
-    """Waits until the gateway is ready, then prints a token and, for each operation, a command that calls it or a
-    comment that says why there is none. Raises `TimeoutError` if the gateway is not ready within `START_S` seconds."""
+    """Waits until the gateway is ready, then prints a token and a command for each operation. Prints a comment for an
+    operation that no command can call. Raises `TimeoutError` if the gateway is not ready within `START_S` seconds."""
     url = f"http://{HOST}:{development.port}"
     token = await _new_token(environ)
     await _until_ready(url)

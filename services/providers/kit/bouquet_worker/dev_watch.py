@@ -15,8 +15,8 @@ from watchfiles import PythonFilter, awatch
 STOP_S = 3.0
 """Seconds that the gateway of `bouquet-worker dev` gets to stop before it is killed."""
 SERVER_STOP_S = 2 * STOP_S
-"""Seconds that the process in which `bouquet-worker dev` serves a provider gets to stop before it is killed. The
-process stops its gateway within this time."""
+"""Seconds that the serving process of `bouquet-worker dev` gets to stop before it is killed. The time includes the stop
+of its gateway."""
 
 
 async def restart_on_change(command: Sequence[str], folders: Sequence[Path], stop: asyncio.Event) -> None:
@@ -51,8 +51,8 @@ async def end(process: Process, within_s: float) -> None:
 
 
 def stop_event() -> asyncio.Event:
-    """Returns an event that is set, instead of ending this process, by SIGINT, SIGTERM and the closing of the
-    terminal."""
+    """Returns an event that is set by SIGINT, SIGTERM and the closing of the terminal. These then no longer end the
+    process."""
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)

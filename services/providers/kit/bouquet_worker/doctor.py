@@ -1,5 +1,5 @@
-"""Checks of `bouquet-worker doctor NAME`: the worker's settings, its connection to the broker and its rights there, its
-certificates, a connection to each upstream, and a token for its calls. The checks send no lookup about a person."""
+"""Checks of `bouquet-worker doctor NAME`: the worker's settings, broker, certificates, upstreams and tokens. The checks
+send no lookup about a person."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ RENEW = "renew it, and restart the worker, which reads it only when it starts"
 
 
 class _Readiness(Struct, frozen=True):
-    """Body of a worker's `/readyz`. `causes` lists the parts of the worker's offer (the description of its operations)
-    that a gateway refuses."""
+    """Body of a worker's `/readyz`. `causes` lists what a gateway refuses in the description of the worker's
+    operations."""
 
     status: str
     causes: tuple[str, ...] = msgspec.field(name="for", default=())
@@ -60,8 +60,8 @@ async def examine(worker: Worker, environ: Mapping[str, str], checks_s: float = 
 
 
 async def _upstreams(worker: Worker, settings: WorkerSettings, deadline: Deadline) -> list[Finding]:
-    """Checks that the worker's upstreams can be opened with the settings, that their servers can be reached, and that
-    tokens can be obtained. Raises `SettingsError` if an upstream refuses a setting."""
+    """Checks that the worker's upstreams can be opened and reached, and that they give tokens. Raises `SettingsError`
+    if an upstream refuses a setting."""
     async with AsyncExitStack() as stack:
         try:
             opened = await stack.enter_async_context(worker.connected(settings))
@@ -79,16 +79,16 @@ async def _upstreams(worker: Worker, settings: WorkerSettings, deadline: Deadlin
 
 
 def _with_tokens(clients: Iterable[UpstreamClient]) -> list[UpstreamClient]:
-    """Returns the clients that authenticate their calls by OAuth 2.0 tokens; of clients that share a token, only the
-    first."""
+    """Returns the clients that authenticate their calls by OAuth 2.0 tokens. Returns only the first of several clients
+    that share a token."""
     shared = {id(client.upstream.auth): client for client in reversed([*clients])}
     return [client for client in reversed(shared.values()) if isinstance(client.upstream.auth, ClientCredentials)]
 
 
 async def _token(client: UpstreamClient, servers: Mapping[str, str], deadline: Deadline) -> Finding:
-    """Requests a token from the token endpoint of an upstream, and returns whether it was obtained. `servers` maps the
-    names of other checks to the URLs that they check; if a check of the token endpoint's URL failed, it is reported as
-    the cause."""
+    """Checks that a token can be obtained from an upstream's token endpoint. `servers` holds the URLs of the other
+    checks by name. If the check of the token endpoint's URL has failed too, the result names that check as the
+    cause."""
     subject = f"token for {client.upstream.name}"
     ways = tuple(way_to(name) for name, url in servers.items() if url in client.upstream.urls[1:])
     limit_s = deadline.left_s()
@@ -104,8 +104,8 @@ async def _token(client: UpstreamClient, servers: Mapping[str, str], deadline: D
 
 
 async def _readiness(process: ProcessSettings, provider: str, deadline: Deadline) -> list[Finding]:
-    """Asks `/readyz` of the running worker, by default on this machine, whether the worker is ready. The finding is
-    `unknown` if `health_port` is 0, or if nothing answers at this port."""
+    """Asks the running worker, by default on this machine, whether it is ready (`/readyz`). The result is `unknown` if
+    `health_port` is 0 or nothing answers there."""
     subject = "worker"
     if not process.health_port:
         return [unknown(subject, f"not asked: {PROCESS_PREFIX}HEALTH_PORT does not tell where its /readyz is")]
@@ -122,15 +122,15 @@ async def _readiness(process: ProcessSettings, provider: str, deadline: Deadline
 
 
 def _urls(provider: str, settings: WorkerSettings, declared: Sequence[Upstream]) -> dict[str, str]:
-    """Returns the URLs to be checked. The key of a URL is the environment variable that holds the URL, or the
-    upstream's name if there is no such variable."""
+    """Returns the URLs to be checked, by name. The name is the environment variable that holds the URL or, if there is
+    none, the upstream's name."""
     texts = {name: value for name, value in structs.asdict(settings).items() if isinstance(value, str) and value}
     own = {_variable(provider, name): text for name, text in texts.items() if name.endswith("url") or "://" in text}
     return own | {one.name: url for one in declared for url in one.urls if url not in own.values()}
 
 
 def _certificates(provider: str, settings: WorkerSettings) -> Iterator[Finding]:
-    """Checks the certificates in each file whose path a setting holds, and yields one finding for each file."""
+    """Checks the certificates in each file whose path a setting holds. Yields one result for each file."""
     for name, value in structs.asdict(settings).items():
         if isinstance(value, str) and _holds_certificates(Path(value)):
             yield files.check_certificate(f"certificate of {_variable(provider, name)}", Path(value), RENEW)

@@ -30,12 +30,13 @@ class UpstreamError(Exception):
 
     @property
     def label(self) -> str:
-        """Value for a metric label: the reason if the shared failure table (`FAILURES`) contains it, else `own`."""
+        """Reason as the value of a metric label. A reason outside the shared failure table (`FAILURES`) becomes
+        `own`."""
         return self.reason if self.reason in FAILURES else "own"
 
     def log(self) -> None:
-        """Logs the error at the level that the shared failure table (`FAILURES`) gives for its reason; `warning` for a
-        worker's own reason. Does not log `breaker_open`, since the circuit breaker logs when it opens."""
+        """Logs the error at the level that the shared failure table (`FAILURES`) gives for its reason. A worker's own
+        reason is a `warning`. `breaker_open` is not logged, since the circuit breaker logs when it opens."""
         if self.reason == "breaker_open":
             return
         level = FAILURES[self.reason].log if self.reason in FAILURES else "warning"

@@ -1,5 +1,4 @@
-"""Commands with which a developer calls a provider's operations, made from the provider's test cases (lookups with the
-replies that the worker must give)."""
+"""Commands with which a developer calls a provider's operations. They send the lookups of the provider's test cases."""
 
 from __future__ import annotations
 
@@ -32,9 +31,9 @@ Pairs: TypeAlias = list[tuple[str, str]]
 
 
 def call_lines(offer: Offer, cases: Iterable[Case], url: str, today: date) -> Iterator[str]:
-    """Yields one line for each operation. The line is a curl command to the gateway `url` with the token in the shell
-    variable `TOKEN`, a command `bouquet-worker try` if the operation needs a FranceConnect session, or a comment that
-    says why no command can be made."""
+    """Yields a command for each operation: curl to the gateway `url`, with the token in the shell variable `TOKEN`. For
+    an operation by FranceConnect, the command is `bouquet-worker try`. A comment replaces a command that cannot be
+    made."""
     # Cases with data come first.
     asked = sorted(cases, key=lambda case: not isinstance(case.reply, Found))
     for operation in offer.operations:
@@ -54,8 +53,8 @@ def _curl_line(operation: Operation, case: Case, url: str, today: date) -> str:
 
 
 def _try_line(provider: str, operation: Operation, case: Case, today: date) -> str:
-    """Returns the command `bouquet-worker try` with the lookup of a test case; "" if FranceConnect could not send an
-    identity such as the case's, or the operation refuses the lookup."""
+    """Returns the command `bouquet-worker try` with the lookup of a test case. Returns "" if the command would refuse
+    the lookup, for instance because FranceConnect gives no such identity."""
     names = operation.parameter_names
     own = [pair for field, value in case.parameters.items() for pair in _pairs(names[field], value)]
     words = [*words_for(cast(Identite, case.identity)), *(f"{name}={value}" for name, value in own)]
@@ -67,8 +66,8 @@ def _try_line(provider: str, operation: Operation, case: Case, today: date) -> s
 
 
 def query_of(case: Case, operation: Operation, today: date) -> Pairs | None:
-    """Returns the query of a call with the lookup of a test case, `recipient` included; fields that the operation does
-    not read are left out. Returns `None` if the operation's rules refuse or change a value."""
+    """Returns the query of a call with the lookup of a test case and a `recipient`. Leaves out fields that the
+    operation does not read. Returns `None` if the operation's rules refuse or change a value."""
     names = operation.parameter_names
     asked = {**structs.asdict(case.identity), **case.parameters}
     given: dict[str, Parameter] = {

@@ -21,13 +21,13 @@ _DATE = re.compile(
 _NUMBER = re.compile(r"(-?)(0(?!\d)|[1-9])(\d*)(\.\d+)?(e[+-]?\d+)?", re.ASCII)
 _FIRST_DAY, _DAYS = date(1930, 1, 1), 34_000
 _DRAWS = 50
-"""Number of random texts that are tried as an invented value. If the upstream's answer contains all of them, longer
+"""Number of random texts that are tried as an invented value. If all of them occur in the upstream's answer, longer
 texts are tried."""
 
 
 class Inventor:
-    """Replaces the texts and numbers of decoded JSON by invented values, equal texts and numbers by the same value. No
-    value that it invents occurs in the original JSON; a text without letters and digits is kept.
+    """Replaces the texts and numbers of decoded JSON by invented values. Equal values are replaced by the same invented
+    value, which does not occur in the original JSON.
 
     Args:
         original: Decoded JSON whose values no invented value may equal.
@@ -39,9 +39,9 @@ class Inventor:
         self._invented = dict(given)
 
     def body(self, value: Any, fields: KnownFields, *, public: bool = False) -> Any:
-        """Returns JSON of the same shape as `value`, with invented texts and numbers, and without the fields that are
-        not in `fields.read`. The values of the fields in `fields.public` are kept; `public` is true if `value` itself
-        is the value of such a field."""
+        """Returns JSON of the same shape as `value`, with invented texts and numbers. Keeps the values of the fields in
+        `fields.public`, and leaves out fields that are not in `fields.read`. `public` says that `value` is itself the
+        value of a public field."""
         match value:
             case dict():
                 kept = {name: item for name, item in value.items() if name in fields.read}
@@ -90,8 +90,8 @@ def scalars(value: Any) -> Iterator[Scalar]:
 
 
 def _drawn(text: str) -> str:
-    """Returns a random text of the same form as `text`: a number for a number, an ISO date for an ISO date; otherwise
-    with a letter for each letter and a digit for each digit."""
+    """Returns a random text of the same form as `text`, such as an ISO date for an ISO date. In other texts, a letter
+    replaces each letter, and a digit each digit."""
     if number := _NUMBER.fullmatch(text):
         return _number(*number.groups())
     if found := _DATE.fullmatch(text):
@@ -101,15 +101,15 @@ def _drawn(text: str) -> str:
 
 
 def _number(sign: str, _: str, digits: str, fraction: str | None, exponent: str | None) -> str:
-    """Returns the text of a random number, with the same sign and as many digits as the number whose parts are given.
-    Leaves out the exponent; the first digit is not 0, which a conversion to `int` would drop."""
+    """Returns the text of a random number with the given sign and as many digits as the given parts. The first digit is
+    not 0, which a conversion to `int` would drop. The exponent is left out."""
     whole = sign + secrets.choice("123456789") + "".join(map(_character, digits))
     return str(float(whole + "".join(map(_character, fraction or "")))) if fraction or exponent else whole
 
 
 def _time(hour: str, minute: str, second: str | None, fraction: str | None, offset: str | None) -> str:
-    """Returns a random ISO time of day, with `T` before it and the offset unchanged. Midnight, which marks a date
-    without a time of day, is kept."""
+    """Returns a random ISO time of day, such as `T10:30:00Z`, with the given offset. Midnight is kept, since it marks a
+    date without a time of day."""
     if {hour, minute, second or ":00"} != {"00", ":00"}:
         hour, minute = f"{secrets.randbelow(24):02}", f"{secrets.randbelow(60):02}"
         second = second and f":{secrets.randbelow(60):02}"

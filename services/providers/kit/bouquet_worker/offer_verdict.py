@@ -1,5 +1,5 @@
-"""Verdict of gateways on a worker's offer (the description of its operations): the parts that gateways refuse. Each
-gateway sends its verdict when it asks the worker for the offer again."""
+"""Verdict of gateways on a worker's offer (the description of its operations): what they refuse. A gateway tells the
+worker when it next asks for the offer."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class OfferVerdict:
-    """Verdict of a gateway on a worker's offer (the description of its operations): the parts that the gateway refuses.
-    Only the latest verdict is kept.
+    """Latest verdict of a gateway on a worker's offer (the description of its operations): what the gateway refuses.
 
     Args:
         provider: Name of the worker's provider, for the log.
@@ -25,12 +24,12 @@ class OfferVerdict:
         self._provider = provider
         self._digest = digest_of(offer)
         self.refused: tuple[str, ...] = ()
-        """Refused parts of the offer according to the latest verdict, each with the reason, such as `path already
-        served: acme_dossier`; empty if no part is refused."""
+        """Refused parts of the offer, each with the reason, such as `path already served: acme_dossier`. Empty if the
+        gateway refuses none."""
 
     def note(self, describe: Describe) -> None:
-        """Stores the verdict that `describe`, a gateway's request for the offer, contains, and logs the verdict if it
-        has changed. Ignores a verdict on another offer, such as the offer of a former version of the worker."""
+        """Stores the verdict in a gateway's request for the offer, and logs the verdict if it has changed. Ignores a
+        verdict on another offer, such as one of a former version of the worker."""
         if describe.offer != self._digest or describe.refused == self.refused:
             return
         self.refused = describe.refused

@@ -36,8 +36,8 @@ class Question(Struct, Generic[I], frozen=True):
 
 
 class PublishedOperation(Struct, Generic[R], frozen=True):
-    """Operation that gateways publish. The function `view` converts the result of the handler (the function that
-    answers) to the published data."""
+    """Operation that gateways publish. `view` converts the result of the handler, the function that answers, to the
+    published data."""
 
     # Several versions of a resource may share one handler.
 
@@ -45,13 +45,13 @@ class PublishedOperation(Struct, Generic[R], frozen=True):
     view: Callable[[R], Any]
     """Function that converts the handler's result to the operation's published data."""
     result: type[R] | None = None
-    """Type of the handler's result. Needed only if the sandbox makes the operation's answers from the data of a later
-    version; otherwise `None`."""
+    """Type of the handler's result, for the sandbox. Only needed if the sandbox makes an operation's answers from the
+    data of a later version."""
 
 
 class InternalOperation(Struct, frozen=True):
-    """Operation that only gateways call. It has no path, and is missing from the worker's offer, the description of the
-    published operations."""
+    """Operation that only gateways call. It has no path, and the worker's description of its operations leaves it
+    out."""
 
     id: str
     modality: Modality
@@ -63,8 +63,8 @@ Declared: TypeAlias = PublishedOperation[Any] | Operation | InternalOperation
 
 
 class HandledOperation(Struct, frozen=True):
-    """Operation with its handler (the function that answers), and the names of the upstreams whose clients the handler
-    takes as arguments."""
+    """Operation with its handler, the function that answers. `upstreams` are the upstreams whose clients the handler
+    takes."""
 
     operation: Operation | InternalOperation
     view: Callable[[Any], Any]

@@ -1,5 +1,5 @@
 """Command `bouquet-worker record`: records a real upstream's answers about a person, with invented values in place of
-the real ones. A recording becomes answers of the simulator and a test case of the conformance suite."""
+the real ones. The simulator can then give these answers, and the conformance suite has one more test case."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ NAME = re.compile(r"[a-z0-9_]+")
 
 
 class Recording(Struct, frozen=True):
-    """Test data made from a real upstream's answers: a lookup about an invented person (`question`), the simulator's
-    answers to the worker's requests (`answers`), and the reply that the worker must give (`reply`)."""
+    """Test data made from a real upstream's answers, about an invented person. `question` is the lookup, `answers` what
+    the simulator answers to the worker, and `reply` what the worker must reply."""
 
     answers: tuple[RecordedAnswer, ...]
     question: Lookup
@@ -49,9 +49,9 @@ async def record_question(
     instead: Sequence[str],
     environ: Mapping[str, str],
 ) -> Recording:
-    """Asks the real upstream about a real person, and returns a recording about an invented person. `words` is the
-    command line (an operation's id and `name=value` parameters), `instead` the parameters of the invented person.
-    Raises `QuestionError` if no recording can be made, or `SettingsError` for wrong settings."""
+    """Asks the real upstream about a real person, and returns a recording about an invented one. `words` are the
+    command line with the real person: an operation's id and `name=value` parameters. `instead` are the parameters of
+    the invented person. Raises `QuestionError` if no recording can be made, and `SettingsError` for wrong settings."""
     operation, real = question_in(worker, parse_command_line(words))
     about_nobody = parse_command_line([operation.id, *instead])
     given = _given(real, question_in(worker, about_nobody)[1])
@@ -78,9 +78,9 @@ def fields_of(worker_module: str) -> KnownFields:
 async def make_recording(
     worker: Worker, simulator: Simulator, trial: Trial, invented: Lookup, invent: Callable[[Any], Any]
 ) -> Recording:
-    """Sends the worker the lookup `invented`, about an invented person, and records the reply. The worker receives the
-    answers about the real person, which `trial` holds, with values replaced by `invent`. Raises `QuestionError` if an
-    answer is not JSON, or if the kind of reply or the number of requests is another than in `trial`."""
+    """Makes a recording about an invented person from a `trial` with a real one. Sends the worker the lookup `invented`
+    and the real answers, in which `invent` replaces the values. Raises `QuestionError` if an answer is not JSON, or if
+    the worker replies or asks otherwise than in `trial`."""
     answers = [
         Answer(exchange.outcome.status, {}, msgspec.json.encode(invent(_body(exchange))))
         for exchange in trial.exchanges
@@ -95,8 +95,8 @@ async def make_recording(
 
 
 def new_files(name: str, *folders: Path) -> list[Path]:
-    """Returns the path of `<name>.json` in each folder, without creating the files. Raises `QuestionError` if the name
-    has other characters than a-z, 0-9 and `_`, or if a file exists."""
+    """Returns the path of `<name>.json` in each folder, without creating the files. Raises `QuestionError` if a file
+    exists, or if the name has other characters than a-z, 0-9 and `_`."""
     if not NAME.fullmatch(name):
         raise QuestionError([f"{name}: the name of a case has small letters, digits and underscores"])
     paths = [folder / f"{name}.json" for folder in folders]
@@ -106,8 +106,8 @@ def new_files(name: str, *folders: Path) -> list[Path]:
 
 
 def write(recording: Recording, answers: Path, case_file: Path) -> None:
-    """Writes a recording (a lookup about an invented person, with its answers) as two JSON files: the simulator's
-    answers to `answers`, and the test case to `case_file`. Replaces existing files and creates missing folders."""
+    """Writes a recording as two JSON files: the simulator's answers to `answers`, and the test case to `case_file`.
+    Replaces existing files and creates missing folders."""
     question = recording.question
     case: dict[str, Any] = {"operation": question.operation, "identity": question.identity, "reply": recording.reply}
     if question.parameters:
@@ -118,8 +118,8 @@ def write(recording: Recording, answers: Path, case_file: Path) -> None:
 
 
 def _body(exchange: Exchange) -> Any:
-    """Returns the decoded JSON of an upstream's answer. Raises `QuestionError` if the upstream gave no answer, or one
-    that is not JSON."""
+    """Returns the decoded JSON of an upstream's answer. Raises `QuestionError` if there is no answer, or if it is not
+    JSON."""
     if not isinstance(exchange.outcome, Answer):
         raise QuestionError([f"{exchange.upstream} gave no answer: {exchange.outcome.reason}"])
     try:
@@ -134,8 +134,8 @@ def _values(question: Lookup) -> dict[str, Any]:
 
 
 def _given(asked: Lookup, instead: Lookup) -> dict[str, str]:
-    """Maps each value of the real identity (in `asked`) to the invented value of the same field (in `instead`), both as
-    text. Raises `QuestionError` if a field has the same value in both identities."""
+    """Maps each value of the real identity to the invented value of the same field, as texts. `asked` has the real
+    identity, and `instead` the invented one. Raises `QuestionError` if a field is the same in both."""
     real, invented = _values(asked), _values(instead)
     pairs = {name: (list(scalars([real[name]])), list(scalars([invented[name]]))) for name in real}
     same = [name for name, (values, others) in pairs.items() if set(values) & set(others)]

@@ -32,8 +32,8 @@ class Running(Serving, Protocol):
     """Interface of a worker that serves its queue."""
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns the body of `/readyz` if something keeps the worker from being ready although it serves its queue,
-        such as an offer that gateways refuse; else an empty mapping."""
+        """Returns the body of `/readyz` if the worker is not ready although it serves its queue, for instance because
+        gateways refuse its operations. Else returns an empty mapping."""
 
 
 class RunnableWorker(Protocol):
@@ -50,15 +50,14 @@ class RunnableWorker(Protocol):
 
 
 async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
-    """Runs the worker, which serves its queue until SIGTERM. Raises `SettingsError`, and serves nothing, if a setting
-    is wrong."""
+    """Runs the worker, which serves its queue until SIGTERM. Raises `SettingsError` before it serves anything if a
+    setting is wrong."""
     await run_process(f"bouquet-{worker.provider}", environ, partial(read, worker), partial(_serving, worker))
 
 
 def read(worker: RunnableWorker, reader: Reader, mesh: MeshSettings) -> ProcessSettings:
-    """Reads the settings of the worker and of its process, and returns the settings of the process. Reports wrong
-    settings to `reader`. A bus in memory (in `mesh`) is wrong too, since no gateway could reach the worker by such a
-    bus."""
+    """Reads the settings of the worker and of its process, and returns those of the process. Reports wrong settings to
+    `reader`. A bus in memory is wrong too, since no gateway could reach the worker through it."""
     reader.check(require_broker, mesh, "a worker")
     worker.read(reader)
     return reader.read(ProcessSettings, PROCESS_PREFIX)

@@ -1,5 +1,5 @@
-"""Settings that every worker has: limits of its queue and of its calls to upstreams (the provider's HTTP APIs). Workers
-with one OAuth 2.0 client have further settings."""
+"""Settings that every worker has: limits of its queue and of its calls to upstreams. Workers with one OAuth 2.0 client
+have further settings."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     concurrency: Annotated[int, Meta(ge=1)] = 50
     """Largest number of simultaneous requests in one process, and of simultaneous calls to each upstream."""
     upstream_calls_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
-    """Largest number of calls per minute that one process makes to each upstream; 0 for no limit. Divide the provider's
-    limit by the number of processes. A call that would wait too long fails with an error code that ends in `008`."""
+    """Largest number of calls per minute that one process makes to each upstream; 0 for no limit. With several
+    processes, divide the provider's limit by their number. A call that would wait too long fails with an error code
+    that ends in `008`."""
     timeout_s: Seconds = 10.0
-    """Timeout of one call to an upstream, in seconds, for upstreams without a timeout of their own."""
+    """Timeout of one call to an upstream, in seconds. An upstream may have its own timeout instead."""
     drain_s: Annotated[float, Meta(ge=0)] = 10.0
-    """Seconds that a stopping worker waits for its running requests; the pod's grace period must be longer."""
+    """Seconds that a stopping worker waits for its running requests. The pod's grace period must be longer."""
 
 
 class ClientCredentialsSettings(WorkerSettings, frozen=True, kw_only=True):

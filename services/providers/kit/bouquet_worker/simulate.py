@@ -49,9 +49,9 @@ class Received(Struct, frozen=True):
 
 
 RECEIVED = web.AppKey("received", list[Received])
-"""Key under which a simulator's application keeps its last 100 requests."""
+"""Key of a simulator's last 100 requests, in its aiohttp application."""
 CLOCK = web.AppKey[Callable[[], date]]("clock")
-"""Key under which a simulator's application keeps its clock, a function that returns today's date."""
+"""Key of a simulator's clock, in its aiohttp application. The clock is a function that returns today's date."""
 
 
 @web.middleware
@@ -80,8 +80,8 @@ def simulator_app(*middlewares: Middleware) -> web.Application:
 
 
 class RecordedAnswer(Struct, frozen=True, kw_only=True):
-    """Recorded request to an upstream, with the simulator's answer to it, whose HTTP status is `status` and whose body
-    is `answer`."""
+    """Recorded request to an upstream, with the simulator's answer. `status` is the answer's HTTP status, and `answer`
+    its body. The other fields describe the request."""
 
     method: str
     path: str
@@ -94,8 +94,8 @@ class RecordedAnswer(Struct, frozen=True, kw_only=True):
 
 
 def recorded_answers(folder: Path) -> Middleware:
-    """Returns a middleware that answers the requests recorded in a folder, whose JSON files each contain a list of
-    `RecordedAnswer`. The simulator's own handlers answer all other requests."""
+    """Returns a middleware that answers recorded requests. `folder` holds the recordings: JSON files, each a list of
+    `RecordedAnswer`. All other requests go to the simulator's own handlers."""
     recorded = [answer for path in sorted(folder.glob("*.json")) for answer in _recorded_in(path)]
 
     @web.middleware

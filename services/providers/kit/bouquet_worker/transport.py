@@ -36,8 +36,8 @@ _ERRORS: tuple[tuple[type[Exception], str], ...] = (
 _EXCHANGE_ERRORS = (aiohttp.ClientError, OSError)
 """Exceptions of aiohttp and of sockets. `send` raises `UpstreamError` in place of them."""
 _UNREACHABLE = (errno.ENETUNREACH, errno.ENETDOWN)
-"""Error numbers of the operating system that mean that this machine has no network, for which the contract has a
-separate error code."""
+"""Error numbers with which the operating system says that this machine has no network. The contract has an error code
+for this failure."""
 _STATUSES = {
     **dict.fromkeys((301, 302, 303, 307, 308), "upstream_redirected"),
     **dict.fromkeys((502, 503), "upstream_unavailable"),
@@ -80,16 +80,15 @@ class Transport:
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         """Sends one POST request, for instance to a token endpoint, and records it in a span and in metrics. Raises
-        `UpstreamError` for a redirect, for 502, 503 and 504, for a body that is too long, and for a failed connection
-        or exchange."""
+        `UpstreamError` like `send`, for instance for a redirect or a failed connection."""
         target = URL(url)
         with self.observed("POST", target, target.path):
             return await self.send("POST", target, headers, body)
 
     @contextmanager
     def observed(self, method: str, url: URL, route: str) -> Iterator[None]:
-        """Records the call that runs inside the context in a span and in the metrics. They contain `route`, the
-        template of the path such as `/students/{ine}`, in place of the path, which may name a person."""
+        """Records the call inside the context in a span and in the metrics. They contain `route`, such as
+        `/students/{ine}`, in place of the path, which may name a person."""
         # The path itself may name a person.
         attributes = _attributes(method, url.host or "", url.port or 0, route)
         began = time.perf_counter()
@@ -109,8 +108,8 @@ class Transport:
                 seconds.observe(time.perf_counter() - began, exemplar(current))
 
     async def send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        """Sends one request and returns its answer. Raises `UpstreamError` for the statuses in `_STATUSES` (redirects,
-        502, 503 and 504), for a body longer than `max_body_bytes`, and for a failed connection or exchange."""
+        """Sends one request and returns its answer. Raises `UpstreamError` for a redirect, for 502, 503 and 504, and
+        for a failed connection. A body longer than `max_body_bytes` is an error too."""
         if trace := traceparent():
             headers = {**headers, "traceparent": trace}
         try:
@@ -165,8 +164,8 @@ def reason_of(error: Exception) -> str:
 
 
 def _cause(error: Exception) -> str:
-    """Returns a word for the log about an error's cause: the reason that TLS gives, such as `CERTIFICATE_EXPIRED`, else
-    the exception's type."""
+    """Returns a word for the log about an error's cause, such as `CERTIFICATE_EXPIRED` for a failure of TLS. For any
+    other error, returns the exception's type."""
     # Our own expired certificate would otherwise look like an upstream that is down.
     word = getattr(error.__cause__, "reason", None) if isinstance(error.__cause__, SSLError) else None
     return word or type(error).__name__

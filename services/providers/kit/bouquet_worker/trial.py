@@ -1,5 +1,5 @@
-"""Trial of a worker with one lookup, for a developer: the requests to upstreams with their outcomes, and the reply in
-the form of the public contract."""
+"""Trial of a worker with one lookup, for its developer. Shows the requests to upstreams with their answers, and the
+reply as the public contract has it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SHOWN_HEADERS = ("content-type", "location", "retry-after")
 
 
 class Trial(Struct, frozen=True):
-    """Outcome of a worker's trial with one lookup: its reply, and its requests to upstreams with their outcomes
-    (`exchanges`). `secrets` are texts that must not be shown; `error` is the upstream's error behind a failed reply, or
-    `None`."""
+    """Outcome of a worker's trial with one lookup: the reply, and the requests to upstreams with their outcomes
+    (`exchanges`). `error` is the upstream's error that made the reply a failure, or `None`. `secrets` are texts that
+    must not be shown."""
 
     reply: Reply
     exchanges: tuple[Exchange, ...]
@@ -47,8 +47,8 @@ async def ask_simulated(worker: Worker, simulator: Simulator, lookup: Lookup) ->
 async def ask(
     worker: Worker, environ: Mapping[str, str], lookup: Lookup, answers: Iterable[Answer] | None = None
 ) -> Trial:
-    """Sends the worker a lookup, in this process and without a bus. If `answers` is given, no upstream is called: each
-    call returns the next of these answers. Raises `SettingsError` for wrong settings."""
+    """Sends the worker a lookup, in this process and without a bus. If `answers` is given, calls to upstreams return
+    these answers, one after the other, and nothing is sent. Raises `SettingsError` for wrong settings."""
     settings = worker.settings(environ)
     exchanges: list[Exchange] = []
     errors: list[UpstreamError] = []
@@ -59,8 +59,8 @@ async def ask(
 
 
 def secrets_of(settings: WorkerSettings) -> Iterator[str]:
-    """Yields the secret values among the settings, longest first. Each value is yielded twice if URL-encoding changes
-    it: as it is, and as it appears in a query or form."""
+    """Yields the secret values among the settings, longest first. A value that URL-encoding changes is yielded in its
+    encoded form too."""
     values = {value.reveal() for value in structs.asdict(settings).values() if isinstance(value, Secret)} - {""}
     yield from sorted(values | {quote_plus(value) for value in values}, key=len, reverse=True)
 

@@ -1,5 +1,5 @@
-"""Command `bouquet-worker try`: sends a worker one lookup, and shows the requests to its simulator or its real
-upstream, and the reply."""
+"""Command `bouquet-worker try`: sends a worker one lookup, and shows the worker's requests and its reply. The worker
+asks its simulator, or its real upstream."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ from bouquet_worker.worker import Worker
 
 
 class RealTrial(Struct, frozen=True):
-    """Outcome of a lookup by a worker at its real upstream: the operation, the lookup, and the trial (requests to the
-    upstream and reply)."""
+    """Outcome of `bouquet-worker try` at the real upstream: the operation, the lookup, and the trial with its reply."""
 
     operation: Operation
     lookup: Lookup
@@ -38,10 +37,9 @@ class RealTrial(Struct, frozen=True):
 async def try_question(
     worker: Worker, simulator: Simulator | None, words: Sequence[str], environ: Mapping[str, str]
 ) -> tuple[str, int]:
-    """Sends a worker the lookup described by `words`: an operation's id and `name=value` parameters, as on the command
-    line. Without a `simulator`, the worker calls its real upstream. Returns the text to print and the exit status (1
-    for a failed reply); raises `QuestionError` for a lookup that cannot be sent, and `SettingsError` for wrong
-    settings."""
+    """Sends a worker one lookup, and returns the text to print and the exit status (1 for a failed reply). `words` are
+    the command line: an operation's id and `name=value` parameters. Without a `simulator`, the worker calls its real
+    upstream. Raises `QuestionError` for a lookup that cannot be sent, and `SettingsError` for wrong settings."""
     if simulator:
         operation, lookup = question_in(worker, parse_command_line(words))
         trial = await ask_simulated(worker, simulator, lookup)
@@ -52,9 +50,9 @@ async def try_question(
 
 
 async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, str]) -> RealTrial:
-    """Has a gateway record a lookup in its access journal, then sends the lookup to a worker that calls its real
-    upstream. `words` describe the lookup: an operation's id and `name=value` parameters, as on the command line. Raises
-    `QuestionError` if the lookup is malformed or was not recorded, and `SettingsError` for wrong settings."""
+    """Sends a lookup to a worker that calls its real upstream, after a gateway has recorded it in its access journal.
+    `words` are the command line: an operation's id and `name=value` parameters. Raises `QuestionError` for a lookup
+    that is malformed or was not recorded, and `SettingsError` for wrong settings."""
     settings, asked = read_settings(environ), parse_command_line(words)
     operation, lookup = question_in(worker, asked)
     if operation.modality == FRANCE_CONNECT:
@@ -68,8 +66,8 @@ async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, s
 
 
 def question_in(worker: Worker, command: CommandLine) -> tuple[Operation, Lookup]:
-    """Returns the operation that fits a parsed command line (`command`), and the lookup for the worker. Raises
-    `QuestionError` if not exactly one operation fits, or if the operation's rules refuse the parameters."""
+    """Returns the operation that a parsed command line asks for, and the lookup for the worker. Raises `QuestionError`
+    if not exactly one operation fits, or if its rules refuse the parameters."""
     operation = operation_for(command, worker.offer().operations)
     recipient = command.parameters.get(RECIPIENT, (SIMULATED_RECIPIENT,))[-1]
     return operation, lookup_for(command, operation, recipient, worker.clock())

@@ -25,7 +25,7 @@ class TrySettings(Struct, frozen=True, kw_only=True):
     access journal."""
 
     real: Literal["no", "yes"] = "no"
-    """`yes` if a real upstream may be asked about a real person; with `no`, the command refuses to ask."""
+    """`yes` to allow lookups about real persons at a real upstream. With `no`, the command refuses them."""
     gateway_url: Annotated[str, ServerUrl(("http",))]
     """URL of a gateway with an access journal. The command sends the lookup to this gateway first, so that the journal
     records who asked."""

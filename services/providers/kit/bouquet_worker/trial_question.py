@@ -1,5 +1,5 @@
 """Conversion of a command line of `bouquet-worker try` to a lookup, the message that a worker receives. The parameters
-are checked by the rules that a gateway applies to a request."""
+must obey the same rules as in a request to a gateway."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ SIMULATED_RECIPIENT = "13002526500013"
 """SIRET of the asking administration (the DINUM) if the command line gives no `recipient`."""
 FRANCE_CONNECT = "france_connect"
 CITIZEN = {field: re.sub("_(.)", lambda found: found[1].upper(), field) for field in Identite.__struct_fields__}
-"""Maps the fields of `Identite` to the parameters by which the command line describes the citizen of a FranceConnect
-session, such as `nomNaissance`. In production, the gateway gets the citizen from FranceConnect instead."""
+"""Maps the fields of `Identite` to the parameters that describe the citizen of a FranceConnect session, such as
+`nomNaissance`. Only the command line has them: a gateway asks FranceConnect instead."""
 PATIENCE_S = 30.0
 """Seconds that a worker has to answer the lookup of `bouquet-worker try`."""
 
@@ -43,16 +43,16 @@ class QuestionError(Exception):
 
 
 class CommandLine(Struct, frozen=True):
-    """Parsed command line of `bouquet-worker try`. `operation` is the operation's id, or "" if none is given;
-    `parameters` maps each parameter's name, without `[]`, to its values."""
+    """Parsed command line of `bouquet-worker try`. `operation` is the operation's id, or "" if none is given.
+    `parameters` holds the values of each parameter, by name without `[]`."""
 
     operation: str
     parameters: Mapping[str, tuple[str, ...]]
 
 
 def parse_command_line(words: Sequence[str]) -> CommandLine:
-    """Parses the words of a command line, such as `identifiant=D-1`; the first word may be an operation's id instead.
-    Raises `QuestionError` for any other word without `=`."""
+    """Parses the words of a command line, such as `identifiant=D-1`. The first word may be an operation's id. Raises
+    `QuestionError` for any other word without `=`."""
     operation = words[0] if words and "=" not in words[0] else ""
     given = words[1:] if operation else words
     if faults := [f"{word}: a parameter is name=value" for word in given if "=" not in word]:
@@ -65,9 +65,9 @@ def parse_command_line(words: Sequence[str]) -> CommandLine:
 
 
 def operation_for(command: CommandLine, operations: Sequence[Operation]) -> Operation:
-    """Returns the operation that a parsed command line (`command`) names. If it names none, returns the only operation,
-    or the only one without FranceConnect that reads all the given parameters. Raises `QuestionError` if not exactly one
-    operation fits."""
+    """Returns the operation that a parsed command line asks for. If it names none, returns the only operation that
+    reads all of its parameters. Raises `QuestionError` if not exactly one operation fits."""
+    # A worker's only operation fits in any case. Operations by FranceConnect must be named if there are others.
     if command.operation:
         fitting = [operation for operation in operations if operation.id == command.operation]
     elif len(operations) == 1:
@@ -83,7 +83,8 @@ def operation_for(command: CommandLine, operations: Sequence[Operation]) -> Oper
 
 
 def parameters_of(operation: Operation) -> dict[str, bool]:
-    """Maps the name of each query parameter that an operation reads to whether the parameter is a list."""
+    """Returns the query parameters that an operation reads, by name. The value is `True` for a parameter that is a
+    list."""
     checks = (check for stage in operation.checks for check in stage)
     return {
         name: RULES[check.rule].fields[field].schema.get("type") == "array"
@@ -93,8 +94,9 @@ def parameters_of(operation: Operation) -> dict[str, bool]:
 
 
 def query_for(command: CommandLine, operation: Operation) -> list[tuple[str, str]]:
-    """Converts a parsed command line (`command`) to the names and values of a query string, without `recipient` and
-    without the parameters in `CITIZEN`. Raises `QuestionError` for parameters that the operation does not read."""
+    """Converts a parsed command line to the names and values of a query string. Leaves out `recipient`, and the
+    parameters that describe a FranceConnect citizen. Raises `QuestionError` for parameters that the operation does not
+    read."""
     known = parameters_of(operation)
     others = {RECIPIENT, *(CITIZEN.values() if operation.modality == FRANCE_CONNECT else ())}
     if unknown := sorted(command.parameters.keys() - known.keys() - others):
@@ -105,9 +107,8 @@ def query_for(command: CommandLine, operation: Operation) -> list[tuple[str, str
 
 
 def lookup_for(command: CommandLine, operation: Operation, recipient: str, today: date) -> Lookup:
-    """Converts a parsed command line (`command`) to the lookup that a worker receives. `recipient` is the SIRET of the
-    asking administration. Raises `QuestionError` for an unknown parameter, or a value that the operation's rules
-    refuse."""
+    """Converts a parsed command line to the lookup that a worker receives. `recipient` is the SIRET of the asking
+    administration. Raises `QuestionError` for an unknown parameter, or a value that the operation's rules refuse."""
     read = apply_rules(operation.checks, parse_query(urlencode(query_for(command, operation))), today)
     if isinstance(read, Refusals):
         raise _refused(read.codes)
@@ -123,9 +124,9 @@ def lookup_for(command: CommandLine, operation: Operation, recipient: str, today
 
 
 def _identity_of(command: CommandLine, operation: Operation, read: Values, today: date) -> Identity:
-    """Returns the identity of the person whom a command line describes, made from the values in `read`. For an
-    operation by FranceConnect, makes the identity from the parameters in `CITIZEN` instead, and raises `QuestionError`
-    if FranceConnect could not give this citizen or the operation refuses the citizen."""
+    """Returns the identity of the person whom a command line describes. Makes it from the values in `read` or, for an
+    operation by FranceConnect, from the parameters in `CITIZEN`. Raises `QuestionError` for a citizen whom
+    FranceConnect could not give or the operation refuses."""
     if operation.modality != FRANCE_CONNECT:
         return msgspec.convert(read, MODALITIES[operation.modality])
     given = {field: command.parameters[name] for field, name in CITIZEN.items() if name in command.parameters}

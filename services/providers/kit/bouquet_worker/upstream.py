@@ -1,5 +1,5 @@
-"""Calls to an upstream (a provider's HTTP API). A call passes, in this order: circuit breaker, rate limit, deadline,
-span and metrics, timeout, one retry, token, transport."""
+"""Calls to an upstream, a provider's HTTP API. Each call is subject to a circuit breaker, a rate limit, a deadline and
+a timeout. It may be retried once, and is recorded in a span and in metrics."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ from bouquet_worker.quota import Quota
 from bouquet_worker.settings import WorkerSettings
 
 Param: TypeAlias = str | int | Sequence[str] | None
-"""Value of a query parameter. A sequence sends the parameter once for each item; with `None`, the parameter is not
-sent."""
+"""Value of a query parameter. For a sequence, the parameter is sent once for each item. For `None`, it is not sent."""
 Data: TypeAlias = bytes | str | Mapping[str, str]
 """Body of a request: a mapping is sent as a form, a text or bytes unchanged."""
 
@@ -45,12 +44,12 @@ class _Call(Struct, frozen=True):
 
 
 class RetryBudget:
-    """Limit on the retries of calls to one upstream. Each call adds `ratio` to the number of allowed retries, and each
-    retry takes one, so that retries cannot double the load of a failing upstream.
+    """Limit on the retries of calls to one upstream, so that retries cannot double the load of a failing upstream. Each
+    retry takes 1 from the budget, and each call adds `ratio`.
 
     Args:
-        ratio: Fraction of a retry that one call adds.
-        max_retries: Largest number of allowed retries, and their number at the start.
+        ratio: Part of a retry that each call adds, such as 0.1 for one retry in ten calls.
+        max_retries: Largest budget, in retries, and the budget at the start.
     """
 
     def __init__(self, ratio: float = 0.1, max_retries: float = 10.0) -> None:
@@ -222,9 +221,9 @@ class UpstreamClient:
         return _Call(method, urlsplit(base).path + route or "/", url, merged, body)
 
     async def _exchange(self, call: _Call, *, idempotent: bool) -> Answer:
-        """Sends a call and returns the answer. A failed call may be retried once if `idempotent` is true. Raises
-        `UpstreamError` without sending the call if the circuit breaker is open, the rate limit has no slot in time, or
-        the deadline has passed."""
+        """Sends a call and returns the answer. Retries a failed call at most once, and only if it is `idempotent`.
+        Raises `UpstreamError` for a failure, and for a call that was not sent, for instance because the breaker is
+        open."""
         self._breaker.check()  # before the rate limit: a call that is not sent takes no slot
         await self._quota.wait_for_slot(left_s(self._timeout_s) / 2)
         time_s = left_s(self._timeout_s)
@@ -242,7 +241,7 @@ class UpstreamClient:
                 raise UpstreamError("upstream_timeout") from None
 
     async def _with_retry(self, call: _Call, *, retry_within_s: float) -> Answer:
-        """Sends a call and returns the answer. Retries the call once if a retry may help and the first attempt failed
+        """Sends a call and returns the answer. Retries it once if a retry may help. The first attempt must have failed
         within `retry_within_s` seconds."""
         # The retry budget and the rate limit must allow the retry.
         loop = asyncio.get_running_loop()
@@ -266,7 +265,7 @@ class UpstreamClient:
 
     async def _authenticated(self, call: _Call) -> Answer:
         """Sends a call with its credentials, and returns the answer. After a 401, sends the call once more with new
-        credentials, if there are any and the limits on retries and calls allow it."""
+        credentials, if the limits on retries and calls allow it."""
         if self._auth is None:
             return await self._send(call, {})
         credentials = await self._auth.headers(self._transport)
@@ -276,8 +275,7 @@ class UpstreamClient:
         return answer
 
     def _take_retry(self) -> bool:
-        """Takes a retry from the budget and a slot of the rate limit, without waiting. Returns whether both were
-        available."""
+        """Takes a retry from the budget and a slot of the rate limit. Returns whether both were available now."""
         return self._retry_budget.spend() and self._quota.take_free_slot()
 
     async def _send(self, call: _Call, credentials: Mapping[str, str]) -> Answer:
@@ -288,8 +286,8 @@ class UpstreamClient:
         return await (self._observed(call, credentials, sending) if self._observer else sending)
 
     async def _observed(self, call: _Call, credentials: Mapping[str, str], sending: Awaitable[Answer]) -> Answer:
-        """Awaits the answer `sending` and returns it. Reports the request with this answer, or with the error, to the
-        observer if there is one."""
+        """Awaits the answer of `sending` and returns it. Tells the observer about the request and its answer or
+        error."""
         outcome: Answer | UpstreamError = UpstreamError("upstream_timeout")  # if it is cancelled
         try:
             outcome = await sending
@@ -350,8 +348,8 @@ def _quoted(text: str) -> str:
 
 
 def _body(json: Any, data: Data | None) -> tuple[bytes | None, CIMultiDict[str]]:
-    """Returns the body of a request as bytes (`None` for no body) and, for JSON or a form, its header
-    `Content-Type`."""
+    """Returns the body of a request as bytes, or `None` for no body. For JSON or a form, returns the header
+    `Content-Type` too."""
     if json is not None:
         return msgspec.json.encode(json), CIMultiDict({"Content-Type": "application/json"})
     if isinstance(data, Mapping):

@@ -59,16 +59,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Factory(Struct, frozen=True):
-    """Function that makes an upstream from the worker's settings, and the names of other upstreams whose clients the
-    function takes as arguments."""
+    """Function that makes an upstream from the worker's settings. `upstreams` are the names of other upstreams whose
+    clients the function takes."""
 
     make: Callable[..., Any]
     upstreams: tuple[str, ...]
 
 
 class RunningWorker(Struct, frozen=True):
-    """Worker that serves its queue, with the latest verdict of a gateway on its offer (the description of its
-    operations): the parts that the gateway refuses."""
+    """Worker that serves its queue. `verdict` says what the gateways refuse in the description of its operations
+    (offer)."""
 
     serving: Serving
     verdict: OfferVerdict
@@ -78,7 +78,7 @@ class RunningWorker(Struct, frozen=True):
         return self.serving.consuming
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns the body of `/readyz` while gateways refuse a part of the worker's offer, else an empty mapping."""
+        """Returns the body of `/readyz` while gateways refuse one of the worker's operations, else an empty mapping."""
         return self.verdict.unmet_condition()
 
 
@@ -88,15 +88,16 @@ class Worker:
     Handlers return their resource, or `NotFound`, `Rejected` or `Failed`, and may raise `UpstreamError`.
 
     Args:
-        provider: Name of the provider, in snake case; it names the queue, the settings and the metrics.
+        provider: Name of the provider, such as `france_travail`, by which the queue, the settings and the metrics are
+            named.
         settings: Struct of the worker's settings, read from `BOUQUET_<PROVIDER>_*`.
-        owner: Team or organisation that runs the worker, named in the offer that the worker sends to gateways.
-        authority: Administration that error answers name in `meta.provider`, with the first two digits of its error
-            codes.
+        owner: Team or organisation that runs the worker. Gateways receive its name with the description of the
+            operations.
+        authority: Administration that error answers name in `meta.provider`, and the first two digits of their codes.
         problems: Failures that only this provider has, by reason. The failures that all providers share are in
             `bouquet_proto.failures.FAILURES`.
-        checks: Functions that receive the settings, called before anything starts. They raise `SettingsError` for
-            settings that cannot be used, such as a malformed key.
+        checks: Functions that check the settings before anything starts. They raise `SettingsError` for a setting that
+            cannot be used, such as a malformed key.
         clock: Function that returns today's date; tests replace it.
     """
 
@@ -123,9 +124,9 @@ class Worker:
         self._operations: dict[str, HandledOperation] = {}
 
     def upstream(self, factory: F, name: str = "") -> F:
-        """Declares an upstream, made by the decorated function from the settings. Handlers call the upstream by `name`,
-        by default the function's name. After the settings, the function may take clients of upstreams declared before
-        it, each as a parameter with the upstream's name."""
+        """Declares an upstream, made by the decorated function from the settings. Handlers call it by `name`, by
+        default the function's name. Further parameters of the function, named like upstreams declared before, receive
+        the clients of these."""
         # It returns an `Upstream`, or an object of the author's own. If that object is an async context manager, it is
         # entered when the worker starts.
         name = name or factory.__name__
@@ -148,8 +149,8 @@ class Worker:
         self, *declared: PublishedOperation[Any] | Operation | InternalOperation, asking: Sequence[str] = ()
     ) -> Callable[[A], A]:
         """Declares the decorated function as the handler of one or several operations. The handler takes the question,
-        then the clients of the upstreams that it calls, each as a parameter with the upstream's name; if the names
-        differ, `asking` lists the upstreams in the order of the parameters."""
+        then a client of each upstream that it calls. A parameter has its upstream's name, unless `asking` lists the
+        upstreams in the order of the parameters."""
 
         def declare(handler: A) -> A:
             upstreams = self._upstreams_of(handler, asking)
@@ -165,9 +166,9 @@ class Worker:
         return declare
 
     def _upstreams_of(self, function: Callable[..., Any], asking: Sequence[str] = ()) -> tuple[str, ...]:
-        """Returns the names of the upstreams whose clients a function takes after its first parameter: `asking` or, if
-        `asking` is empty, the parameters' own names. Raises `TypeError` if the numbers of names and parameters differ,
-        or if an upstream has not been declared yet."""
+        """Returns the names of the upstreams whose clients a function takes after its first parameter. They are the
+        parameters' names, unless `asking` gives others. Raises `TypeError` for an undeclared upstream, or if `asking`
+        has too few or too many names."""
         _, *parameters = inspect.signature(function).parameters.values()
         own = tuple(parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY)
         names = tuple(asking) or own
@@ -180,8 +181,8 @@ class Worker:
         return names
 
     def offer(self, settings: WorkerSettings | None = None) -> Offer:
-        """Returns the worker's offer, the description of its operations that it sends to gateways. Without `settings`,
-        the offer lacks the documents declared by `Worker.document`, which are made from the settings."""
+        """Returns the worker's offer: the description of its operations for gateways. Without `settings`, the offer
+        lacks the documents declared by `Worker.document`."""
         operations = (row.operation for row in self._operations.values())
         documents = self._documents if settings else {}
         return Offer(
@@ -200,7 +201,7 @@ class Worker:
 
     @property
     def published(self) -> Mapping[str, PublishedOperation[Any]]:
-        """Operations that gateways publish, by id, each with the function that converts the handler's result to the
+        """Operations that gateways publish, by id. Each has the function that converts the handler's result to the
         published data."""
         return {
             name: PublishedOperation(row.operation, row.view, row.result)
@@ -220,8 +221,8 @@ class Worker:
         return reader.read(self._settings, worker_prefix(self.provider), *made, *self._checks)
 
     def _check_upstream(self, factory: Callable[..., Any], settings: WorkerSettings) -> None:
-        """Raises `SettingsError` if a factory makes an `Upstream` with a URL that does not name exactly one server, or
-        with a reason in `failures` that is neither in `FAILURES` nor in the worker's `problems`."""
+        """Raises `SettingsError` if the upstream that a factory makes is unusable. Its URL must name exactly one
+        server, and `FAILURES` or the worker's `problems` must contain the reasons in its `failures`."""
         match factory(settings):
             case Upstream() as upstream:
                 check_urls(self.provider, settings, upstream)
@@ -235,8 +236,8 @@ class Worker:
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str]) -> AsyncIterator[RunningWorker]:
-        """Serves requests from the bus until the context ends, then waits up to `drain_s` seconds for requests in
-        progress. Raises `SettingsError` for wrong settings before anything starts."""
+        """Serves requests from the bus until the context ends, then waits up to `drain_s` seconds for running requests.
+        Raises `SettingsError` for wrong settings before anything starts."""
         settings = self.settings(environ)
         metrics.CONCURRENCY.labels(self.provider).set(settings.concurrency)
         offer = self._encoded(settings)
@@ -259,9 +260,9 @@ class Worker:
         observer: Observer | None = None,
         answers: Iterator[Answer] | None = None,
     ) -> AsyncIterator[Mapping[str, Any]]:
-        """Opens the worker's upstreams until the context ends, and yields their clients by name. The clients report
-        each request and its outcome to `observer`; if `answers` is given, they return these answers without calling the
-        upstream. Raises `SettingsError` for unusable settings."""
+        """Opens the worker's upstreams until the context ends, and yields their clients by name. The clients tell
+        `observer` about each request. If `answers` is given, they return these answers without calling the upstream.
+        Raises `SettingsError` for unusable settings."""
         # Only trials pass an observer, and only the replay of a recording passes answers.
         opened: dict[str, Any] = {}
         async with AsyncExitStack() as stack:
@@ -280,8 +281,8 @@ class Worker:
         settings: WorkerSettings | None = None,
         on_error: OnError = UpstreamError.log,
     ) -> Handler:
-        """Returns the function that answers requests from the bus. `upstreams` maps each upstream's name to its open
-        client; `on_error` is called with each `UpstreamError` before the worker replies `Failed`."""
+        """Returns the function that answers requests from the bus. `upstreams` holds the open client of each upstream,
+        by name. `on_error` is called with each `UpstreamError` before the worker replies `Failed`."""
         offer = self._encoded(settings)
         return self._handler(upstreams, offer, OfferVerdict(self.provider, offer), on_error)
 

@@ -20,8 +20,8 @@ class School(Struct, frozen=True):
     ministry: str = "06"
 
     def covered_by(self, degree: str, kind: str, codes: list[str]) -> bool:
-        """Returns whether the school has this `degree` (`1D` for primary, `2D` for secondary) and lies in one of the
-        areas with the given `codes`. `kind` says what these areas are: `departement` or `region`."""
+        """Returns whether the school has this `degree` and lies in one of the areas with the given `codes`. The degree
+        is `1D` for primary or `2D` for secondary. `kind` says what the areas are: `departement` or `region`."""
         return degree == self.degree and {"departement": self.departement, "region": self.region}.get(kind) in codes
 
 
@@ -50,8 +50,8 @@ class Persona(Struct, frozen=True, kw_only=True):
 
 def schooling(mef: str, libelle: str, regime: str | None = None, statut: str = "ST SCOLAIRE") -> dict[str, Any]:
     """Returns the value of the key `info-scolarite` for an enrolled pupil. `mef` and `libelle` are the code and the
-    label of the training, `regime` the code of the boarding regime (`None` to leave it out), and `statut` the code and
-    the label of the pupil's status, separated by a space."""
+    label of the training. `regime` is the code of the boarding regime, or `None` to leave it out. `statut` is the code
+    of the pupil's status, a space and the label of this status."""
     code, _, label = statut.partition(" ")
     return {
         "est-scolarise": True,

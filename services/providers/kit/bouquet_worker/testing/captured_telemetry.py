@@ -62,7 +62,7 @@ class CapturedTelemetry(logging.Handler):
 
 @contextmanager
 def capturing_telemetry() -> Iterator[CapturedTelemetry]:
-    """Captures the logs and spans of this process while the context is open, and yields them."""
+    """Captures the logs and spans of this process until the context ends. Yields the object that holds them."""
     # A process has one tracer provider, which cannot be replaced: an exporter is added to it, and shut down afterwards.
     captured, root, provider = CapturedTelemetry(), logging.getLogger(), trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):
@@ -94,9 +94,9 @@ def words_of(text: str) -> set[str]:
 
 
 def personal_words(case: Case, offer: Offer) -> set[str]:
-    """Returns the words that telemetry must not contain after a test case: the words of the identity, of the parameters
-    and of the reply. Leaves out words that also occur in the public offer (the description of operations), in reasons
-    of failures or in outcomes."""
+    """Returns the words of a test case that telemetry must not contain, since they may identify the person. They come
+    from the identity, the parameters and the reply. Leaves out words that are public, such as those of the operation's
+    description."""
     personal = [msgspec.to_builtins(case.identity), case.parameters]
     if isinstance(case.identity, Identite):
         personal.append(case.identity.date_naissance())
@@ -107,8 +107,7 @@ def personal_words(case: Case, offer: Offer) -> set[str]:
 
 def _vocabulary(offer: Offer) -> set[str]:
     """Returns the words that identify nobody, so that telemetry may contain them. They come from the reasons of
-    failures (`FAILURES`), from the outcomes (`OUTCOMES`), and from the worker's offer (the description of its
-    operations) without its examples."""
+    failures, from the outcomes, and from the description of the worker's operations without its examples."""
     plain = tuple(msgspec.structs.replace(operation, example=None) for operation in offer.operations)
     public = msgspec.json.encode(msgspec.structs.replace(offer, operations=plain)).decode()
     return words_of(" ".join((public, *FAILURES, *OUTCOMES)))

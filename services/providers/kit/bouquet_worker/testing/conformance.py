@@ -50,7 +50,7 @@ NO_REPLY_IN_TIME = "deadline_exceeded"
 HANG_S = 30.0
 """Seconds that a test waits for an event before it fails."""
 QUOTABLE_BEHAVIOURS = (Fault.INTERNAL, Fault.TRUNCATED, "other_shape")
-"""Faulty answers of an upstream whose text a careless worker might copy into its logs, personal data included."""
+"""Faulty answers of an upstream, with a text that a careless worker might copy into its logs."""
 
 
 class Conformance:
@@ -67,7 +67,7 @@ class Conformance:
 
     bare_404_is_absence: ClassVar[bool] = False
     """Whether the upstream reports an unknown person by the status 404 alone. If so, the worker may reply `not_found`
-    to any 404 that is not a page of HTML, even one from a proxy; else the suite forbids this."""
+    to any 404 without HTML, even to a proxy's. Otherwise the suite forbids this."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Parametrizes the tests: a test with the argument `case`, `operation`, `behaviour` or `found_case` runs once
@@ -137,9 +137,8 @@ class Conformance:
     async def test_a_faulty_upstream_is_a_typed_failure(
         self, found_case: Case, behaviour: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Tests that the worker replies with `Failed` and a known reason if its upstream is faulty. If the worker sends
-        several requests, runs the case several times: with an upstream that is faulty from the first request on, from
-        the second on, and so on."""
+        """Tests that the worker replies with `Failed` and a known reason if its upstream is faulty. For a worker that
+        sends several requests, the upstream fails from the first one on, then from the second one on, and so on."""
         for after in range(await self._requests_of(found_case)):
             reply = await self._reply_with_fault(found_case, behaviour, after)
             if self.bare_404_is_absence and behaviour in BARE_404S and isinstance(reply, NotFound):
@@ -231,8 +230,8 @@ _EXPLANATIONS = {
     "handler returned nothing": "handler returned nothing at {at}",
     "upstream gave no usable answer": "upstream gave no usable answer: {reason} {field} {cause}",
 }
-"""Maps the message of a log event to a template of the line by which the suite explains a failed test. The names in
-braces are fields of the log record."""
+"""Lines by which the suite explains a failed test, by the message of the log event. The names in braces are fields of
+the log record."""
 _REQUESTS: dict[tuple[type[Conformance], str], int] = {}
 """Number of requests that the worker sends to upstreams, by test class and name of the test case."""
 
@@ -270,8 +269,8 @@ def _difference(case: Case, reply: Reply) -> str:
 
 
 def _logged(caplog: pytest.LogCaptureFixture) -> str:
-    """Returns a text with one line for each logged event in `_EXPLANATIONS`, such as an unexpected exception with its
-    place in the code; "" if none was logged."""
+    """Returns the logged explanations of a failed test, one line for each (`_EXPLANATIONS`). An unexpected exception,
+    for instance, is explained with its place in the code. Returns "" if none was logged."""
     told = [record for record in caplog.records if record.getMessage() in _EXPLANATIONS]
     return "".join(dict.fromkeys(f"\n{_EXPLANATIONS[one.getMessage()].format_map(vars(one))}" for one in told))
 

@@ -28,10 +28,11 @@ CALLER = Caller(recipient="13002526500013", token_id="9d2c1b0a-3f4e-4d5c-8b6a-7e
 PATIENCE_S = 60.0
 """Seconds that a worker has to answer a test's lookup."""
 SILENT_UPSTREAM_S = (0.3, 3.0, 30.0)
-"""Seconds that a worker waits for an upstream that does not answer, in tests. On a busy machine the requests before the
-unanswered one can take the whole time; the lookup is then repeated with the next, longer one."""
+"""Seconds that a worker waits in tests for an upstream that does not answer. If the time runs out before the unanswered
+request, the lookup is repeated with the next, longer time."""
+# On a busy machine, the requests before the unanswered one can take the whole time.
 REPLY_MARGIN_S = 5.0
-"""Seconds before the deadline of its reply at which a worker stops waiting for a silent upstream, in tests. Replaces
+"""Seconds before its reply's deadline at which a worker gives up a silent upstream, in tests. Replaces
 `deadline.REPLY_MARGIN_S`."""
 
 Behaviour: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
@@ -98,8 +99,8 @@ async def _other_shape(_: web.Request, __: Handler) -> web.StreamResponse:
 async def _answer_of_a_proxy(
     _: web.Request, __: Handler, *, status: int, text: str, content_type: str
 ) -> web.StreamResponse:
-    """Answers in place of the upstream, with an error made by a proxy. Such an error says nothing about the person, so
-    the worker must not reply `not_found`."""
+    """Answers with an error made by a proxy, in place of the upstream. Such an error says nothing about the person, so
+    that the worker must not reply `not_found`."""
     return web.Response(status=status, text=text, content_type=content_type)
 
 
@@ -116,7 +117,7 @@ FAULTY_BEHAVIOURS: dict[str, Behaviour] = {
     "proxy_400_json": partial(_answer_of_a_proxy, status=400, text=_BAD_REQUEST_JSON, content_type="application/json"),
     "proxy_403": partial(_answer_of_a_proxy, status=403, text="<h1>403 Forbidden</h1>", content_type="text/html"),
 }
-"""Behaviours of a failing upstream, by name in test reports."""
+"""Behaviours of a failing upstream. The keys are their names in test reports."""
 BARE_404S = frozenset({"proxy_404_json", "proxy_404_empty"})
 """Names of the behaviours that answer 404 without a page of HTML."""
 
@@ -138,8 +139,8 @@ class WorkerHarness:
         return await self.bus.call(self._worker.provider, lookup_of(case, within_s=within_s))
 
     async def ask_for_little_time(self, case: Case) -> Reply:
-        """Sends the worker the lookup of a test case, and returns the worker's reply. The deadline is so near that the
-        worker waits for its silent upstream only as long as `SILENT_UPSTREAM_S` says."""
+        """Sends the worker the lookup of a test case with a near deadline, and returns the worker's reply. The worker
+        then waits for a silent upstream only for the seconds in `SILENT_UPSTREAM_S`."""
         with mock.patch.object(deadline, "REPLY_MARGIN_S", REPLY_MARGIN_S):
             for silent_s in SILENT_UPSTREAM_S:
                 self.injector.requests = 0

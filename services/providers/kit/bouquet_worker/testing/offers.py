@@ -38,12 +38,11 @@ MESH_REASONS = {
 """Failure reasons that are reserved for the worker kit, the bus and the gateways. A worker's handler must not return
 them."""
 MUST_ANNOUNCE = {"several_matches"}
-"""Reasons of failure that a worker may give only for an operation that declares them in `reasons`."""
+"""Reasons of failure that an operation must declare in `reasons`, so that the worker may give them."""
 
 
 def objections_to_offer(offer: Offer) -> Iterator[str]:
-    """Yields the faults of a worker's offer (the description of its operations) as a whole, such as two operations with
-    one path."""
+    """Yields the faults that concern all of a worker's operations together, such as two operations with one path."""
     for authority in (offer.authority, *(operation.authority for operation in offer.operations)):
         if authority and not PREFIX.fullmatch(authority.prefix):
             yield f"authority {authority.label}: its prefix is not two digits"
@@ -71,8 +70,8 @@ def _refused(excesses: Iterable[str]) -> Iterator[str]:
 
 
 def _place_of(operation: Operation) -> str:
-    """Returns a text that must differ between the operations of an offer: the operation's path, followed in version 2
-    by its modality (kind of identity)."""
+    """Returns the path of an operation, and in version 2 also its modality (kind of identity). No two operations of a
+    worker may have the same."""
     by = f" by {operation.modality}" if operation.path.startswith("/api/") else ""
     return f"path {operation.path}{by}"
 
@@ -96,8 +95,8 @@ def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]
 
 
 def _of_meta_fields(operation: Operation) -> Iterator[str]:
-    """Yields a fault for each of the operation's `meta_fields` (fields that answers have in `meta`) that is not in the
-    schema, or that callers see only with a scope."""
+    """Checks `operation.meta_fields`, the fields that gateways move to an answer's `meta`. Yields a fault for each
+    field that is not in the schema, or that callers see only with a scope."""
     for name in operation.meta_fields:
         if not _has_path(operation.schema, [name]):
             yield f"meta_fields: the schema has no field {name}"
@@ -106,9 +105,9 @@ def _of_meta_fields(operation: Operation) -> Iterator[str]:
 
 
 def _of_proof(operation: Operation) -> Iterator[str]:
-    """Checks `operation.proof`, which declares what the proof of an answer (an encrypted text) shows. Yields a fault
-    for each path that is not in the schema, and for each unknown way to show a field. In version 2, whose answers have
-    no proof, any declaration is a fault."""
+    """Checks `operation.proof`, which says what the proof of an answer shows. Yields a fault for each path that is not
+    in the schema, and for each unknown way to show a field. Answers of version 2 have no proof, so that any declaration
+    is a fault there."""
     if operation.proof is None:
         return
     if operation.path.startswith("/api/"):
@@ -122,8 +121,9 @@ def _of_proof(operation: Operation) -> Iterator[str]:
 
 
 def _of_people(operation: Operation) -> Iterator[str]:
-    """Checks `operation.people`, the list of the objects in an answer that describe a person. Yields a fault for each
-    listed field that is not in the schema, and for each object with a name and a birth date that is not listed."""
+    """Checks `operation.people`, which lists the objects in an answer that describe a person. Yields a fault for each
+    listed field that is not in the schema. Yields a fault, too, for each object with a name and a birth date that is
+    not listed."""
     # The access journal records whom an answer names, and finds them by `people`.
     for people in operation.people:
         for name in (people.nom, people.prenoms, *people.naissance):
@@ -171,8 +171,8 @@ def _of_fields(operation: Operation) -> Iterator[str]:
 
 
 def _hint(word: str, known: Iterable[str]) -> str:
-    """Returns the end of a fault's text about a misspelt word, such as `; is it nom?`. Returns "" if no word in `known`
-    has nearly the same spelling."""
+    """Returns a suggestion for a misspelt word, such as `; is it nom?`. Returns "" if no word in `known` has nearly the
+    same spelling."""
     near = get_close_matches(word, known, n=1, cutoff=0.9)
     return f"; is it {near[0]}?" if near else ""
 
@@ -213,7 +213,7 @@ def _null_alone(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
 
 
 def schema_violations(operation: Operation, data: Any) -> list[str]:
-    """Returns a text `path: message` for each place where `data` violates the schema of the operation; an empty list
+    """Returns a text `path: message` for each place where `data` violates the operation's schema. Returns an empty list
     for valid data."""
     validator = Draft202012Validator(operation.schema, format_checker=FormatChecker())
     shown = _opened(data) if operation.gated else data
@@ -221,8 +221,8 @@ def schema_violations(operation: Operation, data: Any) -> list[str]:
 
 
 def _opened(node: Any) -> Any:
-    """Returns a copy of the data without the keys `$any`, as a caller with every scope receives it. In an object,
-    `$any` lists the scopes of which a caller needs one to see the object."""
+    """Returns the data as a caller with every scope receives it, without the keys `$any`. These keys list the scopes of
+    which a caller needs one to see the object."""
     match node:
         case dict():
             return {name: _opened(value) for name, value in node.items() if name != "$any"}

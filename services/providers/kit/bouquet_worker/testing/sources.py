@@ -14,13 +14,12 @@ from bouquet_worker.worker import Worker
 PERSONAL = frozenset({"body", "headers"})
 """Attributes of an upstream's answer that may hold personal data."""
 SIMULATORS = ("simulator", "simulate")
-"""Endings of the names of simulators' modules, whose source is not checked, since no worker runs these modules."""
+"""Endings of the names of simulators' modules. Their source is not checked, since no worker runs it."""
 
 
 def objections_to_sources(worker: Worker) -> Iterator[str]:
-    """Yields a text `file:line: fault` for each fault in the imported modules of the packages that contain the worker's
-    handlers. Faults are an unknown reason of an `UpstreamError`, a log event or error that quotes an answer's body or
-    headers, and a function that may end without the `return` of its value."""
+    """Yields a text `file:line: fault` for each fault in the packages of the worker's handlers. A fault is, for
+    instance, a log event that quotes an answer's body, or an unknown reason of an `UpstreamError`."""
     reasons = FAILURES.keys() | worker.offer().problems.keys()
     for path in sorted(_sources(worker)):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -59,8 +58,8 @@ def _personal(call: ast.Call, what: str) -> Iterator[tuple[int, str]]:
 
 
 def _promises_value(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Returns whether a function's annotation excludes `None`, so that the function must not end without a `return`.
-    Returns `False` without an annotation, for generators, and for bodies that are only a docstring or `...`."""
+    """Returns whether a function must return a value, because its annotation excludes `None`. Returns `False` without
+    an annotation, for generators, and for functions without code."""
     if function.returns is None or "None" in ast.unparse(function.returns):
         return False
     is_declared_only = all(isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) for one in function.body)
@@ -68,7 +67,8 @@ def _promises_value(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 
 def _open_end(body: list[ast.stmt]) -> ast.stmt | None:
-    """Returns a statement after which a function with this body may end without a `return`; `None` if there is none."""
+    """Returns a statement after which a function may end without `return`, or `None` if there is none. `body` is the
+    function's code."""
     match body[-1]:
         case ast.Return() | ast.Raise() | ast.While() | ast.Expr(value=ast.Call(func=ast.Name(id="assert_never"))):
             return None
