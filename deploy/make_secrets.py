@@ -3,11 +3,11 @@
     python deploy/make_secrets.py DIR [--simulators http://simulators:8100] [--compose]
 
 A process mounts its folder at /run/secrets/bouquet: in deploy/compose the folder itself, in Kubernetes a secret of the
-same name (deploy/k8s/apply_secrets.sh). The script makes secrets for each provider whose package is installed, which
-the options name, or for which it has made secrets before. Existing files are kept: to change a secret, delete its file
-and run the script again. Files made from others (the broker's definitions, the roles of the database,
-`api/signing-key`, `authority/trusted.pem`) are written again each time. All folders get mode 700 and all files mode
-600.
+same name (deploy/k8s/apply_secrets.sh). The script makes secrets for all providers whose packages are installed, and
+for those that the options name or that an earlier run knew. All folders get mode 700 and all files mode 600.
+
+Existing files are kept: to change a secret, delete its file and run the script again. Only files made from others are
+written again each time, such as the broker's definitions and `api/signing-key`.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ def main() -> None:
 
 
 def _providers(folder: Path, named: set[str]) -> list[str]:
-    """Returns the names of all providers: a provider counts if its package is installed, if `named` contains its name,
-    or if `folder` contains its RabbitMQ password from an earlier run."""
+    """Returns the names of all providers: those whose package is installed, those in `named`, and those with a RabbitMQ
+    password in `folder` from an earlier run."""
     users = (path.name.removeprefix(USER_PREFIX) for path in (folder / "passwords").glob(f"{USER_PREFIX}*"))
     return sorted({*_output("bouquet-worker", "list").split(), *named, *users} - {*OWN_USERS})
 
@@ -145,8 +145,8 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _broker(folder: Path, address: str, providers: list[str]) -> None:
-    """Writes RabbitMQ's definitions, which give each process a user with as few rights as possible. Also writes the URL
-    of RabbitMQ, with the user's name and password, into the process's folder, as `bus-url`."""
+    """Writes RabbitMQ's definitions, which give each process a user with as few rights as possible. Also writes
+    `bus-url` into each process's folder: the URL of RabbitMQ with the user's name and password."""
     passwords = folder / "passwords"
     passwords.mkdir(exist_ok=True)
     command = (str(DEFINITIONS), "--passwords", str(passwords), "--vhost", VHOST, *providers)
@@ -159,8 +159,8 @@ def _broker(folder: Path, address: str, providers: list[str]) -> None:
 
 
 def _cache(folder: Path, address: str) -> None:
-    """Writes the access rules (ACL) of redis, which admit no user but the gateway, and the gateway's `cache-url` and
-    `cache-key`."""
+    """Writes the access rules (ACL) of redis, which admit only the gateway. Also writes the gateway's secrets
+    `cache-url` and `cache-key`."""
     password = _kept(folder / "passwords" / f"redis-{CACHE_USER}", secrets.token_hex)
     digest = sha256(password.encode()).hexdigest()
     _write(
@@ -173,8 +173,8 @@ def _cache(folder: Path, address: str) -> None:
 
 
 def _database(folder: Path, address: str) -> None:
-    """Writes the passwords and URLs of the database's users, and `roles.sql`, which creates the roles of `ROLES`, the
-    portal's role and the portal's database."""
+    """Writes the passwords and URLs of the database's users. Also writes `roles.sql`, which creates their roles and the
+    portal's database."""
     owner = _kept(folder / "database" / "password", secrets.token_hex)
     for process in ("migration", "admin"):
         _kept(folder / process / "database-url", partial(_database_url, OWNER, owner, address))
@@ -229,10 +229,9 @@ def _api_clients(folder: Path) -> None:
 
 
 def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | None) -> None:
-    """Makes a certificate for each server, signed by one private authority, and writes the authority's certificate into
-    each process's folder, as `ca.pem`. `servers` maps a server's folder to its addresses, `host:port` separated by
-    commas; with a Kubernetes `namespace`, certificates are also valid for the hosts' names in the cluster, such as
-    `host.namespace.svc`."""
+    """Makes a certificate for each server, signed by a private authority. Writes the authority's certificate into each
+    process's folder, as `ca.pem`. `servers` maps a server's folder to its addresses, such as `a:5432,b:5432`. With a
+    Kubernetes `namespace`, certificates are also valid for names such as `a.namespace.svc`."""
     authority = folder / "authority"
     for server, address in servers.items():
         hosts = [urlsplit(f"//{one}").hostname or "" for one in address.split(",")]
@@ -245,9 +244,8 @@ def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | Non
 
 
 def _settings(folder: Path, providers: list[str], simulators: str | None) -> None:
-    """Writes a settings file for each worker. If `simulators` is given, the settings make the worker call the simulated
-    upstreams at this URL. Otherwise the new file is empty, for the operator to fill in, and an existing file is
-    kept."""
+    """Writes a settings file for each worker. With the URL `simulators`, the worker calls the simulated upstreams
+    there. Without it, a new file is empty, for the operator to fill in, and an existing file is kept."""
     lines = _output("bouquet-worker", "simulator-settings", simulators).splitlines() if simulators else []
     for name in providers:
         own = [line for line in lines if line.startswith(f"BOUQUET_{name.upper()}_")]

@@ -28,8 +28,8 @@ ARRONDISSEMENTS_SINCE = {
     "69388": "1959-02-19",
     "69389": "1964-08-12",
 }
-"""Maps the code of each arrondissement that was created after 1 January 1943, the first day of the list, to the day of
-its creation."""
+"""First day of each arrondissement that was created after the beginning of the list, 1 January 1943. The keys are the
+arrondissements' codes."""
 MAYOTTE = "976"
 MAYOTTE_BEFORE = "985"
 MAYOTTE_SINCE = "2011-03-31"
@@ -70,8 +70,8 @@ def read(folder: str, name: str) -> Any:
 
 
 def before_2019(history: list[Row]) -> list[CommuneRecord]:
-    """Returns records of the communes in `history`, the list of all communes that existed between 1943 and 2019. A
-    commune with several départements has one record for each: a commune of Corsica has one with 20 and one with 2A."""
+    """Returns records of the communes in `history`, which lists all communes from 1943 to 2019. A commune that was in
+    several départements has a record for each: a commune of Corsica is in 20 and in 2A."""
     by_id = {row["id"]: row for row in history}
     return [
         CommuneRecord(
@@ -88,8 +88,8 @@ def before_2019(history: list[Row]) -> list[CommuneRecord]:
 
 
 def departements(row: Row, by_id: dict[str, Row]) -> Iterator[str]:
-    """Yields the numbers of all départements to which a commune, and each commune that later replaced it, have
-    belonged: 20, then 2A for a commune of Corsica."""
+    """Yields the numbers of the départements to which a commune and its successors have belonged. For a commune of
+    Corsica, these are 20, then 2A."""
     while row["type"] == "COM":
         yield departement_of(row["code"])
         if "successeur" not in row:
@@ -102,9 +102,9 @@ def departement_of(code: str) -> str:
 
 
 def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns `records`, continued by the yearly releases in `vintages`. The record of a commune ends if a release
-    lacks or renames the commune; a new record begins for each new commune and each new name. Each change has the date 1
-    January of the release's year."""
+    """Returns `records`, continued by the yearly releases in `vintages`. If a release lacks or renames a commune, the
+    commune's record ends. Each new commune or name begins a record. Changes are dated 1 January of the release's
+    year."""
     ended = [record for record in records if record.last != OPEN_END]
     current = {record.code: record for record in records if record.last == OPEN_END}
     for year, communes in vintages:
@@ -124,8 +124,8 @@ def is_commune(row: Row) -> bool:
 
 
 def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
-    """Returns records of the arrondissements of Paris, Lyon and Marseille. All have 1 January 1943, the first day of
-    the list, as the first day."""
+    """Returns records of the arrondissements of Paris, Lyon and Marseille. All begin on 1 January 1943, like the
+    list."""
     # `with_known_dates` then replaces the dates of those created later.
     return [
         CommuneRecord(departement_of(row["code"]), normalised(row["nom"]), row["code"], BEGINNING, OPEN_END)
@@ -175,8 +175,8 @@ def day_before(day: str) -> str:
 
 
 def text(records: list[CommuneRecord]) -> str:
-    """Returns the text of the list: for each département, a line with its number, then one line for each record, with
-    the other fields separated by tabs. An empty line separates départements; `records` must be sorted by
+    """Returns the text of the list. Each département has a line with its number, then a line for each record, whose
+    other fields are separated by tabs. An empty line separates départements. `records` must be sorted by
     département."""
     sections = groupby(records, key=lambda record: record.departement)
     return "\n\n".join("\n".join([number, *("\t".join(record[1:]) for record in rows)]) for number, rows in sections)

@@ -42,9 +42,8 @@ def main(folders: list[str]) -> None:
 
 
 def check(name: str, wheels: Path, environment: Path) -> None:
-    """Installs a distribution in a new environment, loads its entry points, and runs its commands with `--help`. If
-    `EXACT_DEPENDENCIES` lists the distribution, exits with an error unless exactly the listed packages were installed
-    along with it."""
+    """Installs a distribution in a new environment, loads its entry points, and runs its commands with `--help`. Exits
+    with an error if this fails, or if other packages were installed than `EXACT_DEPENDENCIES` allows."""
     python = str(environment / "bin" / "python")
     run("uv", "venv", "--quiet", "--python", sys.executable, str(environment))
     run(

@@ -27,7 +27,7 @@ BINDING = {"bindingVersion": "0.3.0"}
 
 
 def document() -> Json:
-    """Returns the AsyncAPI document, written for a worker: its operation is to receive requests and send replies."""
+    """Returns the AsyncAPI document, from a worker's point of view: the worker receives requests and sends replies."""
     return {
         "asyncapi": "3.0.0",
         "info": {

@@ -135,8 +135,8 @@ def _entry(module: str, name: str) -> str:
 
 
 def _definition(module: str, name: str) -> tuple[Definition, str]:
-    """Returns the definition of a name that a module defines or imports, and its docstring or "". Raises `LookupError`
-    if the module does neither."""
+    """Returns the definition of a name in a module, and its docstring or "". Finds imported names too. Raises
+    `LookupError` if the module neither defines nor imports the name."""
     body = ast.parse(inspect.getsource(importlib.import_module(module))).body
     for node in body:
         if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
@@ -155,8 +155,8 @@ def _targets(node: ast.Assign | ast.AnnAssign) -> list[str]:
 
 
 def _text(node: ast.stmt | None) -> str:
-    """Returns the docstring of a field or a constant: the text in `node`, the statement after its definition. Returns
-    "" if `node` is no text."""
+    """Returns the docstring of a field or a constant. `node` is the statement after the definition. Returns "" if
+    `node` is no text."""
     match node:
         case ast.Expr(value=ast.Constant(value=str(text))):
             return inspect.cleandoc(text)

@@ -63,8 +63,8 @@ class Setting(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Struct of settings, read from source code: the settings that it declares, and the names of its base classes,
-    whose settings it inherits."""
+    """Struct of settings, as read from source code. Holds the settings that it declares, and the names of the base
+    classes from which it inherits others."""
 
     title: str
     prefix: str
@@ -73,7 +73,7 @@ class Group(NamedTuple):
 
 
 def groups() -> dict[str, Group]:
-    """Returns all structs of settings in the source code, by title: the name of the class or, if that is just
+    """Returns all structs of settings in the source code, by title. The title is the name of the class or, for a class
     `Settings`, the name of the provider."""
     found = {}
     for path in sorted((ROOT / "mesh").rglob("*.py")) + sorted((ROOT / "services").rglob("*.py")):

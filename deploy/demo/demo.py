@@ -1,10 +1,9 @@
 """`make demo` and `make sandbox`: runs the gateway, the workers, the registry and the portal in the foreground. Prints
 the portal's address, a token and commands that call the gateway.
 
-The workers call simulators of the administrations' APIs. With the embedded bus the gateway hosts the workers; with
-`--bus amqp://…` gateway, workers and simulators are separate processes. With `--cases DIR`, the recorded answers in DIR
-take the place of workers. The script uses the standard library alone, and runs the installed commands as an operator
-would.
+The workers call simulators of the administrations' APIs. With `--cases DIR`, the recorded answers in DIR take the place
+of workers. By default, the workers run in the gateway's process. With `--bus amqp://…`, they are processes of their
+own. The script uses the standard library alone, and runs the installed commands as an operator would.
 """
 
 from __future__ import annotations
@@ -176,8 +175,8 @@ def main() -> int:
 
 
 def _interrupt(*_: object) -> None:
-    """Raises `KeyboardInterrupt`, and ignores all further signals, so that a second Ctrl-C does not keep the demo from
-    stopping its processes."""
+    """Ends the demo by `KeyboardInterrupt`. Further signals are ignored, so that a second Ctrl-C does not keep the demo
+    from stopping its processes."""
     _ignore_interruptions()
     raise KeyboardInterrupt
 
@@ -228,8 +227,8 @@ def _start_portal(
     sandbox: str,
     sandbox_token: str,
 ) -> str:
-    """Starts the portal, which shows the documents of the demo's gateway and whose console calls the sandbox gateway at
-    the address `sandbox`. Returns the portal's address."""
+    """Starts the portal, which shows the documents of the demo's gateway, and returns the portal's address. The
+    portal's console calls the sandbox gateway at the address `sandbox`."""
     # It comes first, since it starts beside all others, and shows documents as soon as the gateway has them.
     port = arguments.portal_port or (PORTAL_PORT if _is_free(PORTAL_PORT) else _free_port())
     address = f"http://127.0.0.1:{port}"
@@ -274,8 +273,8 @@ def _folder(text: str) -> Path:
 
 
 def _environ(arguments: argparse.Namespace) -> dict[str, str]:
-    """Returns environment variables for the demo's processes: those of this process, except for `BOUQUET_…` variables,
-    and the demo's own `BOUQUET_…` settings."""
+    """Returns the environment variables of the demo's processes. They are those of this process, with the demo's own
+    settings in place of any `BOUQUET_…` variables."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("BOUQUET_")},
         "BOUQUET_BUS_URL": arguments.bus,
@@ -288,8 +287,8 @@ def _environ(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def _journal_and_registry(folder: str) -> dict[str, str]:
-    """Returns settings for the access journal and the registry: a journal key, and paths in `folder` for the registry's
-    database and the gateway's spool (records of the journal that are not yet sent to the registry)."""
+    """Returns the settings of the access journal and the registry. The registry's database and the gateway's spool
+    (journal records that are not yet sent) are in `folder`."""
     return {
         "BOUQUET_GATEWAY_JOURNAL_KEY": f"demo:{secrets.token_hex(32)}",
         "BOUQUET_GATEWAY_JOURNAL_SPOOL": f"{folder}/spool",
@@ -342,8 +341,8 @@ def _curl_by_session(url: str) -> str:
 
 
 def _wait_for_status(processes: Processes, name: str, url: str, token: str, *statuses: int) -> None:
-    """Waits until a GET of `url` with this token is answered with one of these HTTP statuses. After `STARTUP_S`
-    seconds, raises `SystemExit`, whose message says that `name` did not answer."""
+    """Waits until a GET of `url` with this token is answered with one of these HTTP statuses. Raises `SystemExit`,
+    whose message contains `name`, if this takes longer than `STARTUP_S` seconds."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     give_up = time.monotonic() + STARTUP_S
     while time.monotonic() < give_up:

@@ -96,7 +96,7 @@ def board(
 
 
 def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99), legend: str = "") -> list[Query]:
-    """Returns one query for each quantile in `of`, such as 0.95, of the histogram that `buckets` selects, for example
+    """Returns one query for each quantile in `of`, such as 0.95. `buckets` selects a histogram, as in
     `x_seconds_bucket{a="b"}`. If `by` names a label, each value of this label gets a curve of its own."""
     labels = f"le, {by}" if by else "le"
     return [

@@ -1,5 +1,5 @@
 """Dashboard of the API's resources: their states as in `/api/{resource}/ping`, requests for dossiers (several lookups
-in one request), and the number of workers' replies that do not have the promised form."""
+in one request), and workers' replies in a wrong form."""
 
 from __future__ import annotations
 

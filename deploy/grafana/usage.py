@@ -23,20 +23,20 @@ ANSWERED = f'bouquet_registry_accesses_total{{{OF}, outcome=~"found|not_found"}}
 FAILED = f'bouquet_registry_accesses_total{{{OF}, outcome="failed"}}'
 REFUSED = f'bouquet_registry_accesses_total{{{OF}, outcome="refused"}}'
 PROVIDERS = "topk by (operation) (1, bouquet_gateway_operation_info)"
-"""PromQL for one series per operation, whose label `provider` names the operation's provider, even if several gateways
-export the operation."""
+"""PromQL that tells the provider of each operation, in the label `provider`. Each operation has one series, even if
+several gateways export it."""
 NAMES = "topk by (habilitation) (1, bouquet_registry_habilitation_info)"
 
 
 def named(by_habilitation: str) -> str:
-    """Returns PromQL that adds the label `name`, the name of the administration that holds the habilitation, to each
-    series of the expression `by_habilitation`."""
+    """Returns PromQL that adds the name of the administration to each series of `by_habilitation`, as the label `name`.
+    The series must have the label `habilitation`."""
     return f"{by_habilitation} * on (habilitation) group_left (name) {NAMES}"
 
 
 def by_provider(by_operation: str) -> str:
-    """Returns PromQL that sums `by_operation`, an expression with a series for each habilitation and operation, to one
-    series for each habilitation and provider."""
+    """Returns PromQL for the sums of `by_operation` by habilitation and provider. `by_operation` is an expression with
+    a series for each habilitation and operation."""
     return f"sum by (habilitation, provider) ({by_operation} * on (operation) group_left (provider) {PROVIDERS})"
 
 

@@ -1,11 +1,11 @@
-"""Prints RabbitMQ definitions with one user, who has as few rights as possible, for each of these: the gateway, the
-registry, the writer of the access journal, and each named provider.
+"""Prints RabbitMQ definitions with a user for the gateway, the registry, the writer of the access journal, and each
+named provider. Each user has as few rights as possible.
 
     python deploy/rabbitmq/definitions.py --passwords DIR cnaf msa mesr … > definitions.json
     rabbitmqctl import_definitions definitions.json        # or `load_definitions` in rabbitmq.conf
 
-DIR holds each user's password in a file with the user's name; if a file is missing, the script makes it with a random
-password. The output contains only salted hashes of the passwords. Another import updates passwords and rights, and
+DIR has a file with each user's name, which contains the user's password. The script makes missing files, with random
+passwords. The output contains only salted hashes of the passwords. A later import updates passwords and rights, and
 deletes no other users.
 """
 
@@ -89,8 +89,8 @@ def _queues(owner: str) -> tuple[str, ...]:
 
 
 def _check_queues(owner: str) -> str:
-    """Returns a regular expression for the names of the queues that the process `owner` creates and deletes again, in
-    order to check that its RabbitMQ node accepts changes."""
+    """Returns a regular expression for the names of a process's test queues. The process `owner` creates and deletes
+    them to check that its RabbitMQ node accepts changes."""
     return rf"^{re.escape(CHECK_PREFIX)}{owner}\.[0-9a-f]+$"
 
 
@@ -101,8 +101,8 @@ def _answering(*owners: str, limits: dict[str, int] | None = None) -> Rights:
 
 
 def definitions(vhost: str, rights_by_process: Iterable[tuple[str, Rights]], passwords: Path) -> dict[str, Any]:
-    """Returns RabbitMQ's definitions of a virtual host, its users and their rights. Reads each user's password from a
-    file in `passwords`; a missing file is made with a random password."""
+    """Returns RabbitMQ's definitions of a virtual host, its users and their rights. The folder `passwords` has a file
+    with each user's password; a missing file is made with a random password."""
     named = {USER_PREFIX + process: allowed for process, allowed in rights_by_process}
     return {
         "vhosts": [{"name": vhost}],

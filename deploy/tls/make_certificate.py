@@ -2,9 +2,9 @@
 
     python deploy/tls/make_certificate.py --authority DIR FOLDER broker broker.bouquet.svc
 
-If DIR has no authority, the script makes one there: its certificate, its key, and `trusted.pem`, the file that clients
-trust, to which other authorities may be added. Existing files are kept: to renew a certificate, delete it and run the
-script again.
+If DIR has no authority, the script makes its key, its certificate and `trusted.pem` there. Clients trust the
+authorities in `trusted.pem`, to which an operator may add others. Existing files are kept: to renew a certificate,
+delete it and run the script again.
 """
 
 from __future__ import annotations

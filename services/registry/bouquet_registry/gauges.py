@@ -22,18 +22,18 @@ log = logging.getLogger(__name__)
 COUNT_INTERVAL_S = 10.0
 """Seconds between two counts of habilitations, tokens, and events (messages of DataPass) that could not be applied."""
 DAYS = (7, 14, 30)
-"""Values, in days, of the label `within_days` of the metric that counts the tokens which expire within this time."""
+"""Periods, in days. For each, a metric counts the tokens that expire within this time, and names the period in the
+label `within_days`."""
 IN_USE = timedelta(days=30)
-"""Time for which a token counts as recently used after its last use. Alerts about expiry ignore all other tokens."""
+"""Time after its last use for which a token counts as in use. Only tokens in use are counted as expiring."""
 MAX_NAMES = 500
-"""Largest number of habilitations whose names appear in the metrics, each in a time series of its own. If more exist,
-only the names of the most recently changed ones appear."""
+"""Largest number of habilitations whose names appear in the metrics. If more exist, the most recently changed ones
+appear."""
 
 
 async def count_periodically(store: Store, clock: Clock) -> None:
-    """Every `COUNT_INTERVAL_S` seconds until cancelled, sets the metrics that count habilitations, tokens, and events
-    of DataPass that could not be applied. If the database is unavailable, logs this and tries again at the next
-    time."""
+    """Sets the metrics that count habilitations, tokens, and unapplied events of DataPass, every `COUNT_INTERVAL_S`
+    seconds until cancelled. If the database is unavailable, logs this and tries again at the next time."""
     while True:
         try:
             await count(store, clock())

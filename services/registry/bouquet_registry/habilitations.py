@@ -18,17 +18,17 @@ ContactKind: TypeAlias = Literal["demandeur", "contact_metier", "contact_techniq
 State: TypeAlias = Literal["requested", "active", "refused", "revoked", "archived"]
 
 BY_PARAMETERS = "params"
-"""Item of a habilitation's modalities, for calls in which the caller authenticates with a token, and sends the person's
-identity as parameters. Other modalities require a citizen's session (docs/reference/contract.md §7)."""
+"""Modality (way of calling) in which a token authenticates the caller, and parameters give the person's identity. Other
+modalities require a citizen's session (docs/reference/contract.md §7)."""
 TOKEN_LIFE_MONTHS = 18
 """Months from the issue or prolongation of a token to its expiry."""
 MAX_ITEMS = 500
-"""Largest number of items in each list of a habilitation or of an editor. Gateways compare the address of each call
-with all items of `allowed_ips`."""
+"""Largest number of items in each list of a habilitation or of an editor."""
+# Gateways compare the address of each call with all items of `allowed_ips`.
 MAX_TEXT = 500
-"""Largest length, in characters, of a text in a field for which `MAX_TEXTS` gives no other limit."""
+"""Largest number of characters in a text field that `MAX_TEXTS` does not list."""
 MAX_TEXTS = {"purpose": 2_000, "description": 20_000, "datapass_id": 64}
-"""Maps names of fields to the largest length, in characters, of their texts."""
+"""Largest number of characters in some text fields, by the field's name."""
 # Each token's signed text contains `purpose`, and comes in a header.
 SCOPE = re.compile(r"[a-z0-9_.:-]{1,100}")
 MAX_CALLS = 1_000_000
@@ -39,8 +39,8 @@ begin with the prefix."""
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 EMAIL = re.compile(rf"(?=.{{3,254}}\Z)(?!.*=\?)(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
-"""Pattern of mail addresses in ASCII without quotes or comments, which every mail server accepts (RFC 5321 §4.1.2).
-Excludes `=?`, which begins an encoded word in the header of a mail."""
+"""Pattern of mail addresses in ASCII without quotes or comments, which every mail server accepts (RFC 5321 §4.1.2)."""
+# Excludes `=?`, which begins an encoded word in the header of a mail.
 
 
 class Contact(Struct, frozen=True, omit_defaults=True):
@@ -55,8 +55,8 @@ class Person(Struct, frozen=True, omit_defaults=True):
 
 
 class ServiceProvider(Struct, frozen=True, omit_defaults=True):
-    """Software editor, or provider of software as a service, that DataPass names in a request for a habilitation (right
-    to call operations)."""
+    """Software editor, or provider of software as a service, named in a request for a habilitation (right to call
+    operations)."""
 
     id: str
     type: str = ""
@@ -133,8 +133,8 @@ class Token(Struct, frozen=True, kw_only=True):
 
 
 def problems_in(fields: Container[str], problems: Iterable[str]) -> list[str]:
-    """Returns the items of `problems`, each a text `field: problem`, that concern one of `fields`. A problem with a
-    part of a field, such as `scopes[0]: …`, concerns this field."""
+    """Returns those of `problems` that concern one of `fields`. For instance, the problem `scopes[0]: …` concerns the
+    field `scopes`."""
     return [problem for problem in problems if re.split(r"[.:\[]", problem, maxsplit=1)[0] in fields]
 
 
@@ -177,8 +177,8 @@ def _validation_errors(habilitation: Habilitation) -> Iterator[str]:
 
 
 def size_errors(record: Struct) -> Iterator[str]:
-    """Yields a text `field: problem` for each list with more than `MAX_ITEMS` items, and for each field with a text
-    longer than `MAX_TEXTS` or `MAX_TEXT` allows."""
+    """Yields a text `field: problem` for each field of the record that is too long. The limits are `MAX_ITEMS` for
+    lists, and `MAX_TEXTS` and `MAX_TEXT` for texts."""
     for name in record.__struct_fields__:
         value, longest = getattr(record, name), MAX_TEXTS.get(name, MAX_TEXT)
         if isinstance(value, tuple) and len(value) > MAX_ITEMS:
@@ -199,8 +199,8 @@ def _texts_in(value: object) -> Iterator[str]:
 
 
 def address_errors(addresses: Iterable[str]) -> Iterator[str]:
-    """Yields a text `allowed_ips[number]: problem` for each item that is neither an IP address nor a CIDR range, or
-    that has an IPv6 zone. Items are numbered from 0."""
+    """Yields a text `allowed_ips[number]: problem` for each item that is no IP address or CIDR range. Items are
+    numbered from 0. An address with an IPv6 zone, such as `fe80::1%eth0`, is also a problem."""
     for number, address in enumerate(addresses):
         try:
             # A zone (`fe80::1%eth0`) may be any text, and is of one machine alone.
@@ -212,14 +212,13 @@ def address_errors(addresses: Iterable[str]) -> Iterator[str]:
 
 
 def expiry_after(from_: datetime) -> datetime:
-    """Returns the time at which a token that is issued or prolonged at `from_` expires: `TOKEN_LIFE_MONTHS` months
-    later."""
+    """Returns the expiry of a token that is issued or prolonged at `from_`: `TOKEN_LIFE_MONTHS` months later."""
     return months_later(from_, TOKEN_LIFE_MONTHS)
 
 
 def months_later(moment: datetime, months: int) -> datetime:
-    """Returns the time `months` months after `moment`, on the same day and at the same time of day; a negative number
-    counts back. If the resulting month has no such day, returns its last day."""
+    """Returns the same day and time of day `months` months after `moment`, or before it if `months` is negative. In a
+    shorter month, returns the last day: one month after 31 January is 28 or 29 February."""
     months += moment.month - 1
     year, month = moment.year + months // 12, months % 12 + 1
     return moment.replace(year=year, month=month, day=min(moment.day, calendar.monthrange(year, month)[1]))

@@ -30,8 +30,8 @@ EVENTS_ASIDE = Gauge(
 HABILITATIONS = Gauge("bouquet_registry_habilitations", "Habilitations, by state.", ["state"])
 HABILITATION_INFO = Gauge(
     "bouquet_registry_habilitation_info",
-    "Always 1; `name` is the administration that holds the habilitation. Only the 500 habilitations that "
-    "changed last are exported.",
+    "Name of the administration that holds a habilitation, in the label `name`; the value is always 1. Only the 500 "
+    "habilitations that changed last are exported.",
     ["habilitation", "name"],
 )
 TOKENS = Gauge(
@@ -58,7 +58,8 @@ API_REQUEST_SECONDS = Histogram(
 )
 API_ACTS = Counter(
     "bouquet_registry_api_acts_total",
-    "Administrative acts done by the internal API, by act (name of the route).",
+    "Administrative acts, such as issuing a token, done through the internal API. The label `act` is the name of the "
+    "route.",
     ["act"],
 )
 API_ANONYMOUS_ACTS = Counter(

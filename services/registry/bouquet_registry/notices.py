@@ -29,11 +29,10 @@ log = logging.getLogger(__name__)
 THRESHOLDS = (90, 60, 30, 14, 7, 0)
 """Days before a token's expiry at which a notice is due (docs/reference/contract.md §7)."""
 OUTCOMES = ("sent", "undelivered")
-"""Outcomes of sending a notice (warning before a token expires), which are the values of the label `outcome` of a
-metric."""
+"""Outcomes of sending a notice (warning before a token expires). A metric counts each in its label `outcome`."""
 CLAIM = timedelta(minutes=10)
-"""Time for which a notice (warning before a token expires) is reserved to the process that claimed it. If the notice is
-unsent after this time, another process may claim it."""
+"""Time for which only one process may send a notice (warning before a token expires). If it is unsent after this time,
+another process may send it."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
@@ -42,7 +41,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     id: str
     """Id of the notice, which stays the same if the notice is sent again."""
     days: int
-    """Threshold for which the notice is sent: number of days before the token's expiry at which the notice is due."""
+    """Number of days before the token's expiry at which the notice is due, one of `THRESHOLDS`."""
     days_left: int
     token: Token | EditorToken
     owner: Habilitation | Editor
@@ -58,15 +57,15 @@ class Notice(Struct, frozen=True, kw_only=True):
 
 
 class _Kind(Struct, frozen=True):
-    """One of two kinds of tokens (of habilitations, or of software editors), with the tables and queries for notices
-    about these tokens."""
+    """Tables and queries for the notices (warnings before expiry) about one kind of tokens: those of habilitations, or
+    those of software editors."""
 
     notices: Table
     tokens: Table
     owners: Table
     in_force: Callable[[datetime], ColumnElement[bool]]
-    """Function that takes a time, and returns the SQL condition that a token is in force at this time. The condition
-    ignores the token's expiry."""
+    """Function that returns the SQL condition that a token is not blacklisted at a given time, and that its owner is
+    not archived. Does not check the token's expiry."""
     read: Callable[[AsyncConnection, str], Awaitable[tuple[Token | EditorToken, Habilitation | Editor]]]
     """Function that returns a token and its owner, given the token's id."""
 
@@ -98,9 +97,10 @@ async def send_notices_periodically(store: Store, channel: NoticeChannel, every_
 
 
 async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -> None:
-    """Creates the notices (warnings before a token expires) that are due, and sends the unsent ones. Leaves out a
-    notice that another process has claimed, or whose token has been prolonged or blacklisted or has expired since. A
-    notice that cannot be delivered stays unsent."""
+    """Creates the notices (warnings before a token expires) that are due, and sends the unsent ones. A notice that
+    cannot be delivered stays unsent."""
+    # Leaves out a notice that another process has claimed, or whose token has been prolonged or blacklisted or has
+    # expired since.
     async with transactions.begin(store, Author("bouquet-registry"), clock) as transaction:
         for kind in _KINDS:
             await _create_due_notices(transaction, kind)
@@ -124,8 +124,8 @@ async def _is_delivered(channel: NoticeChannel, notice: Notice) -> bool:
 
 
 def reached_threshold(left: timedelta) -> int | None:
-    """Returns the smallest threshold, in days before expiry, that a token with the remaining validity `left` has
-    reached. Returns None if the token has reached none yet, or has expired."""
+    """Returns the threshold, in days before expiry, that a token valid for `left` more has reached: 30 for 20 days
+    left. Returns None if it has reached none yet, or has expired."""
     if left < timedelta(0):
         return None
     return min((days for days in THRESHOLDS if left.days <= days), default=None)

@@ -56,9 +56,9 @@ async def tokens(
     of: str | None = None,
     between: tuple[datetime, datetime] | None = None,
 ) -> list[Token]:
-    """Returns the tokens of all habilitations, or only of the habilitation whose id is `of`, sorted by expiry. If
-    `between` gives a start and an end, returns only tokens that are in force at the start and expire between start and
-    end."""
+    """Returns tokens of habilitations, sorted by expiry. With the id `of`, returns only the tokens of this
+    habilitation. With `between`, a start and an end, returns only accepted tokens that expire in this period."""
+    # A token counts as accepted if it is in force at the start of the period.
     # Tokens not in force at the first of these times are left out.
     query = TOKENS.order_by(schema.tokens.c.expires_at, schema.tokens.c.id)
     if of is not None:
@@ -69,15 +69,15 @@ async def tokens(
 
 
 def in_force(now: datetime) -> ColumnElement[bool]:
-    """Returns the SQL condition that a token is in force at `now`: the token is not blacklisted, and its habilitation
-    is not archived. The token may have expired: the condition does not check this."""
+    """Returns the SQL condition that a token is not blacklisted at `now`, and that its habilitation is not archived.
+    Does not check the token's expiry."""
     blacklisted_at = schema.tokens.c.blacklisted_at
     return (blacklisted_at.is_(None) | (blacklisted_at > now)) & (schema.habilitations.c.state != "archived")
 
 
 async def notices_of(connection: AsyncConnection, token: Token) -> list[int]:
-    """Returns the notices sent before a token's current expiry, each as the number of days before expiry at which it
-    was due, such as 30. The largest number comes first."""
+    """Returns which warnings were sent before a token's current expiry, largest number first. The number 30 stands for
+    the warning due 30 days before expiry."""
     own = (schema.notices.c.token == token.id) & (schema.notices.c.expires_at == token.expires_at)
     sent = select(schema.notices.c.days).where(own, schema.notices.c.sent_at.is_not(None))
     return list(await connection.scalars(sent.order_by(schema.notices.c.days.desc())))

@@ -13,8 +13,8 @@ class Unknown(Refused):
 
 
 class Conflict(Refused):
-    """Refusal of a change, because somebody else has changed the record since it was read, or because another record
-    already has a value that must be unique."""
+    """Refusal of a change: somebody else has changed the record since it was read, or another record already has a
+    value that must be unique."""
 
 
 class Invalid(Refused):

@@ -27,8 +27,8 @@ REGISTRY_RIGHTS = (
     "SELECT, INSERT, DELETE ON events_aside",
     "INSERT ON acts",
 )
-"""Rights of the role of `serve` when a separate process writes the journal, so that `serve` needs no right on the
-journal's tables."""
+"""Rights that the role of `serve` needs if a separate process writes the journal. They include none on the journal's
+tables."""
 CALL_COLUMNS = (
     "number, id, at, habilitation, token, recipient, operation, outcome, status, code, provider, cached, duration_ms, "
     "trace_id, request_id, purpose"
@@ -59,8 +59,8 @@ JOURNAL_RIGHTS = (
     "SELECT, UPDATE ON journal_rollup",
     "SELECT ON journal_pruned_hours",
 )
-"""Rights of the role of `journal serve`. The role can add records to the journal, but neither change nor remove them;
-it can change the roll-ups, which are only counts and no evidence."""
+"""Rights of the role of `journal serve`. The role can add records to the journal, but cannot change or remove them. It
+can change the roll-ups, which are only counts."""
 
 
 CHECKED_VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
@@ -80,8 +80,8 @@ OWNED = "SELECT pg_get_userbyid(relowner) = current_user FROM pg_class WHERE oid
 
 
 class Compared(Struct, frozen=True):
-    """Comparison of a PostgreSQL role's rights with the rights that its process needs. `missing` lists needed rights
-    that the role lacks, and `surplus` rights that the role has but the process does not need, each as `VERB table`."""
+    """Result of comparing a PostgreSQL role's rights with the rights that its process needs. `missing` lists the rights
+    that the role lacks, and `surplus` those that it has without need, each as `VERB table`."""
 
     missing: tuple[str, ...]
     surplus: tuple[str, ...]
@@ -119,8 +119,8 @@ PRUNING_RIGHTS = (
     "UPDATE (pruned_number, pruned_hash, pruning) ON journal_head",
     "INSERT ON journal_pruned_hours",
 )
-"""Rights that the role of `journal serve` has, besides `JOURNAL_RIGHTS`, if this process removes expired records.
-`limit_pruning` restricts these rights to expired records."""
+"""Further rights of the role of `journal serve` if this process removes expired records. `limit_pruning` restricts them
+to expired records."""
 
 
 POLICIES = """
@@ -145,8 +145,8 @@ def limit_pruning(connection: Connection, role: str, keep_months: int) -> None:
 
 
 def _retention_policies(name: str, role: str, keep_months: int) -> Iterator[str]:
-    """Yields the SQL statements that create row-security policies for a role. By these policies, the role can remove
-    only journal records older than `keep_months` months, and the entries of removed records in the index of people."""
+    """Yields the SQL statements that create row-security policies for a role. These let the role remove only journal
+    records older than `keep_months` months, and their entries in the index of people."""
     # Records dated more than a day in the future come from a wrong clock, and are removed with their neighbours.
     now = "extract(epoch FROM now())"
     oldest_kept = f"extract(epoch FROM (now() AT TIME ZONE 'UTC') - interval '{keep_months} months')"

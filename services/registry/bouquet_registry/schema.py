@@ -24,7 +24,8 @@ from sqlalchemy import (
 )
 
 REVISION = "0014"
-"""Newest revision in `migrations/versions`, whose scripts create these tables and those of the journal."""
+"""Newest revision of the database's tables, those of the journal included. The scripts in `migrations/versions` create
+these tables."""
 
 
 class Moment(TypeDecorator[datetime]):
@@ -87,8 +88,8 @@ tokens = Table(
     Column("version", Integer, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Table of issued tokens. The column `change` is the number, in the log of changes, of the last change to a token's
-rights."""
+"""Table of issued tokens. The column `change` is the number of the last change to a token's rights, counted in the
+table `log`."""
 
 editors = Table(
     "editors",
@@ -107,8 +108,8 @@ editors = Table(
     Column("updated_at", Moment, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Table of software editors. The column `change` is the number, in the log of changes, of the last change to the rights
-delegated to an editor."""
+"""Table of software editors. The column `change` is the number of the last change to the rights delegated to an editor,
+counted in the table `log`."""
 
 editor_tokens = Table(
     "editor_tokens",
@@ -125,8 +126,8 @@ editor_tokens = Table(
     Column("version", Integer, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Table of editors' tokens. The column `change` is the number, in the log of changes, of the last change to a token's
-rights."""
+"""Table of editors' tokens. The column `change` is the number of the last change to a token's rights, counted in the
+table `log`."""
 
 delegations = Table(
     "delegations",
@@ -171,8 +172,8 @@ withdrawn_keys = Table(
     Column("withdrawn_by", Text, nullable=False),
     Column("withdrawn_why", Text, nullable=False),
 )
-"""Table of the withdrawn keys, which have signed tokens. If the withdrawal of a key is undone, the key's row is
-deleted."""
+"""Table of the withdrawn keys, whose signatures on tokens gateways no longer accept. If the withdrawal of a key is
+undone, its row is deleted."""
 
 revoked_proofs = Table(
     "revoked_proofs",
@@ -200,8 +201,8 @@ log = Table(
     Column("name", String(36), primary_key=True),
     Column("number", Integer, nullable=False),
 )
-"""Table of one row about the log of changes, by which gateways learn what tokens have changed (docs/adr/0008): the
-log's name, and the number of its last change. Every change locks the row."""
+"""Table of one row that numbers changes, so that gateways can ask for what has changed since (docs/adr/0008). `number`
+is the number of the last change. Every change locks the row."""
 # So gateways see the changes in the order of their numbers.
 
 
@@ -236,8 +237,8 @@ events = Table(
     Column("received_at", Moment, nullable=False),
     Column("answer", JSON, nullable=False),
 )
-"""Table of events received from DataPass, with the answers given. The SHA-256 of its body identifies an event; an event
-that DataPass sends again gets the stored answer."""
+"""Table of events received from DataPass, with the answers given. If DataPass sends an event again, it gets the stored
+answer. An event is known by the SHA-256 of its body."""
 
 events_aside = Table(
     "events_aside",

@@ -77,8 +77,8 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
 
 
 def warn_of_unused_keys(settings: RegistrySettings, *names: str) -> None:
-    """Logs a warning for each setting in `names` that is not empty. This process does not use these keys, and an
-    attacker who takes over the process would get them."""
+    """Logs a warning for each setting in `names` that contains a key. This process does not need the key, and an
+    attacker who takes over the process would get it."""
     for name in names:
         if getattr(settings, name):
             log.warning("unused key configured", extra={"setting": f"{PREFIX}{name.upper()}"})

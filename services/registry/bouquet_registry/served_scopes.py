@@ -26,22 +26,22 @@ WRITE_INTERVAL_S = 1.0
 REFRESH = timedelta(hours=1)
 """Shortest time between two updates of one scope's `ServedScope.reported_at`."""
 FORGOTTEN_AFTER = timedelta(days=30)
-"""Time after which a scope that no gateway has reported again no longer counts as served. It is long, since a
-provider's worker may be stopped for days while the provider's habilitations are administered."""
+"""Time after which a scope no longer counts as served if no gateway has reported it again."""
+# It is long, since a provider's worker may be stopped for days while the provider's habilitations are administered.
 FRANCE_CONNECT_SCOPES = frozenset(
     ("family_name", "given_name", "birthdate", "birthplace", "birthcountry", "gender", "openid")
 )
-"""Scopes of FranceConnect itself, which DataPass grants along with those of providers. No gateway reports these scopes
-as served, so `unserved_scopes` accepts them always."""
+"""Scopes of FranceConnect itself, which DataPass grants along with those of providers. `unserved_scopes` always accepts
+them, since no gateway reports them."""
 MAX_SCOPES = 5000
-"""Largest number of scopes in the database, and also in one report; further scopes are ignored. Keeps a worker whose
-offers have other scopes each time from filling the database."""
+"""Largest number of scopes in the database, and in one report. Further scopes are ignored, so that a faulty worker
+cannot fill the database."""
 
 
 class ServedScope(Struct, frozen=True):
     scope: str
     reported_at: datetime
-    """Time at which a gateway last reported that it serves the scope. The time may be too early by up to `REFRESH`."""
+    """Time at which a gateway last reported that it serves the scope. The true time may be later by up to `REFRESH`."""
 
 
 class ScopeReports:
@@ -114,9 +114,9 @@ async def served_scopes(connection: AsyncConnection) -> list[ServedScope]:
 async def unserved_scopes(
     connection: AsyncConnection, scopes: Iterable[str], now: datetime, known: Iterable[str] = ()
 ) -> tuple[str, ...]:
-    """Returns the well-formed scopes in `scopes` that no gateway serves. Leaves out FranceConnect's own scopes, and the
-    scopes in `known`, which the habilitation has already. Returns an empty tuple and logs a warning if no gateway has
-    reported any scope within `FORGOTTEN_AFTER`."""
+    """Returns which of `scopes` no gateway serves. FranceConnect's own scopes, malformed scopes and those in `known`
+    are never returned. If no gateway has reported any scope within `FORGOTTEN_AFTER`, logs a warning and returns an
+    empty tuple."""
     reported = await served_scopes(connection)
     served = {one.scope for one in reported if now - one.reported_at < FORGOTTEN_AFTER}
     if not served:
@@ -136,7 +136,7 @@ def unserved_problems(scopes: Iterable[str], unserved: Iterable[str]) -> list[st
 async def check_scopes(
     connection: AsyncConnection, scopes: tuple[str, ...], now: datetime, known: Iterable[str] = ()
 ) -> None:
-    """Raises `Invalid` if no gateway serves some of `scopes`, by the rules of `unserved_scopes`. The error names each
-    of these scopes by its index in `scopes`, from 0."""
+    """Raises `Invalid` if `unserved_scopes` returns any of `scopes`. The error names each of these scopes by its index
+    in `scopes`, from 0."""
     if problems := unserved_problems(scopes, await unserved_scopes(connection, scopes, now, known)):
         raise Invalid(problems)

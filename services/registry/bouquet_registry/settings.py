@@ -15,12 +15,12 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """Settings of the registry."""
 
     database_url: Secret = Secret("sqlite:///bouquet-registry.db")
-    """URL of the database, such as `postgresql://user:password@host/name`, or `sqlite:///path`. Several hosts, as in
-    `@a:5432,b:5432/name`, are a primary and its standbys. In the query string, `sslrootcert`, `sslcert` and `sslkey`
-    are paths of PEM files for TLS; `sslmode=disable` turns TLS off on a developer's machine."""
+    """URL of the database: `postgresql://user:password@host/name` or `sqlite:///path`. A primary and its standbys are
+    several hosts, as in `@a:5432,b:5432/name`. The query string may give paths of PEM files for TLS: `sslrootcert`,
+    `sslcert` and `sslkey`. On a developer's machine, `sslmode=disable` turns TLS off."""
     signing_key: Secret = Secret("")
     """Key that signs tokens: the secret shared with the gateways (HS256), or a private JWK with a `kid` (HS256 or
-    ES256). Needed only by `api` and by the commands that sign tokens or print the key set (`jwks`)."""
+    ES256). Needed only by `api`, and by the commands that sign tokens or print the key set (`jwks`)."""
     concurrency: int = 50
     """Largest number of gateways' requests answered at a time. Further requests wait in the queue."""
     drain_s: float = 10.0
@@ -38,9 +38,9 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """Path of the YAML file of DataPass's prefilled forms, which `bouquet-registry api` serves. `examples` stands for
     twelve examples that come with the registry. If empty, there are no forms."""
     notices_to: Annotated[Secret, ServerUrl(("smtp", "http"), "")] = Secret("")
-    """Destination of the notices that warn before a token expires: a mail server, `smtp(s)://user:password@host:port`,
-    or the `https://` URL of a webhook. `smtp://` requires STARTTLS, and `?cafile=…` names the PEM file of the mail
-    server's authority. If empty, no notices are sent."""
+    """Destination of the notices (warnings before a token expires). If empty, no notices are sent. A mail server is
+    written `smtp(s)://user:password@host:port`, a webhook `https://…`. `smtp://` requires STARTTLS. `?cafile=…` gives
+    the PEM file of the certificate authority that signs the mail server's certificate."""
     notices_plain: bool = False
     """Whether notices (warnings before a token expires) may be sent without TLS (`smtp://`, `http://`), for a server on
     a developer's machine. The URL must then contain no user and no password."""
@@ -65,8 +65,8 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     api_host: str = "127.0.0.1"
     """Address on which `bouquet-registry api` listens. Without `api_certificate`, it must be a loopback address."""
     api_port: Port = 8020
-    """Port of the internal API of `bouquet-registry api`. The probes and metrics of the same process are on the port
-    that the setting `port` gives."""
+    """Port of the internal API of `bouquet-registry api`. The same process has its probes and metrics on the port
+    `port`."""
     api_secrets: Secret = Secret("")
     """Secrets of the internal API's clients, each of 32 bytes or more, as `name:secret,…`. A client sends its secret as
     a bearer token. May be empty if `api_client_ca` is set."""

@@ -81,9 +81,9 @@ async def open_store(url: Secret) -> AsyncIterator[Store]:
 
 
 async def upgrade(url: Secret, roles: Roles = NO_ROLES, keep_months: int = 0) -> str:
-    """Migrates the tables to this version, and returns their revision. On PostgreSQL, also grants `roles` their rights;
-    if `keep_months` is not 0, the role of `journal serve` may then remove records older than this number of months.
-    Raises `SettingsError` for a wrong URL or an unknown role."""
+    """Migrates the tables to this version, and returns their revision. On PostgreSQL, also grants `roles` their rights.
+    If `keep_months` is not 0, the role of `journal serve` may remove records older than this number of months. Raises
+    `SettingsError` for a wrong URL or an unknown role."""
     async with _engine(url) as engine:
         if engine.dialect.name == "postgresql":
             await _check_roles(engine, roles)

@@ -69,9 +69,9 @@ class _KeySet(Struct, frozen=True):
 
 
 def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
-    """Returns, as JSON, the key set (JWKS) with which gateways verify tokens. It contains the key that verifies tokens
-    signed with `secret`, and the keys of the JWKS `beside`. Raises `SettingsError` if `secret` is not a JWK with a
-    `kid`, or if `beside` is not a JWKS."""
+    """Returns, as JSON, the key set (JWKS) with which gateways verify tokens signed with the key `secret`. Also
+    contains the keys of the JWKS `beside`. Raises `SettingsError` if `secret` is not a JWK with a `kid`, or if `beside`
+    is not a JWKS."""
     # A key of `beside` with the same `kid` is left out. If `secret` is a shared secret, it both signs and verifies, so
     # the set contains the secret itself.
     key = _key_of(secret)
@@ -85,8 +85,9 @@ def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
 
 
 def kid_in(secret: Secret, key_set: bytes) -> str | None:
-    """Returns the `kid` of the key `secret` if the JWKS `key_set` contains this key under the same `kid`, otherwise
-    None. Raises `SettingsError` if `key_set` is no JWKS."""
+    """Returns the `kid` of the key `secret`, or None if the gateways' JWKS `key_set` lacks this key. Raises
+    `SettingsError` if `key_set` is no JWKS."""
+    # The set must contain the key under the same `kid`.
     key = _key_of(secret)
     try:
         known = [JWKRegistry.import_key(one) for one in msgspec.json.decode(key_set, type=_KeySet).keys]

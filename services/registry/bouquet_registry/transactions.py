@@ -44,14 +44,14 @@ async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIt
 
 
 def lock_log(numbers: int = 0) -> Update:
-    """Returns the SQL statement that adds `numbers` to the number of the last change in the log of changes, and so
-    locks the log until the transaction ends."""
+    """Returns the SQL statement that locks the log of changes until the transaction ends. Adds `numbers` to the number
+    of the last change."""
     return update(schema.log).values(number=schema.log.c.number + numbers)
 
 
 class Transaction:
-    """Transaction that changes habilitations and tokens. A method that changes a record receives the record as the
-    caller read it, and raises `Conflict` if somebody has changed the record since."""
+    """Transaction that changes habilitations and tokens. A method that changes a record takes the record as it was
+    read, and raises `Conflict` if somebody has changed it since."""
 
     def __init__(self, connection: AsyncConnection, author: Author, now: datetime, number: int) -> None:
         """Takes a connection on which a transaction is open, and `number`, the number of this transaction in the log of
@@ -75,8 +75,8 @@ class Transaction:
         return made
 
     async def change(self, habilitation: Habilitation, **fields: Any) -> Habilitation:
-        """Changes fields of a habilitation. Raises `Invalid` if a given field is wrong, and `Conflict` if somebody has
-        changed the habilitation since it was read or another one has the same `datapass_id`."""
+        """Changes fields of a habilitation. Raises `Invalid` for wrong fields. Raises `Conflict` if somebody has
+        changed the habilitation since it was read, or if another one has the same `datapass_id`."""
         version = habilitation.version
         changed = checked(structs.replace(habilitation, updated_at=self.now, version=version + 1, **fields), fields)
         await self.replace(schema.habilitations, habilitation.id, version, columns_of(changed), TAKEN)
@@ -118,14 +118,12 @@ class Transaction:
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
         """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if a blacklisting of the
-        token has already begun, unless `at` gives an earlier start. Raises `Invalid` if `reason` contains the text of a
-        token."""
+        token has already begun, unless `at` is earlier. Raises `Invalid` if `reason` contains the text of a token."""
         return await self._change_token("token revoke", token, **self.blacklisting(token, reason, at))
 
     def blacklisting(self, token: Token | EditorToken, reason: str, at: datetime | None) -> dict[str, Any]:
-        """Returns, by name, the values of a token's fields that blacklist the token from the time `at`, or at once if
-        `at` is None. Raises `Refused` if a blacklisting of the token has already begun, unless `at` gives an earlier
-        start. Raises `Invalid` if `reason` contains the text of a token."""
+        """Returns the values of the fields that blacklist a token from the time `at`, or at once if `at` is None.
+        Raises `Refused` and `Invalid` like `revoke`."""
         if contains_token(reason):
             raise Invalid(["reason: contains a token"])
         since, moment = token.blacklisted_at, at or self.now
@@ -134,8 +132,8 @@ class Transaction:
         return {"blacklisted_at": moment, "blacklist_reason": one_line(reason)}
 
     async def set_mcp(self, token: Token, *, mcp: bool) -> Token:
-        """Sets or clears the flag `mcp` of a token. JWTs that were signed before keep the former flag as a claim;
-        gateways that ask the registry ignore this claim."""
+        """Sets or clears the flag `mcp` of a token. JWTs signed before keep the former flag as a claim. Gateways that
+        ask the registry ignore this claim."""
         return await self._change_token("token change", token, mcp=mcp)
 
     async def record(self, act: str, target: str, *, version: int | None = None, changed: tuple[str, ...] = ()) -> None:
@@ -144,8 +142,8 @@ class Transaction:
         await acts.record(self.connection, self.author, act, target, self.now, version=version, changed=changed)
 
     async def replace(self, table: Table, id_: str, version: int, values: dict[str, Any], taken: str = "") -> None:
-        """Sets `values` in the row whose id is `id_`. Raises `Conflict` if the row's version is no longer `version` or,
-        with the message `taken`, if another row already has a value that must be unique."""
+        """Sets `values` in the row with this id. Raises `Conflict` if the row's version is no longer `version`. Raises
+        `Conflict` with the message `taken` if another row already has a value that must be unique."""
         same = (table.c.id == id_) & (table.c.version == version)
         if not await self.execute(update(table).where(same).values(values), taken):
             raise Conflict(f"{id_} was changed by somebody else meanwhile: nothing was done")
@@ -159,8 +157,8 @@ class Transaction:
             raise Conflict(taken) from None
 
     async def _record_delegations(self, former: str, changed: Habilitation) -> None:
-        """Records an administrative act for each delegation of a habilitation whose state changes from or to `active`:
-        the delegation is suspended or resumed by the change."""
+        """Records that the delegations of a habilitation are suspended or resumed, if its state has changed from or to
+        `active`. `former` is the state before the change."""
         if (former == "active") == (changed.state == "active"):
             return
         act = "delegation resume" if changed.state == "active" else "delegation suspend"
@@ -191,8 +189,8 @@ class Transaction:
 
 
 def checked(made: Habilitation, fields: Container[str] = Habilitation.__struct_fields__) -> Habilitation:
-    """Returns a copy of the habilitation in which each free text is on one line. Raises `Invalid` if one of the fields
-    named in `fields` is wrong."""
+    """Returns a copy of the habilitation in which each free text is on one line. Raises `Invalid` if a field listed in
+    `fields` is wrong."""
     # A field that stays as it is may be wrong by the rules of this version: that must not keep anybody from closing
     # the habilitation.
     made = structs.replace(
@@ -210,7 +208,7 @@ def checked(made: Habilitation, fields: Container[str] = Habilitation.__struct_f
 
 
 def _on_one_line(part: S | None) -> S | None:
-    """Returns a copy of a struct of texts in which each text is on one line; None if `part` is None."""
+    """Returns a copy of a struct of texts in which each text is on one line. Returns None for None."""
     return part and type(part)(*map(one_line, structs.astuple(part)))
 
 

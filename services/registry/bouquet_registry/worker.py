@@ -1,5 +1,5 @@
-"""The registry on the bus, where it answers gateways and sends notices (warnings before a token expires). The object
-`registry` of this module lets a program with a bus in memory run the registry in its own process."""
+"""Runs the registry on the bus: answers gateways, and sends notices (warnings before a token expires). With the object
+`registry` of this module, another program can run the registry in its own process."""
 
 from __future__ import annotations
 

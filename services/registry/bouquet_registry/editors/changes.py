@@ -202,8 +202,8 @@ def _label(text: str) -> str:
 
 
 def _checked(made: Editor, fields: Container[str] = Editor.__struct_fields__) -> Editor:
-    """Returns a copy of the editor with its name on one line. Raises `Invalid`, which lists all faults, if one of the
-    fields named in `fields` is wrong."""
+    """Returns a copy of the editor whose name is on one line. Raises `Invalid`, with all faults, if a field listed in
+    `fields` is wrong."""
     made = structs.replace(made, name=one_line(made.name))
     if problems := problems_in(fields, validation_errors(made)):
         raise Invalid(problems)

@@ -53,8 +53,8 @@ async def update(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def archive(context: Context, given: argparse.Namespace) -> Shown:
-    """Archives an editor, so that gateways refuse its tokens; with `--undo`, makes the editor active again. Returns the
-    editor."""
+    """Archives an editor, so that gateways refuse its tokens, and returns the editor. `--undo` makes the editor active
+    again."""
     return await _change(context, given, state="active" if given.undo else "archived")
 
 
@@ -75,9 +75,9 @@ async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a token of an editor. `notices_sent` in the result lists the notices sent before the token's current
-    expiry, each as the number of days before expiry at which it was due, such as 30. With `--reveal`, also returns the
-    token's signed text (`jwt`), and records an administrative act."""
+    """Returns a token of an editor, and the warnings sent before its current expiry as `notices_sent`. There, 30 stands
+    for the warning due 30 days before expiry. With `--reveal`, also returns the token's signed text (`jwt`), and
+    records who has seen it."""
     async with context.store.reading() as connection:
         token = await queries.editor_token(connection, given.id)
         shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
@@ -88,8 +88,7 @@ async def show_token(context: Context, given: argparse.Namespace) -> Shown:
 
 async def update_token(context: Context, given: argparse.Namespace) -> Shown:
     """Changes the label or the allowed addresses of an editor's token, and returns the token. Raises `Unknown` for an
-    unknown id, `Stale` for an outdated `--version`, and `Invalid` if an address lies outside `Editor.allowed_ips` or
-    the label contains the text of a token."""
+    unknown id, `Stale` for an outdated `--version`, and `Invalid` for a wrong label or address."""
     fields = given_fields(given, EditorToken)
     return plain(await _own(context).change_token(author_of(given), given.id, given.version, **fields))
 
@@ -101,24 +100,23 @@ async def prolong(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def rotate(context: Context, given: argparse.Namespace) -> Shown:
-    """Replaces an editor's token by a new one, and returns the new token with its signed text (`jwt`). `former_until`
-    in the result is the time from which gateways refuse the former token: `--grace-hours` from now."""
+    """Replaces an editor's token by a new one, and returns the new token with its signed text (`jwt`). Gateways accept
+    the former token for `--grace-hours` more, until the time `former_until` in the result."""
     grace = timedelta(hours=given.grace_hours)
     made = await _own(context).rotate(author_of(given), given.id, given.version, grace)
     return plain(made.token) | {"former_until": plain(made.former)["blacklisted_at"], "jwt": made.jwt}
 
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
-    """Blacklists an editor's token, at once or from the time `--at`, and returns the token. Raises `Refused` if the
-    token is blacklisted already, unless `--at` gives an earlier start."""
+    """Blacklists an editor's token, at once or from the time `--at`, and returns the token. Raises `Refused` if a
+    blacklisting of the token has already begun, unless `--at` is earlier."""
     own = _own(context)
     return plain(await own.revoke(author_of(given), given.id, given.version, given.reason, given.at))
 
 
 async def delegate(context: Context, given: argparse.Namespace) -> Shown:
-    """Delegates a habilitation to an editor, and returns the delegation. Raises `Refused` if the editor or the
-    habilitation is not active or the editor accepts no delegations, and `Conflict` if the habilitation is already
-    delegated to this editor."""
+    """Delegates a habilitation to an editor, and returns the delegation. Raises `Refused` if the editor may not receive
+    the habilitation, and `Conflict` if it is already delegated to this editor."""
     return plain(await _own(context).delegate(author_of(given), given.editor, given.habilitation))
 
 

@@ -32,7 +32,7 @@ async def editor(connection: AsyncConnection, id_: str) -> Editor:
 
 
 async def editors(connection: AsyncConnection, *, archived: bool = False) -> list[Editor]:
-    """Returns the active editors, sorted by name; if `archived` is true, also the archived ones."""
+    """Returns the active editors, sorted by name. Includes the archived ones if `archived` is true."""
     query = select(schema.editors).order_by(schema.editors.c.name, schema.editors.c.id)
     if not archived:
         query = query.where(schema.editors.c.state == "active")
@@ -59,8 +59,9 @@ async def is_editor_token(connection: AsyncConnection, id_: str) -> bool:
 async def editor_tokens(
     connection: AsyncConnection, *, of: str | None = None, between: tuple[datetime, datetime] | None = None
 ) -> list[EditorToken]:
-    """Returns the tokens of all editors, or only of the editor whose id is `of`, sorted by expiry. If `between` gives a
-    start and an end, returns only tokens that are in force at the start and expire between start and end."""
+    """Returns editors' tokens, sorted by expiry. With the id `of`, returns only the tokens of this editor. With
+    `between`, a start and an end, returns only accepted tokens that expire in this period."""
+    # A token counts as accepted if it is in force at the start of the period.
     query = select(schema.editor_tokens).order_by(schema.editor_tokens.c.expires_at, schema.editor_tokens.c.id)
     if of is not None:
         query = query.where(schema.editor_tokens.c.editor == of)
@@ -71,15 +72,15 @@ async def editor_tokens(
 
 
 def in_force(now: datetime) -> ColumnElement[bool]:
-    """Returns the SQL condition that an editor's token is in force at `now`: the token is not blacklisted, and its
-    editor is active. The token may have expired: the condition does not check this."""
+    """Returns the SQL condition that a token is not blacklisted at `now`, and that its editor is active. Does not check
+    the token's expiry."""
     blacklisted_at = schema.editor_tokens.c.blacklisted_at
     return (blacklisted_at.is_(None) | (blacklisted_at > now)) & (schema.editors.c.state == "active")
 
 
 async def notices_of(connection: AsyncConnection, token: EditorToken) -> list[int]:
-    """Returns the notices sent before the current expiry of an editor's token, each as the number of days before expiry
-    at which it was due, such as 30. The largest number comes first."""
+    """Returns which warnings were sent before the current expiry of an editor's token, largest number first. The number
+    30 stands for the warning due 30 days before expiry."""
     notices = schema.editor_notices.c
     own = (notices.token == token.id) & (notices.expires_at == token.expires_at) & notices.sent_at.is_not(None)
     return list(await connection.scalars(select(notices.days).where(own).order_by(notices.days.desc())))
@@ -100,9 +101,9 @@ async def delegations(
     most: int | None = None,
     skipped: int = 0,
 ) -> list[Delegation]:
-    """Returns delegations, newest first: skips the newest `skipped` of them, then returns at most `most` (None for
-    all). If the id `editor` is given, returns only delegations to this editor; if the id `habilitation` is given, only
-    delegations of this habilitation. Leaves out revoked delegations if `revoked` is false."""
+    """Returns delegations, newest first. The ids `editor` and `habilitation` select those of one editor or
+    habilitation. Skips the newest `skipped` delegations, then returns at most `most`, or all if `most` is None. Leaves
+    out revoked ones if `revoked` is false."""
     query = DELEGATIONS.limit(most).offset(skipped or None)
     own = schema.delegations.c
     if editor is not None:

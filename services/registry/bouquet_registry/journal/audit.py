@@ -50,8 +50,8 @@ class ChainEnds(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """Record as stored in the journal. `indexed` holds the record's entries in the index `journal_found`: for each
-    person whom the answer names, a number made from the person's pseudonym."""
+    """Record as stored in the journal, with its entries in the index of people (`journal_found`). `indexed` has one
+    number for each person whom the answer names, made from the person's pseudonym."""
 
     row: Row
     indexed: frozenset[int]
@@ -92,13 +92,12 @@ async def read_ends(store: Store) -> ChainEnds:
 
 
 async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Verified:
-    """Verifies all records from number `since` on. Raises `BrokenChain` for the first record that is wrong, or that is
-    missing although no record describes its pruning (removal because of age). Raises `Refused` if the journal ends
-    before record `since - 1`.
+    """Verifies the journal's records from number `since` on. Raises `BrokenChain` for a wrong or missing record, and
+    `Refused` if the journal ends before record `since - 1`.
 
-    `noted`, if not None, is the number and hash of a record, copied at an earlier time. Raises `BrokenChain` if the
-    journal no longer contains this record with this hash, and `Refused` if the record was pruned or comes before record
-    `since - 1`.
+    `noted` is the number and hash of a record as copied at an earlier time, or None. Raises `BrokenChain` if the
+    journal lacks this record or has another in its place, and `Refused` if this record was pruned (removed) or is not
+    among those to verify.
     """
     # Records are missing if no record describes their pruning. Raises `Refused` if the noted record was pruned or is
     # not in the range. Ignores records that are written meanwhile.
@@ -119,8 +118,8 @@ async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Ver
 
 
 def _check_pruned(known: ChainEnds) -> None:
-    """Raises `BrokenChain` if the oldest records are missing and no record describes their pruning (removal because of
-    age), or if a record describes a pruning of records that are still there."""
+    """Checks that a record describes the last pruning (removal of old records), if there was one. Raises `BrokenChain`
+    if this record is missing, or contradicts which records are left."""
     if known.pruned == START:
         return
     pruned_to = None if known.pruning is None else _pruned_to(known.pruning)
@@ -161,8 +160,8 @@ def _check_noted(link: Link, noted: Link | None) -> None:
 
 
 async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
-    """Returns the number and hash of the record `number - 1`. Raises `Refused` if the journal ends before this record,
-    and `BrokenChain` if the record is missing."""
+    """Returns the number and hash of the record `number - 1`. Raises `Refused` if the journal ends before this record.
+    Raises `BrokenChain` if the record is missing from within the journal."""
     if number == known.pruned.number + 1:
         return known.pruned
     if number > known.head.number + 1:
@@ -176,9 +175,9 @@ async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
 
 
 async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
-    """Verifies the rows after the record `after`, up to number `last` and at most `ROWS_PER_READ` rows. Appends the
-    rows that describe a pruning (removal of old records) to `prunings`, and returns the number and hash of the last
-    verified row. Raises `BrokenChain` for a wrong or missing row."""
+    """Verifies the next rows after the record `after`, at most `ROWS_PER_READ` and none beyond number `last`. Returns
+    the number and hash of the last verified row. Appends the rows that describe a pruning (removal of old records) to
+    `prunings`. Raises `BrokenChain` for a wrong or missing row."""
     _check_noted(after, noted)
     rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
@@ -196,8 +195,8 @@ async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None,
 
 
 def _next_link(link: Link, stored: Stored) -> Link:
-    """Verifies that the record `stored` directly follows the record `link`, that it is unchanged, and that its entries
-    in the index of people are right. Returns the number and hash of `stored`. Raises `BrokenChain` for a fault."""
+    """Verifies one record: it must directly follow the record `link`, be unchanged, and have the right entries in the
+    index of people. Returns its number and hash. Raises `BrokenChain` for a fault."""
     if wrong := fault(link, stored.row):
         raise BrokenChain(wrong)
     if stored.indexed != prefixes_of(stored.row):  # the chain does not cover the index
@@ -206,8 +205,8 @@ def _next_link(link: Link, stored: Stored) -> Link:
 
 
 async def _read_rows(store: Store, after: int, last: int) -> tuple[list[Stored], Link]:
-    """Returns the next rows after the record number `after`, up to number `last` and at most `ROWS_PER_READ`. Also
-    returns the number and hash of the last pruned (removed) record."""
+    """Returns the next rows after the record number `after`, at most `ROWS_PER_READ` and none beyond number `last`.
+    Also returns the number and hash of the last pruned (removed) record."""
     # A pruning may have removed some of these rows meanwhile.
     async with store.reading() as connection:
         rows = await _select_rows(connection, after, last)
@@ -234,9 +233,9 @@ async def _select_rows(connection: AsyncConnection, after: int, last: int) -> li
 
 
 async def prune(store: Store, before: float, now: Clock = time.time) -> int:
-    """Removes all records before the first one that is dated `before` (epoch seconds) or later, and returns the number
-    of removed records. Before that, appends a record that describes the pruning. Raises `BrokenChain` if a record to
-    remove is wrong, and `Refused` if the database role may not remove it."""
+    """Removes the oldest records, up to the first one dated `before` (epoch seconds) or later, which stays. Returns the
+    number of removed records. Appends a record that describes the pruning. Raises `BrokenChain` if a record to remove
+    is wrong, and `Refused` if the database role may not remove it."""
     # Records end at the first one that is not older.
     known = await read_ends(store)
     _check_pruned(known)
@@ -255,16 +254,16 @@ async def prune(store: Store, before: float, now: Clock = time.time) -> int:
 
 
 async def oldest_at(store: Store, now: float) -> float | None:
-    """Returns the time (epoch seconds) of the oldest record, or None without records. Records dated more than a day
-    after `now` do not count."""
+    """Returns the time (epoch seconds) of the oldest record, or None without records. Ignores records dated more than a
+    day after `now`, since they come from a wrong clock."""
     number, at = schema.journal.c.number, schema.journal.c.at
     async with store.reading() as connection:
         return await connection.scalar(select(at).where(at <= now + DAY_S).order_by(number).limit(1))
 
 
 async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: float) -> int:
-    """Returns the number of the last record to remove: the record just before the first one that is dated `before` or
-    later. The times `before` and `now` are in epoch seconds."""
+    """Returns the number of the last record to remove. The record after it is the first one dated `before` or later.
+    `before` and `now` are in epoch seconds."""
     # Ignores records dated more than a day in the future, since a wrong clock must not keep older records from being
     # removed.
     number, at = schema.journal.c.number, schema.journal.c.at

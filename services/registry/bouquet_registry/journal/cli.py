@@ -23,9 +23,9 @@ from bouquet_registry.serve import serve_journal
 
 
 async def verify(context: Context, given: argparse.Namespace) -> Shown:
-    """Verifies the journal's chain from record `--from` on, and the record `--head` if given. Returns the range of
-    verified records, and the prunings (removals of old records) that these records describe. Raises `BrokenChain` for a
-    wrong or missing record."""
+    """Verifies the journal's chain from record `--from` on. Returns the range of verified records, and the prunings
+    (removals of old records) that they describe. Raises `BrokenChain` for a wrong or missing record, or if `--head`, a
+    record noted earlier, has changed."""
     verified = await audit.verify(context.store, given.since, given.head)
     known = await audit.read_ends(context.store)
     return {
@@ -43,32 +43,32 @@ def _pruning(row: Row) -> str:
 
 
 async def head(context: Context, _: argparse.Namespace) -> Shown:
-    """Returns the journal's last record (`head`), and the last record that was pruned, that is, removed (`pruned_to`).
-    Each is given by number and hash, as `NUMBER:HASH`."""
+    """Returns the journal's last record as `head`, and the last removed record as `pruned_to`. Each is written
+    `NUMBER:HASH`."""
     known = await audit.read_ends(context.store)
     return {"head": str(known.head), "pruned_to": str(known.pruned)}
 
 
 async def prune(context: Context, given: argparse.Namespace) -> Shown:
-    """Removes all records before the first one that is dated `--before` or later, and records an administrative act.
-    Returns the number of removed records and both ends of the chain."""
+    """Removes the oldest records, up to the first one dated `--before` or later, which stays. Returns the number of
+    removed records and both ends of the chain. Records who did so, as an administrative act."""
     await context.record(given, "journal prune")
     pruned = await audit.prune(context.store, given.before.timestamp())
     return {"pruned": pruned} | await head(context, given)
 
 
 async def readmit(context: Context, given: argparse.Namespace) -> Shown:
-    """Tries again to read the messages that were stored apart because they were unreadable, writes the readable ones to
-    the journal, and records an administrative act. Returns how many messages were readable, and how many remain
-    unreadable."""
+    """Tries again to read the messages that were stored apart as unreadable, and writes the readable ones to the
+    journal. Returns how many were readable, and how many remain unreadable. Records who did so, as an administrative
+    act."""
     await context.record(given, "journal readmit")
     readmitted, aside = await writer.readmit(context.store)
     return {"readmitted": readmitted, "aside": aside}
 
 
 async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the calls that asked about a citizen, or whose answers named the citizen, and records an administrative
-    act. The citizen's identity comes from options, JSON on standard input, or prompts."""
+    """Returns the calls that asked about a citizen, or whose answers named the citizen. The citizen's identity comes
+    from options, JSON on standard input, or prompts. Records who searched, as an administrative act."""
     author_of(given)  # so that nobody types an identity for a command that lacks a reason
     keys = pseudonym_search.keys_of(context.settings.journal_keys)
     parts = {name: " ".join(words) for name, words in vars(given).items() if name in QUESTIONS and words}
@@ -79,16 +79,17 @@ async def who_read(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def request(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the calls whose `X-Request-Id` or journal record has the given id; an empty list for an unknown id.
-    Records an administrative act."""
+    """Returns the calls with the given id, which is an `X-Request-Id` or the id of a journal record. Returns an empty
+    list for an unknown id. Records who searched, as an administrative act."""
     await context.record(given, "journal request")
     async with context.store.reading() as connection:
         return await queries.of_id(connection, given.id)
 
 
 async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the number of calls in the last `--months` months, and the number of supporting documents that these
-    calls replaced, for each habilitation, operation and outcome. Records an administrative act."""
+    """Returns, for each habilitation, operation and outcome, the number of calls in the last `--months` months. Also
+    returns how many supporting documents citizens did not have to supply thanks to these calls. Records who asked, as
+    an administrative act."""
     await context.record(given, "journal stats")
     now = context.clock()
     await rollups.roll_up(context.store)
@@ -97,8 +98,8 @@ async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def rollup(context: Context, given: argparse.Namespace) -> Shown:
-    """Adds the records that are not counted yet to the roll-ups (counts by hour and day). With `--rebuild`, counts
-    again all records that were not pruned. Records an administrative act, and returns the number of records counted."""
+    """Adds the records that are not counted yet to the roll-ups (counts by hour and day), and returns how many it
+    counted. With `--rebuild`, counts again all records in the journal. Records who did so, as an administrative act."""
     await context.record(given, "journal rollup")
     return {"counted": await (rollups.rebuild if given.rebuild else rollups.roll_up)(context.store)}
 
@@ -119,8 +120,8 @@ QUESTIONS: dict[str, str] = {
 
 
 def _ask_identity() -> dict[str, str]:
-    """Returns the parts of an identity, which the user types at a terminal, or which standard input contains as JSON;
-    an empty dict if the user types nothing. Raises `Invalid` for standard input that is no JSON object of texts."""
+    """Reads the parts of an identity: from prompts at a terminal, otherwise from standard input as JSON. Returns an
+    empty dict if the user types nothing. Raises `Invalid` for standard input that is no JSON object of texts."""
     if not sys.stdin.isatty():
         return _read(sys.stdin.buffer.read())
     for name, others in NAMED_BY.items():

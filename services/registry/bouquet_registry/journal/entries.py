@@ -1,5 +1,5 @@
-"""Answers to gateways that ask whether the access journal still has the record that a proof names. A proof is an
-encrypted text that shows later what an answer said."""
+"""Answers to gateways that verify a proof (encrypted text that shows later what an answer said). The gateways ask
+whether the access journal still has the answer's record."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ from bouquet_registry.store import Store
 log = logging.getLogger(__name__)
 
 CONCURRENCY = 4
-"""Largest number of gateways' requests about records that are answered at the same time. The limit leaves enough of the
-database's capacity for the journal's writer."""
+"""Largest number of gateways' requests about journal records answered at the same time."""
+# The limit leaves enough of the database's capacity for the journal's writer.
 DRAIN_S = 2.0
 TIME_DIGITS = 12
-"""Number of hexadecimal digits at the beginning of a record's id that give the record's time, in milliseconds since
-1970."""
+"""Number of hexadecimal digits at the beginning of a record's id that are its time, in milliseconds since 1970."""
 
 
 @asynccontextmanager

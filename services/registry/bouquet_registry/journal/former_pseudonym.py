@@ -15,8 +15,8 @@ from bouquet_proto.identity import Identite, Identity
 from bouquet_proto.letters import WHOLE
 
 KEPT_LETTERS = {letter: WHOLE[letter] for letter in "æœþøðđł"}
-"""Letters, such as `œ`, that the former rule left unchanged, each mapped to the ASCII spelling that the present rule
-gives it."""
+"""Letters, such as `œ`, that the former rule left unchanged. Each is mapped to the ASCII spelling, such as `oe`, of the
+present rule."""
 
 
 def former_pseudonym(key: Secret, identity: Identity) -> str:
@@ -27,9 +27,9 @@ def former_pseudonym(key: Secret, identity: Identity) -> str:
 
 
 def former_spellings(identity: Identity) -> Iterator[Identity]:
-    """Yields spellings of an identity, such as `Œuvrard` and `Oeuvrard`, for which the present rule makes one
-    pseudonym, but the former rule made several. In each spelling, a letter such as `œ` is either kept or written out
-    everywhere."""
+    """Yields the spellings of an identity, such as `Œuvrard` and `Oeuvrard`, that have different pseudonyms by the
+    former rule. By the present rule, all of them have the same pseudonym."""
+    # In each spelling, a letter such as `œ` is either kept or written out everywhere.
     if not isinstance(identity, Identite):
         yield identity
         return

@@ -25,8 +25,8 @@ LeftOutParts: TypeAlias = tuple[str, ...]
 been about a namesake."""
 
 Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
-"""One form in which a caller may have sent a part of an identity: the fields to replace, and the names of the parts
-left out. A birth date without the day is `{"jour_date_naissance": None}` and `("jour",)`."""
+"""One form in which a caller may have sent a part of an identity. Consists of the fields to replace and the names of
+the parts left out: `{"jour_date_naissance": None}` and `("jour",)` for a birth date without the day."""
 
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "nom": ("prenom", "naissance", "sexe", "commune", "pays"),
@@ -34,8 +34,8 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "identifiant": (),
     "numero_allocataire": ("code_postal",),
 }
-"""Parts of an identity by which a person can be searched for, each mapped to the further parts that must then be given
-too. One of `commune` and `pays` suffices."""
+"""Parts of an identity by which one can search for a person, such as `nom`. Each is mapped to the parts needed with it.
+Of `commune` and `pays`, one suffices."""
 WORD_END = re.compile(r"[\s'-]+")
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 
@@ -54,8 +54,8 @@ def keys_of(setting: Secret) -> list[Secret]:
 
 
 def identity_of(given: Given) -> Identity:
-    """Returns the identity that has the given parts. Raises `Invalid` for a missing or wrong part, or unless exactly
-    one of the parts is a key of `NAMED_BY`."""
+    """Returns the identity that has the given parts. Raises `Invalid` if a part is missing or wrong, or if the parts
+    mix several ways to identify a person (`NAMED_BY`)."""
     named = [name for name in NAMED_BY if given.get(name)]
     if len(named) != 1:
         raise Invalid([f"one of {', '.join(NAMED_BY)} says who it is"])
@@ -96,9 +96,9 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
 
 
 def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOutParts]:
-    """Returns every pseudonym under which the journal may contain a person: by each key, for each spelling, by the
-    present and the former rule for pseudonyms. Maps each pseudonym to the names of the parts of the identity that its
-    spelling leaves out."""
+    """Returns every pseudonym under which the journal may contain a person. Maps each pseudonym to the parts of the
+    identity that are left out in it, such as `sexe`."""
+    # One pseudonym for each key, each spelling, and the present and the former rule.
     found: dict[str, LeftOutParts] = {}
     for written, left_out in spellings(identity):
         for key in keys:

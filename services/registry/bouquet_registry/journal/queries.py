@@ -24,10 +24,10 @@ PSEUDONYMS_PER_QUERY = 1000
 
 
 async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOutParts]) -> list[Facts]:
-    """Returns the calls about a person who has any of these pseudonyms, newest first.
+    """Returns the calls about the person who has these pseudonyms, newest first.
 
-    In each call, the list `named` contains `asked` if the caller asked about the person, and `found` if the answer
-    named the person. `left_out` contains the names of the parts of the identity that the caller did not give.
+    The list `named` of a call contains `asked` if the caller asked about the person, and `found` if the answer named
+    the person. `left_out` contains the names of the parts of the identity that the caller did not give.
     """
     # `left_out` lists the parts of the identity that the caller left out; because they are missing, the call may have
     # been about a namesake.
@@ -44,9 +44,8 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
 
 
 def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
-    """Adds the call in `row`, a record of the journal, to `calls` under the record's number, unless it is there
-    already. Adds `named` (`asked` or `found`) to the call's list `named` if missing. If `left_out` is shorter than the
-    call's own list, replaces this list."""
+    """Adds the call in `row`, a record of the journal, to `calls`, or completes the call that is there already. `named`
+    is `asked` or `found`. Of several lists `left_out` for one call, the shortest is kept."""
     # Several pseudonyms may match one call, each with its own list of parts left out.
     facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person", "found")}
     known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})
@@ -56,8 +55,8 @@ def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: 
 
 
 async def of_id(connection: AsyncConnection, id: str) -> list[Facts]:
-    """Returns the calls whose `X-Request-Id` or journal record has this id, oldest first. Several calls have the same
-    `X-Request-Id` if a caller has used it again."""
+    """Returns the calls with this id, oldest first. The id is an `X-Request-Id`, which several calls may share, or the
+    id of a journal record."""
     is_named = or_(journal.c.request_id == id, journal.c.id == id)
     query = _calls(journal.c.status, journal.c.duration_ms, journal.c.id).where(is_named)
     return [_facts(row._mapping) for row in await connection.execute(query.order_by(journal.c.number))]
@@ -76,7 +75,7 @@ def _calls(*more: ColumnElement[Any]) -> Select[Any]:
 
 
 MAX_EXAMINED = 10_000
-"""Largest number of records that one page of `calls` examines."""
+"""Largest number of records that the database reads for one page of `calls`, so that no search takes too long."""
 
 
 class FoundCalls(Struct, frozen=True):
@@ -96,12 +95,11 @@ async def calls(
     after: ColumnElement[bool] | None = None,
     most: int,
 ) -> FoundCalls:
-    """Returns a page of at most `most` calls, newest first, whose columns have the values in `equal`; ignores empty
-    values in `equal`. `after` is an SQL condition that selects the records after the previous page; None for the first
+    """Returns a page of calls, newest first, at most `most`. `equal` maps columns to the values that they must have;
+    empty values are ignored. `after` is the SQL condition for what follows the previous page, or None for the first
     page.
 
-    Examines at most `MAX_EXAMINED` records, selected by time, and by request id or habilitation if given. So a page may
-    have fewer than `most` calls although more pages follow.
+    A page examines at most `MAX_EXAMINED` records, so it may have fewer than `most` calls although more pages follow.
     """
     given = {name: value for name, value in equal.items() if value}
     selective = next((name for name in INDEXED if name in given), None)
@@ -122,8 +120,8 @@ async def calls(
 def _examined(
     equal: Mapping[str, str], since: datetime | None, until: datetime | None, after: ColumnElement[bool] | None
 ) -> Select[Any]:
-    """Returns the SQL query of the newest records, at most `MAX_EXAMINED`, that one page of `calls` examines. `equal`
-    is empty, or maps one indexed column, such as `request_id`, to the value that the records must have."""
+    """Returns the SQL query of the newest records among which one page of `calls` searches, at most `MAX_EXAMINED`.
+    `equal` is empty, or maps an indexed column, such as `request_id`, to the value that it must have."""
     conditions = [journal.c[name] == value for name, value in equal.items()]
     conditions += [] if since is None else [journal.c.at >= since.timestamp()]
     conditions += [] if until is None else [journal.c.at < until.timestamp()]
@@ -149,9 +147,9 @@ def _facts(row: Mapping[str, Any]) -> Facts:
 async def stats(
     connection: AsyncConnection, since: datetime, until: datetime, habilitation: str | None = None
 ) -> list[Facts]:
-    """Returns, for each habilitation, operation and outcome, the number of calls, and the number of supporting
-    documents that citizens did not have to supply thanks to these calls (`justificatifs_evites`). If `habilitation` is
-    given, counts only its calls. Calls are counted by whole hours, documents by whole days (UTC)."""
+    """Returns, for each habilitation, operation and outcome, the number of calls in a period. `justificatifs_evites` is
+    the number of supporting documents that citizens did not have to supply thanks to these calls. The period is
+    extended to whole hours for calls, and to whole days (UTC) for documents."""
     avoided = {tuple(row[:2]): row[2] for row in await connection.execute(_avoided(since, until, habilitation))}
     return [
         dict(row) | {"justificatifs_evites": avoided.get((row["habilitation"], row["operation"]), 0) * _found(row)}
@@ -183,7 +181,7 @@ def _avoided(since: datetime, until: datetime, habilitation: str | None) -> Sele
 def _during(
     table: Table, column: ColumnElement[int], unit_s: int, since: datetime, until: datetime, habilitation: str | None
 ) -> list[ColumnElement[bool]]:
-    """Returns the SQL conditions that select rows in a table of roll-ups: the hours or days (`unit_s` seconds each)
-    that overlap the period from `since` to `until`. If `habilitation` is given, selects only its rows."""
+    """Returns the SQL conditions that select a period, and a habilitation if given, in a table of counts. Selects each
+    hour or day (`unit_s` seconds) of which any part lies between `since` and `until`."""
     own = [] if habilitation is None else [table.c.habilitation == habilitation]
     return [*own, column >= int(since.timestamp() // unit_s), column < ceil(until.timestamp() / unit_s)]

@@ -37,29 +37,29 @@ log = logging.getLogger(__name__)
 ROLL_UP_INTERVAL_S = 10.0
 """Seconds between two searches for records that are not counted yet."""
 STEP_PAUSE_S = 0.05
-"""Pause, in seconds, between two transactions of a count or a pruning, so that the journal's writer can use the
-database meanwhile."""
+"""Pause, in seconds, between two transactions of a count or a pruning, in which the journal's writer can use the
+database."""
 RECORDS_PER_STEP = 2000
 """Largest number of records that one transaction adds to the roll-ups."""
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 HOURS_PER_DAY = 24
 NOTHING_NEW, NEW_DOCUMENT, NEW_PERSON = range(3)
-"""Effects of a call about a person on the counts of its day: none, one more supporting document, or one more supporting
-document and one more person."""
+"""Effects of a call about a person on the counts of its day: none, a further document, or a further document and
+person."""
 
 Condition: TypeAlias = ColumnElement[bool]
 
 
 class Progress(Struct, frozen=True):
-    """Progress of the roll-ups (tables of counts): how far they have counted the journal's records, and how far the
-    latest rebuild, which counts records a second time, has to go."""
+    """Progress of the roll-ups (tables of counts) in counting the journal's records. A rebuild counts records once
+    more."""
 
     number: int
     """Number of the last record that is counted."""
     recounted_to: int
-    """Number of the last record that the latest rebuild counts a second time. Records with higher numbers are counted
-    for the first time."""
+    """Number of the last record that was counted already when the latest rebuild began. The rebuild counts records up
+    to this number once more."""
 
 
 class whole(FunctionElement[int]):
@@ -110,15 +110,15 @@ async def uncounted(store: Store) -> int:
 
 
 async def uncounted_in(connection: AsyncConnection) -> int:
-    """Returns how many records the roll-ups (tables of counts) do not count yet. Unlike `uncounted`, takes an open
+    """Returns how many records the roll-ups (tables of counts) do not count yet, like `uncounted`, over an open
     connection."""
     both = head.join(rollup, rollup.c.id == head.c.id)
     return int(await connection.scalar(select(head.c.number - rollup.c.number).select_from(both)) or 0)
 
 
 async def rebuild(store: Store) -> int:
-    """Counts again in the roll-ups (tables of counts) all records that were not pruned, and returns their number. An
-    hour or day of which any record was pruned (removed) keeps its former counts."""
+    """Counts all records of the journal again for the roll-ups (tables of counts), and returns their number. An hour or
+    day with pruned (removed) records keeps its former counts."""
     # If it ends early, the periodic task goes on.
     async with store.writing() as connection:
         progress = await _lock_progress(connection)
@@ -131,8 +131,9 @@ async def rebuild(store: Store) -> int:
 
 
 async def keep_counts(connection: AsyncConnection, last: int) -> None:
-    """Prepares the removal of all records up to number `last`. Counts the records that are not counted yet, and adds
-    the hours of the calls to `pruned_hours`, so that no later rebuild deletes the counts of these hours."""
+    """Prepares the removal of all records up to number `last`, so that the roll-ups (tables of counts) keep their
+    numbers. Counts those not counted yet, and notes their hours in `pruned_hours`, which a rebuild leaves as they
+    are."""
     progress = await _lock_progress(connection)
     # A rebuild ends first: it skips hours that are noted here.
     to = max(last, progress.recounted_to)
@@ -160,8 +161,8 @@ async def _note(connection: AsyncConnection, progress: Progress) -> None:
 
 
 async def _count_next(connection: AsyncConnection, progress: Progress, last: int) -> int:
-    """Counts in the roll-ups the next records, up to number `last` and at most `RECORDS_PER_STEP`, and returns how many
-    it counted."""
+    """Adds the next records to the roll-ups (tables of counts), at most `RECORDS_PER_STEP` and none beyond number
+    `last`. Returns the number of these records."""
     to = min(last, progress.number + RECORDS_PER_STEP)
     if to <= progress.number:
         return 0
@@ -178,8 +179,8 @@ async def _count_next(connection: AsyncConnection, progress: Progress, last: int
 
 
 async def _add(connection: AsyncConnection, table: Table, counted: Select[Any]) -> None:
-    """Runs the query `counted`, which has the same columns as the roll-up table `table`, and adds the counts that it
-    returns to the counts in the table."""
+    """Adds the counts that the query `counted` returns to the roll-up table `table`. The query must have the table's
+    columns."""
     insert = INSERTS[connection.dialect.name](table)
     key = table.primary_key.columns.keys()
     sums = {column.name: column + insert.excluded[column.name] for column in table.c if column.name not in key}
@@ -195,9 +196,9 @@ def _calls_by_hour(within: Condition) -> Select[Any]:
 
 
 def _people_by_day(within: Condition) -> Select[Any]:
-    """Returns the query that counts, by habilitation, day (UTC) and operation, the people about whom calls found
-    something, and the supporting documents (`justificatifs`) that these calls replaced. Repeated calls about a person
-    for the same recipient count as one document."""
+    """Returns the query of two counts for each habilitation, day (UTC) and operation. It counts the people about whom
+    calls found something, and the supporting documents (`justificatifs`) that these calls replaced."""
+    # Repeated calls about a person for the same recipient count as one document.
     # It counts even if the answers came from a cache. A call that names nobody counts as one document.
     own, before = journal.c, journal.alias("before")
     of_recipient = _unindexed(before.c.recipient) == own.recipient
@@ -216,9 +217,9 @@ def _people_by_day(within: Condition) -> Select[Any]:
 
 
 def _has_earlier(before: FromClause, *more: Condition) -> Condition:
-    """Returns the SQL condition that an earlier call, on the same day (UTC) and with the same habilitation and
-    operation, also found something about the same person. The earlier call is a row of `before`, and must also meet the
-    conditions `more`."""
+    """Returns the SQL condition that an earlier call of the same day (UTC) found something about the same person. Both
+    calls must have the same habilitation and operation. `more` are further conditions on the earlier call, a row of
+    `before`."""
     day = _day_of(journal)
     return exists().where(
         before.c.person == journal.c.person,

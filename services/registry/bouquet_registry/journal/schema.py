@@ -91,13 +91,14 @@ found_index = Table(
     Index("journal_found_prefix", "prefix", "number"),
     sqlite_with_rowid=False,
 )
-"""Index for finding the records whose answers name a person: maps the first bits of the person's pseudonym
-(`prefix_of`) to the numbers of these records."""
+"""Index for finding the records whose answers name a person. `prefix` is a number made from the person's pseudonym by
+`prefix_of`, and `number` the number of a record."""
 # The bits are stored as a number to save space; the record itself holds the whole pseudonym.
 
 
 def prefix_of(pseudonym: str) -> int:
-    """Returns the first 60 bits of a pseudonym, a hexadecimal text, as a number, which hardly any two people share."""
+    """Returns the first 60 bits of a pseudonym, a hexadecimal text, as a number. Hardly any two people share this
+    number."""
     # Of 10^18 pairs of people, about one pair has the same number.
     return int(pseudonym[:15], 16)
 
@@ -112,8 +113,8 @@ head = Table(
     Column("pruned_hash", Digest, nullable=False),
     Column("pruning", BigInteger, nullable=False, server_default="0"),
 )
-"""Table of one row that describes the chain: its newest record, its last pruned (removed) record, and its last pruning.
-Each writer locks the row, so that only one writes at a time."""
+"""Table of one row about the ends of the chain: the newest record, the last pruned (removed) record, and the record
+about the last pruning. A writer locks the row, so that only one writes at a time."""
 HEAD_ID = 1
 ONLY_HEAD = head.c.id == HEAD_ID
 
@@ -124,8 +125,7 @@ aside = Table(
     Column("at", Double, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
-"""Table of messages that the writer could not read as records. `journal readmit` tries to read them again, for instance
-in a later version."""
+"""Table of messages that the writer could not read as records. `journal readmit` tries again to read them."""
 
 hours = Table(
     "journal_hours",
@@ -163,8 +163,8 @@ rollup = Table(
     Column("number", BigInteger, nullable=False),
     Column("recounted_to", BigInteger, nullable=False),
 )
-"""Table of one row about the roll-ups (tables of counts). `number` is the number of the last counted record;
-`recounted_to` is the number of the last record that the latest rebuild counts a second time."""
+"""Table of one row about the progress of the roll-ups (tables of counts). `number` is the number of the last counted
+record. `recounted_to` is the last record that a rebuild counts once more."""
 ONLY_ROLLUP = rollup.c.id == HEAD_ID
 
 pruned_hours = Table(

@@ -65,8 +65,9 @@ def parse_records(bodies: Iterable[bytes]) -> Batch:
 
 
 def read(body: bytes) -> Access | None:
-    """Parses a message as a record. Returns None if the message is malformed, if the database could not store its
-    record, or if the record claims to describe a pruning, which only the registry records."""
+    """Parses a message as a record. Returns None if the message is malformed, or is a record that the journal cannot
+    accept."""
+    # The database must be able to store the record, and only the registry records a pruning.
     # One such record must not stop the records that follow.
     try:
         access = access_record.decode(body)
@@ -112,8 +113,8 @@ async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
 
 
 async def readmit(store: Store) -> tuple[int, int]:
-    """Tries again to read the messages that were stored apart because they were unreadable, and writes the readable
-    ones to the journal. Returns how many messages were readable, and how many remain unreadable."""
+    """Tries again to read the messages that were stored apart as unreadable, and writes the readable ones to the
+    journal. Returns how many messages were readable, and how many remain unreadable."""
     async with store.reading() as connection:
         bodies = list(await connection.scalars(select(schema.aside.c.body)))
     readable = [body for body in bodies if all(map(read, unpack(body)))]
@@ -138,8 +139,8 @@ def _digest(body: bytes) -> str:
 
 
 def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
-    """Returns the items as a dict, under the keys that the function `name` computes from them. If several items have
-    the same key, keeps the first."""
+    """Returns the items as a dict, by the key that the function `name` returns for each. Of items with the same key,
+    keeps the first."""
     found: dict[str, T] = {}
     for item in items:
         found.setdefault(name(item), item)
@@ -147,8 +148,7 @@ def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
 
 
 async def _remove_known(connection: AsyncConnection, known: ColumnElement[str], named: dict[str, T]) -> None:
-    """Removes from `named`, a dict of items by key, each item whose key is already in the column `known` of the
-    database."""
+    """Removes from the dict `named` the items whose keys the database already has in the column `known`."""
     for name in await connection.scalars(select(known).where(known.in_(named))):
         del named[name]
 
@@ -196,8 +196,8 @@ def _index_values(row: Row) -> Iterator[tuple[int, int]]:
 
 
 def prefixes_of(row: Row) -> frozenset[int]:
-    """Returns the numbers under which the index of people lists a record: for each person whom the answer names, the
-    first bits of the person's pseudonym."""
+    """Returns the record's entries in the index of people: one number for each person whom the answer names, made from
+    the person's pseudonym."""
     return frozenset(map(schema.prefix_of, row.access.found))
 
 

@@ -33,14 +33,14 @@ class KeyAdministration(Struct, frozen=True):
     own: Administration
 
     async def keys(self) -> list[SigningKey]:
-        """Returns, sorted by name, the current key (which signs tokens now), the keys that have signed tokens in force,
-        and the withdrawn keys."""
+        """Returns the key that signs tokens now, the keys that have signed tokens in force, and the withdrawn keys.
+        They are sorted by name."""
         async with self.own.store.reading() as connection:
             return await signatures.signing_keys(connection, self._current, self.own.clock())
 
     async def tokens(self, kid: str) -> list[SignedToken]:
-        """Returns the tokens in force that the key `kid` has signed, or may have signed because no signing key is
-        recorded. The tokens are sorted by their owners' names, then by expiry."""
+        """Returns the tokens in force that the key `kid` has signed, sorted by their owners' names, then by expiry.
+        Includes the tokens whose signing key is unknown."""
         async with self.own.store.reading() as connection:
             return await signatures.signed_tokens(connection, kid, self.own.clock())
 
@@ -76,9 +76,10 @@ class KeyAdministration(Struct, frozen=True):
             return await self._key(connection, kid, transaction.now)
 
     async def sign_again(self, author: Author, kid: str) -> list[SignedAgain]:
-        """Signs again, with the current key (which signs tokens now), each token in force that the key `kid` has signed
-        or may have signed; the tokens keep their ids and expiry. Records, for each token, that the author has seen the
-        new text. Raises `Refused` if `kid` is the current key, or if the current key is withdrawn."""
+        """Signs again, with the current key, the tokens in force that the key `kid` has signed. Includes the tokens
+        whose signing key is unknown. Each keeps its id and expiry. Raises `Refused` if `kid` is the current key, or if
+        the current key is withdrawn."""
+        # Records, for each token, that the author has seen the new text.
         signer = Signer(self.own.signing_key)
         if signer.kid == kid:
             raise Refused(f"the key {kid!r} signs tokens now: set another key first")
@@ -110,8 +111,8 @@ class KeyAdministration(Struct, frozen=True):
 
 
 async def _mark_changed(transaction: Transaction, kid: str) -> None:
-    """Marks the tokens that a key has signed, or may have signed, as changed by this transaction, so that gateways ask
-    for them again."""
+    """Marks the tokens that a key has signed, and those whose signing key is unknown, as changed. Gateways then ask for
+    them again."""
     # For gateways of a former release, which know withdrawn keys by the blacklisting of their tokens alone.
     own = schema.signatures.c
     signed = select(own.token).where(own.kid.in_((kid, UNRECORDED)))

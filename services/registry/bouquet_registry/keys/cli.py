@@ -10,14 +10,13 @@ from bouquet_registry.keys.administration import KeyAdministration
 
 
 async def list_keys(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the current key (which signs tokens now), the keys that have signed tokens in force, and the withdrawn
-    keys, each with the number of tokens in force that it has signed."""
+    """Returns the key that signs tokens now, the keys that have signed tokens in force, and the withdrawn keys. Each is
+    shown with the number of tokens in force that it has signed."""
     return [plain(key) for key in await _own(context).keys()]
 
 
 async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the tokens in force whose text the given key has signed, or may have signed because no signing key is
-    recorded for a token."""
+    """Returns the tokens in force that the given key has signed. Includes the tokens whose signing key is unknown."""
     return [plain(token) for token in await _own(context).tokens(given.kid)]
 
 
@@ -34,8 +33,8 @@ async def restore(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def reissue(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Signs again, with the current key (which signs tokens now), the tokens in force that another key has signed or
-    may have signed, and returns these tokens with their new signed texts (`jwt`). Raises `Refused` if the given key is
+    """Signs again, with the current key, the tokens in force that another key has signed. Includes the tokens whose
+    signing key is unknown. Returns the tokens with their new signed texts (`jwt`). Raises `Refused` if the given key is
     the current one, or if the current key is withdrawn."""
     made = await _own(context).sign_again(author_of(given), given.kid)
     return [plain(one.token) | {"jwt": one.jwt} for one in made]

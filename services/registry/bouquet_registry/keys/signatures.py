@@ -17,8 +17,9 @@ from bouquet_registry.store import INSERTS
 from bouquet_registry.text import contains_token
 
 UNRECORDED = "?"
-"""Value recorded in place of a key's name for a token whose signing key is unknown: a token issued before the registry
-recorded keys, or imported without the name of its key. Such a token counts as signed by every key."""
+"""Stands in place of a key's name if the key that signed a token is unknown. Such a token counts as signed by every
+key."""
+# The token was issued before the registry recorded keys, or imported without the name of its key.
 MAX_KID = 255
 """Largest length of a key's name, in characters: the width of the database's column."""
 
@@ -38,7 +39,7 @@ class SigningKey(Struct, frozen=True, kw_only=True):
 
 
 class SignedToken(Struct, frozen=True, kw_only=True):
-    """Token in force that a key has signed, or may have signed because no signing key is recorded for the token."""
+    """Token in force that a key has signed, or whose signing key is unknown."""
 
     id: str
     kind: Literal["token", "editor_token"]
@@ -54,8 +55,8 @@ class SignedToken(Struct, frozen=True, kw_only=True):
 
 
 def is_kid(text: str) -> bool:
-    """Returns whether a text can be the name of a key: it has at most `MAX_KID` characters, all printable ASCII, is not
-    `UNRECORDED`, and does not contain the text of a token."""
+    """Returns whether a text can be the name of a key: at most `MAX_KID` characters, all printable ASCII. The text must
+    not be `UNRECORDED`, and must not contain the text of a token."""
     return (
         text.isascii()
         and text.isprintable()
@@ -73,8 +74,8 @@ async def record_signature(connection: AsyncConnection, kid: str, token: str) ->
 
 
 async def add_signature(connection: AsyncConnection, kid: str, token: str) -> None:
-    """Stores that a key, even a withdrawn one, has signed the text of a token. Does nothing if this is stored
-    already."""
+    """Stores that a key has signed the text of a token, unless this is stored already. The key may be a withdrawn
+    one."""
     insert = INSERTS[connection.dialect.name](schema.signatures)
     await connection.execute(insert.values(kid=kid, token=token).on_conflict_do_nothing())
 
@@ -86,8 +87,8 @@ async def withdrawn_keys(connection: AsyncConnection) -> tuple[str, ...]:
 
 
 async def has_withdrawn_signature(connection: AsyncConnection, token: str) -> bool:
-    """Returns whether a withdrawn key has signed the text of a token, or may have signed it because no signing key is
-    recorded for the token. Returns False if no key is withdrawn."""
+    """Returns whether a withdrawn key has signed the text of a token. If the token's signing key is unknown, returns
+    whether any key is withdrawn."""
     signed = select(schema.signatures.c.kid).where(schema.signatures.c.token == token)
     own = schema.withdrawn_keys.c.kid
     return (
@@ -97,8 +98,8 @@ async def has_withdrawn_signature(connection: AsyncConnection, token: str) -> bo
 
 
 async def signing_keys(connection: AsyncConnection, current: str | None, now: datetime) -> list[SigningKey]:
-    """Returns, sorted by name, the keys that have signed tokens in force, the withdrawn keys, and `current`, the key
-    that signs tokens now (None if there is no such key)."""
+    """Returns the keys that have signed tokens in force, the withdrawn keys, and the key `current`, sorted by name.
+    `current` signs tokens now; None if there is no such key."""
     rows = (await connection.execute(select(schema.withdrawn_keys))).mappings()
     withdrawn = {row["kid"]: {name: row[name] for name in row if name != "kid"} for row in rows}
     signed = _signed_tokens(now).subquery()
@@ -112,8 +113,8 @@ async def signing_keys(connection: AsyncConnection, current: str | None, now: da
 
 
 def tokens_signed_by(kid: str, now: datetime) -> Select[Any]:
-    """Returns the SQL query of the tokens in force that the key `kid` has signed, or may have signed because no signing
-    key is recorded. The query lists each token once."""
+    """Returns the SQL query of the tokens in force that the key `kid` has signed, each once. Includes the tokens whose
+    signing key is unknown."""
     signed = _signed_tokens(now).subquery()
     is_recorded = (func.max(case((signed.c.kid != UNRECORDED, 1), else_=0)) == 1).label("is_recorded")
     columns = (signed.c.id, signed.c.kind, signed.c.owner, signed.c.siret, signed.c.name, signed.c.expires_at)
@@ -122,16 +123,16 @@ def tokens_signed_by(kid: str, now: datetime) -> Select[Any]:
 
 
 async def signed_tokens(connection: AsyncConnection, kid: str, now: datetime) -> list[SignedToken]:
-    """Returns the tokens in force that the key `kid` has signed, or may have signed because no signing key is recorded.
-    The tokens are sorted by their owners' names, then by expiry."""
+    """Returns the tokens in force that the key `kid` has signed, sorted by their owners' names, then by expiry.
+    Includes the tokens whose signing key is unknown."""
     rows = (await connection.execute(tokens_signed_by(kid, now))).mappings()
     found = [record_of(row, SignedToken) for row in rows]
     return sorted(found, key=lambda token: (token.name, token.expires_at, token.id))
 
 
 def _signed_tokens(now: datetime) -> Any:
-    """Returns the SQL query of the tokens in force, both of habilitations and of editors. A token has one row for each
-    key that has signed it."""
+    """Returns the SQL query of the tokens in force of habilitations and of editors. A token has one row for each key
+    that has signed it."""
     halves = (
         _half("token", schema.tokens, schema.habilitations, schema.tokens.c.habilitation, now),
         _half("editor_token", schema.editor_tokens, schema.editors, schema.editor_tokens.c.editor, now),

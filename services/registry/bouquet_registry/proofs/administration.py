@@ -1,5 +1,5 @@
-"""Administration of proofs, encrypted texts that show later what an answer said: revoking one, and listing the revoked
-ones."""
+"""Administration of proofs, which are encrypted texts that show later what an answer said: revoking a proof, and
+listing the revoked ones."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class RevokedProof(Struct, frozen=True, kw_only=True):
 
 async def revoke(own: Administration, author: Author, record: str) -> RevokedProof:
     """Revokes a proof (a text that shows later what an answer said) for ever. `record` is the id of the answer's record
-    in the journal. Raises `Invalid` if `record` is no such id or the author gives no reason, and `Conflict` if the
-    proof is revoked already."""
+    in the journal. Raises `Invalid` for a malformed id or without a reason, and `Conflict` if the proof is revoked
+    already."""
     # Whether the journal has the record is not asked: a proof is valid for longer than records are kept.
     problems = [] if RECORD.fullmatch(record) else ["record: is no id of a record of the journal"]
     problems += [] if one_line(author.reason) else ["reason: is required"]

@@ -16,9 +16,8 @@ async def list_revoked(context: Context, given: argparse.Namespace) -> list[Show
 
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
-    """Revokes a proof (encrypted text that shows later what an answer said) for ever, and returns the proof with the
-    time of its revocation. Raises `Invalid` without a reason (`--why`), and `Conflict` if the proof is revoked
-    already."""
+    """Revokes a proof (encrypted text that shows later what an answer said) for ever. Returns it with the time of its
+    revocation. Raises `Invalid` without a reason (`--why`), and `Conflict` if the proof is revoked already."""
     return plain(await administration.revoke(context.administration, author_of(given), given.record))
 
 
