@@ -36,11 +36,11 @@ def read(file: Path) -> tuple[dict[str, Any], int, Any]:
 
 
 @cache
-def reachable() -> frozenset[Path]:
+def reachable() -> tuple[Path, ...]:
     """Returns the public cases that a call can reach by sending the parameters written in the case. Cases for
     FranceConnect sessions and default cases (`404.yaml`) are left out."""
     lost = {(finding.folder, finding.file) for finding in findings() if finding.problem.startswith("unreachable")}
-    return frozenset(
+    return tuple(
         file
         for operation in OPERATIONS.values()
         if operation.modality != "france_connect"
