@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 from bouquet_proto.messages import Failed, Found, Meta, NotFound, Recorded, Rejected, Reply
 
 MAX_OFFER_BYTES = 256 * 1024
-"""Largest size in bytes of an encoded offer."""
+"""Largest size in bytes of an encoded offer: the description of its operations that a worker sends to gateways."""
 # The largest in this repository has 79 kB.
 MAX_OPERATIONS = 100
 """Largest number of operations in an offer."""

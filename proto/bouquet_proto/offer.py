@@ -78,8 +78,8 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
     nom: str = "nom_naissance"
     """Name of the field that holds the family name."""
     prenoms: str = "prenoms"
-    """Name of the field that holds the first names, as a text or a list of texts. Only the first word is used. The
-    field may be the same as `nom`, if it holds both names."""
+    """Name of the field that holds a person's first names, as a text or a list of texts. Only the first word is used.
+    It is the field `nom` again if one field holds first names and last name."""
     naissance: tuple[str, ...] = ("date_naissance",)
     """Name of the field that holds the birth date, as `YYYY-MM-DD` or `DDMMYYYY`. Alternatively, names of three fields,
     for year, month and day."""

@@ -96,8 +96,8 @@ class Part(Protocol):
 class _Signal(Enum):
     """Signal to the task that runs a `Link` (connection that is opened again after a loss).
 
-    `WAKE` asks the task to check whether all components are up. `MOVE` asks it to replace the connection because of its
-    age, and `LEAVE` because its node is in a minority of its cluster.
+    `WAKE` asks the task to check whether all users of the connection, such as consumers, are up. `MOVE` asks it to
+    replace the connection because of its age, and `LEAVE` because its node is in a minority of its cluster.
     """
 
     WAKE = auto()

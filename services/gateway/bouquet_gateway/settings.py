@@ -110,8 +110,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     `claims`."""
     # With the embedded bus, one service, the casebook, then answers from case files in place of all workers.
     calls_per_second: int = 20
-    """Rate limit, in calls per second, of each token or habilitation (docs/reference/contract.md §4). The registry may
-    set a different limit for a habilitation."""
+    """Rate limit, in calls per second (docs/reference/contract.md §4). `rate_limit_per` says whether it applies to each
+    token or to each habilitation. The registry may set a different limit for a habilitation."""
     rate_limit_per: Literal["token", "habilitation"] = "token"
     """Whether the rate limit applies to each token on its own (`token`), or to all tokens of a habilitation together
     (`habilitation`). A software editor's calls always count for the habilitation that they act for."""

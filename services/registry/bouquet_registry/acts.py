@@ -56,8 +56,8 @@ async def record(
     version: int | None = None,
     changed: tuple[str, ...] = (),
 ) -> None:
-    """Stores an administrative act (the record of who changed what) in the transaction of `connection`. Raises
-    `Invalid` if the author's name or the reason contains the text of a token."""
+    """Stores an administrative act, the record of who changed what and why, in the transaction of `connection`. Raises
+    `Invalid` if the author's name or the author's reason contains the text of a token."""
     if problems := [
         f"{name}: contains a token" for name, text in structs.asdict(author).items() if contains_token(text)
     ]:

@@ -148,8 +148,8 @@ async def greet(destination: NoticeDestination, timeout_s: float) -> None:
 
 
 class Mail(NoticeChannel):
-    """Channel that mails notices (warnings before a token expires) by SMTP to the habilitation's contacts or to the
-    editor's members."""
+    """Channel that mails warnings before a token expires, by SMTP. A warning about a habilitation's token goes to its
+    contacts, one about a software editor's token to the editor's members."""
 
     def __init__(self, destination: NoticeDestination, sender: str, account: str = "") -> None:
         """Takes the mail server and the sender's address. `account` is the URL of the page that explains how to prolong

@@ -108,8 +108,8 @@ editors = Table(
     Column("updated_at", Moment, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Table of software editors. The column `change` is the number of the last change to the rights delegated to an editor,
-counted in the table `log`."""
+"""Table of software editors. The column `change` is the number that the table `log` gave to the last change of the
+rights delegated to the editor."""
 
 editor_tokens = Table(
     "editor_tokens",

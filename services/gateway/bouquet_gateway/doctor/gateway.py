@@ -71,7 +71,7 @@ def _ready(readiness: _Readiness) -> Finding:
 
 def _resource_finding(name: str, status: Status, workers: tuple[str, ...]) -> Finding:
     """Returns the result of the check of a resource, such as `quotient_familial`: its health, as the gateway shows it.
-    `workers` names the checks of all workers, one of which may explain an unknown health."""
+    If the health is unknown, the result refers to the checks of workers that may say why (`workers`)."""
     last = f"last success {status.last_ok_status}" if status.last_ok_status else "no success since it started"
     match status.status:
         case "ok":

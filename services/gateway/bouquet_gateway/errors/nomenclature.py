@@ -114,7 +114,7 @@ Errors: TypeAlias = dict[str, list[Item]]
 
 
 class Endpoint(Struct, frozen=True):
-    """List of the errors of one operation, with its provider's label, such as `CNAF`."""
+    """Operation in the published list of errors: its possible errors, and its provider's label, such as `CNAF`."""
 
     provider: str
     errors: Errors

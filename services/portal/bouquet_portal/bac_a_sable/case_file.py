@@ -28,7 +28,8 @@ class Computed(Struct, frozen=True):
 
 
 class Head(Struct, frozen=True):
-    """Beginning of a test case file: description, person and family. An empty text is left out of the file."""
+    """Beginning of a test case file: the description, and the names of the invented person and of the person's family.
+    An empty text is left out of the file."""
 
     description: str = ""
     person: str = ""

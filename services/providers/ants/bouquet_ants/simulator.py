@@ -58,7 +58,7 @@ FAULT = "<soapenv:Fault><faultcode>soapenv:Client</faultcode><faultstring>{why}<
 
 
 class Credentials(Struct, frozen=True):
-    """Key with which a client of the simulated SIV signs SAML assertions, and the key's certificate."""
+    """Key with which a client of the simulated vehicle register (SIV) signs SAML assertions, and its certificate."""
 
     key: RSAPrivateKey
     certificate: x509.Certificate

@@ -119,8 +119,8 @@ def file_in(answer: Answer) -> File | None:
 
 
 def _cause(code: str) -> str:
-    """Returns the error code as text for logs, such as `code 20`. Returns only `code` if it is no number of up to five
-    digits, since it might contain the number plate."""
+    """Returns the error code as text for logs, such as `code 20`. Returns the word `code`
+    alone if the value is no number of up to five digits, since it might contain the number plate."""
     return f"code {code}" if code.isdecimal() and len(code) <= 5 else "code"
 
 

@@ -1,4 +1,4 @@
-"""The worker of Cnous, which grants scholarships to students: the scholarship of a student. Owner: team-cnous.
+"""The worker of Cnous: it answers whether a student has a scholarship, and which. Owner: team-cnous.
 Upstream: Cnous's scholarship API (docs/reference/upstreams/cnous.md)."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Recording of a lookup by `bouquet-worker try --real`: a gateway writes the lookup to its access journal before the
-real upstream is asked (docs/adr/0020)."""
+"""Access record of a lookup that `bouquet-worker try --real` makes. A gateway writes the record, by answering the same
+lookup, before the command asks the real upstream itself (docs/adr/0020)."""
 
 from __future__ import annotations
 

@@ -306,7 +306,8 @@ class Worker:
         return handle
 
     def _encoded(self, settings: WorkerSettings | None) -> bytes:
-        """Returns the worker's offer as JSON. Logs an error if the JSON is larger than gateways accept."""
+        """Returns the worker's offer (description of its operations) as JSON. Logs an error if the JSON is larger than
+        gateways accept."""
         offer = self.offer(settings)
         text = encode(offer)
         if len(text) > MAX_OFFER_BYTES or len(offer.operations) > MAX_OPERATIONS:
