@@ -40,6 +40,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if config.option.markexpr == "broker" and collection_path in WITHOUT_SERVERS else None
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Returns how many processes run tests for `-n auto`: one more than there are processors, because more than a third
+    of the time of the unit tests is spent waiting, for a browser and for simulated providers."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Raises an error if a folder of `WITHOUT_SERVERS` contains a test that needs a broker."""
     for item in items:

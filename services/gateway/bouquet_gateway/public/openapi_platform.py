@@ -149,11 +149,8 @@ BEARER = "jwt_bearer_token"
 
 
 def paths(monitored: Iterable[str], components: Components, security: Iterable[str]) -> Json:
-    """Returns the OpenAPI paths of the gateway's own endpoints, and adds their schemas to `components`.
-
-    `monitored` holds the names of the resources whose health `/api/{status}/ping` shows. `security` holds the names of
-    the security schemes.
-    """
+    """Returns the OpenAPI paths of the gateway's own endpoints, and adds their schemas to `components`. `monitored` has
+    the names of the resources whose health `/api/{status}/ping` shows, `security` those of the security schemes."""
     return _health(monitored, components) | {
         "/api/introspect": described(
             "introspect",
