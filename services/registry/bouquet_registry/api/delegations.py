@@ -10,7 +10,7 @@ from bouquet_registry import queries as registry_queries
 from bouquet_registry import schema
 from bouquet_registry.administration import Administration
 from bouquet_registry.api.habilitations import VersionOnly
-from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
+from bouquet_registry.api.pages import Order, Page, PageRequest, Time, is_set, page_of
 from bouquet_registry.api.route import Call, Route, change_route
 from bouquet_registry.editors import queries
 from bouquet_registry.editors.administration import editors_of
@@ -44,8 +44,7 @@ async def search(own: Administration, call: Call) -> Page[Delegation]:
         query = query.where(known.editor == asked.editor)
     if asked.habilitation:
         query = query.where(known.habilitation == asked.habilitation)
-    if asked.is_revoked is not UNSET:
-        query = query.where(known.revoked_at.is_not(None) if asked.is_revoked else known.revoked_at.is_(None))
+    query = query.where(*is_set(known.revoked_at, asked.is_revoked))
     async with own.store.reading() as connection:
         return await page_of(connection, query, ORDER, asked, lambda row: registry_queries.record_of(row, Delegation))
 

@@ -14,7 +14,7 @@ from bouquet_registry.administration import Administration
 from bouquet_registry.api.editors import problems_of
 from bouquet_registry.api.habilitations import Addresses, Line, Version, VersionOnly
 from bouquet_registry.api.inputs import given_fields
-from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
+from bouquet_registry.api.pages import Order, Page, PageRequest, Time, is_set, page_of
 from bouquet_registry.api.route import Call, Handler, Method, Route, change_route
 from bouquet_registry.api.tokens import Revocation, SignedText
 from bouquet_registry.editors import queries
@@ -142,8 +142,7 @@ async def revoke(own: Administration, call: Call) -> EditorToken:
     an outdated version. Raises `Refused` if a blacklisting of the token has already begun, unless the given time is
     earlier."""
     given: Revocation = call.given
-    at = given.at if isinstance(given.at, datetime) else None
-    return await editors_of(own).revoke(call.author, call.id, given.version, call.author.reason, at)
+    return await editors_of(own).revoke(call.author, call.id, given.version, call.author.reason, given.begins_at)
 
 
 async def list_notices(own: Administration, call: Call) -> Page[EditorNoticeRow]:
@@ -156,8 +155,7 @@ async def list_notices(own: Administration, call: Call) -> Page[EditorNoticeRow]
         query = query.where(schema.editor_tokens.c.editor == asked.editor)
     if asked.token:
         query = query.where(known.token == asked.token)
-    if asked.is_sent is not UNSET:
-        query = query.where(known.sent_at.is_not(None) if asked.is_sent else known.sent_at.is_(None))
+    query = query.where(*is_set(known.sent_at, asked.is_sent))
     async with own.store.reading() as connection:
         return await page_of(
             connection, query, NOTICES, asked, lambda row: registry_queries.record_of(row, EditorNoticeRow)

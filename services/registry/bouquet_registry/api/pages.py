@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, UnsetType
 from sqlalchemy import ColumnElement, Select, and_, or_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,6 +27,14 @@ Time: TypeAlias = Annotated[datetime, Meta(tz=True)]
 Number: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 Key: TypeAlias = tuple[Any, ...]
 """Sort key of an item: the item's values in the columns by which the list is sorted."""
+
+
+def is_set(column: ColumnElement[Any], wanted: bool | UnsetType) -> tuple[ColumnElement[bool], ...]:
+    """Returns the SQL conditions of a search for rows with a value in `column`, or without one if `wanted` is false.
+    Returns none if the client left the parameter out (`UNSET`)."""
+    if isinstance(wanted, UnsetType):
+        return ()
+    return (column.is_not(None) if wanted else column.is_(None),)
 
 
 class Page(Struct, Generic[T], frozen=True):

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from bouquet_registry import queries, schema
 from bouquet_registry.administration import Administration, IssuedToken
 from bouquet_registry.api.habilitations import Version, VersionOnly
-from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
+from bouquet_registry.api.pages import Order, Page, PageRequest, Time, is_set, page_of
 from bouquet_registry.api.route import Call, Handler, Method, Route, change_route
 from bouquet_registry.habilitations import Token
 
@@ -67,6 +67,10 @@ class Revocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     version: Version
     at: Time | UnsetType = UNSET
     """Time from which gateways refuse the token. If left out, the token is refused at once."""
+
+    @property
+    def begins_at(self) -> datetime | None:
+        return None if isinstance(self.at, UnsetType) else self.at
 
 
 class SignedText(Struct, frozen=True):
@@ -139,8 +143,7 @@ async def revoke(own: Administration, call: Call) -> Token:
     """Blacklists a token, at once or from a given time. Raises `Unknown` for an unknown id, and `Stale` for an outdated
     version. Raises `Refused` if a blacklisting of the token has already begun, unless the given time is earlier."""
     given: Revocation = call.given
-    at = given.at if isinstance(given.at, datetime) else None
-    return await own.revoke(call.author, call.id, given.version, call.author.reason, at)
+    return await own.revoke(call.author, call.id, given.version, call.author.reason, given.begins_at)
 
 
 async def list_notices(own: Administration, call: Call) -> Page[NoticeRow]:
@@ -152,9 +155,7 @@ async def list_notices(own: Administration, call: Call) -> Page[NoticeRow]:
         query = query.where(schema.notices.c.token == asked.token)
     if asked.habilitation:
         query = query.where(schema.tokens.c.habilitation == asked.habilitation)
-    if asked.is_sent is not UNSET:
-        sent = schema.notices.c.sent_at
-        query = query.where(sent.is_not(None) if asked.is_sent else sent.is_(None))
+    query = query.where(*is_set(schema.notices.c.sent_at, asked.is_sent))
     async with own.store.reading() as connection:
         return await page_of(connection, query, NOTICES, asked, _notice)
 
