@@ -13,6 +13,13 @@ FRANCE = "99100"
 """INSEE code of France as a country of birth."""
 
 
+def public_name(field: str) -> str:
+    """Returns the name by which callers know a field of an identity, in camel case: `nomNaissance` for
+    `nom_naissance`."""
+    first, *rest = field.split("_")
+    return first + "".join(map(str.capitalize, rest))
+
+
 class Identite(Struct, frozen=True, kw_only=True, tag="identite", omit_defaults=True):
     """Identity given by civil status: names, sex, date and place of birth. The birth date may be complete, lack its
     day, lack its day and month, or be unknown."""

@@ -213,6 +213,11 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.public_id or self.id
 
     @property
+    def by_session(self) -> bool:
+        """Whether callers identify the person by a citizen's FranceConnect session."""
+        return self.modality == "france_connect"
+
+    @property
     def parameter_names(self) -> Mapping[str, str]:
         """Names of the query parameters that the operation's rules read, by canonical field (the field's name inside
         Bouquet, such as `nom_naissance`)."""

@@ -13,7 +13,7 @@ from msgspec import Meta, Raw, Struct
 
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.single_calls.parameters import Value, Values
-from bouquet_proto.identity import Identifiant, Identite, Ine, NumeroAllocataire
+from bouquet_proto.identity import Identifiant, Identite, Ine, NumeroAllocataire, public_name
 from bouquet_proto.rules import is_siret
 
 MAX_BODY_BYTES = 64 * 1024
@@ -34,16 +34,11 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
-def _camel(field: str) -> str:
-    first, *rest = field.split("_")
-    return first + "".join(map(str.capitalize, rest))
-
-
-CIVIL_STATUS: Mapping[str, str] = {_camel(field): field for field in Identite.__struct_fields__}
+CIVIL_STATUS: Mapping[str, str] = {public_name(field): field for field in Identite.__struct_fields__}
 """Maps the JSON names of an identity's fields in a dossier's request, such as `nomNaissance`, to the names of these
 fields in `Identite`, such as `nom_naissance`."""
 IDENTIFIERS: Mapping[str, str] = {
-    _camel(field): field for kind in (Ine, Identifiant, NumeroAllocataire) for field in kind.__struct_fields__
+    public_name(field): field for kind in (Ine, Identifiant, NumeroAllocataire) for field in kind.__struct_fields__
 }
 """Maps the JSON name of each identifier of a person in a dossier's request, such as `numeroAllocataire`, to its
 canonical field, such as `numero_allocataire`."""

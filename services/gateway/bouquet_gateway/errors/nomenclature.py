@@ -155,7 +155,7 @@ def documented_reasons(served: Served) -> Iterator[tuple[str, Authority]]:
     error names."""
     operation = served.operation
     listed = [(reason, served.authority) for reason in reasons_of(served)]
-    if operation.modality == "france_connect":
+    if operation.by_session:
         listed += [(reason, france_connect_session.AUTHORITY) for reason in SESSION_REASONS]
     elif envelope_of(operation.path) == "v3":
         listed += [(reason, PLATFORM_ITSELF) for reason in DELEGATION_REASONS]

@@ -109,7 +109,7 @@ class Match(Struct, frozen=True):
         """Whether the operation requires a FranceConnect session. If the requested version does not exist, whether all
         other versions require one."""
         candidates = [self.served] if self.served else list(self.family.each())
-        return all(served.operation.modality == "france_connect" for served in candidates)
+        return all(served.operation.by_session for served in candidates)
 
     @property
     def resource(self) -> str:

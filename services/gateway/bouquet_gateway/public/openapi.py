@@ -143,7 +143,7 @@ def _tags(by_path: Mapping[str, tuple[Served, ...]], more: Mapping[str, str]) ->
 
 
 def _is_by_session(served: Served) -> bool:
-    return served.operation.modality == "france_connect"
+    return served.operation.by_session
 
 
 def _checks(operation: Operation) -> Iterator[Check]:
@@ -194,7 +194,7 @@ def _errors_url(operation: Operation) -> str:
 
 
 def _scheme(operation: Operation, envelope: Envelope) -> str:
-    return FRANCE_CONNECT if operation.modality == "france_connect" else SECURITY[envelope]
+    return FRANCE_CONNECT if operation.by_session else SECURITY[envelope]
 
 
 def _parameters(operations: list[Operation]) -> list[Json]:

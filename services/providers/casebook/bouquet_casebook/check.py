@@ -157,7 +157,7 @@ def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
     if not tried:
         return "unreachable with any fake token: none has a scope of the operation"
     nearest = max(tried, key=lambda reached: len(set(reached.signature) & set(own)))
-    by_token = " with any fake token" if asked.operation.modality == "france_connect" else ""
+    by_token = " with any fake token" if asked.operation.by_session else ""
     return f"unreachable{by_token}: {nearest.obstacle or _difference(own, nearest.signature)}"
 
 
@@ -170,7 +170,7 @@ def reaches(case: Case, asked: Askable) -> Iterator[tuple[str, Reached]]:
     values = apply_rules(operation.checks, parse_query(_query(case.params)), asked.today)
     if isinstance(values, Refusals):
         yield "", Reached(obstacle=f"its parameters are refused ({', '.join(values.codes)})")
-    elif operation.modality == "france_connect":
+    elif operation.by_session:
         for citizen in asked.citizens:
             if set(citizen.session.scopes) & set(operation.scopes):
                 yield citizen.token, _reached_by(citizen, asked, values)

@@ -53,7 +53,7 @@ def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
     folder = ways[0].operation.folder
     is_default = case.name == DEFAULT
     own = Reached(signature_of_case(case.params))
-    by_session = ways[0].operation.modality == "france_connect"
+    by_session = ways[0].operation.by_session
     names = ways[0].operation.parameter_names.values() if by_session else None
     answered = (token for way in ways for token, reached in reaches(case, way) if reached == own and token)
     return RecordedCase(
@@ -93,7 +93,7 @@ def simulated_errors(
     for operation in offer.operations:
         recorded = cases.get(operation.folder, ())
         codes = codes_of(operation, offer.authority_of(operation), offer.problems)
-        if operation.modality == "france_connect":
+        if operation.by_session:
             errors = [SimulatedError(code=c, status=s, session=f"jeton-erreur-{c}") for c, s in codes.items()]
             yield SimulatedErrors(operation_id=operation.folder, errors=tuple(errors))
         elif example := next((case for case in recorded if case.name != DEFAULT), None):

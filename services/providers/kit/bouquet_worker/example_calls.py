@@ -17,7 +17,6 @@ from bouquet_proto.query import parse_query
 from bouquet_proto.rules import Refusals, apply_rules
 from bouquet_worker.testing.cases import Case
 from bouquet_worker.trial_question import (
-    FRANCE_CONNECT,
     RECIPIENT,
     SIMULATED_RECIPIENT,
     QuestionError,
@@ -38,7 +37,7 @@ def call_lines(offer: Offer, cases: Iterable[Case], url: str, today: date) -> It
     asked = sorted(cases, key=lambda case: not isinstance(case.reply, Found))
     for operation in offer.operations:
         own = [case for case in asked if case.operation == operation.id]
-        if operation.modality == FRANCE_CONNECT:
+        if operation.by_session:
             lines = (_try_line(offer.provider, operation, case, today) for case in own)
         else:
             lines = (_curl_line(operation, case, url, today) for case in own)

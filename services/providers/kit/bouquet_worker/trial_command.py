@@ -13,7 +13,6 @@ from bouquet_worker.simulate import Simulator
 from bouquet_worker.trial import Trial, ask, ask_simulated, report
 from bouquet_worker.trial_journal import read_settings, record
 from bouquet_worker.trial_question import (
-    FRANCE_CONNECT,
     RECIPIENT,
     SIMULATED_RECIPIENT,
     CommandLine,
@@ -55,7 +54,7 @@ async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, s
     that is malformed or was not recorded, and `SettingsError` for wrong settings."""
     settings, asked = read_settings(environ), parse_command_line(words)
     operation, lookup = question_in(worker, asked)
-    if operation.modality == FRANCE_CONNECT:
+    if operation.by_session:
         raise QuestionError([f"{operation.id}: only the citizen opens a FranceConnect session; ask without --real"])
     if RECIPIENT not in asked.parameters:
         raise QuestionError([f"{RECIPIENT}: is missing; the SIRET of the administration that asks"])

@@ -3,7 +3,6 @@ must obey the same rules as in a request to a gateway."""
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -15,7 +14,7 @@ from msgspec import Struct, structs
 from bouquet_proto import france_connect_session
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.failures import FAILURES
-from bouquet_proto.identity import MODALITIES, Identite, Identity
+from bouquet_proto.identity import MODALITIES, Identite, Identity, public_name
 from bouquet_proto.messages import Caller, Lookup
 from bouquet_proto.offer import Operation
 from bouquet_proto.query import parse_query
@@ -25,8 +24,7 @@ from bouquet_proto.tidy import tidied_identity
 RECIPIENT = "recipient"
 SIMULATED_RECIPIENT = "13002526500013"
 """SIRET of the asking administration (the DINUM) if the command line gives no `recipient`."""
-FRANCE_CONNECT = "france_connect"
-CITIZEN = {field: re.sub("_(.)", lambda found: found[1].upper(), field) for field in Identite.__struct_fields__}
+CITIZEN = {field: public_name(field) for field in Identite.__struct_fields__}
 """Maps the fields of `Identite` to the parameters that describe the citizen of a FranceConnect session, such as
 `nomNaissance`. Only the command line has them: a gateway asks FranceConnect instead."""
 PATIENCE_S = 30.0
@@ -74,7 +72,7 @@ def operation_for(command: CommandLine, operations: Sequence[Operation]) -> Oper
         fitting = list(operations)
     else:
         names = command.parameters.keys() - {RECIPIENT}
-        queried = [operation for operation in operations if operation.modality != FRANCE_CONNECT]
+        queried = [operation for operation in operations if not operation.by_session]
         fitting = [operation for operation in queried if names <= parameters_of(operation).keys()]
     if len(fitting) == 1:
         return fitting[0]
@@ -98,7 +96,7 @@ def query_for(command: CommandLine, operation: Operation) -> list[tuple[str, str
     parameters that describe a FranceConnect citizen. Raises `QuestionError` for parameters that the operation does not
     read."""
     known = parameters_of(operation)
-    others = {RECIPIENT, *(CITIZEN.values() if operation.modality == FRANCE_CONNECT else ())}
+    others = {RECIPIENT, *(CITIZEN.values() if operation.by_session else ())}
     if unknown := sorted(command.parameters.keys() - known.keys() - others):
         reads = ", ".join([*known, *sorted(others - {RECIPIENT})])
         raise QuestionError(f"{name}: unknown to {operation.id}, which reads {reads}" for name in unknown)
@@ -127,7 +125,7 @@ def _identity_of(command: CommandLine, operation: Operation, read: Values, today
     """Returns the identity of the person whom a command line describes. Makes it from the values in `read` or, for an
     operation by FranceConnect, from the parameters in `CITIZEN`. Raises `QuestionError` for a citizen whom
     FranceConnect could not give or the operation refuses."""
-    if operation.modality != FRANCE_CONNECT:
+    if not operation.by_session:
         return msgspec.convert(read, MODALITIES[operation.modality])
     given = {field: command.parameters[name] for field, name in CITIZEN.items() if name in command.parameters}
     values = {field: texts if field == "prenoms" else texts[-1] for field, texts in given.items()}
