@@ -90,7 +90,7 @@ def document(
     `/api/{status}/ping` shows. `has_proofs` says whether callers can request and verify proofs.
     """
     components = Components()
-    sessions_last = sorted(by_path.items(), key=lambda item: (_is_by_session(item[1][0]), item[0]))
+    sessions_last = sorted(by_path.items(), key=lambda item: (item[1][0].operation.by_session, item[0]))
     operations = {path: {"get": _get(modalities, components)} for path, modalities in sessions_last}
     tags = dict(openapi_dossiers.TAGS)
     platform = openapi_platform.paths(monitored, components, (BEARER, API_KEY))
@@ -140,10 +140,6 @@ def _tags(by_path: Mapping[str, tuple[Served, ...]], more: Mapping[str, str]) ->
     labels = sorted({modalities[0].authority.label for modalities in by_path.values()})
     described = {label: f"Données fournies par : {label}" for label in labels} | openapi_platform.TAGS | dict(more)
     return [{"name": name, "description": description} for name, description in described.items()]
-
-
-def _is_by_session(served: Served) -> bool:
-    return served.operation.by_session
 
 
 def _checks(operation: Operation) -> Iterator[Check]:

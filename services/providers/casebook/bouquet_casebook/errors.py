@@ -128,10 +128,9 @@ def codes_of(operation: Operation, authority: Authority, problems: Mapping[str, 
     administration that errors name, and `problems` are the provider's own errors, by reason."""
     common = (reason for reason in (*PROVIDER, *PLATFORM) if reason not in NOT_SIMULATED)
     own = [(authority, row) for _, row in rows((*operation.reasons, *common), problems)]
-    by_session = operation.by_session
     opening = (
         [(SESSION_AUTHORITY, row) for reason, row in rows(OF_SESSIONS, {}) if reason not in NOT_SIMULATED]
-        if by_session
+        if operation.by_session
         else []
     )
     statuses: dict[str, int] = {}
