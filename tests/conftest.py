@@ -15,8 +15,10 @@ import pytest
 from bouquet_france_connect import keys
 from bouquet_gateway.stores import optional
 from bouquet_mesh.amqp import link
+from bouquet_mesh.bus import amqp
 from tests.support import postgres, rabbitmq, redis
 from tests.support.reference import closing_line
+from tests.support.waiting import TEST_TIMEOUT_S
 
 # On a laptop a missing server skips its tests; in CI a skipped test would be a green lie.
 SERVICES_REQUIRED = bool({"CI", "BOUQUET_REQUIRE_SERVICES"} & os.environ.keys())
@@ -97,6 +99,13 @@ def either_rabbit(request: pytest.FixtureRequest) -> rabbitmq.RabbitNode:
 def rabbit(rabbitmq3: rabbitmq.RabbitNode) -> rabbitmq.RabbitNode:
     """Returns the RabbitMQ 3 node that all tests of the session share."""
     return rabbitmq3
+
+
+@pytest.fixture(autouse=True)
+def patient_publishing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives the broker as long to confirm a request as a test may take. Otherwise, a call would fail whenever the
+    machine is so busy that the broker or the test stands still for two seconds."""
+    monkeypatch.setattr(amqp, "PUBLISH_TIMEOUT_S", TEST_TIMEOUT_S)
 
 
 @pytest.fixture
