@@ -20,7 +20,8 @@ from bouquet_cog.naming import normalised
 TARGET = Path(__file__).parent.parent / "services/providers/cog/bouquet_cog/communes.txt.gz"
 HISTORY = "0.8.0"
 VINTAGES = {"1.1.1": 2021, "2.3.1": 2022, "3.1.1": 2023, "4.1.0": 2024, "5.3.0": 2025, "6.0.0": 2026}
-"""Year of each release of the source package. A release describes the communes as they are on 1 January of its year."""
+"""Year that each release of the source, the npm package `@etalab/decoupage-administratif`, describes. A release lists
+the communes of 1 January of its year."""
 
 BEGINNING, OPEN_END = "1943-01-01", "9999-12-31"
 ARRONDISSEMENTS_SINCE = {
@@ -28,8 +29,8 @@ ARRONDISSEMENTS_SINCE = {
     "69388": "1959-02-19",
     "69389": "1964-08-12",
 }
-"""First day of each arrondissement that was created after the beginning of the list, 1 January 1943. The keys are the
-arrondissements' codes."""
+"""First day of each arrondissement that was created after 1 January 1943, where the list of communes begins. Keys are
+the arrondissements' codes."""
 MAYOTTE = "976"
 MAYOTTE_BEFORE = "985"
 MAYOTTE_SINCE = "2011-03-31"
@@ -53,7 +54,8 @@ COLLECTIVITIES_SINCE_2007 = (
     CommuneRecord("971", "saint barthelemy", "97123", BEGINNING, "2007-07-14"),
     CommuneRecord("971", "saint martin", "97127", BEGINNING, "2007-07-14"),
 )
-"""Records of two communes of Guadeloupe that became separate collectivities in 2007. The source lacks these records."""
+"""Records of two islands as communes of Guadeloupe, until they became separate collectivities in 2007. The source of
+all other records, an npm package, lacks these."""
 
 
 def main(folders: list[str]) -> None:

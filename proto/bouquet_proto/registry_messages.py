@@ -125,11 +125,10 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     software editors with changed delegations, and all withdrawn keys."""
 
     log: str
-    """Name of the registry's log of changes. Each log has numbers of its own, so that numbers of different logs cannot
-    be compared."""
+    """Name of the log in which the registry numbers its changes. Numbers of different logs cannot be compared."""
     cursor: int
-    """Number of the last change in the registry's log. The gateway sends this number as `since` in its next
-    `Changes`."""
+    """Number of the last change in the registry's log. In its next `Changes`, the gateway sends this number as
+    `since`."""
     tokens: tuple[str, ...] | None = None
     """Ids of the changed tokens. `None` if they cannot be listed: any token and any delegation may then have
     changed."""
@@ -138,6 +137,6 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Ids of the software editors with at least one changed delegation. A delegation changes when it is created or
     revoked, or when its habilitation changes."""
     withdrawn_keys: tuple[str, ...] | None = None
-    """Names (`kid`) of all withdrawn keys, whose tokens a gateway refuses. `None` if an older registry does not send
-    this field; the gateway then keeps the names that it knows."""
+    """Names (`kid`) of all withdrawn signing keys. Gateways refuse the tokens that these keys have signed. `None` if
+    the registry is too old to send this field; gateways then keep the names that they know."""
     # The name is empty for a shared secret without a name.

@@ -35,7 +35,7 @@ class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sessions: tuple[str, ...] = ()
     """FranceConnect tokens with which a call gets this recorded answer; empty for operations without FranceConnect."""
     is_default: bool = False
-    """Whether the recorded answer is for every call of the operation that matches no other case."""
+    """Whether this recorded answer is for all calls of the operation that match no other test case."""
     code: str = ""
     """Public code, such as `35003`, of the error in the recorded answer; empty if the answer has data."""
 
@@ -58,8 +58,8 @@ class SimulatedErrors(Struct, frozen=True, kw_only=True, omit_defaults=True):
     operation_id: str
     errors: tuple[SimulatedError, ...]
     parameters: CallParameters = {}
-    """Query parameters that a call must have to get any of the `errors`. Each error also needs its own parameters
-    (`SimulatedError.parameters`)."""
+    """Query parameters that a call must have to get any of the `errors`. In addition, each error needs its own
+    parameters (`SimulatedError.parameters`)."""
 
 
 class SimulatedSession(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -95,8 +95,8 @@ class CaseFault(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CaseReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Result of checking a proposed test case file: its faults, and the case as callers would get it. The case is
-    `None` if the file cannot be read."""
+    """Result of checking a proposed test case file: its faults, and the test case as a sandbox would serve it. The test
+    case is `None` if the file cannot be read."""
 
     faults: tuple[CaseFault, ...]
     case: RecordedCase | None = None

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 _REF = "#/$defs/"
 ALWAYS = "x-always"
-"""Key in a field's schema that says that every reply of a worker must have the field. The schema itself lists the field
-as optional, since callers without one of its scopes do not get it."""
+"""Key in a field's JSON schema that makes the field compulsory in every reply of a worker. The schema itself lists the
+field as optional, since callers without its scopes do not get it."""
 
 
 class UnknownFieldError(LookupError):

@@ -14,7 +14,7 @@ APOSTROPHES = "\u2018\u2019\u201a\u201b\u02b9\u02bb\u02bc\u02bd\u02c8\u02ca\u02c
 HYPHENS = "\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\ufe58\ufe63\uff0d"
 SPACES = "".join(char for char in map(chr, range(0x3001)) if unicodedata.category(char) == "Zs")
 INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
-"""Characters that normalisation removes, such as soft hyphens and byte order marks."""
+"""Invisible characters, such as soft hyphens and byte order marks, which are removed from typed text."""
 
 PLAIN = (
     dict.fromkeys(map(ord, APOSTROPHES), "'")
@@ -22,7 +22,8 @@ PLAIN = (
     | dict.fromkeys(map(ord, SPACES), " ")
     | dict.fromkeys(map(ord, INVISIBLE))
 )
-"""Table for `str.translate` from typographic characters to the plain ones of a keyboard."""
+"""Table for `str.translate` that makes typed text plain. Typographic characters become those of a keyboard; invisible
+characters are removed."""
 _DIGIT = re.compile(r"\d", re.ASCII)
 _WORD = re.compile(r"[^\W\d_]{3}")
 
@@ -41,8 +42,7 @@ CODES = frozenset(
         "codes_bcn_regions",
     }
 )
-"""Names of the fields that hold codes. Normalisation removes the spaces of a code and converts the code to upper
-case."""
+"""Names of the fields that hold codes. Before validation, a code loses its spaces and becomes upper case."""
 
 
 def tidied(field: str, text: str) -> str:

@@ -30,8 +30,8 @@ RULES: dict[str, Rule] = (
 
 
 SharedResults: TypeAlias = dict[Hashable, Any]
-"""Results of validation rules, kept for later queries with the same parameter values. The key holds the rule, the date
-and the parameter values."""
+"""Results of validation rules, kept for later queries with the same values. The key holds the rule, the date and the
+values of the parameters."""
 
 
 class Check(Struct, frozen=True, omit_defaults=True, dict=True):
@@ -39,8 +39,8 @@ class Check(Struct, frozen=True, omit_defaults=True, dict=True):
 
     rule: str
     names: dict[str, str] = {}
-    """Names of the query parameters that have an unusual name in this operation. The key is the canonical field, the
-    field's name inside Bouquet; other fields keep their usual parameter (`Field.name`)."""
+    """Query parameters whose name in this operation differs from the usual one (`Field.name`). Keys are canonical
+    fields (the names inside Bouquet), values the parameters' names."""
 
     @cached_property
     def parameter_names(self) -> Mapping[str, str]:
@@ -49,7 +49,7 @@ class Check(Struct, frozen=True, omit_defaults=True, dict=True):
 
 
 class Refusals(Struct, frozen=True):
-    """Faults found in a query, as public error codes such as `00367`."""
+    """Public error codes, such as `00367`, of the faults that validation rules have found in a query."""
 
     codes: tuple[str, ...]
 

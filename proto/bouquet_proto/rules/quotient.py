@@ -8,7 +8,7 @@ from bouquet_proto.rules.rule import Field, Rule, RuleContext, integer
 
 MONTHS = range(1, 13)
 HISTORY_MONTHS = 23
-"""Number of months before the current one whose quotient can still be requested."""
+"""Number of months before the current one for which a quotient familial can still be requested."""
 
 
 def _annee(context: RuleContext) -> None:

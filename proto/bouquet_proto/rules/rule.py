@@ -130,8 +130,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     fields: dict[str, Field]
     """Query parameters that the rule reads, by canonical field (the field's name inside Bouquet)."""
     parts: tuple[str, ...] = ()
-    """Names of the values that the rule makes from one parameter's text, such as year, month and day. Empty if each
-    parameter gives one value, under its key in `fields`."""
+    """Names of the values that the rule makes from one parameter, such as the year, month and day of a date. Empty if
+    each parameter gives one value, which has the same key as the parameter in `fields`."""
     codes: tuple[str, ...] = ()
     """Public error codes of the faults that the rule can find."""
 

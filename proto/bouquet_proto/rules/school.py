@@ -15,7 +15,7 @@ SCHOOL_YEAR = re.compile(r"\d{4}|\d{4}-\d{4}", re.ASCII)
 
 
 class Perimeter(NamedTuple):
-    """Kind of area, départements or regions, in which a pupil's school is searched."""
+    """Kind of area in which a pupil's school is searched: départements or regions."""
 
     known: frozenset[str]
     """Codes of all départements, or of all regions."""

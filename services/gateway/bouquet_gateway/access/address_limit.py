@@ -11,8 +11,8 @@ from bouquet_mesh.networks import networks_of
 
 
 class AddressLimit:
-    """Limit on the requests per minute by one IPv4 address or IPv6 /64 network. An IPv6 /48 network may send ten times
-    as many, since one customer may have all of its /64 networks."""
+    """Limit on the requests per minute from one IPv4 address or IPv6 /64 network. The limit on an IPv6 /48 network,
+    which may belong to one customer, is ten times as high."""
 
     def __init__(self, limiter: RateLimiter, group: str, per_minute: int, trusted_proxies: Networks) -> None:
         """Takes `group`, the name of the counted requests, such as `proofs`. Requests of one address under different

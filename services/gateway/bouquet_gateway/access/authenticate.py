@@ -46,14 +46,14 @@ class Admission(Struct, frozen=True):
     credential: Credential
     token: Token | CredentialRefusal
     digest: str
-    """Hash (SHA-256, hexadecimal) that identifies the caller; empty without a credential."""
-    # It is the hash of the token's id or, without a valid token, of the credential's text.
+    """Hash (SHA-256, hexadecimal) that identifies the caller: of the token's id or, without a valid token, of the
+    credential's text. Empty without a credential."""
     is_rate_limited: bool
     """Whether the rate limit applies to this call. False for `/api/introspect` and `/v3/token/introspect`, true for all
     other paths."""
     undelegated: CredentialRefusal | None = None
-    """Reason why a software editor's valid token gives no data in this call: no habilitation is delegated to the editor
-    for it. None for all other calls."""
+    """Reason why a software editor's valid token has no delegated rights in this call, such as a missing `recipient` or
+    delegation. `None` for all other calls."""
 
     @property
     def may_be_session(self) -> bool:
@@ -63,14 +63,15 @@ class Admission(Struct, frozen=True):
 
 
 class Requester(Struct, frozen=True):
-    """Authenticated caller: an administration with its token, or a citizen with a token that the gateway has made from
-    the FranceConnect session."""
+    """Authenticated caller: an administration or software editor with its token, or a citizen. The gateway makes a
+    citizen's token from the FranceConnect session."""
 
     token: Token
     digest: str
-    """Copy of `Admission.digest`: the SHA-256, in hexadecimal, that identifies the caller."""
+    """Hash (SHA-256, hexadecimal) that identifies the caller, the same as `Admission.digest`."""
     undelegated: CredentialRefusal | None = None
-    """Copy of `Admission.undelegated`: the reason why a software editor's token gives no data, else None."""
+    """Reason why a software editor's token has no delegated rights in this call, the same as
+    `Admission.undelegated`."""
     citizen: Identite | None = None
     """Identity of the citizen whose FranceConnect session was forwarded; `None` without a session."""
 

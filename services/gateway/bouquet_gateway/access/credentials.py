@@ -29,7 +29,7 @@ class Credential(Struct, frozen=True):
 NO_CREDENTIAL = Credential()
 
 CACHED_IDS = 10_000
-"""Largest number of hashes that one process keeps in memory, each of the id of a token or a habilitation."""
+"""Largest number of ids, of tokens and habilitations, whose hashes one process keeps in memory."""
 
 
 def credentials_of(request: HttpRequest) -> Iterator[Credential]:

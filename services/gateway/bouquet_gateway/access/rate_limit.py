@@ -12,13 +12,14 @@ from msgspec import Struct
 
 MINUTE_S = 60
 MAX_KEYS = 100_000
-"""Largest number of keys (callers) that are counted in one window. Above this number, the oldest key is dropped."""
+"""Largest number of callers (keys) that are counted in one period. Above this number, the count of the caller that came
+first is dropped."""
 # It is never reached in practice, since a process cannot answer so many calls in a minute, the longest window.
 
 
 class RateWindow(Struct, frozen=True):
-    """Period in which calls are counted. The time since 1970 is divided into periods of equal length, which are
-    numbered from 0: with a length of 60 seconds, number 1 is the second minute."""
+    """Period of `period_s` seconds in which calls are counted. Such periods follow each other since 1970; `number` is 0
+    for the first."""
 
     period_s: int
     number: int
@@ -29,14 +30,14 @@ class RateWindow(Struct, frozen=True):
 
 
 class Limit(Struct, frozen=True):
-    """Largest number of calls that each caller may make in each period of a given length. Calls with different values
+    """Largest number of calls that each caller may make in a period of `period_s` seconds. Calls with different values
     of `group` are counted separately."""
 
     calls: int
     period_s: int
     group: str = ""
     cost: int = 1
-    """Number of calls by which the count rises for one request."""
+    """Number that one request adds to the count. A dossier (several lookups in one request) adds more than 1."""
 
 
 class Counters(Protocol):
@@ -52,7 +53,7 @@ class Allowance(Struct, frozen=True):
     limit: int
     remaining: int
     reset_at: int
-    """End of the window, in seconds since the epoch."""
+    """End of the period in which this call is counted, in seconds since the epoch."""
     retry_after_s: int
     """Seconds to wait before the next call; 0 if this call is allowed."""
     allowed: bool

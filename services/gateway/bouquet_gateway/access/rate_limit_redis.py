@@ -19,8 +19,8 @@ for _ = 1, tonumber(ARGV[2]) do count = redis.call('INCR', KEYS[1]) end
 if count == tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count
 """
-"""Lua script that adds a number of calls to a counter in redis. In the same step, the script sets the expiry of a new
-counter."""
+"""Lua script for redis that adds a number of calls to a counter. A new counter also gets its expiry, in the same
+step."""
 
 
 class RedisCounters:

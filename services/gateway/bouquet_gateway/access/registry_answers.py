@@ -21,14 +21,14 @@ V = TypeVar("V")
 
 ASK_TIMEOUT_S = 2.0
 MAX_REFRESHES = 2
-"""Age, in refresh intervals, up to which a call may use a remembered answer while the gateway requests it again. If the
-remembered answer is older, the call waits for the new one."""
+"""Largest age, in refresh intervals, of a remembered answer that a call may use while the gateway requests a new one.
+Instead of an older answer, the call gets the new one, for which it waits."""
 AWAY = CredentialRefusal("registry_unavailable")
 
 
 class Polls(Protocol):
-    """State of the polls, the requests by which the gateway regularly asks the registry for changes. All
-    `RegistryAnswers` of a gateway share one state."""
+    """State of the gateway's polls, which are regular requests to the registry for changes. All `RegistryAnswers` of a
+    gateway share it."""
 
     @property
     def cursor(self) -> int:

@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 
 POLL_S = 2.0
 REPORT_SCOPES_S = 600.0
-"""Seconds after which the gateway tells the registry again which scopes its operations have. Changed scopes are sent
-sooner, with the next poll (regular request for changes)."""
+"""Seconds after which the gateway reports the scopes of its operations to the registry again, even if unchanged.
+Changed scopes are reported with the next poll (regular request for changes)."""
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
 """Seconds since the last answered poll (regular request for changes) after which the registry counts as silent."""
 

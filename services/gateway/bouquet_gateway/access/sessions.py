@@ -29,14 +29,14 @@ CITIZEN_ID = "11111111-1111-1111-1111-111111111111"
 """Token id of all calls with a FranceConnect session, since a citizen has no token of Bouquet."""
 
 SESSION_REMEMBERED_S = 600.0
-"""Seconds for which an opened session counts as recent. Calls with a recent session are accepted even from an IP
-address that has sent too many unknown bearer tokens."""
+"""Seconds for which the gateway remembers that it has opened a FranceConnect session. Meanwhile, calls with this
+session are exempt from the limits on new sessions and on unknown bearer tokens."""
 REFUSAL_REMEMBERED_S = 10.0
 """Seconds for which the gateway remembers that FranceConnect's worker has refused a token. Meanwhile, it refuses the
 token without asking the worker."""
 MAX_REMEMBERED = 50_000
-"""Largest number of opened sessions that one process remembers, at about 0.3 kB each. The same limit applies to refused
-sessions."""
+"""Largest number of opened FranceConnect sessions that one process remembers, at about 0.3 kB each. It remembers at
+most as many refused sessions."""
 MAX_WAIT_S = 2.0
 """Longest time, in seconds, that a call waits for its turn to open a new session."""
 RETRY_IN_S = 2

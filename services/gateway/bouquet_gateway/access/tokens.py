@@ -108,7 +108,7 @@ class CredentialRefusal(Struct, frozen=True):
 
 INVALID = CredentialRefusal("token_invalid")
 WITHDRAWN = CredentialRefusal("token_blacklisted")
-"""Refusal of a token whose signing key has been withdrawn."""
+"""Refusal of a token whose signing key has been withdrawn. The caller gets the error for a blacklisted token."""
 
 
 class TokenSource(Protocol):
@@ -159,8 +159,8 @@ class _Claims(Struct, frozen=True):
 
 
 class TokenVerifier:
-    """Verifier of signed tokens. A token may be signed with the secret that has no name, or with the named key whose
-    name (`kid`) is in the token's header."""
+    """Verifier of tokens' signatures. A token is signed with the key that its header names (`kid`), or with the
+    gateway's only secret without a name."""
 
     # `secret` is tried on every token. The last `max_known` valid tokens are remembered by their hash.
 
@@ -213,7 +213,7 @@ class TokenVerifier:
 
 
 class _Keys(Struct, frozen=True):
-    """Keys that verify tokens, accepted and withdrawn, as pairs of a name and the key."""
+    """Keys with which tokens' signatures are verified. Each is a pair of the key's name and the key."""
 
     accepted: tuple[tuple[str, Key], ...]
     withdrawn: tuple[tuple[str, Key], ...] = ()
@@ -221,7 +221,8 @@ class _Keys(Struct, frozen=True):
 
 
 class ClaimedTokens:
-    """Source of tokens that takes the rights from the claims of each signed token, for demos and sandboxes."""
+    """Source of tokens for demos and sandboxes. A token has the rights that its own claims state; the registry is not
+    asked."""
 
     ready = True
 

@@ -19,8 +19,8 @@ MAX_NETWORKS = 100_000
 network is dropped."""
 # All counts together take about 20 MB.
 ADDRESSES_PER_NETWORK = 10
-"""Factor by which the limit on unknown bearer tokens is higher for an IPv6 /48 network than for one address (in IPv6,
-one /64 network)."""
+"""Factor from the limit of one IP address to the limit of an IPv6 /48 network. In IPv6, each /64 network counts as one
+address."""
 
 V = TypeVar("V")
 Clock = Callable[[], float]
@@ -32,8 +32,8 @@ class _Count(Struct):
 
 
 class AddressThrottle:
-    """Limiter of unknown bearer tokens, by the IP address that sends them. In each minute, an address may send a fixed
-    number of them or, if that is more, as many as it sends accepted tokens. Above that, it must wait until the next
+    """Limiter of unknown bearer tokens, by the IP address that sends them. Per minute, an address may send the larger
+    of a fixed number and the number of accepted tokens that it sends. Above that, it must wait until the next
     minute."""
 
     # In IPv6, the address is its /64 network; since one customer may have a /48 of 65,536 such networks, that is

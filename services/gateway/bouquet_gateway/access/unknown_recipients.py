@@ -12,13 +12,14 @@ from bouquet_gateway.access.rate_limit import MINUTE_S, Limit, RateLimiter
 from bouquet_gateway.access.unknown_bearers import ExpiringValues
 
 SERVED_S = 3600.0
-"""Seconds for which the gateway remembers that an administration (recipient) delegates a habilitation to a software
-editor. Meanwhile, the editor's calls for it are exempt from the limit on unknown recipients."""
+"""Seconds for which the gateway remembers that an administration delegates a habilitation to a software editor.
+Meanwhile, the editor's calls for this administration are exempt from the limit on unknown recipients."""
 MAX_SERVED = 50_000
-"""Largest number of delegations that one process remembers, as pairs of a software editor and an administration."""
+"""Largest number of pairs of a software editor and an administration that delegates to the editor, which one process
+remembers."""
 GROUP = " unknown recipients"
-"""Name under which the rate limiter counts a software editor's calls for unknown recipients (administrations that
-delegate nothing to the editor), apart from the editor's other calls."""
+"""Name under which the rate limiter counts a software editor's calls for unknown recipients, apart from its other
+calls. A recipient is unknown if it delegates nothing to the editor."""
 
 
 class RecipientThrottle:
