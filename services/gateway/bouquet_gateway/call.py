@@ -43,7 +43,7 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     no_cache: bool
     """Whether the request has the header `Cache-Control: no-cache`, which forbids an answer from the cache."""
     proof: str = ""
-    """Value of the header `X-Generate-Proof`, without spaces around it; empty without the header."""
+    """Value of the header `X-Generate-Proof`, which requests a proof of the answer; empty without the header."""
 
 
 class Call(Struct):
@@ -57,8 +57,8 @@ class Call(Struct):
     began: float = field(default_factory=time.perf_counter)
 
     counted_paths: tuple[str, ...] = ()
-    """Paths that count against the rate limit in place of the call's own path, such as one for each lookup of a dossier
-    (several lookups in one request). Empty if the call's own path counts."""
+    """Paths that count against the rate limit instead of the call's own path. A dossier (several lookups in one
+    request) counts the paths of its lookups. Empty if the call's own path counts."""
 
     # Written by the journal.
     is_recorded: bool = False
@@ -89,25 +89,25 @@ class Call(Struct):
     """Errors of the called operation's provider, by reason. They complete the failure table, which lists the errors
     common to all providers."""
     reached_data: bool = False
-    """Whether the caller may get data: the checks of address, rate limit, token and scopes have passed (rows 1 to 9 of
-    docs/reference/contract.md §2.7)."""
+    """Whether the caller may get data, since all checks up to the scopes have passed. The answer then has the header
+    `X-Response-Cached`."""
     recipient: str = ""
     """SIRET of the administration that the data is for; empty until the query's `recipient` has been checked."""
     purpose: str = ""
-    """Purpose that the caller gives for the call, in words of its own; empty if none is given. Only the journal may
-    show it."""
+    """Purpose that the caller gives for the call, in its own words; empty if it gives none. Only the journal may show
+    it."""
     person: Identity | None = None
     """Identity of the person whom the call asks about; `None` until the identity is known."""
     people_found: Callable[[], tuple[NamedPerson, ...]] = tuple
-    """Function that returns the persons whom the answer names. Only the journal calls it."""
+    """Function that returns the persons whom the answer names. Only the journal calls it, to record them."""
     cached_for_s: int | None = None
     """Seconds for which the answer will still be in the cache; `None` if the answer did not come from the cache."""
     provider: str = ""
-    """Name of the provider that was asked. If both CAF and MSA were asked, name of the one that found the person. Empty
-    if no provider was asked."""
+    """Name of the provider that was asked or, if CAF and MSA were, of the one that found the person. Empty if no
+    provider was asked, or if neither of these two found the person."""
     authority: str = ""
-    """Label, such as `CNAF`, of the administration whose data or failure the caller gets. Also set if the data comes
-    from the cache; empty if the caller gets neither."""
+    """Label, such as `CNAF`, of the administration whose data or failure the caller gets, even from the cache. Empty if
+    the caller gets neither."""
     regime: str = ""
     """Name of the provider that found the person, if the operation chooses between CAF and MSA; else empty."""
     waited_s: float = 0.0
@@ -123,7 +123,8 @@ class Call(Struct):
     """Public code of the first error; empty if the answer is not an error."""
 
     shared: SharedResults | None = None
-    """Results of computations about persons that the calls of one dossier share; `None` for any other call."""
+    """Results, such as those of validation rules, that the lookups of one dossier (several lookups in one request)
+    share. `None` for any other call."""
 
     def once(self, function: Callable[[*Ts], T], *given: *Ts) -> T:
         """Returns `function(*given)`. The calls of one dossier share the results, so that each is computed only once.

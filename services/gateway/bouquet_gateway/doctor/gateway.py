@@ -28,8 +28,8 @@ class _Readiness(Struct, frozen=True):
 
 
 EXPLAINED_BY = {"bus": ("broker", RIGHTS_SUBJECT), "registry": (REGISTRY,), "journal": ("journal", SPOOL)}
-"""Names of the checks that may explain why a gateway is not ready, by the part that it lacks according to `/readyz`. If
-it lacks `journal`, for example, the cause may be the journal's queue or the spool."""
+"""Names of the checks that may show why a gateway is not ready. Keys are what it lacks according to `/readyz`: if it
+lacks `journal`, the journal's queue or the spool may be the cause."""
 
 
 async def examine(url: str, providers: Iterable[str], deadline: Deadline) -> list[Finding]:

@@ -25,32 +25,33 @@ from bouquet_proto.offer import People
 
 
 class ForEach(Struct, frozen=True, kw_only=True):
-    """Member `for_each` of a part (one lookup of a dossier): repeats the lookup for each person in another part's
-    data."""
+    """Member `for_each` of a part (one lookup of a dossier). It repeats the lookup for each person in the data of
+    another part."""
 
     source: str
     """Name of the part (lookup) whose data names the persons."""
     people: People | None
-    """Place and fields of the persons in the data of the part `source`. `None` if that part has a fault, or if its
-    operation is not offered yet."""
+    """Place of the persons, and names of their fields, in the data of the part `source`. `None` if that part has a
+    fault, or if its operation is not offered yet."""
     fallback: Values
-    """Civil status to use where the data of the part `source` lacks a field. Keys are canonical fields, such as
+    """Civil status that fills in the fields missing from the persons' data. Keys are canonical fields, such as
     `nom_naissance`."""
 
 
 class Part(Struct, frozen=True, kw_only=True):
-    """Part of a dossier (one lookup, or one for each of several persons), with its operation."""
+    """Lookup of a dossier (several lookups in one request), with its operation and query. With `for_each`, it is
+    repeated for several persons."""
 
     name: str
     target: Target
     values: Values
-    """Query parameters of the call, by the names that the operation gives to them; without `recipient`."""
+    """Query parameters of the lookup, without `recipient`, by the names that the operation gives to them."""
     for_each: ForEach | None = None
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """Plan that a dossier (several lookups in one request) gets if all its fields are valid: its parts (lookups), in
-    the caller's order."""
+    """Content of a valid dossier (several lookups in one request): its recipient, and its lookups in the caller's
+    order."""
 
     recipient: str
     delegation_id: str

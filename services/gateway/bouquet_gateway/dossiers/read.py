@@ -43,47 +43,46 @@ IDENTIFIERS: Mapping[str, str] = {
 """Maps the JSON name of each identifier of a person in a dossier's request, such as `numeroAllocataire`, to its
 canonical field, such as `numero_allocataire`."""
 DOSSIER_PARAMETERS = frozenset({"recipient", "delegation_id", "token"})
-"""Query parameters that apply to the whole dossier (several lookups in one request), so that no single lookup may set
-them."""
+"""Query parameters of a whole dossier (several lookups in one request). No single lookup may set them."""
 
 
 class PersonsOf(Struct, frozen=True):
-    """Value of `for_each` in a part (one lookup of a dossier): the persons about whom the part makes calls. They are in
-    the data of the part named `part`, at the dotted path `path`."""
+    """Value of `for_each` in a part (one lookup of a dossier): place of the persons for whom the lookup is repeated.
+    They are in the data of the part named `part`, at the dotted path `path`."""
 
     part: str
     path: str
 
 
 class PartRequest(Struct, frozen=True, kw_only=True):
-    """Part of a dossier, that is, one of its lookups, as the caller has written it."""
+    """Part of a dossier (one of its lookups), as the caller has written it."""
 
     name: str
     operation: str
-    """Operation to call, such as `dss/quotient_familial`: its path without the version and the modality (way to
-    identify the person)."""
+    """Path of the operation, such as `dss/quotient_familial`, without its version and its modality (way to identify the
+    person)."""
     version: int = 0
-    """Version of the operation; 0 asks for the newest that is not deprecated."""
+    """Version of the operation. 0 stands for the newest version that is not deprecated."""
     modality: str = ""
     parameters: Values = {}
     """Query parameters of this lookup alone, by the names that the operation gives to them."""
     for_each: PersonsOf | None = None
     fallback: Values = {}
-    """Value of the member `with`: civil status to use where the data about the persons of `for_each` lacks a field.
-    Keys are canonical fields, such as `nom_naissance`."""
+    """Member `with` of the part: civil status that fills in the fields missing from the data about the persons of
+    `for_each`. Keys are canonical fields, such as `nom_naissance`."""
 
 
 class Fault(Struct, frozen=True):
-    """Wrong field of a dossier (several lookups in one request): the reason (a key of the failure table), and the
-    field's JSON pointer (RFC 6901)."""
+    """Fault of one field of a dossier (several lookups in one request). `reason` is a key of the failure table,
+    `pointer` the field's JSON pointer (RFC 6901)."""
 
     reason: str
     pointer: str
 
 
 class DossierRequest(Struct, frozen=True, kw_only=True):
-    """Dossier (several lookups in one request) as the caller has written it, without the fields and parts that have a
-    fault."""
+    """Dossier (several lookups in one request) as the caller has written it. Fields and lookups with a fault are left
+    out."""
 
     recipient: str
     delegation_id: str

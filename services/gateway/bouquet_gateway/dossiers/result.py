@@ -27,8 +27,8 @@ BY_HTTP_STATUS: Mapping[int, Status] = {
     409: "rejected",
     422: "rejected",
 }
-"""Status of a dossier's lookup in a sandbox, by the HTTP status of the recorded error that answers it. Any other HTTP
-status gives `failed`."""
+"""Status of a dossier's lookup that a sandbox answers with a recorded error, by the error's HTTP status. The HTTP
+statuses in `REFUSED` give `refused`, all others `failed`."""
 
 
 class PartResult(Struct, frozen=True, kw_only=True):

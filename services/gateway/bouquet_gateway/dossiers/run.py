@@ -29,7 +29,7 @@ from bouquet_gateway.single_calls.parameters import Parameters, Values, paramete
 from bouquet_gateway.single_calls.target import Target
 
 MAX_PERSONS = 12
-"""Largest number of persons for whom a dossier repeats one lookup (`for_each`). For each further person, the result is
+"""Largest number of persons for whom a dossier repeats one lookup (`for_each`). The result for each further person is
 an error."""
 
 Tell: TypeAlias = Callable[[str, Result], Awaitable[None]]
@@ -60,8 +60,8 @@ class _Run:
         self._group = group
         self._is_wanted = is_wanted
         self._quote = cache(quote_plus)
-        """Function that encodes a value for a query string, and remembers the result, since the lookups of a dossier
-        mostly have the same values."""
+        """Function that encodes a value for a query string. It remembers its results, since the lookups of a dossier
+        often have the same values."""
         self._calls: dict[tuple[str, str], asyncio.Task[PartResult]] = {}
         """Tasks of the calls so far, by path and query."""
 

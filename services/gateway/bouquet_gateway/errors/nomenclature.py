@@ -30,7 +30,7 @@ DOSSIER_REASONS = ("dossier_field", "dossier_count", "dossier_operation", "dossi
 """Reasons of the errors in the body of a dossier (several lookups in one request)."""
 
 PROOF_REASONS = ("proof_unknown", "proof_expired", "proof_revoked", "proof_status_unknown")
-"""Reasons of the errors with which the verification of a proof (text that shows later what an answer said) may end."""
+"""Reasons of the errors in the verification of a proof (text that shows later what an answer said)."""
 
 DOCUMENT_REASONS = ("proof_unknown", "proof_document_expired")
 """Reasons for which the PDF file of a proof cannot be downloaded."""
@@ -98,8 +98,8 @@ class Cause(Struct, frozen=True, kw_only=True):
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Error code, with the causes that lead to this error. `detail`, `fault` and `retry` describe the first cause;
-    `other_causes` holds all others."""
+    """Error code with its causes. `detail`, `fault` and `retry` describe the first cause; `other_causes` holds all
+    others."""
 
     code: str
     title: str
@@ -129,7 +129,7 @@ class Subcode(Struct, frozen=True, omit_defaults=True):
 
 
 class Nomenclature(Struct, frozen=True, kw_only=True):
-    """List of errors that `/api/errors` answers, in the format of the contract (October 2026)."""
+    """Answer of `/api/errors`: the list of all errors, in the format of API Particulier's contract of October 2026."""
 
     api: str
     providers: dict[str, str]
@@ -138,7 +138,7 @@ class Nomenclature(Struct, frozen=True, kw_only=True):
     platform_codes: Errors
     """Errors of Bouquet itself, which calls of any operation may get."""
     endpoints: dict[str, Endpoint]
-    """Errors of each operation, by the operation's id, except those in `platform_codes`."""
+    """Operations, by their ids, each with its possible errors. The errors in `platform_codes` are not repeated."""
 
 
 def reasons_of(served: Served) -> tuple[str, ...]:

@@ -50,17 +50,17 @@ PRECEDENCE = (
 highest precedence decides the HTTP status."""
 
 BEFORE_ROUTING = frozenset({"token_blacklisted", "ip_forbidden", "too_many_requests"})
-"""Reasons to refuse a request before its path is matched to an operation. The error's body has the form of version 2
-if the path is below `/api/v2/`, and of version 3 otherwise (docs/reference/contract.md §3.1)."""
+"""Reasons to refuse a request before its path is matched to an operation. The error's body has version 2's form below
+`/api/v2/`, and version 3's everywhere else (docs/reference/contract.md §3.1)."""
 
 V3_OUTSIDE_V2_PATHS = BEFORE_ROUTING | {"unknown_operation"}
-"""Reasons of errors whose body has the form of version 3 at every path that does not begin with `/api/v2/`."""
+"""Reasons of errors whose body has version 2's form below `/api/v2/`, and version 3's form at every other path."""
 # Any other error has the form of version 2 at every path below `/api/`, such as `/api/introspect`. That form shows no
 # error codes, which callers of `/api/errors` need; only this path answers `unknown_operation`.
 
 GATEWAY_ONLY = frozenset({"session_missing", *PLATFORM} - {"bus_unavailable"})
-"""Reasons that only the gateway can give, such as an expired token or a full journal. Outside of a sandbox, a worker's
-reply with one of these reasons counts as the failure `upstream_unknown`."""
+"""Reasons that only the gateway may give, such as an expired token. Outside of a sandbox, a worker's reply with one of
+them counts as the failure `upstream_unknown`."""
 # The client of the bus gives `bus_unavailable` in place of a worker's reply.
 
 

@@ -37,8 +37,8 @@ OPENAPI: dict[str, Envelope | None] = {
     "/api/france-connect/open-api.yml": "v2",
     "/api/open-api-v3.yml": "v3",
 }
-"""Maps the path of each OpenAPI document to the API version that it describes (docs/reference/contract.md §5.4). `v3`
-stands for version 3 and all later ones, `None` for all versions."""
+"""API version of each OpenAPI document, by the document's path (docs/reference/contract.md §5.4). `v3` stands for
+version 3 and all later ones, `None` for all versions."""
 
 MAX_AGE_S = 300
 """Seconds for which clients may keep a public document (`max-age` of `Cache-Control`)."""
@@ -47,10 +47,10 @@ ERRORS_MAX_AGE_S = 3600
 SANDBOX_MAX_AGE_S = 60
 """Seconds for which clients may keep the list of a sandbox's test cases (`max-age` of `Cache-Control`)."""
 MAX_SCOPES_BYTES = 16 * 1024
-"""Largest size, in bytes, of the body of a request for a sandbox token."""
+"""Largest size, in bytes, of the body of a request for a sandbox token. The body lists the scopes of the token."""
 DAY_S = 86_400
 OPERATION_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
-"""Pattern of the values of the parameter `operation_id` that an error's text may quote."""
+"""Pattern of the operation ids that `/api/errors` repeats in its error about an unknown operation."""
 
 
 def plain_request(request: web.Request) -> HttpRequest:
@@ -69,8 +69,7 @@ def plain_request(request: web.Request) -> HttpRequest:
 
 
 class LookupEndpoint:
-    """Endpoint of all paths that workers offer: operations, which return data about a person, and workers' public
-    documents."""
+    """Endpoint of all paths that workers serve: operations, which return data about a person, and public documents."""
 
     def __init__(self, lookups: Lookups, documents: Documents, journal: Journal) -> None:
         self._lookups = lookups
@@ -177,8 +176,8 @@ class DocumentEndpoints:
 
 
 class SandboxEndpoints:
-    """Endpoints of a sandbox: its test cases, the check of a proposed case, and tokens with fewer scopes. Outside of a
-    sandbox these paths are unknown. What callers send is neither kept nor logged."""
+    """Endpoints of a sandbox: its list of test cases, the check of a proposed case, and tokens with fewer scopes. In
+    other environments, these paths are unknown. What callers send is neither kept nor logged."""
 
     def __init__(self, authenticate: Authenticate, cases: SandboxCases, settings: GatewaySettings) -> None:
         self._authenticate = authenticate

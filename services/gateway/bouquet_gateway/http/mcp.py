@@ -20,7 +20,7 @@ from bouquet_proto.failures import Kind
 
 
 class McpEndpoint:
-    """Endpoint that answers one message of the Model Context Protocol for each POST. Refuses requests from web pages
+    """Endpoint that answers one message of the Model Context Protocol for each POST. It refuses requests from web pages
     that are not at the gateways' own URL."""
 
     # A browser names the page's address in the header `Origin`. Other HTTP methods than POST are refused too.

@@ -54,8 +54,8 @@ class ProofEndpoint:
 
 
 class ProofDocumentEndpoint:
-    """Endpoint that answers with the document of a proof: a PDF file that shows the answer and its proof. The
-    document's link is valid for five minutes; if the gateway makes no proofs, the path counts as unknown."""
+    """Endpoint that answers with a PDF file, which shows an answer and its proof. The file's link is valid for five
+    minutes. If the gateway makes no proofs, the path counts as unknown."""
 
     def __init__(self, downloads: ProofDownloads | None, deadline_s: float) -> None:
         self._downloads = downloads

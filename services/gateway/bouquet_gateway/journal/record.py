@@ -24,10 +24,11 @@ from bouquet_proto.identity import Identite
 
 FULL = "journal_full"
 TOKEN_REFUSED = frozenset({401, 403, 429})
-"""HTTP statuses of the answers that refuse a call because of its token, its client's address or a rate limit."""
+"""HTTP statuses of calls refused for their token, its scopes, the client's address or a rate limit. The journal records
+only some of these calls (`REFUSALS_PER_MINUTE`)."""
 REFUSALS_PER_MINUTE = 60
-"""Largest number of records per minute that refused calls with one token leave in the journal. Further refused calls
-are only counted in a metric."""
+"""Largest number of refused calls with one token that the journal records per minute. Further ones are only counted in
+a metric."""
 # A software editor's token has this limit for each habilitation that it uses.
 
 

@@ -23,10 +23,10 @@ FILLING_AT = 0.8
 FULL_AT = 0.95
 """Fraction of the spool's maximum size from which the gateway refuses calls."""
 TRIED_EVERY_S = 1.0
-"""Seconds between tests whether the disk accepts writes again, after a write has failed."""
+"""Seconds between two tests of whether the disk accepts writes again, after a write has failed."""
 TRIAL_BYTES = 16_384
 SEGMENTS = "[0-9]*-[0-9]*.jsonl"
-"""Glob pattern of the names of segments, the spool's files of records: a time, a hyphen and a number."""
+"""Glob pattern of the names of segments, the spool's files of records. A name is a time, a hyphen and a number."""
 
 
 class SpoolFull(Exception):
@@ -178,7 +178,7 @@ LEVEL_EVENTS = {
     "filling": (logging.WARNING, "journal spool is filling"),
     "full": (logging.ERROR, "journal spool is full"),
 }
-"""Severity and message of the log line that reports each fill level of the spool."""
+"""Severity and message of the log line that reports a new fill level of the spool, by level."""
 
 
 @contextmanager

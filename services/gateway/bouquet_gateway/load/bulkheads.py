@@ -10,8 +10,8 @@ from bouquet_mesh.bus.api import Calling
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Divisor of the limit on calls in flight to a provider: with 4, each caller may use a quarter of the limit. So one
-caller cannot take the place of all others."""
+"""Number of callers among whom the limit on calls in flight to a provider is divided. So one caller may use at most a
+quarter of the limit."""
 
 
 class Bulkheads:

@@ -41,9 +41,8 @@ class LookupResult(Struct, frozen=True):
 
     chosen: ChosenReply
     caller_was_refused: bool
-    """Whether the lookup failed because too many calls to the provider were in flight. Other callers that waited for
-    the same reply then ask again."""
-    # The limit may be this caller's alone.
+    """Whether the lookup failed because a limit on calls in flight was reached, perhaps this caller's own. Other
+    callers that waited for the same reply then ask again."""
 
 
 class Providers:
@@ -68,7 +67,8 @@ class Providers:
         self._report = report
         self._flights: SingleFlight[LookupResult] = SingleFlight()
         self._asking: set[asyncio.Task[Reply]] = set()
-        """Running tasks that ask CAF or MSA, kept here because Python destroys a task that nothing refers to."""
+        """Running tasks that ask CAF or MSA. They are kept here because Python may destroy a task that nothing refers
+        to."""
         # A lookup may be answered while a task still runs.
 
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> ChosenReply:
