@@ -20,7 +20,7 @@ REQUESTS = Counter(
 )
 REQUEST_SECONDS = Histogram(
     "bouquet_gateway_request_seconds",
-    "Duration of a request in seconds, from the receipt of its head until its answer is ready to be sent.",
+    "Duration of a request in seconds, from the receipt of its headers until its answer is ready to be sent.",
     ["operation"],
     buckets=SECONDS,
 )
@@ -63,7 +63,7 @@ REFUSED = Counter(
 )
 OPERATIONS = Gauge(
     "bouquet_gateway_provider_operations",
-    "Number of operations in the offer of a provider that the gateway may ask; 0 until the provider has sent an offer.",
+    "Number of operations that a provider offers to the gateway; 0 until one of its workers has sent an offer.",
     ["provider"],
 )
 OPERATION_INFO = Gauge(
@@ -74,8 +74,8 @@ OPERATION_INFO = Gauge(
 )
 RESOURCE_STATE = Gauge(
     "bouquet_gateway_resource_state",
-    "1 for the current state of a resource at `/api/{resource}/ping`, 0 for its other states: ok, bad_gateway, "
-    "unknown, maintenance. Each process judges by its own calls.",
+    "Health of a resource (group of operations), as at `/api/{resource}/ping`: 1 for its current state, 0 for the "
+    "others. States are ok, bad_gateway, unknown and maintenance. Each process judges by its own calls.",
     ["resource", "state"],
 )
 SAFEGUARD_OFF = Gauge(
@@ -89,8 +89,8 @@ STORE_UP = Gauge(
 )
 PROVIDERS_FILE_REFUSED = Gauge(
     "bouquet_gateway_providers_file_refused",
-    "1 while the file named by BOUQUET_GATEWAY_PROVIDERS_FILE cannot be used, else 0. Meanwhile, the gateway keeps to "
-    "the providers that it read there before.",
+    "1 while the file named by BOUQUET_GATEWAY_PROVIDERS_FILE cannot be used, else 0. Meanwhile, the gateway uses the "
+    "providers that it last read there.",
 )
 OFFERS_REFUSED = Counter(
     "bouquet_gateway_offers_refused_total",
@@ -140,9 +140,9 @@ CACHE_LOOKUPS = Counter(
 )
 REGIME = Counter(
     "bouquet_gateway_regime_decisions_total",
-    "Choices between CAF and MSA. `provider` is the one that found the person, or `none`. `source` is the provider "
-    "asked `first` or `second`, or `both` if their replies were compared. `hint` is a provider asked first because it "
-    "found the person the last time.",
+    "Choices between CAF and MSA. `provider` is the one that found the person, or `none`. `source` says whose reply "
+    "decided: the one asked `first` or `second`; `both` if neither or both found the person. `hint` is the one asked "
+    "first because it found the person the last time.",
     ["provider", "source"],
 )
 REGIME_ANOMALIES = Counter(
@@ -164,8 +164,8 @@ JOURNAL_WRITTEN = Counter(
 )
 JOURNAL_UNRECORDED = Counter(
     "bouquet_gateway_journal_unrecorded_total",
-    "Refused calls that leave no record in the access journal. They have neither a valid token nor a FranceConnect "
-    "session, or their token already has 60 recorded refusals in the same minute.",
+    "Refused calls that the access journal does not record. Their caller is unknown (no valid token, no FranceConnect "
+    "session), or their token already has 60 recorded refusals in the same minute.",
 )
 FORMER_JOURNAL_UNRECORDED = FormerName("bouquet_gateway_journal_strangers_total", JOURNAL_UNRECORDED)
 JOURNAL_SENT = Counter(

@@ -60,7 +60,8 @@ def split(path: str) -> tuple[str, int]:
 
 
 ENCODED = "%"
-"""Percent sign, as in the encoded character `%2F`. The gateway answers 404 to every path that contains it."""
+"""Percent sign, with which an encoded character such as `%2F` begins. The gateway answers 404 to every path that
+contains it."""
 # A second spelling of a path would bypass a proxy's rule for the first.
 
 READING = ("GET", "HEAD")

@@ -22,7 +22,7 @@ V = TypeVar("V")
 ASK_TIMEOUT_S = 2.0
 MAX_REFRESHES = 2
 """Largest age, in refresh intervals, of a remembered answer that a call may use while the gateway requests a new one.
-Instead of an older answer, the call gets the new one, for which it waits."""
+If the remembered answer is older, the call waits for the new one."""
 AWAY = CredentialRefusal("registry_unavailable")
 
 

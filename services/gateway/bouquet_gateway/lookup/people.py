@@ -21,7 +21,8 @@ MAX_PEOPLE = 256
 MAX_WORDS = 10
 """Largest number of words that are read in a field that holds a person's full name."""
 KNOWN_DAY = re.compile(r"(?!0000)\d{4}-(?!00)\d\d-\d\d", re.ASCII)
-"""Pattern of a date such as `2005-06-17` whose year and month are known: providers write unknown parts as zeros."""
+"""Pattern of a date whose year and month are known; the day may be unknown, as in `2005-06-00`. Providers write unknown
+parts as zeros."""
 ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 DAY_FIRST = re.compile(r"(\d\d)(\d\d)(\d{4})", re.ASCII)
 

@@ -29,7 +29,7 @@ NOT_ALPHANUMERIC = re.compile(r"[\W_]")
 
 
 class Outcome(StrEnum):
-    """Kind of reply that CAF or MSA gives about a person, on which the choice between their two replies depends."""
+    """Kind of the reply that CAF or MSA gives about a person. The choice between their two replies depends on it."""
 
     FOUND = auto()
     NO_FILE = auto()
@@ -42,12 +42,12 @@ class Outcome(StrEnum):
 
 
 INCONCLUSIVE = frozenset({Outcome.UNAVAILABLE, Outcome.TIMEOUT})
-"""Outcomes that say nothing about the person, because the provider did not answer."""
+"""Outcomes that say nothing about the person, since the provider has failed or has not answered in time."""
 
 CONTRADICTS_FOUND = frozenset({Outcome.UNATTACHED, Outcome.UNIDENTIFIED})
 """Outcomes of one provider (CAF or MSA) that cannot be true if the other provider has found the person."""
 CONTRADICTORY_PAIR = frozenset({Outcome.NO_FILE, Outcome.UNIDENTIFIED})
-"""Pair of outcomes that cannot both be true, if CAF gives one and MSA the other."""
+"""Outcomes that contradict each other if CAF gives one of them and MSA the other."""
 
 
 class Anomaly(StrEnum):
@@ -60,7 +60,8 @@ class Anomaly(StrEnum):
 
 
 class ProviderReply(Struct, frozen=True):
-    """Reply of CAF or MSA to a lookup, and the authority (administration) that an error for the caller names."""
+    """Reply of CAF or MSA to a lookup, and the provider's authority (administration), which an error for the caller
+    names."""
 
     provider: str
     authority: Authority
@@ -77,12 +78,12 @@ class ChoiceCriteria(Struct, frozen=True):
     person: Identite
     past_month: bool
     file: type[File] = QuotientFamilial
-    """Type to which the data of both answers is decoded."""
+    """Struct to which the data in both replies is decoded, so that the gateway can compare it."""
 
 
 class ChosenReply(Struct, frozen=True):
-    """Reply that the caller of a lookup gets, and the authority that an error names. `provider` is the provider that
-    has found the person; "" if none has."""
+    """Reply that the caller of a lookup gets, and the authority (administration) that an error names. `provider` is the
+    one that replied or, of CAF and MSA, the one that found the person ("" if none did)."""
 
     reply: Reply
     authority: Authority

@@ -29,21 +29,21 @@ from bouquet_proto.quotient_familial import CNAF_AND_MSA, Regimes
 log = logging.getLogger(__name__)
 
 StartAsking: TypeAlias = Callable[[str, Lookup], "asyncio.Task[Reply]"]
-"""Function that starts to ask the provider with the given name, and returns the task of this call. The call ends by the
-lookup's deadline."""
+"""Function that sends a lookup to the provider with the given name, and returns the task of the call. The call ends by
+the lookup's deadline."""
 Source: TypeAlias = Literal["hint", "first", "second", "both"]
 
 DISPROOF = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
-"""Outcomes which show that a provider no longer knows a person whom it found the last time."""
+"""Outcomes after which the gateway forgets that the provider found the person the last time."""
 
 
 class HedgeTiming(Struct, frozen=True, kw_only=True):
-    """Two waits in a lookup at CAF and MSA: before the second provider is asked, and for the slower of two replies."""
+    """Two waits in a lookup at CAF and MSA: until the second provider is asked, and for the slower of their replies."""
 
     after_s: float = 2.0
-    """Seconds after which the second provider is also asked, if the first has not answered."""
+    """Seconds for which the gateway waits for the first provider before it also asks the second."""
     grace_s: float = 0.3
-    """Seconds for which the gateway still waits for the slower provider after the other has found the person."""
+    """Seconds for which the gateway still waits for the other provider once one has found the person."""
     # The late answer shows whether both know the person.
 
 
@@ -52,13 +52,13 @@ class Resolution(Struct, frozen=True):
 
     chosen: ChosenReply
     source: Source
-    """Basis of the decision: the reply of the provider asked `first` or `second`, or a comparison of `both` replies.
-    `hint` stands for a provider asked first because it found the person the last time."""
+    """Provider whose reply decided: the one asked `first` or `second`; `both` if neither or both found the person.
+    `hint` is the one asked first because it found the person the last time."""
     learned_provider: str = ""
     """Name of the provider to ask first the next time; empty unless exactly one provider has found the person."""
     forget_hint: bool = False
-    """Whether to forget which provider last found the person. True if that provider does not find the person any
-    more."""
+    """Whether to forget which provider found the person the last time. True if that provider's new reply has an outcome
+    in `DISPROOF`."""
 
 
 async def resolve(

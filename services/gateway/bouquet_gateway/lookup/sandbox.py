@@ -17,7 +17,7 @@ from bouquet_gateway.proofs.proofs import ProofMembers
 from bouquet_proto.messages import Recorded
 
 MakeProof: TypeAlias = Callable[[Raw], ProofMembers]
-"""Function that makes a proof (text that shows later what an answer said) of an answer's data."""
+"""Function that takes an answer's data and makes a proof, a text that shows later what the answer said."""
 
 
 class _Meta(Struct, frozen=True):

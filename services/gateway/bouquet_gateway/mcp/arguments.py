@@ -20,7 +20,7 @@ COMMON_ARGUMENTS = frozenset({RECIPIENT.name, PURPOSE})
 
 
 class Arguments(Struct, frozen=True):
-    """Arguments of one call of a tool."""
+    """Arguments of one call of a tool: the query parameters of its operation, and the purpose of the call."""
 
     purpose: str | Problem
     """Purpose of the call, or the error for the caller if the purpose is missing or not valid."""

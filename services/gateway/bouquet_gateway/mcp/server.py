@@ -51,8 +51,8 @@ NO_ARGUMENTS = Raw(b"{}")
 LIST_TTL_MS = 60_000
 """Milliseconds for which a client may keep the list of tools."""
 CACHEABLE: Json = {"ttlMs": LIST_TTL_MS, "cacheScope": "private"}
-"""Members of an answer, which allow the client to keep the answer, but not to share it with others (version 2026-07-28,
-section "Caching")."""
+"""Members of an answer that let the client keep it for a minute, but not share it (Model Context Protocol,
+"Caching")."""
 
 
 class ToolListRequest(Struct, frozen=True):

@@ -21,8 +21,8 @@ from bouquet_gateway.public.openapi_errors import object_schema
 from bouquet_gateway.single_calls.target import Target, newest
 
 TOOL_PATH = re.compile(r"[\w/-]{1,128}", re.ASCII)
-"""Pattern of the paths, without their version, for which there is a tool. The tool's name has a dot for each slash, as
-in `dss.quotient_familial.identite`."""
+"""Pattern of the operations' paths, without version, for which there is a tool. The tool's name has a dot for each
+slash, as in `dss.quotient_familial.identite`."""
 # See version 2026-07-28, section "Tool Names". Paths with a dot are left out, so that no two tools share a name.
 PURPOSE = "finalite"
 MAX_PURPOSE_LENGTH = 200
@@ -45,7 +45,7 @@ class Tool(Struct, frozen=True):
     parameters: frozenset[str]
     """Names of the operation's query parameters, without `recipient`."""
     described: Raw
-    """Description of the tool for clients, as JSON."""
+    """Description of the tool as JSON, as it appears in the list of tools for clients."""
 
     def is_open_to(self, token: Token) -> bool:
         """Returns whether a token may call the tool: it has one of the operation's scopes and, if the operation

@@ -26,14 +26,16 @@ from bouquet_gateway.mcp.messages import (
 
 CURRENT = "2026-07-28"
 FORMER = ("2025-11-25", "2025-06-18")
-"""Versions, newest first, in which client and server agree on the version by the method `initialize`."""
+"""Older versions of the Model Context Protocol that the server still speaks, newest first. In these, a client first
+agrees on a version by the method `initialize`."""
 SUPPORTED = (CURRENT, *FORMER)
 INITIALIZE = "initialize"
 
 VERSION_HEADER, METHOD_HEADER, NAME_HEADER = "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name"
 VERSION = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 ENCODED_NAME = re.compile(r"=\?base64\?([A-Za-z0-9+/=]*)\?=")
-"""Pattern of a header's value that is encoded in base64, since it is not plain ASCII."""
+"""Pattern of a header's value that is encoded in base64 because it is not plain ASCII, such as the value of
+`Mcp-Name`."""
 
 T = TypeVar("T")
 

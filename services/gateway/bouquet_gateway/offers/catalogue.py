@@ -25,8 +25,8 @@ OfferRefusals: TypeAlias = defaultdict[str, tuple[OfferRefusal, ...]]
 
 STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""Operations for which a rule (plan) chooses the provider at each call, by name of the rule and operation id. These
-definitions replace the ones in the providers' offers."""
+"""Operations whose provider is chosen at each call, by plan (name of the rule that chooses) and operation id. The
+gateway uses these definitions instead of those in the providers' offers."""
 # The offer of one provider must not decide which scopes open the data of another.
 
 
@@ -44,7 +44,8 @@ class Served(Struct, frozen=True, dict=True):
     errors common to all providers."""
     reply_schema: ReplySchema
     status: str = ""
-    """Name of the operation in `/api/{status}/ping`; empty if the gateway does not show the operation's health."""
+    """Name of the operation's resource in `/api/{status}/ping`; empty if the gateway does not show the resource's
+    health."""
 
     @property
     def provider(self) -> str:
@@ -63,8 +64,8 @@ class Served(Struct, frozen=True, dict=True):
 
 
 class MonitoredResource(Struct, frozen=True):
-    """Resource (group of operations) whose health the gateway shows at `/api/{status}/ping`. Holds the authority
-    (administration) that the resource's errors name, and the names of its providers."""
+    """Resource (group of operations) whose health the gateway shows at `/api/{status}/ping`. `authority` is the
+    administration that errors name, `providers` holds the names of its providers."""
 
     authority: Authority
     providers: frozenset[str]
@@ -124,8 +125,8 @@ class Catalogue:
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self.offers = tuple(offers)
         self.refusals: OfferRefusals = defaultdict(tuple)
-        """Operations and documents of valid offers that the gateway does not serve, by the provider's name: for
-        example, because another provider's offer already has the path."""
+        """Operations and documents of valid offers that the gateway does not serve, by the provider's name. For
+        example, another provider's offer already has the path."""
         self.by_path = served_by_path(self.offers, self.refusals)
         self.documents = documents_by_path(self.offers, self.by_path, self.refusals)
         self.monitored = monitored_by_status(self.offers, self.by_path)

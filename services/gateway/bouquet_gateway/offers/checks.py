@@ -29,8 +29,8 @@ Territories: TypeAlias = Mapping[str, tuple[str, ...]]
 path."""
 
 MAX_PROOF_ROWS = 50
-"""Largest number of sections and fields, counted together, in an operation's proof (text that shows later what an
-answer said)."""
+"""Largest number of rows (sections and fields together) in an operation's proof. A proof is a text that shows later
+what an answer said."""
 REFERENCES = frozenset({"$ref", "$dynamicRef"})
 """Keywords of JSON schema (2020-12) that refer to another schema by its address."""
 CODE_PREFIX = re.compile(r"\d{2}", re.ASCII)
@@ -51,8 +51,8 @@ def territories(entries: tuple[str, ...], setting: str) -> Territories:
 
 
 class OfferRefusal(Struct, frozen=True):
-    """Refusal of a part of an offer (a worker's description of its operations). Without the id `operation`, it is about
-    a document or the whole offer."""
+    """Refusal of an offer (a worker's description of its operations), or of a part of it. If `operation` is empty, it
+    is about a document or the whole offer."""
 
     reason: str
     """Reason for the refusal, one of a few fixed texts such as `offer too large`. The same text is a label of a metric

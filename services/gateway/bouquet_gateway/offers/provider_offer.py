@@ -13,13 +13,13 @@ from bouquet_gateway.offers.compatibility import lost_fields
 from bouquet_proto.offer import Offer, digest_of
 
 KEPT_S = 90.0
-"""Seconds for which the served offer is protected after a worker has last sent it. Meanwhile, an offer that removes or
-changes fields is refused."""
+"""Seconds for which the served offer (description of operations) keeps its fields after a worker last sent it.
+Meanwhile, another offer that removes or changes fields is refused."""
 # A worker that is rolled out beside the former one thus cannot take a field from callers. Once no former worker
 # answers, its offer counts: the provider has decided so.
 MAX_FORMER = 20
-"""Largest number of offers, served now or earlier, that the gateway remembers for each provider. If an old worker sends
-one of them again, it is not reported as refused."""
+"""Largest number of offers (descriptions of operations) per provider that the gateway remembers as served. If an old
+worker sends one of them again, it is not reported as refused."""
 
 
 class _Received(Struct):

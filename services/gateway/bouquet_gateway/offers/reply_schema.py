@@ -19,8 +19,8 @@ Schema: TypeAlias = Mapping[str, Any]
 
 SCALARS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 GATE = {"$any": list[str]}
-"""Field `$any` of an object in a reply: scopes of which a caller needs one to get the object's content. Only operations
-declared as `gated` may have it."""
+"""Name and type of the field `$any` in an object of a reply, allowed only in operations declared as `gated`. It lists
+scopes: only a caller with one of them gets the object's content."""
 # Other callers get an empty object.
 
 

@@ -19,7 +19,7 @@ from bouquet_gateway.proofs.proofs import DOCUMENT_PARAMETER, Proofs, code_of
 from bouquet_proto.deadline import Deadline
 
 MAX_UNDER_WAY = 20
-"""Largest number of downloads that one process has under way, drawn or waiting; a further one gets an error."""
+"""Largest number of PDF downloads that one process draws or keeps waiting at a time. A further one gets an error."""
 # PDF files are drawn one after the other, and a waiting download counts toward `max_requests`.
 
 

@@ -19,7 +19,7 @@ from bouquet_proto.names import GATEWAY_PREFIX
 
 NONCE_BYTES = 12
 NAME = re.compile(r"[A-Za-z0-9_-]{1,16}", re.ASCII)
-"""Pattern of a key's name, with which each text encrypted by the key begins."""
+"""Pattern of the name of an encryption key. Each text that the key has encrypted begins with this name."""
 
 
 class NotSealed(Exception):
