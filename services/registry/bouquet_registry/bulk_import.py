@@ -42,7 +42,7 @@ UUID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.ASCII)
 BOM = b"\xef\xbb\xbf"
 """Byte order mark of UTF-8, with which some text editors begin a file. The import skips the mark."""
 INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
-"""Id shared by the tokens of staging environments. Gateways refuse this id in production."""
+"""Id that all tokens of staging environments share. The import refuses it, since gateways refuse it in production."""
 
 
 class HabilitationLine(
@@ -86,8 +86,8 @@ class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token"
     last_used_at: Moment | None = None
     mcp: bool = False
     kid: str = signatures.UNRECORDED
-    """Name of the key that signed the token: `kid` in the header of its text, or "" for a header without `kid`. If left
-    out, the key counts as unknown."""
+    """Name of the key that signed the token, as in the header `kid` of its signed text; "" for a header without `kid`.
+    If left out, the key counts as unknown."""
     scopes: tuple[str, ...] | UnsetType = UNSET
     """Scopes in the token's signed text. They are not stored, only checked: if given, they must equal the
     habilitation's scopes."""
@@ -108,14 +108,14 @@ class Known(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """Habilitations and tokens that the import of a file will create, with the report to print."""
+    """Habilitations and tokens that the import of a file will create, and the report to print."""
 
     habilitations: list[Habilitation]
     tokens: list[Token]
     kids: dict[str, str]
     """Name of the key that signed each token, by the token's id."""
     report: list[Shown]
-    """Line number, kind (habilitation or token) and id of each record in the file."""
+    """Report to print: line number, kind (habilitation or token) and id of each record in the file."""
 
     async def report_with_warnings(self, connection: AsyncConnection, now: datetime) -> list[Shown]:
         """Returns `report`, with a `warning` for each habilitation that has scopes which no gateway serves."""

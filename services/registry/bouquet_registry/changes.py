@@ -23,11 +23,11 @@ from bouquet_registry.editors import queries
 from bouquet_registry.keys.signatures import has_withdrawn_signature, withdrawn_keys
 
 MAX_TOKENS = 1000
-"""Largest number of changed tokens and editors together that one answer lists. If more have changed, gateways must
-treat all of them as changed."""
+"""Largest number of changed tokens and editors, counted together, in one answer to a gateway. If more have changed, the
+gateway must treat all of them as changed."""
 SINCE_EVER = 0.0
-"""Blacklisting time, in seconds since the epoch, of a token that gateways must refuse although nobody has blacklisted
-it. For example, its habilitation or editor is archived."""
+"""Blacklisting time, in epoch seconds, that gateways receive for a token of an archived habilitation or editor. So they
+refuse the token although nobody has blacklisted it."""
 # Gateways of a former release do not refuse withdrawn keys themselves. So they also receive this time for a token that
 # a withdrawn key may have signed.
 

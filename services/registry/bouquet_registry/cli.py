@@ -43,8 +43,7 @@ COLUMNS = (
     *("author", "act", "target", "reason"),
     *("is_recorded", "jwt"),
 )
-"""Names of the fields that a printed list shows for each record, in this order. A field that the record does not have
-is left out."""
+"""Fields that a command may show in a printed list, in this order. Each row shows those that its record has."""
 
 
 class Context(Struct, frozen=True):
@@ -313,7 +312,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 
 
 DAYS = whole_number(0, 3650)
-"""Parser of the value of `--expiring-within`, a number of days."""
+"""Parser of the option `--expiring-within`: a whole number of days from 0 to 3650."""
 
 
 def plain(found: Struct) -> Shown:

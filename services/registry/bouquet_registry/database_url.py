@@ -20,9 +20,10 @@ SETTING = "BOUQUET_REGISTRY_DATABASE_URL"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 """SQLAlchemy driver for each scheme of a database URL."""
 TLS_MODES = ("sslmode", "ssl")
-"""Query parameters, in libpq and asyncpg, that set how the server's certificate is verified."""
+"""Query parameters of a database URL, either of which sets the TLS mode: `sslmode` as in libpq, `ssl` as in asyncpg.
+The mode is `verify-full` or `disable`."""
 TLS_FILES = ("sslrootcert", "sslcert", "sslkey")
-"""Query parameters of libpq whose values are paths of PEM files, for TLS."""
+"""Query parameters of a database URL, as in libpq, whose values are paths of PEM files for TLS."""
 VERIFIED, PLAIN = "verify-full", "disable"
 
 

@@ -66,7 +66,7 @@ class NewEditorToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class EditorTokenChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of a request that changes a software editor's token. Members that are left out stay as they are."""
+    """Body of a request that changes a software editor's token. Fields that are left out keep their values."""
 
     version: Version
     label: Line | UnsetType = UNSET
@@ -78,7 +78,7 @@ class Rotation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     version: Version
     grace_hours: Annotated[int, Meta(ge=0, le=8760)] = 24
-    """Hours after the replacement during which gateways still accept the former token."""
+    """Hours for which gateways still accept the old token after its replacement."""
 
 
 async def search(own: Administration, call: Call) -> Page[EditorToken]:
@@ -200,8 +200,8 @@ _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct], Any], ...] = (
         EditorToken,
     ),
 )
-"""Routes that change a token. For each route: method, end of the path, name, summary, handler, type of the body, type
-of the answer."""
+"""Routes of the administrative acts that change an editor's token. For each: HTTP method, end of the path, name,
+summary, handler, type of the body, type of the answer."""
 
 
 ROUTES = (

@@ -22,8 +22,8 @@ from bouquet_registry.editors.records import Editor, EditorState, EditorToken, v
 from bouquet_registry.habilitations import problems_in
 
 BLANK = Editor(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
-"""Editor with empty fields, into which the fields of a request are copied to check them. So the check works even if the
-request leaves out fields."""
+"""Editor with empty fields. `problems_of` copies the given fields of a request into it, and checks the resulting
+editor."""
 ORDER = Order((schema.editors.c.created_at, schema.editors.c.id), tuple[Time, str])
 
 
@@ -35,8 +35,8 @@ class EditorSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class EditorWithTokens(Struct, frozen=True, kw_only=True):
-    """Software editor with its tokens, sorted by expiry. `delegations` counts its rights to use administrations'
-    habilitations, revoked ones included."""
+    """Software editor with its tokens, sorted by expiry. `delegations` is the number of its delegations (rights to use
+    administrations' habilitations), revoked ones included."""
 
     editor: Editor
     tokens: tuple[EditorToken, ...]
@@ -55,14 +55,14 @@ class EditorFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class NewEditor(EditorFields, frozen=True, kw_only=True):
-    """Body of a request that creates an editor, a vendor of software for administrations."""
+    """Body of a request that creates a software editor."""
 
     siret: str
     name: Line
 
 
 class EditorChange(EditorFields, frozen=True, kw_only=True):
-    """Body of a request that changes a software editor. Members that are left out stay as they are."""
+    """Body of a request that changes a software editor. Fields that are left out keep their values."""
 
     version: Version
     siret: str | UnsetType = UNSET
@@ -128,7 +128,8 @@ _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (
     ("POST", "/close", "close_editor", "Close an editor: its tokens are refused.", close, VersionOnly),
     ("POST", "/reopen", "reopen_editor", "Make an editor active again.", reopen, VersionOnly),
 )
-"""Routes that change an editor. For each route: method, end of the path, name, summary, handler, type of the body."""
+"""Routes of the administrative acts that change a software editor. For each: HTTP method, end of the path, name,
+summary, handler, type of the body."""
 
 
 ROUTES = (
@@ -167,4 +168,4 @@ ROUTES = (
         for method, end, name, summary, handler, takes in _ACTS
     ),
 )
-"""Routes of editors."""
+"""Routes that list, read, create and change software editors."""

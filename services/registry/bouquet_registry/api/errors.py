@@ -49,7 +49,8 @@ class Error(Struct, frozen=True, omit_defaults=True):
     detail: str
     """Explanation for people, without any secret or personal data."""
     field: str = ""
-    """Name of the wrong field, parameter or header, such as `contacts[0].email`. Absent if no single one is wrong."""
+    """Name of the wrong field, parameter or header, such as `contacts[0].email`. Absent if the error is about the
+    request as a whole."""
 
 
 class Errors(Struct, frozen=True, omit_defaults=True):
@@ -94,7 +95,8 @@ class ApiError(Exception):
 
 
 UNKNOWN_RECORD = Error("unknown_record", "no record has this id")
-"""Error for a path whose id is malformed, such as an id with a space."""
+"""Error for a path with a malformed id, such as one with a space: no record can have such an id. For a well-formed id
+that no record has, handlers raise `Unknown`."""
 
 
 def api_error_of(refusal: Refused) -> ApiError:

@@ -48,8 +48,7 @@ class FormRow(Struct, frozen=True, kw_only=True):
     definition_id: str
     authorization_request_class: RequestClass
     data: RequestData
-    """Data with which a request begins: the form's own, in which values from the query string (`prefill`) take
-    precedence."""
+    """Data with which a request begins: the form's own data, and the values in `prefill`, which take precedence."""
     prefill: RequestData
     """Data from the query string of the HTTP request; empty if it gives none. `data` contains them too."""
     multiple_steps: bool
@@ -65,7 +64,7 @@ class FormRow(Struct, frozen=True, kw_only=True):
 
 
 class FormList(Struct, frozen=True):
-    """Public forms for requests for one kind of habilitation. DataPass calls a kind of habilitation a definition."""
+    """Public prefilled forms for requesting one kind of habilitation, which DataPass calls a definition."""
 
     data: tuple[FormRow, ...]
 
@@ -105,7 +104,7 @@ class Demande(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class NewDemande(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of an HTTP request that begins a `demande`, an administration's request for a habilitation."""
+    """Body of an HTTP request that begins an administration's request (`demande`) for a habilitation."""
 
     demande: Demande
 
@@ -126,8 +125,8 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 
 class FormHandlers:
-    """Handlers of the routes of the prefilled forms in `catalogue`. They return forms, and drafts of requests for
-    habilitations."""
+    """Handlers of the routes that return prefilled forms, and drafts of requests for habilitations. `catalogue`
+    contains the forms."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue

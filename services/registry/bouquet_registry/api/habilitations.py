@@ -31,15 +31,15 @@ from bouquet_registry.served_scopes import ServedScope, served_scopes
 Line: TypeAlias = Annotated[str, Meta(max_length=500)]
 """Line of text for human readers, of at most 500 characters."""
 MAX_VERSION = 2**31 - 1
-"""Largest version that a request may contain. PostgreSQL refuses to compare an INTEGER column with a larger number."""
+"""Largest version number of a record that a request may contain: the largest value of PostgreSQL's type INTEGER."""
 Version: TypeAlias = Annotated[
     int, Meta(ge=1, le=MAX_VERSION, description="Version of the record that the change is based on.")
 ]
 Addresses: TypeAlias = tuple[Annotated[str, Meta(max_length=64)], ...]
 
 BLANK = Habilitation(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
-"""Habilitation with empty fields, into which the fields of a request are copied to check them. So the check works even
-if the request leaves out fields."""
+"""Habilitation with empty fields. `problems_of` copies the given fields of a request into it, and checks the resulting
+habilitation."""
 ORDER = Order((schema.habilitations.c.created_at, schema.habilitations.c.id), tuple[Time, str])
 
 
@@ -70,7 +70,7 @@ class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     contacts: tuple[Contact, ...] | UnsetType = UNSET
     scopes: tuple[str, ...] | UnsetType = UNSET
     unchecked: bool = False
-    """Whether to accept scopes that no provider serves; if not, a request with such scopes is refused."""
+    """Whether scopes are accepted unchecked. If not, a request with scopes that no provider serves is refused."""
     modalities: tuple[Annotated[str, Meta(pattern="^[a-z_]{1,40}$")], ...] | UnsetType = UNSET
     ine: bool | UnsetType = UNSET
     datapass_id: str | None | UnsetType = UNSET
@@ -91,8 +91,8 @@ class NewHabilitation(Fields, frozen=True, kw_only=True):
 
 
 class HabilitationChange(Fields, frozen=True, kw_only=True):
-    """Body of a request that changes a habilitation (right to call operations). Members that are left out stay as they
-    are."""
+    """Body of a request that changes a habilitation (right to call operations). Fields that are left out keep their
+    values."""
 
     version: Version
     siret: str | UnsetType = UNSET
@@ -123,7 +123,7 @@ class AllowedAddresses(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ScopeList(Struct, frozen=True):
-    """Scopes of the operations that gateways serve, as the gateways report them. Sorted by name."""
+    """List of the scopes of the operations that gateways serve, sorted by name. Gateways report these scopes."""
 
     data: tuple[ServedScope, ...]
 
@@ -209,8 +209,8 @@ _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (
     ),
     ("POST", "/reopen", "reopen_habilitation", "Make a habilitation active again.", reopen, VersionOnly),
 )
-"""Routes that change a habilitation. For each route: method, end of the path, name, summary, handler, type of the
-body."""
+"""Routes of the administrative acts that change a habilitation. For each: HTTP method, end of the path, name, summary,
+handler, type of the body."""
 
 
 async def list_scopes(own: Administration, call: Call) -> ScopeList:

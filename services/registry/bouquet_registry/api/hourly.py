@@ -21,13 +21,12 @@ from bouquet_registry.journal.hourly import Callers, calls_by_hour
 from bouquet_registry.journal.rollups import HOUR_S
 
 Hour: TypeAlias = tuple[Number]
-"""Content of a cursor: the first hour of the next page, in hours since 1970."""
+"""Content of the cursor of a page of hourly numbers: the page's first hour, in hours since 1970 (UTC)."""
 
 
 class HourlySearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a request for hourly numbers of calls. Calls that match all given filters are counted. One of
-    `habilitation`, `token` and `editor` is required. The period is at most 400 days, and a page covers `limit`
-    hours."""
+    """Period and filters of a request for hourly numbers of calls. At least one of `habilitation`, `token` and `editor`
+    is required. The period is at most 400 days, and each page covers `limit` hours."""
 
     since: Time
     until: Time
@@ -55,7 +54,7 @@ class HourlyCounts(Struct, frozen=True):
     next: str | None
     """Cursor with which the next request gets the following hours; null on the last page."""
     uncounted: int
-    """Number of recent calls, with any habilitation, that are in the journal but not yet in the counts."""
+    """Number of recent calls in the journal that are not counted yet. Calls with any habilitation are included."""
 
 
 async def read(own: Administration, call: Call) -> HourlyCounts:

@@ -36,10 +36,10 @@ or not."""
 MAX_HEADER = 500
 """Largest number of characters in each of the headers `X-Author` and `X-Reason`, after percent-decoding."""
 NAME = re.compile(r"[A-Za-z_]{1,40}")
-"""Pattern of the unknown field names that an error may quote. Any other unknown name is shown as `?`."""
+"""Pattern of unknown field names that an error may repeat. A name that does not match is shown as `?`."""
 QUOTED = re.compile(r"(?<! regex) '.*'", re.DOTALL)
-"""Pattern of the client's value in an error message of msgspec. The value is removed, so that an answer never repeats
-it."""
+"""Pattern of a client's value, such as ` 'abc'`, in an error message of msgspec. Answers leave the value out. A quoted
+regex is not the client's, and stays."""
 
 
 def read_body(body: bytes, kind: type[S], check: Check = no_faults) -> S:

@@ -31,8 +31,8 @@ class KeyOnly(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyTokens(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for the tokens in force that a key has signed. Tokens whose signing key is unknown are
-    found too."""
+    """Parameters of a search for the tokens in force that a key has signed. Also finds tokens whose signing key is
+    unknown, since this key may have signed them."""
 
     kid: Kid
 
@@ -76,8 +76,8 @@ _ACTS: tuple[tuple[str, str, str, Handler, tuple[int, ...]], ...] = (
     ("withdraw", "withdraw_key", "Withdraw a key: gateways refuse the texts that it has signed.", withdraw, (409,)),
     ("restore", "restore_key", "End the withdrawal of a key: its tokens are accepted again.", restore, (404,)),
 )
-"""Routes that withdraw a key, or end its withdrawal. For each route: end of the path, name, summary, handler, and the
-HTTP statuses with which the route may refuse a request."""
+"""Routes of the administrative acts that withdraw a key or end its withdrawal. For each: end of the path, name,
+summary, handler, HTTP statuses of refusals."""
 
 
 ROUTES = (

@@ -21,7 +21,7 @@ REFERENCE = "#/components/schemas/{name}"
 BY_SERVER = (400, 413)
 """HTTP statuses with which the HTTP server refuses a request itself, before any route receives the request."""
 ALWAYS = (400, 401, 413, 500, 503)
-"""HTTP statuses with which every route may refuse a request."""
+"""HTTP statuses of the errors that every route may answer. `Route.refusals` adds those of one route."""
 DESCRIPTION = """Habilitations, tokens, acts and the access journal, for the operator's own programs: a portal, scripts.
 
 Each route needs the shared secret of one of the API's clients as a bearer token, a client certificate, or both, as the
@@ -37,7 +37,7 @@ OPEN_QUERY: Json = {
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
     "description": "Attributes of the request, such as `intitule=Cantine&scopes[]=dss_enfants`. Others are ignored.",
 }
-"""OpenAPI parameter that stands for any query parameter, for routes with `Route.has_open_query`."""
+"""OpenAPI description of a query string with arbitrary parameters, for routes with `Route.has_open_query`."""
 ACT_HEADERS = {
     AUTHOR: "Person who acts, in UTF-8 or percent-encoded UTF-8.",
     REASON: "Reason of the act, in UTF-8 or percent-encoded UTF-8.",

@@ -27,12 +27,12 @@ from bouquet_registry.worker import registry
 log = logging.getLogger(__name__)
 
 SERVICE = "bouquet-registry-api"
-"""Service name of `api` in logs and traces."""
+"""Name of the process `bouquet-registry api` in logs and traces."""
 
 
 class ApiParts(Struct, frozen=True):
-    """Checked settings of `bouquet-registry api`, and what is made from them: clients, TLS context of the port, and
-    prefilled forms."""
+    """Settings of `bouquet-registry api`, checked, and the objects made from them: the API's clients, the TLS context
+    of its port, and the prefilled forms."""
 
     registry: RegistrySettings
     clients: Clients

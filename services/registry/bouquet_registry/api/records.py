@@ -28,12 +28,12 @@ ACTS = Order((schema.acts.c.at, schema.acts.c.id), tuple[Time, str], newest_firs
 EVENTS = Order((schema.events.c.received_at, schema.events.c.digest), tuple[Time, str], newest_first=True)
 JOURNAL = Order((journal_table.c.at, journal_table.c.number), tuple[float, Number], newest_first=True)
 MAX_PERIOD = timedelta(days=400)
-"""Longest period over which statistics are counted."""
+"""Longest period for which one request may ask for statistics."""
 
 
 class EventSearch(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for events, the messages that DataPass sent. The search finds all events, or only those
-    with the name `event`."""
+    """Parameters of a search for events, the messages that DataPass sent. The search finds the events with the name
+    `event`, or all events if it is empty. Events that could not be applied are left out."""
 
     event: Annotated[str, Meta(max_length=64, description="Name of the event, such as `approve`.")] = ""
 
@@ -61,8 +61,8 @@ class JournalSearch(PageRequest, frozen=True, kw_only=True):
 
 
 class Period(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Parameters of a request for statistics: a habilitation, and the period in which its calls are counted. The period
-    may last at most 400 days."""
+    """Parameters of a request for statistics: a habilitation, and the period (at most 400 days) in which its calls are
+    counted."""
 
     habilitation: Id
     since: Time
@@ -117,13 +117,13 @@ class CallCount(Struct, frozen=True, kw_only=True):
 
 
 class Statistics(Struct, frozen=True):
-    """Numbers of calls in a period, and of supporting documents that citizens did not have to supply. Calls are counted
-    in whole hours, and documents in whole days (UTC)."""
+    """Numbers of calls in a period, and of supporting documents that citizens did not have to supply. The period is
+    extended to whole hours for calls, and to whole days (UTC) for documents."""
 
     data: tuple[CallCount, ...]
     uncounted: int
-    """Number of recent calls, with any habilitation, that are in the journal but not yet in the counts. Usually, these
-    are the calls of the last few seconds."""
+    """Number of recent calls in the journal, usually those of the last few seconds, that are not counted yet. Calls
+    with any habilitation are included."""
 
 
 async def list_events(own: Administration, call: Call) -> Page[EventRow]:

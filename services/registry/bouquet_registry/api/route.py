@@ -18,13 +18,13 @@ class Call(Struct, frozen=True):
     """HTTP request to the API that has been read and authenticated."""
 
     id: str
-    """Identifier in the path of the request, such as a token's id. Of two identifiers, the last one; "" if there is
-    none."""
+    """Identifier in the path of the request, such as a token's id; "" if there is none. If the path has two, the second
+    one: `b` in `/definitions/a/formulaires/b`."""
     given: Any
     """Query parameters or body of the request, as a struct of the type `Route.takes`; None if the route takes
     neither."""
     author: Author
-    """Author of the change. The author's name is empty if the request only reads data."""
+    """Author and reason of the administrative act. Both are empty if the request is no such act (`Route.is_act`)."""
     parent: str = ""
     """First of two identifiers in the path, such as `a` in `/definitions/a/formulaires/b`; otherwise empty."""
     query: tuple[tuple[str, str], ...] = ()
@@ -60,7 +60,8 @@ class Route(Struct, frozen=True, kw_only=True):
     """Whether the query string may contain arbitrary parameters, even repeated ones, besides those in `takes`."""
     status: int = 200
     refusals: tuple[int, ...] = ()
-    """HTTP statuses (404, 409) with which this route may refuse a request, in addition to `openapi.ALWAYS`."""
+    """HTTP statuses, such as 404 and 409, with which this route may refuse a request, besides `openapi.ALWAYS` and
+    422."""
 
 
 def change_route(

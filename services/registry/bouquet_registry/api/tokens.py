@@ -55,7 +55,7 @@ class NewToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class TokenChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of a request that changes a token. Members that are left out stay as they are."""
+    """Body of a request that sets or clears the flag `mcp` of a habilitation's token."""
 
     version: Version
     mcp: bool
@@ -80,7 +80,7 @@ class SignedText(Struct, frozen=True):
 
 
 class NoticeRow(Struct, frozen=True, kw_only=True):
-    """Notice: a warning that a habilitation's token will soon expire. It may be unsent."""
+    """Notice: a warning, sent or still to be sent, that a habilitation's token will soon expire."""
 
     token: str
     habilitation: str
@@ -173,7 +173,8 @@ _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (
     ("POST", "/prolong", "prolong_token", "Move the expiry to 18 months from now.", prolong, VersionOnly),
     ("POST", "/revoke", "revoke_token", "Blacklist a token, now or from a later time.", revoke, Revocation),
 )
-"""Routes that change a token. For each route: method, end of the path, name, summary, handler, type of the body."""
+"""Routes of the administrative acts that change a habilitation's token. For each: HTTP method, end of the path, name,
+summary, handler, type of the body."""
 
 
 ROUTES = (
@@ -231,4 +232,4 @@ ROUTES = (
         answers=Page[NoticeRow],
     ),
 )
-"""Routes of tokens and notices."""
+"""Routes of habilitations' tokens, and of the notices (warnings before a token expires)."""
