@@ -33,7 +33,7 @@ SETTING = f"{PREFIX}NOTICES_TO"
 """Name of the setting that contains the URL to which notices (warnings before a token expires) are sent."""
 MAIL = ("smtp", "smtps")
 CA_FILE = "cafile"
-"""Parameter in the mail server's URL: path of the PEM file with the certificate authority of the mail server."""
+"""Query parameter of the mail server's URL: path of the PEM file of the authority that signs its certificate."""
 TIMEOUT_S = 20.0
 """Longest time, in seconds, that the delivery of one notice (warning before a token expires) may take."""
 SUBJECT = "Votre jeton API Particulier expire {when}"
@@ -212,8 +212,8 @@ class Mail(NoticeChannel):
 
 
 class Webhook(NoticeChannel):
-    """Channel that posts notices (warnings before a token expires) as JSON to a URL. They are signed unless the secret
-    is empty. The header `Idempotency-Key` has the id of the notice."""
+    """Channel that posts notices (warnings before a token expires) to a URL as JSON. Requests are signed unless the
+    secret is empty. The header `Idempotency-Key` contains the notice's id."""
 
     def __init__(self, session: aiohttp.ClientSession, url: URL, secret: Secret) -> None:
         self._session = session

@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 COUNT_INTERVAL_S = 10.0
 """Seconds between two counts of habilitations, tokens, and events (messages of DataPass) that could not be applied."""
 DAYS = (7, 14, 30)
-"""Periods, in days. For each, a metric counts the tokens that expire within this time, and names the period in the
-label `within_days`."""
+"""Numbers of days. For each, the metric of expiring tokens counts the tokens that expire within that time (label
+`within_days`)."""
 IN_USE = timedelta(days=30)
-"""Time after its last use for which a token counts as in use. Only tokens in use are counted as expiring."""
+"""Time for which a token counts as in use after its last use. Only tokens in use are counted as expiring."""
 MAX_NAMES = 500
 """Largest number of habilitations whose names appear in the metrics. If more exist, the most recently changed ones
 appear."""

@@ -18,24 +18,24 @@ ContactKind: TypeAlias = Literal["demandeur", "contact_metier", "contact_techniq
 State: TypeAlias = Literal["requested", "active", "refused", "revoked", "archived"]
 
 BY_PARAMETERS = "params"
-"""Modality (way of calling) in which a token authenticates the caller, and parameters give the person's identity. Other
-modalities require a citizen's session (docs/reference/contract.md §7)."""
+"""Modality (way of calling) in which the parameters of a call identify the person. Other modalities require a citizen's
+session (docs/reference/contract.md §7)."""
 TOKEN_LIFE_MONTHS = 18
 """Months from the issue or prolongation of a token to its expiry."""
 MAX_ITEMS = 500
 """Largest number of items in each list of a habilitation or of an editor."""
 # Gateways compare the address of each call with all items of `allowed_ips`.
 MAX_TEXT = 500
-"""Largest number of characters in a text field that `MAX_TEXTS` does not list."""
+"""Largest number of characters in a text field of a habilitation or of an editor. `MAX_TEXTS` lists exceptions."""
 MAX_TEXTS = {"purpose": 2_000, "description": 20_000, "datapass_id": 64}
-"""Largest number of characters in some text fields, by the field's name."""
+"""Largest numbers of characters in the text fields to which `MAX_TEXT` does not apply, by the field's name."""
 # Each token's signed text contains `purpose`, and comes in a header.
 SCOPE = re.compile(r"[a-z0-9_.:-]{1,100}")
 MAX_CALLS = 1_000_000
-"""Largest rate limit that a habilitation may have: a number of calls per minute or per second."""
+"""Largest rate limit that a habilitation may have, in calls per minute or per second."""
 PATHS = re.compile(r"/(?:v[1-9][0-9]*|api)/[a-z0-9_./-]*")
-"""Pattern of a path prefix, such as `/v3/dss/`. The prefix names a group of operations: all operations whose paths
-begin with the prefix."""
+"""Pattern of a path prefix, such as `/v3/dss/`. A prefix stands for the group of all operations whose paths begin with
+it."""
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 EMAIL = re.compile(rf"(?=.{{3,254}}\Z)(?!.*=\?)(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
@@ -85,7 +85,7 @@ class Habilitation(Struct, frozen=True, kw_only=True):
     calls_per_second: int = 0
     """Largest number of calls per second with the habilitation, or 0 for the default limit of gateways."""
     group_limits: tuple[GroupLimit, ...] = ()
-    """Largest numbers of calls per minute to groups of operations. Each group of operations has its own count."""
+    """Rate limits for groups of operations, in calls per minute. The calls to each group are counted separately."""
     allowed_ips: tuple[str, ...] = ()
     """IP addresses and CIDR ranges from which the habilitation may be used; empty for any address."""
     ine: bool = False

@@ -19,7 +19,7 @@ from bouquet_registry.transactions import lock_log
 log = logging.getLogger(__name__)
 
 WRITE_INTERVAL_S = 5.0
-"""Seconds between two writes to the database of the times at which tokens were last used."""
+"""Seconds between two writes of the times of tokens' last use to the database."""
 MAX_ROWS_PER_TRANSACTION = 1000
 """Largest number of tokens whose times of last use are written in one transaction."""
 # There is a limit because a revocation may have to wait until the transaction ends.

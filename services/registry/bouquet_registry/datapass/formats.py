@@ -35,8 +35,8 @@ class Unreadable(Refused):
 
 
 class DatapassEvent(Struct, frozen=True, kw_only=True):
-    """Event: a message of DataPass about one habilitation (right to call operations). The fields are the same for both
-    of DataPass's formats."""
+    """Event: a message of DataPass about one habilitation (right to call operations), read from either of DataPass's
+    two formats."""
 
     event: str
     fired_at: datetime
@@ -51,7 +51,7 @@ class DatapassEvent(Struct, frozen=True, kw_only=True):
     public_id: str = ""
     """Identifier of the habilitation in the addresses of DataPass's public pages, or ""."""
     form_uid: str = ""
-    """Id of the DataPass form for the habilitation, or ""."""
+    """Id of the DataPass form in which the habilitation was requested, or ""."""
     description: str = ""
     service_provider: ServiceProvider | None = None
     data_protection_officer: Person | None = None

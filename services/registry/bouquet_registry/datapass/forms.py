@@ -24,8 +24,8 @@ EXAMPLES = "examples"
 """Value of the setting `forms` that selects the example forms of this package (`forms.yaml`)."""
 
 Block: TypeAlias = Literal["basic_infos", "legal", "modalities", "scopes", "personal_data", "contacts"]
-"""Name of a part of a form. The parts in `Form.steps` are pages to fill in. The parts in `Form.static_blocks` cannot be
-changed."""
+"""Name of a block: a part of a form, such as `legal`. Each page in `Form.steps` is a block. The applicant cannot change
+the blocks in `Form.static_blocks`."""
 Modality: TypeAlias = Literal["params", "formulaire_qf", "france_connect"]
 RequestClass: TypeAlias = Literal["APIParticulier", "APIParticulierDemarcheNumerique", "FormulaireQF"]
 
@@ -34,13 +34,13 @@ DEFINITIONS: dict[str, RequestClass] = {
     "api-particulier-demarche-numerique": "APIParticulierDemarcheNumerique",
     "formulaire-qf": "FormulaireQF",
 }
-"""Maps DataPass's id for a kind of habilitation (definition) to the name of the class of requests for it."""
+"""Maps each kind of habilitation (a definition in DataPass), by its id, to DataPass's class of requests for it."""
 DEFINITION_OF = {class_: id_ for id_, class_ in DEFINITIONS.items()}
 CONTACTS = ("contact_metier_", "contact_technique_", "delegue_protection_donnees_")
-"""Beginnings of the names of the fields of `RequestData` that describe contacts, such as `contact_metier_email`."""
+"""Prefixes of the names of the `RequestData` fields that describe contacts, such as `contact_metier_email`."""
 UID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 PLACEHOLDER = re.compile(r"%\{(\w*)\}")
-"""Pattern of a placeholder in the introduction of a form."""
+"""Pattern of a placeholder, such as `%{form_name}`, in the introduction of a form."""
 PLACEHOLDERS = ("form_name", "service_provider_name")
 
 
@@ -108,21 +108,21 @@ class ServiceProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fie
     fc_certified: bool = False
     """Whether FranceConnect has certified the software."""
     apipfc_enabled: bool = False
-    """Whether one request may ask for the habilitation and for the use of FranceConnect together. Requires
+    """Whether an applicant may ask for the habilitation and for the use of FranceConnect in one request. Requires
     `fc_certified`."""
     already_integrated: bool = False
 
 
 class ScopesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Scopes in a form of DataPass: which ones it shows, hides, or shows but does not let the applicant change."""
+    """Scopes that a DataPass form shows, hides, or shows but does not let the applicant change."""
 
     displayed: tuple[str, ...] = ()
     """Scopes that the form shows; empty for all scopes."""
     disabled: tuple[str, ...] = ()
     """Scopes that are shown, and that the applicant can neither tick nor untick."""
     hide: tuple[str, ...] = ()
-    """Scopes that the form never shows, even those in `displayed`. `Form.initialize_with` may still contain these
-    scopes."""
+    """Scopes that the form does not show, even if `displayed` lists them. A request may still begin with them
+    (`Form.initialize_with`)."""
 
     def is_editable(self, scope: str) -> bool:
         """Returns whether the applicant may change the choice of a scope in the form."""
@@ -136,15 +136,14 @@ class Form(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
     description: str = ""
     introduction: str = ""
-    """Text shown first. `%{form_name}` and `%{service_provider_name}` in it are replaced by the names of the form and
-    of the editor."""
+    """Text shown before the form. The names of the form and of its editor replace `%{form_name}` and
+    `%{service_provider_name}` in it."""
     authorization_request: RequestClass = "APIParticulier"
     service_provider_id: str = ""
     """Id of the editor that offers the form; empty if no editor does."""
     use_case: str = ""
     default: bool = False
-    """Whether this is the form for requests that name no form, only the class of the request
-    (`authorization_request`)."""
+    """Whether this form is used for requests that name only their class (`authorization_request`) and no form."""
     public: bool = True
     """Whether lists of forms contain the form. A form that is not listed can still be read by its uid."""
     startable_by_applicant: bool = True
@@ -156,7 +155,7 @@ class Form(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Parts of the form that the applicant cannot change."""
     scopes_config: ScopesConfig = ScopesConfig()
     initialize_with: RequestData = RequestData()
-    """Data with which a request begins."""
+    """Data with which the form is prefilled."""
 
 
 class Catalogue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -45,8 +45,8 @@ class Received(Struct, frozen=True):
 
 
 class EventAside(Struct, frozen=True, kw_only=True):
-    """Event (message of DataPass) that could not be applied, and is stored for an operator. The body is left out
-    here."""
+    """Event (message of DataPass) that could not be applied, and is stored for an operator. The body, which names
+    people, is left out."""
 
     digest: str
     """SHA-256 of the event's body, in hexadecimal, which identifies the event."""

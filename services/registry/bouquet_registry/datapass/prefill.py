@@ -17,7 +17,7 @@ LISTS = ("modalities", "scopes")
 """Names of the fields of `RequestData` whose values are lists."""
 TYPES = {field.name: field.type for field in structs.fields(RequestData)}
 LINKABLE = frozenset(name for name in TYPES if not name.startswith(CONTACTS))
-"""Names of the fields of `RequestData` that a link may fill in: all fields but those that describe contacts."""
+"""Names of the `RequestData` fields that the query string of a link may fill in: all but those of contacts."""
 REQUIRED: dict[Block, tuple[str, ...]] = {
     "basic_infos": ("intitule", "description"),
     "legal": ("cadre_juridique_nature", "cadre_juridique_url"),
@@ -30,7 +30,7 @@ REQUIRED: dict[Block, tuple[str, ...]] = {
 }
 """Maps each part of a form to the attributes that must be filled in before a request may be submitted."""
 MAX_MONTHS = 36
-"""Longest time, in months, for which personal data may be kept without a justification in the request."""
+"""Longest retention of personal data, in months, that a request need not justify."""
 
 
 def from_link(form: Form, query: Iterable[tuple[str, str]]) -> RequestData:

@@ -29,8 +29,8 @@ PATHS: dict[str, Dialect] = {
 }
 """Format of DataPass events by webhook path."""
 MAX_AHEAD = timedelta(minutes=5)
-"""Longest time by which the date of an event may be ahead of the registry's clock. An event that is further ahead is
-not applied, but stored for an operator."""
+"""Longest time by which an event's date may be ahead of the registry's clock. An event that is further ahead is stored
+for an operator, and not applied."""
 
 
 class Webhooks:

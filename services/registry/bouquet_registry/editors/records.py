@@ -42,8 +42,8 @@ class Editor(Struct, frozen=True, kw_only=True):
 
 
 class EditorToken(Struct, frozen=True, kw_only=True):
-    """Access token of a software editor. A call with this token has the rights of a habilitation (right to call
-    operations) that an administration has delegated to the editor."""
+    """Access token of a software editor. A call with it uses the habilitation (right to call operations) of an
+    administration that has delegated this right to the editor."""
 
     id: str
     """Id of the token, the claim `jti` of its signed text."""

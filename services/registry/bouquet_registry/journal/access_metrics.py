@@ -10,10 +10,10 @@ from bouquet_proto.access_record import Access
 from bouquet_registry import metrics
 
 MAX_PAIRS = 2000
-"""Largest number of pairs of habilitation and operation that the metric counts separately, in time series of their
+"""Largest number of pairs of habilitation and operation for which the metric of accesses has time series of their
 own."""
 OTHER = ("other", "other")
-"""Values of the labels `habilitation` and `operation` for all pairs beyond the first `MAX_PAIRS`."""
+"""Values of the labels `habilitation` and `operation` under which all pairs after the first `MAX_PAIRS` are counted."""
 
 
 class AccessCounter:

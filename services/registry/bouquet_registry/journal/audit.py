@@ -22,7 +22,7 @@ from bouquet_registry.refusals import Refused
 from bouquet_registry.store import PREFIX, Store
 
 ROWS_PER_READ = 2000
-"""Largest number of records read in one transaction."""
+"""Largest number of journal records read in one transaction."""
 DAY_S = 24 * 3600
 Clock: TypeAlias = Callable[[], float]
 
@@ -33,10 +33,11 @@ class BrokenChain(Refused):
 
 
 class ChainEnds(Struct, frozen=True):
-    """Ends of the journal's chain of records: the last removed (pruned) record, and the newest record."""
+    """Both ends of the journal's chain of records: the last record that was pruned (removed because of its age), and
+    the newest record."""
 
     pruned: Link
-    """Number and hash of the last record that was pruned (removed because of its age)."""
+    """Number and hash of the last pruned record."""
     head: Link
     """Number and hash of the newest record, according to the table `journal_head`."""
     last: int
@@ -50,8 +51,8 @@ class ChainEnds(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """Record as stored in the journal, with its entries in the index of people (`journal_found`). `indexed` has one
-    number for each person whom the answer names, made from the person's pseudonym."""
+    """Record as stored in the journal, with its entries in the index of people (`journal_found`). For each person whom
+    the answer names, `indexed` has a number made from the person's pseudonym."""
 
     row: Row
     indexed: frozenset[int]

@@ -24,11 +24,11 @@ from bouquet_registry.store import Store
 log = logging.getLogger(__name__)
 
 CONCURRENCY = 4
-"""Largest number of gateways' requests about journal records answered at the same time."""
+"""Largest number of requests about journal records, sent by gateways, that are answered at the same time."""
 # The limit leaves enough of the database's capacity for the journal's writer.
 DRAIN_S = 2.0
 TIME_DIGITS = 12
-"""Number of hexadecimal digits at the beginning of a record's id that are its time, in milliseconds since 1970."""
+"""Number of leading hexadecimal digits of a record's id that give its time, in milliseconds since 1970."""
 
 
 @asynccontextmanager

@@ -15,8 +15,8 @@ from bouquet_proto.identity import Identite, Identity
 from bouquet_proto.letters import WHOLE
 
 KEPT_LETTERS = {letter: WHOLE[letter] for letter in "æœþøðđł"}
-"""Letters, such as `œ`, that the former rule left unchanged. Each is mapped to the ASCII spelling, such as `oe`, of the
-present rule."""
+"""Letters, such as `œ`, that the former rule for pseudonyms did not replace. Each is mapped to what the present rule
+replaces it by, such as `oe`."""
 
 
 def former_pseudonym(key: Secret, identity: Identity) -> str:

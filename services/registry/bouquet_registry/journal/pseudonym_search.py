@@ -21,12 +21,12 @@ from bouquet_registry.store import PREFIX
 Given: TypeAlias = Mapping[str, str]
 """Parts of a person's identity, by names such as `nom` and `prenom`."""
 LeftOutParts: TypeAlias = tuple[str, ...]
-"""Names of the parts of an identity that a caller did not give, such as `sexe`. Without these parts, the call may have
-been about a namesake."""
+"""Names of the parts of an identity, such as `sexe`, that a caller left out. So the call may have been about a
+namesake."""
 
 Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
-"""One form in which a caller may have sent a part of an identity. Consists of the fields to replace and the names of
-the parts left out: `{"jour_date_naissance": None}` and `("jour",)` for a birth date without the day."""
+"""One way in which a caller may have given a part of an identity: fields to replace, and names of parts left out. For a
+birth date without the day: `{"jour_date_naissance": None}` and `("jour",)`."""
 
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "nom": ("prenom", "naissance", "sexe", "commune", "pays"),
@@ -34,8 +34,8 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "identifiant": (),
     "numero_allocataire": ("code_postal",),
 }
-"""Parts of an identity by which one can search for a person, such as `nom`. Each is mapped to the parts needed with it.
-Of `commune` and `pays`, one suffices."""
+"""Maps each part by which one can search for a person, such as `nom` or `ine`, to the further parts that the search
+needs. Of `commune` and `pays`, one suffices."""
 WORD_END = re.compile(r"[\s'-]+")
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 

@@ -63,7 +63,8 @@ async def of_id(connection: AsyncConnection, id: str) -> list[Facts]:
 
 
 INDEXED = ("request_id", "habilitation")
-"""Columns of the journal with an index, the most selective first."""
+"""Indexed columns of the journal, the most selective first. `calls` searches by the first one for which it has a
+value."""
 ANSWER_COLUMNS = ("status", "duration_ms")
 CALL_COLUMNS = ("recipient", "operation", "outcome", "code", "provider", "cached", "trace_id", "request_id", "purpose")
 
@@ -75,12 +76,13 @@ def _calls(*more: ColumnElement[Any]) -> Select[Any]:
 
 
 MAX_EXAMINED = 10_000
-"""Largest number of records that the database reads for one page of `calls`, so that no search takes too long."""
+"""Largest number of journal records that the database reads for one page of a search for calls. So no search takes too
+long."""
 
 
 class FoundCalls(Struct, frozen=True):
-    """One page of calls, newest first. `last` is the time and number of the record after which the next page begins, or
-    None on the last page."""
+    """One page of the calls that a search found, newest first. `last` is the time and number of the record after which
+    the next page begins, or None on the last page."""
 
     calls: tuple[Facts, ...]
     last: tuple[float, int] | None

@@ -21,12 +21,12 @@ from bouquet_registry.store import PREFIX, Store
 log = logging.getLogger(__name__)
 
 LOOK_INTERVAL_S = 3600.0
-"""Seconds between two searches for expired records."""
+"""Seconds between two removals of expired journal records."""
 DAY_TIMEOUT_S = 3600.0
-"""Longest time, in seconds, that the removal of one day's records may take. A longer removal fails with
-`TimeoutError`, and is tried again after `LOOK_INTERVAL_S`."""
+"""Longest time, in seconds, to remove the records of one day. After it, the removal fails with `TimeoutError`, and is
+tried again after `LOOK_INTERVAL_S`."""
 MOST_MONTHS = 1200
-"""Largest accepted retention, in months: a hundred years."""
+"""Largest accepted value of the setting `journal_keep_months`: a hundred years."""
 
 
 def check_retention(months: int) -> None:

@@ -35,12 +35,12 @@ from bouquet_registry.store import INSERTS, Store
 log = logging.getLogger(__name__)
 
 ROLL_UP_INTERVAL_S = 10.0
-"""Seconds between two searches for records that are not counted yet."""
+"""Seconds between two additions of new journal records to the roll-ups (tables of counts)."""
 STEP_PAUSE_S = 0.05
-"""Pause, in seconds, between two transactions of a count or a pruning, in which the journal's writer can use the
+"""Pause, in seconds, between two transactions that count or remove records. Meanwhile, the journal's writer can use the
 database."""
 RECORDS_PER_STEP = 2000
-"""Largest number of records that one transaction adds to the roll-ups."""
+"""Largest number of journal records that one transaction adds to the roll-ups (tables of counts)."""
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 HOURS_PER_DAY = 24
@@ -52,14 +52,14 @@ Condition: TypeAlias = ColumnElement[bool]
 
 
 class Progress(Struct, frozen=True):
-    """Progress of the roll-ups (tables of counts) in counting the journal's records. A rebuild counts records once
-    more."""
+    """Progress of the roll-ups (tables of counts): the last counted record of the journal, and the last one that a
+    rebuild counts again."""
 
     number: int
-    """Number of the last record that is counted."""
+    """Number of the last counted record. A rebuild sets it back, and counts from there again."""
     recounted_to: int
-    """Number of the last record that was counted already when the latest rebuild began. The rebuild counts records up
-    to this number once more."""
+    """Number of the last record that the latest rebuild counts again. The records after it had not been counted
+    before."""
 
 
 class whole(FunctionElement[int]):

@@ -91,8 +91,8 @@ found_index = Table(
     Index("journal_found_prefix", "prefix", "number"),
     sqlite_with_rowid=False,
 )
-"""Index for finding the records whose answers name a person. `prefix` is a number made from the person's pseudonym by
-`prefix_of`, and `number` the number of a record."""
+"""Table for finding the records whose answers name a person. `prefix` is a number that `prefix_of` makes from the
+person's pseudonym, and `number` the number of the record."""
 # The bits are stored as a number to save space; the record itself holds the whole pseudonym.
 
 
@@ -114,7 +114,7 @@ head = Table(
     Column("pruning", BigInteger, nullable=False, server_default="0"),
 )
 """Table of one row about the ends of the chain: the newest record, the last pruned (removed) record, and the record
-about the last pruning. A writer locks the row, so that only one writes at a time."""
+that describes the last pruning. A writer locks the row, so that only one writes at a time."""
 HEAD_ID = 1
 ONLY_HEAD = head.c.id == HEAD_ID
 
@@ -153,8 +153,8 @@ days = Table(
     Column("justificatifs_evites", BigInteger, nullable=False),
     Index("journal_days_by_day", "day"),
 )
-"""Table of daily numbers: the people about whom calls found something, and the supporting documents (`justificatifs`)
-that these calls replaced. The column `day` is the number of days since 1970 (UTC)."""
+"""Table of daily counts: people about whom calls found something, and supporting documents (`justificatifs`) that these
+calls replaced. The column `day` is the number of days since 1970 (UTC)."""
 
 rollup = Table(
     "journal_rollup",
@@ -164,7 +164,7 @@ rollup = Table(
     Column("recounted_to", BigInteger, nullable=False),
 )
 """Table of one row about the progress of the roll-ups (tables of counts). `number` is the number of the last counted
-record. `recounted_to` is the last record that a rebuild counts once more."""
+record, and `recounted_to` that of the last record that the latest rebuild counts again."""
 ONLY_ROLLUP = rollup.c.id == HEAD_ID
 
 pruned_hours = Table(

@@ -23,9 +23,10 @@ from bouquet_registry.store import Store
 log = logging.getLogger(__name__)
 
 WRITE_TIMEOUT_S = 30.0
-"""Longest time, in seconds, for one attempt to write a batch."""
+"""Longest time, in seconds, for one attempt to write a batch of journal records."""
 FIRST_PAUSE_S = 0.2
-"""Shortest pause, in seconds, before a failed write is repeated."""
+"""Longest pause, in seconds, before a failed write is repeated for the first time. Each further failure doubles it, up
+to `LAST_PAUSE_S`."""
 LAST_PAUSE_S = 5.0
 """Longest pause, in seconds, before a failed write is repeated."""
 

@@ -30,13 +30,13 @@ T = TypeVar("T")
 READMIT_BATCH_RECORDS = 500
 """Largest number of records that `readmit` writes in one transaction."""
 MAX_TEXT = 255
-"""Largest number of characters in a record's text field: the width of the database's columns."""
+"""Largest number of characters in a text field of a record, which is also the width of its database column."""
 YEAR_10000 = 253_402_300_800.0
 """Start of the year 10,000, in epoch seconds. A `datetime` can hold only earlier times."""
 HEXADECIMAL = re.compile(r"(?:[0-9a-f]{2})*")
 PSEUDONYM = re.compile(r"[0-9a-f]{64}")
 MAX_FOUND = 300
-"""Largest number of people that one record may name."""
+"""Largest number of people whom the answer in one record may name. A record with more is set aside as unreadable."""
 
 
 class Batch(Struct, frozen=True):

@@ -21,7 +21,7 @@ from bouquet_registry.transactions import Transaction
 
 
 class SignedAgain(Struct, frozen=True):
-    """Token with its new signed text (`jwt`)."""
+    """Token that was signed again with the present key, and its new signed text (`jwt`)."""
 
     token: SignedToken
     jwt: str

@@ -17,8 +17,7 @@ from bouquet_registry.store import INSERTS
 from bouquet_registry.text import contains_token
 
 UNRECORDED = "?"
-"""Stands in place of a key's name if the key that signed a token is unknown. Such a token counts as signed by every
-key."""
+"""Stands in place of the name of a token's signing key if this key is unknown. Any key may have signed such a token."""
 # The token was issued before the registry recorded keys, or imported without the name of its key.
 MAX_KID = 255
 """Largest length of a key's name, in characters: the width of the database's column."""
