@@ -31,8 +31,8 @@ THRESHOLDS = (90, 60, 30, 14, 7, 0)
 OUTCOMES = ("sent", "undelivered")
 """Outcomes of sending a notice (warning before a token expires). A metric counts each in its label `outcome`."""
 CLAIM = timedelta(minutes=10)
-"""Time for which only one process may send a notice (warning before a token expires). If it is unsent after this time,
-another process may send it."""
+"""Time for which a process that claims a notice (warning before a token expires) is the only one that may send it. If
+the notice is unsent after this time, another process may claim it."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
@@ -64,8 +64,8 @@ class _Kind(Struct, frozen=True):
     tokens: Table
     owners: Table
     in_force: Callable[[datetime], ColumnElement[bool]]
-    """Function that returns the SQL condition that a token is not blacklisted at a given time, and that its owner is
-    not archived. Does not check the token's expiry."""
+    """Function that returns an SQL condition on a token and its owner: at a given time, the token is not blacklisted
+    and its owner is not archived. Does not check the token's expiry."""
     read: Callable[[AsyncConnection, str], Awaitable[tuple[Token | EditorToken, Habilitation | Editor]]]
     """Function that returns a token and its owner, given the token's id."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]
 
 HOST_TIMEOUT_S = 3.0
-"""Longest time, in seconds, that connecting to one server may take before the next one is tried."""
+"""Longest time, in seconds, to connect to one database server. After it, the next server is tried."""
 NOT_PRIMARY = (
     OSError,  # down or silent
     asyncpg.PostgresConnectionError,  # a proxy whose server is down

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from bouquet_registry.journal.schema import journal
 
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
-"""Pattern of role names that need no quotes in SQL."""
+"""Pattern of names of PostgreSQL roles that need no quotes in SQL."""
 
 ALEMBIC = "alembic_version"
 """Name of the table in which Alembic notes the current revision of the database's tables."""
@@ -27,8 +27,8 @@ REGISTRY_RIGHTS = (
     "SELECT, INSERT, DELETE ON events_aside",
     "INSERT ON acts",
 )
-"""Rights that the role of `serve` needs if a separate process writes the journal. They include none on the journal's
-tables."""
+"""Rights of the role of `serve` if a separate process writes the journal. If `serve` writes it, its role also needs
+`JOURNAL_RIGHTS`."""
 CALL_COLUMNS = (
     "number, id, at, habilitation, token, recipient, operation, outcome, status, code, provider, cached, duration_ms, "
     "trace_id, request_id, purpose"
@@ -50,7 +50,7 @@ API_RIGHTS = (
     "SELECT ON journal_hours, journal_days, journal_rollup",
     "SELECT (id, number) ON journal_head",
 )
-"""Rights of the role of `api`. In the table `journal`, this role can read only the columns `CALL_COLUMNS`."""
+"""Rights of the role of `api`. Of the table `journal`, this role can read only the columns `CALL_COLUMNS`."""
 JOURNAL_RIGHTS = (
     f"SELECT ON {ALEMBIC}",
     "SELECT, INSERT ON journal, journal_found, journal_aside",

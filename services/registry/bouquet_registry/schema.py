@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 
 REVISION = "0014"
-"""Newest revision of the database's tables, those of the journal included. The scripts in `migrations/versions` create
-these tables."""
+"""Newest Alembic revision of the registry's tables, including the journal's. The scripts in `migrations/versions`
+create these tables."""
 
 
 class Moment(TypeDecorator[datetime]):
@@ -88,8 +88,8 @@ tokens = Table(
     Column("version", Integer, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Table of issued tokens. The column `change` is the number of the last change to a token's rights, counted in the
-table `log`."""
+"""Table of the issued tokens of habilitations. The column `change` is the number that the table `log` gave to the last
+change of the token's rights."""
 
 editors = Table(
     "editors",
@@ -126,8 +126,8 @@ editor_tokens = Table(
     Column("version", Integer, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Table of editors' tokens. The column `change` is the number of the last change to a token's rights, counted in the
-table `log`."""
+"""Table of the tokens of software editors. The column `change` is the number that the table `log` gave to the last
+change of the token's rights."""
 
 delegations = Table(
     "delegations",
@@ -201,8 +201,8 @@ log = Table(
     Column("name", String(36), primary_key=True),
     Column("number", Integer, nullable=False),
 )
-"""Table of one row that numbers changes, so that gateways can ask for what has changed since (docs/adr/0008). `number`
-is the number of the last change. Every change locks the row."""
+"""Table of one row that numbers the registry's changes. `number` is the number of the last change. Gateways ask for the
+changes after a number (docs/adr/0008). Every change locks the row."""
 # So gateways see the changes in the order of their numbers.
 
 
@@ -237,8 +237,8 @@ events = Table(
     Column("received_at", Moment, nullable=False),
     Column("answer", JSON, nullable=False),
 )
-"""Table of events received from DataPass, with the answers given. If DataPass sends an event again, it gets the stored
-answer. An event is known by the SHA-256 of its body."""
+"""Table of the events (messages of DataPass) that were applied or came too late, with the answers given. `digest` is
+the SHA-256 of the body. An event that comes again gets the stored answer."""
 
 events_aside = Table(
     "events_aside",

@@ -23,9 +23,10 @@ log = logging.getLogger(__name__)
 
 SERVICE = "bouquet-registry"
 JOURNAL_SERVICE = "bouquet-registry-journal"
-"""Service name of `journal serve` in logs and traces."""
+"""Name of the process `bouquet-registry journal serve` in logs and traces."""
 UNUSED_KEYS = ("signing_key", "journal_keys")
-"""Names of settings that contain keys which neither `serve` nor `journal serve` needs."""
+"""Names of settings with keys that neither `serve` nor `journal serve` needs. Both log a warning if such a setting is
+set."""
 MAX_BODY_BYTES = 1024 * 1024
 """Largest accepted body of a webhook, in bytes."""
 

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 WRITE_INTERVAL_S = 1.0
 """Seconds between writes of reported scopes to the database."""
 REFRESH = timedelta(hours=1)
-"""Shortest time between two updates of one scope's `ServedScope.reported_at`."""
+"""Shortest time between two updates of a scope's `reported_at` in the database. Reports in between are not written."""
 FORGOTTEN_AFTER = timedelta(days=30)
 """Time after which a scope no longer counts as served if no gateway has reported it again."""
 # It is long, since a provider's worker may be stopped for days while the provider's habilitations are administered.
@@ -34,14 +34,14 @@ FRANCE_CONNECT_SCOPES = frozenset(
 """Scopes of FranceConnect itself, which DataPass grants along with those of providers. `unserved_scopes` always accepts
 them, since no gateway reports them."""
 MAX_SCOPES = 5000
-"""Largest number of scopes in the database, and in one report. Further scopes are ignored, so that a faulty worker
-cannot fill the database."""
+"""Largest number of served scopes in the database, and in one report. Further scopes are ignored, so that a faulty
+worker cannot fill the database."""
 
 
 class ServedScope(Struct, frozen=True):
     scope: str
     reported_at: datetime
-    """Time at which a gateway last reported that it serves the scope. The true time may be later by up to `REFRESH`."""
+    """Time of a gateway's last report that it serves the scope. It may be too early, by up to `REFRESH`."""
 
 
 class ScopeReports:

@@ -32,8 +32,8 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     datapass_secret: Secret = Secret("")
     """Secret with which DataPass signs its webhooks. If empty, the registry refuses all webhooks."""
     datapass_window_s: float = 24 * 3600.0
-    """Greatest age, in seconds, of a DataPass event that is accepted. DataPass sends an unanswered event again for a
-    day."""
+    """Largest age, in seconds, of a DataPass event that is accepted. The default is one day, because DataPass repeats
+    an unanswered event for one day."""
     forms: str = ""
     """Path of the YAML file of DataPass's prefilled forms, which `bouquet-registry api` serves. `examples` stands for
     twelve examples that come with the registry. If empty, there are no forms."""
@@ -43,7 +43,7 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     the PEM file of the certificate authority that signs the mail server's certificate."""
     notices_plain: bool = False
     """Whether notices (warnings before a token expires) may be sent without TLS (`smtp://`, `http://`), for a server on
-    a developer's machine. The URL must then contain no user and no password."""
+    a developer's machine. The URL must then contain no user, no password and no `cafile`."""
     notices_from: str = "ne-pas-repondre@bouquet.invalid"
     """Sender address of the notices (warnings before a token expires) that are sent by mail."""
     portal_url: str = ""

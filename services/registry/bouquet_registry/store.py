@@ -36,15 +36,16 @@ SQLITE_PRAGMAS = (
     "cache_size=-32000",
     "wal_autocheckpoint=10000",
 )
-"""Settings of each SQLite connection, in the form `name=value`. A negative `cache_size` is in kB; `wal_autocheckpoint`
-is in pages of 4 kB."""
+"""Settings of each SQLite connection, as `name=value`. `busy_timeout` is in ms, a negative `cache_size` in KiB, and
+`wal_autocheckpoint` in pages of 4 KiB."""
 
 
 INSERTS: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,
 }
-"""Functions that construct an `INSERT … ON CONFLICT` statement, by the name of the SQL dialect."""
+"""Maps the name of the SQL dialect to the function that constructs an `INSERT` statement which may have an `ON
+CONFLICT` clause."""
 
 
 class Store:

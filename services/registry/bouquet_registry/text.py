@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 TOKEN = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]{16,}")
-"""Pattern of the signed text of a token (a JWT, whose header begins with `{"`)."""
+"""Pattern of the signed text (JWT) of a token. `eyJ` is the Base64 form of `{"`, with which its header begins."""
 
 
 def one_line(text: str) -> str:

@@ -28,7 +28,7 @@ R = TypeVar("R", bound=Struct)
 S = TypeVar("S", bound=Struct)
 
 KEPT_BY_REGISTRY = ("version", "updated_at", "told_at")
-"""Fields that the registry itself sets when a record changes. `changed_fields` ignores them."""
+"""Fields of a record that the registry itself sets when the record changes. `changed_fields` ignores them."""
 TAKEN = "another habilitation has this datapass_id"
 
 

@@ -49,7 +49,7 @@ from bouquet_registry.token_signing import Signer
 log = logging.getLogger(__name__)
 
 MAX_PER_PAGE = 100
-"""Largest number of delegations on one page of an editor's list of its delegations."""
+"""Largest number of delegations on one page of the list of an editor's delegations."""
 
 CHECKS: tuple[Callable[[RegistrySettings], object], ...] = (
     lambda settings: database_of(settings.database_url),
@@ -120,8 +120,8 @@ async def answering(
 
 
 class GatewayRequests:
-    """Handler of gateways' requests. When a gateway asks about a known token, also notes the present time as the
-    token's last use."""
+    """Handler of gateways' requests. A request about a known token also counts as a use of the token, at the present
+    time."""
 
     def __init__(self, store: Store, uses: LastUses, scopes: ScopeReports, clock: Clock = utc_now) -> None:
         self._store = store

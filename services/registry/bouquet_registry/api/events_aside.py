@@ -29,18 +29,18 @@ class EventAsideBody(Struct, frozen=True):
 
 
 class Replay(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of a request to apply an event of DataPass again, after it could not be applied on arrival."""
+    """Body of a request to apply an event (message of DataPass) that could not be applied on arrival."""
 
     late: bool = False
     """Whether to apply the event even if a more recent event of the same habilitation was applied before."""
 
 
 class Replayed(Struct, frozen=True):
-    """Outcome of a second attempt to apply an event (message of DataPass) that could not be applied on arrival."""
+    """Result of another attempt to apply an event (message of DataPass) that could not be applied on arrival."""
 
     outcome: Outcome
-    """Result: `obeyed` (the event is applied), `known` (it had been applied before), or `late` (not applied, because a
-    more recent event was applied first)."""
+    """`obeyed` (the event is applied), `known` (it had been applied before), or `late` (not applied, because a more
+    recent event was applied first)."""
     answer: dict[str, str]
     """Answer that DataPass would get: `{"token_id": …}` with the id of the habilitation's token, or an empty object."""
 

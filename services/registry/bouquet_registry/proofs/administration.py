@@ -24,10 +24,10 @@ ALL = select(schema.revoked_proofs)
 
 
 class RevokedProof(Struct, frozen=True, kw_only=True):
-    """Proof (a text that shows later what an answer said) that was revoked, and so is no longer valid."""
+    """Proof (encrypted text that shows later what an answer said) that was revoked, and so is no longer valid."""
 
     record: str
-    """Id of the answer's record in the access journal. Verification of the proof shows this id."""
+    """Id of the record of the proven answer in the access journal. Whoever verifies the proof sees this id."""
     revoked_at: datetime
     revoked_by: str
     revoked_why: str
