@@ -35,15 +35,15 @@ class Act(Struct, frozen=True, kw_only=True):
     at: datetime
     author: str
     act: str
-    """Name of the act, such as `token reveal`."""
+    """Short name of what the author did, such as `token reveal`."""
     target: str
-    """Id of the record that the act concerns, such as a habilitation, or "" if there is none. Never identifies a
+    """Id of the record that the author changed or read, such as a habilitation; "" if there is none. Never identifies a
     citizen."""
     reason: str
     version: int | None = None
-    """Version of the record after the act. None if the record has no versions, or if the act changed nothing."""
+    """Version of the record after the change. `None` if the record has no versions, or if nothing was changed."""
     changed: tuple[str, ...] = ()
-    """Names of the changed fields, such as `scopes`. Empty if the act changed no existing record."""
+    """Names of the changed fields, such as `scopes`. Empty if no existing record was changed."""
 
 
 async def record(

@@ -54,8 +54,8 @@ class Administration(Struct, frozen=True):
     """Administration of the habilitations (administrations' rights to call operations) and tokens in one database. The
     methods that make the signed text of a token need `signing_key`, and raise `SettingsError` without it.
 
-    A method that changes a record takes the version that the author has read, and raises `Stale` if it is outdated.
-    None skips this check.
+    A method that changes a record takes the version of the record that the author has read. It raises `Stale` if the
+    record has a newer version. With the version `None`, it changes any version.
     """
 
     store: Store

@@ -79,8 +79,8 @@ class CaseError(Exception):
 
 
 class Case(Struct, frozen=True):
-    """Test case of the sandbox: the parameters of a call about an invented person, and the HTTP status and payload of
-    the answer."""
+    """Test case of the sandbox, read from a case file. The sandbox answers a call with the parameters `params` by the
+    HTTP status `status` and the body `payload`."""
 
     name: str
     params: Mapping[str, Any]
@@ -88,13 +88,13 @@ class Case(Struct, frozen=True):
     payload: Raw
     description: str = ""
     person: str = ""
-    """Name of the invented person; empty if the file gives none."""
+    """Name of the invented person; empty if the case file gives none."""
     family: str = ""
-    """Name of the invented person's family; empty if the file gives none."""
+    """Name of the invented person's family; empty if the case file gives none."""
 
 
 class Folder(Struct, frozen=True):
-    """Test cases of one operation, and an error for each unreadable file."""
+    """Content of one folder of case files: the test cases, and an error for each file that cannot be read."""
 
     cases: tuple[Case, ...]
     errors: tuple[tuple[str, str], ...]

@@ -33,7 +33,8 @@ MAX_VIOLATIONS = 20
 
 
 class Finding(Struct, frozen=True):
-    """Fault that `bouquet-worker check-cases` reports. An empty `file` means that the whole folder is at fault."""
+    """Fault that `bouquet-worker check-cases` reports: a folder, a case file in it, and what is wrong. `file` is empty
+    if the folder itself is at fault."""
 
     folder: str
     file: str
@@ -52,8 +53,8 @@ class Report(Struct, frozen=True):
 
 
 class Reached(Struct, frozen=True):
-    """Outcome of a call with the parameters of a test case. `signature` is what the sandbox then searches for among its
-    cases. If the call is refused, `obstacle` says why."""
+    """Outcome of a call that is tried with a test case's parameters. `signature` holds the parameters by which the
+    sandbox then searches for a case. `obstacle` says why the call is refused; empty if it is not."""
 
     signature: Signature = ()
     obstacle: str = ""
@@ -67,8 +68,8 @@ class Citizen(Struct, frozen=True):
 
 
 class Askable(Struct, frozen=True):
-    """Operation that the sandbox answers from test cases, with what the check of these cases needs: the parameter names
-    in case files, all invented citizens, and today's date."""
+    """Operation that the sandbox answers from test cases, with what is needed to check these cases. `case_keys` holds
+    the parameter names in the case files, and `citizens` all invented citizens."""
 
     # Operations of version 2 that have the same path share one folder of cases.
 
@@ -79,11 +80,11 @@ class Askable(Struct, frozen=True):
 
 
 class Checker:
-    """Checks the test case files below the folder `root`. `offers` describe the operations of the workers that the
-    sandbox replaces.
+    """Check of the test case files below the folder `root`.
 
-    `published` holds these operations by id, with the functions that convert results to published data. `today` is the
-    date from which ages, periods and placeholders such as `{annee-3}` are computed.
+    `offers` describe the operations that the sandbox answers. `published` holds these operations by id, each with the
+    function that converts a worker's result to published data. Ages, periods and placeholders such as `{annee-3}` are
+    computed from the date `today`.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class Checker:
         citizens = tuple(_citizens(root, today))
         operations = {one.id: one for offer in offers for one in offer.operations}
         self.ways: dict[str, list[Askable]] = defaultdict(list)
-        """Maps the name of each folder to the operations that the sandbox answers from the cases in this folder."""
+        """Maps the name of each folder to the operations that the sandbox answers from the folder's case files."""
         for operation in operations.values():
             way = Askable(operation, case_keys_of(operation, operations), citizens, today)
             self.ways[operation.folder].append(way)

@@ -58,15 +58,16 @@ NOT_SIMULATED = frozenset(
         "several_matches",
     }
 )
-"""Reasons of the errors that the sandbox does not simulate by invented persons. The error of an unknown path, for
-example, does not depend on a person."""
+"""Reasons of errors that the list of simulated errors leaves out, unless the operation itself declares them. Most of
+them do not depend on the person, such as the error for an unknown path."""
 AGE_YEARS = 20
-"""Age, in years, of invented citizens whose FranceConnect token causes an error. No operation refuses a person of this
-age."""
+"""Age, in years, of the invented citizens who make every operation answer with a chosen error. No operation refuses a
+person of this age."""
 RETRY_IN_S = 1
 """Value of `Retry-After`, in seconds, in a simulated 429 answer."""
 FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")
-"""Pattern of a placeholder in an error's text that only a gateway can fill: any placeholder except `{provider}`."""
+"""Pattern of a placeholder that only a gateway can fill: any placeholder except `{provider}`. The sandbox does not
+simulate errors whose text contains one."""
 
 
 def name_of(code: str) -> str:

@@ -22,13 +22,13 @@ GENDERS = {"M": "male", "F": "female"}
 
 BY_SESSION = "_with_france_connect"
 BY_CIVIL_STATUS = ("_with_civility", "")
-"""Endings of the ids of operations that find a person by civil status. The ending is `_with_civility` from version 3
-on, and empty in version 2."""
+"""Endings of the ids of operations that find a person by civil status: `_with_civility` from version 3 on, none in
+version 2. In place of `_with_france_connect`, they give the id of the same operation by civil status."""
 
 
 class CaseKeys(Struct, frozen=True):
-    """Parameter names in an operation's case files. `keys` maps each name in case files, such as `nomNaissance`, to the
-    name in a request to a worker, `nom_naissance`."""
+    """Parameter names in an operation's case files. `keys` maps each of them, such as `nomNaissance`, to the name in
+    requests to workers, such as `nom_naissance`."""
 
     keys: Mapping[str, str]
     blanks: frozenset[str] = frozenset()
@@ -137,8 +137,8 @@ CASE_KEYS = {
     "api_particulier_v2_mesri_student_status_with_france_connect": _MESRI_V2_BY_SESSION,
     "api_particulier_v2_men_scolarites": _MEN_V2,
 }
-"""Maps the id of an operation to the parameter names in its case files, if these differ from the API's names
-(docs/reference/contract.md §6.4)."""
+"""Maps the id of an operation to the parameter names in its case files. An operation whose case files use the API's own
+names has no entry (docs/reference/contract.md §6.4)."""
 
 
 def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> CaseKeys:

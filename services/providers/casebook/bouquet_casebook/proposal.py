@@ -18,7 +18,7 @@ from bouquet_casebook.sessions import FOLDER
 from bouquet_proto.sandbox_messages import CaseFault, CaseReport
 
 NAME = "proposition.yaml"
-"""File name that stands for a proposed case, whose author may not have chosen a name yet."""
+"""File name given to a proposed case while it is checked, since its author may not have chosen one yet."""
 
 
 def report_on(text: str, folder: str, checker: Checker, others: Sequence[Case], today: date) -> CaseReport:

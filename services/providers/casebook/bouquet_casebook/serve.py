@@ -72,7 +72,7 @@ def _need_folder(settings: CasebookSettings) -> None:
 
 
 class CombinedServing(Struct, frozen=True):
-    """Consumers of RabbitMQ by which the sandbox receives requests: one for each provider that it replaces."""
+    """All consumers by which the sandbox takes requests from RabbitMQ: one for each provider that it replaces."""
 
     each: tuple[Serving, ...]
 

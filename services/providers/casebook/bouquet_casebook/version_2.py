@@ -18,8 +18,8 @@ Json: TypeAlias = dict[str, Any]
 
 
 class ServedVersion2(Struct, frozen=True):
-    """Operation of version 2 that the sandbox answers from the test cases of its successor, the same operation in a
-    later version."""
+    """Operation of version 2, with its successor: the same operation in a later version. If the operation has no test
+    cases of its own, the sandbox answers it from the successor's."""
 
     published: PublishedOperation[Any]
     successor: Operation

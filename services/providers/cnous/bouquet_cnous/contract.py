@@ -153,13 +153,13 @@ _PIVOT = (Check("prenoms_known"), Check("date_full"))
 
 
 class Version(NamedTuple):
-    """Version of the API, 3 or later, with the structs of its answers about scholarship holders."""
+    """Version of the API, 3 or later, with the structs and scopes of its operations about scholarship holders."""
 
     number: int
     data: type[Struct]
     by_session: type[Struct]
-    """Struct of answers to calls by FranceConnect, which do not repeat the student's identity. All other answers have
-    the struct `data`."""
+    """Struct of the answers to calls by FranceConnect, without the student's identity. All other calls are answered
+    with the struct `data`."""
     scopes: tuple[str, ...] = SCOPES
     superseded_on: str = ""
     """Date, `YYYY-MM-DD`, on which the next version replaced this one; empty for the latest version."""
@@ -171,7 +171,8 @@ VERSIONS = (
     Version(5, EtudiantBoursier, EtudiantBoursierSansIdentite, (*SCOPES, "cnous_ine")),
 )
 SUNSET = "2027-09-01"
-"""Date, `YYYY-MM-DD`, on which versions 3 and 4 end. Bouquet has chosen the date."""
+"""Date, `YYYY-MM-DD`, on which versions 3 and 4 of the operations about scholarship holders end. Bouquet itself has
+chosen the date."""
 # The date leaves software editors a whole school year, and is the time when a yearly campaign of scholarships begins.
 
 
@@ -213,8 +214,8 @@ FRANCE_CONNECT = _every_version("france_connect", "france_connect", WRONG_IDENTI
 
 StatutLibelle: TypeAlias = Literal["définitif", "provisoire (conditionnel)"]
 STATUTS: dict[bool | None, StatutLibelle] = {False: "définitif", True: "provisoire (conditionnel)"}
-"""Label that version 2 publishes for a grant: the key is true for a provisional grant, false for a final one. A grant
-of unknown status has no label."""
+"""Maps whether a grant is provisional to the label that version 2 publishes. A grant of unknown status (`None`) has no
+label."""
 
 
 class EtudiantBoursierV2(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -41,7 +41,7 @@ class Student(Struct, frozen=True, kw_only=True):
     """Birth place in Cnous's JSON, under two keys: `birthPlace` (the commune's code and name) and `birthPlaceLibelle`
     (free text). One of the two is null."""
     grants: Mapping[int, Grant]
-    """Scholarships by age of the campaign in years: 0 is the current campaign, 1 the one before."""
+    """Scholarships of the student by yearly campaign: 0 is the current campaign, 1 the one a year before."""
 
     def is_named(self, nom: str, prenoms: str, naissance: str, sexe: str, commune: str) -> bool:
         """Returns whether the simulated Cnous finds this student when asked about this civil status. An empty `sexe` or
@@ -135,8 +135,8 @@ _UNUSUAL_BY_NAME: dict[str, SimulatedAnswer] = {
     "INCONNU-EN-LISTE": (404, [NOT_FOUND]),
 }
 UNUSUAL_ANSWERS = _UNUSUAL_BY_NAME | {as_ine(name): answer for name, answer in _UNUSUAL_BY_NAME.items()}
-"""Unusual answers of the simulator, such as a list of two students. Each is found by an invented birth name, such as
-`SANS-NOM`, or by the INE made from it, `SANSNOM0000`."""
+"""Maps an invented birth name, such as `SANS-NOM`, to an unusual answer of the simulator, such as a list of two
+students. The INE made from the name, `SANSNOM0000`, leads to the same answer."""
 
 
 def record_of(student: Student, campaign_year: int | None, today: date) -> Json | None:

@@ -11,7 +11,8 @@ from bouquet_worker import Identite, IsoDateOrBlank, Sexe
 INE = "/v1/boursier/{ine}"
 IDENTITE = "/v1/boursier/donnees-pivots"
 FRANCE_CONNECT = "/v1/boursier/find"
-"""Path of the search by FranceConnect's claims. The request is a GET with a body."""
+"""Path of the search for a person by the identity that FranceConnect has confirmed. The request is a GET with a
+body."""
 
 FAILURES = {500: "upstream_internal"}
 """Maps the HTTP status of a failed call to Cnous to the reason that the worker reports

@@ -8,8 +8,8 @@ from bouquet_cog.source import CommuneSource
 from bouquet_worker import Identite, Rejected
 
 UNKNOWN_PLACE = "00365"
-"""Reason for which a birth place is refused: its name fits no commune, or several. Callers get the reason as an error
-code."""
+"""Reason for refusing a birth place whose name fits no commune, or several. It is also the error code that callers
+get."""
 
 
 async def with_commune_code(who: Identite, communes: CommuneSource) -> Identite | Rejected:

@@ -12,7 +12,7 @@ from bouquet_cog.source import COG_LOOKUPS, counted
 from bouquet_worker import Answer, UpstreamError
 
 FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20"), "976": ("976", "985")}
-"""Maps each département whose commune codes have changed their prefix to all these prefixes. Codes in Corsica (2A and
+"""Beginnings of commune codes, present and past, in each département where they have changed. Codes in Corsica (2A and
 2B), for example, once began with 20."""
 # The former Seine needs no entry, since its codes began with 75, like the codes of Paris now.
 

@@ -30,7 +30,8 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     token: Secret
     """Bearer token of every call, given by the DSNJ. The token does not expire by itself."""
     user_agent: str = "curl/8.15.0"
-    """Header `User-Agent` of every call. The DSNJ's firewall drops calls whose header is empty or unknown."""
+    """Header `User-Agent` of every call. The DSNJ's firewall drops calls in which it is empty or names an unknown
+    program."""
 
 
 worker = Worker("dsnj", Settings, owner="team-dsnj", authority=Authority("DSNJ", "39"), problems=contract.PROBLEMS)

@@ -62,7 +62,8 @@ QUALITIES = {"ALLOCATAIRE": "105", "OUVRANT_DROIT": "205"}
 
 
 class Right(Struct, frozen=True, kw_only=True):
-    """Entitlement of a person to a benefit, as the social-security hub describes it."""
+    """Entitlement of a person to a benefit, as the social-security hub describes it. `word` says whether the person is
+    entitled, from the date `since`."""
 
     word: str = "BENEFICIAIRE"
     since: str
@@ -121,11 +122,11 @@ class Resident(Struct, frozen=True, kw_only=True):
     pays: str = "99100"
     fund: Fund
     household: Mapping[str, Any]
-    """Household in the social-security hub's JSON: `allocataires`, `enfants` and `adresse`. `enfants` is left out if
-    `child` is set."""
+    """Household in the social-security hub's JSON, with the keys `allocataires`, `enfants` and `adresse`. The key
+    `enfants` is missing if the field `child` is set."""
     child: Child | None = None
-    """Only child of the household, if answers depend on the child's age. If it is `None`, `household` contains the
-    children."""
+    """Only child of the household, if the child's age must stay the same from year to year. `None` if `household`
+    contains the children."""
     rights: Mapping[str, Right] = {}
     usage: str = ""
     ressources: int = 17_400
@@ -138,8 +139,7 @@ class Resident(Struct, frozen=True, kw_only=True):
 
 
 class SignedAnswer(Struct, frozen=True):
-    """Simulated answer of the social-security hub, with a header that names the provider behind the answer (CAF, MSA or
-    RNCPS)."""
+    """Simulated answer of the social-security hub, with the code of the provider behind it (CAF, MSA or RNCPS)."""
 
     answer: SimulatedAnswer
     signature: str

@@ -11,7 +11,7 @@ from bouquet_hub.quotient import Address, Person
 from bouquet_worker import IsoDateOrBlank
 
 OPEN = 10
-"""State (`etat.cd`) of an open benefit, one that is being paid."""
+"""Code (`etat.cd`) for the state of an open benefit, one that is being paid."""
 
 # Whether a benefit is increased, by its code.
 RSA_MAJORATIONS = {"FA3101": False, "FA3102": True}
@@ -64,8 +64,8 @@ class Benefit(Struct, frozen=True, rename="camel"):
 
 
 class Income(Allowance, frozen=True, kw_only=True):
-    """Answer about RSA or prime d'activité, with a list of benefits. Each benefit's code tells whether its amount is
-    increased."""
+    """Answer about RSA or prime d'activité, with a list of benefits. The code of a benefit tells whether its amount is
+    increased (`majoration`)."""
 
     liste_prestation: tuple[Benefit, ...] | None = None
 

@@ -53,8 +53,8 @@ PRESTATIONS = {
     "ars": Prestation(contract.ARS, partial(right, ChildAllowance)),
     "eaje": Prestation(contract.EAJE, participation),
 }
-"""Maps the short name of each benefit, such as `rsa`, to its operations. The names of the benefit's settings begin with
-the short name, as in `rsa_url`."""
+"""Maps the short name of each benefit, such as `rsa`, to its operations and the function that reads the answers. The
+names of the benefit's settings begin with the short name, as in `rsa_url`."""
 
 
 worker = Worker(

@@ -12,7 +12,8 @@ from bouquet_france_connect.upstream import REFUSALS, Claims, Introspection, Ref
 from bouquet_worker import Rejected, UpstreamClient, UpstreamError
 
 CLOCK_SKEW_S = 10.0
-"""Seconds by which the clocks of FranceConnect and of the worker may differ."""
+"""Seconds by which the clocks of FranceConnect and of the worker may differ. An answer is accepted for so long after
+its expiry."""
 
 
 class FranceConnect:

@@ -36,7 +36,7 @@ REQUEST_PAUSE_S = 5.0
 _JWE = jwe.JWERegistry(algorithms=("RSA-OAEP", "A256GCM"), strict_check_header=False)
 _JWS = jws.JWSRegistry(algorithms=("ES256",), strict_check_header=False)
 _UNREADABLE = (JoseError, ValueError, TypeError, AttributeError)
-"""Exceptions that joserfc raises for malformed messages."""
+"""Exceptions that joserfc raises for malformed messages and keys."""
 
 _PEM = re.compile(r"-----BEGIN (?:RSA )?PRIVATE KEY-----([\sA-Za-z0-9+/=]+)-----END")
 

@@ -143,8 +143,8 @@ FORGED_ANSWERS: dict[str, Callable[[AnswerMaker], str]] = {
 ISSUER = web.AppKey("issuer", Issuer)
 SESSIONS = web.AppKey("sessions", MutableMapping[str, Citizen])
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, tuple[int, Any]])
-"""Key of the answers that tests set, in the simulator's aiohttp application. For each access token they hold an HTTP
-status and a body."""
+"""Key of the answers that tests set, in the simulator's aiohttp application. Each access token has one, a pair of HTTP
+status and body."""
 
 
 def app() -> web.Application:

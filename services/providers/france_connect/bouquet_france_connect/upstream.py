@@ -13,8 +13,8 @@ REFUSALS: dict[str | None, str] = {
     "invalid_request": "session_malformed",
     "invalid_client": "session_unknown",  # of an unknown token, or for every token where our own secret is wrong
 }
-"""Maps FranceConnect's error codes in a 400 or 401 to reasons for refusing the token. Any other code is a failure of
-FranceConnect, `upstream_unknown`."""
+"""Maps FranceConnect's error codes (HTTP 400 or 401) to reasons for refusing a token. FranceConnect answers
+`invalid_client` for an unknown token too. Any other code is a failure of FranceConnect, `upstream_unknown`."""
 
 
 class Refusal(Struct, frozen=True):

@@ -13,10 +13,10 @@ from bouquet_worker import Answer, Caller, IsoDate, IsoDateOrBlank, UpstreamErro
 SCOPES = "api_statutaugmentev1 api_liste-paiementsv1 individuStatutAugmente application_{client_id}"
 
 UNREGISTERED = 206
-"""HTTP status with which the status API answers about an unregistered person
+"""HTTP status with which France Travail's status API answers about an unregistered person
 (docs/reference/upstreams/france_travail.md §4)."""
 UNPAID = 204
-"""HTTP status with which the payments API answers about a person without payments."""
+"""HTTP status with which France Travail's payments API answers about a person without payments."""
 
 TIMED_OUT = "java.util.concurrent.TimeoutException"
 """Text in France Travail's error message (HTTP 500) if a service behind France Travail has timed out."""

@@ -19,12 +19,12 @@ from bouquet_worker import Answer, Identite, NotFound, Rejected, UpstreamError, 
 log = logging.getLogger(__name__)
 
 FUND_HEADER = "X-APISECU-FD"
-"""Header that names the provider from which the social-security hub has its answer: CNAF, MSA or the directory
+"""Header with the code of the provider from which the social-security hub has its answer: CNAF, MSA or the directory
 RNCPS."""
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""Reasons to report if a provider behind the social-security hub answers 404, by provider: always `NO_FILE`. Some
+"""Maps each provider behind the social-security hub to the reason to report if it answers 404: always `NO_FILE`. Some
 operations have other reasons (docs/reference/upstreams/regime.md §2)."""
 # A 404 without the header `FUND_HEADER` is a failure, unless its error code tells the reason.
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
@@ -41,15 +41,15 @@ BAD_REQUESTS: Mapping[int | None, str] = {
     40013: REFUSED,
     40024: "upstream_internal",
 }
-"""Maps error codes of the social-security hub's 400 to reasons of the worker's refusal or failure. For any other code,
-the reason is `upstream_unknown`."""
+"""Maps the social-security hub's error codes in a 400 to the reasons that the worker reports. For any other code, the
+reason is `upstream_unknown`."""
 MALFORMED_REQUESTS = frozenset({40001, 40002, 40003, 40005})
 """Error codes by which the social-security hub says that a request is malformed. The worker logs a warning for them,
 because the gateway should have refused the caller's request."""
 MESSAGE_LENGTH = 200
 NUMBER_DIGITS = 6
-"""Number of digits from which a message of the social-security hub is hidden from callers. So many digits may identify
-a person."""
+"""Smallest number of digits for which a message of the social-security hub is not shown to callers. So many digits may
+identify a person."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
 """Error code of the social-security hub, of at most five digits. A longer number is not accepted, as it might be a

@@ -50,8 +50,8 @@ class File(Struct, frozen=True):
 
 class Refusal(Struct, frozen=True):
     """Simulated error of the social-security hub: HTTP status, error code and message. `signed_by` says which provider
-    the header `X-APISECU-FD` names. It is `fund` for the provider that was asked, `rncps` for the directory RNCPS, and
-    `nobody` for no header."""
+    the header `X-APISECU-FD` names: the one that was asked (`fund`) or the directory RNCPS (`rncps`). With `nobody`,
+    the header is missing."""
 
     status: int
     code: int
@@ -175,7 +175,8 @@ class Persona(Struct, frozen=True, kw_only=True):
     commune: str = ""
     pays: str = "99100"
     usage: str = ""
-    """Name of use in the register. The person's file may have a different name of use."""
+    """Name of use (nom d'usage) in the social-security hub's register; empty for none. The household's file may contain
+    another."""
     answers: Mapping[Fund, SimulatedAnswer]
 
     @property

@@ -38,7 +38,8 @@ Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
 BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
-"""`BAD_REQUESTS` with one more code, for requests about a month's quotient: 40029 means that the month has no data."""
+"""Reasons to report for the social-security hub's error codes when a month's quotient familial is requested. They are
+those of `BAD_REQUESTS`, and one for 40029: the hub has no data for the month."""
 
 
 class Person(Struct, frozen=True, rename="camel"):
@@ -78,8 +79,8 @@ PUBLISHED: tuple[Operation | PublishedOperation[QuotientFamilial], ...] = (
     *V3,
     *(PublishedOperation(one, contract.composition_familiale, QuotientFamilial) for one in V2),
 )
-"""Operations about the quotient familial, which the workers of CNAF and MSA answer with the handler
-`quotient_familial`."""
+"""Operations about the quotient familial, of CNAF's worker and of MSA's. Version 3 publishes the handler's result as it
+is; version 2 publishes what `composition_familiale` makes of it."""
 
 
 class Month(NamedTuple):

@@ -36,8 +36,8 @@ SCOPE = "simulateur.quotient_familial"
 CLIENT_SECRET = "s3cr3t?????"
 
 Format: TypeAlias = tuple[str, str, int, str]
-"""Rule for a query parameter: its name, the pattern of valid values, an error code and a message. The social-security
-hub refuses other values with this code and message."""
+"""Rule of the simulator for a query parameter: its name, the pattern of valid values, an error code and a message. Any
+other value is refused with this code and message."""
 PERSON_FORMATS: tuple[Format, ...] = (
     # docs/reference/upstreams/hub.md §3, known error codes; the texts of 40001 and 40005 are ours, and 40001 for a
     # place.

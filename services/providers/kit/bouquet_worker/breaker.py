@@ -27,7 +27,8 @@ MAX_PROBES = 3
 # Also the number of probes that must time out before timeouts can open the breaker again, since one timeout may be due
 # to the person asked about.
 MIN_CALLERS = 3
-"""Number of different callers who must have had a timeout before timeouts open the breaker."""
+"""Number of different callers who must have had a timeout before timeouts open the breaker. The timeouts of one caller
+may be due to this caller's requests."""
 ANY_CALLER = ""
 """Id recorded in place of the caller's id for a failure that concerns every caller, such as `upstream_unavailable`."""
 # It counts as much as `MIN_CALLERS` different callers.
@@ -69,8 +70,8 @@ class Breaker:
         self._probing = 0
         self._timed_out_probes = 0
         self._failed_for: set[str] = set()
-        """Ids of callers who have had a timeout since the upstream last answered, at most `MIN_CALLERS`. For any other
-        failure, `ANY_CALLER` is added instead."""
+        """Ids of callers who have had a timeout since the upstream last answered, at most `MIN_CALLERS`. Contains
+        `ANY_CALLER` after any other failure."""
         self._gauge = metrics.BREAKER_OPEN.labels(provider, name)
         self._gauge.set(0)
 

@@ -45,8 +45,8 @@ class Development(Struct, frozen=True, kw_only=True):
     port: int
     cases: Path
     token_key: str = ""
-    """Key that signs the token printed for the developer. Empty in the first process, which makes a key and starts a
-    second process with it."""
+    """Key that signs the token printed for the developer. If it is empty, the command makes a key and serves the
+    provider in a child process that receives it."""
     # It comes from the process that watches, so that a token outlives a restart.
 
 

@@ -15,8 +15,8 @@ from watchfiles import PythonFilter, awatch
 STOP_S = 3.0
 """Seconds that the gateway of `bouquet-worker dev` gets to stop before it is killed."""
 SERVER_STOP_S = 2 * STOP_S
-"""Seconds that the serving process of `bouquet-worker dev` gets to stop before it is killed. The time includes the stop
-of its gateway."""
+"""Seconds that the process that serves a provider gets to stop before it is killed. Within this time, it stops its
+gateway too."""
 
 
 async def restart_on_change(command: Sequence[str], folders: Sequence[Path], stop: asyncio.Event) -> None:

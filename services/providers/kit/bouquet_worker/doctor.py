@@ -33,8 +33,8 @@ RENEW = "renew it, and restart the worker, which reads it only when it starts"
 
 
 class _Readiness(Struct, frozen=True):
-    """Body of a worker's `/readyz`. `causes` lists what a gateway refuses in the description of the worker's
-    operations."""
+    """Body of a worker's answer to `/readyz`. `causes` lists what gateways refuse in the worker's operations, such as
+    `path already served: acme_dossier`."""
 
     status: str
     causes: tuple[str, ...] = msgspec.field(name="for", default=())

@@ -26,7 +26,7 @@ from bouquet_worker.trial_question import (
 )
 
 Pairs: TypeAlias = list[tuple[str, str]]
-"""Names and values of a query, not encoded."""
+"""Parameters of a query string as pairs of name and value, not URL-encoded."""
 
 
 def call_lines(offer: Offer, cases: Iterable[Case], url: str, today: date) -> Iterator[str]:

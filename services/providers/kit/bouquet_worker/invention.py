@@ -21,8 +21,8 @@ _DATE = re.compile(
 _NUMBER = re.compile(r"(-?)(0(?!\d)|[1-9])(\d*)(\.\d+)?(e[+-]?\d+)?", re.ASCII)
 _FIRST_DAY, _DAYS = date(1930, 1, 1), 34_000
 _DRAWS = 50
-"""Number of random texts that are tried as an invented value. If all of them occur in the upstream's answer, longer
-texts are tried."""
+"""Number of random texts that are tried as an invented value. If all of them occur in the original data, longer texts
+are tried."""
 
 
 class Inventor:

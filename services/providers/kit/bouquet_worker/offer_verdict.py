@@ -24,8 +24,8 @@ class OfferVerdict:
         self._provider = provider
         self._digest = digest_of(offer)
         self.refused: tuple[str, ...] = ()
-        """Refused parts of the offer, each with the reason, such as `path already served: acme_dossier`. Empty if the
-        gateway refuses none."""
+        """Reasons why the gateway refuses the offer or an operation in it, such as `path already served: acme_dossier`.
+        Empty if it refuses nothing."""
 
     def note(self, describe: Describe) -> None:
         """Stores the verdict in a gateway's request for the offer, and logs the verdict if it has changed. Ignores a

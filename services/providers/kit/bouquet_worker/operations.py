@@ -45,13 +45,13 @@ class PublishedOperation(Struct, Generic[R], frozen=True):
     view: Callable[[R], Any]
     """Function that converts the handler's result to the operation's published data."""
     result: type[R] | None = None
-    """Type of the handler's result, for the sandbox. Only needed if the sandbox makes an operation's answers from the
-    data of a later version."""
+    """Type of the handler's result. Only needed if the sandbox makes an operation's answers from test cases of a later
+    version."""
 
 
 class InternalOperation(Struct, frozen=True):
-    """Operation that only gateways call. It has no path, and the worker's description of its operations leaves it
-    out."""
+    """Operation that only gateways call, such as the opening of a FranceConnect session. It has no path, and the
+    worker's description of its operations leaves it out."""
 
     id: str
     modality: Modality

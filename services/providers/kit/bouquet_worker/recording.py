@@ -33,7 +33,7 @@ NAME = re.compile(r"[a-z0-9_]+")
 
 
 class Recording(Struct, frozen=True):
-    """Test data made from a real upstream's answers, about an invented person. `question` is the lookup, `answers` what
+    """Test data about an invented person, made from a real upstream's answers. `question` is the lookup, `answers` what
     the simulator answers to the worker, and `reply` what the worker must reply."""
 
     answers: tuple[RecordedAnswer, ...]

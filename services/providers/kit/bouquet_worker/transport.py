@@ -36,8 +36,8 @@ _ERRORS: tuple[tuple[type[Exception], str], ...] = (
 _EXCHANGE_ERRORS = (aiohttp.ClientError, OSError)
 """Exceptions of aiohttp and of sockets. `send` raises `UpstreamError` in place of them."""
 _UNREACHABLE = (errno.ENETUNREACH, errno.ENETDOWN)
-"""Error numbers with which the operating system says that this machine has no network. The contract has an error code
-for this failure."""
+"""Error numbers with which the operating system says that this machine has no network. The failure then has the reason
+`upstream_unreachable`."""
 _STATUSES = {
     **dict.fromkeys((301, 302, 303, 307, 308), "upstream_redirected"),
     **dict.fromkeys((502, 503), "upstream_unavailable"),

@@ -28,7 +28,7 @@ SHOWN_HEADERS = ("content-type", "location", "retry-after")
 
 
 class Trial(Struct, frozen=True):
-    """Outcome of a worker's trial with one lookup: the reply, and the requests to upstreams with their outcomes
+    """Result of trying a worker with one lookup: the reply, and the requests to upstreams with their outcomes
     (`exchanges`). `error` is the upstream's error that made the reply a failure, or `None`. `secrets` are texts that
     must not be shown."""
 

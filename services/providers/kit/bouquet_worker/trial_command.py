@@ -26,7 +26,8 @@ from bouquet_worker.worker import Worker
 
 
 class RealTrial(Struct, frozen=True):
-    """Outcome of `bouquet-worker try` at the real upstream: the operation, the lookup, and the trial with its reply."""
+    """Result of `bouquet-worker try` at the real upstream: the operation, the lookup, and the reply with the requests
+    to the upstream (`trial`)."""
 
     operation: Operation
     lookup: Lookup

@@ -16,7 +16,8 @@ from bouquet_mesh.settings import SettingsError, load
 
 PREFIX = "BOUQUET_TRY_"
 NOT_ASKED = "00"
-"""First two digits of the error codes with which a gateway says that it asked no provider."""
+"""First two digits of the error codes with which a gateway says that it asked no provider. The lookup then counts as
+not recorded in the access journal."""
 TIMEOUT_S = 30.0
 
 

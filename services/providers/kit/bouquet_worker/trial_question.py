@@ -25,8 +25,8 @@ RECIPIENT = "recipient"
 SIMULATED_RECIPIENT = "13002526500013"
 """SIRET of the asking administration (the DINUM) if the command line gives no `recipient`."""
 CITIZEN = {field: public_name(field) for field in Identite.__struct_fields__}
-"""Maps the fields of `Identite` to the parameters that describe the citizen of a FranceConnect session, such as
-`nomNaissance`. Only the command line has them: a gateway asks FranceConnect instead."""
+"""Maps the fields of `Identite` to the parameters of the command line that describe a FranceConnect citizen, such as
+`nomNaissance`. Gateways read no such parameters: they ask FranceConnect."""
 PATIENCE_S = 30.0
 """Seconds that a worker has to answer the lookup of `bouquet-worker try`."""
 

@@ -67,8 +67,8 @@ class _Factory(Struct, frozen=True):
 
 
 class RunningWorker(Struct, frozen=True):
-    """Worker that serves its queue. `verdict` says what the gateways refuse in the description of its operations
-    (offer)."""
+    """Worker that serves its queue. `verdict` says what gateways refuse in its offer (the description of its
+    operations)."""
 
     serving: Serving
     verdict: OfferVerdict

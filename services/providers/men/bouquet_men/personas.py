@@ -41,11 +41,11 @@ class Persona(Struct, frozen=True, kw_only=True):
     other_names: tuple[str, ...] = ()
     school: School
     scolarite: Mapping[str, Any] | None
-    """Value of the key `info-scolarite`, about the pupil's schooling, in the ministry's answer; `None` for a pupil in
-    higher education, about whom the ministry answers 404."""
+    """Value of the key `info-scolarite` (the pupil's schooling) in the ministry's answer. `None` for a pupil in higher
+    education, about whom the ministry answers 404."""
     bourse: Mapping[str, Any] | None = None
-    """Value of the key `info-bourse`, about the pupil's scholarship, in the ministry's answer; `None` if the answer
-    lacks the key."""
+    """Value of the key `info-bourse` (the pupil's scholarship) in the ministry's answer; `None` if the answer lacks the
+    key."""
 
 
 def schooling(mef: str, libelle: str, regime: str | None = None, statut: str = "ST SCOLAIRE") -> dict[str, Any]:

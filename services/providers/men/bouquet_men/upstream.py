@@ -77,15 +77,15 @@ class Absence(Struct, frozen=True):
 
 
 class Enrolment(Struct, frozen=True, rename="kebab"):
-    """Object at the key `info-scolarite` of the ministry's answer. Only one of its fields is read: whether the pupil is
-    enrolled."""
+    """Value of the key `info-scolarite` in the ministry's answer. Only the field that says whether the pupil is
+    enrolled is read."""
 
     est_scolarise: bool
 
 
 class Enrolled(Struct, frozen=True, rename="kebab"):
-    """Body of the ministry's answer about a known pupil (status 200). Only whether the pupil is enrolled is read from
-    it."""
+    """Body of the ministry's answer about a known pupil (status 200), read only to see whether the pupil is
+    enrolled."""
 
     info_scolarite: Enrolment
 

@@ -153,8 +153,8 @@ FORMATIONS: dict[CodeRegime | None, tuple[str, str]] = {
     **dict.fromkeys(("RF1", "RF2", "RF3", "RF4"), INITIALE),
     **dict.fromkeys(("RF5", "RF6", "RF7"), CONTINUE),
 }
-"""Maps the code of a training regime to a pair: kind of training, and scope. Version 2 publishes the kind of training;
-a caller without the scope does not see the enrolment."""
+"""Maps the code of an enrolment's training regime to two texts. The first is the kind of training that version 2
+publishes. The second is the scope without which a caller does not see the enrolment."""
 
 
 class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -59,8 +59,7 @@ def other_status(record: Record, training: Training | None) -> contract.StatutPr
 
 
 _UNKNOWN = Training(active=False)
-"""Training whose establishment and region are unknown. It stands in the current status of an athlete who trains
-nowhere."""
+"""Training whose establishment and region are unknown. Used for the current status of an athlete who trains nowhere."""
 
 
 def _status(record: Record) -> dict[str, Any]:

@@ -48,10 +48,10 @@ REQUEST_ID = "X-Request-Id"
 """Header with the id of a request, which the answer and the logs repeat. A client may choose an id that matches the
 pattern `ID`; otherwise the API makes one."""
 DONE = "done"
-"""Value of the metrics' label `outcome` for a request that was not refused."""
+"""Value of the metrics' label `outcome` for a request that was answered without error."""
 OUTCOME: web.ResponseKey[str] = web.ResponseKey("outcome", str)
-"""Key of an aiohttp response, under which the handler stores the code of the first error, such as `invalid`. A metric
-counts requests by this code."""
+"""Key of an aiohttp response, under which an error answer keeps the code of its first error, such as `invalid`. A
+metric counts requests by this code."""
 HEADERS = {"Cache-Control": "no-store", "Server": "bouquet"}
 
 Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]

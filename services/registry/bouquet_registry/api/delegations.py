@@ -109,4 +109,4 @@ ROUTES = (
         Delegation,
     ),
 )
-"""Routes of delegations."""
+"""Routes of the API about delegations (rights of software editors to use administrations' habilitations)."""

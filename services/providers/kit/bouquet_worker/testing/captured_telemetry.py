@@ -33,8 +33,7 @@ _STANDARD = vars(logging.makeLogRecord({})).keys()
 
 
 class CapturedTelemetry(logging.Handler):
-    """Logging handler that keeps log records in memory. The attribute `spans` is an exporter that keeps trace spans in
-    memory."""
+    """Logging handler that keeps log records in memory. Trace spans are kept too, in the exporter `spans`."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)

@@ -50,7 +50,8 @@ NO_REPLY_IN_TIME = "deadline_exceeded"
 HANG_S = 30.0
 """Seconds that a test waits for an event before it fails."""
 QUOTABLE_BEHAVIOURS = (Fault.INTERNAL, Fault.TRUNCATED, "other_shape")
-"""Faulty answers of an upstream, with a text that a careless worker might copy into its logs."""
+"""Faulty answers of an upstream whose text a careless worker might log. The suite tests that no personal data gets into
+the logs."""
 
 
 class Conformance:
@@ -66,8 +67,8 @@ class Conformance:
     """Fixed date of the worker and its simulator."""
 
     bare_404_is_absence: ClassVar[bool] = False
-    """Whether the upstream reports an unknown person by the status 404 alone. If so, the worker may reply `not_found`
-    to any 404 without HTML, even to a proxy's. Otherwise the suite forbids this."""
+    """Whether the upstream reports an unknown person by the status 404 alone. If so, the suite accepts the reply
+    `not_found` to any 404 without HTML, even to a proxy's."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Parametrizes the tests: a test with the argument `case`, `operation`, `behaviour` or `found_case` runs once
@@ -230,8 +231,8 @@ _EXPLANATIONS = {
     "handler returned nothing": "handler returned nothing at {at}",
     "upstream gave no usable answer": "upstream gave no usable answer: {reason} {field} {cause}",
 }
-"""Lines by which the suite explains a failed test, by the message of the log event. The names in braces are fields of
-the log record."""
+"""Maps the message of a log event to the line by which the suite explains a failed test. The names in braces are fields
+of the log record."""
 _REQUESTS: dict[tuple[type[Conformance], str], int] = {}
 """Number of requests that the worker sends to upstreams, by test class and name of the test case."""
 

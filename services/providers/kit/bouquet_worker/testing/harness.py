@@ -28,12 +28,12 @@ CALLER = Caller(recipient="13002526500013", token_id="9d2c1b0a-3f4e-4d5c-8b6a-7e
 PATIENCE_S = 60.0
 """Seconds that a worker has to answer a test's lookup."""
 SILENT_UPSTREAM_S = (0.3, 3.0, 30.0)
-"""Seconds that a worker waits in tests for an upstream that does not answer. If the time runs out before the unanswered
-request, the lookup is repeated with the next, longer time."""
+"""Seconds that a worker under test waits for an upstream that does not answer. A test tries them in order, until one of
+them suffices to reach the unanswered request."""
 # On a busy machine, the requests before the unanswered one can take the whole time.
 REPLY_MARGIN_S = 5.0
-"""Seconds before its reply's deadline at which a worker gives up a silent upstream, in tests. Replaces
-`deadline.REPLY_MARGIN_S`."""
+"""Seconds reserved for the reply in tests of an upstream that does not answer, in place of `deadline.REPLY_MARGIN_S`.
+Calls to upstreams end this long before the request's deadline."""
 
 Behaviour: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 """Function that answers a request in place of the simulator. Its arguments are the request and the simulator's
@@ -117,9 +117,9 @@ FAULTY_BEHAVIOURS: dict[str, Behaviour] = {
     "proxy_400_json": partial(_answer_of_a_proxy, status=400, text=_BAD_REQUEST_JSON, content_type="application/json"),
     "proxy_403": partial(_answer_of_a_proxy, status=403, text="<h1>403 Forbidden</h1>", content_type="text/html"),
 }
-"""Behaviours of a failing upstream. The keys are their names in test reports."""
+"""Maps the names of faults, as test reports show them, to functions that answer as an upstream with this fault does."""
 BARE_404S = frozenset({"proxy_404_json", "proxy_404_empty"})
-"""Names of the behaviours that answer 404 without a page of HTML."""
+"""Names of the behaviours in `FAULTY_BEHAVIOURS` that answer 404 without a page of HTML."""
 
 
 class WorkerHarness:

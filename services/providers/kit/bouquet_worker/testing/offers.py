@@ -38,7 +38,7 @@ MESH_REASONS = {
 """Failure reasons that are reserved for the worker kit, the bus and the gateways. A worker's handler must not return
 them."""
 MUST_ANNOUNCE = {"several_matches"}
-"""Reasons of failure that an operation must declare in `reasons`, so that the worker may give them."""
+"""Reasons of failure that a worker may give only if the operation declares them in its `reasons`."""
 
 
 def objections_to_offer(offer: Offer) -> Iterator[str]:

@@ -12,9 +12,10 @@ from bouquet_proto.failures import FAILURES
 from bouquet_worker.worker import Worker
 
 PERSONAL = frozenset({"body", "headers"})
-"""Attributes of an upstream's answer that may hold personal data."""
+"""Attributes of an upstream's answer that may hold personal data. A log event or an `UpstreamError` must not quote
+them."""
 SIMULATORS = ("simulator", "simulate")
-"""Endings of the names of simulators' modules. Their source is not checked, since no worker runs it."""
+"""Endings of the names of modules whose source is not checked: they are simulators, which no worker runs."""
 
 
 def objections_to_sources(worker: Worker) -> Iterator[str]:
