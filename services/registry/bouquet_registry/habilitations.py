@@ -28,7 +28,7 @@ MAX_ITEMS = 500
 MAX_TEXT = 500
 """Largest number of characters in a text field of a habilitation or of an editor. `MAX_TEXTS` lists exceptions."""
 MAX_TEXTS = {"purpose": 2_000, "description": 20_000, "datapass_id": 64}
-"""Largest numbers of characters in the text fields to which `MAX_TEXT` does not apply, by the field's name."""
+"""Exceptions to `MAX_TEXT`: largest number of characters in a text field, by the field's name."""
 # Each token's signed text contains `purpose`, and comes in a header.
 SCOPE = re.compile(r"[a-z0-9_.:-]{1,100}")
 MAX_CALLS = 1_000_000

@@ -63,7 +63,7 @@ async def of_id(connection: AsyncConnection, id: str) -> list[Facts]:
 
 
 INDEXED = ("request_id", "habilitation")
-"""Indexed columns of the journal, the most selective first. `calls` searches by the first one for which it has a
+"""Columns by which `calls` can search with an index, the most selective first. It uses the first one that has a
 value."""
 ANSWER_COLUMNS = ("status", "duration_ms")
 CALL_COLUMNS = ("recipient", "operation", "outcome", "code", "provider", "cached", "trace_id", "request_id", "purpose")
