@@ -41,7 +41,7 @@ KINDS = {
     "Seconds": "seconds",
 }
 UNITS = {"_s": "seconds", "_bytes": "bytes", "_port": "port"}
-"""Units of settings, by the ending of the setting's name: a setting whose name ends in `_s` is in seconds."""
+"""Unit of a setting, by the ending of the setting's name: a setting whose name ends in `_s` is in seconds."""
 
 
 TITLES = {

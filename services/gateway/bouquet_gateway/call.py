@@ -103,11 +103,11 @@ class Call(Struct):
     cached_for_s: int | None = None
     """Seconds for which the answer will still be in the cache; `None` if the answer did not come from the cache."""
     provider: str = ""
-    """Name of the provider that was asked or, if CAF and MSA were, of the one that found the person. Empty if no
+    """Name of the provider that was asked; between CAF and MSA, name of the one that found the person. Empty if no
     provider was asked, or if neither of these two found the person."""
     authority: str = ""
-    """Label, such as `CNAF`, of the administration whose data or failure the caller gets, even from the cache. Empty if
-    the caller gets neither."""
+    """Label, such as `CNAF`, of the administration whose data (perhaps from the cache) or failure the caller gets.
+    Empty if the caller gets neither."""
     regime: str = ""
     """Name of the provider that found the person, if the operation chooses between CAF and MSA; else empty."""
     waited_s: float = 0.0

@@ -37,7 +37,8 @@ class Limit(Struct, frozen=True):
     period_s: int
     group: str = ""
     cost: int = 1
-    """Number that one request adds to the count. A dossier (several lookups in one request) adds more than 1."""
+    """Number that one request adds to the count: for a dossier (several lookups in one request), the number of its
+    lookups."""
 
 
 class Counters(Protocol):

@@ -19,7 +19,7 @@ MAX_NETWORKS = 100_000
 network is dropped."""
 # All counts together take about 20 MB.
 ADDRESSES_PER_NETWORK = 10
-"""Factor from the limit of one IP address to the limit of an IPv6 /48 network. In IPv6, each /64 network counts as one
+"""Limit of an IPv6 /48 network, as a multiple of the limit of one IP address. In IPv6, each /64 network counts as one
 address."""
 
 V = TypeVar("V")

@@ -15,8 +15,7 @@ SERVED_S = 3600.0
 """Seconds for which the gateway remembers that an administration delegates a habilitation to a software editor.
 Meanwhile, the editor's calls for this administration are exempt from the limit on unknown recipients."""
 MAX_SERVED = 50_000
-"""Largest number of pairs of a software editor and an administration that delegates to the editor, which one process
-remembers."""
+"""Largest number of delegations that one process remembers, as pairs of a software editor and an administration."""
 GROUP = " unknown recipients"
 """Name under which the rate limiter counts a software editor's calls for unknown recipients, apart from its other
 calls. A recipient is unknown if it delegates nothing to the editor."""

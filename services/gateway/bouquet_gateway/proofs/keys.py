@@ -23,7 +23,7 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,16}", re.ASCII)
 
 
 class NotSealed(Exception):
-    """Error for a text that none of the gateway's keys has sealed (encrypted) for the given purpose."""
+    """Error for a text that no key of the gateway has sealed (encrypted), or that was sealed for another purpose."""
 
 
 class KeyRing:
