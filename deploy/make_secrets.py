@@ -30,19 +30,20 @@ from bouquet_proto.names import PROVIDER_NAME
 DEFINITIONS = Path(__file__).parent / "rabbitmq" / "definitions.py"
 CERTIFICATE = Path(__file__).parent / "tls" / "make_certificate.py"
 TRUSTED = "/run/secrets/bouquet/ca.pem"
-"""Path, in a container, of the certificate authorities that a process trusts."""
+"""Path, in each container, of the file with the certificate authorities that the process trusts."""
 BIN = Path(sys.executable).parent
 VHOST = "bouquet"
 USER_PREFIX = "bouquet-"
 OWN_USERS = ("gateway", "registry", "journal")
-"""Names, without `USER_PREFIX`, of the broker's users that belong to Bouquet's own processes and not to a provider."""
+"""Names of the RabbitMQ users of Bouquet's own processes, without `USER_PREFIX`. The other RabbitMQ users belong to
+providers."""
 CACHE_USER = "gateway"
 CACHE_RIGHTS = "~bouquet:* +get +set +psetex +del +incr +pexpire +evalsha +script|load +time"
 """Rights of the gateway's user in redis, in ACL syntax: permitted keys (`~…`), then permitted commands (`+…`)."""
 OWNER = "bouquet"
 ROLES = {"registry": "bouquet_registry", "journal": "bouquet_journal", "api": "bouquet_api"}
-"""Database role of each process that works with the registry's tables: the registry, the writer of its journal, and its
-internal API."""
+"""Database roles of the processes that work with the registry's tables. `registry` is the registry itself, `journal`
+the writer of its journal, and `api` its internal API."""
 PORTAL = "bouquet_portal"
 """Name of the portal's database, and of the role that owns this database."""
 API_CLIENTS = ("portal",)

@@ -78,7 +78,7 @@ class Processes:
 
 
 class RegistryApi:
-    """Internal API of the registry in the demo: the process that serves the API, and a client of it."""
+    """Client of the registry's internal API in the demo. It also starts the process that serves this API."""
 
     def __init__(self, processes: Processes, environ: dict[str, str]) -> None:
         self._url = f"http://127.0.0.1:{_free_port()}"

@@ -19,7 +19,7 @@ from deploy.grafana.panels import (
 )
 
 ERROR_BUDGET = 0.0001
-"""Largest share (0 to 1) of requests that may fail through the platform's fault, for an availability of 99.99 %."""
+"""Share (0 to 1) of requests that may fail through Bouquet's own fault. The availability is then 99.99 %."""
 REQUESTS = "bouquet_gateway_requests_total"
 LOOKUPS = 'bouquet_bus_calls_total{request="lookup"}'
 FAILED = 'bouquet_bus_calls_total{request="lookup", outcome="failed"}'
@@ -27,8 +27,8 @@ ALLOWED = "group by (provider) (bouquet_gateway_provider_operations)"
 CONSUMERS = 'rabbitmq_detailed_queue_consumers{queue=~"bouquet[.]q[.].+"}'
 SERVED = f'label_replace(max by (queue) ({CONSUMERS}) > 0, "provider", "$1", "queue", "bouquet[.]q[.](.+)")'
 WITHOUT_WORKER = f"(count({ALLOWED} unless on (provider) {SERVED}) or vector(0)) and on () group({CONSUMERS})"
-"""PromQL for the number of providers without a worker: their RabbitMQ queue has no consumer. The result is empty if
-Prometheus does not scrape RabbitMQ."""
+"""PromQL for the number of providers whose RabbitMQ queue has no consumer, because no worker is running. The result is
+empty if Prometheus does not scrape RabbitMQ."""
 
 
 def failed_by_us(window: str) -> str:

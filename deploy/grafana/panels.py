@@ -22,22 +22,22 @@ P = TypeVar("P", timeseries.Panel, stat.Panel, bargauge.Panel)
 
 
 class Query(Struct, frozen=True):
-    """PromQL query of a panel. `legend` is the template for the name of each curve or bar, such as `{{resource}}`; ""
-    for the name that Grafana gives."""
+    """PromQL query of a Grafana panel. `legend` is the template for the name of each curve or bar, such as
+    `{{resource}}`. Without `legend`, Grafana chooses the name."""
 
     expr: str
     legend: str = ""
 
 
 class Steps(Struct, frozen=True):
-    """Thresholds of a figure that should be low: shown in orange from `orange` on, and in red from `red` on."""
+    """Thresholds for the colour of a number that should be low: orange from `orange` on, red from `red` on."""
 
     orange: float
     red: float
 
 
 class Falling(Steps, frozen=True):
-    """Thresholds of a figure that should be high: shown in orange below `orange`, and in red below `red`."""
+    """Thresholds for the colour of a number that should be high: orange below `orange`, red below `red`."""
 
 
 def curves(

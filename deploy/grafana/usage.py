@@ -23,8 +23,8 @@ ANSWERED = f'bouquet_registry_accesses_total{{{OF}, outcome=~"found|not_found"}}
 FAILED = f'bouquet_registry_accesses_total{{{OF}, outcome="failed"}}'
 REFUSED = f'bouquet_registry_accesses_total{{{OF}, outcome="refused"}}'
 PROVIDERS = "topk by (operation) (1, bouquet_gateway_operation_info)"
-"""PromQL that tells the provider of each operation, in the label `provider`. Each operation has one series, even if
-several gateways export it."""
+"""PromQL that gives the provider of each operation, in the label `provider`. Several gateways may export the same
+operation; `topk` keeps one series of it."""
 NAMES = "topk by (habilitation) (1, bouquet_registry_habilitation_info)"
 
 

@@ -41,7 +41,8 @@ GATEWAY, JOURNAL = GATEWAY_OWNER, JOURNAL_OWNER
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 PASSWORD_BYTES = 32
 REPLIES_MAX_BYTES = 64 * 1024 * 1024
-"""Size limit of a gateway's reply queue, in bytes. Beyond it, RabbitMQ drops the oldest replies."""
+"""Largest total size, in bytes, of the messages in a gateway's reply queue. Beyond it, RabbitMQ drops the oldest
+replies."""
 WAITING_REQUESTS = 1
 """Largest number of requests that may wait in a provider's queue for a worker. RabbitMQ refuses any further request,
 which the gateway then sends again. With a higher limit, RabbitMQ 4 would write waiting requests to its disk
@@ -51,13 +52,13 @@ MAX_CHANNELS_OF_WORKER = 32
 # While the node of its queue is lost, a worker tries to declare the queue every 5 s, and RabbitMQ 4 keeps the channel
 # of each try for 75 s. A user that has too many channels loses its connections.
 WORKER_LIMITS = {"max-connections": MAX_WORKERS, "max-channels": MAX_WORKERS * MAX_CHANNELS_OF_WORKER}
-"""Largest numbers of connections and channels that RabbitMQ allows to the user of one provider. All workers of the
-provider share these numbers, and normally need fewer."""
+"""Largest numbers of connections and channels that the workers of one provider may open together. All of them connect
+as the same RabbitMQ user, to which RabbitMQ applies these limits."""
 
 
 class Rights(Struct, frozen=True):
-    """Rights of a RabbitMQ user: three regular expressions for the names of the queues and exchanges that the user may
-    configure, write to and read from. `limits` gives the largest numbers of connections and channels."""
+    """Rights of a RabbitMQ user to configure, write to and read from queues and exchanges. Each right is a regular
+    expression for their names. `limits` gives the user's largest numbers of connections and channels."""
 
     # An empty expression grants nothing.
 

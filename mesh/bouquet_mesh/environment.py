@@ -16,7 +16,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl
 
 _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
-"""Pattern of a variable, as `name=value`, that Kubernetes sets in a pod to announce a Service, such as
+"""Pattern of an environment variable, as `name=value`, by which Kubernetes announces a Service in a pod, such as
 `CACHE_PORT=tcp://…`."""
 
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from bouquet_mesh.secret import Secret
 
 MAX_CACHED_KEYS = 64
-"""Largest number of keys for which a prepared HMAC object is kept for reuse."""
+"""Largest number of keys whose prepared HMAC objects are kept for reuse."""
 
 
 def keyed_hash(key: Secret, message: bytes) -> str:

@@ -7,7 +7,8 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 PREFIXES = (64, 48)
-"""Lengths, in bits, of the network prefixes under which an IPv6 client is counted, longest first."""
+"""Lengths, in bits, of the IPv6 network prefixes under which a client is counted, longest first. One client may use
+very many addresses, so counting by address would not limit it."""
 # A provider gives a customer at least a /64, often a /56 or a /48.
 
 

@@ -42,8 +42,8 @@ ReadSettings: TypeAlias = Callable[[Reader, MeshSettings], T]
 
 
 class Process:
-    """Running process, such as a gateway, a worker or the registry. Opens the bus, the outbox and the HTTP port for the
-    parts of the process that need them, and reports whether all parts are ready."""
+    """Running process, such as a gateway, a worker or the registry. It opens the bus, the outbox (queue of journal
+    records) and the HTTP port where needed, and reports whether it is ready."""
 
     def __init__(self, service: str, name: str, environ: Mapping[str, str], mesh: MeshSettings) -> None:
         self.environ = environ
@@ -99,7 +99,8 @@ class Process:
 
 
 StartParts: TypeAlias = Callable[[Process, T], AbstractAsyncContextManager[object]]
-"""Function that starts the parts of a process. They run within the returned context manager."""
+"""Function that starts the work of a process, such as serving HTTP requests. The work goes on while the returned
+context manager is open."""
 
 
 async def run_process(

@@ -13,8 +13,8 @@ from bouquet_proto.identity import Identifiant, Identite, Identity
 from bouquet_proto.letters import fold
 
 CIVIL_STATUS = str(Identite.__struct_config__.tag)
-"""Name of the kind of identity "civil status" (names, sex, date and place of birth). The kind is hashed with the
-identity, so that identities of two kinds never give the same pseudonym."""
+"""Tag of `Identite`, the kind of identity by civil status (names, sex, date and place of birth). The tag is hashed with
+the identity, so that identities of two kinds never give the same pseudonym."""
 
 
 class Key(Struct, frozen=True):
@@ -26,7 +26,7 @@ class Key(Struct, frozen=True):
 
 
 class NamedPerson(Struct, frozen=True):
-    """Person of whom only the name and the birth date are known; most answers of providers name people in this way."""
+    """Person of whom only the name and the birth date are known. Most answers of providers name people in this way."""
 
     nom_naissance: str
     prenom: str

@@ -10,7 +10,7 @@ from yarl import URL
 DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379, "postgresql": 5432}
 _PARTS = re.compile(r"(?P<before>\w+://(?:[^/?#]*@)?)(?P<hosts>[^/?#]*)(?P<after>.*)", re.DOTALL)
 _SEVERAL = re.compile(r"\s|,\w+://")
-"""Pattern of what separates two complete URLs in a text: white space, or a comma before a scheme such as `amqp://`."""
+"""Pattern of what separates two complete URLs: white space, or a comma before a scheme such as `amqp://`."""
 
 
 class ServerUrl(Struct, frozen=True):
@@ -18,7 +18,8 @@ class ServerUrl(Struct, frozen=True):
     "memory:")]` accepts `amqp://…`, `amqps://…` and `memory:`."""
 
     protocols: tuple[str, ...]
-    """Accepted schemes of the URL, without their forms with TLS: `amqp` accepts `amqp://…` and `amqps://…`."""
+    """Accepted schemes of the URL. Each also stands for its form with TLS: `amqp` accepts `amqp://…` and
+    `amqps://…`."""
     instead: str | None = None
     """Text that is accepted in place of a URL, such as `memory:`; None if only URLs are accepted."""
     several: bool = False

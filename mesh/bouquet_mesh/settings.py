@@ -39,7 +39,7 @@ class SettingsError(Exception):
 
 
 class MeshSettings(Struct, frozen=True, kw_only=True):
-    """Settings, `BOUQUET_*`, that every process (gateway, worker or registry) has."""
+    """Settings that every process (gateway, worker or registry) has, read from environment variables `BOUQUET_*`."""
 
     bus_url: Annotated[Secret, _BUS_URL] = Secret("memory:")
     """URL of the message broker, `amqp(s)://user:password@host/vhost`. The host part `a:5671,b:5671` names the nodes of
@@ -94,7 +94,7 @@ class Reader:
         self.environ = without_service_links(environ)
         self.problems: list[str] = []
         self.without_effect: list[str] = []
-        """Names of variables that are set, although the setting no longer exists."""
+        """Names of environment variables that are set although their settings no longer exist."""
 
     def read(
         self,

@@ -40,8 +40,8 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider: str = ""
     """Name of the provider that answered; empty if the answer came from the cache, or if no provider was asked."""
     regime: str = ""
-    """Name of the provider whose answer the gateway chose between CAF and MSA. Empty for operations that only one
-    provider serves."""
+    """Name of the provider, `cnaf` or `msa`, whose answer the gateway chose for a family. Empty for operations that
+    only one provider serves."""
     cached: bool = False
     duration_ms: float = 0.0
     trace_id: str = ""
@@ -59,7 +59,8 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Purpose of the call in the caller's own words, at most 200 characters; empty if none was given. Only calls by the
     Model Context Protocol can give one."""
     pruned_to: str = ""
-    """Last record that the registry removed, as `NUMBER:HASH`. Empty unless the outcome is `pruned`."""
+    """Number and hash, as `NUMBER:HASH`, of the last record that the registry removed from the journal. Empty unless
+    `outcome` is `pruned`."""
 
 
 _encoder = msgspec.json.Encoder()

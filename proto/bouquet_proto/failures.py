@@ -47,8 +47,8 @@ class Kind(StrEnum):
 
 
 class Rendering(NamedTuple):
-    """Parts of the error response that depend only on the kind of the failure: the HTTP status in version 3 of the API,
-    the HTTP status in version 2, and the text under `error` in a version 2 body."""
+    """Parts of the error response that depend only on the kind of the failure: two HTTP statuses and a text. The text
+    stands under `error` in a response of version 2 of the API."""
 
     v3_status: int
     v2_status: int
@@ -89,8 +89,8 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: Kind
     code: str
-    """Public code of the error, such as `00210`. A code of three digits, such as `003`, follows the two digits of the
-    operation's authority, such as `35` (`Authority.prefix`)."""
+    """Public code of the error, such as `00210`. A code of only three digits is completed by the two digits of the
+    operation's authority (`Authority.prefix`): `003` becomes `35003`."""
     title: str
     detail: str
     fault: Fault
@@ -104,7 +104,7 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     no `source` if the value is empty."""
     provider: str = ""
     """Name that the error gives in `meta.provider`, such as the CAF for data that the CNAV passes on. If empty, the
-    error gives the operation's authority, or no name if `code` has five digits."""
+    error names the operation's authority or, if `code` has five digits, nobody."""
     retry_in_s: int = 0
     """Seconds after which the caller may try again; 0 if the error gives no such advice."""
     v2_word: str = ""
@@ -560,8 +560,8 @@ SESSION: dict[str, Failure] = {
         fault="provider",
     ),
 }
-"""Failures because a citizen's FranceConnect token or identity cannot be used (docs/reference/contract.md §3.2). The
-key is the reason, such as `session_missing`."""
+"""Failures of calls whose FranceConnect token or identity cannot be used, by reason, such as `session_missing`
+(docs/reference/contract.md §3.2)."""
 
 
 def _refusal(code: str, title: str, detail: str) -> Failure:
@@ -595,8 +595,8 @@ REFUSALS: dict[str, Failure] = {
         "La période demandée n'est pas couverte par le fournisseur de données.",
     ),
 }
-"""Failures because a provider refuses to answer, for example because it does not recognise the person. The key is the
-reason, such as `identity_unknown`."""
+"""Failures of lookups that a provider refuses to answer, by reason. For example, `identity_unknown` means that the
+provider does not recognise the person."""
 # Their codes begin with the provider's own prefix; `00` would mean that no provider was asked.
 
 _UNKNOWN = (

@@ -10,12 +10,12 @@ from msgspec import Struct
 from bouquet_proto.names import JOURNAL_OWNER
 
 PROVIDER = JOURNAL_OWNER
-"""Name by which gateways call the process that writes the access journal. In the same way, they call a worker by its
+"""Name to which a gateway addresses requests for the process that writes the access journal. For a worker, it uses the
 provider's name, such as `cnaf`."""
 
 EntryState: TypeAlias = Literal["kept", "pruned", "absent"]
-"""State of a record: `kept` (in the journal), `pruned` (removed after its retention) or `absent`. A record may be
-absent because it has not reached the journal yet."""
+"""State of a record: `kept` (in the journal), `pruned` (removed after its retention period) or `absent`. A record may
+be absent because it has not reached the journal yet."""
 
 ENTRY_STATES: tuple[str, ...] = get_args(EntryState)
 

@@ -17,8 +17,8 @@ WHOLE = {
 _WHOLE = str.maketrans(WHOLE)
 _NOT_KEPT = re.compile(r"[^0-9a-z]+")
 LATIN_END = "\u0250"
-"""First Unicode character after the blocks of Latin letters. A table converts names that have only characters before
-it."""
+"""First Unicode character after the blocks of Latin letters. For names that have only earlier characters, `fold` uses a
+table, which is faster."""
 # Names with later characters need Unicode normalisation, which takes longer.
 # No character below this one combines with the character before it in a text, so `fold` can convert each Latin letter
 # by itself.

@@ -12,14 +12,14 @@ from msgspec import Raw, Struct
 from bouquet_proto.messages import Failed, Found, Meta, NotFound, Recorded, Rejected, Reply
 
 MAX_OFFER_BYTES = 256 * 1024
-"""Largest size in bytes of an encoded offer: the description of its operations that a worker sends to gateways."""
+"""Largest size, in bytes, of an encoded offer: a worker's description of its operations, which it sends to gateways."""
 # The largest in this repository has 79 kB.
 MAX_OPERATIONS = 100
-"""Largest number of operations in an offer."""
+"""Largest number of operations in an offer, a worker's description of its operations."""
 MAX_REPLY_BYTES = 1_000_000
-"""Highest limit, in bytes, that an offer may set on the data of one reply (`ReplyLimits.size_bytes`)."""
+"""Largest size, in bytes, that a worker may choose as the limit on the data of one reply (`ReplyLimits.size_bytes`)."""
 MAX_REPLY_ELEMENTS = 20_000
-"""Highest limit that an offer may set on the number of object members and list items in one reply
+"""Largest number that a worker may choose as the limit on object members and list items in one reply
 (`ReplyLimits.elements`)."""
 MAX_DEPTH = 60
 """Largest depth of nested JSON objects and lists in a worker's message. The gateway reads each level by a recursive
@@ -45,15 +45,15 @@ _BRACKET = re.compile(rb"[\[\]{}]")
 
 
 class ReplyLimits(Struct, frozen=True):
-    """Limits on the data of one reply: the size in bytes (`size_bytes`), and the number of object members and list
-    items together (`elements`)."""
+    """Limits on the data of one reply: its size in bytes, and its number of `elements` (object members and list items
+    together)."""
 
     size_bytes: int = 64 * 1024
     elements: int = 5_000
 
 
 DEFAULT_LIMITS = ReplyLimits()
-"""Limits on the replies of an operation for which the worker's offer sets none."""
+"""Limits on the replies of an operation whose worker does not choose any (`Operation.reply`)."""
 
 
 def excess_of(reply: Reply, limits: ReplyLimits = DEFAULT_LIMITS) -> Excess:

@@ -22,8 +22,8 @@ decoded."""
 MAX_CASE_BYTES = 64 * 1024
 """Largest size, in bytes, of a test case file that a sandbox checks."""
 MAX_CHECK_REQUEST_BYTES = 7 * MAX_CASE_BYTES
-"""Largest size, in bytes, of a `CheckCase` request. It has room for any case file of `MAX_CASE_BYTES`, even if JSON
-writes each byte as six."""
+"""Largest size, in bytes, of a `CheckCase` request, which carries a case file. JSON may write one byte of the file as
+six; the rest leaves room for the other fields."""
 
 Parameter: TypeAlias = str | int | tuple[str, ...]
 """Value of a lookup's parameter, such as a year or a list of codes."""
@@ -65,11 +65,12 @@ class Describe(Struct, frozen=True, kw_only=True, tag="describe", omit_defaults=
     id: str
     deadline: float
     offer: str = ""
-    """Digest (`offer.digest_of`) of the offer that the gateway received last. Empty if it has received none."""
+    """Digest (`offer.digest_of`) of the worker's offer to which `refused` applies. Empty if the gateway has received
+    none."""
     # Also empty from older gateways.
     refused: tuple[str, ...] = ()
-    """Parts of the worker's offer that the gateway does not serve, such as `path already served: acme_dossier`. Each
-    part is given by the reason and the operation's id."""
+    """Reasons why the gateway refuses the worker's offer or parts of it, such as `path already served: acme_dossier`.
+    If a reason is about an operation, the operation's id follows."""
     traceparent: str = ""
 
 
@@ -95,14 +96,13 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     id: str
     deadline: float
     log: str = ""
-    """Name of the registry's log of changes to which the number `since` belongs; empty if the gateway has read no
-    log."""
+    """Name of the registry's log of changes that `since` refers to. Empty if the gateway has read no log."""
     since: int = 0
     """Number of the last change that the gateway knows; 0 if it knows none. The reply lists the changes with higher
     numbers."""
     scopes: tuple[str, ...] = ()
-    """Scopes of the operations that the gateway serves now, for the registry's list of scopes. Empty unless they have
-    changed or ten minutes have passed."""
+    """Scopes of the operations that the gateway serves now, for the registry's list of scopes. They are sent when they
+    have changed and every ten minutes; otherwise the field is empty."""
     traceparent: str = ""
 
 
@@ -118,8 +118,8 @@ class FindDelegations(Struct, frozen=True, kw_only=True, tag="find_delegations",
 
 
 class ListDelegations(Struct, frozen=True, kw_only=True, tag="list_delegations", omit_defaults=True):
-    """Request to the registry for one page of the delegations to a software editor, which let the editor call with
-    other organisations' rights. The reply is a `registry_messages.DelegationPage`."""
+    """Request to the registry for one page of the delegations to a software editor. They let the editor call with other
+    organisations' rights. The reply is a `registry_messages.DelegationPage`."""
 
     id: str
     deadline: float
@@ -192,26 +192,27 @@ Request: TypeAlias = (
 
 
 class Found(Struct, frozen=True, tag="found"):
-    """Reply with all the data of a person, as JSON. The gateway removes the fields outside the caller's scopes."""
+    """Reply with data, as JSON. In the reply to a lookup, these are all the data about the person; the gateway removes
+    the fields outside the caller's scopes."""
 
     data: Raw
 
 
 class NotFound(Struct, frozen=True, tag="not_found", omit_defaults=True):
-    """Reply of a provider that has no data about the person."""
+    """Reply of a provider that has no data about the person. The registry sends it for an unknown token."""
 
     reason: str
-    """Reason for this reply: a key of the failure table (`failures`), or of the worker's own rows
+    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker adds to the table
     (`Offer.problems`)."""
     meta: Meta = {}
 
 
 class Rejected(Struct, frozen=True, tag="rejected", omit_defaults=True):
-    """Reply of a provider that refuses to look for the person, for example because the identity is wrong or matches
-    several people."""
+    """Reply of a provider that refuses to look for the person. For example, the identity is wrong or matches several
+    people."""
 
     reason: str
-    """Reason for this reply: a key of the failure table (`failures`), or of the worker's own rows
+    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker adds to the table
     (`Offer.problems`)."""
     meta: Meta = {}
 
@@ -220,7 +221,7 @@ class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
     """Reply without a result, because of a technical fault of the provider, its worker or Bouquet itself."""
 
     reason: str
-    """Reason for this reply: a key of the failure table (`failures`), or of the worker's own rows
+    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker adds to the table
     (`Offer.problems`)."""
     retry_in_s: int | None = None
     """Seconds after which the caller may try again; `None` if unknown."""
@@ -236,8 +237,8 @@ class Recorded(Struct, frozen=True, tag="recorded"):
 
 
 MAX_BYTES = 1_100_000
-"""Largest size, in bytes, of any message on the bus, which leaves room for a reply with `limits.MAX_REPLY_BYTES` of
-data. A larger message is not decoded."""
+"""Largest size, in bytes, of any message on the bus; a larger one is not decoded. It leaves room for a reply with
+`limits.MAX_REPLY_BYTES` of data."""
 MAX_BYTES_WITHOUT_DATA = 8 * 1024
 """Largest size, in bytes, of a reply without data. A larger reply is decoded only as a `Found` or a `Recorded`, the two
 replies with data."""

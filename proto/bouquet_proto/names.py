@@ -14,38 +14,38 @@ PROVIDER_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 QUEUE_PREFIX = "bouquet.q."
 RESERVE_SUFFIX = ".reserve"
-"""Ending of the names of reserve queues (`reserve_queue_of`). No other queue has a name with this ending, because
-providers' names contain no full stop."""
+"""Ending of the name of a provider's reserve queue, used while the broker node of the usual queue is down. No other
+queue's name ends like this, because providers' names contain no full stop."""
 REPLY_EXCHANGE = "bouquet.replies"
 CHECK_PREFIX = "bouquet.check."
-"""Prefix of the names of check queues. To find out whether the broker accepts changes, a process declares a check queue
-and deletes it at once."""
+"""Prefix of the names of check queues. A process declares such a queue, and deletes it at once, to find out whether the
+broker accepts changes."""
 GATEWAY_OWNER = "gateway"
 JOURNAL_OWNER = "journal"
-"""Name of the process that writes the access journal. The names of its check queues contain this name
-(`check_queue_of`)."""
+"""Name of the process that writes the access journal. The name is part of the names of the queues that the process
+declares to check the broker (`check_queue_of`)."""
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
 """Arguments with which a provider's queue is declared. `x-expires` is in milliseconds: after this time without a
 consumer, RabbitMQ deletes the queue."""
 
 JOURNAL_QUEUE = "bouquet.journal"
-"""Durable quorum queue through which gateways send records of the access journal to the registry."""
+"""Name of the durable quorum queue through which gateways send records of the access journal to the registry."""
 
 WORKERS = "bouquet.workers"
-"""Entry-point group of the providers' `Worker`s. A gateway with the embedded bus runs these workers in its own
-process."""
+"""Entry-point group of the providers' `Worker`s. A gateway that runs without a broker (`EMBEDDED`) runs these workers
+in its own process."""
 
 SERVICES = "bouquet.services"
-"""Entry-point group of services that gateways call, such as the registry. A gateway with the embedded bus runs these
-services in its own process."""
+"""Entry-point group of services that gateways call, such as the registry. A gateway that runs without a broker
+(`EMBEDDED`) runs these services in its own process."""
 
 CASEBOOK = "bouquet.casebook"
 """Entry-point group of the casebook, the service that answers all requests in a sandbox instead of workers."""
 
 COMMANDS = "bouquet.commands"
 """Entry-point group of subcommands that other packages add to `bouquet-worker`. Each entry point is a function that
-adds the subcommand's arguments to a parser; the function's docstring is the help of the subcommand."""
+adds the subcommand's arguments to a parser. The function's docstring is the help of the subcommand."""
 
 SIMULATORS = "bouquet.simulators"
 """Entry-point group of the providers' `Simulator`s, which imitate upstreams."""

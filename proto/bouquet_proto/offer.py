@@ -27,8 +27,8 @@ def digest_of(offer: bytes) -> str:
 
 
 class Authority(Struct, frozen=True):
-    """Administration that errors name as their source, such as the CNAF: its label, shown in `meta.provider`, and the
-    first two digits of its error codes (docs/reference/contract.md §3.2)."""
+    """Administration that errors name as their source, such as the CNAF. `label` is its name in `meta.provider`, and
+    `prefix` the first two digits of its error codes (docs/reference/contract.md §3.2)."""
 
     label: str
     prefix: str
@@ -79,15 +79,16 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Name of the field that holds the family name."""
     prenoms: str = "prenoms"
     """Name of the field that holds a person's first names, as a text or a list of texts. Only the first word is used.
-    It is the field `nom` again if one field holds first names and last name."""
+    If one field holds first names and last name, this is the same field as `nom`."""
     naissance: tuple[str, ...] = ("date_naissance",)
     """Name of the field that holds the birth date, as `YYYY-MM-DD` or `DDMMYYYY`. Alternatively, names of three fields,
     for year, month and day."""
 
 
 Shown: TypeAlias = Literal["whole", "initials", "month", "sex"]
-"""Part of a field that people see when they verify a proof. `whole` shows all of it, `initials` the first three letters
-of a name, `month` the month and year of a date, and `sex` the French word for `F` or `M`."""
+"""Part of a field that a proof shows to the people who verify an answer by it. `whole` shows all of it, and `initials`
+the first three letters of a name. `month` shows the month and year of a date, and `sex` the French word for `F` or
+`M`."""
 
 SHOWN: tuple[str, ...] = get_args(Shown)
 
@@ -99,8 +100,8 @@ class ProofField(Struct, frozen=True):
     label: str
     """French label of the field, such as `Nom de naissance`."""
     at: str
-    """Dotted path of the field inside the section's object. For example, `nom_naissance` in a section at `allocataires`
-    shows `allocataires.nom_naissance`."""
+    """Dotted path of the field within the object that the section shows. In a section at `allocataires`, for example,
+    `nom_naissance` stands for `allocataires.nom_naissance`."""
     shown: str = "whole"
     """Extent to which the field is shown: one of the values of `Shown`. A gateway that does not know the value makes no
     proof of the operation."""
@@ -126,8 +127,8 @@ class ProofSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Proof(Struct, frozen=True, kw_only=True):
     """Content of a proof: its title, and the parts of an operation's answer that it shows. A proof is an encrypted text
-    by which anyone who holds it can verify for five years what an answer said. Fields outside the caller's scopes are
-    left out."""
+    by which its holder can verify for five years what the answer said. Fields outside the caller's scopes are left
+    out."""
 
     title: str
     """French title of the proof, such as `Attestation de quotient familial`."""
@@ -187,20 +188,20 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Rule by which the gateway chooses between the answers of several providers: `regime` for CAF and MSA. Empty if
     only one provider serves the operation."""
     authority: Authority | None = None
-    """Administration that the operation's errors name; `None` if it is the one of the whole offer
+    """Administration that the operation's errors name. `None` if they name the administration of the whole offer
     (`Offer.authority`)."""
     retirement: Retirement | None = None
     public_id: str = ""
-    """Id of the operation in API Particulier's OpenAPI document; empty if it is the same as `id`. In version 2, all
-    operations at a path have one id there."""
+    """Id of the operation in API Particulier's OpenAPI document; empty if it is the same as `id`. There, all operations
+    at a path of version 2 share one id."""
     resource: str = ""
     """Name of the operation's resource in messages to FranceConnect's worker, such as `statut_etudiant`. If empty, the
     name is the second-to-last segment of `path`."""
     gated: bool = False
     """Whether the data may contain objects that only some callers may see. The key `$any` of such an object lists
-    scopes; a caller with none of them gets `{}` instead of the object."""
+    scopes. A caller with none of these scopes gets `{}` instead of the object."""
     reply: ReplyLimits = DEFAULT_LIMITS
-    """Limits on the data in one reply. An offer may set limits up to `limits.MAX_REPLY_BYTES` and
+    """Limits on the data in one reply. A worker may choose limits up to `limits.MAX_REPLY_BYTES` and
     `limits.MAX_REPLY_ELEMENTS`."""
     status: str = ""
     """Name of the operation in `/api/{status}/ping`, a path that tells whether the operation's upstream works. If
@@ -285,9 +286,8 @@ def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest:
 
 
 V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with_france_connect"}
-"""Endings that make the ids of v2 operations unique, by modality (way to identify the person). A modality without an
-entry has no ending."""
-# In v2, all operations at a path share one public id.
+"""Endings of the ids of v2 operations, by modality (way to identify the person). They make the ids unique, since all v2
+operations at a path share one public id."""
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:

@@ -12,8 +12,8 @@ from bouquet_proto.limits import MAX_OPERATIONS, MAX_REPLY_BYTES, MAX_REPLY_ELEM
 from bouquet_proto.offer import Offer, Operation
 
 MAX_WORD_LENGTH = 100
-"""Largest number of characters in each short text of an offer: an operation's id, its public id, its name in the path
-`/api/{name}/ping`, and an authority's label."""
+"""Largest number of characters in a short text of an offer (a worker's description of its operations). These texts are
+an operation's id, its public id, its name in the path `/api/{name}/ping`, and an authority's label."""
 MAX_SUMMARY_LENGTH = 200
 MAX_ROW_BYTES = 2_000
 """Largest size, in bytes of JSON, of one row that a provider adds to the failure table. A row has the code and texts

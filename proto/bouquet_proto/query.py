@@ -19,16 +19,16 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # line and paragraph 
 
 
 class Malformed(Struct, frozen=True):
-    """Marker in place of the value of a parameter that cannot be read, for example because it is not UTF-8. Every
-    validation rule treats the marker as a fault."""
+    """Marker for the value of a parameter that cannot be read, for example because it is not UTF-8. Every validation
+    rule treats the marker as a fault."""
 
 
 MALFORMED = Malformed()
 
 
 class Query(Struct, frozen=True):
-    """Parsed query string. `scalars` holds the parameters given as `name=x`, and `lists` those given as `name[]=x`,
-    both by name."""
+    """Parsed query string. `scalars` maps the names of parameters given as `name=x` to their values, and `lists` those
+    given as `name[]=x`."""
 
     # A name given in the other form has the value `MALFORMED`. The last value of a repeated scalar counts.
 

@@ -307,8 +307,8 @@ PROOF = Proof(
         ),
     ),
 )
-"""Content of the proof of a quotient familial. A proof is an encrypted text by which anyone can verify later what an
-answer said; Bouquet offers it in addition to API Particulier's contract."""
+"""Content of the proof of a quotient familial, which Bouquet offers in addition to API Particulier's contract. A proof
+is an encrypted text by which anyone can verify later what an answer said."""
 
 
 class Regimes(Struct, frozen=True, kw_only=True):
@@ -388,11 +388,12 @@ BY_FRANCE_CONNECT = _v3("france_connect", "france_connect", pivot=PIVOT_CHECKS)
 V3 = (OPERATION, BY_FRANCE_CONNECT)
 V2 = (_v2("identite", *IDENTITY_CHECKS_V2), _v2("france_connect", pivot=PIVOT_CHECKS))
 OPERATIONS = (*V3, *V2)
-"""Operations that both the CAF's and the MSA's workers publish. The v2 operations return a `CompositionFamiliale`."""
+"""Operations that the workers of both CAF and MSA publish. Those of v3 return a `QuotientFamilial`, those of v2 a
+`CompositionFamiliale`."""
 
 File: TypeAlias = QuotientFamilial | CompositionFamiliale
 FILES: dict[str, type[File]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
     (one.id for one in V2), CompositionFamiliale
 )
-"""Type of the data about a family that an operation returns, by the operation's id: `QuotientFamilial` in v3,
+"""Type of the data that an operation returns about a family, by the operation's id. It is `QuotientFamilial` in v3 and
 `CompositionFamiliale` in v2."""

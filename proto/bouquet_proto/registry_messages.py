@@ -17,7 +17,7 @@ from msgspec import Struct
 PROVIDER = "registry"
 
 UNKNOWN = "token_invalid"
-"""Reason in the `NotFound` with which the registry replies about an unknown token."""
+"""Reason in the `NotFound` that the registry sends as its reply about an unknown token."""
 AS_OF = "as_of"
 """Key in the `meta` of the registry's `NotFound` for an unknown token. The value is the number of the latest change
 that the reply takes into account."""
@@ -32,8 +32,8 @@ class GroupLimit(Struct, frozen=True):
 
 
 class HabilitationRights(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Rights that a habilitation (an administration's right to call operations) gives, as far as a gateway needs to
-    know them."""
+    """Rights that a habilitation (an administration's right to call operations) gives. The registry sends only what a
+    gateway needs to know."""
 
     siret: str
     """SIRET of the habilitation's holder."""
@@ -51,8 +51,8 @@ class HabilitationRights(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether calls with the habilitation may identify students by the national student number (INE). True from older
     registries, which do not send this field."""
     datapass_id: str | None = None
-    """Id of the habilitation in DataPass; `None` if the habilitation has none there, or if the registry is too
-    old to send this field."""
+    """Id of the habilitation in DataPass. `None` if it has none there, or if the registry is too old to send this
+    field."""
 
 
 class KnownToken(HabilitationRights, frozen=True, kw_only=True, omit_defaults=True):
@@ -69,7 +69,8 @@ class KnownToken(HabilitationRights, frozen=True, kw_only=True, omit_defaults=Tr
     editor: str = ""
     """Id of the software editor whose token this is; empty for the token of a habilitation."""
     issued_at: float | None = None
-    """Time at which the token was issued, in seconds since the epoch; `None` if an older registry does not send it."""
+    """Time at which the token was issued, in seconds since the epoch. `None` if the registry is too old to send this
+    field."""
     mcp: bool = False
     """Whether the token may be used with the Model Context Protocol. False from older registries, which do not send
     this field."""
@@ -90,8 +91,8 @@ class KnownDelegations(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ListedDelegation(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Delegation to a software editor, in force or revoked, as a list for this editor shows it. A delegation lets the
-    editor call with the rights of an administration's habilitation."""
+    """Delegation to a software editor, in force or revoked, as the editor sees it in its list of delegations. A
+    delegation lets the editor call with the rights of an administration's habilitation."""
 
     id: str
     siret: str

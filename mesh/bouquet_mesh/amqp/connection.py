@@ -19,8 +19,8 @@ HEARTBEAT_S = 5
 """Seconds between heartbeats. After two or three missed heartbeats, the broker drops the connection
 (docs/faults.md)."""
 BLOCKED_CHECK_S = 0.01
-"""Seconds without accepting a message after which a connection counts as blocked by the broker
-(`Connection.is_blocked`)."""
+"""Longest wait, in seconds, until a connection accepts messages. A connection that takes longer counts as blocked by
+the broker (`Connection.is_blocked`)."""
 
 
 class Connection:

@@ -22,12 +22,11 @@ from aiormq.exceptions import (
 CLOSE_TIMEOUT_S = 2.5
 
 CONNECTION_LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, RuntimeError)
-"""Exceptions that mean either that the connection is lost, or that the broker has refused an operation and so closed
-the channel."""
-# `RuntimeError` is among them because aiormq raises it for a closed connection.
+"""Exceptions that mean either that the connection is lost, or that the broker refused an operation and closed the
+channel. aiormq raises `RuntimeError` for a closed connection."""
 
 AccessRefused = ChannelAccessRefused
-"""Error for an operation that the broker's user has no right to. The broker also closes the channel."""
+"""Error for an operation to which the process's RabbitMQ user has no right. The broker also closes the channel."""
 
 NotDeclared = ChannelNotFoundEntity
 """Error for a queue or exchange that does not exist. The broker also closes the channel."""
@@ -37,8 +36,8 @@ PreconditionFailed = ChannelPreconditionFailed
 
 
 class ConsumerCancelled(AMQPError):
-    """Error for a consumer that the broker has cancelled because its queue was deleted, or because the node of the
-    queue was lost."""
+    """Error for a consumer that the broker has cancelled. The consumer's queue was deleted, or the queue's node was
+    lost."""
 
 
 QUEUE_LOST = (NotDeclared, ConsumerCancelled)
@@ -49,11 +48,12 @@ BAD_CREDENTIALS = (AuthenticationError, ProbableAuthenticationError)
 """Exceptions that mean that the user or the password is wrong."""
 
 BAD_VHOST = (ConnectionNotAllowed, ConnectionClosed, InvalidFrameError)
-"""Exceptions that mean that the virtual host does not exist or that the user may not use it."""
-# `InvalidFrameError` is among them because aiormq cannot parse the broker's refusal.
+"""Exceptions that aiormq raises if the virtual host does not exist, or if the user may not use it. `InvalidFrameError`
+is one of them because aiormq cannot parse the broker's refusal."""
 
 _RIGHT = re.compile(r"((?:\w+ )?access to \w+) '(.+?)(?:\.[0-9a-f]{16})?' in vhost")
-"""Pattern of the broker's error text about a missing right, such as `write access to exchange 'bouquet.replies'`."""
+"""Pattern of a missing right in the broker's error text, such as `write access to exchange 'bouquet.replies' in vhost`.
+It captures the right and the name of the exchange or queue; a random suffix of the name is left out."""
 
 
 class Returned(AMQPError):

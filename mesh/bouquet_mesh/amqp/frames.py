@@ -10,7 +10,8 @@ import msgspec
 
 METHOD, HEADER, BODY = 1, 2, 3
 FRAME = Struct(">BHI")
-"""Format of the start of a frame: type, channel and payload size in bytes. The payload and the byte `END` follow."""
+"""Format of the first seven bytes of an AMQP frame: type, channel and payload size in bytes. The payload and the byte
+`END` follow."""
 END = b"\xce"
 OVERHEAD_BYTES = FRAME.size + len(END)
 

@@ -40,25 +40,26 @@ SETUP_TIMEOUT_S = 5.0
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 NEXT_SERVER_AFTER_S = 1.0
-"""Seconds that one server has to answer before an attempt to connect to the next one begins. The attempt at the first
-server goes on meanwhile."""
+"""Seconds to wait for one server before an attempt to connect to the next one begins. The attempt at the first server
+goes on meanwhile."""
 # Several servers may be silent, each for the whole time that an attempt to connect may take.
 STABLE_AFTER_S = 10.0
-"""Seconds after which a connection counts as stable. After the loss of a stable connection, the pauses between attempts
-to connect start short again."""
+"""Age, in seconds, from which a connection counts as stable. When a stable connection is lost, the pauses between
+attempts to reconnect start short again."""
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
-"""Longest time, in seconds, that the broker may take to answer a probe (a check that the broker still responds)."""
+"""Timeout, in seconds, of a probe (a check that the broker still responds). After `MAX_MISSED_PROBES` timeouts, the
+connection is replaced."""
 MAX_MISSED_PROBES = 2
-"""Number of periods of `PROBE_TIMEOUT_S` seconds without an answer to a probe after which the connection is replaced. A
-probe checks that the broker still responds."""
+"""Number of timeouts of a probe after which the connection is replaced. A probe checks that the broker still responds;
+each `PROBE_TIMEOUT_S` seconds without an answer count as one timeout."""
 # Periods in which the broker announces a lack of memory or disk do not count.
 # The heartbeat would detect the loss much later.
 MIN_AGE_SHARE = 0.5
 """Smallest fraction of its maximum age at which a connection is replaced. Each connection gets a random fraction, from
-0.5 to 1, so that processes do not all reconnect at once."""
+this one to 1, so that processes do not all reconnect at once."""
 MAJORITY_CHECK_EVERY_S = 3.0
-"""Seconds between checks that the broker's node belongs to a majority of its cluster."""
+"""Seconds between checks whether the broker node in use belongs to a majority of its cluster."""
 DRAIN_TIMEOUT_S = 90.0
 """Longest time, in seconds, that a replaced connection stays open so that work begun on it can end."""
 # Longer than the deadline of any call.
@@ -72,8 +73,8 @@ class Part(Protocol):
     connection."""
 
     owner: str
-    """Name of the process to which the component belongs, such as `gateway` or a provider's name. The names of the
-    process's check queues contain it (`check_queue_of`)."""
+    """Name of the process to which the component belongs: `gateway`, or a provider's name such as `cnaf`. The name is
+    part of the names of the queues that the process declares to check the broker (`check_queue_of`)."""
     # The broker lets the process declare no other check queues.
 
     async def start(self, connection: Connection, on_lost: OnLost) -> Drain | None:
@@ -97,7 +98,8 @@ class _Signal(Enum):
     """Signal to the task that runs a `Link` (connection that is opened again after a loss).
 
     `WAKE` asks the task to check whether all users of the connection, such as consumers, are up. `MOVE` asks it to
-    replace the connection because of its age, and `LEAVE` because its node is in a minority of its cluster.
+    replace the connection because of its age. `LEAVE` asks the same because the connection's node is in a minority of
+    its cluster.
     """
 
     WAKE = auto()
@@ -141,8 +143,8 @@ class _Session:
 
 
 class Link:
-    """Connection to the broker that is replaced after any loss, and the components (`Part`) that use it. With several
-    servers, it is also replaced before its age exceeds `max_age_s` seconds."""
+    """Connection to the broker that is opened again after any loss, and the components (`Part`) that use it. If there
+    are several servers, each connection is also replaced before it is older than `max_age_s` seconds."""
 
     # Without moves, the processes would not spread over the servers again after each server has been restarted.
 
@@ -155,7 +157,8 @@ class Link:
         reached."""
         self._servers = servers
         self._logged: dict[str, str] = {}
-        """Reason logged last for each unavailable server, by the server's URL."""
+        """Last logged reason why a server was unavailable, by the server's URL. The same reason is not logged twice in
+        a row."""
         self._name = name
         self._gauge = gauge
         self._max_age_s = max_age_s if len(servers) > 1 else math.inf

@@ -35,10 +35,10 @@ from bouquet_proto.messages import Failed, Reply, Request
 from bouquet_proto.names import GATEWAY_OWNER, REPLY_EXCHANGE, queue_of, reserve_queue_of
 
 PUBLISH_TIMEOUT_S = 2.0
-"""Longest wait, in seconds, for the broker's confirm of a request."""
+"""Longest wait, in seconds, until the broker confirms or refuses a request. After that, the call fails."""
 REPUBLISH_WITHIN_S = 4.0
-"""Longest time, in seconds, for which a call publishes its request again and again until a queue accepts it. After
-that, the call fails."""
+"""Longest time, in seconds, for which a call goes on publishing a request that no queue accepts. After that, the call
+fails."""
 # A full queue does not accept it, nor does one on a failed node; or there is no queue, though the provider has just
 # answered.
 FIRST_REPUBLISH_S = 0.05
@@ -50,8 +50,8 @@ NOT_DEPLOYED = Failed("not_deployed")
 UNQUEUED = (REFUSED, NOT_DEPLOYED)
 """Failures of a request that is in no queue: the provider's queue has refused it, or does not exist."""
 ANSWERED_WITHIN_S = 5.0
-"""Seconds after a provider's last reply in which a missing queue counts as a temporary fault. Later, the provider
-counts as not deployed."""
+"""Seconds after a provider's last reply during which a missing queue counts as a temporary fault. Later, a missing
+queue means that the provider is not deployed."""
 # The provider's workers will probably declare the queue again soon.
 
 
@@ -66,8 +66,8 @@ class _PendingCalls:
         self._reply_to = ""
         self._pending: dict[str, PendingReply] = {}
         self._queues: dict[str, tuple[str, str]] = {}
-        """Names of the two queues of each provider, in the order in which the next call tries them. A provider without
-        an entry is tried on its usual queue, then on its reserve queue."""
+        """Names of each provider's two queues, in the order in which the next call tries them. A provider without an
+        entry is tried on its usual queue first, then on its reserve queue."""
         self._answered_at: dict[str, float] = {}
         """Time of the last reply of each provider, in seconds by the clock `time.monotonic`."""
         metrics.CALLS_PENDING.set_function(lambda: len(self._pending))

@@ -24,7 +24,7 @@ MALFORMED_REPLY = "malformed_reply"
 T = TypeVar("T")
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Reply]]
-"""Function of a worker that answers one request."""
+"""Function by which a worker answers one request."""
 Exchange: TypeAlias = Callable[[str, bytes, Deadline], Awaitable[bytes | Failed]]
 """Function that makes one call over RabbitMQ or in memory. It sends an encoded request to a provider and returns, by
 the deadline, the encoded reply or a `Failed`."""
@@ -41,7 +41,7 @@ class Serving(Protocol):
 
 
 class Calling(Protocol):
-    """Calling side of the bus, as a gateway uses it."""
+    """Calling side of the bus, by which a gateway sends requests to workers and gets their replies."""
 
     @property
     def ready(self) -> bool:
@@ -56,7 +56,7 @@ class Calling(Protocol):
 
 
 class Bus(Calling, Protocol):
-    """Bus for both sides: a gateway calls providers, and a worker serves a provider."""
+    """Bus between gateways and workers: a gateway calls providers over it, and a worker serves a provider."""
 
     def serve(
         self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0

@@ -25,34 +25,35 @@ log = logging.getLogger(__name__)
 SYSTEM = "rabbitmq"
 """Name of the messaging system, as recorded in OpenTelemetry spans."""
 FIRST_RETURN_S = 1.0
-"""Seconds after which a worker on the reserve queue first tries to return to the provider's usual queue."""
+"""Seconds after which a worker on the reserve queue first tries to return to the usual queue. Workers use the reserve
+queue while the RabbitMQ node of the usual queue is down."""
 # Soon, because the broker may only have been slow. The usual queue may then be declared after all, and accept requests
 # without a consumer.
 RETURN_EVERY_S = 5.0
-"""Seconds between a worker's attempts to return from the reserve queue to the provider's usual queue. If the usual
-queue was just lost, the first attempt also waits this long."""
+"""Seconds between a worker's attempts to return from the reserve queue to the usual queue. Workers use the reserve
+queue while the RabbitMQ node of the usual queue is down."""
+# If the usual queue was just lost, the first attempt also waits this long.
 REGISTER_EVERY_S = 5.0
 """Seconds after which a consumer registers with the broker again. After a partition of its nodes, the broker may have
-forgotten the consumer's queue without a word."""
+forgotten the consumer's queue without reporting it."""
 # It may then give the queue's name to another queue, in which other consumers hide the absence of this one.
 RESERVE_TIMEOUT_S = 2.5
-"""Longest wait, in seconds, until the broker has declared the reserve queue. If it takes longer, the worker deletes the
-reserve queue, so that a later attempt can declare it again."""
+"""Longest wait, in seconds, for the declaration of a provider's reserve queue (`reserve_queue_of`). If it takes longer,
+the worker deletes the queue, so that a later attempt can declare it."""
 DELETE_AFTER_S = 15.0
-"""Seconds on the reserve queue after which a worker that still cannot declare the provider's usual queue deletes that
-queue."""
+"""Seconds after which a worker on the reserve queue deletes the usual queue, if it still cannot declare that queue. The
+deletion lets a later attempt declare it."""
 PREFETCH_PER_SLOT = 2
-"""Number of unacknowledged requests that a worker may have for each request that it handles at once. With 2, the next
-request is already there when one is finished."""
+"""Number of requests that a worker may receive for each one that it can handle at once. With 2, the next request is
+already there when one is finished."""
 LOWEST_PRIORITY = -1
-"""Priority of a `doctor` command that consumes a provider's queue for a moment. Workers have priority 0, so that the
-broker still delivers requests to them."""
+"""Consumer priority of a `doctor` command, which consumes a provider's queue for a moment as a check. The broker
+prefers workers, whose priority is 0."""
 
 
 class Consumer:
-    """Consumer of a provider's requests, which only checks that the queue can be consumed. Its subclass
-    `WorkerConsumer` also handles the requests. While the node of the usual queue is down, it consumes the reserve
-    queue."""
+    """Consumer that checks whether a provider's queue can be consumed, and handles no request. While the node of the
+    usual queue is down, it consumes the reserve queue. Its subclass `WorkerConsumer` also handles the requests."""
 
     def __init__(self, provider: str, prefetch: int, priority: int = 0) -> None:
         self.owner = provider

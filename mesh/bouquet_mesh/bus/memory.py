@@ -19,7 +19,7 @@ SYSTEM = "memory"
 
 
 class _Consumer:
-    """Consumer of one provider's requests, of which it handles at most `concurrency` at a time."""
+    """Consumer of one provider's requests. It handles at most `concurrency` of them at a time."""
 
     def __init__(self, provider: str, handler: Handler, concurrency: int) -> None:
         self.consuming = True

@@ -17,7 +17,7 @@ DECLARE_TIMEOUT_S = 1.0
 """Longest wait, in seconds, for the declaration of a request queue. RabbitMQ 4 does not answer if the queue is on a
 failed node."""
 DELETE_TIMEOUT_S = 5.0
-"""Longest time, in seconds, for deleting a lost queue, including the new connection that this needs."""
+"""Longest time, in seconds, for opening a connection and deleting on it a queue that no longer works."""
 
 
 async def check_reply_right(connection: Connection) -> None:

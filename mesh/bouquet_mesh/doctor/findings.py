@@ -14,8 +14,8 @@ from bouquet_mesh.visible import visible
 
 State: TypeAlias = Literal["well", "wrong", "unknown"]
 MARKS: dict[State, str] = {"wrong": "WRONG", "unknown": "?    ", "well": "ok   "}
-"""Text at the beginning of a finding's line in a report, by the finding's state. A report lists findings in the order
-of these states: wrong ones first."""
+"""Word or mark that begins the line of a check in the report of a `doctor` command, by the check's result. The report
+lists wrong results first, then unknown ones, then good ones."""
 
 
 class Finding(Struct, frozen=True):
@@ -29,8 +29,8 @@ class Finding(Struct, frozen=True):
     remedy: str = ""
     """Advice to the operator; empty if there is none."""
     needs: tuple[str, ...] = ()
-    """Names of other checks on which this one depends. If this check does not pass, the first of them that failed is
-    reported as its cause."""
+    """Names of other checks on which this one depends. If this check does not pass, the report names the first of those
+    that failed as the cause."""
 
 
 class ReportedFinding(Struct, frozen=True):

@@ -17,8 +17,8 @@ FORMAT_REMEDY = "curl -u USER 'https://BROKER:15671/api/queues/VHOST?disable_sta
 
 
 class _Queue(Struct, frozen=True):
-    """Queue in the list of the management API. For a quorum queue, `members` are the nodes that have a copy of the
-    queue, and `online` those on which the copy runs."""
+    """Queue as RabbitMQ's management API lists it. `members` are the nodes that have a copy of a quorum queue; `online`
+    are those on which the copy runs."""
 
     name: str
     node: str = ""

@@ -14,13 +14,14 @@ from bouquet_proto.deadline import Deadline
 T = TypeVar("T")
 
 CHECKS_S = 3.75
-"""Longest time, in seconds, that a check waits for servers. A `doctor` command thus ends within five seconds."""
+"""Longest time, in seconds, that the checks of a `doctor` command wait for servers. With `END_S` more seconds for
+closing connections, the command takes less than five seconds."""
 # Long enough to try a second database server when the first does not answer.
 CLOSE_S = 0.4
-"""Longest wait, in seconds, for a connection to close."""
+"""Longest time, in seconds, that a `doctor` command waits for a connection to close."""
 END_S = 1.0
-"""Longest time, in seconds, that checks may take after the deadline to close their connections. A check that takes
-longer is cancelled."""
+"""Longest time, in seconds, that checks may take after their deadline to close connections. A check that takes longer
+is cancelled."""
 
 Check: TypeAlias = Coroutine[Any, Any, list[Finding]]
 

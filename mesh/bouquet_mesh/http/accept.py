@@ -29,7 +29,7 @@ handshake."""
 ACCEPT_PAUSE_S = 0.2
 """Seconds that the server waits after it could not accept a connection for lack of file descriptors or memory."""
 ACCEPTED_AT_ONCE = 32
-"""Largest number of connections accepted in one iteration of the event loop."""
+"""Largest number of connections accepted at a port in one iteration of the event loop."""
 # Each is accepted by its own handle of the listening socket, since libuv accepts only one connection per handle (libuv
 # issue 3696). With one handle, clients of a busy process would wait for seconds, even to be refused.
 

@@ -16,11 +16,11 @@ from bouquet_proto.failures import PLATFORM, RENDERINGS
 log = logging.getLogger(__name__)
 
 NAME = "bouquet"
-"""Value of the `Server` header."""
-# The default of aiohttp would tell the versions of aiohttp and Python.
+"""Value of the HTTP response header `Server`. aiohttp's default value would tell the versions of aiohttp and Python."""
 
 REFUSALS = ("bad_request", "request_too_large", "encoded_body", "unknown_route")
-"""Reasons for which the HTTP server itself refuses a request that the application never sees."""
+"""Reasons for which the HTTP server refuses a request before the request reaches the application. They are keys of the
+failure table (`failures.PLATFORM`)."""
 
 
 def refused(reason: str) -> web.Response:

@@ -9,8 +9,8 @@ from bouquet_mesh.http.handler import Handler
 
 
 class AwaitedBodies:
-    """Requests whose bodies have not arrived yet, longest wait first. If a client sends a body too slowly, or never,
-    its connection can be closed in favour of another request."""
+    """Requests whose bodies have not arrived yet, longest wait first. To make room for another request, the connection
+    of the first one can be closed."""
 
     def __init__(self) -> None:
         self._requests: dict[int, web.BaseRequest] = {}

@@ -21,16 +21,17 @@ NOT_ASCII = re.compile(rb"[\x80-\xff]")
 HEAD_END = b"\r\n\r\n"
 CHUNKED = b"transfer-encoding"
 HTTP_2 = b"PRI * HTTP/2"
-"""First bytes that an HTTP/2 client sends. They look like the request line of an HTTP/1 request."""
+"""First bytes that an HTTP/2 client sends, which the server refuses. They look like the request line of an HTTP/1
+request."""
 # The parser refuses this head only together with the bytes that follow it, so both are passed to it.
 MAX_HELD_BYTES = 65_536
-"""Limit on the bytes of a client's further requests that the server holds while it answers the present one. Above it,
-the server reads no more from the client until the answer is sent."""
+"""Number of bytes of a client's next requests that the server holds while it answers the present one. Beyond this
+number, the server reads no more from the client until the answer is sent."""
 
 CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "requests", FullReason]
-"""Reason why the server closed a connection. Most reasons are limits that the connection has reached: `head`, for
-example, stands for `Limits.head_s`, and `unsent` for `Limits.max_unsent_bytes`. `requests` means that another request
-needed the room."""
+"""Reason why the server closed a connection. Most reasons are limits that were reached: `head`, for example, stands for
+`Limits.head_s`, and `unsent` for `Limits.max_unsent_bytes`. `requests` means that the application could take no further
+request, and ended one whose body had not arrived."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
 """Factory that makes aiohttp's protocol object for one connection."""
@@ -46,13 +47,14 @@ class Stage(Enum):
     CHUNKS = auto()
     """Receiving a chunked body. The server reads no further request after this body."""
     ANSWER = auto()
-    """Sending the answer. Bytes that the client sends meanwhile belong to its next request, and wait."""
+    """Handling the request and sending the answer. Bytes that the client sends meanwhile belong to its next request,
+    and wait."""
     END = auto()
-    """End: the server reads no further bytes, and closes the connection when the present answer has been sent."""
+    """Ended: the server reads no further bytes, and closes the connection once the present answer has been sent."""
 
 
 class Connection(asyncio.Protocol):
-    """Protocol of one client connection, which enforces `Limits`."""
+    """Asyncio protocol of one client's connection, which enforces the `Limits` of the port."""
 
     # The server reports when a request's handling starts (`request_started`) and its answer ends (`response_sent`).
 
@@ -85,8 +87,8 @@ class Connection(asyncio.Protocol):
         self._handler: web.RequestHandler | None = None
         self._stage = Stage.HEAD
         self._tail: bytes | None = None
-        """Last three bytes received of the present request head, in case the end of the head arrives in two pieces.
-        `None` before the head's first byte."""
+        """Last three bytes received of the present request's head, in case `HEAD_END` arrives in two pieces. `None`
+        before the head's first byte."""
         self._in_request_line = True
         self._held = b""
         self._is_paused = False

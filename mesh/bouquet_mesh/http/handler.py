@@ -23,7 +23,8 @@ TOO_LARGE = re.compile(r"Got more than \d+ bytes|Too many headers")
 
 
 class Handler(web.RequestHandler):
-    """Asyncio protocol of one connection, which uses only public names of aiohttp (docs/adr/0009)."""
+    """aiohttp's protocol of one connection, extended to answer errors in JSON and never to log a request. It uses only
+    public names of aiohttp (docs/adr/0009)."""
 
     __slots__ = ("connection",)
 

@@ -12,8 +12,8 @@ from bouquet_mesh.networks import networks_of
 from bouquet_mesh.observe import metrics
 
 FullReason: TypeAlias = Literal["address", "connections", "descriptors"]
-"""Name of the limit that leaves no room for a connection: `address` for the connections of one client address,
-`connections` for all connections of the port, `descriptors` for the file descriptors of the process."""
+"""Limit that leaves no room for a further connection. `address` limits the connections of one client address, and
+`connections` those of the port. `descriptors` stands for the file descriptors of the process."""
 
 
 class Closable(Protocol):
@@ -26,7 +26,8 @@ C = TypeVar("C", bound=Closable)
 
 
 class Places(Generic[C]):
-    """Set of the open connections of one port, with a limit on their number."""
+    """Open connections of one port, up to a largest number. Beyond it, a new connection replaces the one whose client
+    has kept the server waiting longest."""
 
     # A client that sends nothing, or too slowly, thus keeps no other client from its place. A connection whose request
     # is being answered is never closed.

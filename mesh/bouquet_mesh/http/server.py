@@ -31,7 +31,7 @@ REASONS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
     HTTPStatus.EXPECTATION_FAILED: "bad_request",
 }
-"""Maps the HTTP status of an error that aiohttp raises to the reason with which the server refuses the request."""
+"""Reasons with which the server refuses a request, by the HTTP status of the error that aiohttp raised for it."""
 # They replace aiohttp's error responses, which may quote the request.
 
 

@@ -10,8 +10,8 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
 SUFFIXES = {"counter": "_total"}
-"""Ending of metric names that Prometheus's client leaves out in a metric's family, by type: the counter `calls_total`
-has the family `calls`."""
+"""Ending that Prometheus's client adds to the name of a metric's family, by type of metric. For example, the family
+`calls` of type counter has the metric `calls_total`."""
 
 
 class FormerName(Collector):

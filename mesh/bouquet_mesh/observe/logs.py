@@ -17,8 +17,8 @@ from bouquet_mesh.visible import visible
 _RESERVED = frozenset(RESERVED_ATTRS)
 
 OWN_LOGGERS = "bouquet"
-"""First letters of the names of Bouquet's own loggers, such as `bouquet_gateway`. The names of the loggers in
-providers' workers begin with them too."""
+"""Prefix of the names of Bouquet's own loggers, such as `bouquet_gateway`. Loggers in providers' workers have it
+too."""
 
 SILENCED_LOGGERS = ("aiormq", "aio_pika", "aiohttp.server", "aiohttp.client", "aiosqlite", "asyncio")
 """Names of loggers that are turned off. The libraries that use them might log a message body or a request line."""
@@ -31,7 +31,7 @@ def raised_at(error: BaseException) -> str:
 
 
 class _Formatter(MsgspecFormatter):
-    """Formatter of log lines that adds the service, the request id and the trace id, and leaves out the texts of
+    """Formatter of log lines that adds the service, the request id and the trace id. It leaves out the texts of
     exceptions, which may quote personal data."""
 
     def __init__(self, service: str) -> None:

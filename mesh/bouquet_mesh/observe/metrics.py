@@ -83,8 +83,8 @@ HTTP_CLOSED = Counter(
     "bouquet_http_connections_closed_total",
     "HTTP connections that the server closed because of a limit, by `reason`. `head`, `body`, `write` and `idle` are "
     "time limits; `unsent` limits unread response bytes. `address` (of one address), `connections` (all) and "
-    "`descriptors` (by free file descriptors) limit the open connections. `requests` means that another request took "
-    "the room of one whose body had not arrived.",
+    "`descriptors` (by free file descriptors) limit the open connections. `requests` means that the process could "
+    "take no further request, and ended one whose body had not arrived.",
     ["reason"],
 )
 HTTP_REFUSED = Counter(

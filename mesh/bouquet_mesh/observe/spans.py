@@ -26,7 +26,8 @@ _tracer = trace.get_tracer("bouquet")
 _w3c = TraceContextTextMapPropagator()
 
 NOT_SAMPLED = tuple("02468ace")
-"""Last hexadecimal digits of a W3C `traceparent` header whose trace is not sampled: those whose lowest bit is 0."""
+"""Possible last characters of a W3C `traceparent` header whose trace is not sampled. They are the hexadecimal digits
+whose lowest bit, the sampled flag, is 0."""
 
 
 def span(

@@ -31,11 +31,12 @@ BATCH_WAIT_S = 1.0
 record costs less."""
 # The broker keeps the records meanwhile.
 UNLIMITED_DELIVERIES = 1_000_000_000
-"""Limit on how often the broker delivers one message again. The number is so high that no message ever reaches it."""
-# RabbitMQ 4 drops a message after 20 redeliveries by default, and RabbitMQ 3.10 has no value for "no limit".
+"""Limit on how often the broker delivers a message again, so high that no message reaches it. RabbitMQ 4 would
+otherwise drop a message after 20 redeliveries."""
+# RabbitMQ 3.10 has no value for "no limit".
 JOURNAL_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
 PREFETCHED_BATCHES = 2
-"""Number of unacknowledged batches for which RabbitMQ may deliver records."""
+"""Number of batches whose records RabbitMQ may deliver before the first of these batches is acknowledged."""
 # The prefetch count, in messages, is this number times the largest number of records in a batch. More records than that
 # may arrive, since one message may hold several.
 PERSISTENT = Properties(content_type="application/msgpack", is_persistent=True)
@@ -104,7 +105,8 @@ class _Record(msgspec.Struct, frozen=True):
     body: bytes
     channel: Channel
     tag: int | None
-    """Delivery tag of the message, if this is the message's last record. None for the message's other records."""
+    """Delivery tag of the message that held this record; None unless the record was the last one in the message.
+    Acknowledging the tag acknowledges the whole message."""
     # Acknowledging the tag acknowledges the whole message.
 
 

@@ -19,8 +19,8 @@ class NotSent(Exception):
 
 
 class Batch:
-    """Batch of encoded journal records. The outbox (their queue) delivers the batch again until `done` has been
-    called."""
+    """Batch of encoded journal records. Until `done` has been called, the outbox (the records' queue) delivers the
+    batch again."""
 
     def __init__(self, bodies: tuple[bytes, ...], acknowledge: Callable[[], Awaitable[None]]) -> None:
         self.bodies = bodies

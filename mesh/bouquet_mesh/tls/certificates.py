@@ -38,7 +38,8 @@ def certificate_end(path: str, use: str) -> float:
 
 
 class CertificateObserver(ssl.SSLObject):
-    """TLS connection that, after its handshake, sets a metric to the time at which the server's certificate expires."""
+    """TLS connection that records, after its handshake, when the server's certificate expires. The record is the metric
+    `bouquet_certificate_not_after_timestamp_seconds`."""
 
     def do_handshake(self) -> None:
         super().do_handshake()
