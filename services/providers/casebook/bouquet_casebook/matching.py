@@ -15,8 +15,8 @@ from bouquet_proto.offer import Operation
 from bouquet_proto.tidy import tidied
 
 Signature: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
-"""Parameters of a lookup or of a test case, in a form that can be compared: pairs of a parameter's name and its values,
-sorted by name."""
+"""Parameters of a lookup or of a test case, in a form that can be compared. Each is a pair of its name and its values;
+the pairs are sorted by name."""
 
 GENDERS = {"M": "male", "F": "female"}
 

@@ -52,7 +52,7 @@ class Dossier(Struct, frozen=True, kw_only=True):
 
 
 class Retour(Struct, frozen=True):
-    """Answer without a document: the CAF's return code and its label."""
+    """Simulated answer of the CAF without a document: the return code and its label."""
 
     code: int
     label: str

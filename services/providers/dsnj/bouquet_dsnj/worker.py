@@ -26,7 +26,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     """Settings of the DSNJ's worker, from the environment variables `BOUQUET_DSNJ_*`."""
 
     url: str
-    """URL of the DSNJ's API of national service."""
+    """URL of the DSNJ's API about national service."""
     token: Secret
     """Bearer token of every call, given by the DSNJ. The token does not expire by itself."""
     user_agent: str = "curl/8.15.0"

@@ -26,8 +26,8 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     """RSA private keys in PEM: first the one whose public key is published, then older ones for which FranceConnect may
     still encrypt."""
     timeout_s: Seconds = 5.0
-    """Timeout of one call to FranceConnect, in seconds. The default is half of the time that a caller waits, so that
-    the other half is left for the provider."""
+    """Timeout of one call to FranceConnect, in seconds. The default is half of the time that a caller waits. The other
+    half is left for the provider."""
 
 
 class Client(Struct, frozen=True):

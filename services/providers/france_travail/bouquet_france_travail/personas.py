@@ -17,8 +17,8 @@ class SimulatedAnswer(Struct, frozen=True):
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """Invented jobseeker: a short description for people who read this code, and the answers of France Travail's two
-    APIs about this jobseeker."""
+    """Invented jobseeker, with the answers of France Travail's two APIs. `story` describes the jobseeker to readers of
+    this code."""
 
     story: str
     statut: SimulatedAnswer

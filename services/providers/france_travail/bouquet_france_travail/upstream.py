@@ -37,7 +37,7 @@ class Address(Struct, frozen=True, rename="camel"):
 
 
 class Jobseeker(Struct, frozen=True, rename="camel"):
-    """Registered jobseeker: the body of an answer of the status API with status 200."""
+    """Registered jobseeker: the body of an answer with status 200 of France Travail's status API."""
 
     categorie_inscription: Number
     libelle_categorie: str | None = field(name="libellecategorieInscription", default=None)
@@ -74,7 +74,7 @@ class Payment(Struct, frozen=True, rename="camel"):
 
 
 class Payments(Struct, frozen=True, rename="camel"):
-    """Body of an answer of the payments API with status 200. The list of payments may be empty."""
+    """Body of an answer with status 200 of France Travail's payments API. The list of payments may be empty."""
 
     statut_inscription: bool | None
     """Whether the person is registered. The worker requires the key in an answer, but does not use its value."""

@@ -12,8 +12,8 @@ Json: TypeAlias = dict[str, Any]
 
 
 class PersonKey(Struct, frozen=True):
-    """Key by which the simulator finds an invented person: birth name in capitals, first name in small letters, birth
-    date as `DDMMYYYY`."""
+    """Key by which the simulator finds an invented person. The birth name is in capitals, the first name in small
+    letters, and the birth date is `DDMMYYYY`."""
 
     nom: str
     prenom: str

@@ -28,8 +28,8 @@ NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
 operations have other reasons (docs/reference/upstreams/regime.md §2)."""
 # A 404 without the header `FUND_HEADER` is a failure, unless its error code tells the reason.
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
-"""Maps HTTP statuses of the social-security hub's answers to reasons of failure. For any other status, the reason is
-`upstream_unknown`."""
+"""Maps HTTP statuses of the social-security hub's failed answers to reasons of failure. For any other failed answer,
+the reason is `upstream_unknown`."""
 
 BAD_REQUESTS: Mapping[int | None, str] = {
     # The failure table says of each reason whether the caller, the platform or the provider is at fault.

@@ -31,7 +31,7 @@ from bouquet_worker.simulate import Fault
 class Fund(Struct, frozen=True):
     provider: Literal["cnaf", "msa"]
     word: str
-    """Name of the provider in the simulator's birth names, such as `CAF-FOUND`: `CAF` or `MSA`."""
+    """Name of the provider, `CAF` or `MSA`, in invented birth names such as `CAF-SLOW MSA-FOUND`."""
     code: str
     """Value of the header `X-APISECU-FD` in the provider's answers, such as `00810011`."""
 

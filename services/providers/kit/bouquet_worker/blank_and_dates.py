@@ -11,7 +11,7 @@ _ISO_DAY = r"\d{4}-\d{2}-\d{2}(T|\Z)"
 
 IsoDate: TypeAlias = Annotated[str, Meta(pattern=rf"^{_ISO_DAY}")]
 IsoDateOrBlank: TypeAlias = Annotated[str, Meta(pattern=rf"^(\s*\Z|{_ISO_DAY})")]
-"""Text of an upstream's answer that is blank, or is an ISO date (`YYYY-MM-DD`) with or without a time after it."""
+"""Text of an upstream's answer: blank, or an ISO date (`YYYY-MM-DD`) with or without a time after it."""
 
 
 def none_if_blank(text: str | None) -> str | None:

@@ -18,8 +18,8 @@ from bouquet_proto.offer import Modality, Operation, unlisted_fields
 I = TypeVar("I", bound=Identity)  # noqa: E741 - the one type parameter that reads as a word: Question[Identite]
 R = TypeVar("R")
 Answering: TypeAlias = Callable[..., Awaitable[Any]]
-"""Handler of a worker. It takes a `Question`, then clients of upstreams, and returns the resource that the question
-asks for, or a reply such as `NotFound`."""
+"""Handler of a worker. It takes a `Question`, then clients of upstreams. It returns the resource that the question asks
+for, or a reply such as `NotFound`."""
 
 
 class Question(Struct, Generic[I], frozen=True):

@@ -22,8 +22,8 @@ TIMEOUT_S = 30.0
 
 
 class TrySettings(Struct, frozen=True, kw_only=True):
-    """Settings of `bouquet-worker try --real`, which asks a real upstream and has a gateway record the lookup in its
-    access journal."""
+    """Settings of `bouquet-worker try --real`, which sends a lookup to a real upstream. Before, a gateway records the
+    lookup in its access journal."""
 
     real: Literal["no", "yes"] = "no"
     """`yes` to allow lookups about real persons at a real upstream. With `no`, the command refuses them."""

@@ -26,8 +26,8 @@ class School(Struct, frozen=True):
 
 
 class PupilKey(Struct, frozen=True):
-    """Key by which the simulator finds an invented pupil: the birth name and the first name in lower case, the
-    ministry's code of the sex, and the birth date."""
+    """Identity by which the simulator finds an invented pupil. `sexe` is the ministry's code, 1 (male) or 2 (female).
+    Lookups use keys made by `key_of`, whose names are in lower case."""
 
     nom: str
     prenom: str

@@ -23,8 +23,8 @@ PAU = {"etablissement": 6402, "nomEtablissement": "POLE SIMULE DE PAU", "region"
 
 
 class Persona(Struct, frozen=True, kw_only=True):
-    """Invented athlete, with the JSON of the Sport Data Hub. Instead of dates, a record or a training has the key
-    `years`: `(-1, 0)` means from the beginning of last year to the end of this year."""
+    """Invented athlete, with the JSON of the Sport Data Hub. In place of dates, a record or a training has the key
+    `years`. `(-1, 0)`, for example, means from the beginning of last year to the end of this year."""
 
     story: str
     person: Json

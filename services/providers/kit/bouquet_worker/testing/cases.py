@@ -21,8 +21,8 @@ class Case(Struct, frozen=True, kw_only=True):
     """Test case: a lookup for one operation, with the reply that the operation's worker must give."""
 
     name: str
-    """Name of the case in test reports: the name of its file, followed by the operation's id if the file lists several
-    operations."""
+    """Name of the case in test reports: the name of its file. If the file lists several operations, the operation's id
+    follows."""
     operation: str
     identity: Identity
     parameters: dict[str, Parameter] = {}
