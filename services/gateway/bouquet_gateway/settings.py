@@ -44,7 +44,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Seconds after which the gateway asks the registry again about a remembered token that is still used. This request
     also tells the registry that the token is in use."""
     known_tokens: int = 50_000
-    """Limit on the tokens that one process remembers, at about 0.8 kB each. For any other token, the gateway asks the
+    """Largest number of tokens that one process remembers, at about 0.8 kB each. For any other token, it asks the
     registry."""
     exempt_tokens: tuple[str, ...] = ()
     """Tokens exempt from blacklist, address check and rate limit, each as its SHA-256 in hexadecimal
@@ -71,10 +71,10 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     every 5 seconds. Needs a broker."""
     # While the file has a wrong line, the names read before stay allowed.
     territories: tuple[str, ...] = ()
-    """Prefixes with which the paths of a provider must begin, as entries `PROVIDER:PREFIX` such as `acme:/v3/acme/`. A
-    provider without an entry may offer any path."""
+    """Prefixes with which the paths of a provider's operations must begin. Each entry is `PROVIDER:PREFIX`, such as
+    `acme:/v3/acme/`. A provider without an entry may use any path."""
     deadline_s: float = 10.0
-    """Seconds that the answer to a request may take, with all waits for other services."""
+    """Longest time, in seconds, from a request to its answer, with all waits for other services."""
     max_requests: int = 400
     """Limit on the requests that one process answers at a time. Further requests are refused (error `00529`), except
     health probes."""
@@ -85,11 +85,11 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     Recommended: the sum of `…_CONCURRENCY` over the provider's workers, divided by the number of gateways.
     """
     hedge_after_s: float = 2.0
-    """Seconds for which a lookup of a quotient familial waits for the likelier of CAF and MSA before it also asks the
-    other. With 0, it asks both at once."""
+    """Longest wait, in seconds, for the first of two providers (CAF and MSA) in a lookup of a quotient familial. Then
+    the gateway also asks the second. With 0, it asks both at once."""
     double_file_grace_s: float = 0.3
-    """Seconds for which the gateway still waits for the second of CAF and MSA after the first has found the person. If
-    both know the person, the gateway logs this, and chooses one of the answers."""
+    """Longest wait, in seconds, for the slower of CAF and MSA once the other has found the person. If both find the
+    person, the gateway logs a warning and chooses one answer."""
     cache_url: Annotated[Secret, ServerUrl(("redis",), EMBEDDED, several=True)] = Secret("memory:")
     """URL of the cache: `memory:` for the memory of each process, or `redis(s)://…` for a redis that all gateways
     share. TLS files may follow: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`.
@@ -119,12 +119,12 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Limit on the unknown bearer tokens per minute from one IPv4 address or IPv6 /64 network. Further unknown tokens
     get a 429 (error `00429`). The limit of an IPv6 /48 network is ten times as high."""
     unknown_recipients_per_minute: Annotated[int, Meta(ge=1)] = 60
-    """Limit on a software editor's calls per minute for administrations that delegate no habilitation to the editor.
-    Further ones get a 429 (error `00429`), except for administrations served in the last hour."""
+    """Limit on a software editor's calls per minute for administrations that have delegated nothing to the editor.
+    Further calls get a 429 (error `00429`), except for administrations served in the last hour."""
     # The calls with all tokens of the editor are counted together.
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
-    """Limit on the FranceConnect sessions per second that one process sees for the first time. Above the limit, calls
-    wait for up to two seconds, and may then get a 429."""
+    """Limit on the new FranceConnect sessions per second in one process. A session is new if no call has used it in the
+    last ten minutes. Further calls wait for up to two seconds, and may then get a 429."""
     journal: bool | None = None
     """Whether calls for data are recorded in the registry's access journal. If unset, they are recorded only if
     `tokens_from` is `registry`."""
@@ -211,7 +211,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
 
 
 class Safeguard(Struct, frozen=True):
-    """Protection of data about real people, such as the access journal, that a setting can turn off."""
+    """Protection of data about real people that a setting can turn off, such as the access journal."""
 
     setting: str
     is_off: Callable[[GatewaySettings], bool]
@@ -242,8 +242,8 @@ def safeguards_off(settings: GatewaySettings) -> list[Safeguard]:
 
 
 Constraint: TypeAlias = tuple[str, Callable[[GatewaySettings], bool], str]
-"""Condition that the settings must meet: the name of a setting, a function that says whether it meets the condition,
-and the error text otherwise."""
+"""Condition that the settings must meet: name of the setting at fault, test of the settings, and error text if the test
+fails."""
 
 CONSTRAINTS: tuple[Constraint, ...] = (
     (
@@ -328,11 +328,11 @@ CHECKS: tuple[Callable[[GatewaySettings], object], ...] = (
     GatewaySettings.bounds,
     lambda settings: parse_windows(settings.maintenance),
 )
-"""Checks of the settings, each of which raises `SettingsError` for a wrong setting. All checks run, so that all wrong
+"""Functions that check the settings. Each raises `SettingsError` for a wrong setting; all run, so that all wrong
 settings are reported at once."""
 
 REMOVED_SETTINGS = ("REGIME_STRATEGY", "TURN_S")
-"""Names of settings that the previous release had, and that have no effect any more."""
+"""Names of settings that the previous release had, and that no longer have an effect."""
 
 
 def read_settings(reader: Reader) -> GatewaySettings:

@@ -36,15 +36,15 @@ BOX_LINES = 40
 """Largest number of lines of text in one row of a table, so that a row fits on one page. A longer text goes on in the
 next row."""
 QR_SIDE = 52 * mm
-"""Side of the QR code, in points."""
+"""Width and height of the QR code on the page, in points. The library's `mm` is the number of points in a
+millimetre."""
 # The QR code of a link of 1,000 characters has 121 modules (small squares) per side, so each is 0.4 mm wide.
 
 # Bitstream Vera is in the library's package, with its free licence, and has the letters of French and of most European
 # languages.
 REGULAR, BOLD = "Vera", "VeraBd"
 WITHOUT_WIDTH = ("Cf", "Mn")
-"""Unicode categories of characters without a width of their own: formatting characters, and accents that follow their
-letter."""
+"""Unicode categories of characters that take no width in a line: formatting characters, and combining accents."""
 
 
 def pdf_of(document: Document, code: str, url: str, *, is_test: bool) -> bytes:

@@ -25,15 +25,15 @@ PROOF_ONLY, PDF = "proof-only", "pdf"
 PROOF_PARAMETER = "preuve"
 """Name of the query parameter that holds the text of the proof to verify."""
 DOCUMENT_PARAMETER = "document"
-"""Name of the query parameter with the encrypted content of the PDF file to download."""
+"""Name of the query parameter that holds the encrypted content of the PDF file to download."""
 DOCUMENT_S = 300
-"""Seconds for which the PDF file of a proof can be downloaded."""
+"""Seconds after an answer for which the PDF file of its proof can be downloaded."""
 MAX_DOCUMENT_LENGTH = 7500
-"""Largest number of characters in the encrypted content of a PDF file. The content is part of a link, and HTTP servers
+"""Largest number of characters in the encrypted content of a PDF file. The download link contains it, and HTTP servers
 accept URLs of about 8,000 characters."""
 MAX_LENGTH = 4000
-"""Largest number of characters in the text of a proof, so that every browser and proxy accepts a link with this
-text."""
+"""Largest number of characters in the text of a proof. The link for its verification contains the text, and browsers
+and proxies refuse very long links."""
 PURPOSE, TEST_PURPOSE = "proof verification", "proof verification of test data"
 """Purposes for which proofs are encrypted: the first in a gateway with real data, the second in a sandbox. A sandbox
 therefore cannot verify a proof about real data, and other gateways cannot verify a sandbox's proof."""

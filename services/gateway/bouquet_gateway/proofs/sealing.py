@@ -13,12 +13,12 @@ from bouquet_gateway.proofs.keys import KeyRing, NotSealed
 S = TypeVar("S", bound=Struct)
 
 MAX_CONTENT_BYTES = 64_000
-"""Largest size, in bytes, of the JSON that a sealed (encrypted) text contains."""
+"""Largest size, in bytes, of the JSON in a sealed (encrypted) text, before compression."""
 RAW_DEFLATE = -zlib.MAX_WBITS
 
 
 class TooLarge(Exception):
-    """Error for a content that is too large, or whose encrypted text would be too long."""
+    """Error for content that is too large to be sealed (encrypted), or whose encrypted text is too long for a URL."""
 
 
 def seal(keys: KeyRing, content: Struct, purpose: str, max_length: int) -> str:

@@ -17,12 +17,12 @@ from bouquet_proto.offer import Proof, ProofField, ProofSection
 
 VALID_YEARS = 5
 INITIALS = 3
-"""Number of letters of a name that a proof shows if its field is declared as `initials`."""
+"""Number of letters that a proof shows of a name declared as `initials`: of `DUPONT`, it shows `DUP•••`."""
 GROUPED_FROM = 10_000
 """Smallest integer that is written with a space between each group of three digits, as in `10 000`."""
 MAX_ROWS = 2000
-"""Largest number of rows (labels with values) in a proof. Making 2,000 rows takes about 10 ms, in which the process
-serves no other request."""
+"""Largest number of rows (label and value of a field) in a proof. Making 2,000 rows blocks the process for about 10
+ms."""
 DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 SEXES = {"F": "Féminin", "M": "Masculin"}
 YEAR_UNKNOWN, MONTH_UNKNOWN = "0000", "00"
@@ -31,23 +31,23 @@ YEAR_UNKNOWN, MONTH_UNKNOWN = "0000", "00"
 
 
 class Row(Struct, frozen=True, array_like=True):
-    """Line of a proof (a text that shows later what an answer said): label and value of one field."""
+    """Row of a proof (a text that shows later what an answer said): label and value of one field."""
 
     label: str
     value: str
 
 
 class Section(Struct, frozen=True, array_like=True):
-    """Section of a proof (a text that shows later what an answer said). It has a title and, for each object, such as
-    each child of a family, rows with labels and values."""
+    """Section of a proof (a text that shows later what an answer said). `entries` holds the rows of each object, such
+    as each child of a family."""
 
     title: str
     entries: tuple[tuple[Row, ...], ...]
 
 
 class Statement(Struct, frozen=True, array_like=True):
-    """Content of a proof (a text that shows later what an answer said): operation, authority that has answered,
-    administration that asked, day, and the fields shown."""
+    """Content of a proof (a text that shows later what an answer said). It names the authority that answered, the
+    administration that asked and the day, and holds the fields to show."""
 
     operation: str
     title: str

@@ -16,7 +16,8 @@ from bouquet_gateway.public.encoded import Encoded, encoded, encoded_bytes
 
 
 class Documents:
-    """Source of the public documents. Each document is built at its first request, and kept until the offers change."""
+    """Source of the public documents, such as the OpenAPI document. Each is built at its first request, and again once
+    a provider has changed the description of its operations."""
 
     def __init__(
         self,

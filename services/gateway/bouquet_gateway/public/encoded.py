@@ -13,7 +13,7 @@ GZIP = re.compile(r"\s*(?:gzip|x-gzip|\*)\s*(?:;\s*q=(?P<weight>[\d.]+)\s*)?", r
 
 
 class Encoded(Struct, frozen=True):
-    """Document as JSON, plain and compressed by gzip, with its `ETag`."""
+    """JSON document, plain and compressed by gzip, with its `ETag`."""
 
     plain: bytes
     gzipped: bytes

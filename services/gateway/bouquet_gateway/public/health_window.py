@@ -12,12 +12,12 @@ from msgspec import Struct
 
 WINDOW_S = 600
 SLICE_S = 30
-"""Length, in seconds, of the periods in which calls are counted. The health of a resource depends on the last twenty
-periods, which are ten minutes."""
+"""Length, in seconds, of one period in which calls are counted. The health of a resource depends on the last twenty
+periods (ten minutes)."""
 # Since the last slice has not ended, the window covers nine and a half to ten minutes.
 TOO_MANY_OUTAGES = 0.10
-"""Smallest share of outages (answers with HTTP status 502, 503 or 504) among a resource's recent calls at which the
-resource is shown as down (docs/reference/contract.md §5.3)."""
+"""Share of outages among a resource's recent calls from which the resource is shown as down. Outages are answers with
+HTTP status 502, 503 or 504 (docs/reference/contract.md §5.3)."""
 LEAST_CALLS = 10
 """Smallest number of calls in the last ten minutes at which a resource may be shown as down."""
 # So one caller cannot cause it.
@@ -28,8 +28,8 @@ State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
 
 class Slice(Struct):
-    """Numbers of calls and of outages in one period of `SLICE_S` seconds. The period begins at the Unix time `number`
-    times `SLICE_S`."""
+    """Numbers of calls and of outages in one period of `SLICE_S` seconds. The period begins `number * SLICE_S` seconds
+    after 1970."""
 
     number: int
     calls: int = 0
@@ -79,10 +79,10 @@ class HealthWindows:
 
 
 class Circumstances(Struct, frozen=True, kw_only=True):
-    """Facts, besides the numbers of recent calls and outages, that decide the health of a resource."""
+    """Facts that decide the health of a resource, in addition to the numbers of its recent calls and outages."""
 
     maintenance_until: datetime | None = None
-    """End of the maintenance window that is open; `None` if none is open."""
+    """End of the maintenance window that is open now; `None` if none is open."""
     just_reopened: bool = False
     """Whether a maintenance window ended in the last ten minutes."""
     is_silent: bool = False

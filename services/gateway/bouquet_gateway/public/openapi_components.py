@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 Json: TypeAlias = dict[str, Any]
 
 OMITTED_KEYWORDS = ("title", "default")
-"""JSON schema keywords that the OpenAPI document leaves out, since client generators misread them."""
+"""JSON Schema keywords that the OpenAPI document leaves out, since client generators misread them."""
 # Generators merge two objects with the same title, and treat a field with a default as always present.
 WORDS = re.compile(r"[A-Za-z\d]+")
 

@@ -19,7 +19,8 @@ JSON = "application/json"
 WITH_RETRY_AFTER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
 """HTTP statuses of the errors that can have a header `Retry-After`."""
 SAMPLE_VALUES = {"start": "01:10", "end": "02:30", "named": " (inconnue)"}
-"""Values that replace the placeholders of error texts in the examples of the OpenAPI document."""
+"""Sample values for the placeholders in error texts, such as `{start}`. The examples of errors in the OpenAPI document
+contain them."""
 
 
 def _header(description: str, kind: str = "integer") -> Json:

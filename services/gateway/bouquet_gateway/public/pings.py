@@ -17,15 +17,16 @@ from bouquet_gateway.public.health_window import WINDOW_S, Circumstances, Health
 
 
 class Status(Struct, frozen=True):
-    """Health of a resource. Each time is an ISO 8601 text with milliseconds and UTC offset."""
+    """Body of `/api/{status}/ping`: the health of a resource. All times are ISO 8601 texts with milliseconds and UTC
+    offset."""
 
     status: State
     last_update: str
     last_ok_status: str | None | UnsetType = UNSET
-    """Time of the last call that did not end in an outage (HTTP status 502, 503 or 504). `None` if this process has
-    seen no such call; absent in a sandbox."""
+    """Time (despite the name) of the last call without an outage (HTTP status 502, 503 or 504). `None` if this process
+    has seen no such call; absent in a sandbox."""
     until: str | UnsetType = UNSET
-    """End of the maintenance window that is open; absent if none is open."""
+    """End of the maintenance window that is open now; absent if none is open."""
 
 
 class Ping(Struct, frozen=True):

@@ -12,7 +12,7 @@ from bouquet_mesh.bus.api import Calling
 
 
 class Readiness:
-    """Readiness of a gateway to answer lookups: whether it has a bus, operations, the registry, room in the journal,
+    """Check whether a gateway can answer lookups. It needs a bus, operations, the registry, room for journal records,
     and free file descriptors."""
 
     def __init__(self, bus: Calling, offers: Discovery, tokens: TokenSource, journal: Journal) -> None:

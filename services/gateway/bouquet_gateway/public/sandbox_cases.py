@@ -31,16 +31,16 @@ from bouquet_proto.sandbox_messages import (
 T = TypeVar("T")
 
 KEPT_S = 5.0
-"""Seconds for which the document with all test cases is kept. The first request after that makes a new document."""
+"""Seconds for which the document with all test cases is reused. The first request after that builds a new one."""
 NO_SANDBOX = "malformed_request"
-"""Reason with which a worker outside of a sandbox refuses requests about test cases."""
+"""Failure reason in the reply of a worker that does not know requests about test cases, as it belongs to no sandbox."""
 
 _page = msgspec.json.Decoder(CasePage)
 _report = msgspec.json.Decoder(CaseReport)
 
 
 class CaseDocument(Struct, frozen=True):
-    """Published list of what a sandbox answers: its test cases, and the errors and FranceConnect sessions that it
+    """Public list of what a sandbox answers: its test cases, and the errors and FranceConnect sessions that it
     simulates."""
 
     cases: tuple[RecordedCase, ...]
@@ -49,8 +49,8 @@ class CaseDocument(Struct, frozen=True):
 
 
 class SandboxCases:
-    """Service that publishes a sandbox's test cases, and checks proposed ones. Outside of a sandbox, each method raises
-    the `Problem` of an unknown path."""
+    """Service that publishes a sandbox's test cases, and checks test cases that somebody proposes. In other gateways,
+    each method raises `Problem` (404), as for an unknown path."""
 
     def __init__(
         self, offers: Discovery, bus: Calling, *, is_sandbox: bool, clock: Callable[[], float] = time.monotonic

@@ -23,11 +23,12 @@ from bouquet_proto.deadline import Deadline
 from bouquet_proto.rules import SharedResults
 
 METHOD = "GET"
-"""HTTP method under which each call is traced and logged, since callers call operations by GET."""
+"""HTTP method shown in traces and logs of these calls. The gateway makes them itself, but callers use GET for the same
+operations."""
 
 
 class Services(Struct, frozen=True, kw_only=True):
-    """Services of the gateway through which each call passes: token checks, lookups and access journal."""
+    """Services that the gateway uses for each call: token checks, lookups and access journal."""
 
     authenticate: Authenticate
     lookups: Lookups
@@ -36,22 +37,23 @@ class Services(Struct, frozen=True, kw_only=True):
 
 
 class Asker(Struct, frozen=True, kw_only=True):
-    """Calls operations on behalf of one request, with the request's credential, id and deadline."""
+    """Caller of operations on behalf of one request, such as a dossier (several lookups in one request). Uses the
+    request's credential, id and deadline."""
 
     services: Services
     request: HttpRequest
     call: Call
-    """Facts about the request for which the calls are made."""
+    """Facts about the whole request for which the single calls are made."""
     admission: Admission
     is_session: bool
     """Whether the credential belongs to a FranceConnect session. Such a credential gives access only to the citizen's
     own data."""
     deadline: Deadline
     refusal: Problem | None = None
-    """Error with which every call is answered, in place of a lookup; `None` if there is none."""
+    """Error that every call gets in place of a lookup; `None` if lookups are allowed."""
     shared: SharedResults = {}
-    """Results of computations about a person, such as validation rules, by their input. Calls of the request about the
-    same person share them."""
+    """Results of validation rules, by rule, date and parameter values. Calls with the same values, such as those about
+    one person, share them."""
 
     async def answer(self, target: Target, parameters: Parameters, *, is_counted: bool) -> tuple[Call, Answer]:
         """Calls the operation `target`, and returns the call and its answer. `is_counted` says whether the rate limit

@@ -15,12 +15,13 @@ MAX_INTEGER = 10**15
 
 Integer: TypeAlias = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 Value: TypeAlias = str | Integer | list[str | Integer]
-"""Value of a query parameter. A list stands for several values: the query has `name[]=…` once for each item."""
+"""Value of a query parameter. A list stands for a repeated parameter: the query contains `name[]=…` once for each
+item."""
 Values: TypeAlias = Mapping[str, Value]
 
 
 class Parameters(Struct, frozen=True):
-    """Query parameters of one call, both as a query string and parsed."""
+    """Query parameters of one call, as the raw query string and in parsed form."""
 
     raw_query: str
     """Query string of the call. Equal parameters give equal strings, so that identical calls can be recognized."""

@@ -12,18 +12,20 @@ from bouquet_gateway.single_calls.parameters import Value, Values
 from bouquet_proto.offer import Operation, People
 
 USUAL_MODALITY = "identite"
-"""Modality (way to identify the person) of the operations that take a civil status."""
+"""Modality (way to identify the person) of operations that identify a person by civil status (name, birth and sex)."""
 SESSION_MODALITY = "france_connect"
 """Modality (way to identify the person) of the operations that need a citizen's FranceConnect session. The paths of
 these operations end with this word."""
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """Operation to call for one lookup of a dossier, or for a tool of the Model Context Protocol."""
+    """Operation called for one lookup of a dossier (several lookups in one request), or for a tool of the Model Context
+    Protocol."""
 
     path: str
     match: Match | None
-    """Operation at `path`; `None` if no worker has described one yet. The call then gets an error."""
+    """Operation found at `path`. `None` if no worker has described it to the gateway yet; the call then gets an
+    error."""
 
     @property
     def served(self) -> Served | None:

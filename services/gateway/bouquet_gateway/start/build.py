@@ -53,7 +53,7 @@ from bouquet_proto import france_connect_session
 from bouquet_proto.names import GATEWAY_PREFIX
 
 FIRST_OFFERS_S = 3.0
-"""Longest time, in seconds, for which a starting gateway waits for the providers to describe their operations."""
+"""Longest time, in seconds, that a starting gateway waits for the providers' first descriptions of their operations."""
 
 
 def paris_now() -> datetime:

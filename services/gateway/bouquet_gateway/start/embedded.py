@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 
 
 class Hosted(Protocol):
-    """Worker that runs in the gateway's process or, in a sandbox, the casebook: the service that answers from test case
-    files in place of all workers."""
+    """Worker that runs inside the gateway's process. In a sandbox, it is the casebook: one service that replaces all
+    workers, and answers from test case files."""
 
     def offers(self) -> tuple[Offer, ...]:
         """Returns the descriptions of operations (offers): one for a worker. The casebook of a sandbox returns one for
@@ -34,7 +34,7 @@ class Hosted(Protocol):
 
 
 class Service(Protocol):
-    """Service that runs in the gateway's process, but is not a worker: the registry."""
+    """Service other than a worker that runs inside the gateway's process. The registry is the only one."""
 
     def read(self, reader: Reader) -> object:
         """Reads and checks the service's settings. `reader` collects the wrong ones."""

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 30.0
 STABLE_S = 60.0
-"""Seconds after which a running process counts as stable. If a process ends earlier, the pause before its next start
+"""Seconds after its start from which a process counts as stable. If it ends earlier, the pause before the next start
 doubles, up to `LAST_PAUSE_S` seconds."""
 
 _PARENT = 0

@@ -27,7 +27,8 @@ SERVICE = "bouquet-gateway"
 
 
 class Hosting(Struct, frozen=True):
-    """Settings of a gateway, and the workers (`hosts`) and services in its process. With a broker, none run there."""
+    """Settings of a gateway, with the workers (`hosts`) and other services that run in its process. Both are empty with
+    a broker, since they then run in processes of their own."""
 
     settings: GatewaySettings
     hosts: Mapping[str, embedded.Hosted]

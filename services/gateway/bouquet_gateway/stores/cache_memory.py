@@ -16,7 +16,7 @@ from bouquet_gateway.stores.cache import CachedValue
 from bouquet_mesh.tasks import alongside
 
 ENTRY_BYTES = 350
-"""Memory, in bytes, that an entry takes in addition to its value (approximate)."""
+"""Approximate memory, in bytes, that a cached entry takes in addition to its value."""
 SWEEP_S = 30.0
 """Seconds between two removals of expired entries."""
 # A removal takes a few milliseconds for 50,000 entries.

@@ -29,16 +29,15 @@ from bouquet_mesh.tasks import alongside
 NAMESPACE = "bouquet:cache"
 NONCE_BYTES = 12
 MAX_PENDING_DELETIONS = 10_000
-"""Largest number of deletions that wait until redis confirms them. Above this number, the oldest deletion is
-dropped."""
+"""Largest number of deletions that redis has not confirmed yet. Beyond this number, the oldest is dropped."""
 NO_TIMEOUT = 0
-"""Value of aiocache's parameter `timeout` that turns aiocache's own time limit off."""
+"""Value of aiocache's parameter `timeout` that turns off aiocache's own time limit."""
 # For its own timeout, aiocache would create a task at each call.
 
 
 class _Entry(Struct, frozen=True, array_like=True):
-    """Cached value, encrypted together with its key. If somebody copies it to another key, it is ignored there, so that
-    nobody gets another person's data."""
+    """Cached value together with its own key, both encrypted. An entry copied to another key is ignored, so that nobody
+    gets another person's data."""
 
     key: str
     expires_at: float

@@ -20,11 +20,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PAUSE_S = 1.0
-"""Seconds after a failure in which a store is not called again."""
+"""Seconds for which a store is not called after one of its calls has failed."""
 
 
 class OptionalStore:
-    """Guard for calls to a store that may be unavailable: a failed call returns a fallback value instead of raising an
+    """Guard for calls to a store that may be unavailable. A failed call returns a fallback value instead of raising an
     error."""
 
     def __init__(self, store: str) -> None:

@@ -11,7 +11,8 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Collection of the requests in flight, by key. A request is not sent while one with the same key is in flight."""
+    """Collection of the requests in flight, by key. A second request with the same key is not sent: it gets the answer
+    to the first."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[T]] = {}
