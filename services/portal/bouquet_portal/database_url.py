@@ -12,17 +12,17 @@ VERIFIED, PLAIN = "verify-full", "disable"
 # libpq's own default, `prefer`, verifies nothing, and goes without TLS if the server, or an attacker in its place,
 # offers none.
 FILES = ("sslrootcert", "sslcert", "sslkey")
-"""Options of libpq whose values are paths of PEM files, for TLS."""
+"""TLS options of libpq, PostgreSQL's client library, whose values are paths of PEM files."""
 OPTIONS = ("host", "sslmode", *FILES, "application_name", "connect_timeout", "target_session_attrs")
-"""Options of libpq that a database URL may have in its query. The option `host` may only be the folder of a Unix
-socket."""
+"""Options of libpq, PostgreSQL's client library, that a database URL may contain. `host` is allowed only for the folder
+of a Unix socket."""
 SQLITE: Mapping[str, Any] = {
     "timeout": 10,
     "init_command": "PRAGMA journal_mode=WAL",
     "transaction_mode": "IMMEDIATE",
 }
-"""Options of an SQLite connection. With these, a connection waits up to 10 seconds for another writer, and can read
-while another one writes."""
+"""Options of a connection to SQLite. A connection waits up to 10 seconds for another writer, and can read while another
+one writes."""
 
 
 def database_of(url: str) -> dict[str, Any]:

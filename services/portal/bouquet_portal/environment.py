@@ -21,7 +21,7 @@ MAIL_URL = "must be smtp://host, smtps://host or file:///folder"
 
 _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
 """Pattern of the environment variables that Kubernetes sets for each Service, such as `WEB_SERVICE_HOST=10.0.0.1`. The
-portal ignores these variables, whose names may look like its own settings."""
+portal ignores them, since they could be mistaken for its settings."""
 
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65_535, description="must be a port, 0 to 65535")]
 """TCP port on which to listen; 0 stands for any free port."""
@@ -30,7 +30,7 @@ Seconds: TypeAlias = Annotated[float, Meta(gt=0, description="must be more than 
 
 
 class SettingsError(Exception):
-    """Error with one line for each wrong setting: the variable's name and the problem, never the value."""
+    """Error for wrong settings, with one line for each: the variable's name and the problem, but never the value."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = list(problems)
@@ -57,9 +57,9 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """Address at which people reach the portal, such as `https://host`, without a path. If it begins with `https`,
     browsers use the site and its cookies only over TLS."""
     gateway_url: str = "http://127.0.0.1:8000"
-    """Address of the gateway whose documents and states the portal shows."""
+    """Address at which the portal reads the gateway's documents and the states of APIs."""
     api_url: str = ""
-    """Address of the gateway that the examples on pages name, such as `https://host`. If empty, the examples name
+    """Address of the gateway in the examples on pages, such as `https://host`. If empty, examples contain
     `gateway_url`."""
     gateway_cafile: str = ""
     """Path of a PEM file with the certificate authority that signed the gateway's certificate. If empty, the portal
@@ -72,26 +72,28 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """Seconds between two requests to the gateway for the states of APIs (working, out of service or in
     maintenance)."""
     database_url: Secret = Secret("sqlite:///bouquet-portal.db")
-    """URL of the portal's own database: `postgresql://user:password@host/name` or `sqlite:///path`. PostgreSQL servers
-    must have a valid certificate; `?sslmode=disable` lifts this rule on a developer's machine.
+    """URL of the portal's database: `postgresql://user:password@host/name` or `sqlite:///path`. A PostgreSQL server
+    needs a valid certificate; `?sslmode=disable` lifts this rule on a developer's machine.
+
     `?sslrootcert=…&sslcert=…&sslkey=…` name PEM files: the authority to trust, the client certificate and its key.
-    Several hosts, as in `@a:5432,b:5432/name`, are a primary and its standbys."""
+    Several hosts, as in `@a:5432,b:5432/name`, are a primary and its standbys.
+    """
     secret_key: Secret = Secret("")
     """Secret of at least 32 characters that signs cookies and links. Required if `public_url` begins with `https`. If
-    empty, each start makes a new secret, and cookies and links signed before become invalid."""
+    empty, each start makes a new secret, which makes earlier cookies and links invalid."""
     host: str = "127.0.0.1"
     """Address on which the portal listens."""
     port: Port = 8030
-    """Port of the site."""
+    """TCP port of the site."""
     metrics_port: Port = 8031
-    """Port of `/metrics`, on the same address as the site. The port must not be reachable from outside."""
+    """Port of `/metrics`, at the same address as the site. It must not be reachable from outside."""
     trusted_proxies: str = ""
-    """Addresses or CIDR ranges, separated by commas, of the proxies in front of the portal. The portal trusts their
-    `X-Forwarded-For`. All visitors behind a proxy that is not named here share one rate limit."""
+    """Addresses or CIDR ranges, separated by commas, of the proxies whose header `X-Forwarded-For` the portal trusts.
+    Visitors behind any other proxy share one rate limit."""
     threads: Annotated[int, Meta(ge=1, le=64)] = 8
     """Largest number of requests that the portal answers at the same time."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """Lowest level of log lines that are written."""
+    """Lowest level of the log lines to write."""
     service_name: str = "Bouquet"
     """Name of the service, as shown on each page."""
     operator_name: str = "l'exploitant de ce service"
@@ -117,39 +119,38 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     source_url: str = ""
     """Address of the source code, to which a link at the foot of each page leads. If empty, there is no link."""
     sandbox_url: str = ""
-    """Address of the sandbox gateway. The portal shows its test cases, and sends it the calls that visitors try. If
-    empty, the portal has no sandbox."""
+    """Address of the sandbox gateway. The portal shows its test cases, and makes visitors' trial calls to it. If empty,
+    the portal has no sandbox."""
     sandbox_api_url: str = ""
-    """Address of the sandbox gateway that the examples on pages name, such as `https://host`. If empty, the examples
-    name `sandbox_url`."""
+    """Address of the sandbox gateway in the examples on pages, such as `https://host`. If empty, examples contain
+    `sandbox_url`."""
     sandbox_cafile: str = ""
     """Path of a PEM file with the certificate authority that signed the sandbox gateway's certificate. If empty, the
     portal trusts the system's authorities."""
     sandbox_token: Secret = Secret("")
-    """Token with which the portal calls the sandbox gateway. Pages show this token to everybody. Required if
+    """Token with which the portal calls the sandbox gateway. It is public, since pages show it. Required if
     `sandbox_url` is set."""
     calls_per_second: Annotated[int, Meta(ge=1)] = 20
-    """Largest number of calls per second for one token, as stated on pages. The limit itself is a setting of the
-    gateway."""
+    """Largest number of calls per second for one token, as stated on pages. The limit itself is set at the gateway."""
     deadline_s: Annotated[int, Meta(ge=1)] = 10
-    """Seconds within which the gateway answers a call, as stated on pages. The limit itself is a setting of the
-    gateway."""
+    """Seconds within which the gateway answers a call, as stated on pages. The limit itself is set at the gateway."""
     client_timeout_s: Annotated[int, Meta(ge=1)] = 15
-    """Seconds for which clients should wait for an answer, as recommended on pages. The portal itself does not use this
-    time."""
+    """Seconds for which pages advise clients to wait for an answer. The portal itself does not use this time."""
     availability: str = "99,5 %"
     """Availability that the operator promises, as a French text for pages."""
     mail_url: Secret = Secret("")
-    """URL of the mail server: `smtp://user:password@host:port` (STARTTLS) or `smtps://…`. `?cafile=…` names a PEM file
-    with the certificate authority to trust. `file:///folder` writes mails to files. If empty, the site has no form for
-    software editors, and names `contact_email` instead."""
+    """URL of the mail server: `smtp://user:password@host:port` (STARTTLS) or `smtps://…`. If empty, the site has no
+    form for software editors, and names `contact_email` instead.
+
+    `?cafile=…` names a PEM file with the certificate authority to trust. `file:///folder` writes mails to files.
+    """
     mail_plain: bool = False
-    """Whether mails may be sent without TLS (`smtp://`), for a server on a developer's machine. The URL must then
-    contain no password."""
+    """Whether mails may be sent without TLS (`smtp://`), for a developer's machine. `mail_url` must then contain no
+    password."""
     mail_from: str = "ne-pas-repondre@bouquet.invalid"
     """Sender address of the mails that the portal sends."""
     editor_requests_keep_months: Annotated[int, Meta(ge=1, le=60)] = 24
-    """Months after which a software editor's confirmed request to be listed on the site is deleted."""
+    """Months from a software editor's confirmation of a request to be listed until the request is deleted."""
     environment_notice: str = ""
     """Text at the top of each page, for example to say that the site is a test environment. If empty, pages have no
     such text."""

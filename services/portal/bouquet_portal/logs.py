@@ -15,17 +15,17 @@ from pythonjsonlogger.msgspec import MsgspecFormatter
 SERVICE = "bouquet-portal"
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""Id of the request that the current thread answers; empty outside of requests."""
+"""Id of the request that the current thread is answering; empty outside of requests."""
 
 _RESERVED = frozenset({*RESERVED_ATTRS, "request", "status_code"})
-"""Attributes of a log record that are left out of the log line. They are the attributes set by the logging library, and
-Django's `request` and `status_code`."""
+"""Attributes of a log record that its JSON line leaves out: those of the logging library, and Django's `request` and
+`status_code`."""
 
 _OWN_LOGGERS = "bouquet"
 
 
 class _Formatter(MsgspecFormatter):
-    """Formatter whose JSON lines have the same fields as the logs of Bouquet's other processes."""
+    """Formatter that writes log records as JSON lines, with the same fields as Bouquet's other processes."""
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         log_data |= {

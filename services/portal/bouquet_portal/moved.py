@@ -11,7 +11,7 @@ MOVED = {
     "blog/migration-api-particulier-v3": "/developpeurs/versions",
     "blog/parametre-lieu-naissance-code-cog": "/developpeurs#identifier-une-personne",
 }
-"""Maps each former address on API Particulier's site to the page of the portal that replaces it."""
+"""Redirects from former addresses on API Particulier's site to the pages of the portal that replace them."""
 # The portal has no account page yet, so `compte` leads to the answer on renewing a token.
 
 urlpatterns = [path(former, RedirectView.as_view(url=present)) for former, present in MOVED.items()]

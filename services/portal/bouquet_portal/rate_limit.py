@@ -13,14 +13,14 @@ from django.http import HttpRequest
 from bouquet_portal.proxies import networks, visitor_address
 
 MOST_ADDRESSES = 10_000
-"""Largest number of visitors' addresses held in memory with their counts. At this number, all counts restart at 0."""
+"""Largest number of visitors' IP addresses counted in memory. At this number, all counts restart at 0."""
 IPV6_PREFIX = 64
-"""Length, in bits, of the prefix by which IPv6 addresses are counted. Addresses with the same prefix count as one
-visitor, who may use them all."""
+"""Length, in bits, of an IPv6 network prefix. All addresses with the same prefix count as one visitor, who may use them
+all."""
 
 
 class RateLimit:
-    """Limit on the actions that the portal does for one visitor's address: at most `actions` in each period of
+    """Limit on what the portal does for one visitor's IP address: at most `actions` actions in each period of
     `period_s` seconds."""
 
     def __init__(self, actions: int, *, period_s: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:

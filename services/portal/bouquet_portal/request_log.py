@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 NO_ROUTE = "none"
-"""Name recorded in place of a route for requests that reach no page, such as those for static files."""
+"""Text in logs and metrics, in place of a route's name, for requests that reach no page, such as those for static
+files."""
 
 
 def log_requests(get_response: GetResponse) -> GetResponse:

@@ -20,9 +20,9 @@ from bouquet_portal.environment import PortalSettings
 log = logging.getLogger(__name__)
 
 DRAIN_S = 10
-"""Longest time, in seconds, that the process waits after SIGTERM for requests that have already begun."""
+"""Longest time, in seconds, that the process waits after SIGTERM for the requests under way."""
 UNUSED_STATIC_FILES = ["redoc", "*.js.map", "swagger-ui-standalone-preset.js", "oauth2-redirect.*"]
-"""Glob patterns of installed libraries' static files that are not copied, because no page loads them."""
+"""Glob patterns of static files in installed libraries that are not copied, because no page loads them."""
 WORKER_SILENCE_S = 30
 """Seconds after which gunicorn replaces a worker process that no longer responds."""
 
@@ -53,7 +53,7 @@ def _prepare(*, migrate: bool) -> None:
 
 
 class _Server(BaseApplication):
-    """Gunicorn, configured by the portal's settings instead of a command line."""
+    """Gunicorn server that is configured by the portal's settings, not by a command line."""
 
     def __init__(self, settings: PortalSettings) -> None:
         self._settings = settings
@@ -97,7 +97,7 @@ def _gunicorn_options(settings: PortalSettings) -> dict[str, Any]:
 
 
 class _Logger(GunicornLogger):
-    """Logger of gunicorn that does not change handlers and levels, which the portal configures itself."""
+    """Gunicorn's logger, without its own handlers and levels: the portal configures those itself."""
 
     def setup(self, cfg: Config) -> None:
         self.error_log.propagate = True

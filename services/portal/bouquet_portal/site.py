@@ -55,7 +55,7 @@ PLACEHOLDERS = (
     "client_timeout_s",
     "availability",
 )
-"""Names of the settings that content files may contain as placeholders."""
+"""Names of the settings whose values replace placeholders, such as `{{ service_name }}`, in content files."""
 
 
 def variables(portal: PortalSettings) -> dict[str, str]:

@@ -9,8 +9,7 @@ from django.core.files.uploadhandler import FileUploadHandler
 
 
 class RefuseFiles(FileUploadHandler):
-    """Upload handler that refuses any request that contains a file, with status 400, before anything of the file is
-    stored."""
+    """Upload handler that refuses every request with a file, with status 400, before anything of the file is stored."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise SuspiciousOperation("a file was sent")

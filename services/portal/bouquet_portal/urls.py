@@ -20,7 +20,7 @@ PARTS = (
     "editeurs",
     "legal",
 )
-"""Packages of the parts of the site. Each has a module `urls` with the URL patterns of the part's pages."""
+"""Packages of the site, each with a module `urls` that holds the URL patterns of its pages."""
 
 urlpatterns = [
     *(path("", include(f"bouquet_portal.{part}.urls")) for part in PARTS),

@@ -19,8 +19,8 @@ MOST_STORED_BYTES = 4 * 1024 * 1024
 
 
 class DatabaseArchive:
-    """Archive of gateways' documents in the portal's database. Failures of the database are logged, and raise no
-    exception; `load` then returns None."""
+    """Archive of gateways' documents in the portal's database. If the database fails, methods log a warning instead of
+    raising an exception, and `load` returns None."""
 
     def load(self, url: str) -> Archived | None:
         close_old_connections()

@@ -6,7 +6,7 @@ from django.db import models
 
 
 class ArchivedDocument(models.Model):
-    """Last document that a gateway sent from a URL, stored under this URL."""
+    """Last document that the portal read at `url`, an address of a gateway."""
 
     url = models.CharField(max_length=500, primary_key=True)
     body = models.BinaryField()

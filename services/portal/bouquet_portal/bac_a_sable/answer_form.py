@@ -18,25 +18,25 @@ from bouquet_portal.documents.model import Field
 
 Shape = Literal["objects", "object", "texts", "choice", "text"]
 COMPUTED = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
-"""Pattern of the placeholders for numbers that the sandbox computes on the day of a call, such as `{annee-1}` for last
-year."""
+"""Pattern of the placeholders for numbers that the sandbox computes on the day of a call. `{annee-1}` is last year, and
+`{rentree}` the year in which the school year began."""
 TRUE_OR_FALSE = (("true", "vrai"), ("false", "faux"))
 """Choices for a field that is true or false: the value and the French label of each."""
 
 
 class Entry(Struct, frozen=True):
-    """Field of an answer, as the form shows it, with its values and error texts. An object, or a list of objects, also
-    has the entries of the fields inside."""
+    """Field of an answer in the form, with its values and error texts. An object, or a list of objects, also has an
+    entry for each field inside."""
 
     field: Field
     path: str
-    """Path of the field in a case file, such as `payload.data.enfants[0].sexe`. The field's input has this path as its
-    name."""
+    """Path of the field in a case file, such as `payload.data.enfants[0].sexe`. It is also the name of the HTML
+    input."""
     texts: tuple[str, ...] = ()
     children: tuple[Entry, ...] = ()
-    """Entries of the fields of an object; empty if the field is no object."""
+    """Entries for the fields of a single object; empty for any other field."""
     items: tuple[tuple[Entry, ...], ...] = ()
-    """Entries of each object in a list of objects; empty for any other field."""
+    """Entries for the fields of each object in a list; empty if the field is not a list of objects."""
     faults: tuple[str, ...] = ()
 
     @property

@@ -17,19 +17,19 @@ from bouquet_portal.bac_a_sable.cases import CallParameters, Case
 from bouquet_portal.documents.model import Operation
 
 LEFT_OUT_PARAMETERS = ("recipient", "delegation_id")
-"""Parameters of a call that a case file does not contain."""
+"""Parameters that a test case file never contains. They concern the caller, not the person."""
 
 
 class Computed(Struct, frozen=True):
-    """Number in an answer's data that the sandbox computes on the day of a call. `text` is its placeholder in a case
-    file, such as `{annee-1}` for last year."""
+    """Placeholder in a test case file for a number that the sandbox computes on the day of a call. `text` is, for
+    example, `{annee-1}` for last year."""
 
     text: str
 
 
 class Head(Struct, frozen=True):
-    """Beginning of a test case file: the description, and the names of the invented person and of the person's family.
-    An empty text is left out of the file."""
+    """Top of a test case file: its description, and the names of the invented person and family. Empty texts are left
+    out of the file."""
 
     description: str = ""
     person: str = ""

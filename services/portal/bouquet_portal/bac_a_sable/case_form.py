@@ -19,10 +19,10 @@ HEAD = ("description", "person", "family")
 
 
 class Proposed(Struct, frozen=True):
-    """Test case that a visitor describes in the form. The answer is either `error`, or `data` and `meta`."""
+    """Test case that a visitor describes in the form. Its answer is `error` or, if that is None, `data` and `meta`."""
 
     operation: Operation
-    """Operation of the test case, with the parameters that its case files contain."""
+    """Operation that the test case calls. Its parameters are those that a test case file may contain."""
     head: Head = Head()
     asked: CallParameters = {}
     data: Any = None

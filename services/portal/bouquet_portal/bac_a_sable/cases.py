@@ -10,12 +10,12 @@ import msgspec
 from msgspec import Struct
 
 CallParameters: TypeAlias = dict[str, str | tuple[str, ...]]
-"""Query parameters of a call, by name; a name that ends in `[]` has several values."""
+"""Query parameters of a call, by name. A name that ends in `[]`, such as `prenoms[]`, has a tuple of values."""
 
 
 class Case(Struct, frozen=True):
-    """Test case of the sandbox: a call about an invented person, and the recorded answer. Years and months relative to
-    today, such as last year, are computed for the day on which the portal read the test cases."""
+    """Test case of the sandbox: a call about an invented person, and the recorded answer. Relative dates in the answer,
+    such as last year, are those of the day on which the portal read it."""
 
     id: str
     """Id of the operation and name of the test case, separated by a slash, such as `OPERATION/200_anne`."""
@@ -27,8 +27,7 @@ class Case(Struct, frozen=True):
     family: str = ""
     parameters: CallParameters = {}
     sessions: tuple[str, ...] = ()
-    """FranceConnect tokens for which the sandbox answers a call with this test case; empty for operations without
-    FranceConnect."""
+    """FranceConnect tokens with which a call gets this answer; empty for operations without FranceConnect."""
     is_default: bool = False
     code: str = ""
 
@@ -48,8 +47,8 @@ class Case(Struct, frozen=True):
 
 
 class SimulatedError(Struct, frozen=True):
-    """Error that the sandbox simulates for a call with the FranceConnect token `session`. If `session` is empty, the
-    call has these `parameters` instead."""
+    """Error that the sandbox simulates on request. A call requests it by the FranceConnect token `session` or, if that
+    is empty, by these `parameters`."""
 
     code: str
     status: int
@@ -67,8 +66,8 @@ class SimulatedError(Struct, frozen=True):
 
 
 class SimulatedErrors(Struct, frozen=True):
-    """Errors that the sandbox simulates for one operation. A call gets an error if it has the common `parameters`, and
-    also those of the error."""
+    """Errors that the sandbox simulates for one operation. To get one, a call needs the `parameters` given here and
+    those of the error."""
 
     operation_id: str
     errors: tuple[SimulatedError, ...]
@@ -79,8 +78,8 @@ class SimulatedErrors(Struct, frozen=True):
 
 
 class Session(Struct, frozen=True):
-    """FranceConnect session of an invented citizen, simulated by the sandbox. The sandbox answers a call that carries
-    `token` as if this citizen had logged in."""
+    """Simulated FranceConnect session of an invented citizen. To a call with `token`, the sandbox answers as if this
+    citizen had logged in."""
 
     token: str
     scopes: tuple[str, ...]
@@ -101,7 +100,7 @@ class Person(Struct, frozen=True):
 
 
 class Cases(Struct, frozen=True):
-    """All that a sandbox can answer: test cases, simulated errors and FranceConnect sessions."""
+    """Content of a sandbox: its test cases, simulated errors and FranceConnect sessions."""
 
     cases: tuple[Case, ...]
     errors: tuple[SimulatedErrors, ...] = ()

@@ -25,8 +25,8 @@ BEGINNING = """{
     "emploi": { "operation": "france_travail/statut", "parameters": { "identifiant": "erreur-24003" } }
   }
 }"""
-"""Dossier (one request for several lookups) about an invented household, shown when the page opens. Its lookups are
-answered with different statuses."""
+"""Example of a dossier (one request for several lookups), with which the page's form is filled at first. Its lookups
+get answers with different statuses."""
 LABELS = {
     "found": "trouvée",
     "not_found": "absente chez le fournisseur",
@@ -34,20 +34,20 @@ LABELS = {
     "refused": "non autorisée",
     "failed": "panne, à redemander",
 }
-"""French label for each status that the answer to one lookup of a dossier may have."""
+"""French label of each status that a lookup in a dossier (one request for several lookups) may get."""
 
 
 class Row(Struct, frozen=True):
-    """Row of the table that shows the answer to a dossier (one request for several lookups). It shows one lookup or, in
-    a lookup repeated for several persons (`for_each`), one person."""
+    """Row of the table of answers to a dossier (one request for several lookups). A lookup has one row or, if it is
+    repeated for each of several persons, one row per person."""
 
     name: str
     person: int
-    """Number of the person, from 1, if the lookup is repeated for several persons; otherwise 0."""
+    """Number of the person, from 1, if the lookup is repeated for several persons; 0 otherwise."""
     status: str
     provider: str
     shown: Any
-    """Data or errors in the lookup's answer, to be shown as JSON."""
+    """Data or errors that answer the lookup; the page shows them as JSON."""
     codes: tuple[str, ...]
     """Error codes in the lookup's answer; empty if there are none."""
 
@@ -57,8 +57,8 @@ class Row(Struct, frozen=True):
 
 
 class Fault(Struct, frozen=True):
-    """Error in the answer to a dossier (one request for several lookups). `pointer` is the JSON pointer of the wrong
-    field in the dossier; empty if the error names no field."""
+    """Error in the answer to a dossier (one request for several lookups). `pointer`, a JSON pointer, names the field of
+    the dossier at fault; it is empty if there is none."""
 
     code: str
     detail: str

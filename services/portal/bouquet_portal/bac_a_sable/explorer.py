@@ -17,11 +17,12 @@ MODALITIES = {
     "identifiant": "par identifiant",
     "": "version 2",
 }
-"""French label of each way to identify a person, in the order in which new callers should prefer them."""
+"""French label of each way to identify a person, best one for new callers first. Operations of version 2 have no named
+way: their key is ""."""
 
 
 class Known(Struct, frozen=True):
-    """Test case of the sandbox, with the operation that the test case calls."""
+    """Test case of the sandbox, together with the operation that it calls."""
 
     case: Case
     operation: Operation
@@ -34,23 +35,23 @@ class Known(Struct, frozen=True):
 
 
 class Topic(Struct, frozen=True):
-    """All test cases of the sandbox for the API with the title `title`."""
+    """API of the portal, by its title, with all test cases of the sandbox for it."""
 
     title: str
     known: tuple[Known, ...]
 
 
 class Row(Struct, frozen=True):
-    """Row of a table with one column for each API: a person, and one test case about the person in each column. A cell
-    is None if the API has no test case about the person."""
+    """Row of a table with a line for each person and a column for each API. A cell is a test case about the person, or
+    None if the API has none."""
 
     person: Person
     cells: tuple[Known | None, ...]
 
 
 class YieldedError(Struct, frozen=True):
-    """Documented error, with a call by which a visitor gets it from the sandbox. `operation` and `simulated` are None
-    if the sandbox does not simulate the error."""
+    """Documented error, with a call that makes the sandbox return it. `operation` and `simulated` are None if no call
+    does."""
 
     error: ErrorCode
     operation: Operation | None = None

@@ -21,7 +21,8 @@ LABELS: dict[State, str] = {
 
 
 class FieldState(Struct, frozen=True):
-    """Field of an answer as a page shows it, with its state, such as `closed` if the caller lacks the scope."""
+    """Field of an answer as a page shows it. Its state tells why a value is missing, such as `closed` for a missing
+    scope."""
 
     path: str
     """Path of the field in the answer, such as `enfants[0].prenoms`."""

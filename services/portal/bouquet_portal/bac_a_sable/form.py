@@ -13,11 +13,10 @@ from bouquet_portal.bac_a_sable.cases import CallParameters
 from bouquet_portal.documents.model import Operation, Parameter
 
 FEWEST_INPUTS = 3
-"""Smallest number of input boxes that the form shows for a parameter that accepts several values."""
+"""Smallest number of input boxes in the form for a parameter that accepts several values, such as `prenoms[]`."""
 MOST_VALUES = 20
 MOST_LENGTH = 255
-"""Largest length of a value, in characters, which is also the gateway's limit. The form cuts off the rest of a longer
-value."""
+"""Largest length of a parameter's value, in characters: the limit of the gateway. The form shortens longer values."""
 ORDER = (
     "recipient",
     "nomNaissance",
@@ -32,19 +31,19 @@ ORDER = (
     "nomCommuneNaissance",
     "codeCogInseeDepartementNaissance",
 )
-"""Parameters that the form shows first, in this order. The others follow in the order of the OpenAPI document."""
+"""Parameters that the form shows first, in this order. The others follow as in the OpenAPI document."""
 RARE_PARAMETERS = ("delegation_id",)
-"""Parameters that most callers never send. The form shows these parameters apart from the others."""
+"""Parameters that most callers never send. The form shows them apart from the others."""
 
 
 class Input(Struct, frozen=True):
-    """Input of the console's form for one parameter of an operation, with the values (one or several) that the visitor
-    has given."""
+    """Input for one parameter of an operation, with the values that the visitor has entered. It belongs to the form on
+    the page from which visitors call the sandbox."""
 
     parameter: Parameter
     values: tuple[str, ...]
     faults: tuple[str, ...] = ()
-    """Texts of the errors in the gateway's answer that are about this parameter."""
+    """Texts of the errors about this parameter in the gateway's answer."""
 
     @property
     def id(self) -> str:

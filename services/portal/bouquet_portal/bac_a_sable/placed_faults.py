@@ -23,12 +23,12 @@ TEXTS = {
     "pattern": "Cette valeur n'a pas la forme attendue.",
     "format": "Cette valeur n'a pas la forme attendue.",
 }
-"""French text shown beside an input, by the keyword of JSON Schema that the input's value violates."""
+"""French text to show beside an input whose value does not fit the JSON Schema, by the schema's keyword."""
 
 
 class PlacedFault(Struct, frozen=True):
-    """Fault of a proposed test case. `at` is the name of the input that the fault concerns; empty if it concerns the
-    test case as a whole."""
+    """Fault of a proposed test case, in French. `at` is the name of the form's input at fault, or "" for the test case
+    as a whole."""
 
     at: str
     text: str

@@ -33,13 +33,13 @@ TOKENS = "/bouquet/v1/sandbox/tokens"
 CALL_S = 10.0
 """Longest time, in seconds, that a call to the sandbox may take."""
 MOST_BYTES = 1_000_000
-"""Largest size, in bytes, of the body of a sandbox's answer. A call whose answer is larger raises `GatewayError`."""
+"""Largest size, in bytes, of the body of a sandbox's answer. A larger one raises `GatewayError`."""
 TOKEN_KEPT_S = 3600.0
-"""Seconds for which the portal reuses a token that has fewer scopes than the public token. The sandbox issues such
-tokens on request, and each is valid for one day."""
+"""Seconds for which the portal reuses a token that the sandbox issued for a choice of scopes. The sandbox accepts it
+for up to a day, so that visitors can use it in copied programs."""
 MOST_TOKENS = 1_000
-"""Largest number of tokens with reduced scopes that the portal keeps. At this number, the portal forgets all of them,
-to limit memory."""
+"""Largest number of tokens, one for each choice of scopes, that the portal keeps in memory. At this number, it forgets
+all of them."""
 
 
 class Call(Struct, frozen=True):
@@ -88,23 +88,23 @@ class Fault(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """Result of checking a proposed test case file: its faults, and the test case as the sandbox would serve it. `case`
-    is None if the file cannot be read."""
+    """Result of checking a proposed test case file. `case` is the test case as the sandbox would serve it, or None if
+    the file cannot be read."""
 
     faults: tuple[Fault, ...]
     case: cases.Case | None = None
 
 
 class Sandbox:
-    """Client of the sandbox gateway: reads the gateway's documents, and calls its operations with its public token."""
+    """Client of the sandbox gateway: reads the gateway's documents, and calls its operations."""
 
     def __init__(
         self, settings: PortalSettings, archive: Archive | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.url = settings.sandbox_api_url or settings.sandbox_url
-        """URL of the sandbox, as shown to visitors. The portal itself may call it at another URL."""
+        """URL of the sandbox that pages show to visitors. The portal itself may call the sandbox at another URL."""
         self.token = settings.sandbox_token.reveal()
-        """Public token of the sandbox."""
+        """Token with which the portal calls the sandbox. It is public: pages show it to every visitor."""
         reading = Client(settings.sandbox_url, timeout_s=settings.gateway_timeout_s, cafile=settings.sandbox_cafile)
         self._calling = Client(
             settings.sandbox_url, timeout_s=CALL_S, cafile=settings.sandbox_cafile, most_bytes=MOST_BYTES

@@ -12,7 +12,7 @@ from bouquet_portal.bac_a_sable.sandbox import Call
 
 
 class Snippet(Struct, frozen=True):
-    """Program that makes a call, in one language."""
+    """Program in one language, such as Python, that a visitor can copy to repeat a call to the sandbox."""
 
     name: str
     anchor: str

@@ -15,12 +15,12 @@ from bouquet_portal.documents.model import Operation
 
 
 class Wanted(Struct, frozen=True):
-    """Call that a visitor has prepared in the console: its parameters, the scopes that the visitor has switched off,
-    and the FranceConnect token."""
+    """Call to the sandbox that a visitor prepares in a form: parameters (`asked`), scopes switched off (`closed`), and
+    FranceConnect token (`session`)."""
 
     asked: CallParameters
     closed: frozenset[str]
-    """Scopes of the operation that the visitor has switched off for this call."""
+    """Scopes of the operation that the visitor has switched off, to see the answer without them."""
     session: str
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from bouquet_portal.documents.model import Operation, Parameter
 
 ALWAYS = ("recipient", "prenoms[]", "anneeDateNaissance", "moisDateNaissance", "jourDateNaissance")
-"""Parameters that the command always contains, even optional ones, since most callers send them."""
+"""Parameters that each example of a curl command contains even if they are optional, since most callers send them."""
 
 
 def command(operation: Operation, gateway_url: str) -> str:

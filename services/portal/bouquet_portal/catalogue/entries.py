@@ -19,14 +19,14 @@ from bouquet_portal.documents.model import ErrorCode, Field, Operation, Resource
 from bouquet_portal.theme.words import MODALITIES, modality_name
 
 BETWEEN_NAMES = re.compile(r", | & | et (?=[A-ZÀ-Þ])")
-"""Pattern of the separators in a text that names several providers: a comma, `&`, or `et` before a capital letter. An
-`et` before a small letter is part of a provider's name."""
+"""Pattern of the separators between providers' names in a text: a comma, `&`, or `et` before a capital letter. Before a
+small letter, `et` belongs to a name."""
 SEVERITY = ("bad_gateway", "maintenance", "unknown", "ok")
-"""States of an API, from the worst to the best one."""
+"""States of an API, worst first. `bad_gateway` stands for out of service."""
 
 
 class Version(NamedTuple):
-    """Operations of an API in one version, one for each modality (way to identify the person)."""
+    """Version of an API, with its operations: one for each modality (way to identify the person)."""
 
     name: str
     operations: tuple[Operation, ...]
@@ -43,7 +43,7 @@ class Version(NamedTuple):
 
 
 class Entry:
-    """API of the catalogue. Its texts come from its content file; if it has none, from the gateway's documents."""
+    """API in the catalogue. Its texts come from its content file or, without one, from the gateway's documents."""
 
     def __init__(self, uid: str, operations: Sequence[Operation], api: Api | None = None) -> None:
         self.uid = uid

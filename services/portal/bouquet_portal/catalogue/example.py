@@ -19,17 +19,17 @@ VALUES: dict[str, Any] = {
     "date": "2026-09-01",
     "date et heure": "2026-09-01T08:00:00+02:00",
 }
-"""Example value for each type, by the type's French name. Used for fields with neither an example nor a list of
+"""Example value of each type of field, by the type's French name. It is shown for a field without documented example or
 choices."""
 
 
 class Line(Struct, frozen=True):
     text: str
     scopes: tuple[str, ...] = ()
-    """Scopes that give access to the field that begins on this line; empty if the object around the field has the same
-    scopes."""
+    """Scopes that give access to the field on this line. Empty if they are those of the object around the field, or if
+    no field begins here."""
     is_absent: bool = False
-    """Whether the field is absent because the caller has none of its scopes."""
+    """Whether the caller lacks the scopes of the field on this line, so that a real answer would not contain it."""
 
 
 def lines(fields: Sequence[Field], scopes: Collection[str], data: Any = None) -> list[Line]:
@@ -68,8 +68,8 @@ def _members(
 
 
 class Place(Struct, frozen=True):
-    """Position and look of a field in an example answer. `depth` is the indentation in steps of two spaces; `comma` is
-    "" after the last field."""
+    """Position and look of a field in an example answer. `depth` counts indentations of two spaces. `comma` is `,`, or
+    "" for the last field of an object."""
 
     depth: int
     comma: str

@@ -44,18 +44,17 @@ SECTIONS = {
     "Historique",
     "Conditions d'utilisation",
 }
-"""Headings that sections of a fiche (an API's page) may have. Other headings are a fault."""
+"""Headings allowed for the sections of a fiche (an API's page). A file with any other heading is refused."""
 QUESTIONS = "questions-et-reponses"
-"""Anchor of the section of a fiche (an API's page) that contains questions. Each sub-heading of the section is a
-question."""
+"""Anchor of the section with questions and answers in a fiche (an API's page). Each sub-heading in it is a question."""
 
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Safe YAML loader: the fast one in C, if it is installed."""
 PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 INCLUDE = re.compile(r"\{%\s*include:\s*([\w-]+)\s*%\}")
 CODE = re.compile(rf"\d{{5}}|{ANY_PROVIDER}\d{{3}}|{ANY_CODE}")
-"""Pattern of the headings in files with advice on errors: a code such as `37002`, the same code of all providers
-(`XX002`), or all other codes (`autre`)."""
+"""Pattern of the headings of advice on errors: one code (`37002`), a code of all providers (`XX002`), or `autre` for
+all others."""
 FILE = re.compile(r"---\n(.*?)\n---\n(.*)", re.DOTALL)
 
 T = TypeVar("T")
@@ -147,10 +146,10 @@ def load(variables: Mapping[str, str], folder: Path = FOLDER) -> Content:
 
 
 class _File(Struct, frozen=True):
-    """Content file, after the placeholders were replaced and the included files inserted."""
+    """Content file, with its placeholders replaced and the files that it includes inserted."""
 
     name: str
-    """Path of the file without `.md`, relative to the folder of its kind, such as `apis`."""
+    """Path of the file without `.md`, relative to the folder for its kind of content, such as `apis`."""
     head: dict[str, Any]
     body: str
 
@@ -159,7 +158,7 @@ class _File(Struct, frozen=True):
 
 
 class _Loader:
-    """Reader of content files. Collects the faults of all files instead of stopping at the first one."""
+    """Reader of content files. It collects the faults of all files, and does not stop at the first."""
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self._folder = folder

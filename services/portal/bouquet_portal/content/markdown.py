@@ -15,12 +15,12 @@ from bouquet_portal.content.model import Text
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False, "typographer": False}).enable("table")
 
 _BLOCKS = MarkdownIt("commonmark").disable("inline")
-"""Markdown parser that ignores markup within lines. It serves to find headings, in half the time of the complete
+"""Markdown parser that finds headings. It ignores markup within lines, and so takes half the time of the complete
 parser."""
 
 
 class Parts(Struct, frozen=True):
-    """Text divided into sections at its headings of one level."""
+    """Text cut into sections at its headings of one level."""
 
     introduction: str
     """HTML of the text before the first heading."""
@@ -30,7 +30,7 @@ class Parts(Struct, frozen=True):
 class Rendered(Struct, frozen=True):
     html: str
     plain: str
-    """Text of the page without Markdown marks, in which a search looks for words."""
+    """Text of the page without Markdown marks. The site's search looks for words in it."""
 
 
 def render(text: str) -> Rendered:

@@ -16,7 +16,7 @@ justified)."""
 
 
 ANY_PROVIDER = "XX"
-"""Letters in place of the two digits that stand for the provider in an error code: `XX002` is the code 002 of any
+"""Letters in place of the provider's two digits in an error code: advice on `XX002` is for the code 002 of each
 provider."""
 ANY_CODE = "autre"
 """Heading of the advice on all error codes that have no advice of their own."""
@@ -37,11 +37,11 @@ class Text(Struct, frozen=True):
     anchor: str
     html: str
     plain: str
-    """Text of the section without Markdown marks, in which a search looks for words."""
+    """Text of the section without Markdown marks. The site's search looks for words in it."""
 
 
 class Alert(Struct, frozen=True):
-    """Notice on a fiche (an API's page), shown from the day `begins` to the day `ends`."""
+    """Notice on the page of an API (fiche), shown from the day `begins` until the day `ends`."""
 
     title: str
     html: str
@@ -53,8 +53,8 @@ class Alert(Struct, frozen=True):
 
 
 class Api(Struct, frozen=True):
-    """Texts of an API's page (fiche). The page's lists of parameters and fields are not among them, since they come
-    from the gateway's documents."""
+    """Texts on the page of an API (fiche). The parameters and fields on the page come from the gateway's documents
+    instead."""
 
     uid: str
     title: str
@@ -62,7 +62,8 @@ class Api(Struct, frozen=True):
     summary: str
     position: int
     operations: tuple[str, ...]
-    """Resource paths of the API's operations, such as `dss/quotient_familial`."""
+    """Resource paths of the API's operations, such as `dss/quotient_familial`. One path stands for all versions and
+    ways to identify a person."""
     old_uids: tuple[str, ...]
     state_names: tuple[str, ...]
     """Names under which the gateway's `/api/pings` lists the health of the API."""
@@ -79,7 +80,7 @@ class Api(Struct, frozen=True):
 
 
 class ApiUse(Struct, frozen=True):
-    """API that a use case (a purpose of a public service) needs, and how much the use case needs it."""
+    """API in a use case (a purpose of a public service), with the degree (`level`) to which the use case needs it."""
 
     uid: str
     level: Level
@@ -102,7 +103,7 @@ class UseCase(Struct, frozen=True):
 
 
 class Category(Struct, frozen=True):
-    """Category of the FAQ, the page of frequent questions, with the questions in this category."""
+    """Category of questions in the FAQ, with its questions."""
 
     title: str
     anchor: str
@@ -126,12 +127,11 @@ class Page(Struct, frozen=True):
 
 
 class Profile(Struct, frozen=True):
-    """Kind of organisation, and the answer to the question whether organisations of this kind may use the service."""
+    """Kind of organisation, such as a town, with the answer whether such organisations may use the service."""
 
     title: str
     answer: str
-    """Short answer to the question whether these organisations may use the service, such as `oui, sous condition` or
-    `non`."""
+    """Short answer whether these organisations may use the service, such as `oui, sous condition` or `non`."""
     page: Page
 
 
@@ -141,12 +141,12 @@ class VersionNotes(Struct, frozen=True):
     uid: str
     html: str
     renamed: Mapping[str, str]
-    """New path of each renamed field, by its path in older versions. Contains only renamings that the portal cannot
-    detect by itself."""
+    """New path of each renamed field, by its former path. Renamings that the portal detects by itself are not
+    listed."""
 
 
 class Change(Struct, frozen=True):
-    """Entry of the changelog. `scope` is `general` or the uid of an API."""
+    """Entry of the changelog. `scope` is the uid of the API that has changed, or `general`."""
 
     slug: str
     date: date
@@ -164,12 +164,12 @@ class Content(Struct, frozen=True, eq=False):
     profiles: tuple[Profile, ...]
     advice: Mapping[str, Text]
     """Advice on errors, by error code. The key `XX002` stands for the code 002 of any provider, and `autre` for all
-    codes without advice of their own."""
+    codes without other advice."""
     version_notes: Mapping[str, VersionNotes]
     """Notes for developers who move to a newer version of an API, by the API's uid. The key `general` has the notes
     that concern all APIs."""
     changes: tuple[Change, ...]
-    """Changes, newest first."""
+    """Entries of the changelog, newest first."""
 
     def api(self, uid: str) -> Api | None:
         return next((api for api in self.apis if api.uid == uid), None)

@@ -15,8 +15,8 @@ class Archived(Struct, frozen=True):
 
 
 class Archive(Protocol):
-    """Store that holds, for each URL, the last document read from it. No method raises an exception: a document that
-    cannot be stored or loaded counts as missing."""
+    """Store of the last document read from each URL. Its methods raise no exception: a document that cannot be stored
+    or loaded counts as missing."""
 
     def load(self, url: str) -> Archived | None: ...
 

@@ -15,8 +15,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
 class _Reader(io.RawIOBase):
-    """Stream of the bytes that arrive at a socket. Reading raises `TimeoutError` once the monotonic clock has reached
-    `ends`, in seconds."""
+    """Stream of the bytes received from a socket. Reading raises `TimeoutError` from the time `ends` on, in seconds of
+    the monotonic clock."""
 
     def __init__(self, sock: socket.socket, ends: float) -> None:
         self._sock = sock

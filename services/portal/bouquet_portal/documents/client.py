@@ -12,12 +12,11 @@ from msgspec import Struct
 from bouquet_portal.documents.bounded import pool_manager
 
 MOST_BYTES = 32 * 1024 * 1024
-"""Largest size, in bytes, of the body of an answer. A call whose answer is larger raises `GatewayError`."""
+"""Largest size, in bytes, of the body of a gateway's answer. A larger one raises `GatewayError`."""
 
 
 class GatewayError(Exception):
-    """Error raised if the gateway does not answer in time, or if its answer is too large or not the expected
-    document."""
+    """Error for a gateway that does not answer in time, or whose answer is too large or not the expected document."""
 
 
 class Answer(Struct, frozen=True):

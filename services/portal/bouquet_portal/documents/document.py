@@ -15,8 +15,8 @@ T = TypeVar("T")
 
 
 class Document(Generic[T]):
-    """JSON document at one path of a gateway. `understand` converts the decoded JSON to the document's value, or raises
-    an error. If it succeeds, the document is stored in `archive`."""
+    """JSON document at one path of a gateway. `understand` turns its decoded JSON into a value. If this succeeds, the
+    document is stored in `archive`."""
 
     def __init__(
         self, client: Client, path: str, understand: Callable[[Any], T], archive: Archive | None = None
@@ -27,7 +27,7 @@ class Document(Generic[T]):
         self._archive: Archive = archive or NoArchive()
         self._url = f"{client.url}{path}"
         self._last: tuple[str, T] | None = None
-        """ETag and value of the last reading. None before the first reading, or if the gateway sent no ETag."""
+        """ETag and value of the last reading. None if nothing was read yet, or if the gateway sent no ETag."""
 
     def read(self) -> T:
         """Requests the document from the gateway and returns its value. Raises `GatewayError` if the gateway sends no

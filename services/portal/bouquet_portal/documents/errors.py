@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from bouquet_portal.documents.model import ErrorCause, ErrorCode
 
 PLATFORM = "00"
-"""Prefix of the codes of the platform's own errors."""
+"""First two digits of the platform's own error codes; other codes begin with the digits of a provider."""
 
 
 class _Known(NamedTuple):

@@ -46,20 +46,20 @@ FILES: Mapping[str, tuple[str, Callable[[Any], bytes]]] = {
     "v2": ("/api/open-api-v2.yml", msgspec.json.encode),
     "v3": ("/api/open-api-v3.yml", msgspec.json.encode),
 }
-"""OpenAPI files that visitors may download, by name. Each has the path of a document on the gateway, and a function
-that makes the bytes of the file from the decoded document."""
+"""OpenAPI files that visitors may download, by name. Each has the path of the gateway's document, and a function that
+turns the decoded document into the file's bytes."""
 
 
 class Gateway(Struct, frozen=True):
-    """Operations, errors and states of APIs (such as out of service) that a gateway publishes, read in the
-    background."""
+    """Documents of a gateway, read in the background: operations, errors, states of APIs (such as out of service), and
+    OpenAPI files."""
 
     operations: Kept[tuple[Operation, ...]]
     errors: Kept[tuple[ErrorCode, ...]]
     states: Kept[Mapping[str, ResourceState]]
     files: Mapping[str, Kept[bytes]]
-    """OpenAPI documents as JSON, by their names in `FILES`. The portal reads each from the gateway only once a visitor
-    has requested its download."""
+    """Content of the OpenAPI files, by their names in `FILES`. The portal reads a file's document only once a visitor
+    has requested the file."""
     client: Client
 
     @classmethod

@@ -19,21 +19,21 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_S = 3.0
-"""Seconds from the start of a failed reading to the next attempt, or `every_s` seconds if these are shorter."""
+"""Seconds from the start of a failed reading to the next attempt, but never more than `every_s`, the usual interval."""
 
 
 class Reading(Struct, Generic[T], frozen=True, eq=False):
-    """Value that has been read, and the time of the reading. No two readings are equal, so that caches can use a
-    reading as a key."""
+    """Value that was read from a gateway, and the time of the reading. Readings compare by identity, so that caches can
+    use them as keys."""
 
     value: T
     at: datetime
     is_current: bool
-    """Whether the last attempt to read the value succeeded. If not, `value` may be out of date."""
+    """Whether the last attempt to read the value has succeeded. If not, `value` may be out of date."""
 
 
 class Kept(Generic[T]):
-    """Value that a background thread reads at intervals. If a reading fails, the last value remains available."""
+    """Value that a background thread reads again and again. If a reading fails, the last value remains available."""
 
     def __init__(
         self,

@@ -9,11 +9,11 @@ from typing import Any, Literal
 from msgspec import Struct
 
 Fault = Literal["caller", "platform", "provider"]
-"""Party at fault for an error."""
+"""Party that caused an error: the caller, the platform or the provider."""
 
 
 class Parameter(Struct, frozen=True):
-    """Parameter that an operation takes from the query string or from a header."""
+    """Parameter of an operation, such as one in the query string or in a header."""
 
     name: str
     location: Literal["query", "header", "path"]
@@ -25,26 +25,25 @@ class Parameter(Struct, frozen=True):
     choices: tuple[str, ...] = ()
     pattern: str = ""
     codes: tuple[str, ...] = ()
-    """Codes of the errors in answers that may be about the parameter."""
+    """Codes of the errors that may be about this parameter."""
 
 
 class Field(Struct, frozen=True):
-    """Field of an answer. The gateway leaves the field out of the answer to a caller who has none of its scopes."""
+    """Field of an answer. Callers without any of its scopes get answers without the field."""
 
     name: str
     path: str
-    """Path of the field from the top of the data, such as `allocataires[].sexe` for a field of each object in a
-    list."""
+    """Path of the field in the data. In `allocataires[].sexe`, `[]` stands for each object of a list."""
     kind: str
     description: str = ""
     scopes: tuple[str, ...] = ()
-    """Scopes that open the field, of which a caller needs one; `a&b` stands for both together. A field without scopes
-    of its own has those of the object around it."""
+    """Scopes that give access to the field; a caller needs one of them, where `a&b` counts as one. By default, they are
+    the scopes of the object around the field."""
     begins_scopes: bool = False
-    """Whether the field's scopes differ from the scopes of the object that contains it."""
+    """Whether the field's scopes differ from those of the object around it."""
     may_be_null: bool = False
     is_required: bool = False
-    """Whether the field is never missing from the object around it, in an answer to a caller with all scopes."""
+    """Whether the object around the field always contains it, in an answer to a caller with all scopes."""
     choices: tuple[str, ...] = ()
     children: tuple[Field, ...] = ()
     is_list: bool = False
@@ -71,11 +70,12 @@ class Operation(Struct, frozen=True):
     title: str
     provider: str
     version: str
-    """Version as in the path, such as `v3`."""
+    """Version in the operation's path, such as `v3`."""
     resource: str
-    """Part of the path that is the same in all versions and modalities, such as `dss/quotient_familial`."""
+    """Middle of the operation's path, the same in all versions and modalities, such as `dss/quotient_familial`."""
     modality: str
-    """Last part of the path, which says how the person is identified, such as `france_connect`; empty in version 2."""
+    """Last part of the operation's path, such as `france_connect`. It says how the person is identified, and is empty
+    in version 2."""
     is_deprecated: bool
     scopes: tuple[str, ...]
     parameters: tuple[Parameter, ...]
@@ -87,12 +87,12 @@ class Operation(Struct, frozen=True):
     statuses: tuple[int, ...]
     description: str = ""
     ends_on: date | None = None
-    """Day on which a deprecated operation ends; None if no day is announced."""
+    """Day from which the deprecated operation may no longer be available; None if no day is announced."""
     deprecated_on: date | None = None
     meta: tuple[Field, ...] = ()
     """Fields of the answer's `meta` that the OpenAPI document describes."""
     successor: str = ""
-    """Path of the operation that replaces this deprecated one; empty if there is no such operation."""
+    """Path of the operation that replaces this deprecated one; empty if none does."""
 
     @property
     def credential(self) -> tuple[str, str]:
@@ -123,19 +123,19 @@ class ErrorCode(Struct, frozen=True):
     status: int
     title: str
     provider: str
-    """Name of the provider that the error belongs to; empty for the platform."""
+    """Name of the provider to which the error belongs; empty for an error of the platform."""
     causes: tuple[ErrorCause, ...]
     operation_ids: tuple[str, ...] = ()
-    """Ids of the operations that may return the error; empty if any request may get the error."""
+    """Ids of the operations that may return the error; empty if any request may get it."""
 
 
 class ResourceState(Struct, frozen=True):
-    """State of an API (working, out of service, in maintenance or unknown), as the gateway observes it from the calls
-    of the last minutes."""
+    """State of an API (working, out of service, in maintenance or unknown). The gateway derives it from the calls of
+    the last minutes."""
 
     name: str
     state: Literal["ok", "bad_gateway", "maintenance", "unknown"]
     read_at: datetime
     last_ok: datetime | None = None
     until: datetime | None = None
-    """End of the maintenance under way; `None` if there is no maintenance, or if its end is not announced."""
+    """End of the present maintenance; None if there is no maintenance, or if its end is not announced."""

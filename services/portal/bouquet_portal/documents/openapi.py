@@ -11,11 +11,11 @@ from bouquet_portal.documents.model import Field, Operation, Parameter
 
 PATH = re.compile(r"/(?:api/)?(?P<version>v\d+)/(?P<rest>.+)")
 SCOPES = "x-scopes"
-"""Key under which an operation or a field lists its scopes. A caller needs one of them. Operations that return no data
-about people do not have this key."""
+"""Key under which the OpenAPI document lists the scopes of an operation or a field. Operations that return no data
+about people lack it."""
 MOST_DEPTH = 12
-"""Largest depth to which nested fields are read. Deeper fields are left out, so that reading ends even for a schema
-that contains itself."""
+"""Largest depth of nested fields that are read from a schema. Reading therefore ends even for a schema that contains
+itself."""
 
 KINDS = {
     "string": "texte",

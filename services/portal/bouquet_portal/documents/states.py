@@ -17,8 +17,8 @@ from bouquet_portal.documents.model import ResourceState
 T = TypeVar("T")
 
 STATUSES = (200, 502)
-"""HTTP statuses with which a gateway's `/api/{name}/ping` tells the state of an API: 502 if the API is out of service,
-200 for any other state. An answer with another status tells no state."""
+"""HTTP statuses of valid answers of `/api/{name}/ping`: 502 for an API that is out of service, 200 for any other
+state."""
 
 
 class _Ping(Struct, frozen=True):

@@ -16,15 +16,15 @@ from bouquet_portal.theme.typography import french
 
 SALT = "bouquet_portal.editeurs.confirmation"
 LINK_LIVES = timedelta(days=3)
-"""Time for which the link in a mail can confirm the request, counted from the sending of the mail."""
+"""Time after the sending of a confirmation mail for which its link is valid."""
 
 
 class LinkExpiredError(Exception):
-    """Error raised for a link that is authentic, but older than `LINK_LIVES`."""
+    """Error for a confirmation link that this portal has signed, but more than `LINK_LIVES` ago."""
 
 
 class LinkInvalidError(Exception):
-    """Error raised for a link that this portal has not signed."""
+    """Error for a confirmation link that this portal has not signed."""
 
 
 def token_of(request: EditorRequest) -> str:

@@ -26,7 +26,7 @@ COLUMNS = (
     "phone",
 )
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""Characters that make spreadsheets take the text of a cell for a formula, if the text begins with one of them."""
+"""First characters by which spreadsheets take a cell's text for a formula."""
 
 
 def rows(*, with_unconfirmed: bool = False) -> Iterator[dict[str, str]]:

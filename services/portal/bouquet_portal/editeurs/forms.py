@@ -19,10 +19,9 @@ DEPLOYMENTS = (
     ("both", "L'un ou l'autre, selon le client"),
 )
 BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Invisible characters that change the direction of the text around them. They could make one line look like
-another."""
+"""Invisible characters that change the direction of text. A line that contains them could look like another one."""
 LA_POSTE = "356000000"
-"""SIREN of La Poste, whose establishments have SIRET numbers with a different checksum."""
+"""SIREN of La Poste. The SIRET numbers of its establishments, which begin with it, have another checksum than usual."""
 
 
 def check_line(text: str) -> None:
@@ -64,8 +63,8 @@ class WebAddress(forms.URLField):
 
 
 class EditorForm(forms.Form):
-    """Form by which a software editor asks to be listed. No text may be longer than its column in the database
-    table."""
+    """Form by which a software editor asks to be listed. Texts are limited to the length of their columns in the
+    database."""
 
     name = Line(
         label="Nom de l'entreprise ou de l'organisme",

@@ -20,19 +20,18 @@ from bouquet_portal.editeurs.models import EditorRequest
 log = logging.getLogger(__name__)
 
 MOST_UNCONFIRMED = 1_000
-"""Largest number of unconfirmed requests. Further ones are refused, so that a flood of forms cannot fill the database
-or send many mails."""
+"""Largest number of unconfirmed requests. Further ones are refused, so that nobody can fill the database or send many
+mails."""
 MOST_OF_ADDRESS = 3
-"""Largest number of unconfirmed requests with the same e-mail address. Further requests with this address are
-refused."""
+"""Largest number of unconfirmed requests with the same e-mail address. Further ones are refused."""
 UNCONFIRMED_LIVES = timedelta(days=7)
 """Time after which an unconfirmed request is deleted."""
 MAIL_AGAIN_AFTER = timedelta(minutes=10)
-"""Shortest time between two mails for one request. The second mail is sent if the editor submits the same form
+"""Shortest time between two mails for the same request. A second mail is sent if the editor submits the same form
 again."""
 RETRY_AFTER = timedelta(minutes=2)
-"""Shortest time between two attempts to send the same mail. It exceeds the longest possible attempt, so that only one
-process sends the mail."""
+"""Shortest time between the starts of two attempts to send a mail. An attempt always ends sooner, so that no mail is
+sent by two processes."""
 DAYS_PER_MONTH = 365.25 / 12
 
 Outcome = Literal["sent", "deferred", "refused", "too_many"]

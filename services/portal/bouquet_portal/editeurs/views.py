@@ -19,7 +19,7 @@ from bouquet_portal.rate_limit import RateLimit, address_of
 from bouquet_portal.site import site
 
 FORMS_PER_HOUR = 10
-"""Largest number of forms per hour that may be sent from one visitor's IP address."""
+"""Largest number of submitted forms per hour that the portal accepts from one visitor's IP address."""
 
 
 @cache

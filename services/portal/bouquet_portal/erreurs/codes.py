@@ -14,24 +14,24 @@ from bouquet_portal.documents.model import ErrorCause, ErrorCode, Fault, Operati
 
 DIGITS = ("ZERO", "UN", "DEUX", "TROIS", "QUATRE", "CINQ", "SIX", "SEPT", "HUIT", "NEUF")
 WITHOUT_IDENTITY = {"51504"}
-"""Error codes for which the sandbox has no invented person. 51504 means that a call has no FranceConnect token, so no
-person can cause it."""
+"""Error codes for which no invented person of the sandbox exists. 51504 is the error of a call without FranceConnect
+token, so that no person can cause it."""
 ABOUT_ANY_CALL = (401, 403, 409, 429, 500, 502, 503)
-"""HTTP statuses of the errors of the platform that the sandbox simulates by invented persons. Any call can get these
-errors, whatever its path and parameters."""
+"""HTTP statuses of the platform's errors for which pages name an invented person to try in the sandbox. Errors with
+other statuses depend on the call's path or parameters."""
 
 
 class Code(Struct, frozen=True):
-    """Error code, with all causes of the error."""
+    """Error code, with all causes of its error and all operations that may return it."""
 
     code: str
     title: str
     provider: str
-    """Name of the provider that the code's first two digits stand for; empty for an error of the platform."""
+    """Name of the provider for which the code's first two digits stand; empty for an error of the platform."""
     status: int
-    """HTTP status of the error in version 3 and later, or in version 2 if later versions do not have the code."""
+    """HTTP status of the error from version 3 on. If only version 2 has the error, the status in version 2."""
     former_status: int | None
-    """HTTP status of the error in version 2; None if it is the same as `status`."""
+    """HTTP status of the error in version 2, if it differs from `status`; otherwise None."""
     causes: tuple[ErrorCause, ...]
     operation_ids: tuple[str, ...]
 
@@ -45,8 +45,8 @@ class Code(Struct, frozen=True):
 
 
 class Identity(Struct, frozen=True):
-    """Invented person for whom the sandbox answers with a certain error code. `parameter` is the query parameter or
-    header that identifies the person, and `value` its value."""
+    """Invented person for whom the sandbox answers with an error code. A call names the person by `parameter` (a query
+    parameter or header) with the value `value`."""
 
     modality: str
     parameter: str

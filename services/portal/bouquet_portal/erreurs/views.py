@@ -14,8 +14,7 @@ from bouquet_portal.site import site
 from bouquet_portal.theme.words import modality_name
 
 FAULTS = {"caller": "À vous", "platform": "À la plateforme", "provider": "Au fournisseur"}
-"""Maps the party that caused an error (caller, platform or provider) to French words that tell a visitor who has to
-act."""
+"""French words that tell a visitor who has to act, by the party that caused the error: caller, platform or provider."""
 
 
 @require_safe

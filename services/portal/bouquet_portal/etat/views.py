@@ -17,12 +17,12 @@ from bouquet_portal.etat.models import ObservedState
 from bouquet_portal.site import site
 
 ORDER = ("bad_gateway", "maintenance", "ok", "unknown")
-"""States in the order in which the page shows them, so that APIs which do not work come first."""
+"""Order in which the page lists APIs, by their state. `bad_gateway` stands for out of service."""
 
 
 class ShownState(Struct, frozen=True):
-    """State of an API (such as out of service), as the page shows it. `since` is the time at which the state began, or
-    None if that is unknown."""
+    """Row of the page with the states of APIs, such as out of service. `since` is the time at which the state began;
+    None if unknown."""
 
     name: str
     """Name under which the gateway's `/api/pings` lists the API."""

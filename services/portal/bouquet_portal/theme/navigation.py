@@ -12,7 +12,7 @@ class Link(Struct, frozen=True):
     label: str
     url: str
     is_current: bool = False
-    """Whether the link leads to the current page, or to the nearest page above it."""
+    """Whether the link leads to the current page or, if no link does, to the nearest page above it."""
 
 
 HEAD: tuple[tuple[str, str], ...] = (
@@ -31,7 +31,7 @@ DEVELOPERS: tuple[tuple[str, str], ...] = (
     ("versions", "Versions"),
     ("sandbox", "Bac à sable"),
 )
-"""Route and label of each link in the additional menu of the pages for developers."""
+"""Route and label of each link in the menu that only pages for developers have."""
 FOOT: tuple[tuple[str, str], ...] = (
     ("eligibility", "Suis-je éligible ?"),
     ("reference", "Référence des API"),

@@ -11,10 +11,10 @@ WIDE = "\u00a0"
 """No-break space, before `:` and units, and inside « »."""
 
 LEFT_ALONE = ("code", "pre", "script", "style", "textarea", "kbd", "samp", "svg")
-"""HTML elements in which text is left unchanged, since it is not prose."""
+"""HTML elements whose text keeps its spaces and signs, since it is not prose."""
 
 _SIGN = re.compile(r"['&;!?:«»%€.]|\d")
-"""Pattern of the signs and digits that the rules of typography look for. A text without any of them stays unchanged."""
+"""Pattern of the signs that French typography may change. A text without any of them is returned unchanged at once."""
 _TOKEN = re.compile(r"(<!--.*?-->|<[^>]*>)", re.DOTALL)
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)")
 _APOSTROPHE = "(?:'|&#x27;|&#39;)"

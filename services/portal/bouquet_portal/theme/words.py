@@ -16,7 +16,7 @@ STATES = {
     "maintenance": "En maintenance",
     "unknown": "État inconnu",
 }
-"""French words for the states of an API, by the name that the gateway gives to the state."""
+"""French words for the states of an API, by the gateway's name for the state."""
 
 
 def modality_name(modality: str) -> str:

@@ -20,11 +20,11 @@ from bouquet_portal.rate_limit import RateLimit
 P = ParamSpec("P")
 
 CALLS_PER_MINUTE = 60
-"""Largest number of calls to the sandbox per minute that these pages make for one visitor's address."""
+"""Largest number of calls per minute that the portal makes to the sandbox for visitors with the same IP address."""
 
 
 class Shown(Struct, frozen=True):
-    """The sandbox gateway, with its operations and its test cases as the portal last read them."""
+    """Sandbox gateway, with its test cases and operations as the portal last read them."""
 
     sandbox: Sandbox
     cases: Reading[Cases]
