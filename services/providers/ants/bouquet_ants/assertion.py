@@ -21,14 +21,14 @@ UNSPECIFIED = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 SENDER_VOUCHES = "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches"
 BY_SIGNATURE = "urn:oasis:names:tc:SAML:2.0:ac:classes:XMLDSig"
 CONCENTRATOR = "CodePartenaire"
-"""Name of the only attribute in a SAML assertion. Its value is the code that the ANTS gave the platform as a
+"""Name of the only attribute in the SAML assertions. Its value is the code that the ANTS gave the platform as a
 "concentrator"."""
 VALIDITY = timedelta(minutes=10)
 
 
 class Signer(Struct, frozen=True):
-    """Key and certificate that sign SAML assertions, with the values that each assertion contains: the issuer's name,
-    and the platform's code at the ANTS (`concentrator`)."""
+    """Key and certificate that sign SAML assertions. Each assertion also contains `issuer` and `concentrator`, the
+    platform's name and code at the ANTS."""
 
     key: RSAPrivateKey
     certificate: Certificate

@@ -27,7 +27,7 @@ class Identite(Struct, frozen=True, kw_only=True):
 
 
 class Adresse(Struct, frozen=True, kw_only=True):
-    """Adresse de cette personne ; chaque champ est null si le registre ne l'a pas"""
+    """Adresse de la personne rattachée au véhicule ; chaque champ est null si le registre ne l'a pas"""
 
     complement_information: Annotated[str | None, Meta(description="Complément d'adresse")]
     num_voie: Annotated[str | None, Meta(description="Numéro dans la voie")]

@@ -26,7 +26,7 @@ CATEGORIES: dict[str, str] = {
     "L6e": "Quadricycle léger à moteur",
     "L7e": "Quadricycle lourd à moteur",
 }
-"""Labels of the European categories of vehicles (code de la route, article R. 311-1), by code."""
+"""French labels of the European categories of vehicles (code de la route, article R. 311-1), by code."""
 
 KINDS: dict[str, str] = {
     "VP": "Voiture Particulière",
@@ -49,7 +49,7 @@ KINDS: dict[str, str] = {
     "QM": "Quadricycle à Moteur",
     "TRA": "Tracteur Agricole",
 }
-"""Labels of the national kinds of vehicles, by code."""
+"""French labels of the national kinds of vehicles, by code."""
 
 _PLUG_IN, _HYBRID = "(hybride rechargeable)", "(hybride non rechargeable)"
 _DUAL = "Mélange de gazole et gaz naturel (dual fuel)"
@@ -93,4 +93,4 @@ FUELS: dict[str, str] = {
     "PH": f"Monocarburation GPL-électricité {_HYBRID}",
     "PL": "Pétrole lampant",
 }
-"""Labels of fuels and sources of energy (arrêté du 9 février 2009, annexe VI), by code."""
+"""French labels of fuels and sources of energy (arrêté du 9 février 2009, annexe VI), by code."""

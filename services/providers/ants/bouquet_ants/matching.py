@@ -12,20 +12,20 @@ from bouquet_ants.upstream import Attached, File, Person
 from bouquet_worker import Identite, day_or_none, to_ascii
 
 NEW_PLATE = re.compile(r"[A-Z]{2}-\d{3}-[A-Z]{2}", re.ASCII)
-"""Pattern of the number plates in use since 2009, such as `AB-123-CD`. Vehicles with any other plate come from the
-former register."""
+"""Pattern of the number plates in use since 2009, such as `AB-123-CD`. Any other plate belongs to a record from the
+former register of vehicles."""
 _SEPARATORS = re.compile(r"[^A-Z0-9]+")
 
 
 class Name(Struct, frozen=True):
-    """Birth name and first names of a person, as the State's register of vehicles (SIV) writes them."""
+    """Birth name and first names of a person, as read from a record of the SIV, the State's register of vehicles."""
 
     nom: str
     prenoms: tuple[str, ...]
 
 
 class Match(Struct, frozen=True):
-    """Person of a vehicle's record who has the citizen's birth name and one of the citizen's first names.
+    """Person in a vehicle's record who has the same birth name as the citizen, and a first name in common.
     `same_birth_date` tells whether the birth dates are equal too."""
 
     attached: Attached

@@ -8,12 +8,12 @@ from typing import TypeAlias
 from msgspec import Struct
 
 Texts: TypeAlias = dict[str, str]
-"""Maps the names of an XML element's children, without namespace, to their texts."""
+"""Child elements of an XML element: their names, without namespace, and their texts."""
 
 
 class Holder(Struct, frozen=True, kw_only=True):
-    """Person or organisation that the simulated register attaches to a vehicle. The `identity` of an organisation has
-    the key `raison_sociale`."""
+    """Person or organisation that the simulated register attaches to a vehicle. An organisation's `identity` has the
+    key `raison_sociale`."""
 
     link: str
     identity: Texts

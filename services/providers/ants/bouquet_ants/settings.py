@@ -14,32 +14,32 @@ from bouquet_ants.assertion import Signer
 from bouquet_worker import Secret, SettingsError, WorkerSettings, client_context, worker_prefix
 
 KEY_BITS = 2048
-"""Smallest size of the key that signs assertions, in bits."""
+"""Smallest size, in bits, of the RSA key that signs SAML assertions."""
 _PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----([\sA-Za-z0-9+/=]+)-----END \1-----")
 
 
 class Settings(WorkerSettings, frozen=True, kw_only=True):
-    """Settings of the ANTS's worker, from the environment variables `BOUQUET_ANTS_*`."""
+    """Settings of the worker for the ANTS, read from the environment variables `BOUQUET_ANTS_*`."""
 
     url: str
-    """URL of the SIV's SOAP service."""
+    """URL of the SOAP service of the SIV, the State's register of vehicles."""
     certificate_path: str = ""
     """Path of the PEM client certificate with which the worker authenticates itself to the SIV; empty for none."""
     key_path: str = ""
     """Path of the PEM private key of the client certificate; empty if the certificate's file contains the key."""
     ca_path: str = ""
-    """Path of the PEM certificate of the authority that signed the SIV's certificate; empty for an authority that the
-    system trusts."""
+    """Path of the PEM certificate of the authority that signed the SIV's certificate. If empty, the worker trusts the
+    system's authorities."""
     assertion_key: Secret
-    """RSA private key that signs SAML assertions, in PEM, unencrypted, of 2048 bits or more."""
+    """RSA private key that signs SAML assertions: unencrypted PEM, 2048 bits or more."""
     assertion_certificate: str
-    """Certificate of `assertion_key` in PEM, as registered at the ANTS."""
+    """PEM certificate of `assertion_key`, as registered at the ANTS."""
     identity_provider: str
-    """Issuer in the SAML assertions: the name that the ANTS gave the platform as an identity provider."""
+    """Name that the ANTS gave the platform as an identity provider. It is the issuer of the SAML assertions."""
     partner_code: str
     """Code that the ANTS gave the platform as a partner, sent in each request (`code_partenaire`)."""
     miat_code: str
-    """Code that the ANTS gave the application which calls the SIV, sent in each request (`code_miat`)."""
+    """Code that the ANTS gave the platform's application, sent in each request (`code_miat`)."""
     concentrator_code: str
     """Code that the ANTS gave the platform as a "concentrator", sent in each SAML assertion (`CodePartenaire`)."""
 

@@ -33,8 +33,8 @@ SimulatedAnswer: TypeAlias = tuple[int, str]
 
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, SimulatedAnswer])
 SESSIONS = web.AppKey("sessions", set[str])
-"""Key of the application's set of session numbers used so far. The simulator refuses a request that repeats a session
-number, as the SIV does."""
+"""Key under which the application keeps the session numbers used so far. The simulator refuses a number used twice, as
+the SIV does."""
 
 IDENTITY_PROVIDER, PARTNER, MIAT, CONCENTRATOR_CODE = "bouquet-simule", "131614", "QSIV", "CONC01"
 UNKNOWN_PLATE = "Aucune réponse trouvée pour les critères en entrée."
@@ -58,7 +58,7 @@ FAULT = "<soapenv:Fault><faultcode>soapenv:Client</faultcode><faultstring>{why}<
 
 
 class Credentials(Struct, frozen=True):
-    """Key with which a client of the simulated vehicle register (SIV) signs SAML assertions, and its certificate."""
+    """Key and certificate with which a client of the simulated vehicle register (SIV) signs its SAML assertions."""
 
     key: RSAPrivateKey
     certificate: x509.Certificate

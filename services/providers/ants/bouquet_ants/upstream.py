@@ -20,17 +20,18 @@ REPLY = "{*}Body/{*}rep_consulter_dossier"
 SUCCESS, REFUSED = "0", "1"
 """Values of `code_traitement` in the SIV's answer: a record is found, or the SIV refuses the request."""
 NO_ANSWER_CODE = "20"
-"""Value of `code_erreur` for a plate that the SIV does not know."""
+"""Value of `code_erreur` in the SIV's answer about an unknown number plate."""
 MESSAGE = "description_erreur/{*}item_erreur/{*}message_erreur"
 NO_ANSWER = "Aucune réponse trouvée pour les critères en entrée"
-"""Beginning of the SIV's message about an unknown plate. The SIV documents no other refusal."""
+"""Beginning of the error message in the SIV's answer about an unknown number plate. Other refusals are not
+documented."""
 FLAG = "identite_personne/{*}flag_pers_physique"
 IS_NATURAL = {"oui": True, "non": False}
-"""Maps each value of `flag_pers_physique` to true for a natural person, and to false for an organisation."""
+"""Values of `flag_pers_physique` in the SIV's answer: `oui` for a natural person, `non` for an organisation."""
 
 Number: TypeAlias = Annotated[float, Meta(ge=0, le=1_000_000)]
-"""Number in a vehicle's record: a weight in kilograms, an engine's capacity in cubic centimetres, or an emission of CO2
-in grams per kilometre."""
+"""Number in a vehicle's record: mass in kilograms, engine capacity in cubic centimetres, or CO2 emission in grams per
+kilometre."""
 
 
 class Registration(Struct, frozen=True):
@@ -41,8 +42,8 @@ class Registration(Struct, frozen=True):
 
 
 class Vehicle(Struct, frozen=True):
-    """Technical characteristics of a vehicle in the SIV's answer. Numbers are floats, since some records contain
-    decimals."""
+    """Technical characteristics of a vehicle in the SIV's answer. Numbers are floats, as some have decimals, such as
+    `2380.0`."""
 
     marque_vehicule: str | None = None
     tvv: str | None = None
@@ -58,7 +59,7 @@ class Vehicle(Struct, frozen=True):
 
 class Person(Struct, frozen=True):
     """Identity of a natural person in the SIV's answer. In records from the former register, `nom_naiss` may hold the
-    whole name, `LE GALL ANNE`, and `prenom` is then empty."""
+    whole name, such as `LE GALL ANNE`, with `prenom` empty."""
 
     nom_naiss: str = ""
     prenom: str = ""
@@ -81,8 +82,8 @@ class Address(Struct, frozen=True):
 
 
 class Attached(Struct, frozen=True):
-    """Natural person whom the SIV attaches to a vehicle, with the address. `link` says what the person is to the
-    vehicle, such as `titulaire`."""
+    """Natural person whom the SIV attaches to a vehicle, with the person's address. `link` is the person's role, such
+    as `titulaire`."""
 
     person: Person
     address: Address
@@ -90,8 +91,8 @@ class Attached(Struct, frozen=True):
 
 
 class File(Struct, frozen=True):
-    """Record of a vehicle in the SIV, the State's register of vehicles: registration, characteristics and natural
-    persons."""
+    """Record of a vehicle in the SIV, the State's register of vehicles. `people` are the natural persons attached to
+    the vehicle."""
 
     registration: Registration
     vehicle: Vehicle

@@ -13,7 +13,7 @@ from bouquet_ants.upstream import File, file_in
 from bouquet_worker import Authority, Identite, NotFound, Question, Upstream, UpstreamClient, Worker
 
 MAX_ANSWER_BYTES = 200_000
-"""Largest accepted length of the SIV's answer, in bytes. A usual answer has about 5,000."""
+"""Largest size, in bytes, of an accepted answer of the SIV. A usual answer has about 5,000 bytes."""
 
 worker = Worker(
     "ants",

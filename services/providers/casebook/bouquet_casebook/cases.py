@@ -26,42 +26,45 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml")
 DEFAULT = "404.yaml"
-"""Name of the file with a folder's default case, which answers all lookups that fit no other case."""
+"""Name of the case file whose answer the sandbox gives to each lookup that fits no other case file of the operation."""
 
 STATUSES = range(200, 600)
 MAX_DEPTH = 50
-"""Largest depth of nested mappings and lists in a case file. A depth of some thousands would crash the YAML library."""
+"""Largest depth of nested mappings and lists in a case file. Thousands of levels would crash the YAML library."""
 MAX_VALUES = 20_000
-"""Largest number of values in a case file, after aliases are replaced by what they repeat. Nested aliases can make a
-few lines stand for billions of values."""
+"""Largest number of values in a case file, with YAML aliases written out. A few lines with nested aliases can stand for
+billions of values."""
 REQUIRED_KEYS = ("params", "status", "payload")
-"""Keys that every case file must have. Their values must be written so that YAML does not change them: YAML would read
-`010` as 8."""
+"""Keys that every case file must have. A value under them is refused if YAML reads it differently from how it is
+written, such as `010` as 8."""
 PADDED = re.compile(r"(mois|jour)\w*")
-"""Pattern of the names of parameters for months and days. Their numbers may begin with a zero, as in `mois: 07`."""
+"""Pattern of the names of parameters for months and days. Their values may be written as `01` to `07` without quotes,
+which YAML reads as 1 to 7."""
 # The State's own case files contain such numbers.
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-"""Pattern of the texts that YAML 1.2 reads as numbers. The library reads YAML 1.1, for which some of them, such as
-`08`, are texts. A case file must quote these."""
-# One person would take such a value for text and another for a number.
+"""Pattern of texts that look like numbers. If YAML reads such a value, such as `08`, as text, the case file must quote
+it."""
+# The pattern follows YAML 1.2, the library YAML 1.1. One person would take such a value for text and another for a
+# number.
 MERGE = "tag:yaml.org,2002:merge"
-"""Tag of the YAML key `<<`, which copies the entries of another mapping."""
+"""Tag of the YAML key `<<`, which inserts the entries of another mapping."""
 FROM_TODAY = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
-"""Pattern of the placeholders that a case file may contain for a year or a month relative to today. `{annee-3}` is the
-year three years ago, and `{rentree}` the year in which the current school year began."""
+"""Pattern of the placeholders in a case file for a year or month relative to today. `{annee-3}` is the year three years
+ago, and `{rentree}` the year in which the school year began."""
 
 State: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
-"""State by which a change in a folder of case files is noticed. It holds today's date and, for each file, its name,
-time of change (nanoseconds since 1970) and size (bytes)."""
+"""State of a folder of case files, compared to notice changes. It holds today's date and each file's name, time of
+change (nanoseconds since 1970) and size (bytes)."""
 
 
 class Fault(Struct, frozen=True):
-    """Fault in a case file (a recorded answer of the sandbox). `text` tells the file's author what is wrong, and
-    repeats no value of the file."""
+    """Fault in a case file (a recorded answer of the sandbox). `text` explains it to the file's author, without
+    repeating a value of the file."""
 
     text: str
     at: tuple[str | int, ...] = ()
-    """Keys and indexes that lead to the fault, such as `("params", "prenoms", 0)`; empty if the fault has no place."""
+    """Keys and indexes that lead to the faulty value, such as `("params", "prenoms", 0)`; empty if the fault has no
+    place."""
     line: int = 0
     """Number of the faulty line in the file, from 1; 0 if unknown."""
 
@@ -70,7 +73,7 @@ class Fault(Struct, frozen=True):
 
 
 class CaseError(Exception):
-    """Error for an invalid case file (a recorded answer of the sandbox). `faults` tells the file's author what is
+    """Error for an invalid case file (a recorded answer of the sandbox). `faults` explains to the file's author what is
     wrong."""
 
     def __init__(self, *faults: Fault) -> None:
