@@ -17,8 +17,7 @@ log = logging.getLogger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 NO_ROUTE = "none"
-"""Text in logs and metrics, in place of a route's name, for requests that reach no page, such as those for static
-files."""
+"""Route in logs and metrics of a request that reaches no page, such as one for a static file."""
 
 
 def log_requests(get_response: GetResponse) -> GetResponse:

@@ -45,8 +45,8 @@ _document_decoder = msgspec.json.Decoder(Document)
 
 
 class ProofMembers(Struct, frozen=True):
-    """Members that the gateway adds to `meta` and `links` of an answer for which it made a proof (encrypted text that
-    shows later what the answer said). Both are empty if no proof was made."""
+    """Members that the gateway adds to an answer's `meta` and `links` for a proof (a text that shows later what the
+    answer said). Both are empty if no proof was made."""
 
     meta: Mapping[str, str | int] = {}
     links: Mapping[str, str] = {}

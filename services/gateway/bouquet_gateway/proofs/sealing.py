@@ -18,7 +18,7 @@ RAW_DEFLATE = -zlib.MAX_WBITS
 
 
 class TooLarge(Exception):
-    """Error for content that is too large to be sealed (encrypted), or whose encrypted text is too long for a URL."""
+    """Error for content that is too large to be sealed (encrypted), or whose encrypted text is too long."""
 
 
 def seal(keys: KeyRing, content: Struct, purpose: str, max_length: int) -> str:

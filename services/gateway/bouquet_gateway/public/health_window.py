@@ -22,14 +22,15 @@ LEAST_CALLS = 10
 """Smallest number of calls in the last ten minutes at which a resource may be shown as down."""
 # So one caller cannot cause it.
 LEAST_OUTAGES = 2
-"""Smallest number of outages in the last ten minutes at which a resource may be shown as down."""
+"""Smallest number of outages in the last ten minutes at which a resource may be shown as down. Outages are answers with
+HTTP status 502, 503 or 504."""
 
 State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
 
 class Slice(Struct):
-    """Numbers of calls and of outages in one period of `SLICE_S` seconds. The period begins `number * SLICE_S` seconds
-    after 1970."""
+    """Numbers of calls and of outages (HTTP status 502, 503 or 504) in one period of `SLICE_S` seconds. The period
+    begins at the Unix time `number * SLICE_S`."""
 
     number: int
     calls: int = 0
@@ -37,7 +38,8 @@ class Slice(Struct):
 
 
 class HealthWindow:
-    """Numbers of calls to one resource, and of outages among them, in the last ten minutes."""
+    """Numbers of calls to one resource, and of outages (HTTP status 502, 503 or 504) among them, in the last ten
+    minutes."""
 
     def __init__(self) -> None:
         self._slices: deque[Slice] = deque(maxlen=WINDOW_S // SLICE_S)
@@ -61,7 +63,8 @@ class HealthWindow:
 
 
 class HealthWindows:
-    """Numbers of recent calls and outages of each resource, by the resource's name in `/api/{status}/ping`."""
+    """Numbers of recent calls and outages (HTTP status 502, 503 or 504) by resource. The keys are the names in
+    `/api/{status}/ping`."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock

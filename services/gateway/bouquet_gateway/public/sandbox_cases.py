@@ -33,7 +33,7 @@ T = TypeVar("T")
 KEPT_S = 5.0
 """Seconds for which the document with all test cases is reused. The first request after that builds a new one."""
 NO_SANDBOX = "malformed_request"
-"""Failure reason in the reply of a worker that does not know requests about test cases, as it belongs to no sandbox."""
+"""Failure reason in the reply of a worker outside of a sandbox, which does not understand requests about test cases."""
 
 _page = msgspec.json.Decoder(CasePage)
 _report = msgspec.json.Decoder(CaseReport)

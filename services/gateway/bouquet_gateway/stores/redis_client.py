@@ -27,8 +27,7 @@ TIMEOUT_S = 0.5
 TIMEOUTS: dict[str, Any] = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
 SENTINEL_PORT = 26_379
 SENTINEL_TIMEOUT_S = 0.15
-"""Longest wait, in seconds, for the answer of one Sentinel, a server that names the primary of a group of redis
-servers."""
+"""Longest wait, in seconds, for the answer of one Sentinel (a server that names the current primary redis server)."""
 # Even if two Sentinels do not answer, there is then time to ask a third within `TIMEOUT_S`.
 SENTINEL_GROUP, SENTINEL_PASSWORD = "sentinel", "sentinel_password"
 """Names of two parameters in the URL: the name of the Sentinel group, and the password of the Sentinels."""

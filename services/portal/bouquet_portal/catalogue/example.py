@@ -29,7 +29,7 @@ class Line(Struct, frozen=True):
     """Scopes that give access to the field on this line. Empty if they are those of the object around the field, or if
     no field begins here."""
     is_absent: bool = False
-    """Whether the caller lacks the scopes of the field on this line, so that a real answer would not contain it."""
+    """Whether the caller's answer would lack the field on this line, since the caller has none of its scopes."""
 
 
 def lines(fields: Sequence[Field], scopes: Collection[str], data: Any = None) -> list[Line]:

@@ -80,7 +80,7 @@ class Api(Struct, frozen=True):
 
 
 class ApiUse(Struct, frozen=True):
-    """API in a use case (a purpose of a public service), with the degree (`level`) to which the use case needs it."""
+    """API in a use case (a purpose of a public service). `level` is the degree to which the use case needs the API."""
 
     uid: str
     level: Level

@@ -16,7 +16,7 @@ MOST_BYTES = 32 * 1024 * 1024
 
 
 class GatewayError(Exception):
-    """Error for a gateway that does not answer in time, or whose answer is too large or not the expected document."""
+    """Error for a gateway that does not answer in time, or whose answer is too large or unexpected."""
 
 
 class Answer(Struct, frozen=True):

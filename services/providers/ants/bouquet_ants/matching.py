@@ -18,7 +18,7 @@ _SEPARATORS = re.compile(r"[^A-Z0-9]+")
 
 
 class Name(Struct, frozen=True):
-    """Birth name and first names of a person, as read from a record of the SIV, the State's register of vehicles."""
+    """Birth name and first names of a person, as written in the SIV, the State's register of vehicles."""
 
     nom: str
     prenoms: tuple[str, ...]

@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml")
 DEFAULT = "404.yaml"
-"""Name of the case file whose answer the sandbox gives to each lookup that fits no other case file of the operation."""
+"""Name of the case file for all lookups of an operation that fit none of its other case files. Each operation has a
+folder of case files."""
 
 STATUSES = range(200, 600)
 MAX_DEPTH = 50
@@ -63,8 +64,7 @@ class Fault(Struct, frozen=True):
 
     text: str
     at: tuple[str | int, ...] = ()
-    """Keys and indexes that lead to the faulty value, such as `("params", "prenoms", 0)`; empty if the fault has no
-    place."""
+    """Keys and indexes that lead to the faulty value, such as `("params", "prenoms", 0)`; empty if unknown."""
     line: int = 0
     """Number of the faulty line in the file, from 1; 0 if unknown."""
 
