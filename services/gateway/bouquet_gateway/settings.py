@@ -124,7 +124,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     # The calls with all tokens of the editor are counted together.
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
     """Limit on the new FranceConnect sessions per second in one process. A session is new if no call has used it in the
-    last ten minutes. Further calls wait for up to two seconds, and may then get a 429."""
+    last ten minutes. Calls with further new sessions wait for up to two seconds, and may then get a 429."""
     journal: bool | None = None
     """Whether calls for data are recorded in the registry's access journal. If unset, they are recorded only if
     `tokens_from` is `registry`."""

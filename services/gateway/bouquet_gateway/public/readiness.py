@@ -12,8 +12,8 @@ from bouquet_mesh.bus.api import Calling
 
 
 class Readiness:
-    """Check whether a gateway can answer lookups. It needs a bus, operations, the registry, room for journal records,
-    and free file descriptors."""
+    """Readiness of a gateway to answer lookups. The gateway needs a bus, operations, the registry, room for journal
+    records, and free file descriptors."""
 
     def __init__(self, bus: Calling, offers: Discovery, tokens: TokenSource, journal: Journal) -> None:
         self._bus = bus

@@ -23,8 +23,8 @@ from bouquet_proto.deadline import Deadline
 from bouquet_proto.rules import SharedResults
 
 METHOD = "GET"
-"""HTTP method shown in traces and logs of these calls. The gateway makes them itself, but callers use GET for the same
-operations."""
+"""HTTP method in traces and logs of the calls that the gateway makes itself, for example for a dossier (several lookups
+in one request). Callers use GET for the same operations."""
 
 
 class Services(Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from bouquet_portal.documents.model import Field
 Shape = Literal["objects", "object", "texts", "choice", "text"]
 COMPUTED = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
 """Pattern of the placeholders for numbers that the sandbox computes on the day of a call. `{annee-1}` is last year, and
-`{rentree}` the year in which the school year began."""
+`{rentree}` the year in which the current school year began."""
 TRUE_OR_FALSE = (("true", "vrai"), ("false", "faux"))
 """Choices for a field that is true or false: the value and the French label of each."""
 

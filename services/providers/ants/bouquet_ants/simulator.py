@@ -33,8 +33,8 @@ SimulatedAnswer: TypeAlias = tuple[int, str]
 
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, SimulatedAnswer])
 SESSIONS = web.AppKey("sessions", set[str])
-"""Key under which the application keeps the session numbers used so far. The simulator refuses a number used twice, as
-the SIV does."""
+"""Key under which the application keeps the session numbers of all requests so far. The simulator refuses a number used
+twice, as the SIV does."""
 
 IDENTITY_PROVIDER, PARTNER, MIAT, CONCENTRATOR_CODE = "bouquet-simule", "131614", "QSIV", "CONC01"
 UNKNOWN_PLATE = "Aucune réponse trouvée pour les critères en entrée."

@@ -51,7 +51,7 @@ MERGE = "tag:yaml.org,2002:merge"
 """Tag of the YAML key `<<`, which inserts the entries of another mapping."""
 FROM_TODAY = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
 """Pattern of the placeholders in a case file for a year or month relative to today. `{annee-3}` is the year three years
-ago, and `{rentree}` the year in which the school year began."""
+ago, and `{rentree}` the year in which the current school year began."""
 
 State: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
 """State of a folder of case files, compared to notice changes. It holds today's date and each file's name, time of
