@@ -72,8 +72,8 @@ def read(folder: str, name: str) -> Any:
 
 
 def before_2019(history: list[Row]) -> list[CommuneRecord]:
-    """Returns records of the communes in `history`, which lists all communes from 1943 to 2019. A commune that was in
-    several départements has a record for each: a commune of Corsica is in 20 and in 2A."""
+    """Returns records of the communes in `history`, a list of all communes from 1943 to 2019. A commune that was in
+    several départements has a record for each. For example, a commune of Corsica has one for 20 and one for 2A."""
     by_id = {row["id"]: row for row in history}
     return [
         CommuneRecord(
@@ -91,7 +91,7 @@ def before_2019(history: list[Row]) -> list[CommuneRecord]:
 
 def departements(row: Row, by_id: dict[str, Row]) -> Iterator[str]:
     """Yields the numbers of the départements to which a commune and its successors have belonged. For a commune of
-    Corsica, these are 20, then 2A."""
+    Corsica, these are 20, then 2A. `by_id` holds all rows of the history, where successors are looked up."""
     while row["type"] == "COM":
         yield departement_of(row["code"])
         if "successeur" not in row:
@@ -121,13 +121,14 @@ def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRe
 
 
 def is_commune(row: Row) -> bool:
-    """Returns whether a row is a present-day commune outside the overseas collectivities."""
+    """Returns whether a row describes a commune that exists today. Communes of the overseas collectivities, such as
+    Polynesia, do not count."""
     return row["type"] == "commune-actuelle" and not OVERSEAS_COLLECTIVITY.match(row["code"])
 
 
 def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
-    """Returns records of the arrondissements of Paris, Lyon and Marseille. All begin on 1 January 1943, like the
-    list."""
+    """Returns records of the arrondissements (districts) of Paris, Lyon and Marseille. All begin on 1 January 1943, the
+    first day of the list; `with_known_dates` corrects those created later."""
     # `with_known_dates` then replaces the dates of those created later.
     return [
         CommuneRecord(departement_of(row["code"]), normalised(row["nom"]), row["code"], BEGINNING, OPEN_END)
@@ -137,8 +138,8 @@ def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
 
 
 def with_known_dates(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records, completed with what the source lacks: creation dates of arrondissements, codes of Mayotte
-    before `MAYOTTE_SINCE`, and `COLLECTIVITIES_SINCE_2007`."""
+    """Returns the records, completed with facts that the source files lack. They are dates of arrondissements
+    (districts of cities), former codes in Mayotte, and two communes that existed until 2007."""
     since_their_day = [
         record._replace(first=max(record.first, ARRONDISSEMENTS_SINCE.get(record.code, BEGINNING)))
         for record in records

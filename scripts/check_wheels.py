@@ -42,8 +42,11 @@ def main(folders: list[str]) -> None:
 
 
 def check(name: str, wheels: Path, environment: Path) -> None:
-    """Installs a distribution in a new environment, loads its entry points, and runs its commands with `--help`. Exits
-    with an error if this fails, or if other packages were installed than `EXACT_DEPENDENCIES` allows."""
+    """Installs the distribution `name`, from the folder `wheels`, in a new virtual environment in the folder
+    `environment`. Then loads its entry points, and runs its commands with `--help`.
+
+    Exits with an error if this fails, or if other packages were installed than `EXACT_DEPENDENCIES` allows.
+    """
     python = str(environment / "bin" / "python")
     run("uv", "venv", "--quiet", "--python", sys.executable, str(environment))
     run(

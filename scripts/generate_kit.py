@@ -155,8 +155,8 @@ def _targets(node: ast.Assign | ast.AnnAssign) -> list[str]:
 
 
 def _text(node: ast.stmt | None) -> str:
-    """Returns the docstring of a field or a constant. `node` is the statement after the definition. Returns "" if
-    `node` is no text."""
+    """Returns the docstring of a field or a constant: the string in `node`, the statement after the definition. Returns
+    "" if that statement is not a string."""
     match node:
         case ast.Expr(value=ast.Constant(value=str(text))):
             return inspect.cleandoc(text)
@@ -165,7 +165,8 @@ def _text(node: ast.stmt | None) -> str:
 
 
 def _members(node: ast.ClassDef) -> Iterator[str]:
-    """Yields a Markdown list item for each field and each shown method of a class: its signature and its docstring."""
+    """Yields a Markdown list item for each field and each documented method of a class, with signature and docstring.
+    Private methods, and those that `MEMBERS` omits, are not documented."""
     items = []
     for member, following in zip(node.body, [*node.body[1:], None], strict=True):
         match member:

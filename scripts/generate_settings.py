@@ -103,7 +103,8 @@ def _settings(node: ast.ClassDef) -> Iterator[Setting]:
 
 
 def _kind(annotation: ast.expr, name: str) -> str:
-    """Returns the type of a setting in words, such as `whole number`, or the setting's unit, such as `seconds`."""
+    """Returns the type of the setting `name` in words, such as `whole number`, made from its type annotation. If the
+    end of the name tells a unit, returns the unit instead, such as `seconds`."""
     match annotation:
         case ast.BinOp(left=kind, right=ast.Constant(value=None)):
             return _kind(kind, name)
@@ -178,7 +179,8 @@ def _section(group: Group, known: dict[str, Group]) -> str:
 
 
 def _with_inherited(group: Group, known: dict[str, Group]) -> Iterator[Setting]:
-    """Yields the settings of a struct, inherited ones first."""
+    """Yields the settings of the struct `group`, inherited ones first. `known` holds all structs of settings, by name;
+    base classes are looked up there."""
     for base in group.bases:
         if base in known:
             yield from _with_inherited(known[base], known)

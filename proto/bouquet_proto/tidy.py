@@ -46,8 +46,9 @@ CODES = frozenset(
 
 
 def tidied(field: str, text: str) -> str:
-    """Returns the normalised text of a field, with plain apostrophes and hyphens, and single spaces. A code also loses
-    all spaces and becomes upper case. An `identifiant` only loses the spaces at its ends."""
+    """Returns `text`, the value of the field named `field`, in normalised form: plain apostrophes and hyphens, single
+    spaces. A code also loses all spaces and becomes upper case. The field `identifiant` only loses the spaces at its
+    ends."""
     if field == "identifiant":  # the provider's own form: only its ends are trimmed
         return text.strip(SPACES + INVISIBLE)
     if not text.isascii():
@@ -63,8 +64,8 @@ def tidied(field: str, text: str) -> str:
 
 
 def _is_code(field: str, text: str) -> bool:
-    """Returns whether the text of a field in `CODES` is really a code. Some providers also accept a name there, such as
-    the name of a commune."""
+    """Returns whether `text` is really a code, for a field in `CODES` (fields that normally hold a code). In some of
+    them, providers also accept a name, such as a commune's."""
     return bool(_DIGIT.search(text)) and (field == "ine" or not _WORD.search(text))
 
 

@@ -1,5 +1,5 @@
-"""Data of one call: the request, the answer, and the facts that the answer's headers, the log, the metrics and the
-journal need."""
+"""Data of one call: the request, the answer, and facts about them. The answer's headers, the log, the metrics and the
+access journal are made from these facts."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class Call(Struct):
     share. `None` for any other call."""
 
     def once(self, function: Callable[[*Ts], T], *given: *Ts) -> T:
-        """Returns `function(*given)`. The calls of one dossier share the results, so that each is computed only once.
+        """Returns `function(*given)`, computed only once for all calls of a dossier (several lookups in one request).
         `function` must be a pure function."""
         if self.shared is None:
             return function(*given)

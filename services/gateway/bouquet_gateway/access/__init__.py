@@ -1,1 +1,1 @@
-"""Authentication of callers: credentials, tokens, FranceConnect sessions, rate limits."""
+"""Authentication of callers, by tokens or FranceConnect sessions, and limits on the rate of their calls."""

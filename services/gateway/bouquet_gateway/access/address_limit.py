@@ -15,8 +15,8 @@ class AddressLimit:
     which may belong to one customer, is ten times as high."""
 
     def __init__(self, limiter: RateLimiter, group: str, per_minute: int, trusted_proxies: Networks) -> None:
-        """Takes `group`, the name of the counted requests, such as `proofs`. Requests of one address under different
-        names are counted separately."""
+        """Takes `group`, the kind of requests that is counted, such as `proofs`. Each kind has a count of its own.
+        Behind `trusted_proxies`, the address is read from `X-Forwarded-For`."""
         self._limiter = limiter
         self._limits = [Limit(per_minute * factor, MINUTE_S, group) for factor in (1, ADDRESSES_PER_NETWORK)]
         self._trusted_proxies = trusted_proxies

@@ -23,9 +23,9 @@ def parse_networks(texts: Iterable[str]) -> Networks:
 
 
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
-    """Returns the caller's IP address, which is `peer` unless `peer` is a trusted proxy. Behind trusted proxies, it is
-    the last address in `X-Forwarded-For` that is not one of them. If all are trusted proxies, it is the first address
-    there."""
+    """Returns the caller's IP address. It is `peer`, the address of the TCP connection, unless that is a trusted proxy.
+    Behind trusted proxies, it is the last address in the `X-Forwarded-For` headers (`forwarded`) that is no trusted
+    proxy. If all are, it is the first."""
     if not trusted:
         return peer
 

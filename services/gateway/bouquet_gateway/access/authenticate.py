@@ -113,9 +113,11 @@ class Authenticate:
     async def admit(
         self, request: HttpRequest, call: Call, deadline: Deadline, *, is_rate_limited: bool = True
     ) -> Admission:
-        """Checks the first credential of a request. If it is not a valid token, the result holds the reason to refuse
-        it. Raises `Problem` if the token is blacklisted or exceeds its rate limit, or if it comes from a forbidden
-        address."""
+        """Checks the first credential of a request, and counts the call unless `is_rate_limited` is false. If the
+        credential is not a valid token, the result holds the reason to refuse it.
+
+        Raises `Problem` if the token is blacklisted, exceeds its rate limit, or is used from a forbidden address.
+        """
         # The path of the request is matched to an operation only after these checks.
         return await self._admit(next(credentials_of(request), NO_CREDENTIAL), request, call, deadline, is_rate_limited)
 
@@ -158,8 +160,11 @@ class Authenticate:
     async def admit_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Admission:
-        """Returns the admission of the request's first credential that is a token of Bouquet. `admission` is the one of
-        the first credential. Raises `Problem` if no credential is such a token, or if the token is expired."""
+        """Returns the result of checking the first credential of the request that is a token of Bouquet. `admission` is
+        the result for the very first credential. If that is no such token, the others are tried.
+
+        Raises `Problem` if no credential is a token of Bouquet, or if the token is expired.
+        """
         reasons: list[str] = []
         remaining = islice(credentials_of(request), 1, None)
         while isinstance(admission.token, CredentialRefusal):
@@ -175,8 +180,8 @@ class Authenticate:
         return admission
 
     async def count_call(self, admission: Admission, request: HttpRequest, call: Call) -> None:
-        """Counts one more call against the rate limits of a caller whose token has been checked. Raises `Problem` if
-        the call exceeds one of them."""
+        """Counts a further call of an authenticated caller, such as another lookup of a dossier, against the rate
+        limits. Raises `Problem` if the call exceeds a limit."""
         if not self._is_exempt(admission.credential):
             await self._count(admission, request, call)
 
@@ -184,8 +189,12 @@ class Authenticate:
         return bool(self._exempt) and hash_of(credential.text) in self._exempt
 
     def _refusal(self, reasons: list[str], request: HttpRequest, *, is_rate_limited: bool) -> Problem:
-        """Returns the error for a request without a valid token. `reasons` holds one reason for each credential of the
-        request. The error has the first that is not in `UNKNOWN_TOKEN_REASONS`, otherwise the first of all."""
+        """Returns the error for a request of which no credential is a valid token. `reasons` holds the reason to refuse
+        each credential, in order.
+
+        The error has the first reason that does not merely say that the token is unknown (`UNKNOWN_TOKEN_REASONS`). If
+        all say that, it has the first.
+        """
         if is_rate_limited and _unknown_bearers(reasons):
             self._check_throttle(request)
             self._count_refused(request, _unknown_bearers(reasons))
@@ -236,7 +245,7 @@ class Authenticate:
         throttle: RecipientThrottle | None,
     ) -> Token | CredentialRefusal:
         """Returns a software editor's token with the rights of the habilitation that is delegated to the editor for
-        this call, or a refusal if none is. Returns the tokens of other callers, and refusals, unchanged."""
+        this call. Returns a refusal if none is. Tokens of other callers, and refusals, are returned unchanged."""
         # Expired tokens, and tokens in calls of version 2, which has no delegations, are returned unchanged too.
         if isinstance(token, CredentialRefusal) or not token.editor or call.envelope == "v2" or self._is_expired(token):
             return token

@@ -56,7 +56,8 @@ def _query_token(raw_query: str) -> str:
 
 @lru_cache(maxsize=CACHED_IDS)
 def digest_of_id(id: str) -> str:
-    """Returns the SHA-256, in hexadecimal, of the id of a token or a habilitation."""
+    """Returns the SHA-256, in hexadecimal, of the id of a token or a habilitation. Calls are counted under this
+    digest."""
     # Not for the text of a credential, which the cache would keep in memory.
     return hash_of(id).hex()
 

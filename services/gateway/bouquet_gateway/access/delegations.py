@@ -70,8 +70,8 @@ async def acting_token(
 
 
 def choose(delegations: tuple[Delegation, ...], wanted: str | Malformed | None) -> Delegation | CredentialRefusal:
-    """Returns the delegation with the id `wanted` or, without an id, the only delegation. Returns a refusal if none
-    matches, or if there are several to choose from."""
+    """Returns the delegation with the id `wanted` or, if no id is given, the only delegation. Returns a refusal if none
+    has the id, or if there are several and no id. A `Malformed` id matches none."""
     if not wanted:
         if len(delegations) > 1:
             return AMBIGUOUS

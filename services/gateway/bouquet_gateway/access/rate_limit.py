@@ -45,7 +45,8 @@ class Counters(Protocol):
     """Store that counts the calls of each caller in each period."""
 
     async def increment(self, key: str, window: RateWindow, cost: int = 1) -> int:
-        """Adds `cost` to the count of `key` (caller) in `window` (period), and returns the new count."""
+        """Adds `cost`, a number of calls, to the count of the caller `key` in the period `window`. Returns the new
+        count."""
 
 
 class Allowance(Struct, frozen=True):
@@ -83,12 +84,14 @@ class RateLimiter:
     async def hit(
         self, key: str, *own: Limit, group: str = "", calls: int = 0, own_key: str | None = None, cost: int = 1
     ) -> Allowance:
-        """Counts a call by the caller `key`, first against the caller's limit, then against each limit in `own`.
-        Returns the allowance (result) of the first limit that refuses the call, otherwise of the last limit.
+        """Counts a call of the caller `key` against the caller's limit, then against each limit in `own`. Returns the
+        result for the first limit that refuses the call or, if none does, for the last limit.
 
-        The caller's limit is `calls` in each period; 0 stands for the limiter's own number. Calls of different groups,
-        such as `v2` and `v3`, count separately against it. This call counts as `cost` calls. The limits in `own` count
-        under `own_key`, by default `key`. Nothing is counted under an empty key.
+        The caller's limit is `calls` per period; 0 stands for the limiter's default. Against it, the call counts as
+        `cost` calls, and each `group`, such as `v2`, is counted separately.
+
+        The limits in `own` belong to a habilitation. They are counted under `own_key`, by default `key`. Nothing is
+        counted under an empty key.
         """
         allowances = [await self.count(key, Limit(calls or self._limit, self._period_s, group, cost))]
         allowances += [await self.count(key if own_key is None else own_key, limit) for limit in own]

@@ -78,8 +78,12 @@ class RegistryAnswers(Generic[V]):
         max_known: int,
         clock: Callable[[], float],
     ) -> None:
-        """Takes `decode(key, reply)`, which extracts the answer about `key` from the registry's reply. `decode` returns
-        `None` if the reply is a failure or cannot be read."""
+        """Takes `decode(key, reply)`, which extracts the answer about `key` from the registry's reply. It returns
+        `None` for a failure or an unreadable reply.
+
+        An answer older than `refresh_s` seconds is requested again. At most `max_known` answers are kept. `clock`
+        returns seconds.
+        """
         self._bus = bus
         self._polls = polls
         self._decode = decode
@@ -93,8 +97,9 @@ class RegistryAnswers(Generic[V]):
         return len(self._known)
 
     async def get(self, key: str, deadline: Deadline, question: Callable[[float], Request]) -> V | CredentialRefusal:
-        """Returns the remembered answer for `key`, or asks the registry. `question` builds the request to the registry
-        from a deadline, in seconds since the epoch. Returns a refusal if the registry does not answer."""
+        """Returns the remembered answer for `key`, or asks the registry. Returns a refusal if the registry does not
+        answer. `question` builds the request to the registry; its argument is the request's deadline, in seconds since
+        the epoch."""
         known = self._known.get(key)
         if known is not None:
             self._known.move_to_end(key)

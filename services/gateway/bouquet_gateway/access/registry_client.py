@@ -68,8 +68,11 @@ class RegistryClient:
         served_scopes: Callable[[], tuple[str, ...]] = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Takes `served_scopes`, which returns the scopes of the operations that the gateway serves now. `clock` is a
-        monotonic clock, in seconds."""
+        """Takes `served_scopes`, which returns the scopes of the operations that the gateway serves now.
+
+        Answers are used for up to `patience_s` seconds after the registry has stopped answering. They are requested
+        again after `refresh_s` seconds; at most `max_known` of each kind are kept. `clock` is monotonic, in seconds.
+        """
         self._verifier = tokens
         self._bus = bus
         self._patience_s = patience_s
@@ -174,8 +177,8 @@ class RegistryClient:
             self._delegations.forget_if(lambda pair: pair.partition(" ")[0] in editors)
 
     def _withdraw(self, kids: tuple[str, ...] | None) -> None:
-        """Replaces the set of withdrawn signing keys by those named in `kids`. Tokens signed with a withdrawn key are
-        refused. Changes nothing if `kids` is None."""
+        """Replaces the set of withdrawn signing keys by the keys with the names `kids`. Tokens signed with a withdrawn
+        key are refused. `None` means that the registry does not say, and changes nothing."""
         if kids is not None and self._verifier.withdraw(kids):
             log.warning("withdrawn token keys changed", extra={"kids": list(kids)})
 

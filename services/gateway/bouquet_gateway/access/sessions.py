@@ -59,12 +59,12 @@ class Sessions:
         unknown_per_second: int,
         refused_s: float = REFUSAL_REMEMBERED_S,
     ) -> None:
-        """Takes `report(name, is_outage)`, which is called after each question to FranceConnect's worker. `name` is
-        FranceConnect's name in `/api/{status}/ping`. `is_outage` says whether FranceConnect is out of service; it is
-        `None` if the question did not reach FranceConnect.
+        """Takes `report(name, is_outage)`, called after each question to FranceConnect's worker, to note
+        FranceConnect's health. `name` is the name of FranceConnect in `/api/{status}/ping`. `is_outage` says whether it
+        is out of service; `None` means that it was not asked.
 
-        `is_deployed` returns whether the gateway may ask that worker. `unknown_per_second` is the number of new
-        sessions that may be opened per second. `refused_s` is the number of seconds for which a refusal is remembered.
+        `is_deployed` returns whether the gateway may ask that worker. At most `unknown_per_second` new sessions are
+        opened per second. A refusal is remembered for `refused_s` seconds.
         """
         self._bus = bus
         self._report = report
@@ -74,8 +74,8 @@ class Sessions:
         self._refused: ExpiringValues[Reply] = ExpiringValues(MAX_REMEMBERED, refused_s)
 
     def is_recent(self, access_token: str, match: Match) -> bool:
-        """Returns whether a session of this access token was opened in the last ten minutes for the same resource, such
-        as `statut_etudiant`."""
+        """Returns whether a session of this access token was opened in the last ten minutes for the same resource. Such
+        a session does not count against the limits on unknown sessions."""
         return self._known.get(_key(access_token, match)) is not None
 
     async def open(self, access_token: str, match: Match, call: Call, deadline: Deadline) -> Session:
@@ -123,8 +123,7 @@ def _key(access_token: str, match: Match) -> bytes:
 
 
 def token_of(session: Session, version: int) -> Token:
-    """Returns a token with the scopes of a FranceConnect session. From version 3 on, the token lacks the scopes that
-    open the citizen's identity data, because FranceConnect itself gives the identity."""
-    # From version 3 on, the scopes of identity data are left out, since FranceConnect itself gives the identity.
+    """Returns a token with the scopes of a FranceConnect session, for an operation of the API version `version`. From
+    version 3 on, scopes that open the citizen's identity data are left out. FranceConnect itself gives the identity."""
     scopes = frozenset(scope for scope in session.scopes if "_identite" not in scope or version == V2)
     return Token(id=CITIZEN_ID, scopes=scopes, siret="", expires_at=0.0)

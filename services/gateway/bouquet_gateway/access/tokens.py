@@ -173,8 +173,9 @@ class TokenVerifier:
         is_staging: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Takes the keys, and `is_staging`, which says whether this is a staging environment. Raises `SettingsError` if
-        there is no key."""
+        """Takes the keys that sign tokens: `secret`, which has no name, and `named_keys`. Raises `SettingsError` if
+        there is none. At most `max_known` verified tokens are remembered. `is_staging` says whether this is a staging
+        environment."""
         # A wrongly signed token that claims to be of the other environment, production or staging, is refused with a
         # reason that says so.
         self._all_keys = (*((("", _key(secret)),) if secret else ()), *named_keys)
@@ -272,8 +273,8 @@ def issue(
     siret: str = "",
     mcp: bool = False,
 ) -> str:
-    """Returns a token signed with `secret`, with the same claims as API Particulier's tokens. `expires_at` is in
-    seconds since the epoch."""
+    """Returns a token signed with `secret`, for demos and sandboxes. It has the same claims as API Particulier's
+    tokens. `expires_at` is in seconds since the epoch. `mcp` allows the token for the Model Context Protocol."""
     claims: dict[str, Any] = {
         "uid": token_id,
         "jti": token_id,

@@ -70,8 +70,8 @@ def _ready(readiness: _Readiness) -> Finding:
 
 
 def _resource_finding(name: str, status: Status, workers: tuple[str, ...]) -> Finding:
-    """Returns the result of the check of a resource, such as `quotient_familial`: its health, as the gateway shows it.
-    If the health is unknown, the result refers to the checks of workers that may say why (`workers`)."""
+    """Returns the result of checking the resource `name`, such as `quotient_familial`: its health, as the gateway shows
+    it. `workers` names the checks of its workers. If the health is unknown, the result refers to them."""
     last = f"last success {status.last_ok_status}" if status.last_ok_status else "no success since it started"
     match status.status:
         case "ok":

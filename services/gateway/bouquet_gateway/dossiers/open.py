@@ -22,8 +22,8 @@ class Dossiers:
     of each lookup, and checks the caller's token."""
 
     def __init__(self, offers: Discovery, services: Services, deadline_s: float) -> None:
-        """Takes `offers`, the operations that workers have offered, and `deadline_s`, the seconds after which all
-        lookups of a dossier must be answered."""
+        """Takes `offers`, the operations that workers have offered, and `services`, by which each lookup is made. All
+        lookups of a dossier must be answered within `deadline_s` seconds."""
         self._offers = offers
         self._services = services
         self._deadline_s = deadline_s
@@ -65,8 +65,8 @@ class Dossiers:
 
 
 def _with_recipient(raw_query: str, plan: Plan) -> str:
-    """Returns `raw_query` with a dossier's parameters `recipient` and `delegation_id`. From them, authentication finds
-    the habilitation that is delegated to a software editor."""
+    """Returns `raw_query`, completed with the parameters `recipient` and `delegation_id` of the dossier in `plan`. They
+    tell authentication which habilitation is delegated to a software editor."""
     # They stand last, since the last value of a parameter counts.
     named = {"recipient": plan.recipient, "delegation_id": plan.delegation_id}
     return "&".join(filter(None, (raw_query, urlencode(named))))

@@ -20,9 +20,12 @@ SEX = "sexe"
 
 
 def persons_in(data: Raw, people: People) -> Sequence[Values] | None:
-    """Returns the civil status of each person at the place in the data that `people` declares. Keys are canonical
-    fields, such as `nom_naissance`; unknown values are left out. Returns `None` if the caller's scopes do not open that
-    place."""
+    """Returns the civil status of each person in the data of a lookup. `people` says where the persons are, and how
+    their fields are named. Keys of the result are canonical fields, such as `nom_naissance`; unknown values are left
+    out.
+
+    Returns `None` if the caller's scopes give no access to that place.
+    """
     whole = msgspec.json.decode(data)
     if not _is_open(whole, people.at):
         return None

@@ -59,8 +59,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def named_paths(self) -> tuple[str, ...]:
-        """Paths to count against the rate limit before the first call is made: one for each part (lookup) without
-        `for_each`. The calls of a part with `for_each` are counted later, once its persons are known."""
+        """Paths of the parts (lookups) without `for_each`. Authentication counts one call for each of them. The calls
+        of a part with `for_each` are counted later, once its persons are known."""
         return tuple(part.target.path for part in self.parts if part.for_each is None)
 
     @property
@@ -71,7 +71,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 def plan_dossier(request: DossierRequest, offers: Discovery, today: date) -> Plan | Problem:
     """Returns the plan of a dossier: the operation and the query of each lookup. Returns a `Problem` (422) with all
-    faults of the dossier if there are any."""
+    faults of the dossier if there are any. On the day `today`, deprecated versions are avoided."""
     faults = list(request.faults)
     targets = {part.name: _target(part, offers, today) for part in request.parts}
     parts: list[Part] = []
@@ -94,8 +94,11 @@ def plan_dossier(request: DossierRequest, offers: Discovery, today: date) -> Pla
 def _for_each(
     persons: PersonsOf, fallback: Values, request: DossierRequest, targets: Mapping[str, Target | None]
 ) -> ForEach | None:
-    """Returns the persons about whom a part (lookup of a dossier) asks, as their place in another part's data. Returns
-    `None` if the part's `for_each` is wrong."""
+    """Checks the member `for_each` of a part (one lookup of a dossier), which is read as `persons` and `fallback`.
+    Returns it with the place of the persons in the other part's data, or `None` if it is wrong.
+
+    `targets` holds the operation of each part of `request`, by the part's name.
+    """
     # It is wrong if the other part does not exist, has a `for_each` of its own (which could make a circle), or has no
     # persons at that place.
     source = next((part for part in request.parts if part.name == persons.part), None)
@@ -112,8 +115,9 @@ def _for_each(
 
 
 def _target(part: PartRequest, offers: Discovery, today: date) -> Target | None:
-    """Returns the operation that a part (one lookup) of a dossier calls, by default in its newest version. Returns
-    `None` if the operation or its version is unknown."""
+    """Returns the operation that a part (one lookup) of a dossier calls. If the part names no version, it is the
+    newest, preferably one that is not deprecated on the day `today`. Returns `None` if the operation or its version is
+    unknown."""
     # A provider whose offer is still missing may offer the operation: the result is then a target without an operation.
     family = _family(part, offers)
     if family is None:

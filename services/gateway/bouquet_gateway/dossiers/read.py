@@ -196,8 +196,11 @@ def _parameters(raw: Raw | None, pointer: str, faults: list[Fault]) -> dict[str,
 
 def _values_of(raw: Raw | None, known: Mapping[str, str], pointer: str, faults: list[Fault]) -> dict[str, Value]:
     """Returns the values of the JSON object `raw` by canonical field: `{"nomNaissance": "MARTIN"}` becomes
-    `{"nom_naissance": "MARTIN"}`. Adds a fault to `faults` for each wrong member. `known` maps the names of members to
-    fields."""
+    `{"nom_naissance": "MARTIN"}`. `known` maps the names of members to fields.
+
+    Adds a fault to `faults` for each wrong member. `pointer` is the object's JSON pointer in the body, such as
+    `/identite`.
+    """
     # Returns an empty dict if `raw` is `None`.
     members = {} if raw is None else _objects(raw, pointer, faults)
     read = _read(members, dict.fromkeys(known, _value), pointer, faults)
@@ -216,7 +219,7 @@ def _read(
     members: Mapping[str, Raw], known: Mapping[str, msgspec.json.Decoder[Any]], pointer: str, faults: list[Fault]
 ) -> dict[str, Any]:
     """Decodes the members of a JSON object, each with its decoder in `known`. Adds a fault to `faults` for each wrong
-    or unknown member."""
+    or unknown member. `pointer` is the object's JSON pointer in the body, such as `/identite`."""
     # The fault of an unknown member names the object, so that an error never quotes a name that the caller invented.
     read: dict[str, Any] = {}
     if len(members) > MAX_MEMBERS:

@@ -95,8 +95,9 @@ def refused(reason: str) -> PartResult:
 
 
 def without_source(source: Result) -> PartResult:
-    """Returns the result of a part with `for_each` whose persons are unknown, since the lookup `source` has given no
-    data. It has the status, errors and waiting time of `source`."""
+    """Returns the result of a part (lookup) that is repeated for persons whom another lookup should have named.
+    `source` is the result of that lookup, which has given no data. Status, errors and waiting time are those of
+    `source`."""
     assert isinstance(source, PartResult)
     return PartResult(status=source.status, errors=source.errors, retry_in=source.retry_in)
 

@@ -105,8 +105,8 @@ class Problem(Exception):
         *,
         is_sandbox: bool = False,
     ) -> Problem:
-        """Converts a worker's reply without data to the error that the caller gets. The reason becomes
-        `upstream_unknown` if the worker may not give its own reason (`is_credible`)."""
+        """Converts a worker's reply without data to the error that the caller gets. The error names `authority`. Its
+        reason is the worker's, or `upstream_unknown` if the worker may not give this reason (`is_credible`)."""
         # A reply with data is unexpected here, and becomes `upstream_unknown` too.
         if isinstance(reply, Found | Recorded):
             return cls(UPSTREAM_UNKNOWN, authority=authority, outcome="failed")
@@ -119,8 +119,8 @@ class Problem(Exception):
 def is_credible(
     reply: NotFound | Rejected | Failed, allowed_reasons: Container[str] | None, *, is_sandbox: bool = False
 ) -> bool:
-    """Returns whether a worker may give the reason that is in its reply. The reason must be one of `allowed_reasons`,
-    unless these are `None`. Outside of a sandbox, `GATEWAY_ONLY` reasons are not allowed."""
+    """Returns whether a worker may give the reason that is in its reply. The reason must be in `allowed_reasons`,
+    unless that is `None`. Outside of a sandbox, it must not be one that only the gateway may give (`GATEWAY_ONLY`)."""
     # Outside of a sandbox, a `Failed` reply may not give a reason that belongs to a `Rejected` reply.
     # Only a `Rejected` reply refuses the question. In a sandbox, test cases also show refusals by the gateway.
     disbelieved = GATEWAY_ONLY | REFUSALS.keys() if isinstance(reply, Failed) else GATEWAY_ONLY
@@ -159,7 +159,7 @@ def longest_wait(waits: Iterable[object]) -> int | None:
 
 def is_outage(reply: Reply, provider_rows: Rows = NO_ROWS) -> bool | None:
     """Returns whether a reply shows that the provider is out of service. Returns `None` if the lookup was not sent to
-    the upstream, so that the reply says nothing about it."""
+    the upstream, so that the provider's state is unknown."""
     if isinstance(reply, Failed) and reply.reason in NOT_SENT:
         return None
     return isinstance(reply, Failed) and RENDERINGS[failure_of(reply.reason, provider_rows).kind].v3_status in OUTAGES

@@ -216,8 +216,8 @@ class SandboxEndpoints:
         return json_response({"token": text, "expires_at": expires_at, "scopes": scopes})
 
     async def _requester(self, request: web.Request, operation: str, deadline: Deadline) -> Requester:
-        """Authenticates the caller by a token, for an endpoint that only sandboxes have. Raises `Problem` if this
-        gateway is no sandbox, or if the caller has no valid token."""
+        """Authenticates, by its token, the caller of an endpoint that only sandboxes have. Raises `Problem` if this
+        gateway is no sandbox, or if the token is not valid. `operation` is the endpoint's name in the log."""
         if not self._settings.sandbox or not self._settings.token_key:
             raise Problem("unknown_route")
         call, parts = request[CALL], plain_request(request)

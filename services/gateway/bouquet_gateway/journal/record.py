@@ -67,8 +67,8 @@ class RefusalLimit:
         self._counts: dict[tuple[str, str], int] = {}
 
     def allow(self, token_id: str, habilitation: str) -> bool:
-        """Counts a refused call with this token and habilitation. Returns whether the count is still within the limit,
-        so that the call gets a record."""
+        """Counts a refused call with this token and habilitation. Returns whether the journal records the call: only
+        the first `REFUSALS_PER_MINUTE` in each minute are recorded."""
         # An editor's token acts for many habilitations: the refusals of one must not hide those of another.
         minute = int(time.monotonic() // 60)
         if minute != self._minute:

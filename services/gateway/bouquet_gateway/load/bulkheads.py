@@ -36,8 +36,8 @@ class Bulkheads:
         return self._bus.ready
 
     async def call(self, provider: str, request: Request) -> Reply:
-        """Sends a request to a provider and returns the reply. If a limit is reached, sends nothing and returns the
-        failure `provider_busy`."""
+        """Sends a request to a provider and returns the reply. If too many calls to it are in flight, sends nothing and
+        returns the failure `provider_busy`."""
         if isinstance(request, Describe | Changes):
             return await self._bus.call(provider, request)
         caller = (provider, request.caller.mark) if isinstance(request, Lookup) and request.caller.mark else None

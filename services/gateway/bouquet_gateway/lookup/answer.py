@@ -200,9 +200,9 @@ def describe_call(call: Call, match: Match) -> None:
 
 
 def _enveloped(envelope: Envelope, data: Raw, meta_fields: tuple[str, ...], proof: ProofMembers) -> bytes:
-    """Returns the body of an answer with data. In `v2`, the body is the data alone. In `v3`, it is an object with
-    `data`, `links` and `meta`."""
-    # In `v3`, the fields `meta_fields` move from the data to `meta`, and `proof` adds members to `links` and `meta`.
+    """Returns the body of an answer with data. In `v2`, it is the data alone. In `v3`, it is an object with `data`,
+    `links` and `meta`. There, the fields `meta_fields` move from the data to `meta`, and `proof` adds members to
+    `links` and `meta`."""
     if envelope == "v2":
         return bytes(data)
     links, meta = msgspec.json.encode(proof.links), dict[str, Any](proof.meta)

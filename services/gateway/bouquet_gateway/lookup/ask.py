@@ -72,8 +72,8 @@ class Providers:
         # A lookup may be answered while a task still runs.
 
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> ChosenReply:
-        """Asks the operation's providers, and returns the reply that the caller gets. If the cache key `key` is empty,
-        the reply is neither cached nor shared with identical lookups."""
+        """Asks the operation's providers, and returns the reply that the caller gets. `key` is the lookup's key in the
+        cache of answers. If it is empty, the reply is neither cached nor shared with identical lookups."""
         ask = partial(self._ask, served, lookup, key, today)
         answer = await (self._share(served, key, ask, Deadline(lookup.deadline)) if key else ask())
         self._report(served.status, is_outage(answer.chosen.reply, served.problems))
@@ -82,7 +82,8 @@ class Providers:
     async def _share(
         self, served: Served, key: str, ask: Callable[[], Coroutine[Any, Any, LookupResult]], deadline: Deadline
     ) -> LookupResult:
-        """Returns the reply to an identical lookup if one is in flight; otherwise calls `ask`."""
+        """Returns the reply to an identical lookup, one with the same `key`, if such a lookup is in flight. Otherwise
+        calls `ask`, whose reply later identical lookups share."""
         # If the other lookup fails because of a limit on calls in flight, which may be its caller's own limit, tries
         # again until `deadline`.
         answer, joined = await self._flights.join(key, ask)

@@ -25,8 +25,8 @@ class InFlight:
         self._lives_s = deadline_s + MARGIN_S
 
     def exclusive(self, path: str, raw_query: str, digest: str) -> AbstractAsyncContextManager[None]:
-        """Marks a call as in flight while the context is open. Raises `Problem` if the same caller already has the same
-        call in flight. `digest` identifies the caller."""
+        """Marks a call as in flight while the context is open. Raises `Problem` if the same caller already has a call
+        with this path and query in flight. `digest` identifies the caller."""
         # The order of query parameters makes no difference.
         marker = key_of(self._secret, "in flight", path, sorted(raw_query.split("&")), digest)
         return _Marked(self._cache, marker, self._lives_s)

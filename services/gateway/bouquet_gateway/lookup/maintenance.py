@@ -86,7 +86,8 @@ def open_until(windows: MaintenanceWindows, label: str, now: datetime) -> dateti
 
 
 def has_ended_since(windows: MaintenanceWindows, label: str, since: datetime, now: datetime) -> bool:
-    """Returns whether a maintenance window of the authority has ended between `since` and `now`."""
+    """Returns whether a maintenance window of an administration has ended between `since` and `now`. `label` names the
+    administration, such as `CNAF`."""
     return any(since < ends <= now for _, _, ends in _around(windows, label, now))
 
 

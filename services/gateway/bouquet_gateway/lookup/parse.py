@@ -27,9 +27,12 @@ class Parsed(Struct, frozen=True):
 
 
 def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
-    """Returns the SIRET of the administration that receives the data: `recipient` in the query
-    (docs/reference/contract.md §1.5.1). Raises `Problem` if it is wrong or, in v3, missing."""
-    # Version 2 allows a query without `recipient`; the result is then `siret`, the SIRET of the caller's habilitation.
+    """Returns the SIRET of the administration that receives the data: the query's parameter `recipient`
+    (docs/reference/contract.md §1.5.1). In v2, where the parameter is optional, the default is `siret`, that of the
+    caller's habilitation.
+
+    Raises `Problem` if `recipient` is no SIRET or, in v3, is missing.
+    """
     recipient = query.scalar("recipient")
     if recipient is None and envelope == "v2":
         recipient = siret
@@ -42,7 +45,10 @@ def parse(
     served: Served, query: Query, today: date, citizen: Identite | None, shared: SharedResults | None
 ) -> Parsed | Problem:
     """Returns the identity and the parameters of a lookup, or a `Problem` if a value is wrong. `citizen` is the
-    identity from a FranceConnect session; `None` if the query gives the identity."""
+    identity from a FranceConnect session; `None` if the query gives the identity.
+
+    `shared` keeps results of validation rules for other lookups of the same dossier; `None` for a single call.
+    """
     citizen = citizen and tidied_identity(citizen)
     if citizen is not None and (problem := _problem_of(citizen, served.operation, today)):
         return problem

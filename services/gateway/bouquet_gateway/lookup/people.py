@@ -41,8 +41,11 @@ def people_named(data: Raw, operation: Operation) -> tuple[NamedPerson, ...]:
 
 
 def _people_of(node: Mapping[str, Any], fields: People) -> list[NamedPerson]:
-    """Returns the person that a JSON object describes, or nothing if the object has no name. If one field holds the
-    full name, returns one person for each way to split it into family name and given name."""
+    """Returns the person that the JSON object `node` describes, or nothing if it has no name. `fields` names the
+    object's fields for name and birth date.
+
+    If one field holds the full name, returns a person for each way to split it into family and given name.
+    """
     nom = _text(node.get(fields.nom))
     if not nom:
         return []

@@ -116,8 +116,9 @@ def outcome_of(reply: Reply) -> Outcome:
 def choose_reply(
     one: ProviderReply, other: ProviderReply, criteria: ChoiceCriteria, regimes: Regimes, both: Authority
 ) -> ChosenReply:
-    """Chooses between `one` and `other`, the replies of CAF and MSA to the same lookup, which `criteria` describes. An
-    error that concerns both providers names the authority `both`."""
+    """Chooses between `one` and `other`, the replies of CAF and MSA to the same lookup. `criteria` describes the
+    lookup, and `regimes` says which provider is preferred when. An error that concerns both providers names the
+    authority `both`."""
     outcomes = {one.outcome, other.outcome}
     if Outcome.FOUND in outcomes:
         return _found(one, other, criteria, regimes)
@@ -158,7 +159,8 @@ def _found(one: ProviderReply, other: ProviderReply, criteria: ChoiceCriteria, r
 
 
 def _winner(finders: list[ProviderReply], criteria: ChoiceCriteria, regimes: Regimes) -> ProviderReply:
-    """Chooses between the replies of CAF and MSA if both have found the person."""
+    """Chooses between `finders`, the replies of CAF and MSA, if both have found the person. `criteria` describes the
+    lookup, and `regimes` says which provider is preferred when."""
     # For a past month, it is the answer of the provider that keeps history. Otherwise it is the only answer that names
     # the person asked about or, if both or neither do, the answer of the provider with the freshest data. The
     # quotient's value and date of computation do not count, since one of the providers invents them
@@ -183,8 +185,8 @@ def _inconclusive(one: ProviderReply, other: ProviderReply, both: Authority) -> 
 def _of_telling_reply(
     one: ProviderReply, other: ProviderReply, telling: frozenset[Outcome], both: Authority
 ) -> ChosenReply:
-    """Chooses the reply whose outcome is in `telling`. If both outcomes are, chooses `one`, and an error names the
-    authority `both`."""
+    """Chooses the reply whose outcome is in `telling`, the outcomes that decide. If both replies have such an outcome,
+    chooses `one`, and an error names the authority `both`."""
     tellers = [answer for answer in (one, other) if answer.outcome in telling]
     authority = tellers[0].authority if len(tellers) == 1 else both
     return ChosenReply(tellers[0].reply, authority)

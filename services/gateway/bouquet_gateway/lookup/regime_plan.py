@@ -70,7 +70,11 @@ async def resolve(
     hint: str = "",
 ) -> Resolution:
     """Asks CAF, MSA or both about a person, and decides between their replies. `hint` is the name of the provider that
-    last found the person, or "" if unknown; `criteria` holds the facts on which the choice depends."""
+    last found the person; "" if unknown.
+
+    `start` sends the lookup to one of them. `criteria` and `regimes` decide between the replies. `timing` says how long
+    to wait before the second is asked, and for the slower reply.
+    """
     first = hint or regimes.asked_first
     second = regimes.asked_second if first == regimes.asked_first else regimes.asked_first
     replies = await _hedged(start, lookup, (first, second), timing)
@@ -111,9 +115,9 @@ def _source(chosen: ChosenReply, first: str, has_hint: bool) -> Source:
 
 
 async def _hedged(start: StartAsking, lookup: Lookup, order: tuple[str, str], timing: HedgeTiming) -> dict[str, Reply]:
-    """Asks the first provider in `order` and, if it does not find the person soon, also the second. Returns the replies
-    by provider, without a late reply if the other provider has found the person."""
-    # `timing.after_s` is the wait for the first provider, `timing.grace_s` the wait for the late reply.
+    """Asks the first provider in `order`. If it does not find the person within `timing.after_s` seconds, also asks the
+    second. Returns the replies by provider. Once one has found the person, the other's reply is awaited only
+    `timing.grace_s` seconds."""
     first, second = order
     tasks = {first: start(first, lookup)}
     await wait_at_most(timing.after_s, tasks[first])

@@ -75,8 +75,9 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """Applies the member `$any` of objects in `data`, a list of scopes of which the caller needs one. `{"$any": ["a",
-    "b"], "x": 1}` becomes `{"x": 1}` with scope `a`, and `{}` without any of them."""
+    """Empties each object in `data` that the caller's scopes do not open, and removes the member `$any` from the
+    others. `$any` lists scopes, any one of which opens the object. `{"$any": ["a", "b"], "x": 1}` becomes `{"x": 1}`
+    with scope `a`, and `{}` without `a` and `b`."""
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 
 

@@ -173,7 +173,8 @@ class Mcp:
 
 
 def _result(message: Message, version: str, result: Json, lasting: Json | None = None) -> Response:
-    """Returns the answer with a result. `lasting` holds members that say how long the client may keep the result."""
+    """Returns the answer with `result` to a message, in the form of the protocol version `version`. `lasting` holds
+    members that say how long the client may keep the result. Older versions leave them out."""
     # Versions before 2026-07-28 do not have these members, the server's name and `resultType`.
     if version == CURRENT:
         result = {"resultType": "complete"} | result | (lasting or {}) | {"_meta": SERVER_META}

@@ -59,7 +59,8 @@ class Tool(Struct, frozen=True):
 @lru_cache(maxsize=2)
 def tools_of(catalogue: Catalogue, today: date) -> Mapping[str, Tool]:
     """Returns the tools, by name: one for each offered operation of version 3 or later that needs no FranceConnect
-    session. If an operation has several versions, the tool calls the newest that is not deprecated."""
+    session. If an operation has several versions, the tool calls the newest, preferably one that is not deprecated on
+    the day `today`."""
     return dict(sorted(_tools(catalogue, today)))
 
 

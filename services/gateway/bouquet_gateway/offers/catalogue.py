@@ -53,8 +53,8 @@ class Served(Struct, frozen=True, dict=True):
 
     @cached_property
     def parameter_names(self) -> Mapping[str, str]:
-        """Names of the query parameters that the operation's rules read, by canonical field (the field's name inside
-        Bouquet)."""
+        """Names of the operation's query parameters, such as `nomNaissance`, by canonical field, such as
+        `nom_naissance` (the name inside Bouquet)."""
         return self.operation.parameter_names
 
     @cached_property
@@ -194,7 +194,7 @@ def served_by_path(offers: Iterable[Offer], refusals: OfferRefusals) -> dict[str
 
 def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation, status_owners: dict[str, str]) -> str:
     """Adds `operation` to `modalities`, the operations already served at its path. Returns the reason to refuse the
-    operation, or "" if it is added."""
+    operation, or "" if it is added. `status_owners` says which provider uses each name in `/api/{status}/ping`."""
     # `status_owners` holds each name that is taken in `/api/{status}/ping`, with the provider or plan that took it.
     if not _is_readable(operation):
         return "rule unknown"
@@ -244,7 +244,7 @@ def documents_by_path(
     offers: Iterable[Offer], operation_paths: Container[str], refusals: OfferRefusals
 ) -> dict[str, bytes]:
     """Returns the public documents in the workers' offers as JSON, by path. A document is added to `refusals` instead
-    if its path is not below `/api/`, or is in use."""
+    if its path is not below `/api/`, or is in use. `operation_paths` are the paths of operations."""
     table: dict[str, bytes] = {}
     for offer in offers:
         for path, document in offer.documents.items():
@@ -257,7 +257,8 @@ def documents_by_path(
 
 def _status(operation: Operation, provider: str, status_owners: dict[str, str]) -> str:
     """Returns the name by which `/api/{status}/ping` shows the operation's health. Returns "" if the name in the offer
-    is malformed, or taken by another provider."""
+    is malformed, or taken by another provider. `status_owners` holds the provider of each name; a new name is added to
+    it."""
     status, owner = operation.status_name, operation.plan or provider
     if STATUS_NAME.fullmatch(status) and status_owners.setdefault(status, owner) == owner:
         return status

@@ -81,7 +81,7 @@ class Discovery:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Names of the allowed providers that have not sent a valid offer yet."""
+        """Names of the allowed providers that have not yet sent a valid offer (description of operations)."""
         return tuple(name for name in self._allowed if self._providers[name].served is None)
 
     def may_be_offered(self, path: str) -> bool:
@@ -92,7 +92,7 @@ class Discovery:
         )
 
     async def first_round(self) -> None:
-        """Waits until every allowed provider has been asked for its offer once."""
+        """Waits until every allowed provider has been asked once for its offer (description of operations)."""
         await self._first_round_done.wait()
 
     async def run(self) -> None:

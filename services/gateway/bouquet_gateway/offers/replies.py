@@ -13,7 +13,8 @@ log = logging.getLogger(__name__)
 
 
 def limited(reply: Reply, provider: str, operation: str, limits: ReplyLimits = DEFAULT_LIMITS) -> Reply:
-    """Returns the reply unchanged, or the failure `malformed_reply` if the reply exceeds one of `limits`."""
+    """Returns the reply unchanged, or the failure `malformed_reply` if it exceeds one of `limits`. The names `provider`
+    and `operation` are for the log and the metrics."""
     excess = excess_of(reply, limits)
     if not excess:
         return reply

@@ -1,5 +1,5 @@
-"""Question to the access journal whether it still has the record that a proof names. A proof is an encrypted text that
-shows later what an answer said."""
+"""Check that the access journal still has the record that a proof names. A proof is an encrypted text that shows later
+what an answer said."""
 
 from __future__ import annotations
 

@@ -94,7 +94,8 @@ class Circumstances(Struct, frozen=True, kw_only=True):
 
 
 def state_of(window: HealthWindow, circumstances: Circumstances, at: datetime) -> State:
-    """Returns the health of a resource: `maintenance`, `bad_gateway` after too many outages, `ok` or `unknown`."""
+    """Returns the health of a resource: `maintenance`, `bad_gateway` after too many outages, `ok` or `unknown`.
+    `window` holds the recent calls; `circumstances` says, for example, whether a maintenance window is open."""
     # It is `maintenance` in a maintenance window, and `ok` in the ten minutes after one. Otherwise, from `LEAST_CALLS`
     # calls on, it is `bad_gateway` if too many were outages, else `ok`. After fewer calls, it is `ok` if one ended
     # well, and `unknown` if all were outages. Without calls, it is `ok` if the workers answer, else `unknown`.

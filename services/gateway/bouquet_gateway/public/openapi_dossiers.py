@@ -30,8 +30,11 @@ ANYTHING: Json = {"type": "object", "additionalProperties": True}
 
 
 def paths(by_path: Mapping[str, tuple[Served, ...]], components: Components, security: Iterable[str]) -> Json:
-    """Returns the OpenAPI path of the endpoint for dossiers (several lookups in one request). Returns an empty dict if
-    there are only operations of version 2, which dossiers cannot use."""
+    """Returns the OpenAPI path of the endpoint for dossiers (several lookups in one request), and adds its schemas to
+    `components`. `security` holds the names of the security schemes.
+
+    Returns an empty dict if there are only operations of version 2, which dossiers cannot use.
+    """
     operations = [served.operation for modalities in by_path.values() for served in modalities]
     operations = [operation for operation in operations if split(operation.path)[1] != V2]
     if not operations:

@@ -86,10 +86,12 @@ def error_answers(
     headers: Iterable[str] = ON_EVERY_ANSWER,
     more: str = "",
 ) -> Json:
-    """Returns the OpenAPI responses for errors, with examples, by HTTP status. `reasons` holds kinds of failure such as
-    `overloaded`, each with the authority that the error names."""
-    # `provider_rows` are the errors that the provider adds to the failure table, and `more` is appended to each
-    # description.
+    """Returns the OpenAPI responses for the errors of `path`, with examples, by HTTP status. `reasons` holds failure
+    reasons such as `overloaded`, each with the authority that the error names.
+
+    `provider_rows` are the provider's own rows of the failure table. `headers` names the headers of each response.
+    `more` is appended to each description.
+    """
     examples: dict[int, dict[str, Json]] = defaultdict(dict)
     forms: dict[int, set[Envelope]] = defaultdict(set)
     for reason, authority in reasons:

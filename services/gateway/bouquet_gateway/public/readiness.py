@@ -22,10 +22,10 @@ class Readiness:
         self._journal = journal
 
     def lacking(self) -> list[str]:
-        """Returns what keeps the gateway from answering lookups: any of `bus`, `offers`, `registry`, `journal` and
-        `descriptors`. Returns an empty list if the gateway is ready."""
-        # `offers` stands for a gateway to which no provider has described its operations, and `descriptors` for too few
-        # free file descriptors.
+        """Returns the names of what the gateway lacks to answer lookups; an empty list if it is ready. The names are
+        `bus`, `offers` (descriptions of operations), `registry`, `journal`, and `descriptors` (free file
+        descriptors)."""
+        # `offers` is lacking if no provider has described its operations.
         missing = {
             "bus": not self._bus.ready,
             "offers": not self._offers.catalogue.offers,
@@ -36,7 +36,7 @@ class Readiness:
         return [name for name, lacks in missing.items() if lacks]
 
     def waiting(self) -> Mapping[str, object]:
-        """Returns the body of `/readyz` for a gateway that is not ready: the names that `lacking` returns. Returns an
-        empty mapping if the gateway is ready."""
+        """Returns the JSON body of `/readyz` for a gateway that is not ready, with what it lacks (`lacking`). Returns
+        an empty mapping if the gateway is ready."""
         lacking = self.lacking()
         return {"status": "waiting", "for": lacking} if lacking else {}
