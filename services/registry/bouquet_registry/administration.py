@@ -36,8 +36,8 @@ class Stale(Conflict):
     """Error raised for a change that is based on an outdated version of the record."""
 
     def __init__(self, current: Versioned, version: int, since: list[Act]) -> None:
-        """Takes the current record and the outdated `version` on which the change is based. `since` lists the
-        administrative acts (who did what) that changed the record after that version."""
+        """Takes the current record, and the outdated `version` that the author of the change had read. `since` lists
+        the administrative acts (who did what) that changed the record after that version."""
         super().__init__(f"{current.id} is at version {current.version}, not {version}: nothing was done")
         self.current = current
         self.since = since
@@ -75,9 +75,10 @@ class Administration(Struct, frozen=True):
     async def change(
         self, author: Author, id_: str, version: int | None, *, unchecked: bool = False, **fields: Any
     ) -> Habilitation:
-        """Changes these fields of a habilitation. Raises `Unknown` for an unknown id, and `Stale` for an outdated
-        version. Raises `Invalid` for wrong fields, and `Conflict` if another habilitation has the same `datapass_id`.
-        New scopes that no provider serves are wrong too, unless `unchecked` is true."""
+        """Changes these fields of a habilitation. Raises `Unknown` for an unknown id, and `Stale` unless `version` is
+        the habilitation's current version or None. Raises `Invalid` for wrong fields, and `Conflict` if another
+        habilitation has the same `datapass_id`. New scopes that no provider serves are wrong too, unless `unchecked` is
+        true."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             found = await queries.habilitation(transaction.connection, id_)
             await check_version(transaction, found, version)
@@ -88,8 +89,8 @@ class Administration(Struct, frozen=True):
 
     async def issue(self, author: Author, habilitation: str, *, mcp: bool = False) -> IssuedToken:
         """Issues a token of a habilitation for 18 months. If `mcp` is true, the token may also be used with the Model
-        Context Protocol. Raises `Unknown` for an unknown habilitation, and `Refused` if it is not active. Also raises
-        `Refused` if the key that signs tokens is withdrawn."""
+        Context Protocol. Raises `Unknown` for an unknown habilitation. Raises `Refused` if the habilitation is not
+        active, or if the key that signs tokens is withdrawn."""
         signer = Signer(self.signing_key)
         async with transactions.begin(self.store, author, self.clock) as transaction:
             own = await queries.habilitation(transaction.connection, habilitation)
@@ -109,8 +110,8 @@ class Administration(Struct, frozen=True):
         return signer.sign(token, own)
 
     async def prolong(self, author: Author, id_: str, version: int | None) -> Token:
-        """Moves the expiry of a token to 18 months from now; a blacklisted token stays blacklisted. Raises `Unknown`
-        for an unknown id, and `Stale` for an outdated version."""
+        """Moves the expiry of a token to 18 months from now. A blacklisted token stays blacklisted. Raises `Unknown`
+        for an unknown id, and `Stale` unless `version` is the token's current version or None."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.prolong(await _token(transaction, id_, version))
 
@@ -118,20 +119,20 @@ class Administration(Struct, frozen=True):
         self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
     ) -> Token:
         """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Unknown` for an unknown id, and
-        `Stale` for an outdated version. Raises `Refused` if a blacklisting of the token has already begun, unless `at`
-        gives an earlier start. Raises `Invalid` if `reason` contains the text of a token."""
+        `Stale` unless `version` is the token's current version or None. If the token is blacklisted already, raises
+        `Refused` unless `at` is earlier. Raises `Invalid` if `reason` contains the text of a token."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.revoke(await _token(transaction, id_, version), reason, at)
 
     async def set_mcp(self, author: Author, id_: str, version: int | None, *, mcp: bool) -> Token:
         """Sets or clears a token's flag `mcp`, which allows its use with the Model Context Protocol. Raises `Unknown`
-        for an unknown id, and `Stale` for an outdated version."""
+        for an unknown id, and `Stale` unless `version` is the token's current version or None."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.set_mcp(await _token(transaction, id_, version), mcp=mcp)
 
     async def record(self, author: Author, act: str, target: str = "") -> None:
-        """Records an administrative act (who did what) that changes no habilitation or token, such as reading the
-        journal. `target` is the id of the record that the act concerns, or "" if there is none."""
+        """Records an administrative act (who did what) that changes no habilitation or token. `act` is the name of the
+        act, such as `journal read`. `target` is the id of the record that the act concerns, or "" if there is none."""
         async with self.store.writing() as connection:
             await acts.record(connection, author, act, target, self.clock())
 
@@ -139,8 +140,9 @@ class Administration(Struct, frozen=True):
 async def _check_scopes(
     transaction: Transaction, fields: Mapping[str, Any], *, known: tuple[str, ...] = (), unchecked: bool
 ) -> None:
-    """Raises `Invalid` if `fields` has scopes that no provider serves. Scopes in `known` are accepted. If `unchecked`
-    is true, all scopes are accepted, but the author must give a reason."""
+    """Raises `Invalid` if `fields` has scopes that no provider serves. Accepts the scopes in `known`, which the
+    habilitation has already. If `unchecked` is true, accepts all scopes, but requires that the author gives a
+    reason."""
     if not unchecked:
         if fields.get("scopes"):
             await check_scopes(transaction.connection, fields["scopes"], transaction.now, known)
@@ -160,6 +162,7 @@ async def _token(transaction: Transaction, id_: str, version: int | None) -> Tok
 
 
 async def check_version(transaction: Transaction, found: Versioned, version: int | None) -> None:
-    """Raises `Stale` if `version` is not the record's current version. None skips this check."""
+    """Raises `Stale` if the record `found` is no longer at `version`, the version that the author had read. None skips
+    this check."""
     if version is not None and version != found.version:
         raise Stale(found, version, await acts.acts_after(transaction.connection, found.id, version))

@@ -118,7 +118,7 @@ class Plan(Struct, frozen=True):
     """Report to print: line number, kind (habilitation or token) and id of each record in the file."""
 
     async def report_with_warnings(self, connection: AsyncConnection, now: datetime) -> list[Shown]:
-        """Returns `report`, with a `warning` for each habilitation that has scopes which no gateway serves."""
+        """Returns `report`, in which each habilitation with scopes that no gateway serves has a `warning`."""
         scopes = {own.id: own.scopes for own in self.habilitations}
         wanted = dict.fromkeys(scope for each in scopes.values() for scope in each)
         unserved = await unserved_scopes(connection, wanted, now)
@@ -149,8 +149,9 @@ async def import_file(context: Context, given: argparse.Namespace) -> list[Shown
 
 
 def plan(text: bytes, known: Known, now: datetime) -> Plan:
-    """Returns the habilitations and tokens that the import of a file with this text will create. Raises `Refused`, with
-    a line for each fault, if the file is wrong or has no records."""
+    """Returns the habilitations and tokens that the import of a file with this text will create. The lines are checked
+    against `known`, what the database contains already. Raises `Refused`, with a line for each fault, if the file is
+    wrong or has no records."""
     lines, faults = _decoded(text.removeprefix(BOM))
     if not lines and not faults:
         raise Refused("the file has no records: nothing was imported")
@@ -227,8 +228,8 @@ def _token_faults(line: TokenLine, scopes: dict[str, frozenset[str]]) -> Iterato
 
 
 def _time_faults(line: Line, *names: str) -> Iterator[str]:
-    """Yields a text `field: problem` for each time that is not between the years `FIRST_YEAR` and `LAST_YEAR`. Only the
-    fields in `names` are checked."""
+    """Yields a text `field: problem` for each of the fields `names` whose time is not between the years `FIRST_YEAR`
+    and `LAST_YEAR`."""
     for name in names:
         time = getattr(line, name)
         if time is not None and not FIRST_YEAR <= time.year <= LAST_YEAR:
@@ -259,7 +260,7 @@ async def _known(connection: AsyncConnection) -> Known:
 
 
 def add_to(commands: Any) -> None:
-    """Adds the subcommand `import` to the parser of `bouquet-registry`."""
+    """Adds the subcommand `import` to `commands`, the subcommands of `bouquet-registry`."""
     command = verb_of(commands, "import", import_file, "create habilitations and tokens of another system, all or none")
     command.add_argument("file", type=Path, metavar="FILE", help="JSON lines: docs/operations/moving-in.md")
     command.add_argument("--dry-run", action="store_true", help="check the file, and create nothing")

@@ -43,9 +43,9 @@ RIGHTS: tuple[ColumnElement[Any], ...] = (
 async def find_token(
     connection: AsyncConnection, token: str, *, refuses_withdrawn: bool
 ) -> tuple[KnownToken | None, int]:
-    """Returns a token's rights, and the number of the last entry in the log of changes that they reflect. The rights
-    are None for an unknown token. If `refuses_withdrawn` is false (for an older gateway, which knows no withdrawn
-    keys), a token that such a key may have signed appears as blacklisted."""
+    """Returns a token's rights, or None for an unknown token. Also returns the number of the last change (in the log of
+    changes) that the rights include. If `refuses_withdrawn` is false, the gateway is too old to know withdrawn keys. So
+    a token that a withdrawn key may have signed appears as blacklisted."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = (
@@ -99,7 +99,7 @@ async def _find_editor_token(connection: AsyncConnection, token: str, as_of: int
 
 async def find_delegations(connection: AsyncConnection, editor: str, siret: str) -> KnownDelegations:
     """Returns the delegations in force by which an editor may call for the administration with the SIRET `siret`. Each
-    has the rights of its habilitation."""
+    has the rights of the delegated habilitation."""
     # A delegation is in force while it is not revoked and its habilitation is active.
     delegations, habilitations = schema.delegations.c, schema.habilitations.c
     _, as_of = await log_position(connection)
@@ -169,8 +169,9 @@ def _rights(row: Row[Any]) -> dict[str, Any]:
 
 
 async def changes_since(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
-    """Returns all withdrawn keys, and the ids of the tokens and editors that changed after entry number `since` of the
-    log of changes. `tokens` is None in the result if gateways must treat all tokens and editors as changed."""
+    """Returns all withdrawn keys, and the ids of the tokens and editors that changed after change number `since`. `log`
+    is the name of the log of changes in which the gateway has seen this number. `tokens` is None in the result if
+    gateways must treat all tokens and editors as changed."""
     # That is the case if more than `MAX_TOKENS` of them have changed, or if the database's log has another name or
     # fewer changes than `since`, because the database is a new one or a restored backup.
     name, number = await log_position(connection)
@@ -184,8 +185,8 @@ async def changes_since(connection: AsyncConnection, log: str, since: int) -> To
 
 
 async def _changed_since(connection: AsyncConnection, since: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-    """Returns the ids of the tokens, and of the editors, that changed after entry number `since` of the log of changes.
-    If more than `MAX_TOKENS` have changed, returns None and an empty tuple."""
+    """Returns the ids of the tokens, and of the editors, that changed after change number `since`. If more than
+    `MAX_TOKENS` have changed, returns None and an empty tuple."""
     tokens = (
         *await _changed(connection, schema.tokens, since),
         *await _changed(connection, schema.editor_tokens, since),
@@ -200,8 +201,8 @@ async def _changed(connection: AsyncConnection, table: Table, since: int) -> tup
 
 
 async def log_position(connection: AsyncConnection) -> tuple[str, int]:
-    """Returns the name of the log of changes to tokens, and the number of its last entry. The log of each database has
-    a name of its own."""
+    """Returns the name of the log of changes to tokens, and the number of the last change. Each database's log has
+    another name, so that gateways notice a replaced database."""
     row = (await connection.execute(select(schema.log.c.name, schema.log.c.number))).one()
     return row.name, row.number
 

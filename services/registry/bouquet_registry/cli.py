@@ -58,8 +58,9 @@ class Context(Struct, frozen=True):
         return Administration(self.store, self.settings.signing_key, self.clock)
 
     async def record(self, given: argparse.Namespace, act: str, target: str = "") -> None:
-        """Records an administrative act (who did what) of a command that changes no record, such as `journal who-read`.
-        The act is stored before the command shows its result."""
+        """Records an administrative act (who did what) of a command that changes no record. `act` is the name of the
+        act, such as `journal who-read`, and `target` the id of the record that it concerns. The act is stored before
+        the command shows its result."""
         await self.administration.record(author_of(given), act, target)
 
 
@@ -124,8 +125,9 @@ async def issue(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def show_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a token, with the warnings already sent about its expiry: `notices_sent` has a number of days before
-    expiry for each. With `--reveal`, also returns the token's signed text (`jwt`), and records who has seen it."""
+    """Returns a token, and the warnings sent before its current expiry as `notices_sent`. There, 30 stands for the
+    warning due 30 days before expiry. With `--reveal`, also returns the token's signed text (`jwt`), and records who
+    has seen it."""
     async with context.store.reading() as connection:
         token = await queries.token(connection, given.id)
         shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
@@ -150,8 +152,8 @@ async def prolong(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
-    """Blacklists a token, at once or from the time `--at`, and returns the token. Raises `Refused` if a blacklisting of
-    the token has already begun, unless `--at` gives an earlier start."""
+    """Blacklists a token, at once or from the time `--at`, and returns the token. If the token is blacklisted already,
+    raises `Refused` unless `--at` is earlier."""
     own = context.administration
     return plain(await own.revoke(author_of(given), given.id, given.version, given.reason, given.at))
 
@@ -164,7 +166,7 @@ async def set_mcp(context: Context, given: argparse.Namespace) -> Shown:
 
 
 def add_to(nouns: Any) -> None:
-    """Adds the subcommands `habilitation`, `token` and `act` to the parser of `bouquet-registry`."""
+    """Adds the subcommands `habilitation`, `token` and `act` to `nouns`, the subcommands of `bouquet-registry`."""
     verbs = verbs_of(nouns, "habilitation", "administer habilitations: which administration may call what")
     command = verb_of(verbs, "create", create, "create a habilitation")
     _add_fields(command, required=True)
@@ -208,14 +210,14 @@ def add_to(nouns: Any) -> None:
 
 
 def verbs_of(nouns: Any, name: str, help_: str) -> Any:
-    """Adds a command such as `token`, and returns the argparse object to which its subcommands, such as `issue`, are
-    added."""
+    """Adds the subcommand `name`, such as `token`, to `nouns`, the subcommands of `bouquet-registry`. Returns the
+    argparse object to which the subcommands of `token`, such as `issue`, are added."""
     return nouns.add_parser(name, help=help_).add_subparsers(required=True, metavar="COMMAND")
 
 
 def verb_of(verbs: Any, name: str, command: Command, help_: str) -> argparse.ArgumentParser:
-    """Adds a subcommand, such as `issue` below `token`, with the options that all subcommands share. Returns the
-    subcommand's parser."""
+    """Adds the subcommand `name`, such as `issue`, to `verbs`, the subcommands of one such as `token`. It calls the
+    function `command`, and has the options that all subcommands share. Returns the subcommand's parser."""
     made: argparse.ArgumentParser = verbs.add_parser(name, help=help_, description=help_)
     made.add_argument("--json", action="store_true", help="print JSON")
     made.add_argument("--author", help="name of the person who acts, for the record of acts (login name)")
@@ -225,14 +227,14 @@ def verb_of(verbs: Any, name: str, command: Command, help_: str) -> argparse.Arg
 
 
 def add_target(command: argparse.ArgumentParser) -> None:
-    """Adds the arguments of a command that changes a record: the record's id, and `--version`."""
+    """Adds the arguments of a command that changes a record: the record's id, and the option `--version`."""
     command.add_argument("id")
     command.add_argument("--version", type=int, help="act only if the record still has this version")
 
 
 def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
     """Adds an option for each field of a habilitation. If a field is a list, the values of the option replace the whole
-    list."""
+    list. `required` says whether the user must give `--siret`."""
     command.add_argument("--siret", required=required, help="SIRET of the administration that holds the habilitation")
     command.add_argument("--name", help="name of the administration that holds the habilitation")
     command.add_argument("--purpose")
@@ -257,8 +259,8 @@ def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def given_fields(given: argparse.Namespace, kind: type[Struct]) -> Shown:
-    """Returns, by name, the fields of the struct `kind` that were given as command-line options. Lists become tuples.
-    `id`, `version` and `editor` are left out, since they only say which record to change."""
+    """Returns, by name, the fields of the struct `kind` that the user gave as command-line options. Lists become
+    tuples. Leaves out `id`, `version` and `editor`, which select the record instead of changing it."""
     wanted = set(kind.__struct_fields__) - {"id", "version", "editor"}
     own = {name: value for name, value in vars(given).items() if name in wanted and value is not None}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}

@@ -44,7 +44,7 @@ class Database(Struct, frozen=True):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """Keyword arguments with which SQLAlchemy's driver connects."""
+        """Keyword arguments with which SQLAlchemy opens a connection, such as the TLS context (`ssl`)."""
         if self.is_sqlite:
             return {}
         if not self.ports:
@@ -87,8 +87,8 @@ def database_of(setting: Secret) -> Database:
 
 
 def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
-    """Returns the ports of several servers, each given as a URL of its own. Raises `SettingsError` if a server has no
-    host or occurs twice, or if a query names servers too."""
+    """Returns the port of each server in the database URL. `servers` has one URL for each of them. Raises
+    `SettingsError` if a server has no host or occurs twice, or if the URL's query has `host` or `port` too."""
     ports = tuple(server.port or DEFAULT_PORTS["postgresql"] for server in servers)
     if not all(server.host for server in servers):
         raise SettingsError([f"{SETTING}: has an empty host"])

@@ -1,5 +1,5 @@
-"""Delivery of notices (warnings before a token expires) by mail or by webhook. A notice to a webhook is signed as
-DataPass signs its webhooks."""
+"""Delivery of notices (warnings before a token expires) by mail or by webhook. With the setting `notices_secret`, a
+webhook is signed in the same format as DataPass's webhooks to the registry."""
 
 from __future__ import annotations
 
@@ -152,8 +152,8 @@ class Mail(NoticeChannel):
     contacts, one about a software editor's token to the editor's members."""
 
     def __init__(self, destination: NoticeDestination, sender: str, account: str = "") -> None:
-        """Takes the mail server and the sender's address. `account` is the URL of the page that explains how to prolong
-        a token, or ""."""
+        """Takes the mail server, and the mail address of the sender. `account` is the URL of the portal's page that
+        explains how to prolong a token; empty without a portal."""
         self._url = destination.url
         self._tls = destination.tls
         self._starts_tls = destination.starts_tls

@@ -33,7 +33,7 @@ appear."""
 
 async def count_periodically(store: Store, clock: Clock) -> None:
     """Sets the metrics that count habilitations, tokens, and unapplied events of DataPass, every `COUNT_INTERVAL_S`
-    seconds until cancelled. If the database is unavailable, logs this and tries again at the next time."""
+    seconds until cancelled. If the database is unavailable, logs this and tries again after the same time."""
     while True:
         try:
             await count(store, clock())
@@ -77,7 +77,8 @@ async def _count_tokens(connection: AsyncConnection, now: datetime) -> None:
 
 
 async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
-    """Sets the metric that counts the tokens used in the last 30 days that expire within 7, 14 and 30 days."""
+    """Sets the metric of expiring tokens: how many of the tokens used in the last 30 days expire within 7, 14 and 30
+    days."""
     tokens = schema.tokens.c
     query = (
         select(tokens.expires_at)

@@ -177,8 +177,8 @@ def _validation_errors(habilitation: Habilitation) -> Iterator[str]:
 
 
 def size_errors(record: Struct) -> Iterator[str]:
-    """Yields a text `field: problem` for each field of the record that is too long. The limits are `MAX_ITEMS` for
-    lists, and `MAX_TEXTS` and `MAX_TEXT` for texts."""
+    """Yields a text `field: problem` for each field of the record that is too long. A list may have `MAX_ITEMS` items.
+    A text may have as many characters as `MAX_TEXTS` says for its field, or `MAX_TEXT` by default."""
     for name in record.__struct_fields__:
         value, longest = getattr(record, name), MAX_TEXTS.get(name, MAX_TEXT)
         if isinstance(value, tuple) and len(value) > MAX_ITEMS:

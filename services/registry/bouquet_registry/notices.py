@@ -132,8 +132,8 @@ def reached_threshold(left: timedelta) -> int | None:
 
 
 async def _create_due_notices(transaction: Transaction, kind: _Kind) -> None:
-    """Creates the notices (warnings before a token expires) that are due. A new notice replaces older unsent ones of
-    the same token."""
+    """Creates the notices (warnings before a token expires) that are due, about tokens of habilitations or of editors
+    (`kind`). A new notice replaces older unsent ones of the same token."""
     notices, now = kind.notices.c, transaction.now
     expiring = kind.tokens.c.expires_at.between(*queries.within(now, THRESHOLDS[0] + 1))
     joined = kind.tokens.join(kind.owners)
@@ -150,8 +150,8 @@ async def _create_due_notices(transaction: Transaction, kind: _Kind) -> None:
 
 
 async def _claim(store: Store, kind: _Kind, now: datetime) -> Notice | None:
-    """Reserves an unsent notice for this process for 10 minutes (`CLAIM`), and returns the notice. Returns None if no
-    notice is to be sent."""
+    """Returns an unsent notice (warning before a token expires) about a token of a habilitation or of an editor
+    (`kind`). Reserves it for this process for 10 minutes (`CLAIM`). Returns None if no notice is to be sent."""
     # Leaves out a notice if, since its creation, the token has been prolonged, has expired, or is refused.
     notices, tokens = kind.notices.c, kind.tokens.c
     free = notices.sent_at.is_(None) & (notices.claimed_until.is_(None) | (notices.claimed_until <= now))

@@ -57,7 +57,8 @@ async def tokens(
     between: tuple[datetime, datetime] | None = None,
 ) -> list[Token]:
     """Returns tokens of habilitations, sorted by expiry. With the id `of`, returns only the tokens of this
-    habilitation. With `between`, a start and an end, returns only accepted tokens that expire in this period."""
+    habilitation. With `between`, a start and an end, returns only tokens that expire in this period, and that gateways
+    accept at its start."""
     # A token counts as accepted if it is in force at the start of the period.
     # Tokens not in force at the first of these times are left out.
     query = TOKENS.order_by(schema.tokens.c.expires_at, schema.tokens.c.id)
@@ -96,6 +97,5 @@ async def _one(connection: AsyncConnection, condition: ColumnElement[bool], abse
 
 
 def record_of(row: Mapping[Any, Any], kind: type[S]) -> S:
-    """Converts a database row to a record of the type `kind`. The fields of this type have the same names as the row's
-    columns."""
+    """Converts a database row to a record of the type `kind`, whose fields have the same names as the row's columns."""
     return msgspec.convert({str(name): value for name, value in row.items()}, kind)

@@ -1,4 +1,4 @@
-"""Refusals of a command or a change, with messages for the caller."""
+"""Errors for a command or a change that the registry refuses, with messages for the caller."""
 
 from __future__ import annotations
 

@@ -90,8 +90,8 @@ class Compared(Struct, frozen=True):
 
 
 def compare_rights(connection: Connection, needed: tuple[str, ...]) -> Compared:
-    """Compares the rights of the current user of a PostgreSQL database with the rights `needed`, such as
-    `API_RIGHTS`."""
+    """Returns which of the rights `needed`, such as `API_RIGHTS`, the current user of a PostgreSQL database lacks, and
+    which others the user has."""
     columns = {name: [column.name for column in table.columns] for name, table in journal.metadata.tables.items()}
     columns[ALEMBIC] = ["version_num"]
     wanted = {each for right in needed for each in _columns_of(right, columns)}
@@ -103,7 +103,7 @@ def compare_rights(connection: Connection, needed: tuple[str, ...]) -> Compared:
 
 def _columns_of(right: str, columns: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str]]:
     """Yields each verb, table and column that a right allows: for `SELECT (a, b) ON t`, yields `("SELECT", "t", "a")`
-    and `("SELECT", "t", "b")`."""
+    and `("SELECT", "t", "b")`. If the right names no columns, uses all of the table's in `columns`."""
     verbs, _, tables = right.rpartition(" ON ")
     for verb, only in re.findall(r"(\w+)(?: \(([^)]*)\))?", verbs):
         for table in tables.split(", "):
@@ -145,8 +145,8 @@ def limit_pruning(connection: Connection, role: str, keep_months: int) -> None:
 
 
 def _retention_policies(name: str, role: str, keep_months: int) -> Iterator[str]:
-    """Yields the SQL statements that create row-security policies for a role. These let the role remove only journal
-    records older than `keep_months` months, and their entries in the index of people."""
+    """Yields the SQL statements that create row-security policies with the name `name` for a role. These let the role
+    remove only journal records older than `keep_months` months, and their entries in the index of people."""
     # Records dated more than a day in the future come from a wrong clock, and are removed with their neighbours.
     now = "extract(epoch FROM now())"
     oldest_kept = f"extract(epoch FROM (now() AT TIME ZONE 'UTC') - interval '{keep_months} months')"

@@ -207,7 +207,8 @@ changes after a number (docs/adr/0008). Every change locks the row."""
 
 
 def _notices(name: str, tokens: str) -> Table:
-    """Returns the table of the notices which warn that a token in the table `tokens` will expire."""
+    """Returns a table with the name `name` of notices, each of which warns that a token will soon expire. `tokens` is
+    the name of the table of these tokens."""
     # A prolonged token has a new expiry, so its notices are sent again. Rows of sent notices are never deleted.
     return Table(
         name,

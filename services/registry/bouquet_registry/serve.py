@@ -78,7 +78,7 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
 
 
 def warn_of_unused_keys(settings: RegistrySettings, *names: str) -> None:
-    """Logs a warning for each setting in `names` that contains a key. This process does not need the key, and an
+    """Logs a warning for each setting in `names` that contains a key. The process does not need this key, and an
     attacker who takes over the process would get it."""
     for name in names:
         if getattr(settings, name):

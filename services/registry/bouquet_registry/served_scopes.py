@@ -90,8 +90,8 @@ class ScopeReports:
 
 
 def _within_limit(reported: list[str], known: Mapping[str, datetime], now: datetime) -> list[str]:
-    """Returns the reported scopes that fit into the database: those already in it, and as many new ones as `MAX_SCOPES`
-    allows. Logs a warning with the number of scopes left out, if any."""
+    """Returns the reported scopes that fit into the database: those already in it (`known`), and as many new ones as
+    `MAX_SCOPES` allows. Logs a warning with the number of scopes left out, if any."""
     kept = {scope for scope, reported_at in known.items() if now - reported_at < FORGOTTEN_AFTER}
     refreshed = [scope for scope in reported if scope in kept]
     new = [scope for scope in reported if scope not in kept]
@@ -114,9 +114,9 @@ async def served_scopes(connection: AsyncConnection) -> list[ServedScope]:
 async def unserved_scopes(
     connection: AsyncConnection, scopes: Iterable[str], now: datetime, known: Iterable[str] = ()
 ) -> tuple[str, ...]:
-    """Returns which of `scopes` no gateway serves. FranceConnect's own scopes, malformed scopes and those in `known`
-    are never returned. If no gateway has reported any scope within `FORGOTTEN_AFTER`, logs a warning and returns an
-    empty tuple."""
+    """Returns which of `scopes` no gateway serves. Never returns FranceConnect's own scopes, malformed scopes, or those
+    in `known`, which the habilitation has already. If no gateway has reported any scope within `FORGOTTEN_AFTER`, logs
+    a warning and returns an empty tuple."""
     reported = await served_scopes(connection)
     served = {one.scope for one in reported if now - one.reported_at < FORGOTTEN_AFTER}
     if not served:
@@ -127,8 +127,8 @@ async def unserved_scopes(
 
 
 def unserved_problems(scopes: Iterable[str], unserved: Iterable[str]) -> list[str]:
-    """Returns a text `scopes[number]: problem` for each scope in `scopes` that is also in `unserved`. The number is the
-    scope's index in `scopes`, from 0."""
+    """Returns a text such as `scopes[0]: is served by no provider` for each scope in `scopes` that is also in
+    `unserved`. The number is the scope's index in `scopes`."""
     found = frozenset(unserved)
     return [f"scopes[{number}]: is served by no provider" for number, scope in enumerate(scopes) if scope in found]
 
@@ -136,7 +136,7 @@ def unserved_problems(scopes: Iterable[str], unserved: Iterable[str]) -> list[st
 async def check_scopes(
     connection: AsyncConnection, scopes: tuple[str, ...], now: datetime, known: Iterable[str] = ()
 ) -> None:
-    """Raises `Invalid` if `unserved_scopes` returns any of `scopes`. The error names each of these scopes by its index
-    in `scopes`, from 0."""
+    """Raises `Invalid` if no gateway serves one of `scopes`. The error gives the index of each such scope. Scopes in
+    `known`, which the habilitation has already, are accepted."""
     if problems := unserved_problems(scopes, await unserved_scopes(connection, scopes, now, known)):
         raise Invalid(problems)

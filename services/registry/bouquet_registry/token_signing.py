@@ -41,7 +41,7 @@ class Signer:
         return self._sign(token, {"scopes": habilitation.scopes} | own | mcp)
 
     def sign_for_editor(self, token: EditorToken, editor: Editor) -> str:
-        """Returns the JWT of an editor's token, which has an empty list of scopes and the claim `editor`."""
+        """Returns the JWT of a software editor's token, which has an empty list of scopes and the claim `editor`."""
         return self._sign(token, {"scopes": (), "sub": editor.name, "editor": True})
 
     def _sign(self, token: Token | EditorToken, own: dict[str, Any]) -> str:
@@ -85,8 +85,8 @@ def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
 
 
 def kid_in(secret: Secret, key_set: bytes) -> str | None:
-    """Returns the `kid` of the key `secret`, or None if the gateways' JWKS `key_set` lacks this key. Raises
-    `SettingsError` if `key_set` is no JWKS."""
+    """Returns the `kid` of the signing key `secret` if gateways know the key, or else None. `key_set` is the JWKS with
+    which gateways verify tokens. Raises `SettingsError` if it is no JWKS."""
     # The set must contain the key under the same `kid`.
     key = _key_of(secret)
     try:

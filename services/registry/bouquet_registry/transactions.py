@@ -44,8 +44,8 @@ async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIt
 
 
 def lock_log(numbers: int = 0) -> Update:
-    """Returns the SQL statement that locks the log of changes until the transaction ends. Adds `numbers` to the number
-    of the last change."""
+    """Returns the SQL statement that adds `numbers` to the number of the last change in the log of changes. It also
+    locks the log until the transaction ends, even if `numbers` is 0."""
     return update(schema.log).values(number=schema.log.c.number + numbers)
 
 
@@ -54,8 +54,8 @@ class Transaction:
     read, and raises `Conflict` if somebody has changed it since."""
 
     def __init__(self, connection: AsyncConnection, author: Author, now: datetime, number: int) -> None:
-        """Takes a connection on which a transaction is open, and `number`, the number of this transaction in the log of
-        changes."""
+        """Takes a connection with an open transaction, the author and time of its changes, and their `number` in the
+        log of changes."""
         self.connection = connection
         self.author = author
         self.now = now
@@ -68,8 +68,8 @@ class Transaction:
         return await self.add(made, "habilitation create")
 
     async def add(self, made: Habilitation, act: str) -> Habilitation:
-        """Writes a new habilitation whose fields the caller has checked, and records the creation as the administrative
-        act `act`. Raises `Conflict` if another habilitation has the same `datapass_id`."""
+        """Writes a new habilitation, whose fields the caller has checked. Records an administrative act with the name
+        `act`, such as `habilitation import`. Raises `Conflict` if another habilitation has the same `datapass_id`."""
         await self.execute(insert(schema.habilitations).values(columns_of(made)), TAKEN)
         await self.record(act, made.id, version=made.version)
         return made
@@ -104,7 +104,7 @@ class Transaction:
         return await self.add_token(made, "token issue")
 
     async def add_token(self, made: Token, act: str) -> Token:
-        """Writes a new token, and records the creation as the administrative act `act`."""
+        """Writes a new token. Records an administrative act with the name `act`, such as `token import`."""
         own = {name: value for name, value in structs.asdict(made).items() if name in schema.tokens.c}
         await self.connection.execute(insert(schema.tokens).values(own | {"change": self.number}))
         await self.record(act, made.id, version=made.version)
@@ -117,13 +117,13 @@ class Transaction:
         return await self._change_token("token prolong", token, expires_at=expiry_after(self.now))
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
-        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if a blacklisting of the
-        token has already begun, unless `at` is earlier. Raises `Invalid` if `reason` contains the text of a token."""
+        """Blacklists a token from the time `at`, or at once if `at` is None. If the token is blacklisted already,
+        raises `Refused` unless `at` is earlier. Raises `Invalid` if `reason` contains the text of a token."""
         return await self._change_token("token revoke", token, **self.blacklisting(token, reason, at))
 
     def blacklisting(self, token: Token | EditorToken, reason: str, at: datetime | None) -> dict[str, Any]:
-        """Returns the values of the fields that blacklist a token from the time `at`, or at once if `at` is None.
-        Raises `Refused` and `Invalid` like `revoke`."""
+        """Returns the fields, with their new values, that blacklist a token from the time `at`, or at once if `at` is
+        None. Raises `Refused` and `Invalid` like `revoke`."""
         if contains_token(reason):
             raise Invalid(["reason: contains a token"])
         since, moment = token.blacklisted_at, at or self.now
@@ -132,33 +132,33 @@ class Transaction:
         return {"blacklisted_at": moment, "blacklist_reason": one_line(reason)}
 
     async def set_mcp(self, token: Token, *, mcp: bool) -> Token:
-        """Sets or clears the flag `mcp` of a token. JWTs signed before keep the former flag as a claim. Gateways that
-        ask the registry ignore this claim."""
+        """Sets or clears the flag `mcp` of a token, which allows its use with the Model Context Protocol. A JWT signed
+        before keeps the former flag as a claim, which gateways that ask the registry ignore."""
         return await self._change_token("token change", token, mcp=mcp)
 
     async def record(self, act: str, target: str, *, version: int | None = None, changed: tuple[str, ...] = ()) -> None:
-        """Records an administrative act (who did what) in this transaction. If the act changes the record `target`,
-        `version` is the record's new version, and `changed` names the changed fields."""
+        """Records an administrative act (who did what) with the name `act`. If it changes the record with the id
+        `target`, `version` is the record's new version, and `changed` names the changed fields."""
         await acts.record(self.connection, self.author, act, target, self.now, version=version, changed=changed)
 
     async def replace(self, table: Table, id_: str, version: int, values: dict[str, Any], taken: str = "") -> None:
-        """Sets `values` in the row with this id. Raises `Conflict` if the row's version is no longer `version`. Raises
-        `Conflict` with the message `taken` if another row already has a value that must be unique."""
+        """Sets `values` in the row with this id. Raises `Conflict` if the row's version is no longer `version`. Also
+        raises it, with the message `taken`, if another row has a value that must be unique."""
         same = (table.c.id == id_) & (table.c.version == version)
         if not await self.execute(update(table).where(same).values(values), taken):
             raise Conflict(f"{id_} was changed by somebody else meanwhile: nothing was done")
 
     async def execute(self, statement: Insert | Update, taken: str) -> int:
         """Executes a statement, and returns the number of changed rows. Raises `Conflict` with the message `taken` if
-        another row already has a value that must be unique."""
+        another row has a value that must be unique."""
         try:
             return (await self.connection.execute(statement)).rowcount
         except IntegrityError:
             raise Conflict(taken) from None
 
     async def _record_delegations(self, former: str, changed: Habilitation) -> None:
-        """Records that the delegations of a habilitation are suspended or resumed, if its state has changed from or to
-        `active`. `former` is the state before the change."""
+        """If the state of a habilitation has changed from or to `active`, records that its delegations are suspended or
+        resumed. `former` is the state before the change, and `changed` the habilitation after it."""
         if (former == "active") == (changed.state == "active"):
             return
         act = "delegation resume" if changed.state == "active" else "delegation suspend"
@@ -213,7 +213,8 @@ def _on_one_line(part: S | None) -> S | None:
 
 
 def changed_fields(before: R, after: R) -> tuple[str, ...]:
-    """Returns the names of the fields in which two versions of a record differ, except those in `KEPT_BY_REGISTRY`."""
+    """Returns the names of the fields in which two versions of a record differ. Leaves out those in `KEPT_BY_REGISTRY`,
+    such as `version`, which the registry sets itself."""
     names = (name for name in before.__struct_fields__ if name not in KEPT_BY_REGISTRY)
     return tuple(name for name in names if getattr(before, name) != getattr(after, name))
 

@@ -84,7 +84,7 @@ class Service:
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None) -> AsyncIterator[Serving]:
-        """Runs the registry on an embedded bus until the context ends. Also writes the journal if the setting `journal`
+        """Runs the registry on a bus in memory until the context ends. Also writes the journal if the setting `journal`
         is true and `outbox`, the queue of journal records, is not None."""
         settings = self.settings(environ)
         async with open_store(settings.database_url) as store, AsyncExitStack() as stack:

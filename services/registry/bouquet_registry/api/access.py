@@ -42,8 +42,8 @@ class Clients:
         return tuple(dict.fromkeys(self._names.values()))
 
     def authorization(self) -> dict[str, str]:
-        """Returns the header `Authorization` with the secret of the first client, as a bearer token. Returns no header
-        if no client has a secret."""
+        """Returns the header `Authorization` with the secret of the first client, with which `bouquet-registry doctor
+        api` calls the API. Returns an empty dictionary if no client has a secret."""
         return {"Authorization": f"Bearer {self._own.reveal()}"} if self._own else {}
 
     def name_of(self, headers: Mapping[str, str]) -> str:

@@ -79,7 +79,8 @@ def _constant(body: bytes) -> Answer:
 
 
 def _answer_of(administration: Administration, route: Route) -> Answer:
-    """Returns the request handler of a route: a function that reads the request and calls the route's own handler."""
+    """Returns the aiohttp handler of a route. It reads the request, calls `Route.handler`, and answers with the result
+    as JSON."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         call = await _read(request, route)
@@ -132,7 +133,7 @@ def _given(request: web.Request, body: bytes, route: Route, kind: type[Struct]) 
 
 def _middleware(clients: Clients, names: Mapping[Answer, str]) -> Middleware:
     """Returns the middleware that authenticates each request, answers all errors in the same format, and logs the
-    answer."""
+    answer. `names` gives each handler the name of its route in logs and metrics."""
 
     @web.middleware
     async def answer(request: web.Request, handler: Answer) -> web.StreamResponse:

@@ -131,16 +131,15 @@ async def prolong(own: Administration, call: Call) -> EditorToken:
 
 async def rotate(own: Administration, call: Call) -> RotatedToken:
     """Issues a token that replaces an older one. Gateways accept the older token for another `Rotation.grace_hours`
-    hours. Raises `Unknown` for an unknown id, and `Stale` for an outdated version. Raises `Refused` if the older token
-    is blacklisted, even from a future time, or if its editor is archived."""
+    hours. Raises `Unknown` for an unknown id, and `Stale` for an outdated version. Raises `Refused` if the editor is
+    archived, or if a blacklisting of the older token has begun or is scheduled."""
     given: Rotation = call.given
     return await editors_of(own).rotate(call.author, call.id, given.version, timedelta(hours=given.grace_hours))
 
 
 async def revoke(own: Administration, call: Call) -> EditorToken:
     """Blacklists an editor's token, at once or from a given time. Raises `Unknown` for an unknown id, and `Stale` for
-    an outdated version. Raises `Refused` if a blacklisting of the token has already begun, unless the given time is
-    earlier."""
+    an outdated version. If the token is blacklisted already, raises `Refused` unless the given time is earlier."""
     given: Revocation = call.given
     return await editors_of(own).revoke(call.author, call.id, given.version, call.author.reason, given.begins_at)
 

@@ -214,7 +214,8 @@ handler, type of the body."""
 
 
 async def list_scopes(own: Administration, call: Call) -> ScopeList:
-    """Returns the scopes of the operations that gateways serve, with the time of the last report of each scope."""
+    """Returns the scopes of the operations that gateways serve, each with the time at which a gateway last reported
+    it."""
     async with own.store.reading() as connection:
         return ScopeList(tuple(await served_scopes(connection)))
 

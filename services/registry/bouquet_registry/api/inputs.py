@@ -26,7 +26,7 @@ value of the wrong type are not passed to it."""
 
 
 def no_faults(_: Mapping[str, Any]) -> list[str]:
-    """Check that finds no faults, for a body whose fields need only the right types."""
+    """Returns no faults. Used for request bodies in which only the types of the fields are checked."""
     return []
 
 
@@ -43,8 +43,8 @@ regex is not the client's, and stays."""
 
 
 def read_body(body: bytes, kind: type[S], check: Check = no_faults) -> S:
-    """Reads a JSON body as a struct of type `kind`, whose fields `check` examines. Raises `ApiError`, which lists all
-    wrong fields, or says that the body is not a JSON object."""
+    """Reads a JSON body as a struct of type `kind`. `check` returns the faults in its fields beyond wrong types. Raises
+    `ApiError`, which lists all wrong fields, or says that the body is not a JSON object."""
     try:
         given = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -132,8 +132,8 @@ def _shown(name: str) -> str:
 
 
 def _problems(given: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Error]:
-    """Yields an error for each fault in a value that should be of type `kind`. `path` is the value's name in the
-    errors. If `strict` is false, a text such as "12" is accepted as a number."""
+    """Yields an error for each fault in the value `given`, which should be of type `kind`. `path` is the value's name
+    in the errors. If `strict` is false, a text such as "12" is accepted as a number."""
     if _is_struct(kind):
         yield from _struct_problems(given, kind, path, strict=strict)
     elif get_origin(kind) is tuple and isinstance(given, list):
@@ -160,7 +160,8 @@ def _is_struct(kind: Any) -> bool:
 
 
 def value_problems(value: Any, path: str) -> Iterator[Error]:
-    """Yields an error for each time or text in `value` that a database cannot store. Types are not checked."""
+    """Yields an error for each text or `datetime` in `value` that a database cannot store. Types are not checked.
+    `path` is the value's name in the errors."""
     match value:
         case datetime() if not FIRST_YEAR <= value.year <= LAST_YEAR:
             yield Error("invalid", f"is not between the years {FIRST_YEAR} and {LAST_YEAR}", path)
@@ -182,7 +183,7 @@ def _detail(error: Exception, kind: Any) -> str:
 
 
 def _choices(kind: Any) -> tuple[Any, ...]:
-    """Returns the values of the enumerations (`Literal`) in a type, such as `Literal["a", "b"] | None`."""
+    """Returns the values that an enumeration accepts: `("a", "b")` for the type `Literal["a", "b"] | None`."""
     if get_origin(kind) is Literal:
         return get_args(kind)
     return tuple(choice for part in get_args(kind) for choice in _choices(part))

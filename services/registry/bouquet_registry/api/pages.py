@@ -30,8 +30,8 @@ Key: TypeAlias = tuple[Any, ...]
 
 
 def is_set(column: ColumnElement[Any], wanted: bool | UnsetType) -> tuple[ColumnElement[bool], ...]:
-    """Returns the SQL conditions of a search for rows with a value in `column`, or without one if `wanted` is false.
-    Returns none if the client left the parameter out (`UNSET`)."""
+    """Returns the SQL condition of a search by whether `column` has a value, as a tuple. If `wanted` is true, rows need
+    a value; if false, they must have none. Returns an empty tuple if the client left the parameter out (`UNSET`)."""
     if isinstance(wanted, UnsetType):
         return ()
     return (column.is_not(None) if wanted else column.is_(None),)

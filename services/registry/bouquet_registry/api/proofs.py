@@ -1,5 +1,5 @@
-"""Routes that revoke proofs and list the revoked ones. A proof is an encrypted text that shows later what an answer
-said."""
+"""Routes that revoke proofs and list the revoked ones. A proof is an encrypted text by which anyone can verify later
+what an answer said."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class ProofOnly(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def list_revoked(own: Administration, call: Call) -> Page[RevokedProof]:
-    """Returns a page of the revoked proofs (encrypted texts that show later what an answer said), the latest revocation
-    first."""
+    """Returns a page of the revoked proofs (encrypted texts by which anyone can verify later what an answer said), the
+    latest revocation first."""
     async with own.store.reading() as connection:
         return await page_of(connection, ALL, BY_TIME, call.given, lambda row: record_of(row, RevokedProof))
 
 
 async def revoke(own: Administration, call: Call) -> RevokedProof:
-    """Revokes a proof (encrypted text that shows later what an answer said) for ever. Raises `Conflict` if the proof is
-    revoked already."""
+    """Revokes a proof (encrypted text by which anyone can verify later what an answer said) for ever. Raises `Conflict`
+    if the proof is revoked already."""
     return await administration.revoke(own, call.author, call.given.record)
 
 

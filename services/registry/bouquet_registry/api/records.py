@@ -175,8 +175,8 @@ async def list_calls(own: Administration, call: Call) -> Page[CallRow]:
 
 
 async def _habilitation_of(connection: AsyncConnection, token: str) -> str:
-    """Returns the id of a token's habilitation. Returns "" for an editor's token, since an editor may use many
-    habilitations, and if `token` is empty. Raises `Unknown` if no token has this id."""
+    """Returns the id of the habilitation of the token with the id `token`. Returns "" if `token` is empty, or is the id
+    of an editor's token, which may be used with many habilitations. Raises `Unknown` if no token has this id."""
     if not token or await editors.is_editor_token(connection, token):
         return ""
     return (await queries.token(connection, token)).habilitation

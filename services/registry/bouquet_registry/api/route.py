@@ -75,8 +75,9 @@ def change_route(
     *,
     check: Check = no_faults,
 ) -> Route:
-    """Returns a route that changes a record, and whose requests are recorded with their author. A request may be
-    refused because the record's id is unknown (404) or its version is outdated (409)."""
+    """Returns a route that changes a record. `takes` is the type of the request's body, and `answers` the type of the
+    answer's content. Each request is recorded with its author. A request may be refused because the record's id is
+    unknown (404) or its version is outdated (409)."""
     return Route(
         method=method,
         path=path,

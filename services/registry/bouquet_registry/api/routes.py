@@ -20,7 +20,7 @@ from bouquet_registry.datapass.forms import Catalogue
 
 
 def routes_of(catalogue: Catalogue) -> tuple[Route, ...]:
-    """Returns all routes. Some return the forms (prefilled requests for habilitations) in `catalogue`."""
+    """Returns all routes. The routes of forms (prefilled requests for habilitations) return those in `catalogue`."""
     return (
         *habilitations.ROUTES,
         *tokens.ROUTES,

@@ -141,7 +141,7 @@ async def prolong(own: Administration, call: Call) -> Token:
 
 async def revoke(own: Administration, call: Call) -> Token:
     """Blacklists a token, at once or from a given time. Raises `Unknown` for an unknown id, and `Stale` for an outdated
-    version. Raises `Refused` if a blacklisting of the token has already begun, unless the given time is earlier."""
+    version. If the token is blacklisted already, raises `Refused` unless the given time is earlier."""
     given: Revocation = call.given
     return await own.revoke(call.author, call.id, given.version, call.author.reason, given.begins_at)
 

@@ -46,8 +46,9 @@ async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = 
 
 
 async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitation | None) -> Habilitation:
-    """Creates or changes the habilitation that an event (a message of DataPass) is about. Sets the scopes only if
-    DataPass has granted them. Raises `Invalid` for wrong fields, and for a transfer without a new applicant."""
+    """Creates the habilitation that an event (a message of DataPass) is about, or changes `own`, the existing one. Sets
+    the scopes only if DataPass has granted them. Raises `Invalid` for wrong fields, and for the event `transfer` if no
+    contact is the new applicant."""
     if event.event == TRANSFER and not any(contact.kind == "demandeur" for contact in event.contacts):
         raise Invalid(["contacts: a transfer to nobody"])
     state = _state(event.event, own)
@@ -73,8 +74,9 @@ async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitatio
 
 
 async def _report_unserved(transaction: Transaction, own: Habilitation, former: Habilitation | None) -> None:
-    """Warns operators, by the log and an administrative act, if an event has given a habilitation scopes that no
-    gateway serves."""
+    """Logs a warning if an event has given the habilitation `own` new scopes that no gateway serves. `former` is the
+    habilitation before the event, or None if the event has created it. Also records the warning as an administrative
+    act, so that operators find it later."""
     # The event is applied all the same: DataPass has decided, and the provider's worker may be still to come.
     known = () if former is None else former.scopes
     if own.scopes == known:
@@ -94,8 +96,8 @@ def _state(event: str, own: Habilitation | None) -> State:
 
 async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
     """Prolongs the habilitation's token that expires last, or issues one if there is none. Returns the answer to
-    DataPass, with the token's id. Issues none for a habilitation used through FranceConnect only; the answer is then
-    empty."""
+    DataPass, which contains the token's id. A habilitation used through FranceConnect only gets no token, and the
+    answer is empty."""
     token = await _longest_token(transaction, own)
     if token is not None:
         token = await transaction.prolong(token)
@@ -120,8 +122,8 @@ async def _delegate(transaction: Transaction, own: Habilitation, form_uid: str) 
 
 
 async def _longest_token(transaction: Transaction, own: Habilitation) -> Token | None:
-    """Returns the habilitation's token that expires last, or None. Ignores tokens that are blacklisted, even from a
-    future time."""
+    """Returns the habilitation's token that expires last, or None. Ignores blacklisted tokens, and tokens whose
+    blacklisting is scheduled."""
     tokens = await queries.tokens(transaction.connection, of=own.id)
     return next((token for token in reversed(tokens) if token.blacklisted_at is None), None)
 

@@ -171,8 +171,8 @@ class Catalogue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.forms[uid]
 
     def default_uid(self, class_: str) -> str:
-        """Returns the uid of the default form of a class of requests: the form marked `default` or else the only form
-        of the class. Raises `Unknown` if there is neither."""
+        """Returns the uid of the default form of a class of requests, such as `APIParticulier`. The default is the form
+        marked `default`, or else the only form of the class. Raises `Unknown` if there is neither."""
         of_class = [(uid, form) for uid, form in self.forms.items() if form.authorization_request == class_]
         found = [uid for uid, form in of_class if form.default] or [uid for uid, _ in of_class][: len(of_class) == 1]
         if not found:

@@ -75,12 +75,12 @@ async def apply_once(
     author: Author | None = None,
     late: bool = False,
 ) -> tuple[Answer, Outcome]:
-    """Applies an event and stores the answer to DataPass. An event that was applied before has no effect, and gets the
-    stored answer. Returns the answer and the outcome.
+    """Applies an event (message of DataPass), which was received as `received`, and stores the answer to DataPass. An
+    event that was applied before has no effect, and gets the stored answer. Returns the answer and the outcome.
 
-    `author` is the operator who tries again to apply a stored event. The administrative acts (who did what) name this
-    author, by default DataPass. Raises `Refused` if the event cannot be applied, and `Unknown` if an operator's event
-    is no longer stored.
+    If a more recent event was applied before, the event is applied only if `late` is true. `author` is the operator who
+    tries again to apply a stored event; None for an event that has just arrived. Raises `Refused` if the event cannot
+    be applied, and `Unknown` if an operator's event is no longer stored.
     """
     digest = received.digest
     async with transactions.begin(store, author or Author("DataPass", event.event), clock) as transaction:
@@ -126,9 +126,9 @@ async def set_aside(store: Store, received: Received, reason: str) -> None:
 async def replay(
     store: Store, aside: EventAsideWithBody, clock: Clock, author: Author, *, late: bool = False
 ) -> tuple[Answer, Outcome]:
-    """Tries again to apply a stored event of DataPass, and returns the answer to DataPass and the outcome. If a more
-    recent event was applied meanwhile, the event is applied only if `late` is true. Raises `Refused` if the event still
-    cannot be applied; it remains stored."""
+    """Tries again to apply the stored event `aside` of DataPass, and returns the answer to DataPass and the outcome. If
+    a more recent event was applied meanwhile, the event is applied only if `late` is true. Raises `Refused` if the
+    event still cannot be applied; it remains stored."""
     event = formats.read(aside.dialect, aside.body)
     return await apply_once(store, aside.received, event, clock, author=author, late=late)
 
@@ -152,8 +152,8 @@ async def events_aside(connection: AsyncConnection) -> list[EventAside]:
 
 
 async def event_aside(connection: AsyncConnection, digest: str) -> EventAsideWithBody:
-    """Returns a stored event of DataPass, found by its digest (hash of the body) or the digest's beginning. Raises
-    `Unknown` if no event or several events fit."""
+    """Returns an event (message of DataPass) that could not be applied, found by its digest (hash of the body) or the
+    digest's beginning. Raises `Unknown` if no event or several events fit."""
     own = schema.events_aside.c.digest
     query = select(schema.events_aside).where(own.startswith(digest, autoescape=True)).limit(2)
     rows = (await connection.execute(query)).mappings().all()

@@ -1,5 +1,6 @@
-"""Data with which a request for a habilitation (right to call operations) begins. A value from the applicant takes
-precedence over one from a link's query string, and this one over the form's."""
+"""Data with which a request for a habilitation (right to call operations) begins. It comes from the form, from the
+query string of a link to the form, and from the applicant. The applicant's values take precedence over the link's, and
+these over the form's."""
 
 from __future__ import annotations
 
@@ -35,8 +36,8 @@ MAX_MONTHS = 36
 
 
 def from_link(form: Form, query: Iterable[tuple[str, str]]) -> RequestData:
-    """Returns the data that a link's query string fills in. Lists are given as `scopes[]=a&scopes[]=b`. Ignores
-    unusable values, and attributes that a link may not fill in."""
+    """Returns the data that the query string of a link to a form fills in. Lists are given as `scopes[]=a&scopes[]=b`.
+    Ignores unusable values, and attributes that a link may not fill in."""
     given: dict[str, Any] = {}
     for name, value in query:
         attribute = name.removesuffix("[]")
@@ -61,7 +62,7 @@ def _converted(name: str, value: Any) -> Any:
 
 def faults_in(form: Form, typed: RequestData) -> Iterator[str]:
     """Yields the faults in `typed`, the data from an applicant, each as `demande.data.field: problem`. For example, the
-    form may not let the applicant change the field, or may not offer a scope."""
+    form does not let the applicant change the field, or does not offer a scope."""
     filled = typed.filled()
     for name, value in filled.items():
         if _is_fixed(form, name):
@@ -75,7 +76,7 @@ def faults_in(form: Form, typed: RequestData) -> Iterator[str]:
 
 
 def merged(form: Form, *layers: RequestData) -> RequestData:
-    """Returns the form's own data, in which values from `layers` take precedence, the last layer first. Scopes that the
+    """Returns the form's own data, overwritten by the data in each of `layers`, in this order. Scopes that the
     applicant cannot change remain as in the form."""
     start = form.initialize_with.filled()
     data = dict(start)

@@ -60,8 +60,8 @@ class Webhooks:
         return response
 
     async def _process(self, dialect: Dialect, body: bytes, signature: str) -> tuple[int, Answer, str]:
-        """Checks a webhook, and applies its event or stores it for an operator. Returns the HTTP status of the answer,
-        its content, and the outcome for the log and a metric."""
+        """Checks a webhook in the format `dialect`, and applies its event or stores it for an operator. Returns the
+        HTTP status of the answer, its content, and the outcome for the log and a metric."""
         if not is_signed(self._secret, body, signature):
             return 401, {}, "unsigned"
         if formats.is_test(body):

@@ -58,8 +58,9 @@ class EditorAdministration(Struct, frozen=True):
             return await changes.create_editor(transaction, **fields)
 
     async def change(self, author: Author, id_: str, version: int | None, **fields: Any) -> Editor:
-        """Changes fields of an editor. Raises `Invalid` for wrong fields, and for a new `Editor.allowed_ips` that lacks
-        an address of a token in force."""
+        """Changes fields of an editor. Raises `Unknown` for an unknown id, and `Stale` unless `version` is the editor's
+        current version or None. Raises `Invalid` for wrong fields, or if an address of a token in force is outside the
+        new `allowed_ips`."""
         async with self._begin(author) as transaction:
             found = await queries.editor(transaction.connection, id_)
             await check_version(transaction, found, version)
@@ -86,20 +87,23 @@ class EditorAdministration(Struct, frozen=True):
         return signer.sign_for_editor(token, own)
 
     async def change_token(self, author: Author, id_: str, version: int | None, **fields: Any) -> EditorToken:
-        """Changes the label or the allowed addresses of a token. Raises `Invalid` for an address outside
-        `Editor.allowed_ips`, or for a label that contains the text of a token."""
+        """Changes the label or the allowed addresses of a token. Raises `Unknown` for an unknown id, and `Stale` unless
+        `version` is the token's current version or None. Raises `Invalid` for an address outside `Editor.allowed_ips`,
+        or for a label that contains the text of a token."""
         async with self._begin(author) as transaction:
             return await changes.change_token(transaction, await _token(transaction, id_, version), **fields)
 
     async def prolong(self, author: Author, id_: str, version: int | None) -> EditorToken:
-        """Moves the expiry of a token to 18 months from now; a blacklisted token stays blacklisted. Raises `Invalid` if
-        an address of the token no longer lies within `Editor.allowed_ips`."""
+        """Moves the expiry of a token to 18 months from now. A blacklisted token stays blacklisted. Raises `Unknown`
+        for an unknown id, and `Stale` unless `version` is the token's current version or None. Raises `Invalid` if an
+        address of the token no longer lies within `Editor.allowed_ips`."""
         async with self._begin(author) as transaction:
             return await changes.prolong_token(transaction, await _token(transaction, id_, version))
 
     async def rotate(self, author: Author, id_: str, version: int | None, grace: timedelta) -> RotatedToken:
-        """Issues a token that replaces an older one. The older one stays valid for the time `grace`. Raises `Refused`
-        if the older token is blacklisted, even from a future time, or if its editor is archived."""
+        """Issues a token that replaces an older one, which stays valid for the time `grace`. Raises `Unknown` for an
+        unknown id, and `Stale` unless `version` is the older token's current version or None. Raises `Refused` if the
+        editor is archived, or if a blacklisting of the older token has begun or is scheduled."""
         signer = Signer(self.signing_key)
         async with self._begin(author) as transaction:
             token = await _token(transaction, id_, version)
@@ -111,9 +115,9 @@ class EditorAdministration(Struct, frozen=True):
     async def revoke(
         self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
     ) -> EditorToken:
-        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if a blacklisting of the
-        token has already begun, unless `at` gives an earlier start. Raises `Invalid` if `reason` contains the text of a
-        token."""
+        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Unknown` for an unknown id, and
+        `Stale` unless `version` is the token's current version or None. If the token is blacklisted already, raises
+        `Refused` unless `at` is earlier. Raises `Invalid` if `reason` contains the text of a token."""
         async with self._begin(author) as transaction:
             return await changes.revoke_token(transaction, await _token(transaction, id_, version), reason, at)
 
@@ -126,7 +130,8 @@ class EditorAdministration(Struct, frozen=True):
             return await changes.delegate(transaction, to, own)
 
     async def withdraw(self, author: Author, id_: str, version: int | None) -> Delegation:
-        """Revokes a delegation. Raises `Refused` if the delegation is revoked already."""
+        """Revokes a delegation. Raises `Unknown` for an unknown id, and `Stale` unless `version` is the delegation's
+        current version or None. Raises `Refused` if the delegation is revoked already."""
         async with self._begin(author) as transaction:
             found = await queries.delegation(transaction.connection, id_)
             await check_version(transaction, found, version)

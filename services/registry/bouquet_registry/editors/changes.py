@@ -43,8 +43,8 @@ async def create_editor(transaction: Transaction, **fields: Any) -> Editor:
 
 
 async def change_editor(transaction: Transaction, editor: Editor, **fields: Any) -> Editor:
-    """Changes fields of an editor. Raises `Invalid` for wrong fields, and for a new `Editor.allowed_ips` that lacks an
-    address of a token in force."""
+    """Changes fields of an editor. Raises `Invalid` for wrong fields, or if an address of a token in force is outside
+    the new `allowed_ips`."""
     # Gateways learn of the change by the editor's tokens, which count as changed too.
     version = editor.version
     changed = _checked(structs.replace(editor, updated_at=transaction.now, version=version + 1, **fields), fields)
@@ -90,9 +90,9 @@ async def prolong_token(transaction: Transaction, token: EditorToken) -> EditorT
 async def rotate_token(
     transaction: Transaction, token: EditorToken, grace: timedelta = timedelta()
 ) -> tuple[EditorToken, EditorToken]:
-    """Replaces a token by a new one with the same label and addresses, and returns the new and the former token. The
-    former one stays valid for the time `grace`. Raises `Refused` if it is blacklisted, even from a future time, or if
-    its editor is archived."""
+    """Replaces a token by a new one with the same label and addresses. Returns the new token, then the former one,
+    which stays valid for the time `grace`. Raises `Refused` if the editor is archived, or if a blacklisting of the
+    token has begun or is scheduled."""
     if token.blacklisted_at is not None:
         raise Refused(f"token {token.id} is blacklisted: issue another")
     editor = await queries.editor(transaction.connection, token.editor)
@@ -106,9 +106,8 @@ async def rotate_token(
 async def revoke_token(
     transaction: Transaction, token: EditorToken, reason: str, at: datetime | None = None
 ) -> EditorToken:
-    """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Refused` if a blacklisting of the
-    token has already begun, unless `at` gives an earlier start. Raises `Invalid` if `reason` contains the text of a
-    token."""
+    """Blacklists a token from the time `at`, or at once if `at` is None. If the token is blacklisted already, raises
+    `Refused` unless `at` is earlier. Raises `Invalid` if `reason` contains the text of a token."""
     return await _change_token(transaction, "editor-token revoke", token, **transaction.blacklisting(token, reason, at))
 
 

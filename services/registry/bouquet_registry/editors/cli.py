@@ -101,22 +101,23 @@ async def prolong(context: Context, given: argparse.Namespace) -> Shown:
 
 async def rotate(context: Context, given: argparse.Namespace) -> Shown:
     """Replaces an editor's token by a new one, and returns the new token with its signed text (`jwt`). Gateways accept
-    the former token for `--grace-hours` more, until the time `former_until` in the result."""
+    the former token for another `--grace-hours` hours. `former_until` in the result is the end of this time."""
     grace = timedelta(hours=given.grace_hours)
     made = await _own(context).rotate(author_of(given), given.id, given.version, grace)
     return plain(made.token) | {"former_until": plain(made.former)["blacklisted_at"], "jwt": made.jwt}
 
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
-    """Blacklists an editor's token, at once or from the time `--at`, and returns the token. Raises `Refused` if a
-    blacklisting of the token has already begun, unless `--at` is earlier."""
+    """Blacklists an editor's token, at once or from the time `--at`, and returns the token. If the token is blacklisted
+    already, raises `Refused` unless `--at` is earlier."""
     own = _own(context)
     return plain(await own.revoke(author_of(given), given.id, given.version, given.reason, given.at))
 
 
 async def delegate(context: Context, given: argparse.Namespace) -> Shown:
-    """Delegates a habilitation to an editor, and returns the delegation. Raises `Refused` if the editor may not receive
-    the habilitation, and `Conflict` if it is already delegated to this editor."""
+    """Delegates a habilitation to an editor, and returns the delegation. Raises `Refused` if one of them is not active,
+    or if the editor accepts no delegations. Raises `Conflict` if the habilitation is already delegated to this
+    editor."""
     return plain(await _own(context).delegate(author_of(given), given.editor, given.habilitation))
 
 
@@ -150,7 +151,8 @@ def _own(context: Context) -> EditorAdministration:
 
 
 def add_to(nouns: Any) -> None:
-    """Adds the subcommands `editor`, `editor-token` and `delegation` to the parser of `bouquet-registry`."""
+    """Adds the subcommands `editor`, `editor-token` and `delegation` to `nouns`, the subcommands of
+    `bouquet-registry`."""
     verbs = verbs_of(nouns, "editor", "administer software editors, which call for administrations")
     command = verb_of(verbs, "create", create, "create an editor")
     _add_editor_fields(command, required=True)
@@ -207,7 +209,7 @@ def add_to(nouns: Any) -> None:
 
 def _add_editor_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
     """Adds an option for each field of an editor. If a field is a list, the values of the option replace the whole
-    list."""
+    list. `required` says whether the user must give `--siret` and `--name`."""
     command.add_argument("--siret", required=required, help="SIRET of the editor")
     command.add_argument("--name", required=required, help="name of the editor")
     command.add_argument("--form-uids", nargs="*", metavar="UID", help="DataPass forms of the editor")

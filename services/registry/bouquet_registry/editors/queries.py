@@ -60,7 +60,8 @@ async def editor_tokens(
     connection: AsyncConnection, *, of: str | None = None, between: tuple[datetime, datetime] | None = None
 ) -> list[EditorToken]:
     """Returns editors' tokens, sorted by expiry. With the id `of`, returns only the tokens of this editor. With
-    `between`, a start and an end, returns only accepted tokens that expire in this period."""
+    `between`, a start and an end, returns only tokens that expire in this period, and that gateways accept at its
+    start."""
     # A token counts as accepted if it is in force at the start of the period.
     query = select(schema.editor_tokens).order_by(schema.editor_tokens.c.expires_at, schema.editor_tokens.c.id)
     if of is not None:
@@ -101,7 +102,7 @@ async def delegations(
     most: int | None = None,
     skipped: int = 0,
 ) -> list[Delegation]:
-    """Returns delegations, newest first. The ids `editor` and `habilitation` select those of one editor or
+    """Returns delegations, newest first. With the id `editor` or `habilitation`, returns only those of this editor or
     habilitation. Skips the newest `skipped` delegations, then returns at most `most`, or all if `most` is None. Leaves
     out revoked ones if `revoked` is false."""
     query = DELEGATIONS.limit(most).offset(skipped or None)

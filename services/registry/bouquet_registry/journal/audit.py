@@ -67,7 +67,8 @@ class Verified(Struct, frozen=True):
 
 
 async def read_ends(store: Store) -> ChainEnds:
-    """Returns both ends of the chain. Raises `BrokenChain` if the table `journal_head` is damaged."""
+    """Returns both ends of the journal's chain of records: the newest record, and the last pruned (removed) one. Raises
+    `BrokenChain` if the table `journal_head` is damaged."""
     last = select(func.max(schema.journal.c.number)).scalar_subquery().label("last")
     # One statement, and so one moment: a pruning meanwhile removes the record of the pruning before.
     first = select(func.min(schema.journal.c.number)).scalar_subquery().label("first")
@@ -96,9 +97,9 @@ async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Ver
     """Verifies the journal's records from number `since` on. Raises `BrokenChain` for a wrong or missing record, and
     `Refused` if the journal ends before record `since - 1`.
 
-    `noted` is the number and hash of a record as copied at an earlier time, or None. Raises `BrokenChain` if the
-    journal lacks this record or has another in its place, and `Refused` if this record was pruned (removed) or is not
-    among those to verify.
+    `noted` is the number and hash of a record, which somebody copied earlier, or None. Raises `BrokenChain` if the
+    journal now lacks this record or has another in its place. Raises `Refused` if the record was pruned (removed), or
+    is older than those to verify.
     """
     # Records are missing if no record describes their pruning. Raises `Refused` if the noted record was pruned or is
     # not in the range. Ignores records that are written meanwhile.
@@ -119,8 +120,9 @@ async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Ver
 
 
 def _check_pruned(known: ChainEnds) -> None:
-    """Checks that a record describes the last pruning (removal of old records), if there was one. Raises `BrokenChain`
-    if this record is missing, or contradicts which records are left."""
+    """Checks that a journal record describes the last pruning (removal of old records), if there was one. Raises
+    `BrokenChain` if this record is missing, or does not fit the records that are left. `known` has both ends of the
+    journal's chain."""
     if known.pruned == START:
         return
     pruned_to = None if known.pruning is None else _pruned_to(known.pruning)
@@ -161,8 +163,9 @@ def _check_noted(link: Link, noted: Link | None) -> None:
 
 
 async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
-    """Returns the number and hash of the record `number - 1`. Raises `Refused` if the journal ends before this record.
-    Raises `BrokenChain` if the record is missing from within the journal."""
+    """Returns the number and hash of the record `number - 1`, after which a verification begins. `known` has both ends
+    of the journal's chain. Raises `Refused` if the journal ends before the record, and `BrokenChain` if the journal
+    lacks it."""
     if number == known.pruned.number + 1:
         return known.pruned
     if number > known.head.number + 1:
@@ -176,9 +179,9 @@ async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
 
 
 async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
-    """Verifies the next rows after the record `after`, at most `ROWS_PER_READ` and none beyond number `last`. Returns
+    """Verifies the next rows after the record `after`: at most `ROWS_PER_READ`, and none beyond number `last`. Returns
     the number and hash of the last verified row. Appends the rows that describe a pruning (removal of old records) to
-    `prunings`. Raises `BrokenChain` for a wrong or missing row."""
+    `prunings`. Raises `BrokenChain` for a wrong or missing row, and if the row numbered as `noted` has another hash."""
     _check_noted(after, noted)
     rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
@@ -197,7 +200,7 @@ async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None,
 
 def _next_link(link: Link, stored: Stored) -> Link:
     """Verifies one record: it must directly follow the record `link`, be unchanged, and have the right entries in the
-    index of people. Returns its number and hash. Raises `BrokenChain` for a fault."""
+    index of people (`journal_found`). Returns its number and hash. Raises `BrokenChain` for a fault."""
     if wrong := fault(link, stored.row):
         raise BrokenChain(wrong)
     if stored.indexed != prefixes_of(stored.row):  # the chain does not cover the index
@@ -263,8 +266,8 @@ async def oldest_at(store: Store, now: float) -> float | None:
 
 
 async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: float) -> int:
-    """Returns the number of the last record to remove. The record after it is the first one dated `before` or later.
-    `before` and `now` are in epoch seconds."""
+    """Returns the number of the last record to remove, if records dated `before` or later are to stay. The record after
+    it is the first of these. `before` and `now` are in epoch seconds."""
     # Ignores records dated more than a day in the future, since a wrong clock must not keep older records from being
     # removed.
     number, at = schema.journal.c.number, schema.journal.c.at
@@ -275,7 +278,8 @@ async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: flo
 
 
 async def _record_pruning(store: Store, last: Link, now: float) -> None:
-    """Appends a record, dated `now` (epoch seconds), about the pruning of all records up to `last`."""
+    """Appends a journal record, dated `now` (epoch seconds), which says that all records up to `last` were pruned
+    (removed)."""
     access = Access(id=str(uuid4()), at=now, outcome="pruned", status=0, pruned_to=str(last))
     async with store.writing() as connection:
         rows = list(chain(await lock_head(connection), [access]))

@@ -23,9 +23,9 @@ from bouquet_registry.serve import serve_journal
 
 
 async def verify(context: Context, given: argparse.Namespace) -> Shown:
-    """Verifies the journal's chain from record `--from` on. Returns the range of verified records, and the prunings
-    (removals of old records) that they describe. Raises `BrokenChain` for a wrong or missing record, or if `--head`, a
-    record noted earlier, has changed."""
+    """Verifies the journal's chain from record `--from` on. Returns the range of verified records (`from`, `head`), and
+    the removals of old records (`prunings`) that are recorded in it. Raises `BrokenChain` for a wrong or missing
+    record, and if `--head`, a record that somebody noted earlier, has changed."""
     verified = await audit.verify(context.store, given.since, given.head)
     known = await audit.read_ends(context.store)
     return {
@@ -58,9 +58,8 @@ async def prune(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def readmit(context: Context, given: argparse.Namespace) -> Shown:
-    """Tries again to read the messages that were stored apart as unreadable, and writes the readable ones to the
-    journal. Returns how many were readable, and how many remain unreadable. Records who did so, as an administrative
-    act."""
+    """Tries again to read the messages that were unreadable on arrival, and writes the readable ones to the journal.
+    Returns how many were readable, and how many remain unreadable. Records who did so, as an administrative act."""
     await context.record(given, "journal readmit")
     readmitted, aside = await writer.readmit(context.store)
     return {"readmitted": readmitted, "aside": aside}
@@ -98,8 +97,8 @@ async def stats(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def rollup(context: Context, given: argparse.Namespace) -> Shown:
-    """Adds the records that are not counted yet to the roll-ups (counts by hour and day), and returns how many it
-    counted. With `--rebuild`, counts again all records in the journal. Records who did so, as an administrative act."""
+    """Adds the records that are not counted yet to the roll-ups (counts by hour and day), and returns their number.
+    With `--rebuild`, counts again all records in the journal. Records who did so, as an administrative act."""
     await context.record(given, "journal rollup")
     return {"counted": await (rollups.rebuild if given.rebuild else rollups.roll_up)(context.store)}
 
@@ -143,7 +142,7 @@ def _read(text: bytes) -> dict[str, str]:
 
 
 def add_to(nouns: Any) -> None:
-    """Adds the subcommand `journal` to the parser of `bouquet-registry`."""
+    """Adds the subcommand `journal` to `nouns`, the subcommands of `bouquet-registry`."""
     verbs = verbs_of(nouns, "journal", "verify, search and prune the access journal")
     command = verbs.add_parser("serve", help="write the journal until SIGTERM, if `bouquet-registry serve` does not")
     command.set_defaults(command=_serve)

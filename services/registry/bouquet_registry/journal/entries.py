@@ -1,5 +1,5 @@
-"""Answers to gateways that verify a proof (encrypted text that shows later what an answer said). The gateways ask
-whether the access journal still has the answer's record."""
+"""Answers to gateways that verify a proof (encrypted text by which anyone can verify later what an answer said). The
+gateways ask whether the access journal still has the answer's record."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ async def answer(store: Store, request: Request) -> Reply:
 
 async def state_of(connection: AsyncConnection, record: str) -> EntryState:
     """Returns whether the journal has the record with this id (`kept`), has removed it (`pruned`) or never had it
-    (`absent`). A missing record counts as pruned if the journal has removed records of the same hour."""
+    (`absent`). The id begins with the record's time. A missing record counts as pruned if the journal has removed
+    records of the same hour."""
     if not RECORD.fullmatch(record):
         return "absent"
     if await connection.scalar(select(journal.c.number).where(journal.c.id == record)) is not None:

@@ -24,7 +24,7 @@ class Callers(Struct, frozen=True):
 
 
 def calls_by_hour(callers: Callers, first: int, end: int) -> Select[Any]:
-    """Returns the SQL query of the number of calls, and the sum of their durations, for each hour, operation and
+    """Returns the SQL query that counts the calls of `callers` and sums up their durations, by hour, operation and
     outcome. Covers the hours from `first` up to but not including `end`; both are numbers of hours since 1970 (UTC)."""
     by = (hours.c.hour, hours.c.operation, hours.c.outcome)
     calls = cast(func.sum(hours.c.calls), BigInteger).label("calls")

@@ -96,8 +96,8 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
 
 
 def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOutParts]:
-    """Returns every pseudonym under which the journal may contain a person. Maps each pseudonym to the parts of the
-    identity that are left out in it, such as `sexe`."""
+    """Returns every pseudonym under which the journal may contain a person. Callers may have given only parts of the
+    identity. So each pseudonym is mapped to the parts that it does not cover, such as `sexe`."""
     # One pseudonym for each key, each spelling, and the present and the former rule.
     found: dict[str, LeftOutParts] = {}
     for written, left_out in spellings(identity):
@@ -108,8 +108,8 @@ def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, Lef
 
 
 def spellings(identity: Identity) -> Iterator[tuple[Identity, LeftOutParts]]:
-    """Yields each form in which callers may have written an identity, with the names of the parts that this form leaves
-    out."""
+    """Yields each form in which callers may have written an identity. Also yields the names of the parts that this form
+    leaves out, such as `sexe`."""
     if not isinstance(identity, Identite):
         yield identity, ()
         return
@@ -139,7 +139,8 @@ def _sexes(_: Identite) -> Iterator[Option]:
 
 
 def _first_names(identity: Identite) -> Iterator[Option]:
-    """Yields the ways to write the first names: none, the first word, the first two words, and so on."""
+    """Yields the ways in which callers may have written the first names: none, the first word, the first two words, and
+    so on."""
     yield {"prenoms": ()}, ("prenom",)
     for name in accumulate(filter(None, WORD_END.split(identity.prenoms[0])), "{}-{}".format):
         yield {"prenoms": (name,)}, ()

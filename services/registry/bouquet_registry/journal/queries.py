@@ -24,10 +24,11 @@ PSEUDONYMS_PER_QUERY = 1000
 
 
 async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOutParts]) -> list[Facts]:
-    """Returns the calls about the person who has these pseudonyms, newest first.
+    """Returns the calls about the person who has these pseudonyms, newest first. `pseudonyms` maps each to the parts of
+    the identity that it does not cover.
 
     The list `named` of a call contains `asked` if the caller asked about the person, and `found` if the answer named
-    the person. `left_out` contains the names of the parts of the identity that the caller did not give.
+    the person. `left_out` lists the parts of the identity that the caller did not give.
     """
     # `left_out` lists the parts of the identity that the caller left out; because they are missing, the call may have
     # been about a namesake.
@@ -44,8 +45,9 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
 
 
 def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
-    """Adds the call in `row`, a record of the journal, to `calls`, or completes the call that is there already. `named`
-    is `asked` or `found`. Of several lists `left_out` for one call, the shortest is kept."""
+    """Adds the call in `row`, a record of the journal, to `calls`, which maps record numbers to calls. Adds `named`
+    (`asked` or `found`) to the call's list `named`. If the call has a list `left_out` already, keeps the shorter
+    one."""
     # Several pseudonyms may match one call, each with its own list of parts left out.
     facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person", "found")}
     known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})
@@ -98,8 +100,8 @@ async def calls(
     most: int,
 ) -> FoundCalls:
     """Returns a page of calls, newest first, at most `most`. `equal` maps columns to the values that they must have;
-    empty values are ignored. `after` is the SQL condition for what follows the previous page, or None for the first
-    page.
+    empty values are ignored. `after` is the SQL condition that selects the calls after the previous page, or None for
+    the first page.
 
     A page examines at most `MAX_EXAMINED` records, so it may have fewer than `most` calls although more pages follow.
     """
@@ -122,7 +124,7 @@ async def calls(
 def _examined(
     equal: Mapping[str, str], since: datetime | None, until: datetime | None, after: ColumnElement[bool] | None
 ) -> Select[Any]:
-    """Returns the SQL query of the newest records among which one page of `calls` searches, at most `MAX_EXAMINED`.
+    """Returns the SQL query of the newest records, at most `MAX_EXAMINED`, among which `calls` searches for one page.
     `equal` is empty, or maps an indexed column, such as `request_id`, to the value that it must have."""
     conditions = [journal.c[name] == value for name, value in equal.items()]
     conditions += [] if since is None else [journal.c.at >= since.timestamp()]
@@ -183,7 +185,8 @@ def _avoided(since: datetime, until: datetime, habilitation: str | None) -> Sele
 def _during(
     table: Table, column: ColumnElement[int], unit_s: int, since: datetime, until: datetime, habilitation: str | None
 ) -> list[ColumnElement[bool]]:
-    """Returns the SQL conditions that select a period, and a habilitation if given, in a table of counts. Selects each
-    hour or day (`unit_s` seconds) of which any part lies between `since` and `until`."""
+    """Returns the SQL conditions that select a period, and a habilitation if given, in a table of counts. `column`
+    contains numbers of hours or days since 1970, each `unit_s` seconds long. Selects each hour or day of which any part
+    lies between `since` and `until`."""
     own = [] if habilitation is None else [table.c.habilitation == habilitation]
     return [*own, column >= int(since.timestamp() // unit_s), column < ceil(until.timestamp() / unit_s)]

@@ -131,9 +131,8 @@ async def rebuild(store: Store) -> int:
 
 
 async def keep_counts(connection: AsyncConnection, last: int) -> None:
-    """Prepares the removal of all records up to number `last`, so that the roll-ups (tables of counts) keep their
-    numbers. Counts those not counted yet, and notes their hours in `pruned_hours`, which a rebuild leaves as they
-    are."""
+    """Prepares the roll-ups (tables of counts) for the removal of all records up to number `last`. Counts those not
+    counted yet, and notes the hours of all of them in `pruned_hours`. A rebuild keeps the counts of these hours."""
     progress = await _lock_progress(connection)
     # A rebuild ends first: it skips hours that are noted here.
     to = max(last, progress.recounted_to)
@@ -146,7 +145,8 @@ async def keep_counts(connection: AsyncConnection, last: int) -> None:
 
 
 async def _lock_progress(connection: AsyncConnection) -> Progress:
-    """Locks the row of the roll-ups' progress until the transaction ends, and returns the progress."""
+    """Returns the roll-ups' progress: how far the journal's records are counted. Locks the row of the progress until
+    the transaction ends, so that no other process counts meanwhile."""
     row = (await connection.execute(select(rollup).where(ONLY_ROLLUP).with_for_update())).one()
     return Progress(row.number, row.recounted_to)
 
@@ -161,8 +161,8 @@ async def _note(connection: AsyncConnection, progress: Progress) -> None:
 
 
 async def _count_next(connection: AsyncConnection, progress: Progress, last: int) -> int:
-    """Adds the next records to the roll-ups (tables of counts), at most `RECORDS_PER_STEP` and none beyond number
-    `last`. Returns the number of these records."""
+    """Adds the records after `progress.number` to the roll-ups (tables of counts): at most `RECORDS_PER_STEP`, and none
+    beyond number `last`. Returns the number of these records."""
     to = min(last, progress.number + RECORDS_PER_STEP)
     if to <= progress.number:
         return 0
@@ -196,8 +196,9 @@ def _calls_by_hour(within: Condition) -> Select[Any]:
 
 
 def _people_by_day(within: Condition) -> Select[Any]:
-    """Returns the query of two counts for each habilitation, day (UTC) and operation. It counts the people about whom
-    calls found something, and the supporting documents (`justificatifs`) that these calls replaced."""
+    """Returns the SQL query of two counts for each habilitation, day (UTC) and operation. It counts the people about
+    whom calls found something, and the supporting documents (`justificatifs`) that these calls replaced. `within` is
+    the condition on the records to count."""
     # Repeated calls about a person for the same recipient count as one document.
     # It counts even if the answers came from a cache. A call that names nobody counts as one document.
     own, before = journal.c, journal.alias("before")
@@ -218,8 +219,8 @@ def _people_by_day(within: Condition) -> Select[Any]:
 
 def _has_earlier(before: FromClause, *more: Condition) -> Condition:
     """Returns the SQL condition that an earlier call of the same day (UTC) found something about the same person. Both
-    calls must have the same habilitation and operation. `more` are further conditions on the earlier call, a row of
-    `before`."""
+    calls must have the same habilitation and operation. `before` stands for the earlier call, and `more` are further
+    conditions on it."""
     day = _day_of(journal)
     return exists().where(
         before.c.person == journal.c.person,

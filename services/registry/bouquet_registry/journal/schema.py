@@ -97,8 +97,8 @@ person's pseudonym, and `number` the number of the record."""
 
 
 def prefix_of(pseudonym: str) -> int:
-    """Returns the first 60 bits of a pseudonym, a hexadecimal text, as a number. Hardly any two people share this
-    number."""
+    """Returns the first 60 bits of a pseudonym, a hexadecimal text, as a number. The table `journal_found` contains
+    this number in place of the pseudonym, to save space. Hardly any two people share a number."""
     # Of 10^18 pairs of people, about one pair has the same number.
     return int(pseudonym[:15], 16)
 

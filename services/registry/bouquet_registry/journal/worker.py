@@ -65,7 +65,7 @@ class JournalWriter:
             failures += 1
 
     async def _is_written(self, batch: Batch) -> bool:
-        """Tries once to write a batch, and returns whether the batch is written. Logs an error if not."""
+        """Tries to write a batch to the journal, and returns whether it is written. Logs an error if not."""
         began = time.perf_counter()
         try:
             async with asyncio.timeout(WRITE_TIMEOUT_S):

@@ -113,8 +113,8 @@ async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
 
 
 async def readmit(store: Store) -> tuple[int, int]:
-    """Tries again to read the messages that were stored apart as unreadable, and writes the readable ones to the
-    journal. Returns how many messages were readable, and how many remain unreadable."""
+    """Tries again to read the messages that were unreadable on arrival, and writes the readable ones to the journal.
+    Returns how many messages were readable, and how many remain unreadable."""
     async with store.reading() as connection:
         bodies = list(await connection.scalars(select(schema.aside.c.body)))
     readable = [body for body in bodies if all(map(read, unpack(body)))]
@@ -139,8 +139,8 @@ def _digest(body: bytes) -> str:
 
 
 def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
-    """Returns the items as a dict, by the key that the function `name` returns for each. Of items with the same key,
-    keeps the first."""
+    """Returns the items as a dictionary, whose keys the function `name` returns. Of items with the same key, keeps the
+    first."""
     found: dict[str, T] = {}
     for item in items:
         found.setdefault(name(item), item)
@@ -148,7 +148,8 @@ def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
 
 
 async def _remove_known(connection: AsyncConnection, known: ColumnElement[str], named: dict[str, T]) -> None:
-    """Removes from the dict `named` the items whose keys the database already has in the column `known`."""
+    """Removes from the dictionary `named` the items whose keys the database already has in the column `known`. So items
+    written before are not written again."""
     for name in await connection.scalars(select(known).where(known.in_(named))):
         del named[name]
 

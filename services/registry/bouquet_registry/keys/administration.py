@@ -112,7 +112,7 @@ class KeyAdministration(Struct, frozen=True):
 
 async def _mark_changed(transaction: Transaction, kid: str) -> None:
     """Marks the tokens that a key has signed, and those whose signing key is unknown, as changed. Gateways then ask for
-    them again."""
+    these tokens again."""
     # For gateways of a former release, which know withdrawn keys by the blacklisting of their tokens alone.
     own = schema.signatures.c
     signed = select(own.token).where(own.kid.in_((kid, UNRECORDED)))

@@ -45,7 +45,7 @@ def _own(context: Context) -> KeyAdministration:
 
 
 def add_to(nouns: Any) -> None:
-    """Adds the subcommand `key` to the parser of `bouquet-registry`."""
+    """Adds the subcommand `key` to `nouns`, the subcommands of `bouquet-registry`."""
     verbs = verbs_of(nouns, "key", "withdraw keys that sign tokens, and sign tokens again")
     verb_of(verbs, "list", list_keys, "list the keys that have signed tokens")
     for name, command, help_ in (

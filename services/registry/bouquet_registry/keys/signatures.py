@@ -54,8 +54,8 @@ class SignedToken(Struct, frozen=True, kw_only=True):
 
 
 def is_kid(text: str) -> bool:
-    """Returns whether a text can be the name of a key: at most `MAX_KID` characters, all printable ASCII. The text must
-    not be `UNRECORDED`, and must not contain the text of a token."""
+    """Returns whether a text can be the name of a key: at most `MAX_KID` characters, all printable ASCII. `UNRECORDED`,
+    which stands for an unknown key, is not a name. Neither is a text that contains the text of a token."""
     return (
         text.isascii()
         and text.isprintable()
@@ -73,8 +73,8 @@ async def record_signature(connection: AsyncConnection, kid: str, token: str) ->
 
 
 async def add_signature(connection: AsyncConnection, kid: str, token: str) -> None:
-    """Stores that a key has signed the text of a token, unless this is stored already. The key may be a withdrawn
-    one."""
+    """Stores that a key has signed the text of a token, unless this is stored already. Unlike `record_signature`,
+    accepts a withdrawn key."""
     insert = INSERTS[connection.dialect.name](schema.signatures)
     await connection.execute(insert.values(kid=kid, token=token).on_conflict_do_nothing())
 
@@ -113,7 +113,7 @@ async def signing_keys(connection: AsyncConnection, current: str | None, now: da
 
 def tokens_signed_by(kid: str, now: datetime) -> Select[Any]:
     """Returns the SQL query of the tokens in force that the key `kid` has signed, each once. Includes the tokens whose
-    signing key is unknown."""
+    signing key is unknown, since this key may have signed them."""
     signed = _signed_tokens(now).subquery()
     is_recorded = (func.max(case((signed.c.kid != UNRECORDED, 1), else_=0)) == 1).label("is_recorded")
     columns = (signed.c.id, signed.c.kind, signed.c.owner, signed.c.siret, signed.c.name, signed.c.expires_at)

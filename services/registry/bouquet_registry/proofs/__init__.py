@@ -1,1 +1,1 @@
-"""Revocation of proofs, encrypted texts that show later what an answer said."""
+"""Revocation of proofs, encrypted texts by which anyone can verify later what an answer said."""

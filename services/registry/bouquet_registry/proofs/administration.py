@@ -1,5 +1,5 @@
-"""Administration of proofs, which are encrypted texts that show later what an answer said: revoking a proof, and
-listing the revoked ones."""
+"""Administration of proofs, encrypted texts by which anyone can verify later what an answer said. A proof can be
+revoked, and the revoked ones can be listed."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class RevokedProof(Struct, frozen=True, kw_only=True):
 
 
 async def revoke(own: Administration, author: Author, record: str) -> RevokedProof:
-    """Revokes a proof (a text that shows later what an answer said) for ever. `record` is the id of the answer's record
-    in the journal. Raises `Invalid` for a malformed id or without a reason, and `Conflict` if the proof is revoked
-    already."""
+    """Revokes a proof (encrypted text by which anyone can verify later what an answer said) for ever. `record` is the
+    id of the answer's record in the journal. Raises `Invalid` for a malformed id or without a reason, and `Conflict` if
+    the proof is revoked already."""
     # Whether the journal has the record is not asked: a proof is valid for longer than records are kept.
     problems = [] if RECORD.fullmatch(record) else ["record: is no id of a record of the journal"]
     problems += [] if one_line(author.reason) else ["reason: is required"]
@@ -56,14 +56,15 @@ async def revoke(own: Administration, author: Author, record: str) -> RevokedPro
 
 
 async def revoked_proofs(connection: AsyncConnection) -> list[RevokedProof]:
-    """Returns the revoked proofs, the latest revocation first."""
+    """Returns the revoked proofs (encrypted texts by which anyone can verify later what an answer said), the latest
+    revocation first."""
     own = schema.revoked_proofs.c
     rows = (await connection.execute(ALL.order_by(own.revoked_at.desc(), own.record))).mappings()
     return [record_of(row, RevokedProof) for row in rows]
 
 
 async def revoked_at(connection: AsyncConnection, record: str) -> datetime | None:
-    """Returns the time at which a proof was revoked, or None if it was not revoked. `record` is the id of the record
-    that the proof names in the access journal."""
+    """Returns the time at which a proof (encrypted text by which anyone can verify later what an answer said) was
+    revoked. Returns None if it was not revoked. `record` is the id of the answer's record in the journal."""
     own = schema.revoked_proofs.c
     return await connection.scalar(select(own.revoked_at).where(own.record == record))

@@ -1,4 +1,5 @@
-"""The commands `bouquet-registry proof`, which revoke proofs: encrypted texts that show later what an answer said."""
+"""The commands `bouquet-registry proof`, which revoke proofs: encrypted texts by which anyone can verify later what an
+answer said."""
 
 from __future__ import annotations
 
@@ -10,19 +11,21 @@ from bouquet_registry.proofs import administration
 
 
 async def list_revoked(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the revoked proofs (encrypted texts that show later what an answer said), the latest revocation first."""
+    """Returns the revoked proofs (encrypted texts by which anyone can verify later what an answer said), the latest
+    revocation first."""
     async with context.store.reading() as connection:
         return [plain(one) for one in await administration.revoked_proofs(connection)]
 
 
 async def revoke(context: Context, given: argparse.Namespace) -> Shown:
-    """Revokes a proof (encrypted text that shows later what an answer said) for ever. Returns it with the time of its
-    revocation. Raises `Invalid` without a reason (`--why`), and `Conflict` if the proof is revoked already."""
+    """Revokes a proof (encrypted text by which anyone can verify later what an answer said) for ever. Returns it with
+    the time of its revocation. Raises `Invalid` without a reason (`--why`), and `Conflict` if the proof is revoked
+    already."""
     return plain(await administration.revoke(context.administration, author_of(given), given.record))
 
 
 def add_to(nouns: Any) -> None:
-    """Adds the subcommand `proof` to the parser of `bouquet-registry`."""
+    """Adds the subcommand `proof` to `nouns`, the subcommands of `bouquet-registry`."""
     verbs = verbs_of(nouns, "proof", "revoke the proofs of answers")
     verb_of(verbs, "list", list_revoked, "list the revoked proofs")
     command = verb_of(verbs, "revoke", revoke, "revoke a proof for ever: its verification says so; requires --why")
