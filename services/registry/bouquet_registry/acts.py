@@ -57,7 +57,17 @@ async def record(
     changed: tuple[str, ...] = (),
 ) -> None:
     """Stores an administrative act, the record of who changed what and why, in the transaction of `connection`. Raises
-    `Invalid` if the author's name or the author's reason contains the text of a token."""
+    `Invalid` if the author's name or the author's reason contains the text of a token.
+
+    Args:
+        connection: Connection with the open transaction that makes the change.
+        author: Name of the person who acts, and the reason given.
+        act: Short name of what the author did, such as `token reveal`.
+        target: Id of the record that the author changed or read; "" if there is none.
+        at: Time of the act.
+        version: Version of the record after the change, if the record has versions.
+        changed: Names of the fields that changed, such as `scopes`.
+    """
     if problems := [
         f"{name}: contains a token" for name, text in structs.asdict(author).items() if contains_token(text)
     ]:

@@ -1,12 +1,12 @@
-"""The invented families of the CAF's simulated SOAP service, and its answers by file number and postal code.
+"""Invented families of the CAF's simulated SOAP service, and the service's answers.
 
-Each line below gives a file number, a postal code and the simulator's answer to a question with both of them:
+The file number and the postal code of a question decide the answer:
 
-a key of `PERSONAS`  answers with the document or the return code of its entry
-00ccc   00000   answers with the return code ccc; the number has five to seven digits: 00221 is a technical incident
-000ff   00500   simulates fault number ff: INTERNAL 01, RATE_LIMITED 02, UNAVAILABLE 03, GATEWAY_TIMEOUT 04,
-                HTML 05, TRUNCATED 06, EMPTY 07, REDIRECT 08, SLOW 09, CUT 10
-anything else   has no file: code 133
+- A key of `PERSONAS` gets the document or the return code of its entry.
+- With the postal code 00000, the file number is the return code. For example, 00221 gets 221, a technical incident.
+- With the postal code 00500, the file number chooses a fault: 00001 INTERNAL, 00002 RATE_LIMITED, 00003 UNAVAILABLE,
+  00004 GATEWAY_TIMEOUT, 00005 HTML, 00006 TRUNCATED, 00007 EMPTY, 00008 REDIRECT, 00009 SLOW or 00010 CUT.
+- Anything else has no file, and gets the return code 133.
 """
 
 from __future__ import annotations

@@ -115,8 +115,8 @@ def _someone(person: PersonOfFile) -> str:
 
 
 def _months(dossier: Dossier, today: date) -> tuple[str, ...]:
-    """Returns the content of the XML element `quotients`: the quotient familial and its month. The tuple is empty for a
-    file without a quotient."""
+    """Returns the XML elements inside `quotients` in the CAF's document: one with the quotient familial and its month,
+    or none for a file without a quotient."""
     if dossier.quotient is None:
         return ()
     year, month = dossier.month or _month_before(today)
@@ -129,8 +129,8 @@ def _month_before(today: date) -> tuple[int, int]:
 
 
 def _wrapped(reply: str, mime: Mime) -> web.Response:
-    """Returns a multipart message that contains a SOAP reply. `mime` is the variant of the message, for instance the
-    one with CRLF line ends (docs/reference/upstreams/cnaf.md §3)."""
+    """Returns a multipart message that contains a SOAP reply. `mime` is the variant of the message, such as `crlf` for
+    CRLF line ends (docs/reference/upstreams/cnaf.md §3)."""
     newline = "\r\n" if mime == "crlf" else "\n"
     gap = newline * (2 if mime == "doubled" else 1)
     head = gap.join((f"--{BOUNDARY}", *PART_HEADERS))

@@ -179,9 +179,9 @@ chosen the date."""
 def _every_version(
     name: str, modality: Modality, wrong: str, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> tuple[PublishedOperation[Dossier], ...]:
-    """Returns the operations of all versions from 3 on that find a student by `modality`, such as `ine`. `name` is the
-    word for the modality in their ids. `checks` and `pivot` are rules for parameters and for FranceConnect identities.
-    `wrong` is the reason to report if Cnous refuses the student's identity."""
+    """Returns the operations, one for each version from 3 on, that find a student by `modality` (kind of identity).
+    Their ids end with `name`. `checks` are the rules for the request's parameters, and `pivot` those for an identity
+    from FranceConnect. `wrong` is the reason to report if Cnous refuses the student's identity."""
     resource = f"cnous/etudiant_boursier/{modality}"
     latest = f"/v{VERSIONS[-1].number}/{resource}"
     return tuple(

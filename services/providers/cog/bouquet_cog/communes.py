@@ -31,8 +31,8 @@ class Communes:
         return cls(dict(section.split("\n", 1) for section in sections))
 
     def code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune in `departement` that had the name `nom` on 1 January of the year `annee`, or
-        of the next year. Returns `None` if no commune fits, or several do."""
+        """Returns the code of the commune in `departement` that had the name `nom` at the beginning of the year `annee`
+        or, failing that, at its end. Returns `None` if no commune fits, or several do."""
         # The commune may have been created in between. `departement` may also be a later département of the same
         # commune, since forms list today's départements.
         days = [f"{year:04}-01-01" for year in (annee, annee + 1)]
@@ -44,8 +44,8 @@ class Communes:
         )
 
     def _is_name_of_a_commune(self, bare_name: str, days: list[str]) -> bool:
-        """Returns whether a commune anywhere in France had this name on one of `days` (`YYYY-MM-DD`). An article at the
-        beginning of its name does not count."""
+        """Returns whether any commune of France had the name `bare_name`, with or without an article before it, on one
+        of `days` (`YYYY-MM-DD`)."""
         sections = [section for section in self._sections.values() if f"{bare_name}\t" in section]
         return any(
             bare(name) == bare_name for section in sections for day in days for name, _ in _names_on(section, day)

@@ -48,8 +48,9 @@ def _service_national(
     pivot: tuple[Check, ...] = (),
     identity_checks: tuple[Check, ...] = (),
 ) -> Operation:
-    """Returns the operation that finds a person by `modality`. `name` is the word for the modality in the operation's
-    id: `civility` for `identite`. The other parameters are rules, as in `Operation`."""
+    """Returns the operation that finds a person by `modality` (kind of identity). The operation's id ends with `name`.
+    `checks` are the rules for the request's parameters. `pivot` and `identity_checks` are the rules for an identity
+    from FranceConnect."""
     return operation(
         id=f"api_particulier_v3_dsnj_service_national_with_{name}",
         path=f"/v3/dsnj/service_national/{modality}",

@@ -215,8 +215,9 @@ def _both_modalities(
     reasons: tuple[str, ...],
     proof: Proof | None = None,
 ) -> tuple[PublishedOperation[Any], PublishedOperation[Any]]:
-    """Returns a benefit's two operations in version 3, by civil status and by FranceConnect. If `proof` is given, an
-    answer by civil status carries a proof: an encrypted text by which its holder can later verify the answer."""
+    """Returns a benefit's two operations in version 3: by civil status and by FranceConnect. `fields` maps each field
+    to the one of `scopes` that gives access to it. If `proof` is given, an answer by civil status comes with an
+    encrypted text by which anyone can verify the answer later."""
     common: dict[str, Any] = {
         "summary": summary,
         "scopes": scopes,
@@ -253,9 +254,9 @@ def _both_modalities(
 def _right(
     resource: str, summary: str, v3: type[Struct], v2: type[Struct], *, majoration: str = ""
 ) -> tuple[PublishedOperation[Any], ...]:
-    """Returns the operations, in versions 3 and 2, that tell whether a person is entitled to a benefit. `resource` is
-    the benefit's name and the scope of most fields. `majoration` is the scope of the field that tells whether the
-    benefit is increased; "" if it never is."""
+    """Returns the operations, in versions 3 and 2, that tell whether a person is entitled to the benefit `resource`.
+    Callers need the scope of the same name. `majoration` is the scope of the field that tells whether the benefit is
+    increased; "" if there is no such field."""
     scopes = (resource, majoration) if majoration else (resource,)
     fields = {
         field: majoration if field.endswith("majoration") else resource

@@ -1,17 +1,20 @@
-"""The people of the simulated hub, all invented, and the hub's answers about them for the eight benefits.
+"""The people of the simulated social-security hub, all invented, and the hub's answers about them for eight benefits.
+
+There are three kinds of people:
 
 - The people of `bouquet_hub.personas`, each with the household of their file at the CAF or the MSA.
-- The people of `_OWN`: families for the crèche rate. A child's year of birth depends on today's date.
-- People whose birth name stands for an answer, such as `CAF-FOUND`, with any first name and birth date. The name is
-  made of a provider, a hyphen and an answer. For each answer, the list tells what the hub says about an entitlement
-  and, after a semicolon, about a household:
+- The families of `_OWN`, for the crèche rate. A child's year of birth depends on today's date.
+- People whose birth name stands for an answer, such as `CAF-FOUND`, with any first name and birth date. The part before
+  the hyphen is the provider that the answer's header names: CAF, MSA or RNCPS, or HUB for no header. The part after it
+  is what the hub answers:
 
-  CAF  MSA  RNCPS  HUB             the provider that the answer's header names (no header for HUB)
-  FOUND                            entitled, with an increase or a contribution; a household with a young child
-  NOT-ENTITLED                     not entitled; a household with a child of nine
-  INCOMPLETE                       entitled, without date and benefit; a household without address and figures
-  MALFORMED                        an unknown keyword; an empty household
-  NO-FILE UNATTACHED … SLOW CUT    the other answers, described in `bouquet_hub.personas`
+                    about an entitlement                         about a household
+  FOUND             entitled, with an increase or contribution   one with a child of three
+  NOT-ENTITLED      not entitled                                 one with a child of nine
+  INCOMPLETE        entitled, without date and benefits          one without address and figures
+  MALFORMED         an unknown keyword                           an empty one
+
+  Further answers, such as NO-FILE and SLOW, are described in `bouquet_hub.personas`.
 
 A person is entitled only to the benefits that this module lists for them.
 """
@@ -171,7 +174,7 @@ _FOUND = {
 
 
 def _sent_to(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
-    """Returns the provider (CAF or MSA) that has a person's file, and its answer."""
+    """Returns the provider (CAF or MSA) that has a person's file, and the provider's answer about this person."""
     # If both or neither have a file, it is the CAF.
     files = [(fund, answer) for fund, answer in persona.answers.items() if isinstance(answer, File)]
     return files[0] if files else (CAF, persona.answers[CAF])

@@ -36,7 +36,8 @@ class Client(Struct, frozen=True):
 
 
 def clients_of(settings: Settings) -> dict[object, Client]:
-    """Returns the OAuth 2.0 clients by resource. Raises `SettingsError` if the setting is not the documented JSON."""
+    """Returns the worker's OAuth 2.0 clients at FranceConnect, by resource, such as `quotient_familial`. Raises
+    `SettingsError` if `settings.clients` is not the documented JSON."""
     try:
         return dict(msgspec.json.decode(settings.clients.reveal(), type=dict[str, Client]))
     except msgspec.DecodeError:
@@ -44,8 +45,8 @@ def clients_of(settings: Settings) -> dict[object, Client]:
 
 
 def private_keys_of(settings: Settings) -> keys.PrivateKeys:
-    """Returns the worker's private keys, the published one first. Raises `SettingsError` unless all keys are readable
-    RSA keys of 2048 bits or more."""
+    """Returns the private keys with which the worker decrypts FranceConnect's answers. The first one is the key whose
+    public part is published. Raises `SettingsError` unless all keys are readable RSA keys of 2048 bits or more."""
     try:
         return keys.private_keys(settings.private_keys.reveal())
     except ValueError:

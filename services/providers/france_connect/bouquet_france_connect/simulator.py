@@ -79,8 +79,8 @@ class AnswerMaker(Struct, frozen=True):
     claims: Json
 
     def answer(self, **changes: Any) -> str:
-        """Returns a signed and encrypted answer, in which `changes` replace claims by name. In `changes`, `key` and
-        `alg` stand for the key and the algorithm of the signature instead."""
+        """Returns a signed and encrypted answer. `changes` replace claims by name, such as `exp`. Only `key` and `alg`
+        are no claims: they replace the key and the algorithm of the signature."""
         return self.sealed(self.signed(**changes))
 
     def signed(self, *, key: ECKey | None = None, alg: str = "ES256", **changes: Any) -> str:
@@ -89,19 +89,21 @@ class AnswerMaker(Struct, frozen=True):
         return jws.serialize_compact(header, claims, key or self.signer, [alg])
 
     def sealed(self, text: str, *, key: RSAKey | None = None, alg: str = "RSA-OAEP", enc: str = "A256GCM") -> str:
-        """Returns `text` encrypted for `key`, by default the client's key, with the JOSE algorithms `alg` and `enc`."""
+        """Returns `text` encrypted for the public key `key`, by default the client's. `alg` and `enc` are the JOSE
+        algorithms that encrypt the content key and the content."""
         # The header repeats the claims `iss` and `aud`, as the OpenID server oidc-provider writes them (RFC 7519 §5.3).
         header = {"alg": alg, "enc": enc, "cty": "JWT", "iss": self.claims["iss"], "aud": self.claims["aud"]}
         registry = jwe.JWERegistry(algorithms=[alg, enc], strict_check_header=False)
         return jwe.encrypt_compact(header, text, key or self.reader, registry=registry)
 
     def unsigned(self, header: Json, signature: bytes = b"") -> str:
-        """Returns a forged answer, not encrypted, with the bytes `signature` in place of a valid signature."""
+        """Returns a forged answer that is neither signed nor encrypted: the JOSE header `header`, the claims, and the
+        bytes `signature` where a valid signature belongs."""
         return f"{_text_segment(json.dumps(header))}.{_text_segment(json.dumps(self.claims))}.{_segment(signature)}"
 
     def signed_by_a_secret(self) -> str:
-        """Returns a forged answer with an HMAC signature. The secret of this signature is the public key, which
-        everybody knows."""
+        """Returns a forged answer with an HMAC signature, whose secret is FranceConnect's public key. Everybody knows
+        this key, so that anyone can make such a signature."""
         # A worker that trusted the algorithm named in the header would accept it.
         body = self.unsigned({"alg": "HS256", "kid": self.signer.kid}).removesuffix(".")
         mac = hmac.new(self.signer.as_pem(private=False), body.encode(), hashlib.sha256)
@@ -259,14 +261,15 @@ def _client_id(resource: str) -> str:
 
 
 def _registered(key: RSAKey) -> str:
-    """Returns the client secret that the simulator gives a worker: the modulus of the worker's public key. When the
-    worker sends this secret, the simulator can make the public key from it (`_reader`)."""
+    """Returns the client secret that the simulator gives a worker: the modulus of the worker's public key. A worker
+    sends its secret with each request, and the simulator makes the public key from it (`_reader`)."""
     return str(key.as_dict(private=False)["n"])
 
 
 def _reader(form: Mapping[str, str]) -> RSAKey | None:
-    """Returns the worker's public key, with which the simulator encrypts its answer. The key is made from the client
-    secret in the request's `form`. Returns `None` for an unknown client or an invalid secret."""
+    """Returns the public key of the worker that sent a request, with which the simulator encrypts its answer. The key
+    is made from the client secret in `form`, the request's fields. Returns `None` for an unknown client or an invalid
+    secret."""
     if form.get("client_id", "") not in map(_client_id, RESOURCES):
         return None
     try:

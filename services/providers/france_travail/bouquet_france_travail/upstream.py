@@ -92,8 +92,9 @@ def headers_of(caller: Caller) -> dict[str, str]:
 
 
 def has_data(answer: Answer, absent: int) -> bool:
-    """Returns whether an answer contains data (status 200). An answer without data has the status `absent`, or is a 404
-    of France Travail itself. Raises `UpstreamError` for any other answer."""
+    """Returns `True` for an answer with data (status 200). Returns `False` for an unknown person, that is, a 404 with
+    an error of France Travail as body. The status `absent` gives `False`, too, such as 204 for a person without
+    payments. Raises `UpstreamError` for any other answer, such as a proxy's 404."""
     match answer.status:
         case 200:
             return True

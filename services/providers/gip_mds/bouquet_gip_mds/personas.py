@@ -33,8 +33,8 @@ class Contract(Struct, frozen=True):
     motif_rupture: str | None = None
 
     def employer(self, year: int) -> Json:
-        """Returns the GIP-MDS's JSON about the contract and the employer that hosts the volunteer. `year` is the
-        present calendar year."""
+        """Returns the GIP-MDS's JSON about the employer that hosts the volunteer, with the contract in it. The
+        contract's dates depend on `year`, the present calendar year."""
         years, day = self.begins
         contract = {
             "dateDebutContrat": f"{year + years}-{day}",
@@ -76,8 +76,8 @@ NAMESAKES = PersonKey("MARTIN", "jean", "01011990")
 
 
 def file_of(contracts: tuple[Contract, ...], year: int) -> Json:
-    """Returns the body of the GIP-MDS's answer about a person with these contracts. `year` is the present calendar
-    year."""
+    """Returns the body of the GIP-MDS's answer about a person with these contracts. The contracts' dates depend on
+    `year`, the present calendar year."""
     return {
         "individu": {"entreprise": [contract.employer(year) for contract in contracts]},
         "retour": {"codeRetour": "OK", "message": "Pas d'erreur."},

@@ -79,14 +79,13 @@ def refusal_of(
     if the hub cannot identify the person or refuses the request. Returns `None` for an answer with data (status 200),
     and raises `UpstreamError` for any other answer.
 
-    An error code for an unknown person counts even if the header `FUND_HEADER` names a provider.
-
     Args:
         answer: The hub's answer.
         who: The person asked about. A message of the hub that quotes this identity is not shown to the caller.
-        absences: Reason to report for a 404, by the provider that the header names.
-        bad_requests: Reason to report for a 400, by its error code.
+        absences: Maps the provider that the header `FUND_HEADER` of a 404 names to the reason to report.
+        bad_requests: Maps the error code of a 400 to the reason to report.
     """
+    # An error code for an unknown person counts even if the header names a provider.
     if answer.status == 200:
         return None
     match answer.status, _error_in(answer.body), fund_of(answer):

@@ -1,4 +1,4 @@
-"""The people of the simulated hub, all invented, with the answer of the CAF and of the MSA for each.
+"""The people of the simulated social-security hub, all invented, with the answers of the CAF and of the MSA about each.
 
 The hub cannot identify anybody else. There are two kinds of people:
 
@@ -8,11 +8,15 @@ The hub cannot identify anybody else. There are two kinds of people:
 - People whose birth name stands for the answers, such as `CAF-SLOW MSA-FOUND`, with any first names and birth date.
   Each word of the name is CAF or MSA, a hyphen and one of these answers:
 
-  FOUND  INCOMPLETE  NO-FILE  UNATTACHED  UNIDENTIFIED  REJECTED  the outcomes of docs/reference/upstreams/regime.md §3
-  OUT-OF-PERIOD                                                          a month without data
-  TECHNICAL  TROUBLED                                                    the hub's own 500, and its own error in a 400
-  INTERNAL  RATE-LIMITED  UNAVAILABLE  GATEWAY-TIMEOUT  REDIRECT         faults (`bouquet_worker.simulate.Fault`)
-  HTML  TRUNCATED  EMPTY  SLOW  CUT
+  FOUND                                          a household with a quotient of 500 euros
+  INCOMPLETE                                     a household without a quotient
+  NO-FILE  UNATTACHED  UNIDENTIFIED  REJECTED    no data (docs/reference/upstreams/regime.md §3)
+  OUT-OF-PERIOD                                  no data for the requested month
+  TECHNICAL                                      an error of the hub itself, with status 500
+  TROUBLED                                       an error of the hub itself, with status 400
+  INTERNAL  RATE-LIMITED  UNAVAILABLE            faults (`bouquet_worker.simulate.Fault`)
+  GATEWAY-TIMEOUT  REDIRECT  HTML  TRUNCATED
+  EMPTY  SLOW  CUT
 
   A provider that the birth name leaves out has no file.
 """

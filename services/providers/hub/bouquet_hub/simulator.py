@@ -149,8 +149,9 @@ def _month_before(request: web.Request) -> dict[str, int]:
 
 
 def refused(refusal: Refusal, fund_code: str) -> web.Response:
-    """Returns the HTTP answer for a simulated error of the social-security hub. `fund_code` is the code of the provider
-    that was asked. The header `X-APISECU-FD` contains it if `refusal.signed_by` is `fund`."""
+    """Returns the HTTP answer for a simulated error of the social-security hub. `refusal.signed_by` says whom the
+    header `X-APISECU-FD` names. If it is `fund`, the header contains `fund_code`, the code of the provider that was
+    asked."""
     code = {"nobody": "", "fund": fund_code, "rncps": RNCPS_CODE}[refusal.signed_by]
     return web.json_response(
         {"errorCode": refusal.code, "error": refusal.text},

@@ -25,8 +25,9 @@ OnError: TypeAlias = Callable[[UpstreamError], None]
 async def answer(
     handled: HandledOperation, lookup: Lookup, upstreams: Sequence[Any], today: date, on_error: OnError
 ) -> Reply:
-    """Calls the handler and returns its result as a reply. If the handler raises `UpstreamError`, calls `on_error` with
-    the error and returns `Failed`."""
+    """Calls the handler of an operation and returns its result as a reply. The handler receives the `lookup` with the
+    date `today`, then the clients of its `upstreams`. If it raises `UpstreamError`, calls `on_error` with the error and
+    returns `Failed`."""
     question = Question(
         identity=lookup.identity,
         parameters=lookup.parameters,
@@ -51,8 +52,8 @@ async def answer(
 
 
 def within_limits(reply: Reply, handled: HandledOperation, provider: str) -> Reply:
-    """Returns the reply unless it is longer, or has more elements, than the operation allows. In that case logs an
-    error and returns a failure with the reason `malformed_reply`."""
+    """Returns the reply if it is within the operation's limits of length and number of elements. Else logs an error,
+    with the provider's name, and returns a failure with the reason `malformed_reply`."""
     # Gateways would refuse it as well. Here the log of the worker's own team says why.
     excess = excess_of(reply, handled.operation.reply)
     if not excess:

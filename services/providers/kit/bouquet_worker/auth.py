@@ -155,7 +155,7 @@ class ClientCredentials:
 
     def _refusal(self, cause: str) -> UpstreamError:
         """Returns the error for a refused token request, and prevents further token requests for `REFUSED_PAUSE_S`
-        seconds."""
+        seconds. `cause` tells the log how the request was refused."""
         # The contract has one code for every refusal (docs/reference/upstreams/shared.md §4). In the log, `cause` tells
         # them apart.
         self._refused = (cause, self._clock() + REFUSED_PAUSE_S)
@@ -178,8 +178,8 @@ class ClientCredentials:
 
 
 def _read(answer: Answer) -> _Grant | None:
-    """Returns the token in a token endpoint's answer, or `None` if the answer is not JSON. For JSON of another shape,
-    returns a `_Grant` without a token."""
+    """Returns the access token in a token endpoint's answer, with its lifetime. Returns `None` if the answer is not
+    JSON. For JSON of another shape, returns a `_Grant` with an empty token."""
     # An answer that is not JSON may be temporary.
     try:
         return msgspec.json.decode(answer.body, type=_Grant, strict=False)

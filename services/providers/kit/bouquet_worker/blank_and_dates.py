@@ -25,6 +25,7 @@ def day_of(moment: str) -> str:
 
 
 def day_or_none(moment: str | None) -> str | None:
-    """Returns the day of an `IsoDateOrBlank` as `YYYY-MM-DD`, or `None` if `moment` is blank or `None`."""
+    """Returns the day of an ISO date, with or without a time of day, as `YYYY-MM-DD`. Returns `None` if `moment` is
+    blank or `None`."""
     text = none_if_blank(moment)
     return day_of(text) if text else None

@@ -78,7 +78,8 @@ class Breaker:
     @contextmanager
     def guard(self, *, counts_timeout: bool = True) -> Iterator[None]:
         """Records whether the call inside the context gets an answer. Raises `UpstreamError("breaker_open")` on entry
-        if the breaker refuses the call. With `counts_timeout=False`, a timeout is not recorded."""
+        if the breaker refuses the call. With `counts_timeout=False`, for a call with little time left, a timeout is not
+        recorded."""
         # A call with little time left passes `counts_timeout=False`: its timeout says nothing about the upstream.
         probing = self._admit()
         failure: str | None = None  # a cancelled call says nothing of the upstream

@@ -1,5 +1,5 @@
-"""Id of the caller for whom the current task calls an upstream. The gateway makes an id for each caller that does not
-tell who the caller is."""
+"""Id of the caller for whom the current task calls an upstream. It tells a circuit breaker whether timeouts concern one
+caller or several. A gateway makes the id, from which nobody can learn who the caller is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _current: ContextVar[str] = ContextVar("caller", default="")
 @contextmanager
 def on_behalf_of(mark: str) -> Iterator[None]:
     """Until the context ends, keeps `mark` as the id of the current task's caller. The id comes from the gateway, and
-    does not tell who the caller is."""
+    does not reveal who the caller is. Circuit breakers count by it how many callers had a timeout."""
     token = _current.set(mark)
     try:
         yield
@@ -22,5 +22,6 @@ def on_behalf_of(mark: str) -> Iterator[None]:
 
 
 def mark() -> str:
-    """Returns the id of the current task's caller, made by the gateway, or "" outside `on_behalf_of`."""
+    """Returns the id that a gateway has made for the current task's caller; "" outside `on_behalf_of`. Circuit breakers
+    count by it how many callers had a timeout."""
     return _current.get()

@@ -86,8 +86,8 @@ def _with_tokens(clients: Iterable[UpstreamClient]) -> list[UpstreamClient]:
 
 
 async def _token(client: UpstreamClient, servers: Mapping[str, str], deadline: Deadline) -> Finding:
-    """Checks that a token can be obtained from an upstream's token endpoint. `servers` holds the URLs of the other
-    checks by name. If the check of the token endpoint's URL has failed too, the result names that check as the
+    """Checks that a token can be obtained from an upstream's token endpoint. `servers` maps the names of the checks of
+    servers to the servers' URLs. If the check of the token endpoint's server has failed too, the result names it as the
     cause."""
     subject = f"token for {client.upstream.name}"
     ways = tuple(way_to(name) for name, url in servers.items() if url in client.upstream.urls[1:])

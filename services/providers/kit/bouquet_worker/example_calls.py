@@ -30,9 +30,9 @@ Pairs: TypeAlias = list[tuple[str, str]]
 
 
 def call_lines(offer: Offer, cases: Iterable[Case], url: str, today: date) -> Iterator[str]:
-    """Yields a command for each operation: curl to the gateway `url`, with the token in the shell variable `TOKEN`. For
-    an operation by FranceConnect, the command is `bouquet-worker try`. A comment replaces a command that cannot be
-    made."""
+    """Yields the command with which a developer can call each operation: curl to the gateway `url`, with the token in
+    the shell variable `TOKEN`. For an operation by FranceConnect, the command is `bouquet-worker try`. If no test case
+    is suitable, yields a comment that says so."""
     # Cases with data come first.
     asked = sorted(cases, key=lambda case: not isinstance(case.reply, Found))
     for operation in offer.operations:
@@ -65,8 +65,9 @@ def _try_line(provider: str, operation: Operation, case: Case, today: date) -> s
 
 
 def query_of(case: Case, operation: Operation, today: date) -> Pairs | None:
-    """Returns the query of a call with the lookup of a test case and a `recipient`. Leaves out fields that the
-    operation does not read. Returns `None` if the operation's rules refuse or change a value."""
+    """Returns the query parameters by which a caller would make the lookup of a test case, `recipient` first. Leaves
+    out values that the operation does not read. Returns `None` if the operation's rules would refuse or change a
+    value."""
     names = operation.parameter_names
     asked = {**structs.asdict(case.identity), **case.parameters}
     given: dict[str, Parameter] = {

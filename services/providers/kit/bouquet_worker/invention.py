@@ -40,8 +40,8 @@ class Inventor:
 
     def body(self, value: Any, fields: KnownFields, *, public: bool = False) -> Any:
         """Returns JSON of the same shape as `value`, with invented texts and numbers. Keeps the values of the fields in
-        `fields.public`, and leaves out fields that are not in `fields.read`. `public` says that `value` is itself the
-        value of a public field."""
+        `fields.public`, and leaves out fields that are not in `fields.read`. With `public`, `value` is itself the value
+        of a public field, and is kept."""
         match value:
             case dict():
                 kept = {name: item for name, item in value.items() if name in fields.read}
@@ -101,8 +101,8 @@ def _drawn(text: str) -> str:
 
 
 def _number(sign: str, _: str, digits: str, fraction: str | None, exponent: str | None) -> str:
-    """Returns the text of a random number with the given sign and as many digits as the given parts. The first digit is
-    not 0, which a conversion to `int` would drop. The exponent is left out."""
+    """Returns a random number as text, given the parts of a number's text. Keeps the sign and the number of digits, and
+    leaves out the exponent. The first digit is not 0, which a conversion to `int` would drop."""
     whole = sign + secrets.choice("123456789") + "".join(map(_character, digits))
     return str(float(whole + "".join(map(_character, fraction or "")))) if fraction or exponent else whole
 

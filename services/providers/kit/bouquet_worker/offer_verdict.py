@@ -28,8 +28,9 @@ class OfferVerdict:
         Empty if it refuses nothing."""
 
     def note(self, describe: Describe) -> None:
-        """Stores the verdict in a gateway's request for the offer, and logs the verdict if it has changed. Ignores a
-        verdict on another offer, such as one of a former version of the worker."""
+        """Remembers which parts of this worker's offer a gateway refuses, according to the gateway's request
+        `describe`. Logs the verdict if it has changed. Ignores a verdict on another offer, such as one of a former
+        version of the worker."""
         if describe.offer != self._digest or describe.refused == self.refused:
             return
         self.refused = describe.refused

@@ -28,8 +28,8 @@ class Quota:
         self._clock = clock
 
     async def wait_for_slot(self, max_wait_s: float) -> None:
-        """Waits for the next slot and takes it. Raises `UpstreamError("quota_spent")` at once if the wait would exceed
-        `max_wait_s` seconds."""
+        """Waits until another call may start, and counts it. Raises `UpstreamError("quota_spent")` at once if the wait
+        would exceed `max_wait_s` seconds."""
         wait_s = self._wait_s()
         if wait_s > max_wait_s:
             raise UpstreamError("quota_spent", retry_in_s=math.ceil(wait_s))
@@ -38,14 +38,14 @@ class Quota:
             await asyncio.sleep(wait_s)
 
     def take_free_slot(self) -> bool:
-        """Takes a slot if one is free now, and returns whether a slot was taken. Never waits."""
+        """Returns whether another call may start now, and if so, counts it. Never waits."""
         if self._wait_s():
             return False
         self._slots.append(self._clock())
         return True
 
     def _wait_s(self) -> float:
-        """Returns the seconds until a slot is free; 0 if one is free now, or without a limit."""
+        """Returns the seconds until another call may start; 0 if it may start now, or without a limit."""
         if not self._slots.maxlen or len(self._slots) < self._slots.maxlen:
             return 0.0
         return max(0.0, self._slots[0] + MINUTE_S - self._clock())

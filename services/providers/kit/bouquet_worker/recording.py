@@ -49,9 +49,17 @@ async def record_question(
     instead: Sequence[str],
     environ: Mapping[str, str],
 ) -> Recording:
-    """Asks the real upstream about a real person, and returns a recording about an invented one. `words` are the
-    command line with the real person: an operation's id and `name=value` parameters. `instead` are the parameters of
-    the invented person. Raises `QuestionError` if no recording can be made, and `SettingsError` for wrong settings."""
+    """Asks the real upstream about a real person, and returns a recording about an invented one. Raises `QuestionError`
+    if no recording can be made, and `SettingsError` for wrong settings.
+
+    Args:
+        worker: The worker that asks.
+        simulator: Simulator of the worker's upstreams, which can give the recorded answers later.
+        fields: Fields of the upstream's answers that the recording contains, and those whose values it keeps.
+        words: Command line with the real person: an operation's id and `name=value` parameters.
+        instead: The `name=value` parameters of the invented person.
+        environ: Environment variables with the worker's settings and those of `bouquet-worker try`.
+    """
     operation, real = question_in(worker, parse_command_line(words))
     about_nobody = parse_command_line([operation.id, *instead])
     given = _given(real, question_in(worker, about_nobody)[1])
@@ -64,8 +72,9 @@ async def record_question(
 
 
 def fields_of(worker_module: str) -> KnownFields:
-    """Returns the fields of all structs in the module `upstream`, which is in the same package as `worker_module`.
-    Raises `QuestionError` if there is no such module."""
+    """Returns the fields that a worker knows in its upstream's answers. They are the fields of all structs in the
+    module `upstream`, which is in the same package as `worker_module`. Raises `QuestionError` if there is no such
+    module."""
     name = f"{worker_module.rpartition('.')[0]}.upstream"
     if find_spec(name) is None:
         raise QuestionError([f"{name}: there is no such module, so no field of the upstream is known"])
@@ -78,9 +87,9 @@ def fields_of(worker_module: str) -> KnownFields:
 async def make_recording(
     worker: Worker, simulator: Simulator, trial: Trial, invented: Lookup, invent: Callable[[Any], Any]
 ) -> Recording:
-    """Makes a recording about an invented person from a `trial` with a real one. Sends the worker the lookup `invented`
-    and the real answers, in which `invent` replaces the values. Raises `QuestionError` if an answer is not JSON, or if
-    the worker replies or asks otherwise than in `trial`."""
+    """Makes a recording about an invented person from `trial`, a lookup about a real one. Replaces the values in the
+    upstream's answers by `invent`, and gives the worker these answers to the lookup `invented`. Raises `QuestionError`
+    if an answer is not JSON. Raises it, too, if the kind of reply or the number of requests is not as in `trial`."""
     answers = [
         Answer(exchange.outcome.status, {}, msgspec.json.encode(invent(_body(exchange))))
         for exchange in trial.exchanges

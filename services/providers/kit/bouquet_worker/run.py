@@ -57,7 +57,7 @@ async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
 
 def read(worker: RunnableWorker, reader: Reader, mesh: MeshSettings) -> ProcessSettings:
     """Reads the settings of the worker and of its process, and returns those of the process. Reports wrong settings to
-    `reader`. A bus in memory is wrong too, since no gateway could reach the worker through it."""
+    `reader`. It is wrong, too, if `mesh` names a bus in memory: no gateway could reach the worker through it."""
     reader.check(require_broker, mesh, "a worker")
     worker.read(reader)
     return reader.read(ProcessSettings, PROCESS_PREFIX)

@@ -23,9 +23,9 @@ def published_operation(
     Args:
         data: Struct of the published resource.
         fields: Maps the dotted path of each field to the scopes that give access to it, as in `Operation`. Paths that
-            do not exist in `data` are ignored.
-        people: Dotted paths of the parts of `data` that describe people, as in `Operation`. Paths that do not exist in
-            `data` are ignored.
+            begin with a name that `data` does not have are ignored.
+        people: Parts of `data` that describe people, as in `Operation`. Parts whose path begins with a name that `data`
+            does not have are ignored.
         rest: Further arguments, passed unchanged to `operation`.
     """
     own = {path: scopes for path, scopes in fields.items() if path.split(".")[0] in data.__struct_fields__}

@@ -133,7 +133,8 @@ class Transport:
 
 
 async def _exchange_once(request: aiohttp.ClientRequest, exchange: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Sends a request once. Without this middleware, aiohttp sends a GET again if the connection was cut."""
+    """Sends a request and returns the response. Without this middleware, aiohttp sends a GET again if the connection
+    was cut."""
     # aiohttp retries after its own errors only: `UpstreamError`, raised here, is none.
     try:
         return await exchange(request)

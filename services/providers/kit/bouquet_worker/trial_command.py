@@ -50,9 +50,9 @@ async def try_question(
 
 
 async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, str]) -> RealTrial:
-    """Sends a lookup to a worker that calls its real upstream, after a gateway has recorded it in its access journal.
-    `words` are the command line: an operation's id and `name=value` parameters. Raises `QuestionError` for a lookup
-    that is malformed or was not recorded, and `SettingsError` for wrong settings."""
+    """Has a gateway record a lookup in its access journal, then sends the lookup to a worker that calls its real
+    upstream. `words` are the command line: an operation's id and `name=value` parameters. Raises `QuestionError` for a
+    lookup that is malformed or was not recorded, and `SettingsError` for wrong settings."""
     settings, asked = read_settings(environ), parse_command_line(words)
     operation, lookup = question_in(worker, asked)
     if operation.by_session:

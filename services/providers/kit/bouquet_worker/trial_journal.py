@@ -1,5 +1,5 @@
-"""Access record of a lookup that `bouquet-worker try --real` makes. A gateway writes the record, by answering the same
-lookup, before the command asks the real upstream itself (docs/adr/0020)."""
+"""Record in a gateway's access journal of a lookup that `bouquet-worker try --real` makes. The command first sends the
+lookup to the gateway, which records and answers it. Then the command asks the real upstream itself (docs/adr/0020)."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def read_settings(environ: Mapping[str, str]) -> TrySettings:
 
 
 async def record(settings: TrySettings, path: str, query: Sequence[tuple[str, str]]) -> str:
-    """Sends the lookup to the gateway, so that the gateway's access journal records who asked. Returns "" if the lookup
-    was recorded, else the reason why it was not."""
+    """Sends a lookup to the gateway, so that the gateway's access journal records who asked. `path` is the operation's
+    path, and `query` the query parameters. Returns "" if the lookup was recorded, else the reason why it was not."""
     headers = {"Authorization": f"Bearer {settings.token.reveal()}"}
     url = settings.gateway_url.rstrip("/") + path
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)

@@ -63,8 +63,8 @@ def parse_command_line(words: Sequence[str]) -> CommandLine:
 
 
 def operation_for(command: CommandLine, operations: Sequence[Operation]) -> Operation:
-    """Returns the operation that a parsed command line asks for. If it names none, returns the only operation that
-    reads all of its parameters. Raises `QuestionError` if not exactly one operation fits."""
+    """Returns the operation that a parsed command line asks for. If the command line names no operation, returns the
+    only one that reads all of its parameters. Raises `QuestionError` if not exactly one operation fits."""
     # A worker's only operation fits in any case. Operations by FranceConnect must be named if there are others.
     if command.operation:
         fitting = [operation for operation in operations if operation.id == command.operation]
@@ -92,9 +92,9 @@ def parameters_of(operation: Operation) -> dict[str, bool]:
 
 
 def query_for(command: CommandLine, operation: Operation) -> list[tuple[str, str]]:
-    """Converts a parsed command line to the names and values of a query string. Leaves out `recipient`, and the
-    parameters that describe a FranceConnect citizen. Raises `QuestionError` for parameters that the operation does not
-    read."""
+    """Converts a parsed command line to the names and values of the query string that the operation's rules read.
+    Leaves out the other parameters: `recipient`, and those that describe a FranceConnect citizen. Raises
+    `QuestionError` for parameters that the operation does not read."""
     known = parameters_of(operation)
     others = {RECIPIENT, *(CITIZEN.values() if operation.by_session else ())}
     if unknown := sorted(command.parameters.keys() - known.keys() - others):
@@ -122,9 +122,9 @@ def lookup_for(command: CommandLine, operation: Operation, recipient: str, today
 
 
 def _identity_of(command: CommandLine, operation: Operation, read: Values, today: date) -> Identity:
-    """Returns the identity of the person whom a command line describes. Makes it from the values in `read` or, for an
-    operation by FranceConnect, from the parameters in `CITIZEN`. Raises `QuestionError` for a citizen whom
-    FranceConnect could not give or the operation refuses."""
+    """Returns the identity of the person whom a command line describes. Makes it from `read`, the values that the
+    operation's rules have accepted. For an operation by FranceConnect, makes it from the parameters in `CITIZEN`.
+    Raises `QuestionError` for a citizen whom FranceConnect could not give or the operation refuses."""
     if not operation.by_session:
         return msgspec.convert(read, MODALITIES[operation.modality])
     given = {field: command.parameters[name] for field, name in CITIZEN.items() if name in command.parameters}

@@ -241,8 +241,8 @@ class UpstreamClient:
                 raise UpstreamError("upstream_timeout") from None
 
     async def _with_retry(self, call: _Call, *, retry_within_s: float) -> Answer:
-        """Sends a call and returns the answer. Retries it once if a retry may help. The first attempt must have failed
-        within `retry_within_s` seconds."""
+        """Sends a call and returns the answer. Sends it once more if the first attempt failed within `retry_within_s`
+        seconds and for a reason that allows a retry."""
         # The retry budget and the rate limit must allow the retry.
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -286,8 +286,9 @@ class UpstreamClient:
         return await (self._observed(call, credentials, sending) if self._observer else sending)
 
     async def _observed(self, call: _Call, credentials: Mapping[str, str], sending: Awaitable[Answer]) -> Answer:
-        """Awaits the answer of `sending` and returns it. Tells the observer about the request and its answer or
-        error."""
+        """Returns the answer of `sending`, which sends a call. When it ends, the observer, if any, receives the request
+        and its answer or error, with the `credentials` hidden. Only commands such as `bouquet-worker try` have an
+        observer."""
         outcome: Answer | UpstreamError = UpstreamError("upstream_timeout")  # if it is cancelled
         try:
             outcome = await sending

@@ -124,9 +124,9 @@ class Worker:
         self._operations: dict[str, HandledOperation] = {}
 
     def upstream(self, factory: F, name: str = "") -> F:
-        """Declares an upstream, made by the decorated function from the settings. Handlers call it by `name`, by
-        default the function's name. Further parameters of the function, named like upstreams declared before, receive
-        the clients of these."""
+        """Declares an upstream, which the decorated function makes from the settings. Handlers call it by `name`, by
+        default the function's name. The function may also take clients of upstreams declared before, as parameters with
+        the names of these upstreams."""
         # It returns an `Upstream`, or an object of the author's own. If that object is an async context manager, it is
         # entered when the worker starts.
         name = name or factory.__name__
@@ -221,8 +221,8 @@ class Worker:
         return reader.read(self._settings, worker_prefix(self.provider), *made, *self._checks)
 
     def _check_upstream(self, factory: Callable[..., Any], settings: WorkerSettings) -> None:
-        """Raises `SettingsError` if the upstream that a factory makes is unusable. Its URL must name exactly one
-        server, and `FAILURES` or the worker's `problems` must contain the reasons in its `failures`."""
+        """Raises `SettingsError` if the upstream that a factory makes is unusable. Each of its URLs must name exactly
+        one server. `FAILURES` or the worker's `problems` must contain each reason in its `failures`."""
         match factory(settings):
             case Upstream() as upstream:
                 check_urls(self.provider, settings, upstream)
@@ -282,7 +282,8 @@ class Worker:
         on_error: OnError = UpstreamError.log,
     ) -> Handler:
         """Returns the function that answers requests from the bus. `upstreams` holds the open client of each upstream,
-        by name. `on_error` is called with each `UpstreamError` before the worker replies `Failed`."""
+        by name. Without `settings`, the worker's offer lacks the documents declared by `Worker.document`. `on_error` is
+        called with each `UpstreamError` before the worker replies `Failed`."""
         offer = self._encoded(settings)
         return self._handler(upstreams, offer, OfferVerdict(self.provider, offer), on_error)
 
@@ -306,8 +307,8 @@ class Worker:
         return handle
 
     def _encoded(self, settings: WorkerSettings | None) -> bytes:
-        """Returns the worker's offer (description of its operations) as JSON. Logs an error if the JSON is larger than
-        gateways accept."""
+        """Returns the worker's offer (description of its operations) as JSON. Without `settings`, the offer lacks the
+        documents declared by `Worker.document`. Logs an error if the JSON is larger than gateways accept."""
         offer = self.offer(settings)
         text = encode(offer)
         if len(text) > MAX_OFFER_BYTES or len(offer.operations) > MAX_OPERATIONS:

@@ -203,7 +203,7 @@ def etudiant_v2(etudiant: Etudiant) -> EtudiantV2:
 
 def _inscription_v2(admission: Admission) -> InscriptionFermee:
     """Converts an admission or an enrolment to the form in which version 2 publishes it. A caller sees the result only
-    with one of the scopes in `opened_by`."""
+    with one of the scopes in the result's `opened_by`."""
     # No scope opens an enrolment in an unknown regime, or one that may be an enrolment or an admission.
 
     place: dict[str, Any] = {

@@ -51,8 +51,8 @@ class Training(Struct, frozen=True, rename="camel"):
     nom_region: str | None = None
 
     def overlaps(self, record: Record) -> bool:
-        """Returns whether the training and the period of `record` have a day in common. A training without an end goes
-        on for ever. Without a beginning, the answer is `False`."""
+        """Returns whether the training and the period of `record` have a day in common. A training without an end never
+        ends. Returns `False` for a training without a beginning."""
         begins, ends = day_of(self.debut or ""), day_of(self.fin or "") or "9999-12-31"
         return bool(begins) and begins <= day_of(record.fin_droits) and day_of(record.debut_droits) <= ends
 
@@ -81,7 +81,8 @@ def current_record(records: Iterable[Record], today: str) -> Record | None:
 
 
 def training_today(trainings: Iterable[Training]) -> Training | None:
-    """Returns the first training that is active today, or `None` if none is."""
+    """Returns the first training that the Sport Data Hub marks as active, which means today; `None` if there is
+    none."""
     return next((training for training in trainings if training.active), None)
 
 

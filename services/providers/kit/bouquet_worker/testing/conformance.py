@@ -270,8 +270,8 @@ def _difference(case: Case, reply: Reply) -> str:
 
 
 def _logged(caplog: pytest.LogCaptureFixture) -> str:
-    """Returns the logged explanations of a failed test, one line for each (`_EXPLANATIONS`). An unexpected exception,
-    for instance, is explained with its place in the code. Returns "" if none was logged."""
+    """Returns what the log says about the cause of a failed test, such as the place of an unexpected exception, one
+    line for each cause. Returns "" if the log says nothing about it."""
     told = [record for record in caplog.records if record.getMessage() in _EXPLANATIONS]
     return "".join(dict.fromkeys(f"\n{_EXPLANATIONS[one.getMessage()].format_map(vars(one))}" for one in told))
 

@@ -56,7 +56,7 @@ class FaultInjector:
 
     @property
     def is_reached(self) -> bool:
-        """Whether a request has come after the first `after` requests."""
+        """Whether more than `after` requests have come, so that `behaviour` has answered at least one."""
         return self.requests > self._after
 
     @web.middleware
@@ -139,8 +139,9 @@ class WorkerHarness:
         return await self.bus.call(self._worker.provider, lookup_of(case, within_s=within_s))
 
     async def ask_for_little_time(self, case: Case) -> Reply:
-        """Sends the worker the lookup of a test case with a near deadline, and returns the worker's reply. The worker
-        then waits for a silent upstream only for the seconds in `SILENT_UPSTREAM_S`."""
+        """Sends the worker the lookup of a test case whose upstream does not answer, and returns the worker's reply.
+        The deadline is near, so that the test takes little time. If it passes before the unanswered request is sent,
+        sends the lookup again with the next time in `SILENT_UPSTREAM_S`."""
         with mock.patch.object(deadline, "REPLY_MARGIN_S", REPLY_MARGIN_S):
             for silent_s in SILENT_UPSTREAM_S:
                 self.injector.requests = 0

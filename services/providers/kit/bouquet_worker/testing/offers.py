@@ -105,9 +105,9 @@ def _of_meta_fields(operation: Operation) -> Iterator[str]:
 
 
 def _of_proof(operation: Operation) -> Iterator[str]:
-    """Checks `operation.proof`, which says what the proof of an answer shows. Yields a fault for each path that is not
-    in the schema, and for each unknown way to show a field. Answers of version 2 have no proof, so that any declaration
-    is a fault there."""
+    """Checks `operation.proof`, which lists the fields that an answer's proof shows (an encrypted text by which anyone
+    can verify the answer later). Yields a fault for each field that is not in the schema, and for each unknown value of
+    `shown`. In version 2, the declaration is itself a fault, since answers have no proof."""
     if operation.proof is None:
         return
     if operation.path.startswith("/api/"):
@@ -221,8 +221,8 @@ def schema_violations(operation: Operation, data: Any) -> list[str]:
 
 
 def _opened(node: Any) -> Any:
-    """Returns the data as a caller with every scope receives it, without the keys `$any`. These keys list the scopes of
-    which a caller needs one to see the object."""
+    """Returns the data as a caller with every scope receives it, that is, without the keys `$any`. In each object, this
+    key lists the scopes of which a caller needs one to see the object."""
     match node:
         case dict():
             return {name: _opened(value) for name, value in node.items() if name != "$any"}
