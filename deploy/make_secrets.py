@@ -2,12 +2,12 @@
 
     python deploy/make_secrets.py DIR [--simulators http://simulators:8100] [--compose]
 
-A process mounts its folder at /run/secrets/bouquet: in deploy/compose the folder itself, in Kubernetes a secret of the
-same name (deploy/k8s/apply_secrets.sh). The script makes secrets for all providers whose packages are installed, and
-for those that the options name or that an earlier run knew. All folders get mode 700 and all files mode 600.
+Each process finds its secrets at /run/secrets/bouquet. deploy/compose mounts the process's folder there, and Kubernetes
+a secret of the same name (deploy/k8s/apply_secrets.sh). The script makes secrets for all providers whose packages are
+installed here, that the options name, or that an earlier run knew. All folders get mode 700 and all files mode 600.
 
-Existing files are kept: to change a secret, delete its file and run the script again. Only files made from others are
-written again each time, such as the broker's definitions and `api/signing-key`.
+Existing files are kept: to change a secret, delete its file and run the script again. Only files that are made from
+other files, such as the broker's definitions and `api/signing-key`, are written again each time.
 """
 
 from __future__ import annotations
@@ -174,8 +174,8 @@ def _cache(folder: Path, address: str) -> None:
 
 
 def _database(folder: Path, address: str) -> None:
-    """Writes the passwords and URLs of the database's users. Also writes `roles.sql`, which creates their roles and the
-    portal's database."""
+    """Makes the passwords of the database's users, and the database URL of each process that uses the database. Also
+    writes `roles.sql`, which creates the users' roles and the portal's own database."""
     owner = _kept(folder / "database" / "password", secrets.token_hex)
     for process in ("migration", "admin"):
         _kept(folder / process / "database-url", partial(_database_url, OWNER, owner, address))

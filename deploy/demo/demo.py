@@ -94,8 +94,8 @@ class RegistryApi:
         _wait_for_status(processes, "the registry's API", f"{self._url}/acts", self._secret, 200)
 
     def tokens_with(self, scopes: list[str]) -> tuple[str, str]:
-        """Creates two habilitations with these scopes, and an editor who may use both. Returns a token of the first
-        habilitation, and a token of the editor."""
+        """Registers two habilitations with these scopes, and a software editor to which both are delegated. Returns two
+        tokens: that of the first habilitation, and that of the editor."""
         first, second = (
             self._habilitation(siret, name, scopes)
             for siret, name in ((PERSON["recipient"], "Mairie de démonstration"), (SECOND, "Ville de démonstration"))
@@ -175,8 +175,8 @@ def main() -> int:
 
 
 def _interrupt(*_: object) -> None:
-    """Ends the demo by `KeyboardInterrupt`. Further signals are ignored, so that a second Ctrl-C does not keep the demo
-    from stopping its processes."""
+    """Signal handler that ends the demo by `KeyboardInterrupt`. From then on signals are ignored, so that a second
+    Ctrl-C cannot keep the demo from stopping its processes."""
     _ignore_interruptions()
     raise KeyboardInterrupt
 
@@ -228,7 +228,8 @@ def _start_portal(
     sandbox_token: str,
 ) -> str:
     """Starts the portal, which shows the documents of the demo's gateway, and returns the portal's address. The
-    portal's console calls the sandbox gateway at the address `sandbox`."""
+    portal's console calls the sandbox gateway at the address `sandbox` with the token `sandbox_token`. The portal's
+    database and mails are files in `folder`."""
     # It comes first, since it starts beside all others, and shows documents as soon as the gateway has them.
     port = arguments.portal_port or (PORTAL_PORT if _is_free(PORTAL_PORT) else _free_port())
     address = f"http://127.0.0.1:{port}"
@@ -341,8 +342,8 @@ def _curl_by_session(url: str) -> str:
 
 
 def _wait_for_status(processes: Processes, name: str, url: str, token: str, *statuses: int) -> None:
-    """Waits until a GET of `url` with this token is answered with one of these HTTP statuses. Raises `SystemExit`,
-    whose message contains `name`, if this takes longer than `STARTUP_S` seconds."""
+    """Waits until a GET of `url` with this token is answered with one of the HTTP `statuses`. After `STARTUP_S`
+    seconds, raises `SystemExit` with the message that `name`, such as `the portal`, did not answer."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     give_up = time.monotonic() + STARTUP_S
     while time.monotonic() < give_up:

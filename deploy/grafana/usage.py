@@ -35,8 +35,8 @@ def named(by_habilitation: str) -> str:
 
 
 def by_provider(by_operation: str) -> str:
-    """Returns PromQL for the sums of `by_operation` by habilitation and provider. `by_operation` is an expression with
-    a series for each habilitation and operation."""
+    """Returns PromQL that sums the series of `by_operation` by habilitation and provider. `by_operation` is PromQL with
+    one series for each habilitation and operation."""
     return f"sum by (habilitation, provider) ({by_operation} * on (operation) group_left (provider) {PROVIDERS})"
 
 

@@ -90,8 +90,8 @@ def _queues(owner: str) -> tuple[str, ...]:
 
 
 def _check_queues(owner: str) -> str:
-    """Returns a regular expression for the names of a process's test queues. The process `owner` creates and deletes
-    them to check that its RabbitMQ node accepts changes."""
+    """Returns a regular expression for the names of the test queues of the process `owner`. The process declares and
+    deletes such a queue to check that its RabbitMQ node accepts changes."""
     return rf"^{re.escape(CHECK_PREFIX)}{owner}\.[0-9a-f]+$"
 
 

@@ -15,8 +15,8 @@ very many addresses, so counting by address would not limit it."""
 @lru_cache(maxsize=4096)
 def networks_of(address: str) -> tuple[str, ...]:
     """Returns the networks under which a client with this address is counted, smallest first. For IPv4, this is only
-    the address itself; for IPv6, one network for each length in `PREFIXES`. Returns `("",)` for a text that is no
-    address."""
+    the address itself; for IPv6, the network for each length in `PREFIXES`, such as `2001:db8::/64`. Returns `("",)`
+    for a text that is no address."""
     try:
         read = ip_address(address)
     except ValueError:

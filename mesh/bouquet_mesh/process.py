@@ -1,5 +1,5 @@
 """Start and stop of every process (gateway, worker or registry). A wrong setting ends the process before it opens
-anything. At SIGTERM or SIGINT, the parts of the process stop in reverse order of their start."""
+anything. At SIGTERM or SIGINT, its components, such as connections and ports, stop in reverse order of their start."""
 
 from __future__ import annotations
 
@@ -106,8 +106,9 @@ context manager is open."""
 async def run_process(
     service: str, environ: Mapping[str, str], read: ReadSettings[T], start: StartParts[T], name: str = ""
 ) -> None:
-    """Reads all settings, then runs a process until SIGTERM or SIGINT. If any setting is wrong, opens nothing, and
-    raises one `SettingsError` that lists all wrong settings."""
+    """Runs a process until SIGTERM or SIGINT: reads its settings with `read`, then starts its work with `start`. If any
+    setting is wrong, opens nothing, and raises one `SettingsError` that lists all wrong settings. `name`, by default
+    `service`, distinguishes the process from others of the same `service`."""
     # A part may raise `SettingsError` later. `name` distinguishes this process, in logs and at the broker, from other
     # processes of the same `service`.
     mesh, settings = prepare(environ, read, name or service)
@@ -120,8 +121,9 @@ async def run_process(
 
 
 def prepare(environ: Mapping[str, str], read: ReadSettings[T], name: str) -> tuple[MeshSettings, T]:
-    """Reads all settings, then configures logs under the service name `name`. If any setting is wrong, raises one
-    `SettingsError` that lists all wrong settings."""
+    """Reads the settings of a process, then configures its logs, in which the process is called `name`. `read` reads
+    the settings that only this kind of process has. If any setting is wrong, raises one `SettingsError` that lists all
+    wrong settings."""
     reader = Reader(environ)
     mesh, settings = read_process(reader, read)
     reader.close()

@@ -109,8 +109,8 @@ class Reader:
         `close` reports them.
 
         `removed` names settings, without the prefix, that this release has deleted; their variables have no effect. Any
-        other unknown variable with a prefix in `own`, by default `prefix`, is a problem, since its name may be
-        misspelt.
+        other unknown variable is a problem, since its name may be misspelt. Only variables that begin with `prefix` or,
+        if `own` is given, with one of its prefixes are examined.
         """
         # Each field has the variable `prefix` + its upper-case name, or the file named by `…_FILE`, unless `…_FILE` is
         # the variable of another field. Lists are comma-separated.
@@ -174,7 +174,8 @@ class _UnreadError(Exception):
 
 
 def _with_unread(model: type[S], unread: Iterable[str]) -> type[S]:
-    """Returns a subclass of `model` that raises `_UnreadError` if one of the fields named in `unread` is read."""
+    """Returns a subclass of `model` for settings of which some could not be read. Access to a field named in `unread`
+    raises `_UnreadError`, so that a check that uses this field is skipped."""
     # A wrong variable is thus reported once, and not by each check.
 
     def refuse(_: object) -> NoReturn:

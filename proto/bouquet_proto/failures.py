@@ -140,7 +140,8 @@ GENERIC_ABSENCE = (
 
 def absence(detail: str = GENERIC_ABSENCE, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:
     """Returns a row of the failure table for a provider that has no data about the person. The public code is `003`
-    after the two digits of the operation's authority."""
+    after the two digits of the operation's authority. The caller gets the text `detail`, followed by the sentence
+    `PERIMETER`. `v2_reason` is the value of `reason` in a v2 response, by default the same text."""
     return Failure(
         kind=Kind.NOT_FOUND, code="003", title=title, detail=detail + PERIMETER, fault="caller", v2_reason=v2_reason
     )

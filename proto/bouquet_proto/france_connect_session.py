@@ -63,7 +63,8 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 def identity_of(pivot: Pivot) -> Identite:
-    """Converts an identity from FranceConnect to an `Identite`, the form on the bus; unknown values stay unknown."""
+    """Converts the identity in FranceConnect's form (`pivot`) to an `Identite`, the form on the bus. Unknown values
+    stay unknown."""
     # A first name with a space stays one name where FranceConnect sends a list (docs/contract.md, V11), the commune
     # counts only for a birth in France, and the name of use is always absent (docs/contract.md, V12).
     year, month, day = birth_parts(pivot.birthdate)
@@ -102,7 +103,7 @@ def is_usable(identity: Identite, today: date) -> bool:
 
 
 def _is_name(text: str) -> bool:
-    """Returns whether a text can be a name. Its ASCII spelling must not be blank, and have only the characters allowed
+    """Returns whether a text can be a name: its ASCII spelling is not blank, and has only characters that are allowed
     in names."""
     spelt = to_ascii(text) or ""
     return bool(NAME.fullmatch(spelt) and spelt.strip())

@@ -57,7 +57,8 @@ DEFAULT_LIMITS = ReplyLimits()
 
 
 def excess_of(reply: Reply, limits: ReplyLimits = DEFAULT_LIMITS) -> Excess:
-    """Returns the first reason to refuse a reply, or "" if there is none."""
+    """Returns the reason to refuse a worker's reply, such as `too large`, or "" if the reply is within the limits. If
+    there are several reasons, returns the first one found."""
     match reply:
         case Found(data=data) | Recorded(body=data):
             return _excess_of_data(data, limits)

@@ -279,7 +279,8 @@ def decode_reply(body: bytes) -> Reply:
 
 
 def _is_object(data: Raw) -> bool:
-    """Returns whether `data` is a JSON object, from which the gateway can remove fields."""
+    """Returns whether `data` is a JSON object. Only from an object can the gateway remove the fields that a caller may
+    not see."""
     return bytes(memoryview(data)[:1]) == b"{"
 
 

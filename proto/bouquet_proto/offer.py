@@ -21,8 +21,8 @@ session."""
 
 
 def digest_of(offer: bytes) -> str:
-    """Returns the SHA-256, in hexadecimal, of an encoded offer (a worker's description of its operations). By this
-    digest, a gateway names an offer of which it does not serve all parts (`Describe`)."""
+    """Returns the SHA-256, in hexadecimal, of an encoded offer (a worker's description of its operations). A gateway
+    that refuses parts of an offer tells the worker by this digest which offer it means (`Describe.offer`)."""
     return sha256(offer).hexdigest()
 
 
@@ -135,7 +135,8 @@ class Proof(Struct, frozen=True, kw_only=True):
     sections: tuple[ProofSection, ...]
 
     def paths(self) -> Iterator[str]:
-        """Yields the dotted path, in the operation's data, of each object and field that the proof shows."""
+        """Yields the dotted path, in the operation's data, of each object and field that the proof shows. The proof is
+        an encrypted text by which its holder can verify later what an answer said."""
         for section in self.sections:
             yield section.at
             yield from (f"{section.at}.{field.at}" for field in (*section.fields, *section.document))
@@ -250,8 +251,8 @@ def unlisted_fields(operation: Operation) -> tuple[str, ...]:
 
 
 def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator[str]:
-    """Yields the dotted path of each field of `schema` that `named` does not list. Skips objects with fields of their
-    own, and all that lies inside a listed object."""
+    """Yields the dotted path of each field of `schema` that `named` does not list. Goes into objects and lists, and
+    yields the fields there instead of the objects. Leaves out a listed object with all that is inside it."""
     items = schema.get("items")
     inner = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *([items] if isinstance(items, Mapping) else ())]
     if path in named or schema.get("type") == "null":
@@ -268,8 +269,8 @@ def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator
 
 def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest: Any) -> Operation:
     """Returns an operation whose JSON schema is made from the struct `data` and the scopes in `fields`. `rest` holds
-    all other fields of `Operation`. Raises `TypeError` for an unknown field or modality, or for a value of a wrong
-    type."""
+    all other fields of `Operation`. Raises `TypeError` for an unknown field, an unknown modality (way to identify the
+    person), or a value of a wrong type."""
     # A wrong type is, for example, a text in place of a tuple of texts.
     name = rest.get("id", data.__name__)
     if (modality := rest.get("modality")) not in get_args(Modality):

@@ -1,5 +1,6 @@
 """Replies of the registry to gateways: a token's rights, a software editor's delegations, the changes since the last
-reply, and whether a proof is revoked.
+reply, and whether a proof is revoked. A proof is an encrypted text by which anyone can verify later what an answer
+said.
 
 A gateway sends five kinds of request to `PROVIDER`:
 

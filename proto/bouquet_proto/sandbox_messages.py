@@ -1,7 +1,8 @@
-"""Replies of a sandbox to gateways: its test cases, and the faults of a proposed case.
+"""Replies of a sandbox to gateways: its test cases, and the faults of a proposed test case.
 
-A gateway sends `ListCases` to each provider of a sandbox, once for each page. It sends `CheckCase` to the provider of
-the operation for which a case is proposed. Outside of a sandbox, workers answer both requests with `malformed_request`.
+A gateway sends `ListCases` to each provider of a sandbox, once for each page of test cases. It sends `CheckCase` to the
+provider of the operation for which a test case is proposed. Outside of a sandbox, workers answer both requests with
+`malformed_request`.
 """
 
 from __future__ import annotations

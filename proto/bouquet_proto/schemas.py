@@ -23,8 +23,9 @@ class UnknownFieldError(LookupError):
 
 
 def schema_of(data: type[Struct], fields: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """Returns the schema of the struct `data`, with the scopes of each field in `x-scopes`. Raises `UnknownFieldError`
-    for a path in `fields` that the struct does not have."""
+    """Returns the JSON schema of the struct `data`. `fields` maps dotted paths of fields to the scopes that give access
+    to them, which the schema shows as `x-scopes`. Raises `UnknownFieldError` for a path that the struct does not
+    have."""
     # The schema has no references, so that it can be placed anywhere in a document. A field with scopes is not
     # required, since it may be filtered out.
     schema = msgspec.json.schema(data)

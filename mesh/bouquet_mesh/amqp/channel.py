@@ -119,8 +119,8 @@ class Channel:
         self._wire.send(body, properties, exchange=exchange, routing_key=routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes a message to a queue, and calls `settled` once with the result. This is None if the broker has
-        accepted the message, otherwise the error `Returned`, `Refused` or `ConnectionResetError`."""
+        """Publishes a message to a queue, and calls `settled` once with the result. The result is None if the broker
+        has accepted the message, otherwise the error `Returned`, `Refused` or `ConnectionResetError`."""
         # `settled` must not raise. Requires a channel opened with `confirms`.
         self._wire.publish(body, properties, settled, queue=queue)
 
@@ -156,8 +156,8 @@ class Channel:
 async def open_channel(
     connection: aio_pika.Connection, stream: StreamFactory, on_lost: OnLost | None, *, confirms: bool
 ) -> Channel:
-    """Opens a channel on `connection`. Calls `on_lost`, unless it is None, with the error that ends the channel. If
-    `confirms` is true, the broker confirms or refuses each published message."""
+    """Opens a channel on `connection`, whose socket `stream` has opened. Calls `on_lost`, unless it is None, with the
+    error that ends the channel. If `confirms` is true, the broker confirms or refuses each published message."""
     # `stream` is the factory that opened the connection's socket; it makes the `Wire` that reads and writes the
     # channel's messages.
     handle = await connection.channel(publisher_confirms=confirms)

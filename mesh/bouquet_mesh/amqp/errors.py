@@ -73,8 +73,8 @@ def missing_right(error: BaseException) -> str:
 
 @contextmanager
 def cancellation_as_loss() -> Iterator[None]:
-    """Raises `ConnectionResetError` if aiormq cancels the enclosed block, which means that the channel is lost. A
-    cancellation of the current task itself still raises `CancelledError`."""
+    """Context manager that turns a cancellation of its block by aiormq into a `ConnectionResetError`. aiormq cancels
+    the tasks that wait on a channel when the channel is lost. Any other cancellation stays a `CancelledError`."""
     # When aiormq closes a channel, it raises `CancelledError` in the tasks that wait on the channel.
     try:
         yield

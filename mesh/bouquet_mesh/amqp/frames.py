@@ -59,7 +59,8 @@ def message(
     mandatory: bool,
     max_payload_bytes: int,
 ) -> bytes:
-    """Returns the frames that publish one message. Each frame has at most `max_payload_bytes` of payload."""
+    """Returns the frames that publish one message. Each frame has at most `max_payload_bytes` of payload. If
+    `mandatory` is true, the broker returns the message when no queue receives it."""
     method = _publish(channel, exchange, routing_key, mandatory)
     frames = method + _frame(HEADER, channel, _header(properties, len(body)))
     if len(body) <= max_payload_bytes:

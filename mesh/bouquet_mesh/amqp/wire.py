@@ -65,7 +65,8 @@ class StreamFactory(TransportFactory):
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
     def wire(self, channel: int, max_payload_bytes: int) -> Wire:
-        """Returns a new `Wire` for the messages of the channel with this number."""
+        """Returns a new `Wire`, which sends and receives the messages of the channel with this number. It sends frames
+        with at most `max_payload_bytes` of payload."""
         wire = self._wires[channel] = Wire(channel, max_payload_bytes, self._outlet)
         return wire
 
@@ -121,7 +122,9 @@ class FrameReader(asyncio.StreamReader):
             self.set_exception(ConnectionResetError(type(error).__name__))
 
     def _pass_frames(self, data: bytes) -> None:
-        """Hands each complete frame to its channel's `Wire` or to aiormq. Raises `ValueError` for an invalid frame."""
+        """Passes on each complete frame in `data`, and keeps an incomplete one until the rest arrives. Frames of
+        messages and confirms go to the `Wire` of their channel, all others to aiormq. Raises `ValueError` for an
+        invalid frame."""
         at = passed = 0
         while len(data) - at >= frames.OVERHEAD_BYTES:
             kind, channel, size = frames.FRAME.unpack_from(data, at)
@@ -161,8 +164,8 @@ class Wire:
         self._write_message(body, properties, exchange, routing_key)
 
     def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
-        """Publishes a message to a queue, and calls `settled` once with the result. This is None if the broker has
-        accepted the message, otherwise the error `Returned`, `Refused` or `ConnectionResetError`."""
+        """Publishes a message to a queue, and calls `settled` once with the result. The result is None if the broker
+        has accepted the message, otherwise the error `Returned`, `Refused` or `ConnectionResetError`."""
         # `settled` must not raise.
         tag = self._published + 1  # the broker counts the same way; a returned message carries it as `message_id`
         named = msgspec.structs.replace(properties, message_id=str(tag))

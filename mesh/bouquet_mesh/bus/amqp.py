@@ -2,12 +2,12 @@
 
 Each provider has a durable, auto-deleted queue. While the RabbitMQ node of that queue is down, the provider's workers
 use a second queue, the reserve queue; callers try both. Messages are not persistent, and expire with their deadline.
-Requests are published as `mandatory` and with confirms, so that an absent worker is known at once. A calling process
-has an exclusive reply queue per connection, bound to the exchange `bouquet.replies`.
+Requests are published as `mandatory` and with confirms, so that a caller learns at once if there is no worker. A
+calling process has an exclusive reply queue per connection, bound to the exchange `bouquet.replies`.
 
 There is no dead-letter queue: it would be an unattended store of identities. For the same reason, a policy of the
-broker lets one request wait in a queue and refuses any further one. The others wait in workers, or in the calling
-process, which publishes them again (docs/adr/0015).
+broker lets only one request wait in a queue, and refuses further ones. Further requests wait in workers, or in the
+calling process, which publishes them again (docs/adr/0015).
 """
 
 from __future__ import annotations
@@ -117,9 +117,9 @@ class _PendingCalls:
         await channel.require_exchange(REPLY_EXCHANGE)
 
     async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Sends a request to a provider, and returns the body of the reply, or the failure. Tries first the queue,
-        usual or reserve, that led to the provider's last reply. If that queue does not accept the request, tries the
-        other one."""
+        """Sends a request to a provider, and returns the body of the reply, or the failure. Tries the provider's two
+        queues, the usual and the reserve queue, one after the other until one accepts the request. The first is the one
+        that led to the provider's last reply."""
         first, second = self._queues.get(provider) or (queue_of(provider), reserve_queue_of(provider))
         reply = await self._exchange_by(first, body, deadline)
         if reply in UNQUEUED:
@@ -275,7 +275,7 @@ class AmqpBus:
 
 @asynccontextmanager
 async def open_amqp_bus(url: str, name: str, *, max_age_s: float = math.inf) -> AsyncIterator[AmqpBus]:
-    """Opens a bus, which connects in the background. Calls that are still pending when the bus is closed end with
-    `bus_unavailable`."""
+    """Opens a bus over RabbitMQ, which connects in the background; the arguments are those of `open_bus`. Calls that
+    are still pending when the bus is closed end with the failure `bus_unavailable`."""
     async with open_link(url, name, max_age_s=max_age_s) as link:
         yield AmqpBus(link)

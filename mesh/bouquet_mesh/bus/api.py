@@ -87,7 +87,8 @@ def _decode_reply(provider: str, body: bytes) -> Reply:
 
 
 def resolve(reply: PendingReply, outcome: bytes | Failed) -> None:
-    """Sets the result of a call. Does nothing if the call has a result already."""
+    """Sets the result of a call in the future `reply`, on which the caller waits. Does nothing if the call has a result
+    already."""
     if not reply.done():
         reply.set_result(outcome)
 
@@ -98,8 +99,9 @@ async def answer(
     """Decodes a request, calls the handler, and returns the encoded reply. Never raises: a failure becomes a `Failed`
     reply.
 
-    `arrived_at` is the time of the request's arrival, in seconds since the epoch. `left_at_send_s` is the number of
-    seconds that were left until the deadline when the request was sent, or 0 if unknown.
+    `system` names the bus's transport in the request's span. `arrived_at` is the time of the request's arrival, in
+    seconds since the epoch. `left_at_send_s` is the number of seconds that were left until the deadline when the
+    request was sent, or 0 if unknown.
     """
     try:
         request = decode_request(body)
@@ -124,8 +126,9 @@ async def answer(
 
 
 def _deadline_by_local_clock(sent_deadline: float, arrived_at: float, left_at_send_s: float) -> Deadline:
-    """Returns a request's deadline by this host's clock (docs/adr/0014). This is `sent_deadline`, unless the clocks of
-    sender and receiver seem to differ. Then it is `left_at_send_s` seconds after `arrived_at`."""
+    """Returns a request's deadline by this host's clock (docs/adr/0014). If the clocks of sender and receiver seem to
+    agree, this is `sent_deadline`, the deadline by the sender's clock. Otherwise it is `arrived_at` plus
+    `left_at_send_s`, the seconds that were left when the request was sent."""
     # The broker drops expired messages, so a request that arrives had time left: at most `left_at_send_s`.
     latest = arrived_at + left_at_send_s
     return Deadline(sent_deadline if not left_at_send_s or 0 <= latest - sent_deadline <= CLOCK_TOLERANCE_S else latest)

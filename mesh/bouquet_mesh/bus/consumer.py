@@ -1,5 +1,5 @@
-"""Workers' side of the bus on RabbitMQ: consumers of a provider's request queue, the usual or the reserve one
-(docs/adr/0015)."""
+"""Workers' side of the bus on RabbitMQ: consumers of the requests to one provider. They consume the provider's reserve
+queue while the RabbitMQ node of the usual queue is down (docs/adr/0015)."""
 
 from __future__ import annotations
 
@@ -95,7 +95,8 @@ class Consumer:
         return partial(self._drain_channel, channel)
 
     def _report_loss(self, on_lost: OnLost, cause: Exception) -> None:
-        """Passes the error `cause` to `on_lost`. If a queue is lost, first records whether it is the usual one."""
+        """Passes the error `cause` to `on_lost`. If the cause is the loss of the usual queue, first records this, so
+        that the next start tries the reserve queue at once."""
         if isinstance(cause, QUEUE_LOST):
             self._has_lost_usual_queue = self._queue == self._usual_queue
         on_lost(cause)
@@ -105,8 +106,8 @@ class Consumer:
             await channel.stop_consuming()
 
     async def _declare_queue(self, connection: Connection) -> str:
-        """Declares a queue for the provider's requests, the usual one or else the reserve queue, and returns its name.
-        Raises `TimeoutError` if neither can be declared."""
+        """Declares a queue for the provider's requests, and returns its name. This is the usual queue or, if that queue
+        was just lost or cannot be declared, the reserve queue. Raises `TimeoutError` if neither can be declared."""
         # Does not try the usual queue if that was just lost. Starts to delete a reserve queue that cannot be declared.
         # A lost queue may live on without its name as long as it has a consumer, and its end deletes the name. So all
         # consumers leave it before one of them declares its successor.
@@ -123,8 +124,8 @@ class Consumer:
         return self._reserve_queue
 
     def _delete_lost(self, connection: Connection, queue: str) -> None:
-        """Starts to delete in the background a queue that cannot be declared, so that a later attempt can declare it.
-        Does nothing while another deletion is running."""
+        """Starts to delete, in the background, a queue that no longer works but still exists under its name. A later
+        attempt can then declare a queue of this name. Does nothing while another deletion is running."""
         # Not awaited: the broker may answer later than a probe or a start may take.
         if self._deletion is None or self._deletion.done():
             self._deletion = asyncio.create_task(queues.delete_lost_queue(connection, queue))
@@ -135,8 +136,8 @@ class Consumer:
             await asyncio.wait([self._deletion])
 
     async def _return_to_usual_queue(self, connection: Connection, channel: Channel) -> None:
-        """Returns from the reserve queue to the usual queue, if the usual queue can be declared. If that still fails
-        after `DELETE_AFTER_S` seconds, starts to delete the usual queue."""
+        """Changes from the reserve queue to the usual queue, if the usual queue can be declared again. If it still
+        cannot after `DELETE_AFTER_S` seconds, starts to delete it, so that a later attempt can declare it anew."""
         self._return_at = time.monotonic() + RETURN_EVERY_S
         can_declare = await queues.can_declare(connection, self._usual_queue)
         if self._channel is not channel:
@@ -182,7 +183,8 @@ class Consumer:
             await self._register(channel, self._queue)
 
     def _on_request(self, channel: Channel, message: Delivery) -> None:
-        """Ignores a request without acknowledging it, so that the broker later delivers it to another consumer."""
+        """Leaves a request to the workers: does not acknowledge it, so that the broker later delivers it to one of
+        them. `WorkerConsumer` overrides this method."""
 
 
 class WorkerConsumer(Consumer):

@@ -1,4 +1,4 @@
-"""Functions that declare request queues at the broker, and delete queues that are unused or lost."""
+"""Functions that declare request queues at the broker, and delete queues that are unused or no longer work."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ async def _is_there(connection: Connection, queue: str) -> bool:
 
 
 async def delete_lost_queue(connection: Connection, queue: str) -> None:
-    """Deletes a queue that no longer works, so that it can be declared again. Does nothing to a queue that works."""
+    """Deletes a queue that no longer works but still exists under its name, so that a queue of this name can be
+    declared again. Does nothing to a queue that works."""
     # A queue no longer works once its process inside the broker has ended, for example after its node hung. On a
     # connection of its own, since RabbitMQ may fail in the deletion and then closes the connection. Not with
     # `if-empty`: RabbitMQ refuses that for a queue whose process has ended.

@@ -72,8 +72,8 @@ def _subject(nodes: Sequence[str], node: str) -> str:
 
 
 def _cluster_finding(up: int, size: int) -> Finding:
-    """Returns the finding about a cluster of `size` nodes of which `up` can be reached. The check passes only if all
-    nodes can be reached."""
+    """Returns the result of the check that all nodes of a cluster can be reached. The cluster has `size` nodes, of
+    which `up` can be reached."""
     subject, says = "broker nodes", f"{up} of {size} can be reached"
     if up == size:
         return well(subject, says)
@@ -113,8 +113,8 @@ def queue_subject(provider: str) -> str:
 async def check_provider_queue(
     connection: Connection, provider: str, remedy: str, deadline: Deadline, needs: tuple[str, ...] = ()
 ) -> Finding:
-    """Checks that workers consume a provider's usual queue. `remedy` is the advice to the operator if no worker does.
-    `needs` names other checks whose failure may be the cause."""
+    """Checks that workers consume a provider's usual queue, and not its reserve queue. `remedy` is the advice to the
+    operator if no worker consumes either. `needs` names other checks whose failure may then be the cause."""
     # Workers on the reserve queue are reported as wrong, although calls are answered.
     subject = queue_subject(provider)
     # At once: the broker may answer neither of them, for example while the node of a queue is down.

@@ -21,8 +21,8 @@ RENEWAL_REMEDY = "renew it; it is read anew at each connection"
 
 
 def check_certificates(setting: str, url: Secret) -> Iterator[Finding]:
-    """Yields a finding for each certificate file named in the query string of `url`, such as `ca.pem` in
-    `?cafile=ca.pem`. `setting` is the name of the setting that holds `url`."""
+    """Checks each certificate file named in the query string of `url`, such as `ca.pem` in `?cafile=ca.pem`. The
+    setting named `setting` holds this URL."""
     for name, value in parse_qsl(urlsplit(each_server(url.reveal())[0]).query):
         if name in (*CA_FILE, *CERTIFICATE):
             yield check_certificate(f"certificate of {setting} ({name})", Path(value), RENEWAL_REMEDY)
@@ -30,7 +30,7 @@ def check_certificates(setting: str, url: Secret) -> Iterator[Finding]:
 
 def check_servers(setting: str, url: Secret) -> Iterator[Finding]:
     """Checks when the certificate of each server in `url` expires. Skips a server to which this process has made no TLS
-    connection. `setting` is the name of the setting that holds `url`."""
+    connection. The setting named `setting` holds this URL."""
     for server in each_server(url.reveal()):
         host = urlsplit(server).hostname or ""
         ends = server_certificate_end(host)
@@ -40,7 +40,8 @@ def check_servers(setting: str, url: Secret) -> Iterator[Finding]:
 
 
 def check_certificate(subject: str, path: Path, remedy: str) -> Finding:
-    """Checks the certificates in a PEM file. Returns the finding about the certificate that expires first."""
+    """Checks that the certificates in a PEM file can be read and do not expire soon. Returns the result for the
+    certificate that expires first."""
     try:
         ends = min(one.not_valid_after_utc for one in x509.load_pem_x509_certificates(path.read_bytes()))
     except (OSError, ValueError) as error:
@@ -49,8 +50,9 @@ def check_certificate(subject: str, path: Path, remedy: str) -> Finding:
 
 
 def validity_finding(subject: str, ends: datetime, remedy: str) -> Finding:
-    """Returns the finding about a certificate that expires at `ends`. The check fails if the certificate has expired or
-    will within `SOON_DAYS` days."""
+    """Returns the result of the check of a certificate that expires at `ends`. The check fails if the certificate has
+    expired or will within `SOON_DAYS` days. `subject` names the check, and `remedy` is the advice to the operator if it
+    fails."""
     left = (ends - datetime.now(UTC)).days
     if left < 0:
         return wrong(subject, f"ended on {ends:%Y-%m-%d}", remedy)

@@ -45,28 +45,29 @@ class ReportedFinding(Struct, frozen=True):
 
 
 def well(subject: str, says: str) -> Finding:
-    """Returns the finding of a check that passed."""
+    """Returns the result of a check that passed. `subject` names the check, and `says` tells the result in words."""
     return Finding(subject, "well", says)
 
 
 def wrong(subject: str, says: str, remedy: str, needs: tuple[str, ...] = ()) -> Finding:
-    """Returns the finding of a check that failed."""
+    """Returns the result of a check that failed. `subject` names the check, `says` tells the result in words, and
+    `remedy` is the advice to the operator. `needs` names other checks whose failure may be the cause."""
     return Finding(subject, "wrong", says, remedy, needs)
 
 
 def unknown(subject: str, says: str, remedy: str = "", needs: tuple[str, ...] = ()) -> Finding:
-    """Returns the finding of a check that could not be made."""
+    """Returns the result of a check that could not be made. The arguments are those of `wrong`."""
     return Finding(subject, "unknown", says, remedy, needs)
 
 
 def is_well(findings: Iterable[Finding]) -> bool:
-    """Returns whether no check has failed. A check that could not be made does not count as failed."""
+    """Returns whether none of the checks has failed. A check that could not be made does not count as failed."""
     return all(finding.state != "wrong" for finding in findings)
 
 
 def report(findings: Sequence[Finding]) -> list[ReportedFinding]:
-    """Returns the findings in the order of a report, by their states in the order of `MARKS`. The consequences of a
-    failed check come directly after it."""
+    """Returns the results of checks in the order of a report: failed checks first, then those that could not be made,
+    then passed ones. The consequences of a failed check come directly after it."""
     failed = {finding.subject: finding for finding in findings if finding.state == "wrong"}
     reported = [
         ReportedFinding(one.subject, one.state, one.says, one.remedy, _cause_of(one, failed)) for one in findings
@@ -76,8 +77,8 @@ def report(findings: Sequence[Finding]) -> list[ReportedFinding]:
 
 
 def _cause_of(finding: Finding, failed: Mapping[str, Finding]) -> str:
-    """Returns the name of the failed check that explains `finding`, or "" if there is none. If a chain of failures
-    explains it, returns the first failure of the chain."""
+    """Returns the name of the failed check that explains the result `finding`, or "" if there is none. If a chain of
+    failures explains it, returns the first failure of the chain."""
     if finding.state == "well":
         return ""
     explaining = next((failed[subject] for subject in finding.needs if subject in failed), None)
@@ -89,8 +90,8 @@ def _consequences(cause: ReportedFinding, reported: Iterable[ReportedFinding]) -
 
 
 def as_text(findings: Sequence[Finding]) -> str:
-    """Returns the report as text for a terminal: one line for each finding, then its remedy and the names of its
-    consequences. A consequence has no line of its own."""
+    """Returns the report of checks as text for a terminal: a line for each result, then the remedy. The consequences of
+    a failed check are only named below it, without lines of their own."""
     reported = report(findings)
     causes = [one for one in reported if not one.follows_from]
     return visible("\n".join(line for cause in causes for line in _lines(cause, _consequences(cause, reported))))

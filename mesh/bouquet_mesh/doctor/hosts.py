@@ -45,8 +45,8 @@ _queues = msgspec.json.Decoder(tuple[_Queue, ...])
 
 
 def check_hosts(document: bytes) -> list[Finding]:
-    """Returns a finding for each node that hosts queues, and one for the journal's queue. `document` is the body of the
-    management API's answer to `GET /api/queues/VHOST`. For any other text, returns one finding with the state
+    """Returns a result for each broker node that hosts queues, and one for the journal's queue. `document` is the body
+    of the management API's answer to `GET /api/queues/VHOST`. Any other text gives a single result with the state
     "unknown"."""
     try:
         queues = _queues.decode(document)

@@ -27,8 +27,8 @@ Check: TypeAlias = Coroutine[Any, Any, list[Finding]]
 
 
 async def at_once(checks: Mapping[str, Check], deadline: Deadline) -> list[Finding]:
-    """Runs checks side by side, and returns their findings (results) in the order of `checks`. Cancels a check that has
-    not ended `END_S` seconds after the deadline; its finding has the state "unknown"."""
+    """Runs checks, given by name, side by side, and returns their results in the same order. Cancels a check that has
+    not ended `END_S` seconds after the deadline; its result has the state "unknown"."""
     tasks = {subject: asyncio.create_task(check) for subject, check in checks.items()}
     try:
         await asyncio.wait(tasks.values(), timeout=deadline.left_s() + END_S)

@@ -36,8 +36,8 @@ ACCEPTED_AT_ONCE = 32
 
 @contextmanager
 def can_listen(host: str, port: int) -> Iterator[None]:
-    """Runs a block that listens on `host` and `port`. Raises `SettingsError` if the block raises an `OSError`, or if
-    the port is out of range."""
+    """Context manager that turns an `OSError` of its block, which listens on `host` and `port`, into a `SettingsError`.
+    Also raises `SettingsError` if the port is out of range."""
     if not 0 <= port <= LAST_PORT:  # uvloop would use its lowest 16 bits
         raise SettingsError([f"{host}:{port}: cannot be listened on: ports end at {LAST_PORT}"])
     try:

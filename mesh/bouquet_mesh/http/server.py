@@ -81,7 +81,8 @@ async def connection_factory(
 
 
 def _request_handler(application: Answer, connections: ConnectionFactory) -> Answer:
-    """Returns a handler that refuses invalid requests, and passes all other requests to the application."""
+    """Returns a handler that refuses invalid requests, and passes all others to `application`. While `connections` is
+    stopping, the handler closes each connection after its answer."""
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         assert isinstance(request.protocol, Handler)

@@ -107,7 +107,6 @@ class _Record(msgspec.Struct, frozen=True):
     tag: int | None
     """Delivery tag of the message that held this record; None unless the record was the last one in the message.
     Acknowledging the tag acknowledges the whole message."""
-    # Acknowledging the tag acknowledges the whole message.
 
 
 class _Collector:
@@ -167,7 +166,8 @@ class _Collector:
 
 
 async def _acknowledge(records: Sequence[_Record]) -> None:
-    """Acknowledges the messages whose last record is in `records`, and all messages delivered before them."""
+    """Acknowledges the messages whose last record is in `records`, the records of one batch. A message of which the
+    batch holds only the first records is acknowledged with a later batch."""
     # Correct because batches are formed, and done, in the order of delivery. A batch that spans a reconnection is
     # acknowledged on the later channel.
     for record in reversed(records):
@@ -206,7 +206,7 @@ class AmqpOutbox:
     async def collect(
         self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = BATCH_WAIT_S
     ) -> AsyncIterator[AsyncIterator[Batch]]:
-        """Yields batches of records without end; see `Outbox.collect`."""
+        """Yields an endless iterator over batches of records; see `Outbox.collect`."""
         collector = _Collector(max_records, max_wait_s)
         try:
             async with self._link.holding(collector), aclosing(collector.batches()) as batches:
@@ -218,7 +218,7 @@ class AmqpOutbox:
 @asynccontextmanager
 async def open_amqp_outbox(url: str, name: str, *, max_age_s: float = math.inf) -> AsyncIterator[AmqpOutbox]:
     """Opens an outbox on the broker at `url`, which connects in the background. The broker's operators see the
-    connection as `name`. If `url` names several nodes, the connection is replaced before its age exceeds `max_age_s`
-    seconds."""
+    connection as `name`. If `url` names several nodes, a connection that only sends moves to a random one of them at
+    the latest after `max_age_s` seconds."""
     async with open_link(url, name, metrics.OUTBOX_CONNECTED, max_age_s=max_age_s) as link:
         yield AmqpOutbox(link)

@@ -49,9 +49,9 @@ class Outbox(Protocol):
     def collect(
         self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = ...
     ) -> AbstractAsyncContextManager[AsyncIterator[Batch]]:
-        """Opens a collector, which yields batches of records without end. A batch ends at `max_records` records, or
-        `max_wait_s` seconds after its first record. The collector yields the same batch again until the batch's `done`
-        has been called."""
+        """Opens an endless iterator over batches of records. A batch ends at `max_records` records, or `max_wait_s`
+        seconds after its first record. The iterator yields the same batch again until the batch's `done` has been
+        called."""
         # Leaving the context puts the records of an unfinished batch back into the outbox.
 
 

@@ -56,7 +56,7 @@ class MemoryOutbox:
     async def collect(
         self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = BATCH_WAIT_S
     ) -> AsyncIterator[AsyncIterator[Batch]]:
-        """Yields batches of records without end; see `Outbox.collect`."""
+        """Yields an endless iterator over batches of records; see `Outbox.collect`."""
         held: list[_Record] = []
         try:
             async with aclosing(self._batches(held, max_records, max_wait_s)) as batches:

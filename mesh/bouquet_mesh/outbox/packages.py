@@ -15,7 +15,7 @@ _package = msgspec.msgpack.Decoder(list[bytes])
 
 def pack(bodies: Sequence[bytes]) -> Iterator[bytes]:
     """Yields message bodies that together hold the records `bodies`, in order. Each body holds up to 50 records, with
-    at most `MAX_PACKAGE_BYTES` bytes together."""
+    at most `MAX_PACKAGE_BYTES` bytes together; a larger record has a body of its own."""
     package: list[bytes] = []
     room_bytes = MAX_PACKAGE_BYTES
     for body in bodies:

@@ -21,8 +21,8 @@ def export_certificate_end(setting: str, *, authority: str, own: str) -> None:
 
 
 def certificate_end(path: str, use: str) -> float:
-    """Returns the time, in seconds since 1970, at which a PEM file stops being usable; NaN for an unreadable file. If
-    `use` is `authority`, this is when the file's last certificate expires, otherwise when the first one does."""
+    """Returns the time, in seconds since 1970, at which the certificates in a PEM file expire; NaN for an unreadable
+    file. If `use` is `authority`, the last certificate to expire counts, otherwise the first."""
     # For an `authority`, the last certificate to expire counts, since the file may hold an old authority and its
     # successor. For the process's `own` certificate, the first one to expire counts, since the whole chain must be
     # valid.

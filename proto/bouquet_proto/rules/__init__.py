@@ -70,7 +70,8 @@ def apply_rules(
     the public codes of these faults or, without faults, the accepted values by canonical field (the field's name inside
     Bouquet).
 
-    `shared` holds the results of earlier queries, and receives those of this query.
+    `shared` holds results of earlier queries. A result for the same rule, date and values is taken from it, and any
+    other is added to it.
     """
     values: Values = {}
     for stage in stages:
