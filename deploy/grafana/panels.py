@@ -97,7 +97,8 @@ def board(
 
 def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99), legend: str = "") -> list[Query]:
     """Returns one query for each quantile in `of`, such as 0.95. `buckets` selects a histogram, as in
-    `x_seconds_bucket{a="b"}`. If `by` names a label, each value of this label gets a curve of its own."""
+    `x_seconds_bucket{a="b"}`. If `by` names a label, each value of this label gets a curve of its own. The names of the
+    curves begin with `legend`."""
     labels = f"le, {by}" if by else "le"
     return [
         Query(

@@ -60,8 +60,8 @@ def make_authority(folder: Path) -> None:
 
 
 def make_certificate(authority: Path, folder: Path, names: list[str]) -> None:
-    """Makes a server's key, and a certificate for the server's names, signed by the authority in the folder
-    `authority`. Raises `SystemExit` if the authority's key is no elliptic-curve key."""
+    """Writes a server's key and certificate into `folder`. The certificate is for the server's `names`, and signed by
+    the authority in the folder `authority`. Raises `SystemExit` if the authority's key is no elliptic-curve key."""
     folder.mkdir(parents=True, exist_ok=True)
     issuer = x509.load_pem_x509_certificate((authority / "certificate.pem").read_bytes())
     issuer_key = load_pem_private_key((authority / "key.pem").read_bytes(), None)

@@ -23,9 +23,9 @@ async def listening(
     ends_with_client: bool = True,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[str]:
-    """Serves an application while the context is open, and yields its base URL; port 0 takes a free port. If
-    `ends_with_client` is true, a handler is cancelled when its client disconnects. Raises `SettingsError` for an
-    address on which the process cannot listen."""
+    """Serves an application while the context is open, and yields its base URL; port 0 takes a free port. The other
+    arguments are those of `server.serving`. Raises `SettingsError` for an address on which the process cannot
+    listen."""
     # With `tls`, connections are encrypted.
     scheme = "http" if tls is None else "https"
     async with serving(

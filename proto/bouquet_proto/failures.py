@@ -122,7 +122,8 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return len(self.code) == 3
 
     def code_of(self, prefix: str) -> str:
-        """Returns the public code of five digits. Puts `prefix` before a `code` that has only three."""
+        """Returns the public code of five digits. If `code` has only three, `prefix` comes before them: the two digits
+        of the operation's authority."""
         return prefix + self.code if self.has_authority_prefix else self.code
 
 

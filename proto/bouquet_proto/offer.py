@@ -294,7 +294,7 @@ operations at a path share one public id."""
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:
     """Returns a v2 operation for one modality (way to identify the person), with the announced dates of its end.
     `becomes` is the path of the v3 operation that replaces it, without the last segment: `/v3/acme/dossier` for
-    `/v3/acme/dossier/identite`."""
+    `/v3/acme/dossier/identite`. `rest` holds further fields of `Operation`."""
     # The two share their name in `/api/{status}/ping`. The official document gives no dates for the end of v2, so these
     # are Bouquet's own: deprecated on the date of the contract's edition, and ended one school year later than the
     # retired versions of v3 and v4.

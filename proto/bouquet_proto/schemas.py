@@ -41,7 +41,7 @@ def schema_of(data: type[Struct], fields: Mapping[str, tuple[str, ...]]) -> dict
 
 
 def _paths(node: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Yields the dotted path of each field in a schema."""
+    """Yields the dotted path of each field in a schema. Each path begins with the text `path`."""
     for name, field in node.get("properties", {}).items():
         yield f"{path}{name}"
         yield from _paths(field, f"{path}{name}.")

@@ -79,7 +79,7 @@ class _PendingCalls:
 
     async def start(self, connection: Connection, on_lost: OnLost) -> Drain:
         """Declares a new reply queue and starts to consume it. Returns a function that waits until the pending calls
-        have ended."""
+        have ended. Calls `on_lost` with the error if the channel ends later."""
         channel = await connection.channel(on_lost, confirms=True)
         await channel.declare_exchange(REPLY_EXCHANGE)
         # A fresh name each time: the broker may hold the old queue for the dead connection until its heartbeat ends.

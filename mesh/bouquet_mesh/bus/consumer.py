@@ -74,8 +74,9 @@ class Consumer:
         return self._channel is not None
 
     async def start(self, connection: Connection, on_lost: OnLost) -> Drain:
-        """Declares the provider's request queue and starts to consume it. Raises `AccessRefused` if the broker's user
-        lacks a right for this."""
+        """Declares the provider's request queue and starts to consume it. Returns a function that stops consuming, and
+        calls `on_lost` with the error if the channel or queue is lost later. Raises `AccessRefused` if the broker's
+        user lacks a right for this."""
         # Leaves no queue behind then.
         channel = await connection.channel(partial(self._report_loss, on_lost))
         await queues.check_reply_right(connection)
@@ -218,7 +219,7 @@ class WorkerConsumer(Consumer):
 
     async def _work(self, channel: Channel, message: Delivery, arrived_at: float) -> None:
         """Handles a request, sends the reply, then acknowledges the request. If the worker dies, the broker delivers
-        the request once more."""
+        the request once more. `arrived_at` is the time of the request's arrival, in seconds since the epoch."""
         # A redelivered request is acknowledged before it is handled, so that a request that crashes workers crashes at
         # most two of them. Redelivered requests are handled one at a time, so that such a crash loses no other request.
         asked = message.properties

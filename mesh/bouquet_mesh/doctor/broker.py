@@ -35,8 +35,9 @@ RIGHTS_SUBJECT = "rights on the broker"
 
 @asynccontextmanager
 async def connected(url: str, name: str, deadline: Deadline) -> AsyncIterator[tuple[Connection | None, list[Finding]]]:
-    """Connects to each node of the broker. Yields one open connection, or None if no node can be reached, and the
-    results of the checks of all nodes. Connecting takes at most half of the time until the deadline."""
+    """Connects to each node of the broker, whose operators see the connections as `name`. Yields one open connection,
+    or None if no node can be reached, and the results of the checks of all nodes. Connecting takes at most half of the
+    time until the deadline."""
     nodes, limit_s = each_server(url), deadline.left_s() / 2
     results = await asyncio.gather(*(_connect_to_node(node, name, _subject(nodes, node), limit_s) for node in nodes))
     connections = [connection for connection, _ in results if connection is not None]
@@ -138,7 +139,7 @@ async def check_provider_queue(
 
 async def check_service(connection: Connection, provider: str, remedy: str, deadline: Deadline) -> list[Finding]:
     """Checks that the broker's user has the rights that a worker of a provider needs, and that workers consume the
-    provider's queue."""
+    provider's queue. `remedy` is the advice to the operator if no worker does."""
     # One after another, since the check of the rights is itself a consumer of the queue for a moment.
     half = deadline.earlier_by(deadline.left_s() / 2)
     queue = await check_provider_queue(connection, provider, remedy, half, needs=(RIGHTS_SUBJECT,))

@@ -58,8 +58,10 @@ async def accepting(
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[int]:
     """Listens on an address while the context is open, and yields the bound port. Calls `connect` to make the protocol
-    object of each new connection. If `tls` is given, connections are encrypted. Raises `SettingsError` if the address
-    cannot be used."""
+    object of each new connection. Raises `SettingsError` if the address cannot be used.
+
+    If `reuse_port` is true, several processes may listen on the port. With `tls`, connections are encrypted.
+    """
     if tls is not None:
         async with _accepting_tls(connect, host, port, tls) as bound:
             yield bound

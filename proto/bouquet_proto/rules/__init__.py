@@ -107,8 +107,8 @@ def _apply_once(check: Check, query: Query, today: date, shared: SharedResults) 
 
 
 def refused_codes(checks: Iterable[Check], identity: Identite, today: date) -> tuple[str, ...]:
-    """Returns the public codes of the faults that the validation rules find in an identity from FranceConnect; empty if
-    there are none."""
+    """Returns the public codes of the faults that the validation rules `checks` find in an identity from FranceConnect;
+    empty if there are none."""
     given = structs.asdict(identity)
     lists = {"prenoms": given.pop("prenoms")}
     query = Query({field: str(value) for field, value in given.items() if value is not None}, lists)
