@@ -104,9 +104,9 @@ def departement_of(code: str) -> str:
 
 
 def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns `records`, continued by the yearly releases in `vintages`. If a release lacks or renames a commune, the
-    commune's record ends. Each new commune or name begins a record. Changes are dated 1 January of the release's
-    year."""
+    """Returns `records`, continued by the yearly releases in `vintages`, each given as its year and its rows. If a
+    release lacks or renames a commune, the commune's record ends. Each new commune or name begins a record. Changes are
+    dated 1 January of the release's year."""
     ended = [record for record in records if record.last != OPEN_END]
     current = {record.code: record for record in records if record.last == OPEN_END}
     for year, communes in vintages:

@@ -124,9 +124,12 @@ class Authenticate:
     async def identify(
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the caller of an operation. Most operations need a token of Bouquet; those with the modality
-        `france_connect` need the bearer token of a citizen's session. Raises `Problem` if the token is missing or
-        invalid, or if a software editor has no delegated habilitation."""
+        """Returns the caller of the operation in `match`. Most operations need a token of Bouquet; those with the
+        modality `france_connect` need the bearer token of a citizen's session. `admission` is the result of the
+        request's first checks.
+
+        Raises `Problem` if the token is missing or invalid, or if a software editor has no delegated habilitation.
+        """
         if not match.by_session:
             requester = await self.identify_by_token(admission, request, call, deadline)
             if requester.undelegated is not None:
@@ -151,8 +154,9 @@ class Authenticate:
     async def identify_by_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the caller, identified by the first of the request's credentials that is a token of Bouquet. Raises
-        `Problem` if there is none, or if the token is expired."""
+        """Returns the caller, identified by the first of the request's credentials that is a token of Bouquet.
+        `admission` is the result of the request's first checks. Raises `Problem` if no credential is such a token, or
+        if the token is expired."""
         admission = await self.admit_token(admission, request, call, deadline)
         assert isinstance(admission.token, Token)
         return Requester(admission.token, admission.digest, admission.undelegated)
@@ -193,7 +197,7 @@ class Authenticate:
         each credential, in order.
 
         The error has the first reason that does not merely say that the token is unknown (`UNKNOWN_TOKEN_REASONS`). If
-        all say that, it has the first.
+        all say that, it has the first. If `is_rate_limited`, unknown tokens count against the address's limit.
         """
         if is_rate_limited and _unknown_bearers(reasons):
             self._check_throttle(request)
@@ -245,7 +249,10 @@ class Authenticate:
         throttle: RecipientThrottle | None,
     ) -> Token | CredentialRefusal:
         """Returns a software editor's token with the rights of the habilitation that is delegated to the editor for
-        this call. Returns a refusal if none is. Tokens of other callers, and refusals, are returned unchanged."""
+        this call. Returns a refusal if none is. Tokens of other callers, and refusals, are returned unchanged.
+
+        `throttle` limits an editor's calls for administrations that delegate nothing to it.
+        """
         # Expired tokens, and tokens in calls of version 2, which has no delegations, are returned unchanged too.
         if isinstance(token, CredentialRefusal) or not token.editor or call.envelope == "v2" or self._is_expired(token):
             return token

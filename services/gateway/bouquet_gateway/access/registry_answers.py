@@ -81,8 +81,8 @@ class RegistryAnswers(Generic[V]):
         """Takes `decode(key, reply)`, which extracts the answer about `key` from the registry's reply. It returns
         `None` for a failure or an unreadable reply.
 
-        An answer older than `refresh_s` seconds is requested again. At most `max_known` answers are kept. `clock`
-        returns seconds.
+        An answer older than `refresh_s` seconds is requested again. `polls` says whether the registry still answers. At
+        most `max_known` answers are kept. `clock` returns seconds.
         """
         self._bus = bus
         self._polls = polls

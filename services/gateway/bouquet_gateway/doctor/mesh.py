@@ -31,9 +31,9 @@ def worker_subject(provider: str) -> str:
 
 
 async def examine(url: str, settings: GatewaySettings, deadline: Deadline) -> list[Finding]:
-    """Checks that each worker answers, and also the registry if the gateway gets tokens' rights from there. Returns one
-    finding (result) for each of them. Adds one for each worker's offer (description of operations) that the gateway
-    refuses in part."""
+    """Checks, over the bus at `url`, that each worker answers, and also the registry if tokens' rights come from there.
+    Returns one finding (result) for each of them. Adds one for each worker's offer (description of operations) that the
+    gateway refuses in part."""
     async with closed_in_time(open_bus(url, "bouquet-gateway doctor")) as bus:
         describe = Describe(id=str(uuid.uuid4()), deadline=deadline.at)
         asking = (bus.call(provider, describe) for provider in settings.providers)
@@ -52,8 +52,9 @@ def _worker(provider: str, reply: Reply) -> Finding:
 
 
 def _refused_offers(replies: Mapping[str, Reply], allowed: Territories) -> Iterator[Finding]:
-    """Yields a finding for each offer (a worker's description of its operations) that the gateway would not serve in
-    full."""
+    """Yields a finding (result of a check) for each offer that the gateway would not serve in full. An offer is a
+    worker's description of its operations. `replies` holds them by provider; `allowed` gives the path prefixes that
+    each provider may use."""
     read = {name: read_offer(name, reply.data, allowed) for name, reply in replies.items() if isinstance(reply, Found)}
     catalogue = Catalogue(one.offer for one in read.values() if one.offer)
     for provider, one in read.items():

@@ -103,8 +103,8 @@ class _Run:
         return self._call(part.target, {**of_person, **part.values}, is_counted=False)
 
     def _call(self, target: Target, values: Values, *, is_counted: bool) -> asyncio.Task[PartResult]:
-        """Begins a call of the operation `target`, and returns its task. If the same call (path and query) has already
-        begun, returns its task. `is_counted` says whether the rate limit has already counted the call."""
+        """Begins a call of the operation `target` with the parameters `values`, and returns its task. If the same call
+        has already begun, returns its task. `is_counted` says whether the rate limit has already counted the call."""
         parameters = parameters_of(self._recipient, values, self._quote)
         key = (target.path, parameters.raw_query)
         call = self._calls.get(key)

@@ -147,7 +147,8 @@ def render(problem: Problem, provider_rows: Rows, envelope: Envelope) -> tuple[i
 
 
 def retry_after(problem: Problem, provider_rows: Rows = NO_ROWS) -> int | None:
-    """Returns the seconds after which a new attempt may succeed, from 0 to 86,400 (one day); `None` if unknown."""
+    """Returns the seconds after which a new attempt may succeed, from 0 to 86,400 (one day); `None` if unknown.
+    `provider_rows` are the rows that the operation's provider adds to the failure table."""
     return longest_wait(_meta(failure_of(reason, provider_rows), problem).get("retry_in") for reason in problem.reasons)
 
 
@@ -159,7 +160,8 @@ def longest_wait(waits: Iterable[object]) -> int | None:
 
 def is_outage(reply: Reply, provider_rows: Rows = NO_ROWS) -> bool | None:
     """Returns whether a reply shows that the provider is out of service. Returns `None` if the lookup was not sent to
-    the upstream, so that the provider's state is unknown."""
+    the upstream, so that the provider's state is unknown. `provider_rows` are the rows that the provider adds to the
+    failure table."""
     if isinstance(reply, Failed) and reply.reason in NOT_SENT:
         return None
     return isinstance(reply, Failed) and RENDERINGS[failure_of(reply.reason, provider_rows).kind].v3_status in OUTAGES

@@ -24,8 +24,8 @@ def json_bytes_response(body: bytes, status: int = 200, headers: Mapping[str, st
 
 
 def document_response(request: web.Request, document: Encoded, *, max_age_s: int) -> web.StreamResponse:
-    """Returns a response with a document, compressed if the client accepts gzip. Returns a 304 response without content
-    if the client already has the document."""
+    """Returns a response with a document, compressed if the client accepts gzip. Clients may keep the document for
+    `max_age_s` seconds. If the client already has it, the response is a 304 without content."""
     gzipped = accepts_gzip(request.headers.get("Accept-Encoding", ""))
     headers = {
         "ETag": f'"{document.etag_of(gzipped=gzipped)}"',

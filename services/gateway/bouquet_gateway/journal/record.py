@@ -115,8 +115,11 @@ class SpooledJournal:
 
 @asynccontextmanager
 async def open_journal(folder: Path, max_bytes: int, keys: Keys, outbox: Outbox) -> AsyncIterator[Journal]:
-    """Opens the journal, with its spool (records on disk that wait to be sent) in `folder`. Sends the records to
-    `outbox`, the durable queue to the registry. Raises `OSError` if `folder` cannot be written."""
+    """Opens the journal, with its spool (records on disk that wait to be sent) in `folder`. The spool of this process
+    holds at most `max_bytes` bytes. Pseudonyms are made with one of `keys`.
+
+    Sends the records to `outbox`, the durable queue to the registry. Raises `OSError` if `folder` cannot be written.
+    """
     with open_spool(folder, max_bytes) as spool:
         metrics.JOURNAL_BYTES.set_function(lambda: spool.used_bytes)
         metrics.JOURNAL_MAX_BYTES.set(max_bytes)
@@ -126,7 +129,8 @@ async def open_journal(folder: Path, max_bytes: int, keys: Keys, outbox: Outbox)
 
 
 def record_of(call: Call, status: int, keys: Keys) -> Access:
-    """Returns the access record of a call, in which persons appear only as pseudonyms."""
+    """Returns the access record of a call. Persons appear in it only as pseudonyms, made with one of `keys`. `status`
+    is the HTTP status of the answer."""
     # Of the caller's own input, it contains only a valid SIRET, a request id that is a UUID, and a checked purpose.
     elapsed_s = time.perf_counter() - call.began
     began_at = _time_of(call.record_id)

@@ -183,8 +183,8 @@ LEVEL_EVENTS = {
 
 @contextmanager
 def open_spool(folder: Path, max_bytes: int) -> Iterator[Spool]:
-    """Opens the spool of this process in `folder`, and takes over the records that ended processes have left there.
-    Raises `OSError` if `folder` cannot be written."""
+    """Opens the spool of this process in `folder`, with at most `max_bytes` bytes. Takes over the records that ended
+    processes have left there. Raises `OSError` if `folder` cannot be written."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     own, lock = _own_folder(folder)
     spool = Spool(folder, own, max_bytes)

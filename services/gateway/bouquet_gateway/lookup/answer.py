@@ -126,8 +126,8 @@ class Lookups:
         return Answer(_enveloped(call.envelope, data, served.operation.meta_fields, proof))
 
     def _prover(self, served: Served, header: str, call: Call) -> sandbox.MakeProof | None:
-        """Returns a function that makes a proof (text that shows later what the answer said) from data. Returns `None`
-        if the value of `header` requests no proof, or if the gateway makes none."""
+        """Returns a function that makes a proof from data. A proof is a text that shows later what the answer said.
+        Returns `None` if `header`, the value of `X-Generate-Proof`, requests no proof, or if the gateway makes none."""
         if self._proofs is None or not (kind := wanted_kind(served, header)):
             return None
         return partial(self._proofs.make, served, kind, call=call)
@@ -135,8 +135,8 @@ class Lookups:
     async def _look_up(
         self, served: Served, query: Query, requester: Requester, call: Call, deadline: Deadline, *, no_cache: bool
     ) -> Found | Recorded:
-        """Returns the data from the cache or the provider or, in a sandbox, a test case. Raises `Problem` if the
-        gateway or the provider refuses the lookup, or if the lookup fails."""
+        """Returns the data from the cache or the provider or, in a sandbox, a test case. With `no_cache`, the provider
+        is always asked. Raises `Problem` if the gateway or the provider refuses the lookup, or if the lookup fails."""
         # An announced maintenance is reported even if parameters are wrong too.
         call.recipient = recipient_of(query, requester.token.siret, call.envelope)
         now = self._clock()

@@ -73,7 +73,8 @@ class Providers:
 
     async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> ChosenReply:
         """Asks the operation's providers, and returns the reply that the caller gets. `key` is the lookup's key in the
-        cache of answers. If it is empty, the reply is neither cached nor shared with identical lookups."""
+        cache of answers. If it is empty, the reply is neither cached nor shared with identical lookups. `today` decides
+        whether the lookup is about a past month."""
         ask = partial(self._ask, served, lookup, key, today)
         answer = await (self._share(served, key, ask, Deadline(lookup.deadline)) if key else ask())
         self._report(served.status, is_outage(answer.chosen.reply, served.problems))

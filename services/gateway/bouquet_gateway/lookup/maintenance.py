@@ -92,8 +92,8 @@ def has_ended_since(windows: MaintenanceWindows, label: str, since: datetime, no
 
 
 def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: datetime) -> None:
-    """Raises a `Problem` if a maintenance window of the authority is open; does nothing otherwise. The `Problem` tells
-    the seconds until the window ends."""
+    """Raises a `Problem` if a maintenance window of the administration `authority` is open at `now`. The `Problem`
+    tells the seconds until the window ends."""
     if windows and (opened := open_window(windows, authority.label, now)):
         values = {"start": opened.start, "end": opened.end}
         raise Problem("maintenance", authority=authority, meta={"retry_in": opened.left_s}, values=values)
@@ -102,8 +102,9 @@ def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: dat
 def _around(
     windows: MaintenanceWindows, label: str, now: datetime
 ) -> Iterator[tuple[MaintenanceWindow, datetime, datetime]]:
-    """Yields the authority's maintenance windows of today and the two days before, with their start and end in UTC.
-    Windows that are open at `now` or have just ended are among them."""
+    """Yields the maintenance windows of an administration that begin today or on the two days before, with start and
+    end. Those that are open at `now` or have just ended are among them. Times are in UTC. `label` names the
+    administration, such as `CNAF`."""
     today = now.astimezone(PARIS).date()
     for window in windows:
         for day in (today - timedelta(days=days) for days in range(3)):

@@ -44,7 +44,7 @@ def _people_of(node: Mapping[str, Any], fields: People) -> list[NamedPerson]:
     """Returns the person that the JSON object `node` describes, or nothing if it has no name. `fields` names the
     object's fields for name and birth date.
 
-    If one field holds the full name, returns a person for each way to split it into family and given name.
+    If one field holds the full name, returns a person for each way to divide it into two names.
     """
     nom = _text(node.get(fields.nom))
     if not nom:

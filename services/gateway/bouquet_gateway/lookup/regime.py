@@ -140,7 +140,10 @@ def choose_reply_with_hint(
     hint: ProviderReply, other: ProviderReply, criteria: ChoiceCriteria, regimes: Regimes, both: Authority
 ) -> ChosenReply:
     """Chooses between the replies of CAF and MSA, of which `hint` comes from the provider that last found the person.
-    If `hint` is a technical failure, the caller gets it, unless the other provider has found the person."""
+    The other arguments are those of `choose_reply`.
+
+    If `hint` is a technical failure, the caller gets it, unless the other provider has found the person.
+    """
     # See docs/reference/upstreams/regime.md §8.
     if hint.outcome in INCONCLUSIVE and other.outcome is not Outcome.FOUND:
         return ChosenReply(hint.reply, hint.authority)

@@ -59,8 +59,8 @@ class Tool(Struct, frozen=True):
 @lru_cache(maxsize=2)
 def tools_of(catalogue: Catalogue, today: date) -> Mapping[str, Tool]:
     """Returns the tools, by name: one for each offered operation of version 3 or later that needs no FranceConnect
-    session. If an operation has several versions, the tool calls the newest, preferably one that is not deprecated on
-    the day `today`."""
+    session. Of several versions of an operation, the tool calls the newest, preferably one not deprecated on the day
+    `today`."""
     return dict(sorted(_tools(catalogue, today)))
 
 
@@ -75,8 +75,8 @@ def _tools(catalogue: Catalogue, today: date) -> Iterator[tuple[str, Tool]]:
 
 
 def _match(family: Family, today: date) -> Match | None:
-    """Returns the version of an operation that a tool calls: the newest that is not deprecated, else the newest.
-    Returns `None` if that is version 2, for which there are no tools."""
+    """Returns the version of an operation that a tool calls. It is the newest, preferably one that is not deprecated on
+    the day `today`. Returns `None` if that is version 2, for which there are no tools."""
     version = newest(family, today)
     return None if version == V2 else Match(family, version, family.versions[version][0])
 

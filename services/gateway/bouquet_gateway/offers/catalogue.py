@@ -155,8 +155,11 @@ class Catalogue:
         return found
 
     def match(self, path: str, naming: Naming) -> Match | None:
-        """Returns the operation that answers a request for `path`, with its other versions. Returns `None` if no
-        version is offered. If only other versions are offered, `Match.served` is `None`."""
+        """Returns the operation that answers a request for `path`, with its other versions. If several share the path,
+        `naming` decides, which says how the request identifies the person.
+
+        Returns `None` if no version is offered. If only other versions are offered, `Match.served` is `None`.
+        """
         family_path, version = split(path)
         family = self._families.get(family_path)
         if family is None:

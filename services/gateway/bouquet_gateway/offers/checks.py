@@ -113,8 +113,8 @@ def _is_too_large(excesses: Iterator[str]) -> bool:
 
 
 def _has_reference(node: Any) -> bool:
-    """Returns whether a JSON schema refers to another one by its address. Programs that read the public documents would
-    open that address."""
+    """Returns whether a JSON schema refers to another one by an address, which is not allowed. Programs that read the
+    public documents would open that address."""
     match node:
         case dict():
             return not REFERENCES.isdisjoint(node) or any(map(_has_reference, node.values()))

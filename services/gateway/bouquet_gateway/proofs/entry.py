@@ -23,8 +23,8 @@ _decoder = msgspec.json.Decoder(JournalEntry)
 
 
 async def entry_state(bus: Calling, record: str, request_id: str, deadline: Deadline) -> KnownState:
-    """Asks the access journal whether it still has the record with the id `record`. Returns `unknown` if the journal
-    does not answer."""
+    """Asks the access journal for the state of the record with the id `record`: `kept`, `pruned` (removed after its
+    retention period) or `absent`. Returns `unknown` if the journal does not answer."""
     at = min(deadline.at, Deadline.after(LONGEST_WAIT_S).at)
     reply = await bus.call(PROVIDER, FindEntry(id=request_id, deadline=at, record=record))
     if not isinstance(reply, Found):

@@ -48,8 +48,8 @@ WITHOUT_WIDTH = ("Cf", "Mn")
 
 
 def pdf_of(document: Document, code: str, url: str, *, is_test: bool) -> bytes:
-    """Returns the PDF file with the content `document`. `code` is the short code of the proof that people compare, and
-    `url` the address at which they verify the proof."""
+    """Returns the PDF file with the content `document`. People compare `code`, the proof's short code, and verify the
+    proof at the address `url`. `is_test` says whether the data is a sandbox's, and so invented."""
     register_fonts()
     output = BytesIO()
     pages = _Pages(Canvas(output, pagesize=A4, lang="fr"), document.title, is_test=is_test)

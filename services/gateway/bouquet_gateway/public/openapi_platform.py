@@ -275,9 +275,9 @@ def described(
     parameters: Iterable[Json] = (),
     body: Json | None = None,
 ) -> Json:
-    """Returns the OpenAPI item of a path with one operation: a POST if `body` describes a request body, else a GET.
-    `answers` and `errors` are its responses by HTTP status. `security` names the security schemes; without any, callers
-    need no token."""
+    """Returns the OpenAPI item of a path with one operation: a POST if `body` describes a body, else a GET. `answers`
+    and `errors` are its responses by HTTP status. `security` names the security schemes; without any, callers need no
+    token."""
     return {
         "get" if body is None else "post": {
             "operationId": id,
