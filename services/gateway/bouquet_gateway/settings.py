@@ -182,8 +182,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         return keys_of(self.journal_key)
 
     def proofs(self) -> KeyRing | None:
-        """Returns the keys that encrypt proofs, or `None` if `proof_keys` is empty. Raises `SettingsError` if
-        `proof_keys` is malformed."""
+        """Returns the keys in `proof_keys`, or `None` if it is empty. They encrypt proofs: texts that show later what
+        an answer said. Raises `SettingsError` if `proof_keys` is malformed."""
         return ring_of(self.proof_keys)
 
     def proxies(self) -> Networks:
@@ -195,13 +195,13 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         return networks
 
     def bounds(self) -> Territories:
-        """Returns the path prefixes that each provider may use, from the setting `territories`. Raises `SettingsError`
-        if an entry has not the form `acme:/v3/acme/`."""
+        """Returns the path prefixes that each provider's operations may use, from the setting `territories`. Raises
+        `SettingsError` if an entry is not of the form `acme:/v3/acme/`."""
         return territories(self.territories, f"{GATEWAY_PREFIX}TERRITORIES")
 
     def exempt(self) -> frozenset[bytes]:
-        """Returns the SHA-256 digests, as bytes, of the tokens in `exempt_tokens`. Raises `SettingsError` if an entry
-        is no SHA-256 in hexadecimal."""
+        """Returns the SHA-256 digests, as bytes, of the tokens exempt from blacklist, address check and rate limit.
+        They come from `exempt_tokens`. Raises `SettingsError` if an entry there is not a SHA-256 in hexadecimal."""
         if not all(SHA256.fullmatch(digest) for digest in self.exempt_tokens):
             raise SettingsError([f"{GATEWAY_PREFIX}EXEMPT_TOKENS: must be SHA-256 digests in hexadecimal"])
         return frozenset(map(bytes.fromhex, self.exempt_tokens))

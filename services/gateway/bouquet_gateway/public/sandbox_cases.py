@@ -74,8 +74,8 @@ class SandboxCases:
             return self._document
 
     async def report(self, operation_id: str, text: str, request_id: str, deadline: Deadline) -> CaseReport:
-        """Returns a report on the proposed test case file `text`, with the faults in the file. Raises `Problem` for an
-        unknown operation, or if its provider does not answer."""
+        """Has the sandbox check `text`, a test case file proposed for an operation, and returns the report on its
+        faults. Raises `Problem` for an unknown operation, or if its provider does not answer."""
         # A provider that does not belong to a sandbox also leads to a `Problem`.
         self._need_sandbox()
         offer = next((one for one in self._offers.catalogue.offers if operation_id in _folders(one)), None)
@@ -105,8 +105,9 @@ class SandboxCases:
         return CaseDocument(tuple(cases), tuple(errors), tuple(one for page in pages for one in page.sessions))
 
     async def _pages(self, offer: Offer, request_id: str, deadline: Deadline) -> AsyncIterator[CasePage]:
-        """Yields the test cases of a provider, page by page. Yields nothing if the provider does not belong to a
-        sandbox. Raises `Problem` if the provider does not answer."""
+        """Requests the test cases of one provider, and yields them page by page. `offer` is the description of its
+        operations. Yields nothing if the provider does not belong to a sandbox. Raises `Problem` if the provider does
+        not answer."""
         after: str | None = ""
         while after is not None:
             request = ListCases(id=request_id, deadline=deadline.at, after=after)
@@ -129,7 +130,8 @@ def _decoded(decoder: msgspec.json.Decoder[T], data: msgspec.Raw) -> T:
 
 
 def _folders(offer: Offer) -> set[str]:
-    """Returns the ids of a provider's operations, for each of which test cases may be proposed."""
+    """Returns the names of the folders for a provider's test cases. There is one for each operation in `offer`, named
+    after the operation's id."""
     # FranceConnect's worker also has `france_connect`, whose cases describe the sessions of invented citizens.
     sessions = {france_connect_session.PROVIDER} & {offer.provider}
     return {operation.folder for operation in offer.operations} | sessions

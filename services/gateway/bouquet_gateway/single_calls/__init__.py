@@ -1,2 +1,2 @@
-"""Calls of operations that the gateway makes itself, for example for each lookup of a dossier (several lookups in one
-request)."""
+"""Calls that the gateway itself makes to its operations. A dossier (several lookups in one request), for example, leads
+to one call for each lookup."""

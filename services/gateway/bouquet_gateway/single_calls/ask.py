@@ -1,5 +1,5 @@
-"""Calls of operations for a dossier (several lookups in one request), or for a tool of the Model Context Protocol. The
-answers are the same as by HTTP."""
+"""Calls that the gateway itself makes to its operations. It makes them for a dossier (several lookups in one request),
+or for a tool of the Model Context Protocol. Each answer is the same as for a call by HTTP."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Query parameters of the calls that the gateway makes itself for a dossier (several lookups in one request), or for a
-tool of the Model Context Protocol."""
+"""Query parameters of the calls that the gateway itself makes. It makes them for a dossier (several lookups in one
+request), or for a tool of the Model Context Protocol."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Parameters(Struct, frozen=True):
 
 
 def parameters_of(recipient: str, values: Values, quote: Callable[[str], str] = quote_plus) -> Parameters:
-    """Returns the query parameters of one call: `recipient`, a SIRET, then `values` sorted by name. `quote` encodes the
-    values in the query string."""
+    """Returns the query parameters of one call: `recipient`, then `values` sorted by name. `recipient` is the SIRET of
+    the administration that receives the data. `quote` percent-encodes a value for the query string."""
     # Names need no encoding: the caller has checked that they are names of parameters.
     texts: dict[str, str | list[str]] = {"recipient": recipient}
     pairs = [f"recipient={recipient}"]

@@ -57,7 +57,8 @@ FIRST_OFFERS_S = 3.0
 
 
 def paris_now() -> datetime:
-    """Returns the current time in Paris, the time zone of the contract's rules."""
+    """Returns the current time in Paris. Dates in the API's rules, such as the end of a version, are in this time
+    zone."""
     return datetime.now(PARIS)
 
 
@@ -70,8 +71,12 @@ async def open_gateway(
     clock: Callable[[], datetime] = paris_now,
     epoch_s: Callable[[], float] = time.time,
 ) -> AsyncIterator[GatewayServices]:
-    """Builds the services of a gateway, and yields them once providers have had time to describe their operations.
-    Raises `SettingsError` for wrong settings."""
+    """Builds the services of a gateway, and waits up to `FIRST_OFFERS_S` seconds for the providers' descriptions of
+    their operations. Then yields the services. Raises `SettingsError` for wrong settings.
+
+    `outbox` is the queue for journal records; `None` without a journal. `epoch_s` returns the seconds since 1970, for
+    rate limits.
+    """
     # The time ends when each provider has been asked, and after `FIRST_OFFERS_S` seconds at the latest.
     # The records of the access journal are sent to `outbox`. `clock` is used by the rules of the contract, and
     # `epoch_s` (seconds since 1970) by the rate limits.
@@ -94,8 +99,8 @@ async def open_gateway(
 
 
 def _following(settings: GatewaySettings, offers: Discovery) -> AbstractAsyncContextManager[object]:
-    """Returns a context in which the gateway keeps to the file of allowed providers as it changes. Without such a file,
-    the context does nothing."""
+    """Returns a context in which changes in the file of allowed providers take effect without a restart. If the
+    settings name no such file, the context does nothing."""
     path = settings.providers_file
     return alongside(providers_file.follow(path, offers.allow)) if path else nullcontext()
 
@@ -184,8 +189,8 @@ def _proofs(settings: GatewaySettings, clock: Callable[[], datetime]) -> Proofs 
 def _proof_services(
     settings: GatewaySettings, proofs: Proofs | None, bus: Calling, limiter: RateLimiter, drawing: Executor
 ) -> tuple[ProofChecks, ProofDownloads] | tuple[None, None]:
-    """Returns the services that verify proofs and make PDF files of them. Both are `None` if the gateway makes no
-    proofs."""
+    """Returns the service that verifies proofs, and the one that makes PDF files of them in the threads of `drawing`.
+    Both are `None` if the gateway makes no proofs (`proofs` is `None`)."""
     if proofs is None:
         return None, None
     proxies = settings.proxies()

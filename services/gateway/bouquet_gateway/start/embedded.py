@@ -23,11 +23,11 @@ class Hosted(Protocol):
     workers, and answers from test case files."""
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the descriptions of operations (offers): one for a worker. The casebook of a sandbox returns one for
-        each worker that it replaces."""
+        """Returns the descriptions of operations (offers), one for each provider. A worker has one. The casebook has
+        one for each worker that it replaces."""
 
     def read(self, reader: Reader) -> object:
-        """Reads and checks the worker's settings. `reader` collects the wrong ones."""
+        """Returns the worker's settings. `reader` reads them, and collects the errors in them."""
 
     def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[object]:
         """Returns a context in which the worker answers requests on the bus."""
@@ -37,7 +37,7 @@ class Service(Protocol):
     """Service other than a worker that runs inside the gateway's process. The registry is the only one."""
 
     def read(self, reader: Reader) -> object:
-        """Reads and checks the service's settings. `reader` collects the wrong ones."""
+        """Returns the service's settings. `reader` reads them, and collects the errors in them."""
 
     def running(
         self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None
@@ -47,8 +47,8 @@ class Service(Protocol):
 
 
 def installed(*, sandbox: bool) -> dict[str, Hosted]:
-    """Returns the installed workers by the provider's name. In a sandbox, returns only the casebook, which replaces all
-    workers."""
+    """Returns the installed workers by the provider's name. For a sandbox, returns only the casebook, which answers
+    from test case files in place of all workers."""
     return _loaded(CASEBOOK if sandbox else WORKERS)
 
 
@@ -84,8 +84,8 @@ async def hosting(
     hosts: Mapping[str, Hosted],
     services: Mapping[str, Service],
 ) -> AsyncIterator[None]:
-    """Runs workers (`hosts`) and services in this process while the context is open. Raises `SettingsError` for a wrong
-    setting."""
+    """Runs workers (`hosts`) and services in this process while the context is open. `outbox` is the queue for journal
+    records; `None` without a journal. Raises `SettingsError` for a wrong setting."""
     log.warning("embedded bus: gateway and workers share one process", extra={"hosted": [*hosts, *services]})
     async with AsyncExitStack() as stack:
         for host in hosts.values():

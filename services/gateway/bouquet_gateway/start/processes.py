@@ -34,8 +34,8 @@ _STARTED = b"."
 
 
 async def supervise(count: int, environ: Mapping[str, str]) -> int:
-    """Runs `count` gateway processes until SIGTERM or SIGINT. Returns 0 if all end with status 0, otherwise one of the
-    other statuses."""
+    """Runs `count` gateway processes until SIGTERM or SIGINT. Returns 0 if all end with exit status 0, otherwise the
+    exit status of a process that failed."""
     # The other status is the first one in the order of the processes' numbers.
     # If the first gateway cannot start, returns its exit status at once.
     supervisor = _Supervisor(environ)
@@ -93,7 +93,7 @@ class _Supervisor:
 
     async def run(self, count: int) -> int:
         """Runs `count` children until a signal ends them all, or until the first one fails to start. Returns 0 if all
-        end with status 0, otherwise one of the other statuses."""
+        end with exit status 0, otherwise the exit status of a child that failed."""
         # The first child is started alone, so a wrong setting is reported only once.
         first = await self._start(1)
         if not await first.has_started():
@@ -103,8 +103,8 @@ class _Supervisor:
         return next(filter(None, statuses), 0)
 
     async def _supervise(self, number: int, child: _Child) -> int:
-        """Restarts a child each time it ends, until a signal to stop. Returns the child's last exit status, or 0 if no
-        child runs at the signal."""
+        """Replaces the child with this number each time it ends, until a signal stops the supervision. Returns the last
+        child's exit status. Returns 0 if the signal comes during the pause before a new child."""
         failures = 0
         while True:
             status = await child.ended()

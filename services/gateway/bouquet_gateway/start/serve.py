@@ -1,5 +1,5 @@
-"""Gateway process: opens the bus, the workers in its own process, the journal, the stores and the HTTP port, and serves
-until SIGTERM."""
+"""Gateway process: connects to the bus and the stores, opens the HTTP port, and serves until SIGTERM. Without a broker,
+the workers run in the same process."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ async def serve(environ: Mapping[str, str], number: int = 0) -> None:
 
 
 async def serve_several(environ: Mapping[str, str]) -> int:
-    """Runs as many gateway processes as the setting `PROCESSES` says, and returns one exit status for all. Raises
-    `SettingsError` for a wrong setting or a port in use."""
+    """Runs as many gateway processes as the setting `PROCESSES` says. Returns 0 if all end with exit status 0,
+    otherwise the exit status of a process that failed. Raises `SettingsError` for a wrong setting or a port in use."""
     _, hosting_settings = prepare(environ, read, SERVICE)
     settings = hosting_settings.settings
     await check_ports_free(settings)
@@ -54,8 +54,8 @@ async def serve_several(environ: Mapping[str, str]) -> int:
 
 
 def read(reader: Reader, mesh: MeshSettings) -> Hosting:
-    """Reads and checks the settings of a gateway, and of the workers and services in its process. `reader` collects the
-    wrong ones."""
+    """Returns the settings of a gateway, with the workers and services that run in its process. Checks the settings of
+    all of them. `reader` reads the settings, and collects the errors in them."""
     settings = read_settings(reader)
     reader.check(_several_need_a_broker, settings, mesh)
     hosts, services = reader.check(_hosted, settings, mesh) or ({}, {})
@@ -107,8 +107,8 @@ def report_safeguards(settings: GatewaySettings) -> None:
 def _hosted(
     settings: GatewaySettings, mesh: MeshSettings
 ) -> tuple[Mapping[str, embedded.Hosted], Mapping[str, embedded.Service]]:
-    """Returns the workers and the services that run in the gateway's process. With a broker, both mappings are
-    empty."""
+    """Returns the workers and the services that run in the gateway's process. With a broker, both mappings are empty,
+    since each worker and service has its own process."""
     # On the embedded bus, these are the installed workers that the settings allow (in a sandbox, the casebook alone),
     # and the registry if tokens or journal need it.
     if settings.processes > 1 or not is_embedded(mesh.bus_url.reveal()):
@@ -120,8 +120,9 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings with the names of the providers that the gateway may ask: from the file of providers, else
-    from `providers`. If neither names any, these are `hosted`, the providers whose workers run in this process.
+    """Returns the settings with `providers` filled in: the names of the providers that the gateway may ask. They come
+    from the file of providers, if there is one, or else from the setting `providers`. If both are empty, they are
+    `hosted`, the providers whose workers run in this process.
 
     Raises `SettingsError` if the file is wrong, or if a gateway with a broker names no provider.
     """

@@ -26,8 +26,8 @@ class Cache(Protocol):
         """Stores a value under a key, for `ttl_s` seconds."""
 
     async def add(self, key: str, ttl_s: float) -> bool:
-        """Adds a key for `ttl_s` seconds, and returns whether the key was missing before. If several processes add the
-        key at the same time, only one gets `True`.
+        """Adds a key for `ttl_s` seconds, and returns whether the key was missing before. Of several processes that add
+        the same key at the same time, only one gets `True`. This serves as a lock.
 
         If the store fails, each of them gets `True`.
         """
