@@ -55,8 +55,8 @@ def database_of(url: str) -> dict[str, Any]:
 
 
 def _options(query: str) -> dict[str, str]:
-    """Returns the options of libpq in a URL's query. libpq then verifies the server's certificate and host name, unless
-    `sslmode` is `disable`.
+    """Returns the options of libpq in a URL's query. If they lack `sslmode`, adds the value by which libpq verifies the
+    server's certificate and host name.
 
     Raises `ValueError` for options that the portal does not accept.
     """

@@ -57,7 +57,7 @@ class Entry(Struct, frozen=True):
         return TRUE_OR_FALSE if self.field.kind == "vrai ou faux" else tuple((one, one) for one in self.field.choices)
 
     def walk(self) -> Iterator[Entry]:
-        """Yields the entry, then all entries in it."""
+        """Yields the entry, then the entries of all fields inside its field, at any depth."""
         yield self
         for entries in (self.children, *self.items):
             for entry in entries:
@@ -65,17 +65,17 @@ class Entry(Struct, frozen=True):
 
 
 def id_of(path: str) -> str:
-    """Returns the HTML id of the entry at a path."""
+    """Returns the HTML id of the form's entry for the field at `path`, such as `payload.data.sexe`."""
     return f"r-{re.sub('[^a-zA-Z0-9_]+', '-', path).strip('-')}"
 
 
 def entries(
     fields: Iterable[Field], data: Any, faults: Mapping[str, list[str]], path: str, longer: str = ""
 ) -> tuple[Entry, ...]:
-    """Returns the form's entries for `fields`, which belong to the object at `path`. `data` holds their values, and
+    """Returns the form's entries for `fields`, the fields of the object at `path`. `data` holds their values, and
     `faults` the error texts by path.
 
-    The list at the path `longer` gets one more object, to be filled in.
+    `longer` is the path of a list that the visitor wants to extend. This list gets one more object, with blank inputs.
     """
     members = data if isinstance(data, dict) else {}
     return tuple(_entry(one, members.get(one.name), faults, f"{path}.{one.name}", longer) for one in fields)
@@ -113,8 +113,8 @@ def _shown(value: Any) -> str:
 
 
 def data_from(fields: Iterable[Field], sent: MultiValueDict[str, str], path: str) -> dict[str, Any]:
-    """Returns the object at `path` that a submitted form describes, without its blank fields. A blank field that the
-    schema requires is null, if the schema allows null."""
+    """Returns the data of the object at `path`, as a visitor has entered them in the form. Blank fields are left out. A
+    blank field that the schema requires is null, if the schema allows null."""
     # Blank objects in lists are left out too.
     found = {one.name: _value(one, sent, f"{path}.{one.name}") for one in fields}
     return {name: value for name, value in found.items() if value is not UNSET}
@@ -135,8 +135,8 @@ def _value(field: Field, sent: MultiValueDict[str, str], path: str) -> Any:
 
 
 def _count_objects(sent: Collection[str], path: str) -> int:
-    """Returns the number of objects in a list of a submitted form, at most `MOST_VALUES`. It is 3 if the last object
-    has inputs such as `payload.data.enfants[2].sexe`."""
+    """Returns the number of objects in the list at `path`, at most `MOST_VALUES`. It is derived from the names of the
+    submitted inputs: `payload.data.enfants[2].sexe` shows that `payload.data.enfants` has three objects."""
     numbers = (re.match(r"\[(\d{1,3})\]", name[len(path) :]) for name in sent if name.startswith(f"{path}["))
     return min(MOST_VALUES, max((int(found[1]) + 1 for found in numbers if found), default=0))
 

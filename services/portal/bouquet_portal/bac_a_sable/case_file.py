@@ -53,8 +53,9 @@ def for_operation(operation: Operation) -> str:
 
 
 def with_own_parameters(operation: Operation, operations: Iterable[Operation]) -> Operation:
-    """Returns the operation with the parameters that its case files contain: all but `LEFT_OUT_PARAMETERS`. An
-    operation for FranceConnect sessions also gets the parameters of the civil status."""
+    """Returns the operation with only the parameters that its case files may contain: all but `LEFT_OUT_PARAMETERS`. An
+    operation for FranceConnect sessions also gets the parameters of the civil status. They are taken from another of
+    `operations`."""
     # Such an operation has no parameters of its own about the person.
     by_name = (
         one
@@ -74,8 +75,8 @@ def payload_of(operation: Operation, data: Any, meta: Any = None) -> Any:
 
 
 def text_of(head: Head, asked: CallParameters, status: int, payload: Any) -> str:
-    """Returns the text of a case file: `head` (a description, for example), a call with the parameters `asked`, and the
-    recorded answer."""
+    """Returns the text of a case file. `head` is its top, such as a description. The file says that a call with the
+    parameters `asked` gets `payload` with this HTTP status."""
     about = {name: text for name, text in msgspec.structs.asdict(head).items() if text}
     params = {
         name.removesuffix("[]"): list(value) if isinstance(value, tuple) else value for name, value in asked.items()
@@ -101,7 +102,8 @@ def _as_yaml(value: dict[str, Any]) -> str:
 
 
 def _as_json(value: Any) -> str:
-    """Returns an answer as JSON in which each computed number is a placeholder without quotes."""
+    """Returns the JSON of an answer. Where a number is `Computed`, the JSON has its placeholder, such as `{annee-1}`,
+    without quotes."""
     # Marked with what no visitor can have written.
     mark = secrets.token_hex(16)
     written = json.dumps(value, indent=2, ensure_ascii=False, default=lambda computed: f"{mark}{computed.text}")

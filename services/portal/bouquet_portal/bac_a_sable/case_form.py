@@ -14,7 +14,7 @@ from bouquet_portal.bac_a_sable.cases import CallParameters, Case
 from bouquet_portal.documents.model import ErrorCode, Operation
 
 DATA, META = "payload.data", "payload.meta"
-"""Paths, in a case file, of the two parts of a recorded answer that have fields."""
+"""Paths, in a case file, of the two objects in a recorded answer for whose fields the form has inputs."""
 HEAD = ("description", "person", "family")
 
 
@@ -38,7 +38,8 @@ class Proposed(Struct, frozen=True):
 
 
 def sent(form_sent: QueryDict, operation: Operation, errors: Iterable[ErrorCode]) -> Proposed:
-    """Returns the test case that a submitted form describes."""
+    """Returns the test case that a submitted form describes. Its answer may be one of `errors`, the errors of the
+    operation."""
     head = Head(*(" ".join(form_sent.get(name, "").split())[: form.MOST_LENGTH] for name in HEAD))
     data = answer_form.data_from(operation.fields, form_sent, DATA)
     meta = answer_form.data_from(operation.meta, form_sent, META)
@@ -47,8 +48,8 @@ def sent(form_sent: QueryDict, operation: Operation, errors: Iterable[ErrorCode]
 
 
 def begun(operation: Operation, found: Case | None, errors: Iterable[ErrorCode]) -> Proposed:
-    """Returns the content with which the form begins: the test case `found`, which the URL names. If `found` is None,
-    the form is empty."""
+    """Returns the test case with which the form is filled at first: `found`, or an empty one for None. `errors` are the
+    operation's errors, one of which `found` may have as its answer."""
     if found is None:
         return Proposed(operation)
     head = Head(found.description, found.person, found.family)
@@ -65,8 +66,7 @@ def errors_of(operation: Operation, errors: Iterable[ErrorCode]) -> tuple[ErrorC
 
 
 def choice_of(error: ErrorCode) -> str:
-    """Returns the text that stands for an error in the form's input `answer`: the HTTP status and the code, as in `404
-    37002`."""
+    """Returns the value of the form's input `answer` for an error: its HTTP status and code, such as `404 37002`."""
     return f"{error.status} {error.code}"
 
 

@@ -140,8 +140,8 @@ class Cases(Struct, frozen=True):
 
 
 def understood(document: Mapping[str, Any]) -> Cases:
-    """Returns what a sandbox's document lists: test cases, simulated errors and FranceConnect sessions. Raises
-    `ValueError` if the document does not have the expected form."""
+    """Converts the decoded JSON of `/bouquet/v1/sandbox/cases` to a struct. Raises `ValueError` if the document does
+    not have the expected form."""
     return msgspec.convert(document, Cases)
 
 

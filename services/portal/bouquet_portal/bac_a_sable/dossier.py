@@ -66,7 +66,7 @@ class Fault(Struct, frozen=True):
 
 
 def json_fault(text: str) -> str:
-    """Returns a French text that says where and why a text is no JSON object, or "" if the text is a JSON object."""
+    """Returns a French text that says where and why a text is not a JSON object, or "" if it is one."""
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
@@ -77,8 +77,8 @@ def json_fault(text: str) -> str:
 
 
 def rows(body: Any) -> Iterator[Row]:
-    """Yields the rows of the table that shows the answer to a dossier, in the order of its lookups. `body` is the
-    decoded body of a response with status 200."""
+    """Yields the rows of the table that shows the answer to a dossier. There is one for each lookup, or one for each
+    person if a lookup concerns several. `body` is the decoded body of a response with status 200."""
     for name, part in _members(_members(body).get("data")).items():
         persons = _members(part).get("parts")
         if isinstance(persons, list):

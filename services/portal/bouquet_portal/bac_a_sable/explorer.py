@@ -29,7 +29,7 @@ class Known(Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """Version and way to identify the person, such as `v3, par état civil`."""
+        """Version of the operation, and the way in which it identifies the person, such as `v3, par état civil`."""
         by = MODALITIES.get(self.operation.modality, self.operation.modality)
         return f"{self.operation.version}, {by}" if self.operation.modality else by
 
@@ -73,8 +73,8 @@ def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Itera
 
 
 def _sort_key(known: Known) -> tuple[bool, int, int, int, str]:
-    """Returns a sort key by which the test cases that suit new callers best come first, and those of deprecated
-    operations last."""
+    """Returns a key that sorts an API's test cases, first those to recommend to new callers. Its order: operations that
+    are not deprecated, then the best way to identify the person (`MODALITIES`), then the newest version."""
     # The order is that of `MODALITIES`, then that of the versions, newest first.
     operation = known.operation
     order = list(MODALITIES)
@@ -83,7 +83,8 @@ def _sort_key(known: Known) -> tuple[bool, int, int, int, str]:
 
 
 def matrix(people: Iterable[Person], topics: Sequence[Topic]) -> Iterator[Row]:
-    """Yields one row for each person. Each cell is the person's first test case in one of `topics`, or None."""
+    """Yields one row for each person, with a cell for each of `topics`. The cell is the person's first test case there,
+    or None."""
     for person in people:
         cells = (next((known for known in topic.known if known.case.person == person.name), None) for topic in topics)
         yield Row(person, tuple(cells))
@@ -100,8 +101,8 @@ def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]
 
 
 def yielded(errors: Iterable[ErrorCode], cases: Cases, operations: Mapping[str, Operation]) -> Iterator[YieldedError]:
-    """Yields each documented error with a call by which the sandbox simulates it; without a call if it is not
-    simulated. Prefers calls of operations that are not deprecated."""
+    """Yields each of `errors`, with a call that makes the sandbox return it. An error that the sandbox does not
+    simulate has no call. Prefers calls of operations that are not deprecated."""
     # Among these, it prefers operations without FranceConnect session.
     preferred = sorted(
         (one for one in cases.errors if one.operation_id in operations),

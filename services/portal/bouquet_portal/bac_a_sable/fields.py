@@ -36,8 +36,8 @@ class FieldState(Struct, frozen=True):
 
     @property
     def around(self) -> str:
-        """Part of the path up to and including the last dot, such as `enfants[0].`; empty for a field at the top
-        level."""
+        """Path of the object that contains the field, with the dot after it, such as `enfants[0].`. Empty for a field
+        at the top level."""
         return self.path[: -len(self.name)]
 
     @property

@@ -51,7 +51,8 @@ class Input(Struct, frozen=True):
 
     @property
     def first_id(self) -> str:
-        """HTML id of the first input box, to which a link in a summary of errors leads."""
+        """HTML id of the parameter's input box, or of the first one if the parameter is a list. A link in the summary
+        of errors leads to this box."""
         return f"{self.id}-1" if self.is_list else self.id
 
     @property
@@ -93,7 +94,8 @@ def asked_by(operation: Operation, sent: QueryDict) -> CallParameters:
 
 
 def with_recipient(operation: Operation, asked: CallParameters) -> CallParameters:
-    """Returns the parameters `asked`. If they lack `recipient`, adds it with its documented example as value."""
+    """Returns the parameters `asked`. If `recipient` (the administration that asks) is missing, adds it with its
+    example from the OpenAPI document."""
     # An operation without this parameter, or without an example of it, gets none.
     examples = {
         parameter.name: str(parameter.example)
@@ -104,8 +106,8 @@ def with_recipient(operation: Operation, asked: CallParameters) -> CallParameter
 
 
 def faults_by_parameter(operation: Operation, body: Any, asked: Collection[str]) -> dict[str, list[str]]:
-    """Returns the texts of the errors in an answer, each with its code, by the name of the wrong parameter. Errors that
-    are about no parameter have the key ""."""
+    """Returns the texts of the errors in an answer, by the name of the parameter that is wrong. Errors that are about
+    no parameter have the key "". `asked` are the names of the parameters in the call."""
     found: dict[str, list[str]] = {}
     errors = body.get("errors", ()) if isinstance(body, dict) else ()
     for error in errors if isinstance(errors, list) else ():
@@ -116,8 +118,8 @@ def faults_by_parameter(operation: Operation, body: Any, asked: Collection[str])
 
 
 def _parameter_at_fault(operation: Operation, error: Mapping[str, Any], asked: Collection[str]) -> str:
-    """Returns the name of the parameter that an error is about, or "" for none. If it may be about several, prefers one
-    that is missing in the call, whose parameters are `asked`."""
+    """Returns the name of the parameter that an error is about, or "" for none. If several have the error's code,
+    returns the first one that is missing in the call. `asked` are the names of the parameters in the call."""
     # Several parameters may share a code.
     source = error.get("source") or {}
     code = error.get("code", "")
@@ -130,8 +132,8 @@ def _parameter_at_fault(operation: Operation, error: Mapping[str, Any], asked: C
 
 
 def relevant_scopes(operation: Operation) -> tuple[str, ...]:
-    """Returns the scopes on which the answers of an operation depend: those that give access to the operation or to one
-    of its fields."""
+    """Returns the scopes on which the answers of an operation depend. They give access to the operation or to one of
+    its fields."""
     of_fields: Iterable[str] = (
         part for field in operation.all_fields() for one in field.scopes for part in one.split("&")
     )

@@ -35,8 +35,9 @@ class PlacedFault(Struct, frozen=True):
 
 
 def placed(faults: Iterable[Fault], proposed: Proposed, errors: Iterable[ErrorCode]) -> Iterator[PlacedFault]:
-    """Yields the faults in a sandbox's report on the test case `proposed`, in French. A fault that concerns several
-    inputs is yielded for each of them. `errors` gives the texts for error codes in the report."""
+    """Yields the faults of the test case `proposed`, in French. `faults` come from the sandbox's report. A fault that
+    concerns several inputs is yielded for each of them. `errors` are the documented errors, whose texts replace error
+    codes."""
     details = {one.code: next((cause.detail for cause in one.causes), one.title) for one in errors}
     for fault in faults:
         yield from _placed(fault, proposed, details)

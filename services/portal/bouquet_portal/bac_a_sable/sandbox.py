@@ -128,7 +128,7 @@ class Sandbox:
         return _timed(lambda: self._calling.get(address, dict([call.credential])))
 
     def send(self, path: str, body: bytes) -> Result:
-        """Posts JSON to the sandbox with its public token, and returns the answer, whatever its status. Raises
+        """Posts JSON to the sandbox with the portal's own token, and returns the answer, whatever its status. Raises
         `GatewayError` if the sandbox does not answer with JSON within `CALL_S` seconds."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         return _timed(lambda: self._calling.post(path, body, headers))

@@ -32,8 +32,8 @@ def sent(form_sent: QueryDict, operation: Operation) -> Wanted:
 
 
 def linked(url: QueryDict, operation: Operation, cases: Cases) -> Wanted:
-    """Returns the call with which a URL fills the form: that of the test case in `cas`, or of the simulated error in
-    `erreur`. If the URL names neither, the call has no parameters about a person."""
+    """Returns the call that a URL describes, for the console's form. The URL names a test case (`cas`) or a simulated
+    error (`erreur`). If it names neither, the call has no parameters about a person."""
     closed = frozenset(url.getlist("sans")) & frozenset(form.relevant_scopes(operation))
     found = cases.case(f"{operation.id}/{url.get('cas', '')}")
     simulated = cases.errors_of(operation.id)
@@ -50,8 +50,8 @@ def linked(url: QueryDict, operation: Operation, cases: Cases) -> Wanted:
 
 
 def permalink(operation: Operation, wanted: Wanted, cases: Cases) -> str:
-    """Returns a URL that fills the console's form with this call. Returns "" for a call of the visitor's own, which may
-    be about a real person."""
+    """Returns a URL that fills the console's form with this call. Only the call of a test case or of a simulated error
+    has one. Returns "" for any other call, which may be about a real person."""
     # Data about real people must not appear in a URL. All calls are the visitor's own, except those of test cases and
     # simulated errors.
     address = reverse("console", args=[operation.id])

@@ -105,8 +105,8 @@ class Entry:
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """Fields of the newest version. If its operations have different fields, those of the operation with the
-        most."""
+        """Fields of the API's answers in the newest version. If its operations return different fields, those of the
+        operation with the most fields."""
         return max((tuple(one.all_fields()) for one in self.newest.operations), key=_length)
 
     @cached_property
@@ -149,8 +149,8 @@ def _opened(operations: Iterable[Operation], scope: str) -> Iterator[Field]:
 
 @lru_cache(maxsize=4)
 def entries(content: Content, read: Reading[tuple[Operation, ...]] | None) -> tuple[Entry, ...]:
-    """Returns all APIs of the catalogue: first those with a content file, then those that occur only in the gateway's
-    documents."""
+    """Returns all APIs of the catalogue. First come those with a content file, then those that only the gateway's
+    documents contain. `read` holds the operations last read from the gateway; None before the first reading."""
     # The first are in the order of `content`, the others are sorted by title.
     by_resource: dict[str, list[Operation]] = {}
     for operation in read.value if read else ():
@@ -178,7 +178,8 @@ class Filters(Struct, frozen=True):
 
 
 def chosen(all_entries: Iterable[Entry], filters: Filters, use_cases: Iterable[UseCase]) -> list[Entry]:
-    """Returns the APIs that match the filters, best matches first."""
+    """Returns the APIs that match the filters, best matches first. `use_cases` tell which APIs belong to the use case
+    in the filters."""
     words = search.words(filters.query)
     case = next((case for case in use_cases if case.id == filters.use_case), None)
     used = {use.uid for use in case.apis if use.level != "injustifiee"} if case else set()
@@ -197,8 +198,7 @@ def chosen(all_entries: Iterable[Entry], filters: Filters, use_cases: Iterable[U
 
 
 def providers(entry: Entry) -> tuple[str, ...]:
-    """Returns the names of an API's providers, taken from the text that names them all: `CAF` and `MSA` from `CAF et
-    MSA`."""
+    """Returns the names of an API's providers, which one text lists: `CAF` and `MSA` for `CAF et MSA`."""
     return tuple(name.strip() for name in BETWEEN_NAMES.split(entry.provider))
 
 
@@ -210,7 +210,7 @@ def state_of(entry: Entry, states: Mapping[str, ResourceState]) -> ResourceState
 
 
 def errors_of(operations: Iterable[Operation], errors: Iterable[ErrorCode]) -> list[ErrorCode]:
-    """Returns the errors that are documented for these operations. Leaves out the platform's errors, which any request
-    may get."""
+    """Returns the errors that are documented for these operations. Leaves out errors of the platform as a whole, which
+    any request may get."""
     ids = {operation.id for operation in operations}
     return [error for error in errors if ids.intersection(error.operation_ids)]

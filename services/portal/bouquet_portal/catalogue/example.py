@@ -33,8 +33,8 @@ class Line(Struct, frozen=True):
 
 
 def lines(fields: Sequence[Field], scopes: Collection[str], data: Any = None) -> list[Line]:
-    """Returns the lines of an example answer to a caller with these scopes. The values come from a real answer's
-    `data`. If `data` is None, they are made up."""
+    """Returns an example answer as lines of JSON. The fields that a caller with these scopes does not get are marked as
+    absent. The values come from `data`, those of a real answer. If `data` is None, they are made up."""
     members = data if isinstance(data, dict) else of_types(fields)
     return [Line("{"), Line('  "data": {'), *_members(fields, members, scopes, 2, False), Line("  }"), Line("}")]
 

@@ -107,8 +107,8 @@ def _call(operation: Operation) -> dict[str, Any]:
 
 
 def _errors(entry: Entry) -> dict[str, Any] | None:
-    """Returns the errors that are documented for the newest version of an API, divided into errors of its provider and
-    errors of the platform. Returns None if the gateway does not serve the API, or if its errors are not known yet."""
+    """Returns the documented errors of an API's newest version: those of its provider, and those of the platform.
+    Returns None if the gateway does not serve the API, or if its errors are not known yet."""
     latest = site().gateway.errors.latest()
     if latest is None or not entry.is_served:
         return None
@@ -122,7 +122,7 @@ def _errors(entry: Entry) -> dict[str, Any] | None:
 @require_safe
 def example(request: HttpRequest, uid: str) -> HttpResponse:
     """Shows a page with an example answer of an API. With the query `?choix=1&avec=SCOPE`, the page marks the fields
-    that a caller with only these scopes does not get."""
+    that a caller with only the scope SCOPE does not get."""
     entry = _entry(uid)
     if isinstance(entry, HttpResponse):
         return entry

@@ -310,8 +310,8 @@ def _change(file: _File) -> Change:
 
 
 def _contradictions(content: Content) -> Iterator[str]:
-    """Yields a text for each contradiction between content files, such as a repeated uid, or the name of an API that
-    has no file."""
+    """Yields a text for each contradiction between content files. Examples are a repeated uid, and the name of an API
+    that has no file."""
     uids = [api.uid for api in content.apis]
     yield from _repeated("uid", [*uids, *(old for api in content.apis for old in api.old_uids)])
     yield from _repeated("operation", [resource for api in content.apis for resource in api.operations])

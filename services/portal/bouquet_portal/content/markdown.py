@@ -86,7 +86,7 @@ def slug(text: str) -> str:
 
 
 def _prepared(tokens: list[Token]) -> list[Token]:
-    """Returns a text's Markdown tokens, completed for a page: headings get an anchor, and tables and blocks of code a
+    """Returns a text's Markdown tokens, completed for a page. Headings get an anchor. Tables and blocks of code get a
     box that can be scrolled."""
     # Each cell of a table also gets the heading of its column, which narrow screens show.
     made: list[Token] = []

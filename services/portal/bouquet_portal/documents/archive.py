@@ -23,7 +23,8 @@ class Archive(Protocol):
     def save(self, url: str, body: bytes) -> None: ...
 
     def confirm(self, url: str) -> None:
-        """Records that the gateway's document at `url` is at present the same as the stored one."""
+        """Records that the stored document is still current: the gateway has just said that the document at `url` is
+        unchanged."""
 
 
 class NoArchive:

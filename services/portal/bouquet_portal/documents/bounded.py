@@ -1,5 +1,5 @@
-"""HTTP connections with a limit on the total time of an answer. urllib3 by itself limits only the time of each read
-from the socket."""
+"""HTTP connections with a limit on the total time of an answer. By itself, urllib3 limits only the time of each
+read."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ class _TLSPool(HTTPSConnectionPool):
 
 
 def pool_manager(total_s: float, *, connections: int, cafile: str) -> urllib3.PoolManager:
-    """Returns a pool of connections to any host. A request raises `urllib3.exceptions.HTTPError` if its answer takes
-    more than `total_s` seconds.
+    """Returns a pool of connections to any host, with up to `connections` open ones for each. A request raises
+    `urllib3.exceptions.HTTPError` if its answer takes more than `total_s` seconds.
 
-    If the caller reads the body separately (without preloading), this reading raises `TimeoutError` instead.
+    With `preload_content=False`, the caller reads the body later. This reading raises `TimeoutError` instead.
     """
     pool = urllib3.PoolManager(
         maxsize=connections,

@@ -44,10 +44,10 @@ class Kept(Generic[T]):
         first_wait_s: float = 3.0,
         restore: Callable[[], tuple[T, datetime] | None] = lambda: None,
     ) -> None:
-        """Prepares the thread that calls `read` every `every_s` seconds; `start` starts it.
+        """Prepares a thread that calls `read` every `every_s` seconds. `start` starts the thread.
 
-        Until a reading succeeds, `latest` returns the value of `restore`, which an earlier process has read. `latest`
-        waits up to `first_wait_s` seconds for the first attempt.
+        Until a reading succeeds, `latest` returns the value of `restore`: one that an earlier process has read.
+        `latest` waits up to `first_wait_s` seconds for the first attempt.
         """
         self.name = name
         self.read = read
@@ -76,8 +76,8 @@ class Kept(Generic[T]):
             self._thread.join()
 
     def latest(self) -> Reading[T] | None:
-        """Returns the last known value, or None if no value is known yet. Before the first attempt to read one has
-        ended, waits for it, at most `first_wait_s` seconds."""
+        """Returns the last known value, or None if no value is known yet. Waits for the end of the first attempt to
+        read one, at most `first_wait_s` seconds."""
         # Starts the thread if nobody has.
         if self._latest is None:
             self.start()

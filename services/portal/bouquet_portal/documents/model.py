@@ -96,8 +96,8 @@ class Operation(Struct, frozen=True):
 
     @property
     def credential(self) -> tuple[str, str]:
-        """Name of the header that carries the token, and the text before the token in its value:
-        `("Authorization", "Bearer ")`, or `("X-Api-Key", "")` in version 2."""
+        """Name of the header that carries the token, and the text before the token in its value. They are
+        `("Authorization", "Bearer ")`, but `("X-Api-Key", "")` in version 2 without FranceConnect."""
         by_key = self.version == "v2" and not self.is_by_session
         return ("X-Api-Key", "") if by_key else ("Authorization", "Bearer ")
 

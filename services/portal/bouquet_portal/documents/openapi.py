@@ -114,7 +114,8 @@ def _fields(
     schema: Mapping[str, Any], schemas: Mapping[str, Any], prefix: str, scopes: tuple[str, ...], depth: int
 ) -> Iterator[Field]:
     """Yields the fields of an object's schema, with paths that begin with `prefix`, such as `enfants[].`. A field
-    without scopes of its own gets `scopes`, those of the object."""
+    without scopes of its own gets `scopes`, those of the object. `depth` is the object's level, 0 for the whole
+    answer."""
     # `depth` is the number of levels between the object and the top. Below `MOST_DEPTH`, there are no fields.
     if depth > MOST_DEPTH:
         return

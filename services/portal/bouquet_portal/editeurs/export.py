@@ -1,5 +1,4 @@
-"""Export of software editors' requests to be listed on the site, as a list for operators, or as a file for a
-spreadsheet or a program."""
+"""Export, for operators, of software editors' requests to be listed on the site: as a list, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -45,8 +44,8 @@ def _text(value: object) -> str:
 
 
 def write_csv(found: Iterator[dict[str, str]], to: TextIO) -> None:
-    """Writes requests as CSV. A text that looks like a formula gets an apostrophe before it, so that spreadsheets show
-    it as text."""
+    """Writes the requests `found` as CSV. A text that looks like a formula gets an apostrophe before it, so that
+    spreadsheets show it as text."""
     writer = csv.writer(to)
     writer.writerow(COLUMNS)
     for row in found:
@@ -59,7 +58,8 @@ def write_json(found: Iterator[dict[str, str]], to: TextIO) -> None:
 
 
 def write_list(found: Iterator[dict[str, str]], to: TextIO) -> None:
-    """Writes a line for each request: its id, state, solution and editor, separated by tabs."""
+    """Writes a line for each of the requests `found`: its id, state, solution (software) and editor, separated by
+    tabs."""
     for row in found:
         state = f"confirmed {row['confirmed_at'][:10]}" if row["confirmed_at"] else "unconfirmed"
         to.write(f"{row['id']}\t{state}\t{row['solution']}\t{row['name']}\n")

@@ -25,8 +25,8 @@ LA_POSTE = "356000000"
 
 
 def check_line(text: str) -> None:
-    """Raises `ValidationError` if a text contains a control character, such as a line break, or a character of
-    `BIDIRECTIONAL`."""
+    """Raises `ValidationError` if a text contains a character that could mislead a reader. Such characters are control
+    characters, for example line breaks, and those that change the direction of text (`BIDIRECTIONAL`)."""
     if any(unicodedata.category(letter) == "Cc" or letter in BIDIRECTIONAL for letter in text):
         raise ValidationError("Retirez les caractères invisibles ou les retours à la ligne.")
 

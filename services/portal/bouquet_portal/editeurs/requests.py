@@ -1,4 +1,4 @@
-"""Steps in the life of an editor's request to be listed: it is submitted, confirmed by a mailed link, and deleted at
+"""Steps in the life of an editor's request to be listed. It is submitted, confirmed by a mailed link, and deleted at
 the end of its retention."""
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ server. `too_many` means that nothing was stored, since too many requests are un
 
 
 def submit(values: Mapping[str, str]) -> Outcome:
-    """Stores a request and tries to send its confirmation mail. The same form sent twice is stored once, and mailed
-    again only after ten minutes. Raises `DatabaseError` if the request cannot be stored."""
+    """Stores a request and tries to send its confirmation mail. A form that is sent again is not stored again, and its
+    mail is repeated only after ten minutes. Raises `DatabaseError` if the request cannot be stored."""
     now = timezone.now()
     with transaction.atomic():
         unconfirmed = EditorRequest.objects.filter(confirmed_at=None)

@@ -104,9 +104,9 @@ def _texts(code: Code) -> Iterator[str]:
 
 
 def identities(code: Code, modalities: Iterable[str]) -> list[Identity]:
-    """Returns the invented persons for whom the sandbox answers with this error code. There is one person for each of
-    `modalities`, the ways to identify a person, such as `ine`; empty `modalities` mean all. Returns none if the sandbox
-    does not simulate the error."""
+    """Returns the invented persons for whom the sandbox answers with this error, such as the one with the INE
+    `ERREUR37002`. There is one for each of `modalities` (ways to identify a person); an empty `modalities` stands for
+    all. Returns an empty list if the sandbox does not simulate the error."""
     if code.code in WITHOUT_IDENTITY or (code.code[:2] == PLATFORM and code.status not in ABOUT_ANY_CALL):
         return []
     in_letters = "-".join(DIGITS[int(digit)] for digit in code.code)

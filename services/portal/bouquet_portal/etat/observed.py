@@ -1,5 +1,4 @@
-"""Storage, in the database, of the state of each API, such as out of service, and of the time at which this state
-began."""
+"""Storage of APIs' states (such as out of service) in the database, each with the time at which it began."""
 
 from __future__ import annotations
 

@@ -49,8 +49,8 @@ FOOT: tuple[tuple[str, str], ...] = (
 
 
 def links(table: tuple[tuple[str, str], ...], path: str, *, without: Collection[str] = ()) -> list[Link]:
-    """Returns the links in `table`, except those whose route is in `without`. Marks as current the link to the page
-    `path`. If there is none, marks the nearest page above: on `/faq/jeton`, the link to `/faq`."""
+    """Returns the links in `table`, pairs of route and label, without the routes in `without`. Marks as current the
+    link to the page `path`. If none leads there, marks the nearest page above: on `/faq/jeton`, the link to `/faq`."""
     made = [(label, reverse(route)) for route, label in table if route not in without]
     around = [url for _, url in made if path == url or path.startswith(f"{url}/")]
     return [Link(label, url, url == max(around, key=len, default="")) for label, url in made]

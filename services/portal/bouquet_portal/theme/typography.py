@@ -37,7 +37,7 @@ _RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
 
 
 def french(text: str) -> str:
-    """Returns French prose with the spaces and signs of French typography."""
+    """Returns a French text with typographic signs and no-break spaces, such as the one before `?` in `Pourquoi ?`."""
     if not _SIGN.search(text):
         return text
     for pattern, replacement in _RULES:
@@ -59,7 +59,8 @@ def french_html(html: str) -> str:
 
 
 def _step(tag: str) -> int:
-    """Returns 1 for the start tag of an element in `LEFT_ALONE`, -1 for its end tag, and 0 for any other tag."""
+    """Returns the change in the number of open elements whose text stays as it is (`LEFT_ALONE`). A start tag of such
+    an element counts 1, its end tag -1, and any other tag 0."""
     match = _TAG.match(tag)
     if match is None or match[2].lower() not in LEFT_ALONE or tag.endswith("/>"):
         return 0

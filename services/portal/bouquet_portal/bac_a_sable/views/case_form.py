@@ -1,5 +1,5 @@
-"""Page with a form in which a visitor describes a test case field by field, has the test case checked, and downloads it
-as a file."""
+"""Page on which a visitor describes a test case field by field. The visitor can then have the test case checked, and
+download it as a file."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ PAGE = "bac_a_sable/case_form.html"
 @require_http_methods(["GET", "HEAD", "POST"])
 @shows_sandbox
 def case_form_page(request: HttpRequest, shown: Shown) -> HttpResponse:
-    """Shows the form of a test case, or a list of operations if none is chosen. A submitted form is checked, returned
-    as a file, or shown as YAML, as the visitor wishes; it is not stored."""
+    """Shows the form in which a visitor describes a test case, or a list of operations if none is chosen. The visitor
+    can have a submitted form checked, returned as a file, or shown as YAML. The portal does not store it."""
     given = request.POST if request.method == "POST" else request.GET
     chosen = next((one for one in shown.operations if one.id == given.get("operation")), None)
     if chosen is None:
@@ -105,8 +105,8 @@ def _shown(
 
 
 def _topics(shown: Shown) -> dict[str, list[tuple[Operation, str]]]:
-    """Returns the operations for which a test case may be proposed, by their French titles. Each operation comes with
-    the French name of its modality (way to identify the person)."""
+    """Returns the operations for which a test case may be proposed, grouped by their French title. Each operation comes
+    with the French name of its modality (way to identify the person)."""
     topics: dict[str, list[tuple[Operation, str]]] = {}
     for one in shown.operations:
         if not one.is_deprecated and one.version != "v2":

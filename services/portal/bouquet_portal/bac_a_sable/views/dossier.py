@@ -1,5 +1,5 @@
-"""Page with a form that sends a dossier (one request for several lookups) to the sandbox, and shows the answer to each
-lookup."""
+"""Page from which a visitor sends a dossier (one request for several lookups) to the sandbox. The page shows the answer
+to each lookup."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MOST_BYTES = 64 * 1024
 @require_http_methods(["GET", "HEAD", "POST"])
 @shows_sandbox
 def dossier(request: HttpRequest, shown: Shown) -> HttpResponse:
-    """Shows the form, which begins with a dossier about an invented household. If the visitor has sent the form, also
-    sends the dossier to the sandbox and shows the answer. The portal does not store the dossier."""
+    """Shows the form, at first with a dossier about an invented household. If the visitor has sent the form, also sends
+    the dossier to the sandbox and shows the answer. The portal does not store the dossier."""
     if request.method != "POST":
         return render(request, "bac_a_sable/dossier.html", {"text": BEGINNING, "path": PATH})
     text = request.POST.get("text", "").replace("\r\n", "\n")

@@ -1,5 +1,5 @@
-"""Page on which a visitor writes a new test case for the sandbox as YAML. The page shows its faults line by line, and
-offers it as a file."""
+"""Page on which a visitor writes a new test case for the sandbox as YAML. The page shows the test case's faults line by
+line. The visitor can download the test case as a file."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
 @require_http_methods(["GET", "HEAD", "POST"])
 @shows_sandbox
 def proposal(request: HttpRequest, shown: Shown) -> HttpResponse:
-    """Shows the page on which a visitor writes a new test case for the sandbox. If the visitor has sent the test case,
-    has the sandbox check it, or returns it as a file to download; the portal does not store it."""
+    """Shows the page on which a visitor writes a new test case for the sandbox. A test case that the visitor has sent
+    is checked by the sandbox, or returned as a file to download. The portal does not store it."""
     operation_id = (request.POST if request.method == "POST" else request.GET).get("operation", "")
     operation = next((one for one in shown.operations if one.id == operation_id), None)
     context = _context(shown, operation, _initial_text(request, operation, shown))
@@ -51,8 +51,8 @@ def as_file(text: str, name: str) -> HttpResponse:
 
 
 def written(request: HttpRequest, shown: Shown, operation: Operation, text: str) -> HttpResponse:
-    """Shows the page with `text`, the test case that the visitor has described in the form, so that the visitor can
-    edit it as YAML."""
+    """Shows the page of YAML with `text`, the test case that the visitor has described in the form. There the visitor
+    can edit it."""
     return render(request, "bac_a_sable/proposal.html", _context(shown, operation, text))
 
 
@@ -100,8 +100,8 @@ def _numbered(text: str, report: Report) -> list[tuple[int, str, list[str]]]:
 
 
 def _initial_text(request: HttpRequest, operation: Operation | None, shown: Shown) -> str:
-    """Returns the text with which the page's text box begins: the test case that the URL names in `cas`, or a draft.
-    Returns "" if the visitor has chosen no operation."""
+    """Returns the text that the page's text box contains at first. It is the test case that the URL parameter `cas`
+    names, or else a draft. Returns "" if the visitor has chosen no operation."""
     # The draft has the operation's parameters and an empty answer.
     if operation is None:
         return ""

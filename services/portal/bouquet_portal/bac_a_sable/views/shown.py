@@ -1,5 +1,4 @@
-"""Data of the sandbox for the pages that show them, and the limit on the calls that visitors make through these
-pages."""
+"""Data that the pages of the sandbox show, and the limit on the calls that visitors make through these pages."""
 
 from __future__ import annotations
 
