@@ -29,16 +29,16 @@ class Siv:
     """Client of the SIV, the State's register of vehicles. Signs a new assertion for each request."""
 
     def __init__(self, settings: Settings, api: UpstreamClient, clock: Callable[[], datetime] = utc_now) -> None:
-        """Signs with the key and certificate in `settings`, and raises `SettingsError` if they are unusable. `clock`
-        returns the current time, with a time zone."""
+        """Prepares requests that are signed with the key and certificate in `settings`, and sent through `api`. `clock`
+        returns the current time, with a time zone. Raises `SettingsError` if the key or the certificate is unusable."""
         self._settings = settings
         self._signer: Signer = signer_of(settings)
         self._api = api
         self._clock = clock
 
     async def ask(self, plate: str) -> Answer:
-        """Asks the SIV about a number plate and returns its answer. Raises `UpstreamError` if the
-        SIV does not answer."""
+        """Asks the SIV about a number plate and returns its answer. Raises `UpstreamError` if the SIV does not
+        answer."""
         # Not repeated by the kit: the SIV refuses a second question with the same session number.
         return await self._api.post(data=envelope(plate, self._settings, self._signer, self._clock()))
 

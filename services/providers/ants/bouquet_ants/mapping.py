@@ -88,8 +88,8 @@ def caracteristiques(vehicle: Vehicle) -> contract.Caracteristiques:
 
 
 def emission_class(text: str | None) -> contract.Code:
-    """Returns the Euro class in a text of the SIV, with a label: `Euro 4` for `70/220*2003/76EURO4`. For a text without
-    a Euro class, the code is the text itself, without a label."""
+    """Returns the Euro class that a text of the SIV names, with a label: `Euro 4` for `70/220*2003/76EURO4`. If the
+    text names none, the code is the text itself, without a label."""
     found = EURO.search(text or "")
     if found is None:
         return contract.Code(code=text, label=None)

@@ -34,8 +34,8 @@ class Match(Struct, frozen=True):
 
 
 def find_citizen(who: Identite, file: File) -> Match | None:
-    """Returns the first natural person in a vehicle's record who has the citizen's birth name and one of the citizen's
-    first names; `None` if there is no such person."""
+    """Searches a vehicle's record for the citizen: the first natural person with the same birth name and a first name
+    in common. Returns `None` if there is no such person."""
     is_former = not NEW_PLATE.fullmatch(file.registration.num_immat)
     for attached in file.people:
         for name in _readings(attached.person, is_former=is_former):
@@ -46,8 +46,8 @@ def find_citizen(who: Identite, file: File) -> Match | None:
 
 
 def _readings(person: Person, *, is_former: bool) -> Iterator[Name]:
-    """Yields every way to divide a person's name into birth name and first names. A name in the former register is one
-    text: `LE GALL ANNE` may be `LE` and `GALL ANNE`, or `LE GALL` and `ANNE`. Any other name has one division."""
+    """Yields every way to divide a person's name into birth name and first names. Only a name in the former register,
+    which is one text, has several ways. `LE GALL ANNE` may be `LE` and `GALL ANNE`, or `LE GALL` and `ANNE`."""
     if person.prenom or not is_former:
         yield Name(person.nom_naiss, (person.prenom,))
         return

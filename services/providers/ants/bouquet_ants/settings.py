@@ -61,8 +61,8 @@ def signer_of(settings: Settings) -> Signer:
 
 
 def check_signer(settings: Settings) -> None:
-    """Raises `SettingsError` if the key or the certificate for assertions is unusable, or if the certificate is not the
-    key's."""
+    """Raises `SettingsError` if the key or the certificate for assertions is unusable, or if they do not belong
+    together."""
     signer = signer_of(settings)
     if signer.certificate.public_key() != signer.key.public_key():
         raise _wrong("ASSERTION_CERTIFICATE", "must be the certificate of ASSERTION_KEY")
@@ -86,8 +86,8 @@ def _certificate_of(settings: Settings) -> Certificate:
 
 
 def _pem(text: str) -> bytes:
-    """Returns a PEM text with line ends, as libraries expect it. Spaces may stand for the line ends in a setting.
-    Raises `ValueError` for a text that is not PEM."""
+    """Returns a PEM text with line ends, as libraries expect it. In the setting's value `text`, spaces may stand for
+    the line ends. Raises `ValueError` for a text that is not PEM."""
     found = _PEM.search(text)
     if found is None:
         raise ValueError("no PEM")

@@ -96,8 +96,8 @@ simulator = Simulator(provider="ants", app=app, settings=settings)
 
 @cache
 def registered() -> Credentials:
-    """Returns the credentials that `settings` gives a worker. They are made at the first call and kept for the life of
-    the process."""
+    """Returns the key with which a worker signs, and its certificate, as registered at the simulated SIV. Both are made
+    at the first call and kept for the life of the process."""
     return new_credentials()
 
 
@@ -133,7 +133,7 @@ async def _siv(request: web.Request) -> web.StreamResponse:
 
 
 def _parsed(body: bytes) -> _Element | None:
-    """Returns the root of a request's XML, or `None` if the body is not a SOAP envelope with a request about a
+    """Returns the root of a request's XML. Returns `None` if the body is not a SOAP envelope with a request about a
     vehicle."""
     parser = XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:

@@ -120,8 +120,8 @@ def file_in(answer: Answer) -> File | None:
 
 
 def _cause(code: str) -> str:
-    """Returns the error code as text for logs, such as `code 20`. Returns the word `code`
-    alone if the value is no number of up to five digits, since it might contain the number plate."""
+    """Returns a text for logs about an error code of the SIV, such as `code 20`. If the code is not a number of up to
+    five digits, it might contain the number plate. The text is then only `code`."""
     return f"code {code}" if code.isdecimal() and len(code) <= 5 else "code"
 
 
@@ -151,7 +151,7 @@ def _attached(person: Element) -> Attached:
 
 
 def _read(element: Element, model: type[T]) -> T:
-    """Converts an XML element to a struct: each child becomes the field of the same name, and a blank child counts as
+    """Converts an XML element to a struct. Each child becomes the field of the same name; a blank child counts as
     missing. Raises `UpstreamError`, which names the field, for an unsuitable text."""
     texts: Mapping[str, str] = {
         child.tag.rpartition("}")[2]: text for child in element if (text := (child.text or "").strip())

@@ -104,13 +104,14 @@ class Folder(Struct, frozen=True):
     """Unreadable files: pairs of a file's name and a text that says why the file cannot be read."""
 
     def find(self, signature: Signature) -> Case | None:
-        """Returns the case with these parameters, or `None`. `signature` is the parameters in the comparable form of
-        `bouquet_casebook.matching`."""
+        """Returns the test case whose parameters have this signature, or `None`. A signature is the form in which
+        parameters are compared: for example, letter case does not matter."""
         return next((case for case in self.cases if signature_of_case(case.params) == signature), None)
 
     @property
     def default(self) -> Case | None:
-        """Default case of the folder, read from `404.yaml`; `None` if the folder has no such file."""
+        """Test case that answers a lookup if no other case of the folder fits. It is read from `404.yaml`; `None` if
+        the folder has no such file."""
         return next((case for case in self.cases if case.name == DEFAULT), None)
 
 
@@ -123,8 +124,8 @@ class Casebook:
         self._known: dict[str, tuple[State, Folder]] = {}
 
     def folder(self, operation_id: str) -> Folder:
-        """Returns the test cases of an operation; none if it has no folder. Reads the files again, and logs unreadable
-        ones, only if a file or the date has changed."""
+        """Returns the test cases of an operation, kept in memory. If a file or the date has changed, reads all files of
+        the folder again, and logs unreadable ones. An operation without a folder has no cases."""
         path, today = self.root / operation_id, self.today()
         state = (today, _files_of(path))
         known = self._known.get(operation_id)
@@ -207,8 +208,8 @@ def _line_of(event: yaml.Event) -> int:
 
 
 def _values_in(node: yaml.Node, known: dict[int, int]) -> int:
-    """Returns the number of values in a YAML node, with aliases replaced by what they repeat. `known` remembers the
-    numbers of nodes already counted, by `id(node)`."""
+    """Returns the number of values in a YAML node. An alias counts as all the values that it repeats. `known` holds the
+    results for nodes already counted, by `id(node)`."""
     if id(node) not in known:
         known[id(node)] = MAX_VALUES + 1  # for an alias inside of what it repeats
         inner = [one for pair in node.value for one in pair] if isinstance(node, yaml.MappingNode) else node.value
@@ -225,8 +226,8 @@ def dated(text: str, today: date) -> str:
 
 
 def _loaded(text: str) -> tuple[Any, list[Fault]]:
-    """Returns the content of a YAML text, or `None` and its faults. A fault is a repeated key, or a value that YAML
-    changes, such as `010`, read as 8."""
+    """Returns the content of a YAML text, and the faults in it. With faults, the content is `None`. A fault is a
+    repeated key, or a value that YAML changes: it reads `010` as 8."""
     loader = yaml.CSafeLoader(text)
     try:
         root = composed(text)
@@ -247,16 +248,16 @@ def _loaded(text: str) -> tuple[Any, list[Fault]]:
 
 
 def _value(loader: yaml.CSafeLoader, scalar: yaml.ScalarNode) -> Any:
-    """Returns the value of a YAML scalar (a single value), or `None` if the scalar is invalid, such as a date in month
-    13."""
+    """Returns the value of a YAML scalar (a single value). Returns `None` if the scalar is invalid, such as a date in
+    month 13."""
     with suppress(ValueError, yaml.constructor.ConstructorError):
         return loader.construct_object(scalar)
     return None
 
 
 def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]]:
-    """Yields each single value and each key in a YAML node, at any depth, with the name of the key: `mois: [1, 2]`
-    yields `mois`, 1 and 2, each with `mois`. Values under no key get the name `name`."""
+    """Yields each key and each single value in a YAML node, with the name of its key. `mois: [1, 2]` yields `mois`, 1
+    and 2, each with the name `mois`. A value under no key gets the name `name`."""
     # Keys are scalars too: each is paired with its own name. The key `<<` is left out, since it is an instruction to
     # YAML.
     match node:

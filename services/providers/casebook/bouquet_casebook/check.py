@@ -148,8 +148,8 @@ def check(
 
 
 def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
-    """Returns the reason why no call can get the answer recorded in `case`, or "" if a call can. `own` is the
-    parameters of the case in comparable form, and `ways` are the operations to call."""
+    """Returns the reason why no call can get the answer recorded in `case`, or "" if a call can. `own` is the signature
+    of the case: its parameters in comparable form. `ways` are the operations that its folder answers."""
     # The default case answers any call that no other case answers, whatever its own parameters.
     if case.name == DEFAULT or any(reached == Reached(own) for asked in ways for _, reached in reaches(case, asked)):
         return ""
@@ -163,9 +163,9 @@ def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
 
 
 def reaches(case: Case, asked: Askable) -> Iterator[tuple[str, Reached]]:
-    """Yields outcomes of calls of an operation with a case's parameters, each with the FranceConnect token sent. Tries
-    the token of each invented citizen who granted a scope of the operation. An operation that takes no token has one
-    outcome."""
+    """Tries calls of an operation with a case's parameters. Yields the outcome of each, with the FranceConnect token
+    sent. There is one call for each invented citizen who granted a scope of the operation. An operation without
+    FranceConnect is called once, with the token ""."""
     # Without a token, and if the rules refuse the parameters, yields one outcome with the token "".
     operation = asked.operation
     values = apply_rules(operation.checks, parse_query(_query(case.params)), asked.today)
@@ -203,7 +203,7 @@ def _query(params: Mapping[str, Any]) -> str:
 
 
 def _difference(own: Signature, reached: Signature) -> str:
-    """Returns a text for a case's author: the parameters that differ between the case (`own`) and a call
+    """Returns a text that tells a case's author which parameters differ between the case (`own`) and a call
     (`reached`)."""
     wanted, had = dict(own), dict(reached)
     words = {
@@ -215,8 +215,8 @@ def _difference(own: Signature, reached: Signature) -> str:
 
 
 def _schema_violations(case: Case, operation: Operation) -> Iterator[Fault]:
-    """Yields each place, up to `MAX_VIOLATIONS`, where the answer in a case violates the operation's schema. An answer
-    whose status is not 200 must only be an error body."""
+    """Yields a fault for each place where the answer in a case violates the operation's schema, up to `MAX_VIOLATIONS`.
+    If the status is not 200, the schema does not apply: the answer must be an error body."""
     # The texts never contain a value, which may be a real person's.
     payload = msgspec.json.decode(case.payload)
     if case.status != 200:
@@ -234,8 +234,8 @@ def _schema_violations(case: Case, operation: Operation) -> Iterator[Fault]:
 
 
 def _data_of(payload: Mapping[str, Any], operation: Operation) -> Any:
-    """Returns the data in an answer of version 3 or later, as the operation's schema describes them. The schema
-    includes some fields that answers carry in `meta`."""
+    """Returns the part of an answer that the operation's schema describes, in version 3 or later. This is the object
+    `data`, with those fields of `meta` that the schema contains."""
     match payload:
         case {"data": dict() as data, "meta": dict() as meta}:
             return data | {name: meta[name] for name in operation.meta_fields if name in meta}

@@ -1,8 +1,7 @@
 """Invented identities that make the sandbox answer with an error. Each identity contains the code of its error.
 
-The sandbox needs no case file for these identities. For each code of `/api/errors`, the sandbox answers with the same
-status, texts, `meta` and `Retry-After` as production, in every version of the API, since both use the same table of
-failures. Identities for the code 35002:
+The sandbox needs no case file for these identities. It answers with the same status, texts, `meta` and `Retry-After` as
+production, in every version of the API. Identities for the code 35002:
 
     birth name           ERREUR TROIS-CINQ-ZERO-ZERO-DEUX     in words, since a name has no digits
     INE                  ERREUR35002
@@ -103,7 +102,8 @@ def _spelt(name: str) -> str | None:
 
 
 def code_in_payload(payload: Raw) -> str:
-    """Returns the code of the first error in an error body of version 3; "" if the payload is not such a body."""
+    """Returns the code of the first error in an error body of version 3. Returns "" if the payload is not such a
+    body."""
     match msgspec.json.decode(payload):
         case {"errors": [{"code": str() as code}, *_]}:
             return code
@@ -157,8 +157,9 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
 
 
 def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
-    """Yields each of `reasons` with its `Failure` (the error's code and texts), found in `problems` or among the errors
-    of all providers. Leaves out unknown reasons, and errors whose text only a gateway can fill."""
+    """Yields each of `reasons` with its `Failure`: the error's code and texts. `problems` holds the provider's own
+    errors, by reason; other reasons stand for errors of all providers. Leaves out unknown reasons, and errors whose
+    text has a placeholder that only a gateway can fill."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not FROM_A_GATEWAY.search(row.detail):

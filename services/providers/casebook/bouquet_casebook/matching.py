@@ -142,7 +142,8 @@ names has no entry (docs/reference/contract.md §6.4)."""
 
 
 def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> CaseKeys:
-    """Returns the parameter names in an operation's case files. `operations` holds all operations by id."""
+    """Returns the names that parameters have in an operation's case files. `operations` holds all operations by id. An
+    operation by FranceConnect also uses names of the same operation by civil status."""
     # For an operation by FranceConnect, they include the names for the same operation by civil status, since a case
     # describes the citizen with them.
     if operation.id in CASE_KEYS:

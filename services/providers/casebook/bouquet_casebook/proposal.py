@@ -22,8 +22,8 @@ NAME = "proposition.yaml"
 
 
 def report_on(text: str, folder: str, checker: Checker, others: Sequence[Case], today: date) -> CaseReport:
-    """Returns a report on a proposed case file: its faults, and the case if it can be read. `others` are the cases that
-    `folder` already holds."""
+    """Checks `text`, a case file proposed for `folder`. Returns its faults, and the case if it can be read. `others`
+    are the cases that the folder already holds."""
     try:
         case = parse_case(NAME, text, today)
     except CaseError as error:
@@ -44,7 +44,7 @@ def _with_lines(faults: Sequence[Fault], text: str, today: date) -> Iterator[Cas
 
 
 def _written(at: tuple[str | int, ...]) -> str:
-    """Returns a place in a file as text, such as `payload.data.enfants[0]`."""
+    """Returns the keys and indexes of a place in a file as one text, such as `payload.data.enfants[0]`."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at).lstrip(".")
 
 

@@ -81,7 +81,7 @@ class CombinedServing(Struct, frozen=True):
         return all(serving.consuming for serving in self.each)
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns an empty mapping: nothing but consuming requests is needed for the sandbox to be ready."""
+        """Returns an empty mapping: no condition is unmet. The sandbox is ready as soon as it takes requests."""
         # If gateways refuse some of the operations that it offers, the real workers of these operations report this.
         return {}
 
@@ -102,7 +102,7 @@ class Sandbox:
         return {name: one for worker in reversed(_workers()) for name, one in worker.published.items()}
 
     def read(self, reader: Reader) -> CasebookSettings:
-        """Reads and checks the settings, and records their problems in `reader`."""
+        """Returns the sandbox's settings. `reader` reads them, and collects the errors in them."""
         return reader.read(CasebookSettings, PREFIX, _need_folder)
 
     def settings(self, environ: Mapping[str, str]) -> CasebookSettings:
@@ -127,16 +127,17 @@ class Sandbox:
 
 
 def _workers() -> list[Worker]:
-    """Returns the installed workers, sorted by name, except FranceConnect's, which sessions from case files replace."""
+    """Returns the installed workers, sorted by name. FranceConnect's worker is left out, since the sandbox takes
+    sessions from case files."""
     # If several workers offer the same operation, the sandbox takes it from the first of them.
     installed = sorted(entry_points(group=WORKERS), key=lambda entry: entry.name)
     return [entry.load() for entry in installed if entry.name != france_connect_session.PROVIDER]
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """Returns copies of the descriptions (offers) of workers' operations, simplified for recorded answers. They have no
-    cache (docs/reference/contract.md §1.4), no rules for identities from FranceConnect (§6.5), and no plan to ask
-    several providers."""
+    """Returns copies of the descriptions (offers) of workers' operations, simplified because answers are recorded.
+    Gateways do not cache these answers (docs/reference/contract.md §1.4), and do not check identities from
+    FranceConnect (§6.5). They ask one provider only, where they would ask several in production."""
     # If an operation of an offer has a plan (how a gateway asks several providers), the offer also gets the errors that
     # each of the asked providers answers in its own name.
     taken: set[str] = set()
@@ -156,8 +157,8 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Returns the errors in which CNAF or MSA answers in its own name, by new reasons such as `cnaf_upstream_internal`.
-    `problems` are errors of the provider that the gateway asks."""
+    """Returns the errors that name CNAF or MSA, by new reasons such as `cnaf_upstream_internal`. They occur in
+    operations for which a gateway asks both. `problems` are the provider's own errors, by reason."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
         for reason, row in rows(OF_AUTHORITIES, problems):
@@ -214,8 +215,8 @@ class CaseService:
 def handler_of(
     offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]], case_service: CaseService
 ) -> Handler:
-    """Returns the function that answers all requests for one provider from case files. `offer` describes the operations
-    of the provider."""
+    """Returns the function that answers all requests of gateways to one provider. It answers lookups from case files,
+    describes the operations as in `offer`, and lists and checks test cases."""
     answers = _Answers(offer, casebook, published)
     folders = {operation.folder for operation in offer.operations}
 
@@ -245,8 +246,9 @@ class _Answers:
         self._casebook = casebook
 
     def reply(self, lookup: Lookup, operation: Operation) -> Reply:
-        """Returns the reply to a lookup. An error code in the invented identity comes first, then the case with the
-        same parameters, then the default case. Without a default case, the person is not found."""
+        """Returns the reply to a lookup. If the invented identity contains an error code, this is the error. Otherwise
+        it is the case with the same parameters, or else the default case. Without a default case, the person is not
+        found."""
         # For an operation of version 2, a matching case of its successor in a later version comes before the default
         # case.
         return (
@@ -296,8 +298,8 @@ def _recorded(case: Case | None) -> Recorded | None:
 
 
 def _sessions(casebook: Casebook, scopes: tuple[str, ...], case_service: CaseService) -> Handler:
-    """Returns the function that answers requests about simulated FranceConnect sessions: to open one, and to list or
-    check their case files. Sessions whose token causes an error have all of `scopes`."""
+    """Returns the function that answers all requests of gateways about simulated FranceConnect sessions. It opens a
+    session, and lists and checks the case files of sessions. A session that makes calls fail has all of `scopes`."""
 
     async def handle(request: Request) -> Reply:
         match request:

@@ -26,8 +26,9 @@ class _Payload(Struct, frozen=True):
 
 
 def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) -> Reply:
-    """Returns the session of a FranceConnect token, read from a case file; a refusal if no valid file has this token. A
-    token such as `jeton-erreur-35002` makes the call fail with the error 35002."""
+    """Returns the FranceConnect session in the case file with the lookup's token. Refuses a token without a valid file.
+    A token such as `jeton-erreur-35002` makes the call fail with the error 35002. If such a token opens a session, the
+    session has all of `scopes`."""
     # If sessions cannot fail with the error, the token opens a session with all of `scopes`, for which every operation
     # answers with the error.
     if code := code_in_identity(lookup.identity):

@@ -25,9 +25,8 @@ class ServedVersion2(Struct, frozen=True):
     successor: Operation
 
     def body(self, payload: Raw, asked: Mapping[str, Any]) -> Raw:
-        """Converts the payload of a case of the successor to the data of version 2. `asked` holds the fields that
-        repeat the request, such as the INE. Raises `msgspec.ValidationError` if version 2 cannot express the
-        payload."""
+        """Converts the answer of a test case from the later version to the data of version 2. `asked` holds fields that
+        repeat the request, such as the INE. Raises `msgspec.ValidationError` if version 2 cannot express the answer."""
         data = msgspec.json.decode(payload, type=_Payload).data
         result = msgspec.convert({**asked, **missing_members(data), **data}, self.published.result)
         return Raw(msgspec.json.encode(self.published.view(result)))

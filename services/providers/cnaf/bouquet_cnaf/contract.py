@@ -1,5 +1,5 @@
-"""Composition of a family, as version 2 of the API publishes it (docs/reference/upstreams/cnaf.md §4). Callers name the
-family by the number and postal code of its file at a CAF (local fund of family allowances)."""
+"""Composition of a family, as version 2 of the API publishes it (docs/reference/upstreams/cnaf.md §4). The family is
+identified by the number and postal code of its file at a CAF (local fund of family allowances)."""
 
 from __future__ import annotations
 
