@@ -31,8 +31,8 @@ class Communes:
         return cls(dict(section.split("\n", 1) for section in sections))
 
     def code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune in `departement` that had the name `nom` at the beginning of the year `annee`
-        or, failing that, at its end. Returns `None` if no commune fits, or several do."""
+        """Returns the code of the commune in `departement` that had the name `nom` at the beginning of the year
+        `annee`. If there was none, looks at the end of the year. Returns `None` if no commune fits, or several do."""
         # The commune may have been created in between. `departement` may also be a later département of the same
         # commune, since forms list today's départements.
         days = [f"{year:04}-01-01" for year in (annee, annee + 1)]

@@ -46,8 +46,8 @@ class InseeCommunes:
         return counted("insee", code)
 
     async def _code(self, nom: str, departement: str, annee: int) -> str | None:
-        """Returns the code of the commune in `departement` that had the name `nom` at the beginning of the year `annee`
-        or, failing that, at its end. Returns `None` if no commune fits, or several do."""
+        """Returns the code of the commune in `departement` that had the name `nom` at the beginning of the year
+        `annee`. If there was none, looks at the end of the year. Returns `None` if no commune fits, or several do."""
         # The commune may have been created in between.
         numbers, borne = FORMERLY.get(departement, (departement,)), set[str]()
         for year in (annee, annee + 1):

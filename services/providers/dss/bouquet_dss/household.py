@@ -20,8 +20,8 @@ CRECHE_AGE = 7
 
 
 def participation(answer: Answer, today: date) -> contract.ParticipationFamiliale | NotFound:
-    """Returns a household's data for the crèche rate; `NotFound` if no child is under `CRECHE_AGE`. Raises
-    `UpstreamError` if the answer does not describe a household."""
+    """Returns a household's data for the crèche rate; `NotFound` if no child is under `CRECHE_AGE` on the day `today`.
+    Raises `UpstreamError` if the answer does not describe a household."""
     # The absence is logged, since a question about such a household may be a misuse.
     file = answer.decode(Household)
     enfants = file.enfants or ()

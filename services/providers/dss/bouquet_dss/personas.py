@@ -312,8 +312,8 @@ def _signature(fund: Fund, prestation: str) -> str:
 
 
 def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
-    """Returns the answer that a special birth name stands for; `None` for any other name. `CAF-FOUND`, for example,
-    means that the CAF finds the person."""
+    """Returns the social-security hub's answer, about the benefit `prestation`, that a special birth name stands for.
+    Returns `None` for any other name. `CAF-FOUND`, for example, stands for an answer of the CAF with data."""
     if not (staging := re.match(rf"({'|'.join(SIGNATURES)})-(\S+)", who.nom)):
         return None
     signature, word = SIGNATURES[staging[1]], staging[2]
@@ -322,8 +322,8 @@ def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAns
 
 
 def _scripted_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:
-    """Returns the answer with status 200 for `word`, the part of a special birth name after its first hyphen, such as
-    `FOUND` in `CAF-FOUND`. Returns `None` for any other word."""
+    """Returns the answer with status 200, about the benefit `prestation`, that `word` stands for. `word` is the part of
+    a special birth name after its first hyphen, such as `FOUND` in `CAF-FOUND`. Returns `None` for any other word."""
     age = {"FOUND": 3, "NOT-ENTITLED": 9, "INCOMPLETE": 0}.get(word)
     if age is None:
         return File({"indicateur": "EN_COURS"}) if word == "MALFORMED" else None

@@ -57,8 +57,8 @@ class FranceConnect:
 
 
 def _wrong_claim(claims: Claims, issuer: str, client: Client) -> str:
-    """Returns the name of the first claim that makes an answer invalid, such as `exp` if the answer has expired.
-    Returns "" for a valid answer."""
+    """Returns the name of the first wrong claim in FranceConnect's answer to `client`, such as `exp` if the answer has
+    expired. Returns "" if no claim is wrong. `issuer` is the value that the claim `iss` must have."""
     audience = (claims.aud,) if isinstance(claims.aud, str) else claims.aud
     if claims.iss != issuer:
         return "iss"

@@ -18,7 +18,7 @@ INCLUDED_SCOPES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "bi
 
 def session_of(introspection: Introspection, today: date) -> Session | Rejected:
     """Converts the introspection of an active token into a session. Returns a refusal if the citizen's identity does
-    not suffice to ask providers, for instance because the birth date is impossible on the day `today`."""
+    not suffice to ask providers. One such identity has a birth date that is impossible on the day `today`."""
     who = identity_of(introspection)
     return Session(identity=who, scopes=scopes_of(introspection)) if is_usable(who, today) else Rejected(UNUSABLE)
 

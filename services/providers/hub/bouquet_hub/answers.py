@@ -115,7 +115,7 @@ def _error_in(body: bytes) -> Error | None:
 
 def _shown_error(error: Error, who: Identite) -> Meta:
     """Returns what the caller is shown of the social-security hub's error: its code and its message. Leaves out a
-    message that may identify the person."""
+    message that may identify `who`, the person asked about."""
     meta: Meta = {}
     if error.code is not None:
         meta["provider_error_code"] = error.code

@@ -71,7 +71,8 @@ def hub_app(fund: Fund) -> web.Application:
 
 
 def hub_settings(fund: Fund, base_url: str) -> dict[str, str]:
-    """Returns the environment variables that make a worker call the simulator at `base_url`."""
+    """Returns the environment variables that make the worker of the provider `fund` call the simulator at
+    `base_url`."""
     prefix = f"BOUQUET_{fund.provider.upper()}_HUB_"
     return {
         f"{prefix}URL": f"{base_url}/qf",

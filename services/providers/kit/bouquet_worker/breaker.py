@@ -96,7 +96,8 @@ class Breaker:
                 self._record(failure, probing)
 
     def check(self) -> None:
-        """Raises `UpstreamError("breaker_open")` if the breaker would refuse a call now."""
+        """Raises `UpstreamError("breaker_open")` if the breaker would refuse a call now. Unlike `guard`, records no
+        call."""
         if self._probe_at is None:
             return
         if self._clock() < self._probe_at or self._probing + self._timed_out_probes >= MAX_PROBES:
@@ -112,7 +113,7 @@ class Breaker:
 
     def _record(self, failure: str, probing: bool) -> None:
         """Records how a call ended, and opens or closes the breaker. `failure` is the reason why the upstream did not
-        answer, or "" if the upstream answered."""
+        answer, or "" if the upstream answered. `probing` tells whether the call was a probe."""
         if self._probe_at is not None and not probing:  # a call under way when the breaker opened changes nothing
             return
         if failure and len(self._failed_for) < MIN_CALLERS:

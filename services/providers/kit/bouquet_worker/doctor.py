@@ -86,9 +86,9 @@ def _with_tokens(clients: Iterable[UpstreamClient]) -> list[UpstreamClient]:
 
 
 async def _token(client: UpstreamClient, servers: Mapping[str, str], deadline: Deadline) -> Finding:
-    """Checks that a token can be obtained from an upstream's token endpoint. `servers` maps the names of the checks of
-    servers to the servers' URLs. If the check of the token endpoint's server has failed too, the result names it as the
-    cause."""
+    """Checks that a token can be obtained from an upstream's token endpoint. `servers` maps the names under which
+    servers are checked to their URLs. If the check of the token endpoint's server has failed too, the result names it
+    as the cause."""
     subject = f"token for {client.upstream.name}"
     ways = tuple(way_to(name) for name, url in servers.items() if url in client.upstream.urls[1:])
     limit_s = deadline.left_s()
@@ -122,8 +122,8 @@ async def _readiness(process: ProcessSettings, provider: str, deadline: Deadline
 
 
 def _urls(provider: str, settings: WorkerSettings, declared: Sequence[Upstream]) -> dict[str, str]:
-    """Returns the URLs to be checked, by name. The name is the environment variable that holds the URL or, if there is
-    none, the upstream's name."""
+    """Returns the URLs that `bouquet-worker doctor` checks, by name. They come from the settings and from the upstreams
+    in `declared`. The name is the environment variable that holds the URL or, if there is none, the upstream's name."""
     texts = {name: value for name, value in structs.asdict(settings).items() if isinstance(value, str) and value}
     own = {_variable(provider, name): text for name, text in texts.items() if name.endswith("url") or "://" in text}
     return own | {one.name: url for one in declared for url in one.urls if url not in own.values()}

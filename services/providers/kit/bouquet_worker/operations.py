@@ -88,7 +88,8 @@ def _unchanged(result: Any) -> Any:
 
 
 def objection_to(handled: HandledOperation) -> str:
-    """Returns the reason why a worker cannot have this operation with this handler; "" if it can."""
+    """Returns what is wrong with an operation or its handler, such as a handler that is no `async def`; "" if nothing
+    is."""
     operation, handler = handled.operation, handled.handler
     if not inspect.iscoroutinefunction(handler):
         return f"the handler of {operation.id} must be an `async def`"

@@ -26,8 +26,8 @@ class KnownFields(Struct, frozen=True):
 
 
 def known_fields(models: Iterable[type[Struct]]) -> KnownFields:
-    """Returns the JSON names of the fields of the structs `models`. A name is public only if every struct that has a
-    field of this name marks the field `Public`."""
+    """Returns the JSON names of the fields of the structs `models`, and which of them are public. A name is public only
+    if every struct that has a field of this name marks the field `Public`."""
     marks: dict[str, bool] = {}
     for model in models:
         info = msgspec.inspect.type_info(model)

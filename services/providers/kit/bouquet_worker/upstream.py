@@ -61,7 +61,7 @@ class RetryBudget:
         self._left = min(self._max_retries, self._left + self._ratio)
 
     def spend(self) -> bool:
-        """Takes one retry from the budget, and returns `True`. Returns `False` if the budget has no retry left."""
+        """Returns whether the budget allows one more retry, and if so, takes it from the budget."""
         if self._left < 1:
             return False
         self._left -= 1
@@ -286,9 +286,9 @@ class UpstreamClient:
         return await (self._observed(call, credentials, sending) if self._observer else sending)
 
     async def _observed(self, call: _Call, credentials: Mapping[str, str], sending: Awaitable[Answer]) -> Answer:
-        """Returns the answer of `sending`, which sends a call. When it ends, the observer, if any, receives the request
-        and its answer or error, with the `credentials` hidden. Only commands such as `bouquet-worker try` have an
-        observer."""
+        """Returns the answer of `sending`, which sends a call. When the call ends, the observer, if any, receives the
+        request and its answer or error, with the `credentials` hidden. Only commands such as `bouquet-worker try` have
+        an observer."""
         outcome: Answer | UpstreamError = UpstreamError("upstream_timeout")  # if it is cancelled
         try:
             outcome = await sending
@@ -318,8 +318,8 @@ def _is_worth_a_retry(reason: str) -> bool:
 
 
 def _segment(name: str, value: str) -> str:
-    """Returns a value percent-encoded as one segment of a path. Raises `UpstreamError` for values that would change
-    the path, such as `..`."""
+    """Returns `value` percent-encoded as one segment of a path. Raises `UpstreamError` for a value that would change
+    the path, such as `..`. The error names the field `name`."""
     # An empty segment leads to another route, and so do dots, which servers resolve even when encoded.
     if value in ("", ".", ".."):
         raise UpstreamError("malformed_request", field=name, cause="no path segment")
@@ -349,8 +349,8 @@ def _quoted(text: str) -> str:
 
 
 def _body(json: Any, data: Data | None) -> tuple[bytes | None, CIMultiDict[str]]:
-    """Returns the body of a request as bytes, or `None` for no body. For JSON or a form, returns the header
-    `Content-Type` too."""
+    """Returns the body of a request, made from `json` or `data`, with the header `Content-Type` for JSON or a form. The
+    body is `None` if both arguments are."""
     if json is not None:
         return msgspec.json.encode(json), CIMultiDict({"Content-Type": "application/json"})
     if isinstance(data, Mapping):

@@ -49,9 +49,9 @@ class Persona(Struct, frozen=True, kw_only=True):
 
 
 def schooling(mef: str, libelle: str, regime: str | None = None, statut: str = "ST SCOLAIRE") -> dict[str, Any]:
-    """Returns the value of the key `info-scolarite` for an enrolled pupil. `mef` and `libelle` are the code and the
-    label of the training. `regime` is the code of the boarding regime, or `None` to leave it out. `statut` is the code
-    of the pupil's status, a space and the label of this status."""
+    """Returns the part `info-scolarite` of the ministry's JSON about an enrolled pupil. `mef` and `libelle` are the
+    code and the label of the training. `regime` is the code of the boarding regime, or `None` to leave it out. `statut`
+    is the code of the pupil's status, a space and the label of this status."""
     code, _, label = statut.partition(" ")
     return {
         "est-scolarise": True,

@@ -183,8 +183,8 @@ async def worker_harness(
 async def simulating(
     simulator: Simulator, app: web.Application, injector: FaultInjector, today: date
 ) -> AsyncIterator[Mapping[str, str]]:
-    """Serves the simulator behind a fault injector, and yields the environment variables that make a worker call the
-    simulator."""
+    """Serves `app`, the simulator's application, behind a fault injector. Yields the environment variables that make a
+    worker call it. `today` is the simulator's date."""
     app[CLOCK] = lambda: today
     app.middlewares.insert(0, injector.middleware)
     async with listening(app, "127.0.0.1", 0) as url:

@@ -77,7 +77,7 @@ def _place_of(operation: Operation) -> str:
 
 
 def objections_to_operation(operation: Operation, offer: Offer) -> Iterator[str]:
-    """Yields the faults of one operation, such as a field without a scope."""
+    """Yields the faults of one operation in a worker's offer, such as a field without a scope."""
     if not PATH.fullmatch(operation.path):
         yield f"path {operation.path}: must be /v and a number, or /api, then segments of a-z, 0-9 and _"
     if not operation.scopes:
@@ -202,7 +202,8 @@ def _of_schema(operation: Operation) -> Iterator[str]:
 
 
 def _null_alone(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Yields the dotted path of each field that can only be null."""
+    """Yields the dotted path of each field in a schema that can only be null. `path` is the path of the schema
+    itself."""
     if schema.get("type") == "null":
         yield path or "the data"
     for name, inner in schema.get("properties", {}).items():
@@ -233,8 +234,8 @@ def _opened(node: Any) -> Any:
 
 
 def objections_to_case(case: Case, offer: Offer) -> Iterator[str]:
-    """Yields the faults of a test case (a lookup and the expected reply), such as a parameter that the operation does
-    not read, or a failure reason that the operation does not declare."""
+    """Yields the faults of a test case (a lookup and the expected reply). A fault is, for instance, a parameter that
+    the operation does not read, or a failure reason that the operation does not declare."""
     operation = next((operation for operation in offer.operations if operation.id == case.operation), None)
     if operation is None:
         yield f"operation {case.operation} is not offered"
