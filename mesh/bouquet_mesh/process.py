@@ -66,8 +66,8 @@ class Process:
         return open_outbox(self._bus_url, name or self.name, max_age_s=self._bus_max_age_s)
 
     def ready_when(self, unmet_condition: ReadinessCheck) -> None:
-        """Adds a condition that must be met for the process to be ready. It is met while `unmet_condition` returns an
-        empty mapping. A process without any condition is never ready."""
+        """Adds a condition without which the process is not ready. `unmet_condition` returns what is missing, or an
+        empty mapping while the condition is met. A process without any condition is never ready."""
         self._conditions.append(unmet_condition)
 
     def unmet_condition(self) -> Mapping[str, object]:

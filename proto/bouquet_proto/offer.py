@@ -251,8 +251,9 @@ def unlisted_fields(operation: Operation) -> tuple[str, ...]:
 
 
 def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator[str]:
-    """Yields the dotted path of each field of `schema` that `named` does not list. Goes into objects and lists, and
-    yields the fields there instead of the objects. Leaves out a listed object with all that is inside it."""
+    """Yields the dotted path of each field of `schema` that `named` does not list. Each path begins with the text
+    `path`. Goes into objects and lists, and yields the fields there instead of the objects. Leaves out a listed object
+    with all that is inside it."""
     items = schema.get("items")
     inner = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *([items] if isinstance(items, Mapping) else ())]
     if path in named or schema.get("type") == "null":

@@ -105,7 +105,8 @@ def _tuple_of(items: Sequence[str | Malformed]) -> tuple[str, ...] | Malformed:
 
 
 def _is_plain(text: str) -> bool:
-    """Returns whether a query string contains no encoded character, so that it can be used as it is."""
+    """Returns whether a name or value in a query string can be used as it is: printable ASCII without encoded
+    characters, and not longer than `MAX_VALUE_LENGTH`."""
     return (
         text.isascii() and text.isprintable() and len(text) <= MAX_VALUE_LENGTH and "%" not in text and "+" not in text
     )

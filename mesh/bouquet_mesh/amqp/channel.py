@@ -1,5 +1,5 @@
-"""AMQP channel with the broker operations that the mesh needs. For speed, `wire.py` reads and writes the messages; the
-library aiormq does the rest."""
+"""AMQP channel with the operations that Bouquet's bus and outbox need. For speed, `wire.py` reads and writes the
+messages; the library aiormq does the rest."""
 
 from __future__ import annotations
 

@@ -191,8 +191,9 @@ class Wire:
             self._settle_one(next(iter(self._unconfirmed)), ConnectionResetError())
 
     def takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
-        """Processes a frame that belongs to a message or a confirm. Returns False for any other frame, which the caller
-        then passes to aiormq. Raises `ValueError`, `IndexError` or `struct.error` for an invalid frame."""
+        """Processes the frame with the payload `data[start:end]`, if it belongs to a message or a confirm. Returns
+        False for any other frame, which the caller then passes to aiormq. Raises `ValueError`, `IndexError` or
+        `struct.error` for an invalid frame."""
         match kind:
             case frames.METHOD:
                 # A copy of the payload: a false length inside it must not reach into the frames that follow.

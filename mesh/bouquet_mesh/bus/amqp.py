@@ -91,7 +91,7 @@ class _PendingCalls:
         return self._pending_ended
 
     async def _pending_ended(self) -> None:
-        """Waits until all calls that are pending now have ended."""
+        """Waits for the end of all calls that are pending when it is called. Calls that begin later do not count."""
         if pending := tuple(self._pending.values()):
             await asyncio.wait(pending)
 

@@ -83,7 +83,8 @@ async def accepting(
 async def _accepting_tls(
     connect: Callable[[], asyncio.Protocol], host: str, port: int, tls: ssl.SSLContext
 ) -> AsyncIterator[int]:
-    """Accepts TLS connections while the context is open, and yields the bound port."""
+    """Accepts TLS connections while the context is open, and yields the bound port. The arguments are those of
+    `accepting`."""
     # Not by the loop's own server: it reports a connection after its handshake, so nobody could count clients that
     # connect and send nothing.
     with can_listen(host, port):

@@ -149,8 +149,7 @@ class _Collector:
         self._waiting.put_nowait(_Record(last, channel, message.tag))
 
     async def batches(self) -> AsyncGenerator[Batch]:
-        """Yields batches of records without end. Yields the same batch again until its `done` has been called, then the
-        next one."""
+        """Yields batches of records without end. A batch is yielded again until its `done` has been called."""
         while True:
             records: list[_Record] = []
             await gather_batch(records, self._waiting, self._max_records, self._max_wait_s)
