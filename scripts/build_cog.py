@@ -128,7 +128,7 @@ def is_commune(row: Row) -> bool:
 
 def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
     """Returns records of the arrondissements (districts) of Paris, Lyon and Marseille. All begin on 1 January 1943, the
-    first day of the list; `with_known_dates` corrects those created later."""
+    first day that the list covers. `with_known_dates` corrects those created later."""
     # `with_known_dates` then replaces the dates of those created later.
     return [
         CommuneRecord(departement_of(row["code"]), normalised(row["nom"]), row["code"], BEGINNING, OPEN_END)

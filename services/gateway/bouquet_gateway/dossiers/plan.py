@@ -71,7 +71,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 def plan_dossier(request: DossierRequest, offers: Discovery, today: date) -> Plan | Problem:
     """Returns the plan of a dossier: the operation and the query of each lookup. Returns a `Problem` (422) with all
-    faults of the dossier if there are any. On the day `today`, deprecated versions are avoided."""
+    faults of the dossier if there are any. Versions that are deprecated on the day `today` are avoided."""
     faults = list(request.faults)
     targets = {part.name: _target(part, offers, today) for part in request.parts}
     parts: list[Part] = []
@@ -94,8 +94,9 @@ def plan_dossier(request: DossierRequest, offers: Discovery, today: date) -> Pla
 def _for_each(
     persons: PersonsOf, fallback: Values, request: DossierRequest, targets: Mapping[str, Target | None]
 ) -> ForEach | None:
-    """Checks the member `for_each` of a part (one lookup of a dossier), which is read as `persons` and `fallback`.
-    Returns it with the place of the persons in the other part's data, or `None` if it is wrong.
+    """Checks the member `for_each` of a part (one lookup of a dossier). `persons` says in which other part's data the
+    persons are, and `fallback` fills in what is missing there. Returns both with the persons' place, or `None` if
+    `for_each` is wrong.
 
     `targets` holds the operation of each part of `request`, by the part's name.
     """
