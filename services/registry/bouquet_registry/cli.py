@@ -211,13 +211,13 @@ def add_to(nouns: Any) -> None:
 
 def verbs_of(nouns: Any, name: str, help_: str) -> Any:
     """Adds the subcommand `name`, such as `token`, to `nouns`, the subcommands of `bouquet-registry`. Returns the
-    argparse object to which the subcommands of `token`, such as `issue`, are added."""
+    argparse object to which its own subcommands, such as `issue`, are added."""
     return nouns.add_parser(name, help=help_).add_subparsers(required=True, metavar="COMMAND")
 
 
 def verb_of(verbs: Any, name: str, command: Command, help_: str) -> argparse.ArgumentParser:
-    """Adds the subcommand `name`, such as `issue`, to `verbs`, the subcommands of one such as `token`. It calls the
-    function `command`, and has the options that all subcommands share. Returns the subcommand's parser."""
+    """Adds the subcommand `name` to `verbs`, such as `issue` to the subcommands of `token`. The new subcommand runs the
+    function `command`, and has the options `--json`, `--author` and `--why`. Returns its parser."""
     made: argparse.ArgumentParser = verbs.add_parser(name, help=help_, description=help_)
     made.add_argument("--json", action="store_true", help="print JSON")
     made.add_argument("--author", help="name of the person who acts, for the record of acts (login name)")

@@ -130,8 +130,8 @@ async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChanne
 
 
 async def greet(destination: NoticeDestination, timeout_s: float) -> None:
-    """Checks that a mail server can be reached and begins TLS by STARTTLS. Does not log in. Raises `DeliveryError` if
-    the connection or TLS fails."""
+    """Checks that a mail server can be reached, and that it begins TLS by STARTTLS. Used by `bouquet-registry doctor`;
+    does not log in. Raises `DeliveryError` if the connection or TLS fails."""
     client = aiosmtplib.SMTP(
         hostname=destination.url.host,
         port=destination.url.port or 25,

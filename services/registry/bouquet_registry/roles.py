@@ -90,8 +90,8 @@ class Compared(Struct, frozen=True):
 
 
 def compare_rights(connection: Connection, needed: tuple[str, ...]) -> Compared:
-    """Returns which of the rights `needed`, such as `API_RIGHTS`, the current user of a PostgreSQL database lacks, and
-    which others the user has."""
+    """Compares the rights of the current user of a PostgreSQL database with the rights `needed`, such as `API_RIGHTS`.
+    Returns which needed ones are missing, and which others the user has."""
     columns = {name: [column.name for column in table.columns] for name, table in journal.metadata.tables.items()}
     columns[ALEMBIC] = ["version_num"]
     wanted = {each for right in needed for each in _columns_of(right, columns)}

@@ -1,5 +1,5 @@
-"""Tables of the registry's database other than the journal's, such as those of habilitations, software editors, tokens,
-notices (warnings before a token expires), events (messages of DataPass) and administrative acts."""
+"""Tables of the registry's database, except those of the journal. Examples are the tables of habilitations, tokens,
+software editors, and administrative acts (who did what)."""
 
 from __future__ import annotations
 

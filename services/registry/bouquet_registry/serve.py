@@ -87,7 +87,7 @@ def warn_of_unused_keys(settings: RegistrySettings, *names: str) -> None:
 
 @asynccontextmanager
 async def _journal(process: Process, settings: RegistrySettings, store: Store) -> AsyncIterator[None]:
-    """Writes the journal, and answers gateways that ask for its records, until the context ends."""
+    """Writes the journal, and answers gateways that ask whether it has a record, until the context ends."""
     async with (
         process.outbox(JOURNAL_SERVICE) as outbox,
         writing(outbox, store, settings.journal_keep_months) as journal_writer,

@@ -182,8 +182,9 @@ async def _is_empty(engine: AsyncEngine) -> bool:
 
 
 async def _upgrade(engine: AsyncEngine, roles: Roles = NO_ROLES, keep_months: int = 0) -> None:
-    """Migrates the tables, and grants `roles` their rights in the same transaction, so that no process finds a new
-    table on which it has no rights yet."""
+    """Migrates the tables, and grants `roles` their rights in the same transaction. So no process finds a new table on
+    which it has no rights yet. If `keep_months` is not 0, the role of `journal serve` may remove records older than
+    this number of months."""
     from bouquet_registry.migrating import migrate
 
     async with engine.execution_options(writing=True).begin() as connection:

@@ -70,8 +70,8 @@ class _KeySet(Struct, frozen=True):
 
 def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
     """Returns, as JSON, the key set (JWKS) with which gateways verify tokens signed with the key `secret`. Also
-    contains the keys of the JWKS `beside`. Raises `SettingsError` if `secret` is not a JWK with a `kid`, or if `beside`
-    is not a JWKS."""
+    contains the keys of the JWKS `beside`, such as the former key. Raises `SettingsError` if `secret` is not a JWK with
+    a `kid`, or if `beside` is not a JWKS."""
     # A key of `beside` with the same `kid` is left out. If `secret` is a shared secret, it both signs and verifies, so
     # the set contains the secret itself.
     key = _key_of(secret)

@@ -168,8 +168,8 @@ class Transaction:
             await self.record(act, id_)
 
     async def _mark_changed(self, habilitation: str) -> None:
-        """Marks all tokens and editors whose rights depend on a habilitation as changed by this transaction, so that
-        gateways ask for them again."""
+        """Marks all tokens and editors whose rights depend on a habilitation as changed. Gateways then ask for them
+        again."""
         # They have changed for its tokens and for the editors that act for it.
         delegated = schema.delegations.c
         editors = select(delegated.editor).where(delegated.habilitation == habilitation, delegated.revoked_at.is_(None))

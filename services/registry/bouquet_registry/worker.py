@@ -84,8 +84,9 @@ class Service:
 
     @asynccontextmanager
     async def running(self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None) -> AsyncIterator[Serving]:
-        """Runs the registry on a bus in memory until the context ends. Also writes the journal if the setting `journal`
-        is true and `outbox`, the queue of journal records, is not None."""
+        """Runs the registry on a bus in memory until the context ends, and yields the consumer of gateways' requests.
+        Also writes the journal if the setting `journal` is true and `outbox`, the queue of journal records, is not
+        None."""
         settings = self.settings(environ)
         async with open_store(settings.database_url) as store, AsyncExitStack() as stack:
             if outbox is not None and settings.journal:
@@ -101,8 +102,9 @@ registry = Service()
 async def answering(
     bus: Bus, store: Store, settings: RegistrySettings, clock: Clock = utc_now
 ) -> AsyncIterator[Serving]:
-    """Runs the registry's tasks until the context ends: answers gateways, sends notices, sets the metrics that count
-    records, and writes the times of tokens' last use and the scopes that gateways serve."""
+    """Runs the registry's tasks until the context ends, and yields the consumer of gateways' requests. The tasks answer
+    gateways, send notices, and set the metrics that count records. They also write the times of tokens' last use and
+    the scopes that gateways serve."""
     uses, scopes = LastUses(store), ScopeReports(store, clock)
     window = GatewayRequests(store, uses, scopes, clock)
     async with AsyncExitStack() as stack:

@@ -53,9 +53,9 @@ async def list_aside(own: Administration, call: Call) -> Page[EventAside]:
 
 
 async def show(own: Administration, call: Call) -> EventAsideBody:
-    """Returns a stored event of DataPass with its body, found by its digest (hash of the body) or the digest's
-    beginning. Records who has read the body, since it names people. Raises `Unknown` if no event or several events
-    fit."""
+    """Returns an event (message of DataPass) that could not be applied, with its body. Finds it by its digest (hash of
+    the body) or the digest's beginning. Records who has read the body, since it names people. Raises `Unknown` if no
+    event or several events fit."""
     async with own.store.writing() as connection:
         found = await inbox.event_aside(connection, call.id)
         await acts.record(connection, call.author, "datapass-event show", found.digest, own.clock())
@@ -63,8 +63,10 @@ async def show(own: Administration, call: Call) -> EventAsideBody:
 
 
 async def replay(own: Administration, call: Call) -> Replayed:
-    """Applies a stored event of DataPass, found by its digest (hash of the body) or the digest's beginning. Raises
-    `Unknown` if no event or several events fit, and `Refused` if the event still cannot be applied."""
+    """Tries again to apply an event (message of DataPass) that could not be applied on arrival. Finds it by its digest
+    (hash of the body) or the digest's beginning. If a more recent event was applied meanwhile, the event is applied
+    only if the request has `late`. Raises `Unknown` if no event or several events fit, and `Refused` if the event still
+    cannot be applied."""
     async with own.store.reading() as connection:
         found = await inbox.event_aside(connection, call.id)
     answer, outcome = await inbox.replay(own.store, found, own.clock, call.author, late=call.given.late)
@@ -72,8 +74,8 @@ async def replay(own: Administration, call: Call) -> Replayed:
 
 
 async def discard(own: Administration, call: Call) -> EventAside:
-    """Deletes a stored event of DataPass, found by its digest (hash of the body) or the digest's beginning. Returns the
-    event without its body. Raises `Unknown` if no event or several events fit."""
+    """Deletes an event (message of DataPass) that could not be applied, and returns it without its body. Finds it by
+    its digest (hash of the body) or the digest's beginning. Raises `Unknown` if no event or several events fit."""
     async with own.store.reading() as connection:
         found = await inbox.event_aside(connection, call.id)
     await inbox.discard(own.store, found.digest, own.clock, call.author)

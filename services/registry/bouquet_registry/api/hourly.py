@@ -1,5 +1,5 @@
-"""Route that counts calls by the hour: those with a habilitation (right to call operations), with a token, or by a
-software editor."""
+"""Route that returns numbers of calls by the hour, for a habilitation (right to call operations), a token or a software
+editor."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class HourlyCounts(Struct, frozen=True):
 
 
 async def read(own: Administration, call: Call) -> HourlyCounts:
-    """Returns the number of calls in each hour of a period. Also records who asked (an administrative act), because the
-    numbers come from the access journal."""
+    """Returns the numbers of calls in a period, by hour, operation and outcome. Also records who asked (an
+    administrative act), because the numbers come from the access journal."""
     asked: HourlySearch = call.given
     callers = Callers(**{name: getattr(asked, name) for name in Callers.__struct_fields__})
     _check(asked, callers)

@@ -31,8 +31,8 @@ def no_faults(_: Mapping[str, Any]) -> list[str]:
 
 
 AUTHOR, REASON = "X-Author", "X-Reason"
-"""Headers with which a request gives the name of the person who acts, and the reason. Both are UTF-8, percent-encoded
-or not."""
+"""Names of the headers that give the name of the person who acts, and the reason. Their values are UTF-8,
+percent-encoded or not."""
 MAX_HEADER = 500
 """Largest number of characters in each of the headers `X-Author` and `X-Reason`, after percent-decoding."""
 NAME = re.compile(r"[A-Za-z_]{1,40}")

@@ -87,8 +87,8 @@ async def page_of(
     asked: PageRequest,
     read: Callable[[Any], T],
 ) -> Page[T]:
-    """Runs a query and returns the page of its items that `asked` describes. `read` converts a row to an item. Raises
-    `ApiError` for a malformed cursor."""
+    """Runs a query and returns the page of its items that the client requested by `asked`. `read` converts a row to an
+    item. Raises `ApiError` for a malformed cursor."""
     names = [column.key for column in order.columns]
     rows = (await connection.execute(order.apply(query, asked.cursor).limit(asked.limit + 1))).mappings().all()
     some = rows[: asked.limit]
@@ -97,7 +97,7 @@ async def page_of(
 
 
 def cursor_of(key: Sequence[Any]) -> str:
-    """Returns the cursor of the page that begins after the item with this sort key."""
+    """Returns the cursor of the page that begins after the item with the sort key `key`."""
     return urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
 
 

@@ -32,8 +32,8 @@ class ProofOnly(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def list_revoked(own: Administration, call: Call) -> Page[RevokedProof]:
-    """Returns a page of the revoked proofs (encrypted texts by which anyone can verify later what an answer said), the
-    latest revocation first."""
+    """Returns a page of the revoked proofs, the latest revocation first. A proof is an encrypted text by which anyone
+    can verify later what an answer said."""
     async with own.store.reading() as connection:
         return await page_of(connection, ALL, BY_TIME, call.given, lambda row: record_of(row, RevokedProof))
 

@@ -96,8 +96,8 @@ def _state(event: str, own: Habilitation | None) -> State:
 
 async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
     """Prolongs the habilitation's token that expires last, or issues one if there is none. Returns the answer to
-    DataPass, which contains the token's id. A habilitation used through FranceConnect only gets no token, and the
-    answer is empty."""
+    DataPass, which contains the token's id. If there is no token and the habilitation is used only through
+    FranceConnect, issues none and returns an empty answer."""
     token = await _longest_token(transaction, own)
     if token is not None:
         token = await transaction.prolong(token)

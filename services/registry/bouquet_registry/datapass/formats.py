@@ -230,7 +230,7 @@ def _event_of_v2(sent: _EventV2) -> DatapassEvent:
 
 
 def _contacts(members: Iterable[_Member]) -> tuple[Contact, ...]:
-    """Returns a contact for each team member with a known role and a valid mail address. Other members are left out."""
+    """Returns a contact for each member of the applicant's team who has a known role and a valid mail address."""
     return tuple(
         Contact(ROLES[member.type], person.email, person.name)
         for member in members
@@ -239,7 +239,8 @@ def _contacts(members: Iterable[_Member]) -> tuple[Contact, ...]:
 
 
 def _person(member: _Member | None) -> Person | None:
-    """Converts a team member to a `Person`. Returns None if the member has no valid mail address."""
+    """Converts a member of the applicant's team to a `Person`. Returns None if the member is None or has no valid mail
+    address."""
     if member is None or not member.email or not EMAIL.fullmatch(member.email):
         return None
     name = " ".join(filter(None, (member.given_name, member.family_name)))

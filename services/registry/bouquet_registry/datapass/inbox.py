@@ -152,8 +152,8 @@ async def events_aside(connection: AsyncConnection) -> list[EventAside]:
 
 
 async def event_aside(connection: AsyncConnection, digest: str) -> EventAsideWithBody:
-    """Returns an event (message of DataPass) that could not be applied, found by its digest (hash of the body) or the
-    digest's beginning. Raises `Unknown` if no event or several events fit."""
+    """Returns an event (message of DataPass) that could not be applied. Finds it by its digest (hash of the body) or
+    the digest's beginning. Raises `Unknown` if no event or several events fit."""
     own = schema.events_aside.c.digest
     query = select(schema.events_aside).where(own.startswith(digest, autoescape=True)).limit(2)
     rows = (await connection.execute(query)).mappings().all()

@@ -67,8 +67,8 @@ class EditorAdministration(Struct, frozen=True):
             return await changes.change_editor(transaction, found, **fields)
 
     async def issue(self, author: Author, editor: str, **fields: Any) -> IssuedEditorToken:
-        """Issues a token of an editor for 18 months. Raises `Refused` if the editor is archived, and `Invalid` for
-        wrong fields."""
+        """Issues a token of an editor for 18 months. Raises `Unknown` for an unknown editor, and `Invalid` for wrong
+        fields. Raises `Refused` if the editor is archived, or if the key that signs tokens is withdrawn."""
         signer = Signer(self.signing_key)
         async with self._begin(author) as transaction:
             own = await queries.editor(transaction.connection, editor)
@@ -77,7 +77,8 @@ class EditorAdministration(Struct, frozen=True):
             return IssuedEditorToken(token, signer.sign_for_editor(token, own))
 
     async def text(self, author: Author, id_: str) -> str:
-        """Returns the signed text of a token, and records that `author` has seen the text."""
+        """Returns the signed text of a token, and records that `author` has seen the text. Raises `Unknown` for an
+        unknown id, and `Refused` if the key that signs tokens is withdrawn."""
         signer = Signer(self.signing_key)
         async with self.store.writing() as connection:
             token = await queries.editor_token(connection, id_)

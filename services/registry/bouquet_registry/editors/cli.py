@@ -67,7 +67,7 @@ async def issue(context: Context, given: argparse.Namespace) -> Shown:
 
 async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
     """Returns the tokens of all editors, or of the one given by `--editor`, sorted by expiry. With `--expiring-within
-    DAYS`, returns only tokens that are accepted now and expire within this number of days."""
+    DAYS`, returns only tokens that gateways accept now, and that expire within this number of days."""
     days = given.expiring_within
     between = None if days is None else registry_queries.within(context.clock(), days)
     async with context.store.reading() as connection:

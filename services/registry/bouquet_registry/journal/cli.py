@@ -50,8 +50,8 @@ async def head(context: Context, _: argparse.Namespace) -> Shown:
 
 
 async def prune(context: Context, given: argparse.Namespace) -> Shown:
-    """Removes the oldest records, up to the first one dated `--before` or later, which stays. Returns the number of
-    removed records and both ends of the chain. Records who did so, as an administrative act."""
+    """Removes the oldest records, up to but not including the first one dated `--before` or later. Returns the number
+    of removed records and both ends of the chain. Records who did so, as an administrative act."""
     await context.record(given, "journal prune")
     pruned = await audit.prune(context.store, given.before.timestamp())
     return {"pruned": pruned} | await head(context, given)

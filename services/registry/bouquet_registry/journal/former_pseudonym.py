@@ -20,15 +20,15 @@ replaces it by, such as `oe`."""
 
 
 def former_pseudonym(key: Secret, identity: Identity) -> str:
-    """Returns the pseudonym of an identity by the former rule, which ignores case, accents, and all characters of a
-    name except letters and digits."""
+    """Returns the pseudonym of an identity by the former rule. This rule ignores case and accents, and all characters
+    of a name except letters and digits."""
     # Unlike the present rule, uses the commune of birth even if the country of birth is a foreign one.
     return keyed_hash(key, msgspec.json.encode(_named(identity)))
 
 
 def former_spellings(identity: Identity) -> Iterator[Identity]:
-    """Yields the spellings of an identity, such as `Œuvrard` and `Oeuvrard`, that have different pseudonyms by the
-    former rule. By the present rule, all of them have the same pseudonym."""
+    """Yields the spellings of an identity that have different pseudonyms by the former rule, such as `Œuvrard` and
+    `Oeuvrard`. By the present rule, all of them have the same pseudonym."""
     # In each spelling, a letter such as `œ` is either kept or written out everywhere.
     if not isinstance(identity, Identite):
         yield identity

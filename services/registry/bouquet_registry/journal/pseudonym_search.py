@@ -45,8 +45,8 @@ PAYS = birth_place.PAYS
 
 
 def keys_of(setting: Secret) -> list[Secret]:
-    """Returns the secrets in the setting `journal_keys` (`name:secret,…`). Raises `SettingsError` if the setting is
-    empty or malformed."""
+    """Returns the secrets in the setting `journal_keys` (`name:secret,…`), with which pseudonyms in the journal are
+    made. Raises `SettingsError` if the setting is empty or malformed."""
     pairs = [pair.strip().partition(":") for pair in setting.reveal().split(",")]
     if not all(name and secret for name, _, secret in pairs):
         raise SettingsError([f"{PREFIX}JOURNAL_KEYS: must be name:secret,… of every key that pseudonyms are made with"])

@@ -36,8 +36,8 @@ def check_retention(months: int) -> None:
 
 
 async def prune_periodically(store: Store, months: int, clock: Clock = utc_now) -> None:
-    """Removes expired records now and every `LOOK_INTERVAL_S` seconds, until cancelled. After a failed removal, logs
-    the error, sets a metric, and tries again at the next time."""
+    """Removes records that have been kept for `months` months, now and every `LOOK_INTERVAL_S` seconds until cancelled.
+    After a failed removal, logs the error, sets a metric, and tries again after the same time."""
     while True:
         try:
             await prune_expired(store, months, clock())

@@ -45,8 +45,8 @@ HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 HOURS_PER_DAY = 24
 NOTHING_NEW, NEW_DOCUMENT, NEW_PERSON = range(3)
-"""Effects of a call about a person on the counts of its day: none, a further document, or a further document and
-person."""
+"""Possible effects of a call on the daily counts of people and supporting documents: none, a further document, or a
+further document and a further person."""
 
 Condition: TypeAlias = ColumnElement[bool]
 

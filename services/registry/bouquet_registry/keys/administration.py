@@ -40,7 +40,7 @@ class KeyAdministration(Struct, frozen=True):
 
     async def tokens(self, kid: str) -> list[SignedToken]:
         """Returns the tokens in force that the key `kid` has signed, sorted by their owners' names, then by expiry.
-        Includes the tokens whose signing key is unknown."""
+        Includes tokens whose signing key is unknown, since `kid` may have signed them."""
         async with self.own.store.reading() as connection:
             return await signatures.signed_tokens(connection, kid, self.own.clock())
 
@@ -76,9 +76,9 @@ class KeyAdministration(Struct, frozen=True):
             return await self._key(connection, kid, transaction.now)
 
     async def sign_again(self, author: Author, kid: str) -> list[SignedAgain]:
-        """Signs again, with the current key, the tokens in force that the key `kid` has signed. Includes the tokens
-        whose signing key is unknown. Each keeps its id and expiry. Raises `Refused` if `kid` is the current key, or if
-        the current key is withdrawn."""
+        """Signs again, with the current key, the tokens in force that the key `kid` has signed. Includes tokens whose
+        signing key is unknown, since `kid` may have signed them. Each keeps its id and expiry. Raises `Refused` if
+        `kid` is the current key, or if the current key is withdrawn."""
         # Records, for each token, that the author has seen the new text.
         signer = Signer(self.own.signing_key)
         if signer.kid == kid:
@@ -111,8 +111,8 @@ class KeyAdministration(Struct, frozen=True):
 
 
 async def _mark_changed(transaction: Transaction, kid: str) -> None:
-    """Marks the tokens that a key has signed, and those whose signing key is unknown, as changed. Gateways then ask for
-    these tokens again."""
+    """Marks as changed the tokens that the key `kid` has signed, so that gateways ask for them again. Includes tokens
+    whose signing key is unknown, since `kid` may have signed them."""
     # For gateways of a former release, which know withdrawn keys by the blacklisting of their tokens alone.
     own = schema.signatures.c
     signed = select(own.token).where(own.kid.in_((kid, UNRECORDED)))

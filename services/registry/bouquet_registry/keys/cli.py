@@ -16,7 +16,8 @@ async def list_keys(context: Context, given: argparse.Namespace) -> list[Shown]:
 
 
 async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the tokens in force that the given key has signed. Includes the tokens whose signing key is unknown."""
+    """Returns the tokens in force that the given key has signed. Includes tokens whose signing key is unknown, since
+    this key may have signed them."""
     return [plain(token) for token in await _own(context).tokens(given.kid)]
 
 
@@ -33,9 +34,9 @@ async def restore(context: Context, given: argparse.Namespace) -> Shown:
 
 
 async def reissue(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Signs again, with the current key, the tokens in force that another key has signed. Includes the tokens whose
-    signing key is unknown. Returns the tokens with their new signed texts (`jwt`). Raises `Refused` if the given key is
-    the current one, or if the current key is withdrawn."""
+    """Signs again, with the current key, the tokens in force that another key has signed. Includes tokens whose signing
+    key is unknown, since that key may have signed them. Returns the tokens with their new signed texts (`jwt`). Raises
+    `Refused` if the given key is the current one, or if the current key is withdrawn."""
     made = await _own(context).sign_again(author_of(given), given.kid)
     return [plain(one.token) | {"jwt": one.jwt} for one in made]
 

@@ -86,8 +86,8 @@ async def withdrawn_keys(connection: AsyncConnection) -> tuple[str, ...]:
 
 
 async def has_withdrawn_signature(connection: AsyncConnection, token: str) -> bool:
-    """Returns whether a withdrawn key has signed the text of a token. If the token's signing key is unknown, returns
-    whether any key is withdrawn."""
+    """Returns whether a withdrawn key has signed the text of a token. If the token's signing key is unknown, any
+    withdrawn key may be it; so returns whether there is one."""
     signed = select(schema.signatures.c.kid).where(schema.signatures.c.token == token)
     own = schema.withdrawn_keys.c.kid
     return (
@@ -112,8 +112,8 @@ async def signing_keys(connection: AsyncConnection, current: str | None, now: da
 
 
 def tokens_signed_by(kid: str, now: datetime) -> Select[Any]:
-    """Returns the SQL query of the tokens in force that the key `kid` has signed, each once. Includes the tokens whose
-    signing key is unknown, since this key may have signed them."""
+    """Returns the SQL query of the tokens in force that the key `kid` has signed, each once. Includes tokens whose
+    signing key is unknown, since `kid` may have signed them."""
     signed = _signed_tokens(now).subquery()
     is_recorded = (func.max(case((signed.c.kid != UNRECORDED, 1), else_=0)) == 1).label("is_recorded")
     columns = (signed.c.id, signed.c.kind, signed.c.owner, signed.c.siret, signed.c.name, signed.c.expires_at)
@@ -123,7 +123,7 @@ def tokens_signed_by(kid: str, now: datetime) -> Select[Any]:
 
 async def signed_tokens(connection: AsyncConnection, kid: str, now: datetime) -> list[SignedToken]:
     """Returns the tokens in force that the key `kid` has signed, sorted by their owners' names, then by expiry.
-    Includes the tokens whose signing key is unknown."""
+    Includes tokens whose signing key is unknown, since `kid` may have signed them."""
     rows = (await connection.execute(tokens_signed_by(kid, now))).mappings()
     found = [record_of(row, SignedToken) for row in rows]
     return sorted(found, key=lambda token: (token.name, token.expires_at, token.id))

@@ -56,15 +56,15 @@ async def revoke(own: Administration, author: Author, record: str) -> RevokedPro
 
 
 async def revoked_proofs(connection: AsyncConnection) -> list[RevokedProof]:
-    """Returns the revoked proofs (encrypted texts by which anyone can verify later what an answer said), the latest
-    revocation first."""
+    """Returns the revoked proofs, the latest revocation first. A proof is an encrypted text by which anyone can verify
+    later what an answer said."""
     own = schema.revoked_proofs.c
     rows = (await connection.execute(ALL.order_by(own.revoked_at.desc(), own.record))).mappings()
     return [record_of(row, RevokedProof) for row in rows]
 
 
 async def revoked_at(connection: AsyncConnection, record: str) -> datetime | None:
-    """Returns the time at which a proof (encrypted text by which anyone can verify later what an answer said) was
-    revoked. Returns None if it was not revoked. `record` is the id of the answer's record in the journal."""
+    """Returns the time at which a proof was revoked, or None if it was not. A proof is an encrypted text by which
+    anyone can verify later what an answer said. `record` is the id of the answer's record in the journal."""
     own = schema.revoked_proofs.c
     return await connection.scalar(select(own.revoked_at).where(own.record == record))

@@ -11,8 +11,8 @@ from bouquet_registry.proofs import administration
 
 
 async def list_revoked(context: Context, given: argparse.Namespace) -> list[Shown]:
-    """Returns the revoked proofs (encrypted texts by which anyone can verify later what an answer said), the latest
-    revocation first."""
+    """Returns the revoked proofs, the latest revocation first. A proof is an encrypted text by which anyone can verify
+    later what an answer said."""
     async with context.store.reading() as connection:
         return [plain(one) for one in await administration.revoked_proofs(connection)]
 
