@@ -1,4 +1,4 @@
-"""Database URL of the settings: its driver and its TLS settings."""
+"""Parsing of the setting `database_url`: the driver, the servers, and the TLS context of the connections."""
 
 from __future__ import annotations
 

@@ -124,8 +124,9 @@ async def _is_delivered(channel: NoticeChannel, notice: Notice) -> bool:
 
 
 def reached_threshold(left: timedelta) -> int | None:
-    """Returns the threshold, in days before expiry, that a token valid for `left` more has reached: 30 for 20 days
-    left. Returns None if it has reached none yet, or has expired."""
+    """Returns the threshold, in days before expiry, that a token has reached which expires after the time `left`. For
+    example, a token that expires in 20 days has reached 30. Returns None if it has reached no threshold yet, or has
+    expired."""
     if left < timedelta(0):
         return None
     return min((days for days in THRESHOLDS if left.days <= days), default=None)

@@ -18,8 +18,8 @@ NOT_PRIMARY = (
 
 
 async def connect_to_primary(*, host: Sequence[str], port: Sequence[int], **options: Any) -> asyncpg.Connection:
-    """Returns a connection to the first server that accepts writes. If none does, raises the error of the last
-    server."""
+    """Returns a connection to the first server that accepts writes. `host` and `port` list the servers' hosts and
+    ports. If no server accepts writes, raises the error of the last one."""
     # Does not let asyncpg try the servers, since asyncpg has one timeout for all of them: if the first server hangs, no
     # time is left for the others.
     *others, last = zip(host, port, strict=True)

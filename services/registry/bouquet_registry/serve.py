@@ -38,7 +38,8 @@ async def serve(environ: Mapping[str, str]) -> None:
 
 
 async def serve_journal(environ: Mapping[str, str]) -> None:
-    """Writes the journal until SIGTERM. Raises `SettingsError` for wrong settings."""
+    """Writes the journal, and answers gateways that ask whether it has a record, until SIGTERM. Raises `SettingsError`
+    for wrong settings."""
     await run_process(JOURNAL_SERVICE, environ, _read_journal, _writing)
 
 

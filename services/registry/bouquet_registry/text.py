@@ -1,4 +1,4 @@
-"""Cleaning of text from outside for terminals, mails and logs."""
+"""Cleaning of texts that come from outside, before they appear in terminals, mails and logs."""
 
 from __future__ import annotations
 

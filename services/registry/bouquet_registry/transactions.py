@@ -189,8 +189,8 @@ class Transaction:
 
 
 def checked(made: Habilitation, fields: Container[str] = Habilitation.__struct_fields__) -> Habilitation:
-    """Returns a copy of the habilitation in which each free text is on one line. Raises `Invalid` if a field listed in
-    `fields` is wrong."""
+    """Returns a copy of the habilitation in which each free text is on one line. Raises `Invalid` if one of `fields` is
+    wrong. These are all fields by default; a change passes only the fields that it sets."""
     # A field that stays as it is may be wrong by the rules of this version: that must not keep anybody from closing
     # the habilitation.
     made = structs.replace(

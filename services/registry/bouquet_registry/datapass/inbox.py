@@ -75,7 +75,7 @@ async def apply_once(
     author: Author | None = None,
     late: bool = False,
 ) -> tuple[Answer, Outcome]:
-    """Applies an event (message of DataPass), which was received as `received`, and stores the answer to DataPass. An
+    """Applies `event`, a message of DataPass parsed from the body of `received`, and stores the answer to DataPass. An
     event that was applied before has no effect, and gets the stored answer. Returns the answer and the outcome.
 
     If a more recent event was applied before, the event is applied only if `late` is true. `author` is the operator who

@@ -201,8 +201,8 @@ def _label(text: str) -> str:
 
 
 def _checked(made: Editor, fields: Container[str] = Editor.__struct_fields__) -> Editor:
-    """Returns a copy of the editor whose name is on one line. Raises `Invalid`, with all faults, if a field listed in
-    `fields` is wrong."""
+    """Returns a copy of the editor whose name is on one line. Raises `Invalid`, with all faults, if one of `fields` is
+    wrong. These are all fields by default; a change passes only the fields that it sets."""
     made = structs.replace(made, name=one_line(made.name))
     if problems := problems_in(fields, validation_errors(made)):
         raise Invalid(problems)

@@ -33,14 +33,16 @@ TIME_DIGITS = 12
 
 @asynccontextmanager
 async def answering_about_entries(bus: Bus, store: Store) -> AsyncIterator[None]:
-    """Answers gateways that ask for the state of a record, until the context ends."""
+    """Answers gateways that ask whether a journal record is kept, pruned (removed) or absent, until the context
+    ends."""
     async with bus.serve(PROVIDER, partial(answer, store), concurrency=CONCURRENCY, drain_s=DRAIN_S):
         yield
 
 
 async def answer(store: Store, request: Request) -> Reply:
-    """Answers a gateway that asks for the state of a journal record. The answer is the failure `registry_unavailable`
-    if the database cannot be reached, and `malformed_request` for any other kind of request."""
+    """Answers a gateway that asks whether a journal record is kept, pruned (removed) or absent. The answer is the
+    failure `registry_unavailable` if the database cannot be reached, and `malformed_request` for any other kind of
+    request."""
     if not isinstance(request, FindEntry):
         return Failed("malformed_request")
     try:

@@ -1,4 +1,4 @@
-"""Queries of the journal: who read a citizen's data, and how much each habilitation calls."""
+"""Queries of the journal: who read a citizen's data, and how many calls were made with each habilitation."""
 
 from __future__ import annotations
 

@@ -51,8 +51,8 @@ async def prune_periodically(store: Store, months: int, clock: Clock = utc_now) 
 
 async def prune_expired(store: Store, months: int, now: datetime) -> int:
     """Removes the records of each whole day (UTC) that lies more than `months` months before `now`, oldest day first.
-    Returns the number of removed records. Raises `Refused` for a broken chain or a missing right, and `TimeoutError` if
-    one day takes longer than `DAY_TIMEOUT_S`."""
+    Returns the number of removed records. Raises `Refused` if a record is wrong or missing, or if the database role may
+    not remove records. Raises `TimeoutError` if one day takes longer than `DAY_TIMEOUT_S`."""
     # After an error, the next attempt continues at the day that was not removed.
     before = months_later(now, -months).timestamp() // DAY_S * DAY_S
     removed = 0

@@ -1,5 +1,5 @@
-"""Writer of the access journal and of its roll-ups (tables of counts): takes records from the outbox, a durable queue,
-writes them to the database, then acknowledges them."""
+"""Writer of the access journal and of its roll-ups (tables of counts). It takes records from the outbox (a durable
+queue), writes them to the database, then acknowledges them."""
 
 from __future__ import annotations
 

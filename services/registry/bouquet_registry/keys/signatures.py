@@ -98,7 +98,7 @@ async def has_withdrawn_signature(connection: AsyncConnection, token: str) -> bo
 
 async def signing_keys(connection: AsyncConnection, current: str | None, now: datetime) -> list[SigningKey]:
     """Returns the keys that have signed tokens in force, the withdrawn keys, and the key `current`, sorted by name.
-    `current` signs tokens now; None if there is no such key."""
+    `current` is the name of the key that signs tokens now, or None without such a key."""
     rows = (await connection.execute(select(schema.withdrawn_keys))).mappings()
     withdrawn = {row["kid"]: {name: row[name] for name in row if name != "kid"} for row in rows}
     signed = _signed_tokens(now).subquery()
