@@ -98,6 +98,15 @@ def test_operations_with_one_id_get_different_openapi_ids() -> None:
     assert (ids[V3], ids["/api/errors"]) == ("acme_v3_dossier", "errors")
 
 
+def test_a_path_with_two_operations_has_the_id_of_the_first_in_openapi() -> None:
+    path = "/api/v2/dossier-acme"
+    first = dossier(path=path, id="acme_v2_first")
+    second = dossier(path=path, id="acme_v2_second", modality="ine", checks=((Check("ine"),),))
+    described = document(Catalogue([offer(first, second)]).by_path)["paths"][path]["get"]
+    assert (described["operationId"], described["responses"]["200"]["x-operationId"]) == (first.folder, first.folder)
+    assert "ine" in parameters(described)
+
+
 def test_a_list_parameter_has_brackets_in_openapi(whole: Any) -> None:
     prenoms = parameters(whole["paths"][V3]["get"])["prenoms[]"]
     assert (prenoms["style"], prenoms["explode"], prenoms["schema"]["type"]) == ("form", True, "array")

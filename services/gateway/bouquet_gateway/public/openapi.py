@@ -153,8 +153,8 @@ def _get(modalities: tuple[Served, ...], components: Components) -> Json:
     operations = [served.operation for served in modalities]
     served, envelope = modalities[0], envelope_of(operations[0].path)
     errors: Json = {}
-    for served in modalities:
-        errors |= _errors(served, components)
+    for modality in modalities:
+        errors |= _errors(modality, components)
     return {
         "operationId": served.operation.folder,
         "summary": served.operation.summary,
