@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bouquet_portal.bac_a_sable.views.shown import CALLS_PER_MINUTE
+from bouquet_portal.bac_a_sable.views.contents import CALLS_PER_MINUTE
 from tests.portal.forms import Form
 from tests.portal.servers import CASES, GatewayServer, Page, PortalServer
 from tests.sandbox.gateway import token

@@ -12,13 +12,13 @@ import pytest
 from msgspec.structs import replace
 
 from bouquet_portal import search
-from bouquet_portal.catalogue.entries import Entry, Filters, chosen, entries
+from bouquet_portal.catalogue.entries import Entry, Filters, entries, filtered
 from bouquet_portal.catalogue.example import lines
 from bouquet_portal.content.loader import load
 from bouquet_portal.content.model import Content
 from bouquet_portal.documents.gateway import Gateway
-from bouquet_portal.documents.kept import Reading
 from bouquet_portal.documents.model import Operation
+from bouquet_portal.documents.refreshed_value import Reading
 from bouquet_portal.environment import PortalSettings
 from bouquet_portal.site import variables
 from tests.portal.servers import GatewayServer, Page, PortalServer
@@ -134,7 +134,7 @@ def test_an_outside_provider_s_operation_has_a_plain_fiche(content: Content, ope
     changes = {"resource": "acme/chose", "path": "/v3/acme/chose/identite", "title": "Chose", "provider": "Acme"}
     entry = joined(content, (*operations, replace(operations[-1], version="v3", is_deprecated=False, **changes)))[-1]
     assert (entry.uid, entry.title, entry.provider) == ("acme/chose", "Chose", "Acme")
-    assert [one.uid for one in chosen([entry], Filters(query="chose"), [])] == ["acme/chose"]
+    assert [one.uid for one in filtered([entry], Filters(query="chose"), [])] == ["acme/chose"]
 
 
 def test_an_example_is_json_once_its_lines_are_joined(operations: tuple[Operation, ...]) -> None:

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 import pytest
 
 from bouquet_portal.documents import openapi
-from bouquet_portal.documents.archive import Archived
+from bouquet_portal.documents.archive import ArchivedBody
 from bouquet_portal.documents.client import Answer, Client, GatewayError
 from bouquet_portal.documents.document import Document
 from bouquet_portal.documents.gateway import Gateway
-from bouquet_portal.documents.kept import Kept
 from bouquet_portal.documents.model import ErrorCode, Operation
+from bouquet_portal.documents.refreshed_value import RefreshedValue
 from bouquet_portal.environment import PortalSettings
 from tests.portal.servers import GatewayServer
 from tests.support.waiting import TEST_TIMEOUT_S
@@ -59,8 +59,8 @@ class OneDocument:
     def __init__(self, body: bytes = b"") -> None:
         self.body = body
 
-    def load(self, url: str) -> Archived | None:
-        return Archived(self.body, datetime(2026, 11, 30, tzinfo=UTC)) if self.body else None
+    def load(self, url: str) -> ArchivedBody | None:
+        return ArchivedBody(self.body, datetime(2026, 11, 30, tzinfo=UTC)) if self.body else None
 
     def save(self, url: str, body: bytes) -> None:
         self.body = body
@@ -142,7 +142,7 @@ def test_the_last_known_value_stays_while_reading_fails() -> None:
             raise GatewayError
         return answer
 
-    kept = Kept("openapi", read, every_s=0.01)
+    kept = RefreshedValue("openapi", read, every_s=0.01)
     seen = set()
     while (2, True) not in seen:
         latest = kept.latest()
@@ -160,7 +160,7 @@ def test_reading_goes_on_after_an_unexpected_exception() -> None:
             raise answers.pop()
         return 1
 
-    kept = Kept("openapi", read, every_s=0.01, first_wait_s=TEST_TIMEOUT_S)
+    kept = RefreshedValue("openapi", read, every_s=0.01, first_wait_s=TEST_TIMEOUT_S)
     ends = datetime.now(UTC).timestamp() + TEST_TIMEOUT_S
     while kept.latest() is None:
         assert datetime.now(UTC).timestamp() < ends
@@ -189,7 +189,7 @@ def test_an_archived_document_stands_in_for_a_gateway_that_does_not_answer(gatew
     client.close()
     away = Client("http://127.0.0.1:9", timeout_s=0.5)
     document = Document(away, "/api/errors", len, archive)
-    kept = Kept("errors", document.read, every_s=60, first_wait_s=TEST_TIMEOUT_S, restore=document.restore)
+    kept = RefreshedValue("errors", document.read, every_s=60, first_wait_s=TEST_TIMEOUT_S, restore=document.restore)
     latest = kept.latest()
     kept.stop()
     assert latest is not None
@@ -206,6 +206,6 @@ def test_a_page_waits_a_bounded_time_for_a_first_value() -> None:
     def read() -> int:
         raise GatewayError
 
-    kept = Kept("openapi", read, every_s=0.01, first_wait_s=0.05)
+    kept = RefreshedValue("openapi", read, every_s=0.01, first_wait_s=0.05)
     assert kept.latest() is None
     kept.stop()

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
     not IS_THERE and not IS_REQUIRED, reason="needs chromium (scripts/install_services.sh) and npm (make typescript)"
 )
 
-MOST_STEPS = 120
+MAX_STEPS = 120
 """Largest number of times that a person presses Tab to get from one step of a journey to the next."""
 FOCUSED = """() => {
     const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
@@ -44,7 +44,7 @@ class Keyboard:
         """Presses Tab until the element whose text or label begins with a name has the focus."""
         passed: list[dict[str, Any]] = []
         while not passed or not passed[-1]["name"].startswith(name):
-            assert len(passed) < MOST_STEPS, (name, [one["name"][:30] for one in passed])
+            assert len(passed) < MAX_STEPS, (name, [one["name"][:30] for one in passed])
             self.page.keyboard.press("Tab")
             passed.append(self.page.evaluate(FOCUSED))
         assert [one["name"] for one in passed if one["outline_px"] < 2 or not one["isOnScreen"]] == []

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import bouquet_portal
-from bouquet_portal.moved import MOVED
+from bouquet_portal.redirects import REDIRECTS
 from tests.portal.links import Site
 from tests.portal.servers import PortalServer
 
 STATIC = Path(bouquet_portal.__file__).parent / "theme" / "static" / "theme"
-MOST_HTML_BYTES = 30_000
-MOST_STATIC_BYTES = 20_000
+MAX_HTML_BYTES = 30_000
+MAX_STATIC_BYTES = 20_000
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +46,12 @@ def test_a_page_is_reached_by_links(site: Site, path: str) -> None:
 
 def test_no_page_is_longer_than_its_budget(site: Site) -> None:
     sizes = {path: len(gzip.compress(page.text.encode(), 6)) for path, page in site.html.items()}
-    assert {path: size for path, size in sizes.items() if size > MOST_HTML_BYTES} == {}
+    assert {path: size for path, size in sizes.items() if size > MAX_HTML_BYTES} == {}
 
 
 @pytest.mark.parametrize("name", ["portal.css", "portal.js"])
 def test_static_files_are_within_their_budget(name: str) -> None:
-    assert len(gzip.compress((STATIC / name).read_bytes(), 6)) <= MOST_STATIC_BYTES
+    assert len(gzip.compress((STATIC / name).read_bytes(), 6)) <= MAX_STATIC_BYTES
 
 
 def test_every_page_has_one_title_and_one_first_heading(site: Site) -> None:
@@ -122,5 +122,5 @@ def test_the_profile_chosen_gets_its_answer(portal: PortalServer) -> None:
 
 
 def test_former_addresses_lead_to_places_that_exist(site: Site, portal: PortalServer) -> None:
-    led = {former: portal.get(f"/{former}").headers.get("location", "") for former in MOVED}
+    led = {former: portal.get(f"/{former}").headers.get("location", "") for former in REDIRECTS}
     assert {former: place for former, place in led.items() if not site.has(place)} == {}

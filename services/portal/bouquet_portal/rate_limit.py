@@ -12,7 +12,7 @@ from django.http import HttpRequest
 
 from bouquet_portal.proxies import networks, visitor_address
 
-MOST_ADDRESSES = 10_000
+MAX_ADDRESSES = 10_000
 """Largest number of visitors' IP addresses counted in memory. At this number, all counts restart at 0."""
 IPV6_PREFIX = 64
 """Length, in bits, of an IPv6 network prefix. All addresses with the same prefix count as one visitor, who may use them
@@ -36,7 +36,7 @@ class RateLimit:
         counted = _network(address)
         with self._lock:
             period = int(self._clock() // self._period_s)
-            if period != self._period or len(self._counts) >= MOST_ADDRESSES:
+            if period != self._period or len(self._counts) >= MAX_ADDRESSES:
                 self._period, self._counts = period, {}
             self._counts[counted] = self._counts.get(counted, 0) + 1
             return self._counts[counted] <= self._actions

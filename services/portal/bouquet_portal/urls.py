@@ -24,7 +24,7 @@ PARTS = (
 
 urlpatterns = [
     *(path("", include(f"bouquet_portal.{part}.urls")) for part in PARTS),
-    path("", include("bouquet_portal.moved")),
+    path("", include("bouquet_portal.redirects")),
 ]
 
 handler400 = "bouquet_portal.theme.views.wrong_request"

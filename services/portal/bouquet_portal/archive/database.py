@@ -9,12 +9,12 @@ from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
 from bouquet_portal.archive.models import ArchivedDocument
-from bouquet_portal.documents.archive import Archived
-from bouquet_portal.documents.client import MOST_BYTES
+from bouquet_portal.documents.archive import ArchivedBody
+from bouquet_portal.documents.client import MAX_BYTES
 
 log = logging.getLogger(__name__)
 
-MOST_STORED_BYTES = 4 * 1024 * 1024
+MAX_STORED_BYTES = 4 * 1024 * 1024
 """Largest size, in bytes, of a compressed document in the archive. A larger document is not stored."""
 
 
@@ -22,7 +22,7 @@ class DatabaseArchive:
     """Archive of gateways' documents in the portal's database. If the database fails, methods log a warning instead of
     raising an exception, and `load` returns None."""
 
-    def load(self, url: str) -> Archived | None:
+    def load(self, url: str) -> ArchivedBody | None:
         close_old_connections()
         try:
             row = ArchivedDocument.objects.filter(url=url).first()
@@ -30,12 +30,12 @@ class DatabaseArchive:
             log.warning("archived document not loaded", extra={"error": type(error).__name__})
             return None
         body = _decompressed(bytes(row.body)) if row else None
-        return Archived(body, row.read_at) if row and body is not None else None
+        return ArchivedBody(body, row.read_at) if row and body is not None else None
 
     def save(self, url: str, body: bytes) -> None:
         close_old_connections()
         packed = zlib.compress(body)
-        if len(packed) > MOST_STORED_BYTES:
+        if len(packed) > MAX_STORED_BYTES:
             return
         row = ArchivedDocument(url=url, body=packed, read_at=timezone.now())
         try:
@@ -54,10 +54,10 @@ class DatabaseArchive:
 
 
 def _decompressed(packed: bytes) -> bytes | None:
-    """Decompresses a document by zlib. Returns None if the document is damaged, or larger than `MOST_BYTES` bytes."""
+    """Decompresses a document by zlib. Returns None if the document is damaged, or larger than `MAX_BYTES` bytes."""
     inflate = zlib.decompressobj()
     try:
-        body = inflate.decompress(packed, MOST_BYTES + 1)
+        body = inflate.decompress(packed, MAX_BYTES + 1)
     except zlib.error:
         return None
-    return body if inflate.eof and len(body) <= MOST_BYTES else None
+    return body if inflate.eof and len(body) <= MAX_BYTES else None

@@ -13,7 +13,7 @@ from django.utils.datastructures import MultiValueDict
 from msgspec import UNSET, Struct
 
 from bouquet_portal.bac_a_sable.case_file import Computed
-from bouquet_portal.bac_a_sable.form import FEWEST_INPUTS, MOST_LENGTH, MOST_VALUES
+from bouquet_portal.bac_a_sable.form import MAX_LENGTH, MAX_VALUES, MIN_INPUTS
 from bouquet_portal.documents.model import Field
 
 Shape = Literal["objects", "object", "texts", "choice", "text"]
@@ -94,7 +94,7 @@ def _entry(field: Field, value: Any, faults: Mapping[str, list[str]], path: str,
         case "object":
             return msgspec.structs.replace(own, children=entries(field.children, value, faults, path, longer))
         case "texts":
-            blanks = ("",) * max(1, FEWEST_INPUTS - len(values))
+            blanks = ("",) * max(1, MIN_INPUTS - len(values))
             return msgspec.structs.replace(own, texts=(*map(_shown, values), *blanks))
         case _:
             return msgspec.structs.replace(own, texts=(_shown(value),))
@@ -128,7 +128,7 @@ def _value(field: Field, sent: MultiValueDict[str, str], path: str) -> Any:
     if field.children:
         value = data_from(field.children, sent, path)
         return blank if _is_blank(value) and (field.may_be_null or not field.is_required) else value
-    texts = [one.strip()[:MOST_LENGTH] for one in sent.getlist(path)[:MOST_VALUES]]
+    texts = [one.strip()[:MAX_LENGTH] for one in sent.getlist(path)[:MAX_VALUES]]
     if field.is_list:
         return [_typed(one, field.kind.removeprefix("liste de ")) for one in texts if one]
     return _typed(texts[0], field.kind) if texts and texts[0] else blank
@@ -138,7 +138,7 @@ def _count_objects(sent: Collection[str], path: str) -> int:
     """Returns the number of objects in the list at `path`, at most `MOST_VALUES`. It is derived from the names of the
     submitted inputs: `payload.data.enfants[2].sexe` shows that `payload.data.enfants` has three objects."""
     numbers = (re.match(r"\[(\d{1,3})\]", name[len(path) :]) for name in sent if name.startswith(f"{path}["))
-    return min(MOST_VALUES, max((int(found[1]) + 1 for found in numbers if found), default=0))
+    return min(MAX_VALUES, max((int(found[1]) + 1 for found in numbers if found), default=0))
 
 
 def _typed(text: str, kind: str) -> Any:

@@ -18,7 +18,7 @@ DATA, META = "payload.data", "payload.meta"
 HEAD = ("description", "person", "family")
 
 
-class Proposed(Struct, frozen=True):
+class ProposedCase(Struct, frozen=True):
     """Test case that a visitor describes in the form. Its answer is `error` or, if that is None, `data` and `meta`."""
 
     operation: Operation
@@ -37,26 +37,26 @@ class Proposed(Struct, frozen=True):
         return case_file.text_of(self.head, self.asked, 200, case_file.payload_of(self.operation, self.data, self.meta))
 
 
-def sent(form_sent: QueryDict, operation: Operation, errors: Iterable[ErrorCode]) -> Proposed:
+def case_from_form(form_sent: QueryDict, operation: Operation, errors: Iterable[ErrorCode]) -> ProposedCase:
     """Returns the test case that a submitted form describes. Its answer may be one of `errors`, the errors of the
     operation."""
-    head = Head(*(" ".join(form_sent.get(name, "").split())[: form.MOST_LENGTH] for name in HEAD))
+    head = Head(*(" ".join(form_sent.get(name, "").split())[: form.MAX_LENGTH] for name in HEAD))
     data = answer_form.data_from(operation.fields, form_sent, DATA)
     meta = answer_form.data_from(operation.meta, form_sent, META)
     error = next((one for one in errors if choice_of(one) == form_sent.get("answer")), None)
-    return Proposed(operation, head, form.asked_by(operation, form_sent), data, meta, error)
+    return ProposedCase(operation, head, form.asked_by(operation, form_sent), data, meta, error)
 
 
-def begun(operation: Operation, found: Case | None, errors: Iterable[ErrorCode]) -> Proposed:
+def initial_case(operation: Operation, found: Case | None, errors: Iterable[ErrorCode]) -> ProposedCase:
     """Returns the test case with which the form is filled at first: `found`, or an empty one for None. `errors` are the
     operation's errors, one of which `found` may have as its answer."""
     if found is None:
-        return Proposed(operation)
+        return ProposedCase(operation)
     head = Head(found.description, found.person, found.family)
     if found.status == 200:
-        return Proposed(operation, head, found.parameters, found.payload.get("data"), found.payload.get("meta"))
+        return ProposedCase(operation, head, found.parameters, found.payload.get("data"), found.payload.get("meta"))
     same = (one for one in errors if (one.code, one.status) == (found.code, found.status))
-    return Proposed(operation, head, found.parameters, error=next(same, None))
+    return ProposedCase(operation, head, found.parameters, error=next(same, None))
 
 
 def errors_of(operation: Operation, errors: Iterable[ErrorCode]) -> tuple[ErrorCode, ...]:

@@ -32,7 +32,7 @@ class Case(Struct, frozen=True):
     code: str = ""
 
     @property
-    def file(self) -> str:
+    def name(self) -> str:
         """Name of the test case, such as `200_anne`: the name of its file without the extension."""
         return self.id.partition("/")[2]
 
@@ -139,7 +139,7 @@ class Cases(Struct, frozen=True):
         return tuple(sorted(people, key=lambda one: (-sizes[one.family], one.family, -len(one.cases), one.name)))
 
 
-def understood(document: Mapping[str, Any]) -> Cases:
+def parse_cases(document: Mapping[str, Any]) -> Cases:
     """Converts the decoded JSON of `/bouquet/v1/sandbox/cases` to a struct. Raises `ValueError` if the document does
     not have the expected form."""
     return msgspec.convert(document, Cases)

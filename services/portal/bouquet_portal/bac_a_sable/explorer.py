@@ -21,7 +21,7 @@ MODALITIES = {
 way: their key is ""."""
 
 
-class Known(Struct, frozen=True):
+class OperationCase(Struct, frozen=True):
     """Test case of the sandbox, together with the operation that it calls."""
 
     case: Case
@@ -38,7 +38,7 @@ class Topic(Struct, frozen=True):
     """API of the portal, by its title, with all test cases of the sandbox for it."""
 
     title: str
-    known: tuple[Known, ...]
+    cases: tuple[OperationCase, ...]
 
 
 class Row(Struct, frozen=True):
@@ -46,7 +46,7 @@ class Row(Struct, frozen=True):
     None if the API has none."""
 
     person: Person
-    cells: tuple[Known | None, ...]
+    cells: tuple[OperationCase | None, ...]
 
 
 class YieldedError(Struct, frozen=True):
@@ -63,38 +63,38 @@ def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Itera
     in `operations`."""
     by_id = {operation.id: operation for operation in operations}
     titles = {resource: api.title for api in apis for resource in api.operations}
-    topics: dict[str, list[Known]] = {}
+    topics: dict[str, list[OperationCase]] = {}
     for case in cases:
         operation = by_id.get(case.operation_id)
         if operation is not None:
             title = titles.get(operation.resource, operation.title)
-            topics.setdefault(title, []).append(Known(case, operation))
-    return tuple(Topic(title, tuple(sorted(known, key=_sort_key))) for title, known in sorted(topics.items()))
+            topics.setdefault(title, []).append(OperationCase(case, operation))
+    return tuple(Topic(title, tuple(sorted(found, key=_sort_key))) for title, found in sorted(topics.items()))
 
 
-def _sort_key(known: Known) -> tuple[bool, int, int, int, str]:
+def _sort_key(found: OperationCase) -> tuple[bool, int, int, int, str]:
     """Returns a key that sorts an API's test cases, first those to recommend to new callers. Its order: operations that
     are not deprecated, then the best way to identify the person (`MODALITIES`), then the newest version."""
     # The order is that of `MODALITIES`, then that of the versions, newest first.
-    operation = known.operation
+    operation = found.operation
     order = list(MODALITIES)
     rank = order.index(operation.modality) if operation.modality in order else len(order)
-    return (operation.is_deprecated, rank, -operation.version_number, len(known.case.id), known.case.id)
+    return (operation.is_deprecated, rank, -operation.version_number, len(found.case.id), found.case.id)
 
 
 def matrix(people: Iterable[Person], topics: Sequence[Topic]) -> Iterator[Row]:
     """Yields one row for each person, with a cell for each of `topics`. The cell is the person's first test case there,
     or None."""
     for person in people:
-        cells = (next((known for known in topic.known if known.case.person == person.name), None) for topic in topics)
+        cells = (next((one for one in topic.cases if one.case.person == person.name), None) for topic in topics)
         yield Row(person, tuple(cells))
 
 
-def distinct(known: Iterable[Known]) -> Iterator[tuple[Known, tuple[Known, ...]]]:
+def distinct(operation_cases: Iterable[OperationCase]) -> Iterator[tuple[OperationCase, tuple[OperationCase, ...]]]:
     """Groups test cases about the same person with the same description. Yields a pair for each group: its first test
     case, and a tuple of its other test cases."""
-    groups: dict[tuple[str, str], list[Known]] = {}
-    for one in known:
+    groups: dict[tuple[str, str], list[OperationCase]] = {}
+    for one in operation_cases:
         groups.setdefault((one.case.person, one.case.description or one.case.id), []).append(one)
     for first, *others in groups.values():
         yield first, tuple(others)

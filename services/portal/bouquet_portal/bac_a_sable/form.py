@@ -12,10 +12,10 @@ from msgspec import Struct
 from bouquet_portal.bac_a_sable.cases import CallParameters
 from bouquet_portal.documents.model import Operation, Parameter
 
-FEWEST_INPUTS = 3
+MIN_INPUTS = 3
 """Smallest number of input boxes in the form for a parameter that accepts several values, such as `prenoms[]`."""
-MOST_VALUES = 20
-MOST_LENGTH = 255
+MAX_VALUES = 20
+MAX_LENGTH = 255
 """Largest length of a parameter's value, in characters: the limit of the gateway. The form shortens longer values."""
 ORDER = (
     "recipient",
@@ -70,7 +70,7 @@ def inputs(operation: Operation, asked: Mapping[str, Any], faults: Mapping[str, 
         given = asked.get(parameter.name, ())
         values = (given,) if isinstance(given, str) else tuple(given)
         if parameter.name.endswith("[]"):
-            values += ("",) * max(1, FEWEST_INPUTS - len(values))
+            values += ("",) * max(1, MIN_INPUTS - len(values))
         yield Input(parameter, values or ("",), tuple(faults.get(parameter.name, ())))
 
 
@@ -84,7 +84,7 @@ def asked_by(operation: Operation, sent: QueryDict) -> CallParameters:
     values."""
     asked: CallParameters = {}
     for parameter in parameters(operation):
-        values = tuple(one[:MOST_LENGTH] for one in sent.getlist(parameter.name)[:MOST_VALUES] if one.strip())
+        values = tuple(one[:MAX_LENGTH] for one in sent.getlist(parameter.name)[:MAX_VALUES] if one.strip())
         if parameter.name.endswith("[]"):
             if values:
                 asked[parameter.name] = values

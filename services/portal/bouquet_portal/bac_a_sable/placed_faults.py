@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from bouquet_portal.bac_a_sable.case_form import Proposed
+from bouquet_portal.bac_a_sable.case_form import ProposedCase
 from bouquet_portal.bac_a_sable.faults import in_french
 from bouquet_portal.bac_a_sable.form import faults_by_parameter
 from bouquet_portal.bac_a_sable.sandbox import Fault
@@ -30,11 +30,11 @@ class PlacedFault(Struct, frozen=True):
     """Fault of a proposed test case, in French. `at` is the name of the form's input at fault, or "" for the test case
     as a whole."""
 
-    at: str
+    input_name: str
     text: str
 
 
-def placed(faults: Iterable[Fault], proposed: Proposed, errors: Iterable[ErrorCode]) -> Iterator[PlacedFault]:
+def place_faults(faults: Iterable[Fault], proposed: ProposedCase, errors: Iterable[ErrorCode]) -> Iterator[PlacedFault]:
     """Yields the faults of the test case `proposed`, in French. `faults` come from the sandbox's report. A fault that
     concerns several inputs is yielded for each of them. `errors` are the documented errors, whose texts replace error
     codes."""
@@ -43,7 +43,7 @@ def placed(faults: Iterable[Fault], proposed: Proposed, errors: Iterable[ErrorCo
         yield from _placed(fault, proposed, details)
 
 
-def _placed(fault: Fault, proposed: Proposed, details: Mapping[str, str]) -> Iterator[PlacedFault]:
+def _placed(fault: Fault, proposed: ProposedCase, details: Mapping[str, str]) -> Iterator[PlacedFault]:
     if missing := MISSING.fullmatch(fault.message):
         for name in missing[1].split(", "):
             yield PlacedFault(f"{fault.path}.{name}", "Il manque une valeur.")

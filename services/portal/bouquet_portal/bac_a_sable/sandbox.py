@@ -20,8 +20,8 @@ from bouquet_portal.documents import errors, openapi
 from bouquet_portal.documents.archive import Archive
 from bouquet_portal.documents.client import Answer, Client, GatewayError
 from bouquet_portal.documents.document import Document
-from bouquet_portal.documents.kept import Kept
 from bouquet_portal.documents.model import ErrorCode, Operation
+from bouquet_portal.documents.refreshed_value import RefreshedValue
 from bouquet_portal.environment import PortalSettings
 from bouquet_portal.site import site
 
@@ -32,12 +32,12 @@ CHECK = f"{CASES}/check"
 TOKENS = "/bouquet/v1/sandbox/tokens"
 CALL_S = 10.0
 """Longest time, in seconds, that a call to the sandbox may take."""
-MOST_BYTES = 1_000_000
+MAX_BYTES = 1_000_000
 """Largest size, in bytes, of the body of a sandbox's answer. A larger one raises `GatewayError`."""
 TOKEN_KEPT_S = 3600.0
 """Seconds for which the portal reuses a token that the sandbox issued for a choice of scopes. The sandbox accepts it
 for up to a day, so that visitors can use it in copied programs."""
-MOST_TOKENS = 1_000
+MAX_TOKENS = 1_000
 """Largest number of tokens, one for each choice of scopes, that the portal keeps in memory. At this number, it forgets
 all of them."""
 
@@ -107,16 +107,20 @@ class Sandbox:
         """Token with which the portal calls the sandbox. It is public: pages show it to every visitor."""
         reading = Client(settings.sandbox_url, timeout_s=settings.gateway_timeout_s, cafile=settings.sandbox_cafile)
         self._calling = Client(
-            settings.sandbox_url, timeout_s=CALL_S, cafile=settings.sandbox_cafile, most_bytes=MOST_BYTES
+            settings.sandbox_url, timeout_s=CALL_S, cafile=settings.sandbox_cafile, max_bytes=MAX_BYTES
         )
 
-        def kept(name: str, path: str, understand: Callable[[Any], T]) -> Kept[T]:
-            document = Document(reading, path, understand, archive)
-            return Kept(name, document.read, every_s=settings.documents_every_s, restore=document.restore)
+        def refreshed(name: str, path: str, parse: Callable[[Any], T]) -> RefreshedValue[T]:
+            document = Document(reading, path, parse, archive)
+            return RefreshedValue(name, document.read, every_s=settings.documents_every_s, restore=document.restore)
 
-        self.cases: Kept[Cases] = kept("sandbox cases", CASES, cases.understood)
-        self.operations: Kept[tuple[Operation, ...]] = kept("sandbox openapi", "/api/openapi.json", openapi.operations)
-        self.errors: Kept[tuple[ErrorCode, ...]] = kept("sandbox errors", "/api/errors", errors.error_codes)
+        self.cases: RefreshedValue[Cases] = refreshed("sandbox cases", CASES, cases.parse_cases)
+        self.operations: RefreshedValue[tuple[Operation, ...]] = refreshed(
+            "sandbox openapi", "/api/openapi.json", openapi.operations
+        )
+        self.errors: RefreshedValue[tuple[ErrorCode, ...]] = refreshed(
+            "sandbox errors", "/api/errors", errors.error_codes
+        )
         self._clock = clock
         self._tokens: dict[frozenset[str], tuple[float, str]] = {}
         self._lock = threading.Lock()
@@ -147,7 +151,7 @@ class Sandbox:
         if not token:
             raise GatewayError("the sandbox issues no token")
         with self._lock:
-            if len(self._tokens) >= MOST_TOKENS:
+            if len(self._tokens) >= MAX_TOKENS:
                 self._tokens.clear()
             self._tokens[scopes] = (now + TOKEN_KEPT_S, token)
         return token

@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from bouquet_portal import search
 from bouquet_portal.content.model import Api, Content, UseCase
-from bouquet_portal.documents.kept import Reading
 from bouquet_portal.documents.model import ErrorCode, Field, Operation, ResourceState
+from bouquet_portal.documents.refreshed_value import Reading
 from bouquet_portal.theme.words import MODALITIES, modality_name
 
 BETWEEN_NAMES = re.compile(r", | & | et (?=[A-ZÀ-Þ])")
@@ -177,7 +177,7 @@ class Filters(Struct, frozen=True):
         return self == Filters()
 
 
-def chosen(all_entries: Iterable[Entry], filters: Filters, use_cases: Iterable[UseCase]) -> list[Entry]:
+def filtered(all_entries: Iterable[Entry], filters: Filters, use_cases: Iterable[UseCase]) -> list[Entry]:
     """Returns the APIs that match the filters, best matches first. `use_cases` tell which APIs belong to the use case
     in the filters."""
     words = search.words(filters.query)

@@ -17,9 +17,9 @@ from bouquet_portal.catalogue import curl
 from bouquet_portal.catalogue.entries import (
     Entry,
     Filters,
-    chosen,
     entries,
     errors_of,
+    filtered,
     providers,
     state_of,
 )
@@ -50,7 +50,7 @@ def catalogue(request: HttpRequest) -> HttpResponse:
         with_deprecated="depreciees" in request.GET,
     )
     known, use_cases, now = all_entries(), site().content.use_cases, states()
-    found = chosen(known, filters, use_cases)
+    found = filtered(known, filters, use_cases)
     context = {
         "filters": filters,
         "rows": [(entry, state_of(entry, now)) for entry in found if not entry.is_incoming],

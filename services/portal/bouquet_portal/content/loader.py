@@ -208,7 +208,7 @@ def _api(file: _File) -> Api:
     head = file.head_as(_ApiHead)
     if head.uid != file.name:
         raise ValueError(f"has the uid {head.uid}, which is not its path")
-    parts = markdown.cut(file.body, 2)
+    parts = markdown.split_at_headings(file.body, 2)
     if unknown := [section.title for section in parts.sections if section.title.replace("’", "'") not in SECTIONS]:
         raise ValueError(f"has the unknown headings {', '.join(unknown)}")
     if "incoming" not in head.badges and not head.operations:
@@ -226,7 +226,7 @@ def _api(file: _File) -> Api:
         badges=head.badges,
         alerts=tuple(Alert(one.title, markdown.html(one.text), one.begins, one.ends) for one in head.alerts),
         sections={section.anchor: section for section in parts.sections if section.anchor != QUESTIONS},
-        questions=markdown.cut(_section_source(file.body, QUESTIONS), 3).sections,
+        questions=markdown.split_at_headings(_section_source(file.body, QUESTIONS), 3).sections,
     )
 
 
@@ -243,7 +243,7 @@ def _use_case(file: _File) -> UseCase:
     head = file.head_as(_UseCaseHead)
     if head.id != file.name:
         raise ValueError(f"has the id {head.id}, which is not its name")
-    parts = markdown.cut(file.body, 2)
+    parts = markdown.split_at_headings(file.body, 2)
     return UseCase(
         id=head.id,
         title=head.title,
@@ -261,7 +261,7 @@ def _use_case(file: _File) -> UseCase:
 
 def _category(file: _File) -> Category:
     title = file.head_as(_CategoryHead).category
-    questions = markdown.cut(file.body, 2).sections
+    questions = markdown.split_at_headings(file.body, 2).sections
     if not questions:
         raise ValueError("has no question")
     return Category(title, markdown.slug(title), questions)
@@ -290,7 +290,7 @@ def _notes(file: _File) -> VersionNotes:
 
 def _advice(file: _File) -> tuple[Text, ...]:
     file.head_as(_PageHead)
-    texts = markdown.cut(file.body, 2).sections
+    texts = markdown.split_at_headings(file.body, 2).sections
     if unknown := [text.title for text in texts if not CODE.fullmatch(text.title)]:
         raise ValueError(f"has headings that are no error code: {', '.join(unknown)}")
     return texts

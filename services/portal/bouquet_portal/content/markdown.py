@@ -48,7 +48,7 @@ def inline(text: str) -> str:
     return str(_MARKDOWN.renderInline(text))
 
 
-def cut(text: str, level: int) -> Parts:
+def split_at_headings(text: str, level: int) -> Parts:
     """Cuts a text at its headings of one level. Deeper headings stay in their section."""
     lines, heads = text.splitlines(), _headings(text, level)
     starts = [line for line, _ in heads]

@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 
-class Archived(Struct, frozen=True):
+class ArchivedBody(Struct, frozen=True):
     body: bytes
     at: datetime
     """Time at which the gateway last sent the document, or said that it was unchanged."""
@@ -18,7 +18,7 @@ class Archive(Protocol):
     """Store of the last document read from each URL. Its methods raise no exception: a document that cannot be stored
     or loaded counts as missing."""
 
-    def load(self, url: str) -> Archived | None: ...
+    def load(self, url: str) -> ArchivedBody | None: ...
 
     def save(self, url: str, body: bytes) -> None: ...
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from bouquet_portal.documents.bounded import pool_manager
 
-MOST_BYTES = 32 * 1024 * 1024
+MAX_BYTES = 32 * 1024 * 1024
 """Largest size, in bytes, of the body of a gateway's answer. A larger one raises `GatewayError`."""
 
 
@@ -37,10 +37,10 @@ class Client:
     Several threads may use the client at the same time."""
 
     def __init__(
-        self, url: str, *, timeout_s: float, cafile: str = "", connections: int = 8, most_bytes: int = MOST_BYTES
+        self, url: str, *, timeout_s: float, cafile: str = "", connections: int = 8, max_bytes: int = MAX_BYTES
     ) -> None:
         self.url = url.rstrip("/")
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._pool = pool_manager(timeout_s, connections=connections, cafile=cafile)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
@@ -64,12 +64,12 @@ class Client:
         return Answer(response.status, dict(response.headers), body)
 
     def _body(self, response: urllib3.BaseHTTPResponse) -> bytes:
-        """Returns the whole body of a response. Raises `GatewayError` if the body is larger than `MOST_BYTES`."""
+        """Returns the whole body of a response. Raises `GatewayError` if the body is larger than `MAX_BYTES`."""
         # An answer that was not read whole leaves a connection that no further call can use.
         whole = False
         try:
-            body = response.read(self._most_bytes + 1, decode_content=True)
-            if len(body) > self._most_bytes:
+            body = response.read(self._max_bytes + 1, decode_content=True)
+            if len(body) > self._max_bytes:
                 raise GatewayError("the gateway's answer is too long")
             whole = True
             return body

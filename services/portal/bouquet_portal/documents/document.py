@@ -15,15 +15,13 @@ T = TypeVar("T")
 
 
 class Document(Generic[T]):
-    """JSON document at one path of a gateway. `understand` turns its decoded JSON into a value. If this succeeds, the
+    """JSON document at one path of a gateway. `parse` turns its decoded JSON into a value. If this succeeds, the
     document is stored in `archive`."""
 
-    def __init__(
-        self, client: Client, path: str, understand: Callable[[Any], T], archive: Archive | None = None
-    ) -> None:
+    def __init__(self, client: Client, path: str, parse: Callable[[Any], T], archive: Archive | None = None) -> None:
         self._client = client
         self._path = path
-        self._understand = understand
+        self._parse = parse
         self._archive: Archive = archive or NoArchive()
         self._url = f"{client.url}{path}"
         self._last: tuple[str, T] | None = None
@@ -60,6 +58,6 @@ class Document(Generic[T]):
 
     def _value(self, answer: Answer) -> T:
         try:
-            return self._understand(answer.json())
+            return self._parse(answer.json())
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise GatewayError(f"the gateway's {self._path} has another form than expected") from error

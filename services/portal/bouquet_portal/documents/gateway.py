@@ -12,8 +12,8 @@ from bouquet_portal.documents import errors, openapi, states
 from bouquet_portal.documents.archive import Archive
 from bouquet_portal.documents.client import Client
 from bouquet_portal.documents.document import Document
-from bouquet_portal.documents.kept import Kept
 from bouquet_portal.documents.model import ErrorCode, Operation, ResourceState
+from bouquet_portal.documents.refreshed_value import RefreshedValue
 from bouquet_portal.environment import PortalSettings
 
 States: TypeAlias = Mapping[str, ResourceState]
@@ -54,10 +54,10 @@ class Gateway(Struct, frozen=True):
     """Documents of a gateway, read in the background: operations, errors, states of APIs (such as out of service), and
     OpenAPI files."""
 
-    operations: Kept[tuple[Operation, ...]]
-    errors: Kept[tuple[ErrorCode, ...]]
-    states: Kept[Mapping[str, ResourceState]]
-    files: Mapping[str, Kept[bytes]]
+    operations: RefreshedValue[tuple[Operation, ...]]
+    errors: RefreshedValue[tuple[ErrorCode, ...]]
+    states: RefreshedValue[Mapping[str, ResourceState]]
+    files: Mapping[str, RefreshedValue[bytes]]
     """Content of the OpenAPI files, by their names in `FILES`. The portal reads a file's document only once a visitor
     has requested the file."""
     client: Client
@@ -69,31 +69,31 @@ class Gateway(Struct, frozen=True):
         restart."""
         client = Client(settings.gateway_url, timeout_s=settings.gateway_timeout_s, cafile=settings.gateway_cafile)
 
-        def kept(name: str, path: str, understand: Callable[[Any], T]) -> Kept[T]:
-            document = Document(client, path, understand, archive)
-            return Kept(name, document.read, every_s=settings.documents_every_s, restore=document.restore)
+        def refreshed(name: str, path: str, parse: Callable[[Any], T]) -> RefreshedValue[T]:
+            document = Document(client, path, parse, archive)
+            return RefreshedValue(name, document.read, every_s=settings.documents_every_s, restore=document.restore)
 
         return cls(
-            kept("openapi", "/api/openapi.json", openapi.operations),
-            kept("errors", "/api/errors", errors.error_codes),
-            Kept("states", lambda: _noted(states.read(client), note_states), every_s=settings.states_every_s),
-            {name: kept(f"openapi-{name}", path, understand) for name, (path, understand) in FILES.items()},
+            refreshed("openapi", "/api/openapi.json", openapi.operations),
+            refreshed("errors", "/api/errors", errors.error_codes),
+            RefreshedValue("states", lambda: _noted(states.read(client), note_states), every_s=settings.states_every_s),
+            {name: refreshed(f"openapi-{name}", path, parse) for name, (path, parse) in FILES.items()},
             client,
         )
 
     @property
-    def documents(self) -> tuple[Kept[Any], ...]:
+    def documents(self) -> tuple[RefreshedValue[Any], ...]:
         return (self.operations, self.errors, self.states)
 
     @property
-    def _started(self) -> tuple[Kept[Any], ...]:
+    def _started(self) -> tuple[RefreshedValue[Any], ...]:
         return (*self.documents, *self.files.values())
 
     def start(self) -> None:
-        for kept in self.documents:
-            kept.start()
+        for value in self.documents:
+            value.start()
 
     def stop(self) -> None:
-        for kept in self._started:
-            kept.stop()
+        for value in self._started:
+            value.stop()
         self.client.close()

@@ -13,7 +13,7 @@ PATH = re.compile(r"/(?:api/)?(?P<version>v\d+)/(?P<rest>.+)")
 SCOPES = "x-scopes"
 """Key under which the OpenAPI document lists the scopes of an operation or a field. Operations that return no data
 about people lack it."""
-MOST_DEPTH = 12
+MAX_DEPTH = 12
 """Largest depth of nested fields that are read from a schema. Reading therefore ends even for a schema that contains
 itself."""
 
@@ -117,7 +117,7 @@ def _fields(
     without scopes of its own gets `scopes`, those of the object. `depth` is the object's level, 0 for the whole
     answer."""
     # `depth` is the number of levels between the object and the top. Below `MOST_DEPTH`, there are no fields.
-    if depth > MOST_DEPTH:
+    if depth > MAX_DEPTH:
         return
     members = _resolved(schema, schemas)
     for name, own in members.get("properties", {}).items():

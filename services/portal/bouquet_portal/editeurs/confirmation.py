@@ -15,12 +15,12 @@ from bouquet_portal.environment import PortalSettings
 from bouquet_portal.theme.typography import french
 
 SALT = "bouquet_portal.editeurs.confirmation"
-LINK_LIVES = timedelta(days=3)
+LINK_LIFETIME = timedelta(days=3)
 """Time after the sending of a confirmation mail for which its link is valid."""
 
 
 class LinkExpiredError(Exception):
-    """Error for a confirmation link that this portal has signed, but more than `LINK_LIVES` ago."""
+    """Error for a confirmation link that this portal has signed, but more than `LINK_LIFETIME` ago."""
 
 
 class LinkInvalidError(Exception):
@@ -33,9 +33,9 @@ def token_of(request: EditorRequest) -> str:
 
 def request_id(token: str) -> int:
     """Returns the id of the request that a link's token names. Raises `LinkExpiredError` for a token older than
-    `LINK_LIVES`, and `LinkInvalidError` for one that this portal has not signed."""
+    `LINK_LIFETIME`, and `LinkInvalidError` for one that this portal has not signed."""
     try:
-        return int(signing.loads(token, salt=SALT, max_age=LINK_LIVES))
+        return int(signing.loads(token, salt=SALT, max_age=LINK_LIFETIME))
     except signing.SignatureExpired as error:
         raise LinkExpiredError from error
     except signing.BadSignature as error:
@@ -50,7 +50,7 @@ def mail(request: EditorRequest) -> EmailMessage:
     paragraphs = (
         "Bonjour,",
         f"Une demande de référencement d'un logiciel auprès de {portal.service_name} indique cette adresse comme"
-        f" contact. Pour la confirmer ou la supprimer, ouvrez cette page dans les {LINK_LIVES.days} jours :",
+        f" contact. Pour la confirmer ou la supprimer, ouvrez cette page dans les {LINK_LIFETIME.days} jours :",
         link,
         "Vous n'avez rien demandé ? Ne faites rien : sans confirmation, la demande est effacée.",
         f"{portal.service_name}, {portal.operator_name}",

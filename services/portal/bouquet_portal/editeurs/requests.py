@@ -19,12 +19,12 @@ from bouquet_portal.editeurs.models import EditorRequest
 
 log = logging.getLogger(__name__)
 
-MOST_UNCONFIRMED = 1_000
+MAX_UNCONFIRMED = 1_000
 """Largest number of unconfirmed requests. Further ones are refused, so that nobody can fill the database or send many
 mails."""
-MOST_OF_ADDRESS = 3
+MAX_OF_ADDRESS = 3
 """Largest number of unconfirmed requests with the same e-mail address. Further ones are refused."""
-UNCONFIRMED_LIVES = timedelta(days=7)
+UNCONFIRMED_LIFETIME = timedelta(days=7)
 """Time after which an unconfirmed request is deleted."""
 MAIL_AGAIN_AFTER = timedelta(minutes=10)
 """Shortest time between two mails for the same request. A second mail is sent if the editor submits the same form
@@ -48,7 +48,7 @@ def submit(values: Mapping[str, str]) -> Outcome:
         of_address = unconfirmed.filter(email=values["email"])
         request = of_address.filter(**values).first()
         if request is None:
-            if of_address.count() >= MOST_OF_ADDRESS or unconfirmed.count() >= MOST_UNCONFIRMED:
+            if of_address.count() >= MAX_OF_ADDRESS or unconfirmed.count() >= MAX_UNCONFIRMED:
                 return "too_many"
             request = EditorRequest.objects.create(created_at=now, mail_due_at=now, **values)
             log.info("editor request stored")
@@ -110,7 +110,7 @@ def delete_old(keep_months: int) -> None:
     """Deletes old requests: unconfirmed ones seven days after they were made, confirmed ones `keep_months` months after
     their confirmation."""
     now = timezone.now()
-    old = Q(confirmed_at=None, created_at__lt=now - UNCONFIRMED_LIVES) | Q(
+    old = Q(confirmed_at=None, created_at__lt=now - UNCONFIRMED_LIFETIME) | Q(
         confirmed_at__lt=now - timedelta(days=keep_months * DAYS_PER_MONTH)
     )
     count, _ = EditorRequest.objects.filter(old).delete()

@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from bouquet_portal.editeurs import requests
-from bouquet_portal.editeurs.confirmation import LINK_LIVES, LinkExpiredError, LinkInvalidError, request_id
+from bouquet_portal.editeurs.confirmation import LINK_LIFETIME, LinkExpiredError, LinkInvalidError, request_id
 from bouquet_portal.editeurs.forms import DEPLOYMENTS, EditorForm
 from bouquet_portal.editeurs.models import EditorRequest
 from bouquet_portal.rate_limit import RateLimit, address_of
@@ -67,13 +67,13 @@ def _submitted(request: HttpRequest, form: EditorForm) -> HttpResponse:
 
 def _form(request: HttpRequest, form: EditorForm, *, status: int = 200, is_away: bool = False) -> HttpResponse:
     keep_months = site().settings.editor_requests_keep_months
-    context = {"form": form, "is_away": is_away, "days": LINK_LIVES.days, "keep_months": keep_months}
+    context = {"form": form, "is_away": is_away, "days": LINK_LIFETIME.days, "keep_months": keep_months}
     return render(request, "editeurs/form.html", context, status=status)
 
 
 @require_safe
 def stored(request: HttpRequest, *, is_sent: bool) -> HttpResponse:
-    return render(request, "editeurs/stored.html", {"is_sent": is_sent, "days": LINK_LIVES.days})
+    return render(request, "editeurs/stored.html", {"is_sent": is_sent, "days": LINK_LIFETIME.days})
 
 
 @require_safe
@@ -95,7 +95,7 @@ def confirmation(request: HttpRequest, token: str) -> HttpResponse:
     except DatabaseError:
         return render(request, "editeurs/away.html", status=503)
     if found is None:
-        return render(request, "editeurs/expired.html", {"days": LINK_LIVES.days}, status=410)
+        return render(request, "editeurs/expired.html", {"days": LINK_LIFETIME.days}, status=410)
     if request.method != "POST":
         titles = {case.id: case.title for case in site().content.use_cases}
         context = {

@@ -87,7 +87,7 @@ def _code(errors: list[ErrorCode], former: set[str]) -> Code:
     )
 
 
-def chosen(all_codes: Iterable[Code], filters: Filters) -> list[Code]:
+def filtered(all_codes: Iterable[Code], filters: Filters) -> list[Code]:
     words = search.words(filters.query)
     return [
         code

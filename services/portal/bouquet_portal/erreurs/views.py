@@ -7,9 +7,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from bouquet_portal.catalogue.entries import entries
-from bouquet_portal.documents.kept import Reading
 from bouquet_portal.documents.model import ErrorCode, Operation
-from bouquet_portal.erreurs.codes import Code, Filters, chosen, codes, identities
+from bouquet_portal.documents.refreshed_value import Reading
+from bouquet_portal.erreurs.codes import Code, Filters, codes, filtered, identities
 from bouquet_portal.site import site
 from bouquet_portal.theme.words import modality_name
 
@@ -26,7 +26,7 @@ def errors(request: HttpRequest) -> HttpResponse:
         fault=request.GET.get("a_qui", ""),
     )
     known = _known(read)
-    found = chosen(known, filters)
+    found = filtered(known, filters)
     context = {
         "rows": [(code, FAULTS[code.fault]) for code in found],
         "filters": filters,

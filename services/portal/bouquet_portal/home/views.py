@@ -13,8 +13,8 @@ from bouquet_portal.catalogue.views import all_entries
 from bouquet_portal.documents.model import ResourceState
 from bouquet_portal.site import site
 
-MOST_USE_CASES = 6
-MOST_CHANGES = 3
+MAX_USE_CASES = 6
+MAX_CHANGES = 3
 
 
 @require_safe
@@ -24,8 +24,8 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         "entries": [entry for entry in entries if not entry.is_incoming],
         "incoming": [entry for entry in entries if entry.is_incoming],
-        "use_cases": content.use_cases[:MOST_USE_CASES],
-        "changes": content.changes[:MOST_CHANGES],
+        "use_cases": content.use_cases[:MAX_USE_CASES],
+        "changes": content.changes[:MAX_CHANGES],
         "states": states,
         "summary": _count_by_state(states.value.values()) if states else None,
     }

@@ -8,15 +8,15 @@ from django import template
 from django.urls import reverse
 
 from bouquet_portal.bac_a_sable.case_form import DATA
-from bouquet_portal.bac_a_sable.explorer import Known
+from bouquet_portal.bac_a_sable.explorer import OperationCase
 
 register = template.Library()
 
 
 @register.filter
-def case_url(known: Known) -> str:
+def case_url(operation_case: OperationCase) -> str:
     """Returns the address of the page about a test case of the sandbox."""
-    return reverse("sandbox_case", args=[known.operation.id, known.case.file])
+    return reverse("sandbox_case", args=[operation_case.operation.id, operation_case.case.name])
 
 
 @register.filter

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from bouquet_portal.bac_a_sable.cases import Cases
 from bouquet_portal.bac_a_sable.sandbox import Sandbox, sandbox
-from bouquet_portal.documents.kept import Reading
 from bouquet_portal.documents.model import Operation
+from bouquet_portal.documents.refreshed_value import Reading
 from bouquet_portal.rate_limit import RateLimit
 
 P = ParamSpec("P")
@@ -22,7 +22,7 @@ CALLS_PER_MINUTE = 60
 """Largest number of calls per minute that the portal makes to the sandbox for visitors with the same IP address."""
 
 
-class Shown(Struct, frozen=True):
+class SandboxContents(Struct, frozen=True):
     """Sandbox gateway, with its test cases and operations as the portal last read them."""
 
     sandbox: Sandbox
@@ -42,10 +42,10 @@ def limit() -> RateLimit:
     return RateLimit(CALLS_PER_MINUTE)
 
 
-def shows_sandbox(
-    view: Callable[Concatenate[HttpRequest, Shown, P], HttpResponse],
+def with_sandbox_contents(
+    view: Callable[Concatenate[HttpRequest, SandboxContents, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Decorator that passes the sandbox's test cases and operations (`Shown`) to a Django view.
+    """Decorator that passes the sandbox's test cases and operations (`SandboxContents`) to a Django view.
 
     If the portal has no sandbox, the visitor gets an error page with status 404. Until the sandbox has been read once,
     the status is 503.
@@ -59,6 +59,6 @@ def shows_sandbox(
         cases, operations = known.cases.latest(), known.operations.latest()
         if cases is None or operations is None:
             return render(request, "bac_a_sable/away.html", status=503)
-        return view(request, Shown(known, cases, operations.value), *args, **kwargs)
+        return view(request, SandboxContents(known, cases, operations.value), *args, **kwargs)
 
     return answer

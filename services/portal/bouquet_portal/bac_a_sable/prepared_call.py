@@ -14,7 +14,7 @@ from bouquet_portal.bac_a_sable.cases import CallParameters, Cases
 from bouquet_portal.documents.model import Operation
 
 
-class Wanted(Struct, frozen=True):
+class PreparedCall(Struct, frozen=True):
     """Call to the sandbox that a visitor prepares in a form: parameters (`asked`), scopes switched off (`closed`), and
     FranceConnect token (`session`)."""
 
@@ -24,14 +24,14 @@ class Wanted(Struct, frozen=True):
     session: str
 
 
-def sent(form_sent: QueryDict, operation: Operation) -> Wanted:
+def call_from_form(form_sent: QueryDict, operation: Operation) -> PreparedCall:
     """Returns the call that a submitted form describes."""
     kept = frozenset(form_sent.getlist("scope"))
-    session = form_sent.get("session", "").strip()[: form.MOST_LENGTH]
-    return Wanted(form.asked_by(operation, form_sent), frozenset(form.relevant_scopes(operation)) - kept, session)
+    session = form_sent.get("session", "").strip()[: form.MAX_LENGTH]
+    return PreparedCall(form.asked_by(operation, form_sent), frozenset(form.relevant_scopes(operation)) - kept, session)
 
 
-def linked(url: QueryDict, operation: Operation, cases: Cases) -> Wanted:
+def call_from_url(url: QueryDict, operation: Operation, cases: Cases) -> PreparedCall:
     """Returns the call that a URL describes, for the console's form. The URL names a test case (`cas`) or a simulated
     error (`erreur`). If it names neither, the call has no parameters about a person."""
     closed = frozenset(url.getlist("sans")) & frozenset(form.relevant_scopes(operation))
@@ -41,31 +41,33 @@ def linked(url: QueryDict, operation: Operation, cases: Cases) -> Wanted:
     if found is not None:
         asked, tokens = found.parameters, found.sessions
         session = url.get("jeton", "")
-        return Wanted(
+        return PreparedCall(
             form.with_recipient(operation, asked), closed, session if session in tokens else next(iter(tokens), "")
         )
     if simulated is not None and error is not None:
-        return Wanted(form.with_recipient(operation, simulated.parameters | error.parameters), closed, error.session)
-    return Wanted(form.with_recipient(operation, {}), closed, cases.sessions[0].token if cases.sessions else "")
+        return PreparedCall(
+            form.with_recipient(operation, simulated.parameters | error.parameters), closed, error.session
+        )
+    return PreparedCall(form.with_recipient(operation, {}), closed, cases.sessions[0].token if cases.sessions else "")
 
 
-def permalink(operation: Operation, wanted: Wanted, cases: Cases) -> str:
+def permalink(operation: Operation, prepared: PreparedCall, cases: Cases) -> str:
     """Returns a URL that fills the console's form with this call. Only the call of a test case or of a simulated error
     has one. Returns "" for any other call, which may be about a real person."""
     # Data about real people must not appear in a URL. All calls are the visitor's own, except those of test cases and
     # simulated errors.
     address = reverse("console", args=[operation.id])
-    closed = [("sans", scope) for scope in sorted(wanted.closed)] if not operation.is_by_session else []
+    closed = [("sans", scope) for scope in sorted(prepared.closed)] if not operation.is_by_session else []
     for case in cases.cases:
-        is_session = not operation.is_by_session or wanted.session in case.sessions
-        if case.operation_id == operation.id and is_session and _is_same(operation, case.parameters, wanted.asked):
-            named = [("cas", case.file)]
-            token = [("jeton", wanted.session)] if wanted.session in case.sessions[1:] else []
+        is_session = not operation.is_by_session or prepared.session in case.sessions
+        if case.operation_id == operation.id and is_session and _is_same(operation, case.parameters, prepared.asked):
+            named = [("cas", case.name)]
+            token = [("jeton", prepared.session)] if prepared.session in case.sessions[1:] else []
             return f"{address}?{urlencode([*named, *token, *closed])}"
     simulated = cases.errors_of(operation.id)
     for error in simulated.errors if simulated else ():
         asked = simulated.parameters | error.parameters if simulated else {}
-        if error.session in ("", wanted.session) and _is_same(operation, asked, wanted.asked):
+        if error.session in ("", prepared.session) and _is_same(operation, asked, prepared.asked):
             return f"{address}?{urlencode([('erreur', error.code), *closed])}"
     return ""
 

@@ -32,7 +32,7 @@ class Reading(Struct, Generic[T], frozen=True, eq=False):
     """Whether the last attempt to read the value has succeeded. If not, `value` may be out of date."""
 
 
-class Kept(Generic[T]):
+class RefreshedValue(Generic[T]):
     """Value that a background thread reads again and again. If a reading fails, the last value remains available."""
 
     def __init__(
