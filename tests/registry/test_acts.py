@@ -9,7 +9,7 @@ import pytest
 from bouquet_registry import acts, transactions
 from bouquet_registry.__main__ import main
 from bouquet_registry.acts import Act, Author
-from bouquet_registry.refusals import Invalid
+from bouquet_registry.refusals import InvalidFields
 from bouquet_registry.store import Store
 from tests.registry.test_cli import Run, environ, run
 from tests.support.clock import DatetimeClock
@@ -45,7 +45,7 @@ async def test_acts_of_the_same_second_are_listed_in_the_order_of_their_recordin
 
 
 async def test_a_change_that_fails_records_no_act(store: Store) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidFields):
         async with transactions.begin(store, ADMINISTRATOR) as transaction:
             await transaction.create(siret="123")
     assert await recorded(store) == []

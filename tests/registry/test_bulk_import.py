@@ -23,7 +23,7 @@ from bouquet_registry import acts, bulk_import, queries, token_signing
 from bouquet_registry.__main__ import main
 from bouquet_registry.cli import Context
 from bouquet_registry.clock import utc_now
-from bouquet_registry.refusals import Refused
+from bouquet_registry.refusals import RefusalError
 from bouquet_registry.served_scopes import ScopeReports
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
@@ -157,7 +157,7 @@ async def test_a_bad_line_is_reported_and_nothing_is_imported(store: Store, tmp_
     line, problem = BAD[bad]
     file = written(tmp_path, habilitation(), token(), "", line)
     for dry_run in (True, False):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RefusalError) as refused:
             await imported(store, file, dry_run=dry_run)
         first, last = str(refused.value).splitlines()
         assert first.startswith(f"line 4: {problem}") and last == "nothing was imported"
@@ -166,7 +166,7 @@ async def test_a_bad_line_is_reported_and_nothing_is_imported(store: Store, tmp_
 
 async def test_all_bad_lines_of_a_file_are_reported(store: Store, tmp_path: Path) -> None:
     lines = [habilitation(), token(), *(line for line, _ in BAD.values())]
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusalError) as refused:
         await imported(store, written(tmp_path, *lines))
     named = {int(number) for number in re.findall(r"^line (\d+): ", str(refused.value), re.MULTILINE)}
     assert named == set(range(3, len(lines) + 1))
@@ -177,7 +177,7 @@ async def test_records_of_the_database_are_not_imported_again(store: Store, tmp_
     own = await create_habilitation(store, datapass_id="1")
     held = await issue_token(store)
     lines = [habilitation(2) | {"id": own.id}, habilitation(), token(of=3) | {"id": held.id, "habilitation": own.id}]
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusalError) as refused:
         await imported(store, written(tmp_path, *lines))
     assert str(refused.value).splitlines()[:-1] == [
         "line 1: id: is another record's",
@@ -211,7 +211,7 @@ def test_the_example_of_the_page_about_moving_in_can_be_imported(
 async def test_a_file_without_records_is_refused(store: Store, tmp_path: Path, text: bytes) -> None:
     file = tmp_path / "import.jsonl"
     file.write_bytes(text)
-    with pytest.raises(Refused, match="no records"):
+    with pytest.raises(RefusalError, match="no records"):
         await imported(store, file)
 
 
@@ -226,7 +226,7 @@ async def test_of_two_imports_of_a_file_at_once_one_imports_all_and_the_other_no
 ) -> None:
     file = written(tmp_path, *(habilitation(number) for number in range(20)), *(token(n, n) for n in range(20)))
     outcomes = await asyncio.gather(imported(store, file), imported(store, file), return_exceptions=True)
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Refused", "list"]
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["RefusalError", "list"]
     async with store.reading() as connection:
         assert len(await queries.habilitations(connection)) == 20
 

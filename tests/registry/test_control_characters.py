@@ -21,10 +21,10 @@ from bouquet_mesh.observe.logs import _Formatter
 from bouquet_mesh.visible import visible
 from bouquet_registry import bulk_import, schema
 from bouquet_registry.__main__ import main
-from bouquet_registry.cli import Context, text_of
+from bouquet_registry.cli import Context, render
 from bouquet_registry.delivery import open_channel
 from bouquet_registry.notices import send_due_notices
-from bouquet_registry.refusals import Refused
+from bouquet_registry.refusals import RefusalError
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from tests.registry.api_client import ApiClient, api_client
@@ -156,11 +156,11 @@ async def test_no_text_of_an_import_is_stored_with_control_characters(store: Sto
         given = Namespace(file=written(tmp_path, line), dry_run=False, author=f"Anne{CODES}", why=CODES)
         try:
             await bulk_import.import_file(context, given)
-        except Refused as refused:
+        except RefusalError as refused:
             assert is_clean(str(refused).replace("\n", ""))
     last = token(of=900, blacklist_reason=CODES, kid=f"a{CODES}")
     given = Namespace(file=written(tmp_path, habilitation(900), last), dry_run=False, author="Anne", why="ticket")
-    with pytest.raises(Refused, match="kid"):
+    with pytest.raises(RefusalError, match="kid"):
         await bulk_import.import_file(context, given)
     given.file = written(tmp_path, habilitation(900), last | {"kid": "a"})
     await bulk_import.import_file(context, given)
@@ -170,11 +170,11 @@ async def test_no_text_of_an_import_is_stored_with_control_characters(store: Sto
 @pytest.mark.parametrize("is_json", [True, False])
 def test_a_terminal_gets_no_control_character_whatever_the_database_holds(is_json: bool) -> None:
     shown = [{"id": "1", "name": f"Ville{CODES}", "contacts": [{"name": CODES}]}]
-    for text in (text_of(shown, json=is_json), text_of(shown[0], json=is_json)):
+    for text in (render(shown, json=is_json), render(shown[0], json=is_json)):
         assert is_clean(text.replace("\n", ""))
         assert "Cliquez" in text
     if is_json:
-        assert json.loads(text_of(shown, json=True)) == shown
+        assert json.loads(render(shown, json=True)) == shown
 
 
 def test_the_doctor_shows_no_control_character_of_what_it_examined() -> None:

@@ -11,7 +11,7 @@ from bouquet_registry import transactions
 from bouquet_registry.acts import Author, acts
 from bouquet_registry.editors import changes, queries
 from bouquet_registry.habilitations import TOKEN_LIFE_MONTHS, months_later
-from bouquet_registry.refusals import Conflict, Invalid, Refused, Unknown
+from bouquet_registry.refusals import Conflict, InvalidFields, RefusalError, UnknownRecord
 from bouquet_registry.store import Store
 from tests.support.clock import DatetimeClock
 from tests.support.editors import create_editor, delegate, delegations_of, issue_editor_token, withdraw
@@ -38,7 +38,7 @@ async def test_an_editor_is_read_back_as_created(store: Store, clock: DatetimeCl
 
 @pytest.mark.parametrize("wrong", WRONG)
 async def test_an_invalid_editor_is_refused(store: Store, wrong: str) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidFields):
         await create_editor(store, **WRONG[wrong])
 
 
@@ -56,7 +56,7 @@ async def test_a_token_of_an_editor_lives_for_18_months(store: Store, clock: Dat
     assert token.expires_at == months_later(clock(), TOKEN_LIFE_MONTHS)
     async with store.reading() as connection:
         assert await queries.editor_token(connection, token.id) == token
-        with pytest.raises(Unknown):
+        with pytest.raises(UnknownRecord):
             await queries.editor_token(connection, token.editor)
 
 
@@ -65,10 +65,10 @@ async def test_addresses_of_a_token_lie_within_those_of_its_editor(store: Store)
     token = await issue_editor_token(store, editor, allowed_ips=("192.0.2.7", "2001:db8:1::/48"))
     assert token.allowed_ips == ("192.0.2.7", "2001:db8:1::/48")
     for outside in ("198.51.100.1", "192.0.0.0/16", "nowhere"):
-        with pytest.raises(Invalid, match="allowed_ips"):
+        with pytest.raises(InvalidFields, match="allowed_ips"):
             await issue_editor_token(store, editor, allowed_ips=(outside,))
     async with transactions.begin(store, ADMINISTRATOR) as transaction:
-        with pytest.raises(Invalid, match="allowed_ips"):
+        with pytest.raises(InvalidFields, match="allowed_ips"):
             await changes.change_editor(transaction, editor, allowed_ips=("198.51.100.0/24",))
 
 
@@ -81,7 +81,7 @@ async def test_an_expired_token_is_not_prolonged_with_addresses_that_its_editor_
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         await changes.change_editor(transaction, editor, allowed_ips=("198.51.100.0/24",))
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
-        with pytest.raises(Invalid, match="allowed_ips"):
+        with pytest.raises(InvalidFields, match="allowed_ips"):
             await changes.prolong_token(transaction, token)
 
 
@@ -95,7 +95,7 @@ async def test_neither_label_nor_reason_of_an_editor_s_token_contains_a_token(st
             changes.change_token(transaction, token, label=f"Concerto {text}"),
             changes.revoke_token(transaction, token, text),
         ):
-            with pytest.raises(Invalid, match="contains a token"):
+            with pytest.raises(InvalidFields, match="contains a token"):
                 await act
 
 
@@ -106,7 +106,7 @@ async def test_a_blacklisted_token_of_an_editor_is_not_made_valid_again(store: S
         later = await changes.revoke_token(transaction, former, "longer grace", clock() + timedelta(hours=2))
     clock.advance(hours=2)
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
-        with pytest.raises(Refused, match="blacklisted already"):
+        with pytest.raises(RefusalError, match="blacklisted already"):
             await changes.revoke_token(transaction, later, "too late", clock() + timedelta(hours=1))
 
 
@@ -119,23 +119,23 @@ async def test_a_rotated_token_has_a_successor_and_stays_valid_for_the_grace_per
         made, former = await changes.rotate_token(transaction, token, timedelta(hours=24))
     assert (made.label, made.allowed_ips, made.blacklisted_at) == ("Concerto", ("192.0.2.7",), None)
     assert former.blacklisted_at == clock() + timedelta(hours=24)
-    with pytest.raises(Refused, match="blacklisted"):
+    with pytest.raises(RefusalError, match="blacklisted"):
         async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
             await changes.rotate_token(transaction, former)
 
 
 async def test_an_archived_editor_gets_neither_tokens_nor_delegations(store: Store) -> None:
     editor = await create_editor(store, state="archived")
-    with pytest.raises(Refused, match="archived"):
+    with pytest.raises(RefusalError, match="archived"):
         await issue_editor_token(store, editor)
-    with pytest.raises(Refused, match="takes no delegations"):
+    with pytest.raises(RefusalError, match="takes no delegations"):
         await delegate(store, editor, await create_habilitation(store))
 
 
 async def test_a_delegation_needs_an_editor_that_takes_them_and_an_active_habilitation(store: Store) -> None:
-    with pytest.raises(Refused, match="takes no delegations"):
+    with pytest.raises(RefusalError, match="takes no delegations"):
         await delegate(store, await create_editor(store, delegable=False), await create_habilitation(store))
-    with pytest.raises(Refused, match="revoked"):
+    with pytest.raises(RefusalError, match="revoked"):
         await delegate(store, await create_editor(store), await create_habilitation(store, state="revoked"))
 
 
@@ -178,7 +178,7 @@ async def test_a_revoked_delegation_cannot_be_revoked_again(store: Store) -> Non
     revoked = await withdraw(store, made)
     with pytest.raises(Conflict):
         await withdraw(store, made)
-    with pytest.raises(Refused, match="already"):
+    with pytest.raises(RefusalError, match="already"):
         await withdraw(store, revoked)
 
 

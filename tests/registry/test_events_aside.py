@@ -11,7 +11,7 @@ import pytest
 from bouquet_registry import queries
 from bouquet_registry.datapass import inbox
 from bouquet_registry.datapass.inbox import Received
-from bouquet_registry.refusals import Unknown
+from bouquet_registry.refusals import UnknownRecord
 from bouquet_registry.store import Store
 from tests.registry.api_client import ApiClient, api_client
 from tests.registry.datapass_events import v1
@@ -98,7 +98,7 @@ async def test_a_discarded_event_is_not_applied_by_a_replay_that_read_it_before(
     async with store.reading() as connection:
         found = await inbox.event_aside(connection, received.digest)
     await inbox.discard(store, received.digest, clock, ADMINISTRATOR)
-    with pytest.raises(Unknown):
+    with pytest.raises(UnknownRecord):
         await inbox.replay(store, found, clock, ADMINISTRATOR)
     async with store.reading() as connection:
         assert await queries.habilitations(connection) == []

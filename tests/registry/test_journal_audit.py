@@ -13,7 +13,7 @@ from bouquet_registry.journal import audit
 from bouquet_registry.journal.audit import ROWS_PER_READ, BrokenChain, prune, read_ends, verify
 from bouquet_registry.journal.chain import Link
 from bouquet_registry.journal.writer import parse_records
-from bouquet_registry.refusals import Refused
+from bouquet_registry.refusals import RefusalError
 from bouquet_registry.store import Store
 from tests.registry.accesses import NOON, PSEUDONYM, access, count, ids, tamper, write
 
@@ -128,9 +128,9 @@ async def test_verify_may_start_at_a_later_record(store: Store) -> None:
     assert (await verify(store, since=5)).head.number == 10
     with pytest.raises(BrokenChain, match=r"^record 4 was changed$"):
         await verify(store, since=4)
-    with pytest.raises(Refused, match=r"^the journal ends at 10$"):
+    with pytest.raises(RefusalError, match=r"^the journal ends at 10$"):
         await verify(store, since=12)
-    with pytest.raises(Refused, match=r"^record 3 is not among those to be verified$"):
+    with pytest.raises(RefusalError, match=r"^record 3 is not among those to be verified$"):
         await verify(store, since=6, noted=Link(3, "00" * 32))
 
 
@@ -188,7 +188,7 @@ async def test_a_noted_record_pruned_meanwhile_is_refused_not_broken(
 ) -> None:
     await ten(store)
     pruned_under_way(monkeypatch, store, 6)
-    with pytest.raises(Refused, match=r"^record 5 was pruned meanwhile$") as told:
+    with pytest.raises(RefusalError, match=r"^record 5 was pruned meanwhile$") as told:
         await verify(store, noted=Link(5, "00" * 32))
     assert not isinstance(told.value, BrokenChain)
 
@@ -229,14 +229,14 @@ async def test_the_refusal_of_a_pruned_noted_record_names_its_pruning(store: Sto
     await ten(store)
     await prune(store, NOON.timestamp() + 5, NOON.timestamp)
     told = r"^record 2 was pruned: record 11 of 2026-04-15 tells that the records up to 4 were removed$"
-    with pytest.raises(Refused, match=told):
+    with pytest.raises(RefusalError, match=told):
         await verify(store, noted=Link(2, "00" * 32))
 
 
 async def test_a_noted_head_that_was_pruned_does_not_verify(store: Store) -> None:
     noted = await ten(store)
     await prune(store, NOON.timestamp() + 1000)
-    with pytest.raises(Refused, match=r"^record 10 was pruned: record 11 of "):
+    with pytest.raises(RefusalError, match=r"^record 10 was pruned: record 11 of "):
         await verify(store, noted=noted)
 
 

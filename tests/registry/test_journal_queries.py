@@ -20,7 +20,7 @@ from bouquet_registry.journal import queries, rollups
 from bouquet_registry.journal.former_pseudonym import former_pseudonym
 from bouquet_registry.journal.pseudonym_search import Given, identity_of, keys_of, possible_pseudonyms
 from bouquet_registry.journal.worker import writing
-from bouquet_registry.refusals import Invalid
+from bouquet_registry.refusals import InvalidFields
 from bouquet_registry.store import Store
 from tests.registry.accesses import KEY, NOON, PERSON, access, count, write
 from tests.support import habilitations, mesh_with_journal
@@ -180,7 +180,7 @@ def test_a_person_born_abroad_is_named_by_the_country() -> None:
     ],
 )
 def test_an_incomplete_or_ambiguous_identity_is_invalid(given: Given, told: str) -> None:
-    with pytest.raises(Invalid) as caught:
+    with pytest.raises(InvalidFields) as caught:
         identity_of(given)
     assert str(caught.value) == told
 

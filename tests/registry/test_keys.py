@@ -17,7 +17,7 @@ from bouquet_registry.acts import Author
 from bouquet_registry.administration import Administration
 from bouquet_registry.editors.administration import editors_of
 from bouquet_registry.keys.administration import KeyAdministration
-from bouquet_registry.refusals import Invalid, Refused
+from bouquet_registry.refusals import InvalidFields, RefusalError
 from bouquet_registry.store import Store, open_store, upgrade
 from bouquet_registry.token_signing import Signer, new_key, verification_keys
 from tests.registry.api_client import ApiClient, api_client
@@ -180,7 +180,7 @@ async def test_a_withdrawn_key_signs_nothing_more(store: Store) -> None:
         keys_of(store).sign_again(ADMINISTRATOR, "2026-01"),
         keys_of(store).withdraw(ADMINISTRATOR, "2026-01"),
     ):
-        with pytest.raises(Refused):
+        with pytest.raises(RefusalError):
             await attempt
     assert {one.token.id for one in await keys_of(store, NEXT).sign_again(ADMINISTRATOR, "2026-01")} == {
         issued.token.id,
@@ -210,7 +210,7 @@ async def test_the_tokens_of_a_key_are_those_in_force_and_those_of_unrecorded_ke
 
 @pytest.mark.parametrize("kid", ["?", "a\nb", "é", "k" * 256])
 async def test_a_text_that_is_no_name_of_a_key_is_not_withdrawn(store: Store, kid: str) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidFields):
         await keys_of(store).withdraw(Author("Anne Durant"), kid)
 
 

@@ -20,7 +20,7 @@ from bouquet_registry.administration import Administration
 from bouquet_registry.journal.audit import prune
 from bouquet_registry.journal.entries import answering_about_entries
 from bouquet_registry.journal.worker import writing
-from bouquet_registry.proofs.administration import revoke
+from bouquet_registry.proofs.administration import revoke_proof
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.worker import answering
@@ -59,7 +59,7 @@ async def test_a_revoked_proof_is_said_to_be_revoked_with_the_moment(
 ) -> None:
     answer, other = [await proved(client, token=unique_token()) for _ in range(2)]
     record = (await verified(client, answer)).json["data"]["entree_journal"]
-    await revoke(Administration(store, SIGNING_KEY, clock), ADMINISTRATOR, record)
+    await revoke_proof(Administration(store, SIGNING_KEY, clock), ADMINISTRATOR, record)
     said = await verified(client, answer)
     assert (said.status, said.codes) == (410, ["00487"])
     assert said.error["detail"] == "Cette preuve a été révoquée le 15/04/2026 à 14:00 : elle n'est plus valable."

@@ -16,7 +16,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_registry.journal import retention
 from bouquet_registry.journal.audit import verify
 from bouquet_registry.journal.retention import prune_expired, prune_periodically
-from bouquet_registry.refusals import Refused
+from bouquet_registry.refusals import RefusalError
 from bouquet_registry.store import Store, open_store, upgrade
 from bouquet_registry.worker import registry
 from tests.registry.accesses import access, ids, tamper, write
@@ -100,7 +100,7 @@ async def test_a_retention_shorter_than_that_of_migrate_removes_nothing(postgres
     await migrate(url, 120)
     async with open_store(Secret(url)) as owner, open_store(as_role(ROLES.journal, url)) as writer:
         await fill(writer, now)
-        with pytest.raises(Refused, match="KEEP_MONTHS"):
+        with pytest.raises(RefusalError, match="KEEP_MONTHS"):
             await prune_expired(writer, MONTHS, now)
         assert set(await ids(owner)) >= {"0", "1", "2", "3", "4"}
         await verify(owner)

@@ -8,7 +8,7 @@ import pytest
 
 from bouquet_registry.editors.records import Editor
 from bouquet_registry.habilitations import MAX_ITEMS, MAX_TEXT, MAX_TEXTS, Contact
-from bouquet_registry.refusals import Invalid
+from bouquet_registry.refusals import InvalidFields
 from bouquet_registry.store import Store
 from tests.registry.datapass_events import v1
 from tests.registry.test_webhooks import datapass_client
@@ -35,7 +35,7 @@ TOO_LARGE: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("kind", TOO_LARGE)
 async def test_a_habilitation_beyond_a_bound_is_refused(store: Store, kind: str) -> None:
     [field] = TOO_LARGE[kind]
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(InvalidFields) as refused:
         await create_habilitation(store, **TOO_LARGE[kind])
     assert [problem.partition(":")[0] for problem in refused.value.problems] == [field]
 
@@ -56,7 +56,7 @@ async def test_a_habilitation_at_its_bounds_is_accepted(store: Store) -> None:
 async def test_an_editor_with_too_long_a_list_is_refused(store: Store, field: str) -> None:
     item = {"form_uids": "qf", "members": "a@b.example", "allowed_ips": "192.0.2.1"}[field]
     longest: dict[str, Any] = {field: (item,) * MAX_ITEMS}
-    with pytest.raises(Invalid, match=f"{field}: has more than {MAX_ITEMS} items"):
+    with pytest.raises(InvalidFields, match=f"{field}: has more than {MAX_ITEMS} items"):
         await create_editor(store, **{**longest, field: (*longest[field], item)})
     made: Editor = await create_editor(store, **longest)
     assert len(getattr(made, field)) == MAX_ITEMS

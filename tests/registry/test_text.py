@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bouquet_registry import queries, transactions
-from bouquet_registry.cli import text_of
+from bouquet_registry.cli import render
 from bouquet_registry.habilitations import Contact
 from bouquet_registry.store import Store
 from bouquet_registry.text import one_line
@@ -38,5 +38,5 @@ async def test_texts_of_a_habilitation_are_kept_on_one_line(store: Store) -> Non
 
 
 def test_a_terminal_is_shown_no_control_character() -> None:
-    shown = text_of({"purpose": "Cantine\x1b[2J", "contacts": [{"name": "a\nb"}]}, json=False)
+    shown = render({"purpose": "Cantine\x1b[2J", "contacts": [{"name": "a\nb"}]}, json=False)
     assert [line for line in shown.splitlines() if "\x1b" in line or line == "b"] == []

@@ -11,7 +11,7 @@ import pytest
 from bouquet_proto.registry_messages import GroupLimit
 from bouquet_registry import queries, transactions
 from bouquet_registry.habilitations import Contact, Token, expiry_after
-from bouquet_registry.refusals import Conflict, Invalid, Refused, Unknown
+from bouquet_registry.refusals import Conflict, InvalidFields, RefusalError, UnknownRecord
 from bouquet_registry.store import Store
 from tests.support.clock import DatetimeClock
 from tests.support.habilitations import (
@@ -58,7 +58,7 @@ WRONG: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("wrong", WRONG)
 async def test_an_invalid_habilitation_is_refused(store: Store, wrong: str) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidFields):
         await create_habilitation(store, **WRONG[wrong])
     async with store.reading() as connection:
         assert await queries.habilitations(connection) == []
@@ -130,7 +130,7 @@ async def test_a_change_of_a_stale_version_is_a_conflict(store: Store) -> None:
 
 async def test_a_failing_transaction_changes_nothing(store: Store) -> None:
     made = await issue_token(store)
-    with pytest.raises(Unknown):
+    with pytest.raises(UnknownRecord):
         async with transactions.begin(store, ADMINISTRATOR) as transaction:
             await transaction.revoke(made, "leaked")
             await queries.habilitation(transaction.connection, "nobody")
@@ -139,7 +139,7 @@ async def test_a_failing_transaction_changes_nothing(store: Store) -> None:
 
 async def test_no_token_is_issued_for_an_archived_habilitation(store: Store) -> None:
     own = await create_habilitation(store, state="archived")
-    with pytest.raises(Refused, match="archived"):
+    with pytest.raises(RefusalError, match="archived"):
         async with transactions.begin(store, ADMINISTRATOR) as transaction:
             await transaction.issue(own)
 
@@ -184,7 +184,7 @@ async def test_a_blacklisted_token_is_not_made_valid_again_by_a_later_revocation
     clock.advance(days=2)
     for later in (None, clock() + timedelta(days=1)):
         clock.advance(seconds=1)
-        with pytest.raises(Refused, match="blacklisted already"):
+        with pytest.raises(RefusalError, match="blacklisted already"):
             await revoke_token(store, moved, clock, at=later)
     assert (await read_token(store, token.id)).blacklisted_at == moved.blacklisted_at
 

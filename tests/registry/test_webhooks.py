@@ -20,7 +20,7 @@ from bouquet_registry.datapass import inbox
 from bouquet_registry.datapass.inbox import EventAsideWithBody
 from bouquet_registry.datapass.webhooks import Webhooks
 from bouquet_registry.habilitations import Contact, Habilitation, Person, ServiceProvider, Token
-from bouquet_registry.refusals import Refused
+from bouquet_registry.refusals import RefusalError
 from bouquet_registry.store import Store
 from bouquet_registry.webhook_signature import HEADER
 from bouquet_worker.testing.captured_telemetry import log_text_of, words_of
@@ -304,7 +304,7 @@ async def test_an_event_sent_again_is_set_aside_once(datapass: DataPass, store: 
     body = v1("approve", datapass.now, siret="123")
     assert [await datapass.tells(body) for _ in range(3)] == [(200, {})] * 3
     [aside] = await datapass.aside()
-    with pytest.raises(Refused, match="siret: is no SIRET"):
+    with pytest.raises(RefusalError, match="siret: is no SIRET"):
         await inbox.replay(store, aside, datapass.clock, ADMINISTRATOR)
     assert await datapass.aside() == [aside]
 

@@ -28,7 +28,7 @@ from bouquet_registry.editors import cli as editors
 from bouquet_registry.journal import cli as journal
 from bouquet_registry.keys import cli as keys
 from bouquet_registry.proofs import cli as proofs
-from bouquet_registry.refusals import Refused
+from bouquet_registry.refusals import RefusalError
 from bouquet_registry.roles import Roles
 from bouquet_registry.serve import serve
 from bouquet_registry.store import open_store, upgrade
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(visible(str(error)), file=sys.stderr)
         return 2
-    except Refused as refused:
+    except RefusalError as refused:
         print(visible(str(refused)), file=sys.stderr)
         return 1
     except (NoResultFound, MultipleResultsFound):
@@ -103,13 +103,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(command=_jwks)
 
-    cli.add_to(commands)
-    editors.add_to(commands)
-    keys.add_to(commands)
-    proofs.add_to(commands)
-    datapass.add_to(commands)
-    bulk_import.add_to(commands)
-    journal.add_to(commands)
+    cli.add_commands(commands)
+    editors.add_commands(commands)
+    keys.add_commands(commands)
+    proofs.add_commands(commands)
+    datapass.add_commands(commands)
+    bulk_import.add_commands(commands)
+    journal.add_commands(commands)
     return parser
 
 
@@ -165,8 +165,8 @@ def _operate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
 async def _operated(arguments: argparse.Namespace, environ: Mapping[str, str]) -> str:
     settings = registry.settings(environ)
     async with open_store(settings.database_url) as store:
-        shown = await arguments.operation(cli.Context(store, settings), arguments)
-    return cli.text_of(shown, json=arguments.json)
+        output = await arguments.operation(cli.Context(store, settings), arguments)
+    return cli.render(output, json=arguments.json)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_mesh.settings import SettingsError
 from bouquet_registry import schema
-from bouquet_registry.refusals import Invalid
+from bouquet_registry.refusals import InvalidFields
 from bouquet_registry.text import contains_token, one_line
 
 NEWEST_FIRST = select(schema.acts).order_by(schema.acts.c.at.desc(), schema.acts.c.id.desc())
@@ -57,7 +57,7 @@ async def record(
     changed: tuple[str, ...] = (),
 ) -> None:
     """Stores an administrative act, the record of who changed what and why, in the transaction of `connection`. Raises
-    `Invalid` if the author's name or the author's reason contains the text of a token.
+    `InvalidFields` if the author's name or the author's reason contains the text of a token.
 
     Args:
         connection: Connection with the open transaction that makes the change.
@@ -71,7 +71,7 @@ async def record(
     if problems := [
         f"{name}: contains a token" for name, text in structs.asdict(author).items() if contains_token(text)
     ]:
-        raise Invalid(problems)
+        raise InvalidFields(problems)
     name, reason = one_line(author.name), one_line(author.reason)
     made = Act(at=at, author=name, act=act, target=target, reason=reason, version=version, changed=changed)
     await connection.execute(insert(schema.acts).values({"id": _new_id()} | structs.asdict(made)))

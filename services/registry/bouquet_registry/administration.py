@@ -15,7 +15,7 @@ from bouquet_registry.acts import Act, Author
 from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.habilitations import Habilitation, Token
 from bouquet_registry.keys.signatures import record_signature
-from bouquet_registry.refusals import Conflict, Invalid
+from bouquet_registry.refusals import Conflict, InvalidFields
 from bouquet_registry.served_scopes import check_scopes
 from bouquet_registry.store import Store
 from bouquet_registry.token_signing import Signer
@@ -32,7 +32,7 @@ class Versioned(Protocol):
     def version(self) -> int: ...
 
 
-class Stale(Conflict):
+class StaleVersion(Conflict):
     """Error raised for a change that is based on an outdated version of the record."""
 
     def __init__(self, current: Versioned, version: int, since: list[Act]) -> None:
@@ -54,8 +54,8 @@ class Administration(Struct, frozen=True):
     """Administration of the habilitations (administrations' rights to call operations) and tokens in one database. The
     methods that make the signed text of a token need `signing_key`, and raise `SettingsError` without it.
 
-    A method that changes a record takes the version of the record that the author has read. It raises `Stale` if the
-    record has a newer version. With the version `None`, it changes any version.
+    A method that changes a record takes the version of the record that the author has read. It raises `StaleVersion` if
+    the record has a newer version. With the version `None`, it changes any version.
     """
 
     store: Store
@@ -63,7 +63,7 @@ class Administration(Struct, frozen=True):
     clock: Clock = utc_now
 
     async def create(self, author: Author, *, unchecked: bool = False, **fields: Any) -> Habilitation:
-        """Creates a habilitation with these fields. Raises `Invalid` for wrong fields, and `Conflict` if another
+        """Creates a habilitation with these fields. Raises `InvalidFields` for wrong fields, and `Conflict` if another
         habilitation has the same `datapass_id`. Scopes that no provider serves are wrong too, unless `unchecked` is
         true."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
@@ -75,10 +75,10 @@ class Administration(Struct, frozen=True):
     async def change(
         self, author: Author, id_: str, version: int | None, *, unchecked: bool = False, **fields: Any
     ) -> Habilitation:
-        """Changes these fields of a habilitation. Raises `Unknown` for an unknown id, and `Stale` unless `version` is
-        the habilitation's current version or None. Raises `Invalid` for wrong fields, and `Conflict` if another
-        habilitation has the same `datapass_id`. New scopes that no provider serves are wrong too, unless `unchecked` is
-        true."""
+        """Changes these fields of a habilitation. Raises `UnknownRecord` for an unknown id, and `StaleVersion` unless
+        `version` is the habilitation's current version or None. Raises `InvalidFields` for wrong fields, and `Conflict`
+        if another habilitation has the same `datapass_id`. New scopes that no provider serves are wrong too, unless
+        `unchecked` is true."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             found = await queries.habilitation(transaction.connection, id_)
             await check_version(transaction, found, version)
@@ -89,8 +89,8 @@ class Administration(Struct, frozen=True):
 
     async def issue(self, author: Author, habilitation: str, *, mcp: bool = False) -> IssuedToken:
         """Issues a token of a habilitation for 18 months. If `mcp` is true, the token may also be used with the Model
-        Context Protocol. Raises `Unknown` for an unknown habilitation. Raises `Refused` if the habilitation is not
-        active, or if the key that signs tokens is withdrawn."""
+        Context Protocol. Raises `UnknownRecord` for an unknown habilitation. Raises `RefusalError` if the habilitation
+        is not active, or if the key that signs tokens is withdrawn."""
         signer = Signer(self.signing_key)
         async with transactions.begin(self.store, author, self.clock) as transaction:
             own = await queries.habilitation(transaction.connection, habilitation)
@@ -99,8 +99,8 @@ class Administration(Struct, frozen=True):
             return IssuedToken(token, signer.sign(token, own))
 
     async def text(self, author: Author, id_: str) -> str:
-        """Returns the signed text of a token, and records that the author has seen the text. Raises `Unknown` for an
-        unknown id, and `Refused` if the key that signs tokens is withdrawn."""
+        """Returns the signed text of a token, and records that the author has seen the text. Raises `UnknownRecord` for
+        an unknown id, and `RefusalError` if the key that signs tokens is withdrawn."""
         signer = Signer(self.signing_key)
         async with self.store.writing() as connection:
             token = await queries.token(connection, id_)
@@ -110,23 +110,26 @@ class Administration(Struct, frozen=True):
         return signer.sign(token, own)
 
     async def prolong(self, author: Author, id_: str, version: int | None) -> Token:
-        """Moves the expiry of a token to 18 months from now. A blacklisted token stays blacklisted. Raises `Unknown`
-        for an unknown id, and `Stale` unless `version` is the token's current version or None."""
+        """Moves the expiry of a token to 18 months from now. A blacklisted token stays blacklisted. Raises
+        `UnknownRecord` for an unknown id, and `StaleVersion` unless `version` is the token's current version or
+        None."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.prolong(await _token(transaction, id_, version))
 
     async def revoke(
         self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
     ) -> Token:
-        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Unknown` for an unknown id, and
-        `Stale` unless `version` is the token's current version or None. If the token is blacklisted already, raises
-        `Refused` unless `at` is earlier. Raises `Invalid` if `reason` contains the text of a token."""
+        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `UnknownRecord` for an unknown id,
+        and `StaleVersion` unless `version` is the token's current version or None. If the token is blacklisted already,
+        raises `RefusalError` unless `at` is earlier. Raises `InvalidFields` if `reason` contains the text of a
+        token."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.revoke(await _token(transaction, id_, version), reason, at)
 
     async def set_mcp(self, author: Author, id_: str, version: int | None, *, mcp: bool) -> Token:
-        """Sets or clears a token's flag `mcp`, which allows its use with the Model Context Protocol. Raises `Unknown`
-        for an unknown id, and `Stale` unless `version` is the token's current version or None."""
+        """Sets or clears a token's flag `mcp`, which allows its use with the Model Context Protocol. Raises
+        `UnknownRecord` for an unknown id, and `StaleVersion` unless `version` is the token's current version or
+        None."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.set_mcp(await _token(transaction, id_, version), mcp=mcp)
 
@@ -140,14 +143,14 @@ class Administration(Struct, frozen=True):
 async def _check_scopes(
     transaction: Transaction, fields: Mapping[str, Any], *, known: tuple[str, ...] = (), unchecked: bool
 ) -> None:
-    """Raises `Invalid` if `fields` has scopes that no provider serves. Accepts the scopes in `known`, which the
+    """Raises `InvalidFields` if `fields` has scopes that no provider serves. Accepts the scopes in `known`, which the
     habilitation has already. If `unchecked` is true, accepts all scopes, but requires that the author gives a
     reason."""
     if not unchecked:
         if fields.get("scopes"):
             await check_scopes(transaction.connection, fields["scopes"], transaction.now, known)
     elif not transaction.author.reason:
-        raise Invalid(["reason: is required for scopes that are not checked"])
+        raise InvalidFields(["reason: is required for scopes that are not checked"])
 
 
 async def _record_unchecked(transaction: Transaction, made: Habilitation, *, unchecked: bool) -> None:
@@ -162,7 +165,7 @@ async def _token(transaction: Transaction, id_: str, version: int | None) -> Tok
 
 
 async def check_version(transaction: Transaction, found: Versioned, version: int | None) -> None:
-    """Raises `Stale` if the record `found` is no longer at `version`, the version that the author had read. None skips
-    this check."""
+    """Raises `StaleVersion` if the record `found` is no longer at `version`, the version that the author had read. None
+    skips this check."""
     if version is not None and version != found.version:
-        raise Stale(found, version, await acts.acts_after(transaction.connection, found.id, version))
+        raise StaleVersion(found, version, await acts.acts_after(transaction.connection, found.id, version))

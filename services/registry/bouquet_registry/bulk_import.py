@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.registry_messages import GroupLimit
 from bouquet_registry import schema, transactions
-from bouquet_registry.cli import Context, Shown, author_of, verb_of
+from bouquet_registry.cli import Context, Output, add_subcommand, author_of
 from bouquet_registry.clock import FIRST_YEAR, LAST_YEAR
 from bouquet_registry.habilitations import (
     BY_PARAMETERS,
@@ -30,7 +30,7 @@ from bouquet_registry.habilitations import (
     Token,
 )
 from bouquet_registry.keys import signatures
-from bouquet_registry.refusals import Invalid, Refused
+from bouquet_registry.refusals import InvalidFields, RefusalError
 from bouquet_registry.served_scopes import unserved_problems, unserved_scopes
 from bouquet_registry.text import contains_token, one_line
 from bouquet_registry.transactions import checked
@@ -114,10 +114,10 @@ class Plan(Struct, frozen=True):
     tokens: list[Token]
     kids: dict[str, str]
     """Name of the key that signed each token, by the token's id."""
-    report: list[Shown]
+    report: list[Output]
     """Report to print: line number, kind (habilitation or token) and id of each record in the file."""
 
-    async def report_with_warnings(self, connection: AsyncConnection, now: datetime) -> list[Shown]:
+    async def report_with_warnings(self, connection: AsyncConnection, now: datetime) -> list[Output]:
         """Returns `report`, in which each habilitation with scopes that no gateway serves has a `warning`."""
         scopes = {own.id: own.scopes for own in self.habilitations}
         wanted = dict.fromkeys(scope for each in scopes.values() for scope in each)
@@ -126,19 +126,19 @@ class Plan(Struct, frozen=True):
         return [row | ({"warning": found} if (found := warnings.get(row["id"])) else {}) for row in self.report]
 
 
-async def import_file(context: Context, given: argparse.Namespace) -> list[Shown]:
+async def import_file(context: Context, arguments: argparse.Namespace) -> list[Output]:
     """Creates the habilitations and tokens of a file, and returns a report with a row for each. With `--dry-run`, only
-    checks the file. If any line is wrong, creates nothing and raises `Refused`, which names every wrong line. Raises
-    `SettingsError` for an unreadable file."""
+    checks the file. If any line is wrong, creates nothing and raises `RefusalError`, which names every wrong line.
+    Raises `SettingsError` for an unreadable file."""
     try:
-        text = given.file.read_bytes()
+        text = arguments.file.read_bytes()
     except OSError as error:
         raise SettingsError([f"FILE: cannot be read ({error.strerror})"]) from None
-    if given.dry_run:
+    if arguments.dry_run:
         async with context.store.reading() as connection:
             now = context.clock()
             return await plan(text, await _known(connection), now).report_with_warnings(connection, now)
-    async with transactions.begin(context.store, author_of(given), context.clock) as transaction:
+    async with transactions.begin(context.store, author_of(arguments), context.clock) as transaction:
         planned = plan(text, await _known(transaction.connection), transaction.now)
         for habilitation in planned.habilitations:
             await transaction.add(habilitation, "habilitation import")
@@ -150,11 +150,11 @@ async def import_file(context: Context, given: argparse.Namespace) -> list[Shown
 
 def plan(text: bytes, known: Known, now: datetime) -> Plan:
     """Returns the habilitations and tokens that the import of a file with this text will create. The lines are checked
-    against `known`, what the database contains already. Raises `Refused`, with a line for each fault, if the file is
-    wrong or has no records."""
+    against `known`, what the database contains already. Raises `RefusalError`, with a line for each fault, if the file
+    is wrong or has no records."""
     lines, faults = _decoded(text.removeprefix(BOM))
     if not lines and not faults:
-        raise Refused("the file has no records: nothing was imported")
+        raise RefusalError("the file has no records: nothing was imported")
     habilitations: dict[str, Habilitation] = {}
     datapass_ids = set(known.datapass_ids)
     for number, line in lines.items():
@@ -166,7 +166,7 @@ def plan(text: bytes, known: Known, now: datetime) -> Plan:
             made = _habilitation(line, now)
             try:
                 made = checked(made)
-            except Invalid as invalid:
+            except InvalidFields as invalid:
                 problems += invalid.problems
             faults[number] = problems
             habilitations.setdefault(made.id, made)
@@ -178,7 +178,7 @@ def plan(text: bytes, known: Known, now: datetime) -> Plan:
             faults[number] = [*_id_faults(line.id, known.tokens, tokens), *_token_faults(line, scopes)]
             tokens.setdefault(line.id, _token(line))
     if problems := [f"line {number}: {problem}" for number in sorted(faults) for problem in faults[number]]:
-        raise Refused("\n".join([*problems, "nothing was imported"]))
+        raise RefusalError("\n".join([*problems, "nothing was imported"]))
     report = [{"line": number, "kind": _kind(line), "id": line.id} for number, line in lines.items()]
     kids = {line.id: line.kid for line in lines.values() if isinstance(line, TokenLine)}
     return Plan(list(habilitations.values()), list(tokens.values()), kids, report)
@@ -259,8 +259,10 @@ async def _known(connection: AsyncConnection) -> Known:
     )
 
 
-def add_to(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Adds the subcommand `import` to `commands`, the subcommands of `bouquet-registry`."""
-    command = verb_of(commands, "import", import_file, "create habilitations and tokens of another system, all or none")
+    command = add_subcommand(
+        commands, "import", import_file, "create habilitations and tokens of another system, all or none"
+    )
     command.add_argument("file", type=Path, metavar="FILE", help="JSON lines: docs/operations/moving-in.md")
     command.add_argument("--dry-run", action="store_true", help="check the file, and create nothing")

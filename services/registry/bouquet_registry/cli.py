@@ -24,8 +24,8 @@ from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.text import one_line
 
-Shown: TypeAlias = dict[str, Any]
-Command: TypeAlias = Callable[["Context", argparse.Namespace], Awaitable[Shown | list[Shown]]]
+Output: TypeAlias = dict[str, Any]
+Command: TypeAlias = Callable[["Context", argparse.Namespace], Awaitable[Output | list[Output]]]
 
 CONTACT_KINDS = ("demandeur", "contact_metier", "contact_technique")
 """Kinds of contact person that the option `--contacts` accepts."""
@@ -57,168 +57,178 @@ class Context(Struct, frozen=True):
     def administration(self) -> Administration:
         return Administration(self.store, self.settings.signing_key, self.clock)
 
-    async def record(self, given: argparse.Namespace, act: str, target: str = "") -> None:
+    async def record(self, arguments: argparse.Namespace, act: str, target: str = "") -> None:
         """Records an administrative act (who did what) of a command that changes no record. `act` is the name of the
         act, such as `journal who-read`, and `target` the id of the record that it concerns. The act is stored before
         the command shows its result."""
-        await self.administration.record(author_of(given), act, target)
+        await self.administration.record(author_of(arguments), act, target)
 
 
-async def list_acts(context: Context, given: argparse.Namespace) -> list[Shown]:
+async def list_acts(context: Context, arguments: argparse.Namespace) -> list[Output]:
     """Returns the newest administrative acts, at most `--most` of them. With `--of ID`, only acts on that record."""
     async with context.store.reading() as connection:
-        return [plain(act) for act in await acts.acts(connection, target=given.of, most=given.most)]
+        return [as_output(act) for act in await acts.acts(connection, target=arguments.of, most=arguments.most)]
 
 
-def author_of(given: argparse.Namespace) -> Author:
+def author_of(arguments: argparse.Namespace) -> Author:
     """Returns who runs a command (`--author`, by default the login name) and why (`--why` or, for a revocation,
     `--reason`). Raises `SettingsError` if the name or the reason is missing or blank."""
-    name = one_line(acts.operator_name() if given.author is None else given.author)
-    reason = one_line(given.why or vars(given).get("reason", ""))
+    name = one_line(acts.operator_name() if arguments.author is None else arguments.author)
+    reason = one_line(arguments.why or vars(arguments).get("reason", ""))
     if problems := [f"{option}: {MISSING}" for option, text in (("--author", name), ("--why", reason)) if not text]:
         raise SettingsError(problems)
     return Author(name, reason)
 
 
-async def create(context: Context, given: argparse.Namespace) -> Shown:
-    """Creates a habilitation with the fields that are given as options, and returns the habilitation. Raises `Invalid`
-    for wrong fields, and `Conflict` if another habilitation has the same `datapass_id`."""
-    fields = given_fields(given, Habilitation)
-    return plain(await context.administration.create(author_of(given), unchecked=given.force, **fields))
+async def create(context: Context, arguments: argparse.Namespace) -> Output:
+    """Creates a habilitation with the fields that are given as options, and returns the habilitation. Raises
+    `InvalidFields` for wrong fields, and `Conflict` if another habilitation has the same `datapass_id`."""
+    fields = given_fields(arguments, Habilitation)
+    return as_output(await context.administration.create(author_of(arguments), unchecked=arguments.force, **fields))
 
 
-async def list_habilitations(context: Context, given: argparse.Namespace) -> list[Shown]:
+async def list_habilitations(context: Context, arguments: argparse.Namespace) -> list[Output]:
     """Returns the habilitations. Archived ones are included only with `--archived`."""
     async with context.store.reading() as connection:
-        return [plain(found) for found in await queries.habilitations(connection, archived=given.archived)]
+        return [as_output(found) for found in await queries.habilitations(connection, archived=arguments.archived)]
 
 
-async def show(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a habilitation with its tokens. Raises `Unknown` for an unknown id."""
+async def show(context: Context, arguments: argparse.Namespace) -> Output:
+    """Returns a habilitation with its tokens. Raises `UnknownRecord` for an unknown id."""
     async with context.store.reading() as connection:
-        found = await queries.habilitation(connection, given.id)
+        found = await queries.habilitation(connection, arguments.id)
         tokens = await queries.tokens(connection, of=found.id)
-        return plain(found) | {"tokens": [plain(token) for token in tokens]}
+        return as_output(found) | {"tokens": [as_output(token) for token in tokens]}
 
 
-async def update(context: Context, given: argparse.Namespace) -> Shown:
-    """Changes the fields of a habilitation that are given as options, and returns the habilitation. Raises `Unknown`
-    for an unknown id, and `Stale` for an outdated `--version`. Raises `Invalid` for wrong fields, and `Conflict` if
-    another habilitation has the same `datapass_id`."""
-    fields = given_fields(given, Habilitation)
-    own, author = context.administration, author_of(given)
-    return plain(await own.change(author, given.id, given.version, unchecked=given.force, **fields))
+async def update(context: Context, arguments: argparse.Namespace) -> Output:
+    """Changes the fields of a habilitation that are given as options, and returns the habilitation. Raises
+    `UnknownRecord` for an unknown id, and `StaleVersion` for an outdated `--version`. Raises `InvalidFields` for wrong
+    fields, and `Conflict` if another habilitation has the same `datapass_id`."""
+    fields = given_fields(arguments, Habilitation)
+    own, author = context.administration, author_of(arguments)
+    return as_output(await own.change(author, arguments.id, arguments.version, unchecked=arguments.force, **fields))
 
 
-async def archive(context: Context, given: argparse.Namespace) -> Shown:
+async def archive(context: Context, arguments: argparse.Namespace) -> Output:
     """Archives a habilitation, so that gateways refuse its tokens; with `--undo`, makes the habilitation active again.
     Returns the habilitation."""
-    state = "active" if given.undo else "archived"
-    return plain(await context.administration.change(author_of(given), given.id, given.version, state=state))
+    state = "active" if arguments.undo else "archived"
+    return as_output(
+        await context.administration.change(author_of(arguments), arguments.id, arguments.version, state=state)
+    )
 
 
-async def issue(context: Context, given: argparse.Namespace) -> Shown:
+async def issue(context: Context, arguments: argparse.Namespace) -> Output:
     """Issues a token of a habilitation for 18 months, and returns the token with its signed text (`jwt`). Raises
-    `Refused` if the habilitation is not active."""
-    issued = await context.administration.issue(author_of(given), given.habilitation, mcp=given.mcp)
-    return plain(issued.token) | {"jwt": issued.jwt}
+    `RefusalError` if the habilitation is not active."""
+    issued = await context.administration.issue(author_of(arguments), arguments.habilitation, mcp=arguments.mcp)
+    return as_output(issued.token) | {"jwt": issued.jwt}
 
 
-async def show_token(context: Context, given: argparse.Namespace) -> Shown:
+async def show_token(context: Context, arguments: argparse.Namespace) -> Output:
     """Returns a token, and the warnings sent before its current expiry as `notices_sent`. There, 30 stands for the
     warning due 30 days before expiry. With `--reveal`, also returns the token's signed text (`jwt`), and records who
     has seen it."""
     async with context.store.reading() as connection:
-        token = await queries.token(connection, given.id)
-        shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
-    if given.reveal:
-        shown["jwt"] = await context.administration.text(author_of(given), token.id)
-    return shown
+        token = await queries.token(connection, arguments.id)
+        output = as_output(token) | {"notices_sent": await queries.notices_of(connection, token)}
+    if arguments.reveal:
+        output["jwt"] = await context.administration.text(author_of(arguments), token.id)
+    return output
 
 
-async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
+async def list_tokens(context: Context, arguments: argparse.Namespace) -> list[Output]:
     """Returns the tokens of all habilitations, or of the one given by `--habilitation`, sorted by expiry. With
     `--expiring-within DAYS`, returns only tokens in force that expire within this number of days."""
-    days = given.expiring_within
+    days = arguments.expiring_within
     between = None if days is None else queries.within(context.clock(), days)
     async with context.store.reading() as connection:
-        return [plain(token) for token in await queries.tokens(connection, of=given.habilitation, between=between)]
+        return [
+            as_output(token) for token in await queries.tokens(connection, of=arguments.habilitation, between=between)
+        ]
 
 
-async def prolong(context: Context, given: argparse.Namespace) -> Shown:
+async def prolong(context: Context, arguments: argparse.Namespace) -> Output:
     """Moves the expiry of a token to 18 months from now, and returns the token. A blacklisted token stays
     blacklisted."""
-    return plain(await context.administration.prolong(author_of(given), given.id, given.version))
+    return as_output(await context.administration.prolong(author_of(arguments), arguments.id, arguments.version))
 
 
-async def revoke(context: Context, given: argparse.Namespace) -> Shown:
+async def revoke(context: Context, arguments: argparse.Namespace) -> Output:
     """Blacklists a token, at once or from the time `--at`, and returns the token. If the token is blacklisted already,
-    raises `Refused` unless `--at` is earlier."""
+    raises `RefusalError` unless `--at` is earlier."""
     own = context.administration
-    return plain(await own.revoke(author_of(given), given.id, given.version, given.reason, given.at))
+    return as_output(
+        await own.revoke(author_of(arguments), arguments.id, arguments.version, arguments.reason, arguments.at)
+    )
 
 
-async def set_mcp(context: Context, given: argparse.Namespace) -> Shown:
+async def set_mcp(context: Context, arguments: argparse.Namespace) -> Output:
     """Sets the flag `mcp` of a token, which allows its use with the Model Context Protocol; with `--undo`, clears the
     flag. Returns the token."""
     own = context.administration
-    return plain(await own.set_mcp(author_of(given), given.id, given.version, mcp=not given.undo))
+    return as_output(await own.set_mcp(author_of(arguments), arguments.id, arguments.version, mcp=not arguments.undo))
 
 
-def add_to(nouns: Any) -> None:
+def add_commands(subparsers: Any) -> None:
     """Adds the subcommands `habilitation`, `token` and `act` to `nouns`, the subcommands of `bouquet-registry`."""
-    verbs = verbs_of(nouns, "habilitation", "administer habilitations: which administration may call what")
-    command = verb_of(verbs, "create", create, "create a habilitation")
+    group = add_command_group(
+        subparsers, "habilitation", "administer habilitations: which administration may call what"
+    )
+    command = add_subcommand(group, "create", create, "create a habilitation")
     _add_fields(command, required=True)
-    command = verb_of(verbs, "list", list_habilitations, "list habilitations")
+    command = add_subcommand(group, "list", list_habilitations, "list habilitations")
     command.add_argument("--archived", action="store_true", help="also list archived ones")
-    command = verb_of(verbs, "show", show, "show a habilitation and its tokens")
+    command = add_subcommand(group, "show", show, "show a habilitation and its tokens")
     command.add_argument("id")
-    command = verb_of(verbs, "update", update, "change a habilitation; its tokens follow everywhere within 5 s")
+    command = add_subcommand(group, "update", update, "change a habilitation; its tokens follow everywhere within 5 s")
     add_target(command)
     _add_fields(command, required=False)
-    command = verb_of(verbs, "archive", archive, "archive a habilitation: its tokens are refused")
+    command = add_subcommand(group, "archive", archive, "archive a habilitation: its tokens are refused")
     add_target(command)
     command.add_argument("--undo", action="store_true", help="make the habilitation active again")
 
-    verbs = verbs_of(nouns, "token", "administer the access tokens of habilitations")
-    command = verb_of(verbs, "issue", issue, "issue a token for 18 months")
+    group = add_command_group(subparsers, "token", "administer the access tokens of habilitations")
+    command = add_subcommand(group, "issue", issue, "issue a token for 18 months")
     command.add_argument("habilitation")
     command.add_argument("--mcp", action="store_true", help="let the token be used with the Model Context Protocol")
-    command = verb_of(verbs, "show", show_token, "show a token by its id (the claim jti)")
+    command = add_subcommand(group, "show", show_token, "show a token by its id (the claim jti)")
     command.add_argument("id")
     command.add_argument("--reveal", action="store_true", help="also show the signed text")
-    command = verb_of(verbs, "prolong", prolong, "move the expiry of a token to 18 months from now")
+    command = add_subcommand(group, "prolong", prolong, "move the expiry of a token to 18 months from now")
     add_target(command)
-    command = verb_of(verbs, "revoke", revoke, "blacklist a token; it is refused everywhere within 5 s")
+    command = add_subcommand(group, "revoke", revoke, "blacklist a token; it is refused everywhere within 5 s")
     add_target(command)
     command.add_argument("--reason", required=True)
-    command.add_argument("--at", type=moment, help="time of the revocation, 2027-01-31T12:00+01:00 (now)")
-    command = verb_of(verbs, "mcp", set_mcp, "let a token be used with the Model Context Protocol")
+    command.add_argument("--at", type=time_argument, help="time of the revocation, 2027-01-31T12:00+01:00 (now)")
+    command = add_subcommand(group, "mcp", set_mcp, "let a token be used with the Model Context Protocol")
     add_target(command)
     command.add_argument("--undo", action="store_true", help="end that use of the token")
-    command = verb_of(verbs, "list", list_tokens, "list tokens")
+    command = add_subcommand(group, "list", list_tokens, "list tokens")
     command.add_argument("--habilitation", help="only tokens of this habilitation")
     command.add_argument(
-        "--expiring-within", type=DAYS, metavar="DAYS", help="only tokens in force that expire within DAYS"
+        "--expiring-within", type=DAYS_ARGUMENT, metavar="DAYS", help="only tokens in force that expire within DAYS"
     )
 
-    verbs = verbs_of(nouns, "act", "read the record of administrative acts")
-    command = verb_of(verbs, "list", list_acts, "list the newest acts: who did what, when, to what, and why")
+    group = add_command_group(subparsers, "act", "read the record of administrative acts")
+    command = add_subcommand(group, "list", list_acts, "list the newest acts: who did what, when, to what, and why")
     command.add_argument("--of", metavar="ID", help="only acts on this habilitation, token, editor or delegation")
-    command.add_argument("--most", type=whole_number(1, 100_000), default=100, help="greatest number of acts (100)")
+    command.add_argument(
+        "--most", type=whole_number_argument(1, 100_000), default=100, help="greatest number of acts (100)"
+    )
 
 
-def verbs_of(nouns: Any, name: str, help_: str) -> Any:
+def add_command_group(subparsers: Any, name: str, help_: str) -> Any:
     """Adds the subcommand `name`, such as `token`, to `nouns`, the subcommands of `bouquet-registry`. Returns the
     argparse object to which its own subcommands, such as `issue`, are added."""
-    return nouns.add_parser(name, help=help_).add_subparsers(required=True, metavar="COMMAND")
+    return subparsers.add_parser(name, help=help_).add_subparsers(required=True, metavar="COMMAND")
 
 
-def verb_of(verbs: Any, name: str, command: Command, help_: str) -> argparse.ArgumentParser:
+def add_subcommand(group: Any, name: str, command: Command, help_: str) -> argparse.ArgumentParser:
     """Adds the subcommand `name` to `verbs`, such as `issue` to the subcommands of `token`. The new subcommand runs the
     function `command`, and has the options `--json`, `--author` and `--why`. Returns its parser."""
-    made: argparse.ArgumentParser = verbs.add_parser(name, help=help_, description=help_)
+    made: argparse.ArgumentParser = group.add_parser(name, help=help_, description=help_)
     made.add_argument("--json", action="store_true", help="print JSON")
     made.add_argument("--author", help="name of the person who acts, for the record of acts (login name)")
     made.add_argument("--why", default="", help="reason of the act, for the record of acts; each act needs one")
@@ -258,11 +268,11 @@ def _add_fields(command: argparse.ArgumentParser, *, required: bool) -> None:
     command.add_argument("--data-protection-officer", type=_person, metavar="EMAIL[:NAME]")
 
 
-def given_fields(given: argparse.Namespace, kind: type[Struct]) -> Shown:
+def given_fields(arguments: argparse.Namespace, kind: type[Struct]) -> Output:
     """Returns, by name, the fields of the struct `kind` that the user gave as command-line options. Lists become
     tuples. Leaves out `id`, `version` and `editor`, which select the record instead of changing it."""
     wanted = set(kind.__struct_fields__) - {"id", "version", "editor"}
-    own = {name: value for name, value in vars(given).items() if name in wanted and value is not None}
+    own = {name: value for name, value in vars(arguments).items() if name in wanted and value is not None}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in own.items()}
 
 
@@ -290,7 +300,7 @@ def _group_limit(text: str) -> GroupLimit:
     return GroupLimit(paths, int(calls))
 
 
-def moment(text: str) -> datetime:
+def time_argument(text: str) -> datetime:
     """Parses an ISO 8601 time with a time zone, in the years `FIRST_YEAR` to `LAST_YEAR`. Raises `ArgumentTypeError`
     for another time, and `ValueError` for a text that is no time."""
     found = datetime.fromisoformat(text)
@@ -301,7 +311,7 @@ def moment(text: str) -> datetime:
     return found
 
 
-def whole_number(least: int, most: int) -> Callable[[str], int]:
+def whole_number_argument(least: int, most: int) -> Callable[[str], int]:
     """Returns a function that parses a whole number from `least` to `most`, and raises `ArgumentTypeError` for any
     other text."""
 
@@ -313,26 +323,26 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
-DAYS = whole_number(0, 3650)
+DAYS_ARGUMENT = whole_number_argument(0, 3650)
 """Parser of the option `--expiring-within`: a whole number of days from 0 to 3650."""
 
 
-def plain(found: Struct) -> Shown:
+def as_output(found: Struct) -> Output:
     return dict(msgspec.to_builtins(found))
 
 
-def text_of(shown: Shown | list[Shown], *, json: bool) -> str:
+def render(output: Output | list[Output], *, json: bool) -> str:
     """Renders the result of a command, as JSON if `json` is true. Otherwise, writes a line for each item of a list, or
     for each field of a record. An empty list becomes `none`."""
     if json:
-        return visible(msgspec.json.encode(shown).decode())
-    if isinstance(shown, list):
-        return "\n".join(_line(row) for row in shown) or "none"
-    width = max(map(len, shown))
-    return "\n".join(f"{name:{width}}  {_cell(value)}" for name, value in shown.items())
+        return visible(msgspec.json.encode(output).decode())
+    if isinstance(output, list):
+        return "\n".join(_line(row) for row in output) or "none"
+    width = max(map(len, output))
+    return "\n".join(f"{name:{width}}  {_cell(value)}" for name, value in output.items())
 
 
-def _line(row: Shown) -> str:
+def _line(row: Output) -> str:
     return "  ".join(_cell(row[name]) for name in COLUMNS if name in row)
 
 

@@ -30,18 +30,18 @@ from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX, Store, open_store
 from bouquet_registry.worker import registry
 
-START = "start `bouquet-registry serve`, and see its log"
+START_REMEDY = "start `bouquet-registry serve`, and see its log"
 """Advice that `bouquet-registry doctor` prints if no process consumes one of the registry's queues."""
-NTP = "set the clocks by NTP: deadlines and ends of tokens are wall-clock times"
+NTP_REMEDY = "set the clocks by NTP: deadlines and ends of tokens are wall-clock times"
 """Advice that `bouquet-registry doctor` prints if the clocks of this machine and of the database differ."""
 
-REPLAY = "`bouquet-registry datapass-event list` has the reasons; mend them, then `datapass-event replay --all`"
+REPLAY_REMEDY = "`bouquet-registry datapass-event list` has the reasons; mend them, then `datapass-event replay --all`"
 """Advice that `bouquet-registry doctor` prints if events of DataPass could not be applied."""
 
 
-GRANT = "`bouquet-registry migrate`, as the tables' owner, with the options that name each role"
+GRANT_REMEDY = "`bouquet-registry migrate`, as the tables' owner, with the options that name each role"
 """Advice that `bouquet-registry doctor` prints if a database role has fewer or more rights than its process needs."""
-ROLE = "give it a role of its own: docs/operations/users-and-rights.md"
+ROLE_REMEDY = "give it a role of its own: docs/operations/users-and-rights.md"
 
 DatabaseCheck: TypeAlias = Callable[[Store], Awaitable[Finding]]
 
@@ -100,11 +100,11 @@ def rights_check(needed: tuple[str, ...]) -> DatabaseCheck:
                 return unknown(subject, "SQLite has no roles: whoever opens the file has every right")
             found = await connection.run_sync(compare_rights, needed)
         if found.missing:
-            return wrong(subject, f"lacks {', '.join(found.missing)}", GRANT)
+            return wrong(subject, f"lacks {', '.join(found.missing)}", GRANT_REMEDY)
         if found.is_owner:
-            return wrong(subject, "the process connects as the owner of the tables, who may do everything", ROLE)
+            return wrong(subject, "the process connects as the owner of the tables, who may do everything", ROLE_REMEDY)
         if found.surplus:
-            return wrong(subject, f"has more than it needs: {', '.join(found.surplus)}", GRANT)
+            return wrong(subject, f"has more than it needs: {', '.join(found.surplus)}", GRANT_REMEDY)
         return well(subject, "those that it needs, and no others")
 
     return check
@@ -122,7 +122,7 @@ async def check_clock(store: Store) -> Finding:
         )
         apart_s = (began + time.time()) / 2 - database_time
     words = f"{abs(apart_s):.2f} s {'ahead of' if apart_s > 0 else 'behind'} the database's"
-    return well("clock", words) if abs(apart_s) <= CLOCK_TOLERANCE_S else wrong("clock", words, NTP)
+    return well("clock", words) if abs(apart_s) <= CLOCK_TOLERANCE_S else wrong("clock", words, NTP_REMEDY)
 
 
 async def _events_aside(store: Store) -> Finding:
@@ -130,7 +130,7 @@ async def _events_aside(store: Store) -> Finding:
         number = await count_aside(connection)
     if not number:
         return well("DataPass", "every event that arrived was applied")
-    return wrong("DataPass", f"{number} events could not be applied", REPLAY)
+    return wrong("DataPass", f"{number} events could not be applied", REPLAY_REMEDY)
 
 
 async def _broker(bus_url: Secret, deadline: Deadline) -> list[Finding]:
@@ -140,8 +140,8 @@ async def _broker(bus_url: Secret, deadline: Deadline) -> list[Finding]:
     async with broker.connected(url, "bouquet-registry doctor", deadline) as (connection, findings):
         if connection is None:
             return findings
-        served = await broker.check_service(connection, PROVIDER, START, deadline)
-        journal = await broker.check_journal_queue(connection, START, deadline)
+        served = await broker.check_service(connection, PROVIDER, START_REMEDY, deadline)
+        journal = await broker.check_journal_queue(connection, START_REMEDY, deadline)
         return [*findings, *served, journal, *files.check_servers(broker.SETTING, bus_url)]
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_registry import schema
 from bouquet_registry.habilitations import Habilitation, Token
-from bouquet_registry.refusals import Unknown
+from bouquet_registry.refusals import UnknownRecord
 
 S = TypeVar("S", bound=Struct)
 
@@ -22,7 +22,7 @@ TOKENS = select(schema.tokens, schema.habilitations.c.siret, schema.habilitation
 
 
 async def habilitation(connection: AsyncConnection, id_: str) -> Habilitation:
-    """Returns a habilitation by its id. Raises `Unknown` if no habilitation has this id."""
+    """Returns a habilitation by its id. Raises `UnknownRecord` if no habilitation has this id."""
     return await _one(connection, schema.habilitations.c.id == id_, "no habilitation has this id")
 
 
@@ -30,7 +30,7 @@ async def habilitation_of_datapass(connection: AsyncConnection, datapass_id: str
     """Returns the habilitation whose id in DataPass is `datapass_id`, or None if there is none."""
     try:
         return await _one(connection, schema.habilitations.c.datapass_id == datapass_id, "")
-    except Unknown:
+    except UnknownRecord:
         return None
 
 
@@ -43,10 +43,10 @@ async def habilitations(connection: AsyncConnection, *, archived: bool = False) 
 
 
 async def token(connection: AsyncConnection, id_: str) -> Token:
-    """Returns a token by its id. Raises `Unknown` if no token of a habilitation has this id."""
+    """Returns a token by its id. Raises `UnknownRecord` if no token of a habilitation has this id."""
     row = (await connection.execute(TOKENS.where(schema.tokens.c.id == id_))).mappings().one_or_none()
     if row is None:
-        raise Unknown("no token of a habilitation has this id")
+        raise UnknownRecord("no token of a habilitation has this id")
     return record_of(row, Token)
 
 
@@ -92,7 +92,7 @@ def within(now: datetime, days: int) -> tuple[datetime, datetime]:
 async def _one(connection: AsyncConnection, condition: ColumnElement[bool], absence: str) -> Habilitation:
     row = (await connection.execute(select(schema.habilitations).where(condition))).mappings().one_or_none()
     if row is None:
-        raise Unknown(absence)
+        raise UnknownRecord(absence)
     return record_of(row, Habilitation)
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 
-class Refused(Exception):
+class RefusalError(Exception):
     """Error that refuses a command or a change, with a message for the caller."""
 
 
-class Unknown(Refused):
+class UnknownRecord(RefusalError):
     """Refusal because no record has the given id or name. The message says which kind of record, and does not repeat
     the id, which may be any text."""
 
 
-class Conflict(Refused):
+class Conflict(RefusalError):
     """Refusal of a change: somebody else has changed the record since it was read, or another record already has a
     value that must be unique."""
 
 
-class Invalid(Refused):
+class InvalidFields(RefusalError):
     """Refusal of fields with invalid values. The message names each of these fields."""
 
     def __init__(self, problems: list[str]) -> None:

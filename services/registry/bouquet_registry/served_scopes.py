@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bouquet_registry import schema
 from bouquet_registry.clock import Clock
 from bouquet_registry.habilitations import SCOPE
-from bouquet_registry.refusals import Invalid
+from bouquet_registry.refusals import InvalidFields
 from bouquet_registry.store import INSERTS, Store
 
 log = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ def unserved_problems(scopes: Iterable[str], unserved: Iterable[str]) -> list[st
 async def check_scopes(
     connection: AsyncConnection, scopes: tuple[str, ...], now: datetime, known: Iterable[str] = ()
 ) -> None:
-    """Raises `Invalid` if no gateway serves one of `scopes`. The error gives the index of each such scope. Scopes in
-    `known`, which the habilitation has already, are accepted."""
+    """Raises `InvalidFields` if no gateway serves one of `scopes`. The error gives the index of each such scope. Scopes
+    in `known`, which the habilitation has already, are accepted."""
     if problems := unserved_problems(scopes, await unserved_scopes(connection, scopes, now, known)):
-        raise Invalid(problems)
+        raise InvalidFields(problems)

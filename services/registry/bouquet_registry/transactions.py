@@ -20,7 +20,7 @@ from bouquet_registry.acts import Author
 from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.editors.records import EditorToken
 from bouquet_registry.habilitations import Habilitation, Token, expiry_after, problems_in, validation_errors
-from bouquet_registry.refusals import Conflict, Invalid, Refused
+from bouquet_registry.refusals import Conflict, InvalidFields, RefusalError
 from bouquet_registry.store import Store
 from bouquet_registry.text import contains_token, one_line
 
@@ -62,7 +62,7 @@ class Transaction:
         self.number = number
 
     async def create(self, **fields: Any) -> Habilitation:
-        """Creates a habilitation with these fields. Raises `Invalid` for wrong fields, and `Conflict` if another
+        """Creates a habilitation with these fields. Raises `InvalidFields` for wrong fields, and `Conflict` if another
         habilitation has the same `datapass_id`."""
         made = checked(Habilitation(id=str(uuid4()), created_at=self.now, updated_at=self.now, **fields))
         return await self.add(made, "habilitation create")
@@ -75,7 +75,7 @@ class Transaction:
         return made
 
     async def change(self, habilitation: Habilitation, **fields: Any) -> Habilitation:
-        """Changes fields of a habilitation. Raises `Invalid` for wrong fields. Raises `Conflict` if somebody has
+        """Changes fields of a habilitation. Raises `InvalidFields` for wrong fields. Raises `Conflict` if somebody has
         changed the habilitation since it was read, or if another one has the same `datapass_id`."""
         version = habilitation.version
         changed = checked(structs.replace(habilitation, updated_at=self.now, version=version + 1, **fields), fields)
@@ -88,10 +88,10 @@ class Transaction:
         return changed
 
     async def issue(self, habilitation: Habilitation, *, mcp: bool = False) -> Token:
-        """Issues a token that is valid for 18 months, and sets its flag `mcp` as given. Raises `Refused` unless the
-        habilitation is active."""
+        """Issues a token that is valid for 18 months, and sets its flag `mcp` as given. Raises `RefusalError` unless
+        the habilitation is active."""
         if habilitation.state != "active":
-            raise Refused(f"habilitation {habilitation.id} is {habilitation.state}: it has no tokens to issue")
+            raise RefusalError(f"habilitation {habilitation.id} is {habilitation.state}: it has no tokens to issue")
         made = Token(
             id=str(uuid4()),
             habilitation=habilitation.id,
@@ -118,17 +118,18 @@ class Transaction:
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
         """Blacklists a token from the time `at`, or at once if `at` is None. If the token is blacklisted already,
-        raises `Refused` unless `at` is earlier. Raises `Invalid` if `reason` contains the text of a token."""
+        raises `RefusalError` unless `at` is earlier. Raises `InvalidFields` if `reason` contains the text of a
+        token."""
         return await self._change_token("token revoke", token, **self.blacklisting(token, reason, at))
 
     def blacklisting(self, token: Token | EditorToken, reason: str, at: datetime | None) -> dict[str, Any]:
         """Returns the fields, with their new values, that blacklist a token from the time `at`, or at once if `at` is
-        None. Raises `Refused` and `Invalid` like `revoke`."""
+        None. Raises `RefusalError` and `InvalidFields` like `revoke`."""
         if contains_token(reason):
-            raise Invalid(["reason: contains a token"])
+            raise InvalidFields(["reason: contains a token"])
         since, moment = token.blacklisted_at, at or self.now
         if since is not None and since <= self.now and moment > since:  # a later time would make it valid again
-            raise Refused(f"token {token.id} is blacklisted already")
+            raise RefusalError(f"token {token.id} is blacklisted already")
         return {"blacklisted_at": moment, "blacklist_reason": one_line(reason)}
 
     async def set_mcp(self, token: Token, *, mcp: bool) -> Token:
@@ -189,8 +190,8 @@ class Transaction:
 
 
 def checked(made: Habilitation, fields: Container[str] = Habilitation.__struct_fields__) -> Habilitation:
-    """Returns a copy of the habilitation in which each free text is on one line. Raises `Invalid` if one of `fields` is
-    wrong. These are all fields by default; a change passes only the fields that it sets."""
+    """Returns a copy of the habilitation in which each free text is on one line. Raises `InvalidFields` if one of
+    `fields` is wrong. These are all fields by default; a change passes only the fields that it sets."""
     # A field that stays as it is may be wrong by the rules of this version: that must not keep anybody from closing
     # the habilitation.
     made = structs.replace(
@@ -203,7 +204,7 @@ def checked(made: Habilitation, fields: Container[str] = Habilitation.__struct_f
         data_protection_officer=_on_one_line(made.data_protection_officer),
     )
     if problems := problems_in(fields, validation_errors(made)):
-        raise Invalid(problems)
+        raise InvalidFields(problems)
     return made
 
 

@@ -25,8 +25,8 @@ from bouquet_registry.api import openapi
 from bouquet_registry.api.access import Clients
 from bouquet_registry.api.errors import STATUSES, UNKNOWN_RECORD, ApiError, Error, api_error_of
 from bouquet_registry.api.inputs import read_author, read_body, read_query
-from bouquet_registry.api.route import Call, Route
-from bouquet_registry.refusals import Refused
+from bouquet_registry.api.route import ApiRequest, Route
+from bouquet_registry.refusals import RefusalError
 
 log = logging.getLogger(__name__)
 
@@ -92,11 +92,11 @@ def _answer_of(administration: Administration, route: Route) -> Answer:
     return answer
 
 
-async def _read(request: web.Request, route: Route) -> Call:
+async def _read(request: web.Request, route: Route) -> ApiRequest:
     """Reads the headers and parameters (or body) of a request. Raises `ApiError`, which lists every error found in
     them."""
     errors: list[Error] = []
-    author, given = NOBODY, None
+    author, inputs = NOBODY, None
     body = await _body(request)
     try:
         author = read_author(request.headers) if route.is_act else NOBODY
@@ -105,7 +105,7 @@ async def _read(request: web.Request, route: Route) -> Call:
         errors += error.answer.errors
     try:
         if route.takes is not None:
-            given = _given(request, body, route, route.takes)
+            inputs = _given(request, body, route, route.takes)
     except ApiError as error:
         if error.status != STATUSES["invalid"]:
             raise
@@ -117,7 +117,7 @@ async def _read(request: web.Request, route: Route) -> Call:
         raise ApiError(UNKNOWN_RECORD)
     parent, id_ = ("", "", *ids)[-2:]
     query = tuple(request.query.items()) if route.has_open_query else ()
-    return Call(id_, given, author, parent, query)
+    return ApiRequest(id_, inputs, author, parent, query)
 
 
 async def _body(request: web.Request) -> bytes:
@@ -170,7 +170,7 @@ async def _answered(request: web.Request, handler: Answer) -> web.StreamResponse
             return await handler(request)
     except ApiError as error:
         return _refusal(error)
-    except Refused as refused:
+    except RefusalError as refused:
         return _refusal(api_error_of(refused))
     except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
         return _refusal(ApiError(Error("unknown_route", "no route has this method and path")))

@@ -11,7 +11,7 @@ from bouquet_registry import schema
 from bouquet_registry.administration import Administration
 from bouquet_registry.api.habilitations import VersionOnly
 from bouquet_registry.api.pages import Order, Page, PageRequest, Time, is_set, page_of
-from bouquet_registry.api.route import Call, Route, change_route
+from bouquet_registry.api.route import ApiRequest, Route, change_route
 from bouquet_registry.editors import queries
 from bouquet_registry.editors.administration import editors_of
 from bouquet_registry.editors.records import Delegation
@@ -36,36 +36,36 @@ class NewDelegation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     habilitation: Annotated[str, Meta(max_length=36)]
 
 
-async def search(own: Administration, call: Call) -> Page[Delegation]:
+async def search(administration: Administration, request: ApiRequest) -> Page[Delegation]:
     """Returns the delegations that match a search, newest first."""
-    asked: DelegationSearch = call.given
+    asked: DelegationSearch = request.inputs
     query, known = queries.DELEGATIONS.order_by(None), schema.delegations.c
     if asked.editor:
         query = query.where(known.editor == asked.editor)
     if asked.habilitation:
         query = query.where(known.habilitation == asked.habilitation)
     query = query.where(*is_set(known.revoked_at, asked.is_revoked))
-    async with own.store.reading() as connection:
+    async with administration.store.reading() as connection:
         return await page_of(connection, query, ORDER, asked, lambda row: registry_queries.record_of(row, Delegation))
 
 
-async def read(own: Administration, call: Call) -> Delegation:
-    """Returns a delegation, with who created and revoked it, when and why. Raises `Unknown` for an unknown id."""
-    async with own.store.reading() as connection:
-        return await queries.delegation(connection, call.id)
+async def read(administration: Administration, request: ApiRequest) -> Delegation:
+    """Returns a delegation, with who created and revoked it, when and why. Raises `UnknownRecord` for an unknown id."""
+    async with administration.store.reading() as connection:
+        return await queries.delegation(connection, request.id)
 
 
-async def delegate(own: Administration, call: Call) -> Delegation:
-    """Delegates a habilitation to an editor. Raises `Unknown` if one of them does not exist. Raises `Refused` if one of
-    them is not active, or if the editor accepts no delegations. Raises `Conflict` if this editor has the delegation
-    already."""
-    return await editors_of(own).delegate(call.author, call.given.editor, call.given.habilitation)
+async def delegate(administration: Administration, request: ApiRequest) -> Delegation:
+    """Delegates a habilitation to an editor. Raises `UnknownRecord` if one of them does not exist. Raises
+    `RefusalError` if one of them is not active, or if the editor accepts no delegations. Raises `Conflict` if this
+    editor has the delegation already."""
+    return await editors_of(administration).delegate(request.author, request.inputs.editor, request.inputs.habilitation)
 
 
-async def withdraw(own: Administration, call: Call) -> Delegation:
-    """Revokes a delegation. Raises `Unknown` for an unknown id, `Stale` for an outdated version, and `Refused` if the
-    delegation is revoked already."""
-    return await editors_of(own).withdraw(call.author, call.id, call.given.version)
+async def withdraw(administration: Administration, request: ApiRequest) -> Delegation:
+    """Revokes a delegation. Raises `UnknownRecord` for an unknown id, `StaleVersion` for an outdated version, and
+    `RefusalError` if the delegation is revoked already."""
+    return await editors_of(administration).withdraw(request.author, request.id, request.inputs.version)
 
 
 ROUTES = (

@@ -23,8 +23,8 @@ from bouquet_registry.api.process import read_settings
 from bouquet_registry.roles import API_RIGHTS
 from bouquet_registry.settings import RegistrySettings
 
-RESTART = "renew it, and restart the API, which reads it as it starts"
-ROTATE = "give the gateways the key's public half first: docs/operations/keys.md"
+RESTART_REMEDY = "renew it, and restart the API, which reads it as it starts"
+ROTATE_REMEDY = "give the gateways the key's public half first: docs/operations/keys.md"
 
 
 class DoctorOptions(Struct, frozen=True):
@@ -65,15 +65,15 @@ def _signing_key(settings: RegistrySettings, token_keys: bytes) -> Finding:
     except SettingsError as error:
         return wrong(subject, str(error), "give the file `token-keys` of the gateways, a key set")
     if kid is None:
-        return wrong(subject, "the gateways do not know it: they refuse each token that it signs", ROTATE)
+        return wrong(subject, "the gateways do not know it: they refuse each token that it signs", ROTATE_REMEDY)
     return well(subject, f"the gateways know it as {kid}")
 
 
 def _certificates(settings: RegistrySettings) -> Iterator[Finding]:
     if settings.api_certificate:
-        yield files.check_certificate(f"certificate of {CERTIFICATE}", Path(settings.api_certificate), RESTART)
+        yield files.check_certificate(f"certificate of {CERTIFICATE}", Path(settings.api_certificate), RESTART_REMEDY)
     if settings.api_client_ca:
-        yield files.check_certificate("authority of the clients", Path(settings.api_client_ca), RESTART)
+        yield files.check_certificate("authority of the clients", Path(settings.api_client_ca), RESTART_REMEDY)
 
 
 async def _answers(options: DoctorOptions, clients: Clients, deadline: Deadline) -> list[Finding]:

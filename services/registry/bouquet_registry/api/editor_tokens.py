@@ -15,7 +15,7 @@ from bouquet_registry.api.editors import problems_of
 from bouquet_registry.api.habilitations import Addresses, Line, Version, VersionOnly
 from bouquet_registry.api.inputs import given_fields
 from bouquet_registry.api.pages import Order, Page, PageRequest, Time, is_set, page_of
-from bouquet_registry.api.route import Call, Handler, Method, Route, change_route
+from bouquet_registry.api.route import ApiRequest, Handler, Method, Route, change_route
 from bouquet_registry.api.tokens import Revocation, SignedText
 from bouquet_registry.editors import queries
 from bouquet_registry.editors.administration import IssuedEditorToken, RotatedToken, editors_of
@@ -81,73 +81,78 @@ class Rotation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Hours for which gateways still accept the old token after its replacement."""
 
 
-async def search(own: Administration, call: Call) -> Page[EditorToken]:
+async def search(administration: Administration, request: ApiRequest) -> Page[EditorToken]:
     """Returns the editors' tokens that match a search, sorted by expiry."""
-    asked: EditorTokenSearch = call.given
+    asked: EditorTokenSearch = request.inputs
     query = select(schema.editor_tokens).join(schema.editors)
     if asked.editor:
         query = query.where(schema.editor_tokens.c.editor == asked.editor)
     if isinstance(asked.expiring_within_days, int):
-        now = own.clock()
+        now = administration.clock()
         until = now + timedelta(days=asked.expiring_within_days)
         query = query.where(schema.editor_tokens.c.expires_at.between(now, until), queries.in_force(now))
-    async with own.store.reading() as connection:
+    async with administration.store.reading() as connection:
         return await page_of(connection, query, TOKENS, asked, lambda row: registry_queries.record_of(row, EditorToken))
 
 
-async def read(own: Administration, call: Call) -> EditorToken:
-    """Returns a token of an editor, without its signed text. Raises `Unknown` for an unknown id."""
-    async with own.store.reading() as connection:
-        return await queries.editor_token(connection, call.id)
+async def read(administration: Administration, request: ApiRequest) -> EditorToken:
+    """Returns a token of an editor, without its signed text. Raises `UnknownRecord` for an unknown id."""
+    async with administration.store.reading() as connection:
+        return await queries.editor_token(connection, request.id)
 
 
-async def issue(own: Administration, call: Call) -> IssuedEditorToken:
-    """Issues a token of an editor for 18 months, and returns it with its signed text. Raises `Unknown` for an unknown
-    editor, and `Invalid` for wrong fields. Raises `Refused` if the editor is archived, or if the key that signs tokens
-    is withdrawn."""
-    return await editors_of(own).issue(call.author, call.id, **given_fields(call.given))
+async def issue(administration: Administration, request: ApiRequest) -> IssuedEditorToken:
+    """Issues a token of an editor for 18 months, and returns it with its signed text. Raises `UnknownRecord` for an
+    unknown editor, and `InvalidFields` for wrong fields. Raises `RefusalError` if the editor is archived, or if the key
+    that signs tokens is withdrawn."""
+    return await editors_of(administration).issue(request.author, request.id, **given_fields(request.inputs))
 
 
-async def text(own: Administration, call: Call) -> SignedText:
-    """Returns the signed text of an editor's token, and records that the author has seen the text. Raises `Unknown` for
-    an unknown id, and `Refused` if the key that signs tokens is withdrawn."""
-    return SignedText(await editors_of(own).text(call.author, call.id))
+async def text(administration: Administration, request: ApiRequest) -> SignedText:
+    """Returns the signed text of an editor's token, and records that the author has seen the text. Raises
+    `UnknownRecord` for an unknown id, and `RefusalError` if the key that signs tokens is withdrawn."""
+    return SignedText(await editors_of(administration).text(request.author, request.id))
 
 
-async def change(own: Administration, call: Call) -> EditorToken:
-    """Changes the label or the allowed addresses of an editor's token. Raises `Unknown` for an unknown id, and `Stale`
-    for an outdated version. Raises `Invalid` for an address outside `Editor.allowed_ips`, or for a label that contains
-    the text of a token."""
-    fields = given_fields(call.given)
-    return await editors_of(own).change_token(call.author, call.id, fields.pop("version"), **fields)
+async def change(administration: Administration, request: ApiRequest) -> EditorToken:
+    """Changes the label or the allowed addresses of an editor's token. Raises `UnknownRecord` for an unknown id, and
+    `StaleVersion` for an outdated version. Raises `InvalidFields` for an address outside `Editor.allowed_ips`, or for a
+    label that contains the text of a token."""
+    fields = given_fields(request.inputs)
+    return await editors_of(administration).change_token(request.author, request.id, fields.pop("version"), **fields)
 
 
-async def prolong(own: Administration, call: Call) -> EditorToken:
+async def prolong(administration: Administration, request: ApiRequest) -> EditorToken:
     """Moves the expiry of an editor's token to 18 months from now; a blacklisted token stays blacklisted. Raises
-    `Unknown` for an unknown id, and `Stale` for an outdated version. Raises `Invalid` if an address of the token is no
-    longer in `Editor.allowed_ips`."""
-    return await editors_of(own).prolong(call.author, call.id, call.given.version)
+    `UnknownRecord` for an unknown id, and `StaleVersion` for an outdated version. Raises `InvalidFields` if an address
+    of the token is no longer in `Editor.allowed_ips`."""
+    return await editors_of(administration).prolong(request.author, request.id, request.inputs.version)
 
 
-async def rotate(own: Administration, call: Call) -> RotatedToken:
+async def rotate(administration: Administration, request: ApiRequest) -> RotatedToken:
     """Issues a token that replaces an older one. Gateways accept the older token for another `Rotation.grace_hours`
-    hours. Raises `Unknown` for an unknown id, and `Stale` for an outdated version. Raises `Refused` if the editor is
-    archived, or if a blacklisting of the older token has begun or is scheduled."""
-    given: Rotation = call.given
-    return await editors_of(own).rotate(call.author, call.id, given.version, timedelta(hours=given.grace_hours))
+    hours. Raises `UnknownRecord` for an unknown id, and `StaleVersion` for an outdated version. Raises `RefusalError`
+    if the editor is archived, or if a blacklisting of the older token has begun or is scheduled."""
+    given: Rotation = request.inputs
+    return await editors_of(administration).rotate(
+        request.author, request.id, given.version, timedelta(hours=given.grace_hours)
+    )
 
 
-async def revoke(own: Administration, call: Call) -> EditorToken:
-    """Blacklists an editor's token, at once or from a given time. Raises `Unknown` for an unknown id, and `Stale` for
-    an outdated version. If the token is blacklisted already, raises `Refused` unless the given time is earlier."""
-    given: Revocation = call.given
-    return await editors_of(own).revoke(call.author, call.id, given.version, call.author.reason, given.begins_at)
+async def revoke(administration: Administration, request: ApiRequest) -> EditorToken:
+    """Blacklists an editor's token, at once or from a given time. Raises `UnknownRecord` for an unknown id, and
+    `StaleVersion` for an outdated version. If the token is blacklisted already, raises `RefusalError` unless the given
+    time is earlier."""
+    given: Revocation = request.inputs
+    return await editors_of(administration).revoke(
+        request.author, request.id, given.version, request.author.reason, given.begins_at
+    )
 
 
-async def list_notices(own: Administration, call: Call) -> Page[EditorNoticeRow]:
+async def list_notices(administration: Administration, request: ApiRequest) -> Page[EditorNoticeRow]:
     """Returns the notices (warnings before an editor's token expires) that match a search, latest due date first.
     Notices that are not sent yet are included."""
-    asked: EditorNoticeSearch = call.given
+    asked: EditorNoticeSearch = request.inputs
     known = schema.editor_notices.c
     query = select(schema.editor_notices, schema.editor_tokens.c.editor).join(schema.editor_tokens)
     if asked.editor:
@@ -155,7 +160,7 @@ async def list_notices(own: Administration, call: Call) -> Page[EditorNoticeRow]
     if asked.token:
         query = query.where(known.token == asked.token)
     query = query.where(*is_set(known.sent_at, asked.is_sent))
-    async with own.store.reading() as connection:
+    async with administration.store.reading() as connection:
         return await page_of(
             connection, query, NOTICES, asked, lambda row: registry_queries.record_of(row, EditorNoticeRow)
         )

@@ -15,7 +15,7 @@ from bouquet_registry.administration import Administration
 from bouquet_registry.api.habilitations import Addresses, Line, Version, VersionOnly
 from bouquet_registry.api.inputs import given_fields
 from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
-from bouquet_registry.api.route import Call, Handler, Method, Route, change_route
+from bouquet_registry.api.route import ApiRequest, Handler, Method, Route, change_route
 from bouquet_registry.editors import queries
 from bouquet_registry.editors.administration import editors_of
 from bouquet_registry.editors.records import Editor, EditorState, EditorToken, validation_errors
@@ -71,26 +71,26 @@ class EditorChange(EditorFields, frozen=True, kw_only=True):
 
 def problems_of(fields: Mapping[str, Any]) -> list[str]:
     """Checks the given fields of an editor, and returns a text `field: problem` for each fault."""
-    given = {name: value for name, value in fields.items() if name in Editor.__struct_fields__}
-    return problems_in(given, validation_errors(structs.replace(BLANK, **given)))
+    inputs = {name: value for name, value in fields.items() if name in Editor.__struct_fields__}
+    return problems_in(inputs, validation_errors(structs.replace(BLANK, **inputs)))
 
 
-async def search(own: Administration, call: Call) -> Page[Editor]:
+async def search(administration: Administration, request: ApiRequest) -> Page[Editor]:
     """Returns the editors that match a search, oldest first."""
-    asked: EditorSearch = call.given
+    asked: EditorSearch = request.inputs
     query, known = select(schema.editors), schema.editors.c
     if asked.q:
         query = query.where(or_(*(one.icontains(asked.q, autoescape=True) for one in (known.name, known.siret))))
     if asked.state is not UNSET:
         query = query.where(known.state == asked.state)
-    async with own.store.reading() as connection:
+    async with administration.store.reading() as connection:
         return await page_of(connection, query, ORDER, asked, lambda row: registry_queries.record_of(row, Editor))
 
 
-async def read(own: Administration, call: Call) -> EditorWithTokens:
-    """Returns an editor with its tokens. Raises `Unknown` for an unknown id."""
-    async with own.store.reading() as connection:
-        found = await queries.editor(connection, call.id)
+async def read(administration: Administration, request: ApiRequest) -> EditorWithTokens:
+    """Returns an editor with its tokens. Raises `UnknownRecord` for an unknown id."""
+    async with administration.store.reading() as connection:
+        found = await queries.editor(connection, request.id)
         return EditorWithTokens(
             editor=found,
             tokens=tuple(await queries.editor_tokens(connection, of=found.id)),
@@ -98,29 +98,29 @@ async def read(own: Administration, call: Call) -> EditorWithTokens:
         )
 
 
-async def create(own: Administration, call: Call) -> Editor:
+async def create(administration: Administration, request: ApiRequest) -> Editor:
     """Creates an editor: a company whose software calls gateways for the administrations that are its clients. Raises
-    `Invalid` for wrong fields."""
-    return await editors_of(own).create(call.author, **given_fields(call.given))
+    `InvalidFields` for wrong fields."""
+    return await editors_of(administration).create(request.author, **given_fields(request.inputs))
 
 
-async def change(own: Administration, call: Call) -> Editor:
-    """Changes the given fields of an editor. Raises `Unknown` for an unknown id, `Stale` for an outdated version, and
-    `Invalid` for wrong fields."""
-    fields = given_fields(call.given)
-    return await editors_of(own).change(call.author, call.id, fields.pop("version"), **fields)
+async def change(administration: Administration, request: ApiRequest) -> Editor:
+    """Changes the given fields of an editor. Raises `UnknownRecord` for an unknown id, `StaleVersion` for an outdated
+    version, and `InvalidFields` for wrong fields."""
+    fields = given_fields(request.inputs)
+    return await editors_of(administration).change(request.author, request.id, fields.pop("version"), **fields)
 
 
-async def close(own: Administration, call: Call) -> Editor:
-    """Archives an editor, so that gateways refuse its tokens. Raises `Unknown` for an unknown id, and `Stale` for an
-    outdated version."""
-    return await editors_of(own).change(call.author, call.id, call.given.version, state="archived")
+async def close(administration: Administration, request: ApiRequest) -> Editor:
+    """Archives an editor, so that gateways refuse its tokens. Raises `UnknownRecord` for an unknown id, and
+    `StaleVersion` for an outdated version."""
+    return await editors_of(administration).change(request.author, request.id, request.inputs.version, state="archived")
 
 
-async def reopen(own: Administration, call: Call) -> Editor:
-    """Makes an archived editor active again, so that gateways accept its tokens. Raises `Unknown` for an unknown id,
-    and `Stale` for an outdated version."""
-    return await editors_of(own).change(call.author, call.id, call.given.version, state="active")
+async def reopen(administration: Administration, request: ApiRequest) -> Editor:
+    """Makes an archived editor active again, so that gateways accept its tokens. Raises `UnknownRecord` for an unknown
+    id, and `StaleVersion` for an outdated version."""
+    return await editors_of(administration).change(request.author, request.id, request.inputs.version, state="active")
 
 
 _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from bouquet_registry.acts import Act
-from bouquet_registry.administration import Stale
-from bouquet_registry.refusals import Conflict, Invalid, Refused, Unknown
+from bouquet_registry.administration import StaleVersion
+from bouquet_registry.refusals import Conflict, InvalidFields, RefusalError, UnknownRecord
 
 Code: TypeAlias = Literal[
     "malformed",
@@ -96,18 +96,18 @@ class ApiError(Exception):
 
 UNKNOWN_RECORD = Error("unknown_record", "no record has this id")
 """Error for a path with a malformed id, such as one with a space: no record can have such an id. For a well-formed id
-that no record has, handlers raise `Unknown`."""
+that no record has, handlers raise `UnknownRecord`."""
 
 
-def api_error_of(refusal: Refused) -> ApiError:
-    """Converts a refusal of the registry, such as `Unknown`, to the error with which the API answers."""
+def api_error_of(refusal: RefusalError) -> ApiError:
+    """Converts a refusal of the registry, such as `UnknownRecord`, to the error with which the API answers."""
     match refusal:
-        case Stale():
+        case StaleVersion():
             error = Error("stale_version", str(refusal), "version")
             return ApiError(error, current=msgspec.to_builtins(refusal.current), since=refusal.since)
-        case Invalid():
+        case InvalidFields():
             return ApiError(*map(invalid_field, refusal.problems))
-        case Unknown():
+        case UnknownRecord():
             return ApiError(Error("unknown_record", str(refusal)))
         case Conflict():
             return ApiError(Error("conflict", str(refusal)))

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from bouquet_registry import acts, queries, schema
 from bouquet_registry.administration import Administration
 from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
-from bouquet_registry.api.route import Call, Route
+from bouquet_registry.api.route import ApiRequest, Route
 from bouquet_registry.datapass import inbox
 from bouquet_registry.datapass.inbox import EventAside, EventAsideWithBody, Outcome
 
@@ -45,40 +45,43 @@ class Replayed(Struct, frozen=True):
     """Answer that DataPass would get: `{"token_id": …}` with the id of the habilitation's token, or an empty object."""
 
 
-async def list_aside(own: Administration, call: Call) -> Page[EventAside]:
+async def list_aside(administration: Administration, request: ApiRequest) -> Page[EventAside]:
     """Returns the events (messages of DataPass) that could not be applied, oldest first, without their bodies."""
     columns = [schema.events_aside.c[name] for name in EventAside.__struct_fields__]
-    async with own.store.reading() as connection:
-        return await page_of(connection, select(*columns), ASIDE, call.given, _row)
+    async with administration.store.reading() as connection:
+        return await page_of(connection, select(*columns), ASIDE, request.inputs, _row)
 
 
-async def show(own: Administration, call: Call) -> EventAsideBody:
+async def show(administration: Administration, request: ApiRequest) -> EventAsideBody:
     """Returns an event (message of DataPass) that could not be applied, with its body. Finds it by its digest (hash of
-    the body) or the digest's beginning. Records who has read the body, since it names people. Raises `Unknown` if no
-    event or several events fit."""
-    async with own.store.writing() as connection:
-        found = await inbox.event_aside(connection, call.id)
-        await acts.record(connection, call.author, "datapass-event show", found.digest, own.clock())
+    the body) or the digest's beginning. Records who has read the body, since it names people. Raises `UnknownRecord` if
+    no event or several events fit."""
+    async with administration.store.writing() as connection:
+        found = await inbox.event_aside(connection, request.id)
+        await acts.record(connection, request.author, "datapass-event show", found.digest, administration.clock())
     return EventAsideBody(_shown(found), found.body.decode(errors="replace"))
 
 
-async def replay(own: Administration, call: Call) -> Replayed:
+async def replay(administration: Administration, request: ApiRequest) -> Replayed:
     """Tries again to apply an event (message of DataPass) that could not be applied on arrival. Finds it by its digest
     (hash of the body) or the digest's beginning. If a more recent event was applied meanwhile, the event is applied
-    only if the request has `late`. Raises `Unknown` if no event or several events fit, and `Refused` if the event still
-    cannot be applied."""
-    async with own.store.reading() as connection:
-        found = await inbox.event_aside(connection, call.id)
-    answer, outcome = await inbox.replay(own.store, found, own.clock, call.author, late=call.given.late)
+    only if the request has `late`. Raises `UnknownRecord` if no event or several events fit, and `RefusalError` if the
+    event still cannot be applied."""
+    async with administration.store.reading() as connection:
+        found = await inbox.event_aside(connection, request.id)
+    answer, outcome = await inbox.replay(
+        administration.store, found, administration.clock, request.author, late=request.inputs.late
+    )
     return Replayed(outcome, answer)
 
 
-async def discard(own: Administration, call: Call) -> EventAside:
+async def discard(administration: Administration, request: ApiRequest) -> EventAside:
     """Deletes an event (message of DataPass) that could not be applied, and returns it without its body. Finds it by
-    its digest (hash of the body) or the digest's beginning. Raises `Unknown` if no event or several events fit."""
-    async with own.store.reading() as connection:
-        found = await inbox.event_aside(connection, call.id)
-    await inbox.discard(own.store, found.digest, own.clock, call.author)
+    its digest (hash of the body) or the digest's beginning. Raises `UnknownRecord` if no event or several events
+    fit."""
+    async with administration.store.reading() as connection:
+        found = await inbox.event_aside(connection, request.id)
+    await inbox.discard(administration.store, found.digest, administration.clock, request.author)
     return _shown(found)
 
 

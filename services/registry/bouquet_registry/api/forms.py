@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from bouquet_proto.rules import is_siret
 from bouquet_registry.administration import Administration
-from bouquet_registry.api.route import Call, Route
+from bouquet_registry.api.route import ApiRequest, Route
 from bouquet_registry.datapass import prefill
 from bouquet_registry.datapass.forms import (
     DEFINITION_OF,
@@ -21,7 +21,7 @@ from bouquet_registry.datapass.forms import (
     ScopesConfig,
 )
 from bouquet_registry.habilitations import EMAIL
-from bouquet_registry.refusals import Invalid, Unknown
+from bouquet_registry.refusals import InvalidFields, UnknownRecord
 
 Word = Annotated[str, Meta(max_length=200)]
 
@@ -131,10 +131,10 @@ class FormHandlers:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
 
-    async def list(self, _: Administration, call: Call) -> FormList:
+    async def list(self, _: Administration, request: ApiRequest) -> FormList:
         """Returns the public forms of a definition (a kind of habilitation). If the request names a use case, returns
-        only the forms of this use case. Raises `Unknown` if no definition has this id."""
-        class_, use_case = _class_of(call.id), call.given.use_case
+        only the forms of this use case. Raises `UnknownRecord` if no definition has this id."""
+        class_, use_case = _class_of(request.id), request.inputs.use_case
         return FormList(
             tuple(
                 self._row(uid, form, RequestData())
@@ -143,28 +143,28 @@ class FormHandlers:
             )
         )
 
-    async def read(self, _: Administration, call: Call) -> FormRow:
-        """Returns a form, public or not, prefilled with the data of the query string. Raises `Unknown` if the
+    async def read(self, _: Administration, request: ApiRequest) -> FormRow:
+        """Returns a form, public or not, prefilled with the data of the query string. Raises `UnknownRecord` if the
         definition (kind of habilitation) has no form with this uid."""
-        form = self._catalogue.form(call.id)
-        if form.authorization_request != _class_of(call.parent):
-            raise Unknown("no form of this definition has this uid")
-        return self._row(call.id, form, prefill.from_link(form, call.query))
+        form = self._catalogue.form(request.id)
+        if form.authorization_request != _class_of(request.parent):
+            raise UnknownRecord("no form of this definition has this uid")
+        return self._row(request.id, form, prefill.from_link(form, request.query))
 
-    async def draft(self, _: Administration, call: Call) -> Draft:
-        """Returns the draft of a request for a habilitation, without storing it. Raises `Unknown` for an unknown form,
-        and `Invalid` for wrong data."""
-        asked: Demande = call.given.demande
+    async def draft(self, _: Administration, request: ApiRequest) -> Draft:
+        """Returns the draft of a request for a habilitation, without storing it. Raises `UnknownRecord` for an unknown
+        form, and `InvalidFields` for wrong data."""
+        asked: Demande = request.inputs.demande
         if asked.form_uid is UNSET and asked.type is UNSET:
-            raise Invalid(["demande.form_uid: is required without type"])
+            raise InvalidFields(["demande.form_uid: is required without type"])
         uid = self._catalogue.default_uid(str(asked.type)) if asked.form_uid is UNSET else str(asked.form_uid)
         form = self._catalogue.form(uid)
         faults = [*_faults(asked), *prefill.faults_in(form, asked.data)]
         if asked.type not in (UNSET, form.authorization_request):
             faults.append("demande.type: is not that of the form")
         if faults:
-            raise Invalid(faults)
-        data = prefill.merged(form, prefill.from_link(form, call.query), asked.data)
+            raise InvalidFields(faults)
+        data = prefill.merged(form, prefill.from_link(form, request.query), asked.data)
         return Draft(
             form_uid=uid,
             type=form.authorization_request,
@@ -177,11 +177,11 @@ class FormHandlers:
         )
 
     def _row(self, uid: str, form: Form, link: RequestData) -> FormRow:
-        own: dict[str, Any] = {
+        common: dict[str, Any] = {
             name: getattr(form, name) for name in Form.__struct_fields__ if name in FormRow.__struct_fields__
         }
         return FormRow(
-            **own
+            **common
             | {
                 "uid": uid,
                 "definition_id": DEFINITION_OF[form.authorization_request],
@@ -201,7 +201,7 @@ class FormHandlers:
 
 def _class_of(definition: str) -> RequestClass:
     if definition not in DEFINITIONS:
-        raise Unknown("no definition has this id")
+        raise UnknownRecord("no definition has this id")
     return DEFINITIONS[definition]
 
 
@@ -216,14 +216,14 @@ def _faults(asked: Demande) -> list[str]:
 
 def routes_of(catalogue: Catalogue) -> tuple[Route, ...]:
     """Returns the routes of the prefilled forms in a catalogue (content of a file of forms)."""
-    own = FormHandlers(catalogue)
+    handlers = FormHandlers(catalogue)
     return (
         Route(
             method="GET",
             path="/definitions/{id}/formulaires",
             name="list_forms",
             summary="List the public forms of a definition, such as `api-particulier`.",
-            handler=own.list,
+            handler=handlers.list,
             takes=FormSearch,
             answers=FormList,
             refusals=(404,),
@@ -233,7 +233,7 @@ def routes_of(catalogue: Catalogue) -> tuple[Route, ...]:
             path="/definitions/{definition}/formulaires/{id}",
             name="read_form",
             summary="Read a form by its uid, filled in with the attributes in the query string.",
-            handler=own.read,
+            handler=handlers.read,
             answers=FormRow,
             has_open_query=True,
             refusals=(404,),
@@ -243,7 +243,7 @@ def routes_of(catalogue: Catalogue) -> tuple[Route, ...]:
             path="/demandes",
             name="draft_demande",
             summary="Get the draft of a request from a form, the attributes in the query string, and the body.",
-            handler=own.draft,
+            handler=handlers.draft,
             takes=NewDemande,
             answers=Draft,
             has_open_query=True,

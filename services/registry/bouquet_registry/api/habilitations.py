@@ -15,7 +15,7 @@ from bouquet_registry import queries, schema
 from bouquet_registry.administration import Administration
 from bouquet_registry.api.inputs import given_fields
 from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
-from bouquet_registry.api.route import Call, Handler, Method, Route, change_route
+from bouquet_registry.api.route import ApiRequest, Handler, Method, Route, change_route
 from bouquet_registry.habilitations import (
     Contact,
     Habilitation,
@@ -130,15 +130,15 @@ class ScopeList(Struct, frozen=True):
 
 def problems_of(fields: Mapping[str, Any]) -> list[str]:
     """Checks the given fields of a habilitation, and returns a text `field: problem` for each fault."""
-    given = {name: value for name, value in fields.items() if name in Habilitation.__struct_fields__}
-    return problems_in(given, validation_errors(structs.replace(BLANK, **given)))
+    inputs = {name: value for name, value in fields.items() if name in Habilitation.__struct_fields__}
+    return problems_in(inputs, validation_errors(structs.replace(BLANK, **inputs)))
 
 
-async def search(own: Administration, call: Call) -> Page[Habilitation]:
+async def search(administration: Administration, request: ApiRequest) -> Page[Habilitation]:
     """Returns the habilitations that match a search, oldest first."""
-    asked: HabilitationSearch = call.given
+    asked: HabilitationSearch = request.inputs
     query = select(schema.habilitations).where(*_conditions(asked))
-    async with own.store.reading() as connection:
+    async with administration.store.reading() as connection:
         return await page_of(connection, query, ORDER, asked, _habilitation)
 
 
@@ -162,37 +162,37 @@ def _conditions(asked: HabilitationSearch) -> list[ColumnElement[bool]]:
     return conditions
 
 
-async def read(own: Administration, call: Call) -> HabilitationWithTokens:
-    """Returns a habilitation with its tokens. Raises `Unknown` for an unknown id."""
-    async with own.store.reading() as connection:
-        found = await queries.habilitation(connection, call.id)
+async def read(administration: Administration, request: ApiRequest) -> HabilitationWithTokens:
+    """Returns a habilitation with its tokens. Raises `UnknownRecord` for an unknown id."""
+    async with administration.store.reading() as connection:
+        found = await queries.habilitation(connection, request.id)
         return HabilitationWithTokens(habilitation=found, tokens=tuple(await queries.tokens(connection, of=found.id)))
 
 
-async def create(own: Administration, call: Call) -> Habilitation:
-    """Creates a habilitation. Raises `Invalid` for wrong fields and for scopes that no provider serves, and `Conflict`
-    if another habilitation has the same `datapass_id`."""
-    return await own.create(call.author, **given_fields(call.given))
+async def create(administration: Administration, request: ApiRequest) -> Habilitation:
+    """Creates a habilitation. Raises `InvalidFields` for wrong fields and for scopes that no provider serves, and
+    `Conflict` if another habilitation has the same `datapass_id`."""
+    return await administration.create(request.author, **given_fields(request.inputs))
 
 
-async def change(own: Administration, call: Call) -> Habilitation:
-    """Changes the given fields of a habilitation. Raises `Unknown` for an unknown id, and `Stale` for an outdated
-    version. Raises `Invalid` for wrong fields and for new scopes that no provider serves. Raises `Conflict` if another
-    habilitation has the same `datapass_id`."""
-    fields = given_fields(call.given)
-    return await own.change(call.author, call.id, fields.pop("version"), **fields)
+async def change(administration: Administration, request: ApiRequest) -> Habilitation:
+    """Changes the given fields of a habilitation. Raises `UnknownRecord` for an unknown id, and `StaleVersion` for an
+    outdated version. Raises `InvalidFields` for wrong fields and for new scopes that no provider serves. Raises
+    `Conflict` if another habilitation has the same `datapass_id`."""
+    fields = given_fields(request.inputs)
+    return await administration.change(request.author, request.id, fields.pop("version"), **fields)
 
 
-async def close(own: Administration, call: Call) -> Habilitation:
-    """Archives a habilitation, so that gateways refuse its tokens. Raises `Unknown` for an unknown id, and `Stale` for
-    an outdated version."""
-    return await own.change(call.author, call.id, call.given.version, state="archived")
+async def close(administration: Administration, request: ApiRequest) -> Habilitation:
+    """Archives a habilitation, so that gateways refuse its tokens. Raises `UnknownRecord` for an unknown id, and
+    `StaleVersion` for an outdated version."""
+    return await administration.change(request.author, request.id, request.inputs.version, state="archived")
 
 
-async def reopen(own: Administration, call: Call) -> Habilitation:
-    """Makes a habilitation active again, so that gateways accept its tokens. Raises `Unknown` for an unknown id, and
-    `Stale` for an outdated version."""
-    return await own.change(call.author, call.id, call.given.version, state="active")
+async def reopen(administration: Administration, request: ApiRequest) -> Habilitation:
+    """Makes a habilitation active again, so that gateways accept its tokens. Raises `UnknownRecord` for an unknown id,
+    and `StaleVersion` for an outdated version."""
+    return await administration.change(request.author, request.id, request.inputs.version, state="active")
 
 
 _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (
@@ -213,10 +213,10 @@ _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (
 handler, type of the body."""
 
 
-async def list_scopes(own: Administration, call: Call) -> ScopeList:
+async def list_scopes(administration: Administration, request: ApiRequest) -> ScopeList:
     """Returns the scopes of the operations that gateways serve, each with the time at which a gateway last reported
     it."""
-    async with own.store.reading() as connection:
+    async with administration.store.reading() as connection:
         return ScopeList(tuple(await served_scopes(connection)))
 
 

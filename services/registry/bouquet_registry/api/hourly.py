@@ -15,7 +15,7 @@ from bouquet_registry.administration import Administration
 from bouquet_registry.api.errors import ApiError, Error
 from bouquet_registry.api.pages import Number, PageRequest, Time, cursor_of, decode_cursor
 from bouquet_registry.api.records import MAX_PERIOD, Id
-from bouquet_registry.api.route import Call, Route
+from bouquet_registry.api.route import ApiRequest, Route
 from bouquet_registry.journal import rollups
 from bouquet_registry.journal.hourly import Callers, calls_by_hour
 from bouquet_registry.journal.rollups import HOUR_S
@@ -57,10 +57,10 @@ class HourlyCounts(Struct, frozen=True):
     """Number of recent calls in the journal that are not counted yet. Calls with any habilitation are included."""
 
 
-async def read(own: Administration, call: Call) -> HourlyCounts:
+async def read(administration: Administration, request: ApiRequest) -> HourlyCounts:
     """Returns the numbers of calls in a period, by hour, operation and outcome. Also records who asked (an
     administrative act), because the numbers come from the access journal."""
-    asked: HourlySearch = call.given
+    asked: HourlySearch = request.inputs
     callers = Callers(**{name: getattr(asked, name) for name in Callers.__struct_fields__})
     _check(asked, callers)
     first = int(asked.since.timestamp() // HOUR_S)
@@ -68,8 +68,8 @@ async def read(own: Administration, call: Call) -> HourlyCounts:
         first = max(first, decode_cursor(asked.cursor, Hour)[0])
     last = ceil(asked.until.timestamp() / HOUR_S)
     end = min(last, first + asked.limit)
-    await own.record(call.author, "journal stats", asked.habilitation or asked.token or asked.editor)
-    async with own.store.reading() as connection:
+    await administration.record(request.author, "journal stats", asked.habilitation or asked.token or asked.editor)
+    async with administration.store.reading() as connection:
         rows = await connection.execute(calls_by_hour(callers, first, end))
         data = tuple(map(_count, rows))
         uncounted = await rollups.uncounted_in(connection)

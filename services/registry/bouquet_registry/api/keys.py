@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from bouquet_registry.administration import Administration
 from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
-from bouquet_registry.api.route import Call, Handler, Route
+from bouquet_registry.api.route import ApiRequest, Handler, Route
 from bouquet_registry.keys.administration import KeyAdministration
 from bouquet_registry.keys.signatures import MAX_KID, SignedToken, SigningKey, tokens_signed_by
 from bouquet_registry.queries import record_of
@@ -44,32 +44,32 @@ class KeyList(Struct, frozen=True):
     data: tuple[SigningKey, ...]
 
 
-async def list_keys(own: Administration, call: Call) -> KeyList:
+async def list_keys(administration: Administration, request: ApiRequest) -> KeyList:
     """Returns the key that signs tokens now, former keys whose tokens are still in force, and withdrawn keys."""
-    return KeyList(tuple(await KeyAdministration(own).keys()))
+    return KeyList(tuple(await KeyAdministration(administration).keys()))
 
 
-async def list_tokens(own: Administration, call: Call) -> Page[SignedToken]:
+async def list_tokens(administration: Administration, request: ApiRequest) -> Page[SignedToken]:
     """Returns a page of the tokens in force that a key has signed, sorted by expiry. Includes tokens whose signing key
     is unknown, since this key may have signed them."""
-    asked: KeyTokens = call.given
-    query = tokens_signed_by(asked.kid, own.clock())
+    asked: KeyTokens = request.inputs
+    query = tokens_signed_by(asked.kid, administration.clock())
     known = query.selected_columns
     order = Order((known.expires_at, known.id), tuple[Time, str])
-    async with own.store.reading() as connection:
+    async with administration.store.reading() as connection:
         return await page_of(connection, query, order, asked, lambda row: record_of(row, SignedToken))
 
 
-async def withdraw(own: Administration, call: Call) -> SigningKey:
-    """Withdraws a key that signs tokens, so that gateways refuse every token text that it has signed. Raises `Refused`
-    if the key is withdrawn already."""
-    return await KeyAdministration(own).withdraw(call.author, call.given.kid)
+async def withdraw(administration: Administration, request: ApiRequest) -> SigningKey:
+    """Withdraws a key that signs tokens, so that gateways refuse every token text that it has signed. Raises
+    `RefusalError` if the key is withdrawn already."""
+    return await KeyAdministration(administration).withdraw(request.author, request.inputs.kid)
 
 
-async def restore(own: Administration, call: Call) -> SigningKey:
+async def restore(administration: Administration, request: ApiRequest) -> SigningKey:
     """Ends the withdrawal of a key that signs tokens, so that gateways again accept the tokens that it has signed.
-    Raises `Unknown` if the key is not withdrawn."""
-    return await KeyAdministration(own).restore(call.author, call.given.kid)
+    Raises `UnknownRecord` if the key is not withdrawn."""
+    return await KeyAdministration(administration).restore(request.author, request.inputs.kid)
 
 
 _ACTS: tuple[tuple[str, str, str, Handler, tuple[int, ...]], ...] = (

@@ -10,9 +10,8 @@ from msgspec import Meta, Struct
 from bouquet_registry import schema
 from bouquet_registry.administration import Administration
 from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
-from bouquet_registry.api.route import Call, Route
-from bouquet_registry.proofs import administration
-from bouquet_registry.proofs.administration import ALL, RECORD, RevokedProof
+from bouquet_registry.api.route import ApiRequest, Route
+from bouquet_registry.proofs.administration import ALL, RECORD, RevokedProof, revoke_proof
 from bouquet_registry.queries import record_of
 
 BY_TIME = Order((schema.revoked_proofs.c.revoked_at, schema.revoked_proofs.c.record), tuple[Time, str], True)
@@ -31,17 +30,17 @@ class ProofOnly(Struct, frozen=True, forbid_unknown_fields=True):
     ]
 
 
-async def list_revoked(own: Administration, call: Call) -> Page[RevokedProof]:
+async def list_revoked(administration: Administration, request: ApiRequest) -> Page[RevokedProof]:
     """Returns a page of the revoked proofs, the latest revocation first. A proof is an encrypted text by which anyone
     can verify later what an answer said."""
-    async with own.store.reading() as connection:
-        return await page_of(connection, ALL, BY_TIME, call.given, lambda row: record_of(row, RevokedProof))
+    async with administration.store.reading() as connection:
+        return await page_of(connection, ALL, BY_TIME, request.inputs, lambda row: record_of(row, RevokedProof))
 
 
-async def revoke(own: Administration, call: Call) -> RevokedProof:
+async def revoke(administration: Administration, request: ApiRequest) -> RevokedProof:
     """Revokes a proof (encrypted text by which anyone can verify later what an answer said) for ever. Raises `Conflict`
     if the proof is revoked already."""
-    return await administration.revoke(own, call.author, call.given.record)
+    return await revoke_proof(administration, request.author, request.inputs.record)
 
 
 ROUTES = (

@@ -16,7 +16,7 @@ from bouquet_registry.acts import Act
 from bouquet_registry.administration import Administration
 from bouquet_registry.api.errors import ApiError, Error
 from bouquet_registry.api.pages import Number, Order, Page, PageRequest, Time, cursor_of, page_of
-from bouquet_registry.api.route import Call, Route
+from bouquet_registry.api.route import ApiRequest, Route
 from bouquet_registry.editors import queries as editors
 from bouquet_registry.journal import queries as journal
 from bouquet_registry.journal import rollups
@@ -126,36 +126,36 @@ class Statistics(Struct, frozen=True):
     with any habilitation are included."""
 
 
-async def list_events(own: Administration, call: Call) -> Page[EventRow]:
+async def list_events(administration: Administration, request: ApiRequest) -> Page[EventRow]:
     """Returns the events (messages) that DataPass sent, newest first. Events that could not be applied are left out.
     With the parameter `event`, returns only events with this name."""
-    asked: EventSearch = call.given
+    asked: EventSearch = request.inputs
     query = select(schema.events)
     if asked.event:
         query = query.where(schema.events.c.event == asked.event)
-    async with own.store.reading() as connection:
+    async with administration.store.reading() as connection:
         return await page_of(connection, query, EVENTS, asked, lambda row: queries.record_of(row, EventRow))
 
 
-async def list_acts(own: Administration, call: Call) -> Page[Act]:
+async def list_acts(administration: Administration, request: ApiRequest) -> Page[Act]:
     """Returns the administrative acts (who did what) that match a search, newest first."""
-    asked: ActSearch = call.given
+    asked: ActSearch = request.inputs
     query = select(schema.acts)
     for name in ("target", "author", "act"):
         if value := getattr(asked, name):
             query = query.where(schema.acts.c[name] == value)
-    async with own.store.reading() as connection:
+    async with administration.store.reading() as connection:
         return await page_of(connection, query, ACTS, asked, acts.read)
 
 
-async def list_calls(own: Administration, call: Call) -> Page[CallRow]:
+async def list_calls(administration: Administration, request: ApiRequest) -> Page[CallRow]:
     """Returns the calls in the journal that match a search, newest first, and records who has read the journal. A page
     may have fewer calls than requested, or none, although more pages follow. The reason is that at most
     `journal.MAX_EXAMINED` records are examined for a page."""
-    asked: JournalSearch = call.given
+    asked: JournalSearch = request.inputs
     after = JOURNAL.after(asked.cursor)
-    await own.record(call.author, "journal read", asked.habilitation or asked.token)
-    async with own.store.reading() as connection:
+    await administration.record(request.author, "journal read", asked.habilitation or asked.token)
+    async with administration.store.reading() as connection:
         found = await journal.calls(
             connection,
             equal={
@@ -176,20 +176,20 @@ async def list_calls(own: Administration, call: Call) -> Page[CallRow]:
 
 async def _habilitation_of(connection: AsyncConnection, token: str) -> str:
     """Returns the id of the habilitation of the token with the id `token`. Returns "" if `token` is empty, or is the id
-    of an editor's token, which may be used with many habilitations. Raises `Unknown` if no token has this id."""
+    of an editor's token, which may be used with many habilitations. Raises `UnknownRecord` if no token has this id."""
     if not token or await editors.is_editor_token(connection, token):
         return ""
     return (await queries.token(connection, token)).habilitation
 
 
-async def statistics(own: Administration, call: Call) -> Statistics:
+async def statistics(administration: Administration, request: ApiRequest) -> Statistics:
     """Returns the numbers of calls with one habilitation in a period, for each operation and outcome. Also records who
     asked (an administrative act), because the numbers come from the access journal."""
-    asked: Period = call.given
+    asked: Period = request.inputs
     if not timedelta(0) <= asked.until - asked.since <= MAX_PERIOD:
         raise ApiError(Error("invalid", f"must be after `since`, by {MAX_PERIOD.days} days at most", "until"))
-    await own.record(call.author, "journal stats", asked.habilitation)
-    async with own.store.reading() as connection:
+    await administration.record(request.author, "journal stats", asked.habilitation)
+    async with administration.store.reading() as connection:
         counted = await journal.stats(connection, asked.since, asked.until, asked.habilitation)
         uncounted = await rollups.uncounted_in(connection)
     return Statistics(tuple(queries.record_of(row, CallCount) for row in counted), uncounted)

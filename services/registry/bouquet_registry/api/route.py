@@ -14,13 +14,13 @@ from bouquet_registry.api.inputs import Check, no_faults
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH"]
 
 
-class Call(Struct, frozen=True):
+class ApiRequest(Struct, frozen=True):
     """HTTP request to the API that has been read and authenticated."""
 
     id: str
     """Identifier in the path of the request, such as a token's id; "" if there is none. If the path has two, the second
     one: `b` in `/definitions/a/formulaires/b`."""
-    given: Any
+    inputs: Any
     """Query parameters or body of the request, as a struct of the type `Route.takes`; None if the route takes
     neither."""
     author: Author
@@ -32,9 +32,9 @@ class Call(Struct, frozen=True):
     (`Route.has_open_query`)."""
 
 
-Handler: TypeAlias = Callable[[Administration, Call], Awaitable[Any]]
+Handler: TypeAlias = Callable[[Administration, ApiRequest], Awaitable[Any]]
 """Function that handles the requests to a route. Returns the content of the answer, of the type `Route.answers`, or
-raises `Refused` or `ApiError` to refuse the request."""
+raises `RefusalError` or `ApiError` to refuse the request."""
 
 
 class Route(Struct, frozen=True, kw_only=True):

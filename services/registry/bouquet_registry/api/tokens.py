@@ -13,7 +13,7 @@ from bouquet_registry import queries, schema
 from bouquet_registry.administration import Administration, IssuedToken
 from bouquet_registry.api.habilitations import Version, VersionOnly
 from bouquet_registry.api.pages import Order, Page, PageRequest, Time, is_set, page_of
-from bouquet_registry.api.route import Call, Handler, Method, Route, change_route
+from bouquet_registry.api.route import ApiRequest, Handler, Method, Route, change_route
 from bouquet_registry.habilitations import Token
 
 TOKENS = Order((schema.tokens.c.expires_at, schema.tokens.c.id), tuple[Time, str])
@@ -92,71 +92,75 @@ class NoticeRow(Struct, frozen=True, kw_only=True):
     """Time when the notice was sent; null for a notice that has not been delivered."""
 
 
-async def search(own: Administration, call: Call) -> Page[Token]:
+async def search(administration: Administration, request: ApiRequest) -> Page[Token]:
     """Returns the tokens that match a search, sorted by expiry."""
-    asked: TokenSearch = call.given
+    asked: TokenSearch = request.inputs
     query = queries.TOKENS
     if asked.habilitation:
         query = query.where(schema.tokens.c.habilitation == asked.habilitation)
     if isinstance(asked.expiring_within_days, int):
-        now = own.clock()
+        now = administration.clock()
         until = now + timedelta(days=asked.expiring_within_days)
         query = query.where(schema.tokens.c.expires_at.between(now, until), queries.in_force(now))
-    async with own.store.reading() as connection:
+    async with administration.store.reading() as connection:
         return await page_of(connection, query, TOKENS, asked, _token)
 
 
-async def read(own: Administration, call: Call) -> TokenWithNotices:
-    """Returns a token, with the warnings already sent about its current expiry. Raises `Unknown` for an unknown id."""
-    async with own.store.reading() as connection:
-        token = await queries.token(connection, call.id)
+async def read(administration: Administration, request: ApiRequest) -> TokenWithNotices:
+    """Returns a token, with the warnings already sent about its current expiry. Raises `UnknownRecord` for an unknown
+    id."""
+    async with administration.store.reading() as connection:
+        token = await queries.token(connection, request.id)
         sent = await queries.notices_of(connection, token)
         return TokenWithNotices(token=token, notices_sent=tuple(sent))
 
 
-async def issue(own: Administration, call: Call) -> IssuedToken:
-    """Issues a token of a habilitation for 18 months, and returns it with its signed text. Raises `Unknown` for an
-    unknown habilitation, and `Refused` if it is not active. Also raises `Refused` if the key that signs tokens is
-    withdrawn."""
-    return await own.issue(call.author, call.id, mcp=call.given.mcp)
+async def issue(administration: Administration, request: ApiRequest) -> IssuedToken:
+    """Issues a token of a habilitation for 18 months, and returns it with its signed text. Raises `UnknownRecord` for
+    an unknown habilitation, and `RefusalError` if it is not active. Also raises `RefusalError` if the key that signs
+    tokens is withdrawn."""
+    return await administration.issue(request.author, request.id, mcp=request.inputs.mcp)
 
 
-async def text(own: Administration, call: Call) -> SignedText:
-    """Returns the signed text of a token, and records that the author has seen the text. Raises `Unknown` for an
-    unknown id, and `Refused` if the key that signs tokens is withdrawn."""
-    return SignedText(await own.text(call.author, call.id))
+async def text(administration: Administration, request: ApiRequest) -> SignedText:
+    """Returns the signed text of a token, and records that the author has seen the text. Raises `UnknownRecord` for an
+    unknown id, and `RefusalError` if the key that signs tokens is withdrawn."""
+    return SignedText(await administration.text(request.author, request.id))
 
 
-async def change(own: Administration, call: Call) -> Token:
-    """Sets or clears a token's flag `mcp`, which allows its use with the Model Context Protocol. Raises `Unknown` for
-    an unknown id, and `Stale` for an outdated version."""
-    return await own.set_mcp(call.author, call.id, call.given.version, mcp=call.given.mcp)
+async def change(administration: Administration, request: ApiRequest) -> Token:
+    """Sets or clears a token's flag `mcp`, which allows its use with the Model Context Protocol. Raises `UnknownRecord`
+    for an unknown id, and `StaleVersion` for an outdated version."""
+    return await administration.set_mcp(request.author, request.id, request.inputs.version, mcp=request.inputs.mcp)
 
 
-async def prolong(own: Administration, call: Call) -> Token:
-    """Moves the expiry of a token to 18 months from now; a blacklisted token stays blacklisted. Raises `Unknown` for an
-    unknown id, and `Stale` for an outdated version."""
-    return await own.prolong(call.author, call.id, call.given.version)
+async def prolong(administration: Administration, request: ApiRequest) -> Token:
+    """Moves the expiry of a token to 18 months from now; a blacklisted token stays blacklisted. Raises `UnknownRecord`
+    for an unknown id, and `StaleVersion` for an outdated version."""
+    return await administration.prolong(request.author, request.id, request.inputs.version)
 
 
-async def revoke(own: Administration, call: Call) -> Token:
-    """Blacklists a token, at once or from a given time. Raises `Unknown` for an unknown id, and `Stale` for an outdated
-    version. If the token is blacklisted already, raises `Refused` unless the given time is earlier."""
-    given: Revocation = call.given
-    return await own.revoke(call.author, call.id, given.version, call.author.reason, given.begins_at)
+async def revoke(administration: Administration, request: ApiRequest) -> Token:
+    """Blacklists a token, at once or from a given time. Raises `UnknownRecord` for an unknown id, and `StaleVersion`
+    for an outdated version. If the token is blacklisted already, raises `RefusalError` unless the given time is
+    earlier."""
+    given: Revocation = request.inputs
+    return await administration.revoke(
+        request.author, request.id, given.version, request.author.reason, given.begins_at
+    )
 
 
-async def list_notices(own: Administration, call: Call) -> Page[NoticeRow]:
+async def list_notices(administration: Administration, request: ApiRequest) -> Page[NoticeRow]:
     """Returns the notices (warnings before a habilitation's token expires) that match a search, latest due date first.
     Notices that are not sent yet are included."""
-    asked: NoticeSearch = call.given
+    asked: NoticeSearch = request.inputs
     query = select(schema.notices, schema.tokens.c.habilitation).join(schema.tokens)
     if asked.token:
         query = query.where(schema.notices.c.token == asked.token)
     if asked.habilitation:
         query = query.where(schema.tokens.c.habilitation == asked.habilitation)
     query = query.where(*is_set(schema.notices.c.sent_at, asked.is_sent))
-    async with own.store.reading() as connection:
+    async with administration.store.reading() as connection:
         return await page_of(connection, query, NOTICES, asked, _notice)
 
 

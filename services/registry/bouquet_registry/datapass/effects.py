@@ -10,7 +10,7 @@ from bouquet_registry.datapass.formats import DatapassEvent
 from bouquet_registry.editors import changes as editor_changes
 from bouquet_registry.editors import queries as editor_queries
 from bouquet_registry.habilitations import BY_PARAMETERS, Habilitation, State, Token
-from bouquet_registry.refusals import Invalid
+from bouquet_registry.refusals import InvalidFields
 from bouquet_registry.served_scopes import unserved_scopes
 from bouquet_registry.transactions import Transaction
 
@@ -29,8 +29,8 @@ STATES: dict[str, State] = {"refuse": "refused", "revoke": "revoked", "archive":
 
 async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = False) -> Answer | None:
     """Applies an event (a message of DataPass) to its habilitation, and returns the answer to DataPass. If a more
-    recent event was applied before, changes nothing and returns None, unless `late` is true. Raises `Refused` if the
-    event cannot be applied."""
+    recent event was applied before, changes nothing and returns None, unless `late` is true. Raises `RefusalError` if
+    the event cannot be applied."""
     own = await queries.habilitation_of_datapass(transaction.connection, event.datapass_id)
     if own is not None and own.told_at is not None and event.fired_at < own.told_at and not late:
         return None
@@ -47,10 +47,10 @@ async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = 
 
 async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitation | None) -> Habilitation:
     """Creates the habilitation that an event (a message of DataPass) is about, or changes `own`, the existing one. Sets
-    the scopes only if DataPass has granted them. Raises `Invalid` for wrong fields, and for the event `transfer` if no
-    contact is the new applicant."""
+    the scopes only if DataPass has granted them. Raises `InvalidFields` for wrong fields, and for the event `transfer`
+    if no contact is the new applicant."""
     if event.event == TRANSFER and not any(contact.kind == "demandeur" for contact in event.contacts):
-        raise Invalid(["contacts: a transfer to nobody"])
+        raise InvalidFields(["contacts: a transfer to nobody"])
     state = _state(event.event, own)
     fired_at = min(event.fired_at, transaction.now)  # a clock ahead must not make the next event look old
     fields: dict[str, Any] = {

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from bouquet_registry.habilitations import BY_PARAMETERS, EMAIL, Contact, ContactKind, Person, ServiceProvider
-from bouquet_registry.refusals import Refused
+from bouquet_registry.refusals import RefusalError
 from bouquet_registry.text import one_line
 
 Dialect: TypeAlias = Literal["v1", "v2"]
@@ -29,7 +29,7 @@ GRANTED = ("validated", "approved")
 """States of a DataPass request in which the requested scopes have been granted."""
 
 
-class Unreadable(Refused):
+class UnreadableEvent(RefusalError):
     """Error raised for a webhook's body that is no event (message of DataPass) in the expected format. Its text quotes
     no value from the body."""
 
@@ -155,15 +155,15 @@ def is_test(body: bytes) -> bool:
 
 def read(dialect: Dialect, body: bytes) -> DatapassEvent:
     """Parses the body of a webhook in the format `dialect`, and replaces line breaks in texts by spaces. Raises
-    `Unreadable` for a malformed body."""
+    `UnreadableEvent` for a malformed body."""
     try:
         if dialect == "v1":
             return _event_of_v1(msgspec.json.decode(body, type=_EventV1))
         return _event_of_v2(msgspec.json.decode(body, type=_EventV2))
     except msgspec.ValidationError as error:
-        raise Unreadable(f"is no event in format {dialect}: {one_line(str(error))}") from None
+        raise UnreadableEvent(f"is no event in format {dialect}: {one_line(str(error))}") from None
     except (ValueError, OverflowError, OSError, RecursionError):
-        raise Unreadable(f"is no event in format {dialect}") from None
+        raise UnreadableEvent(f"is no event in format {dialect}") from None
 
 
 def _event_of_v1(sent: _EventV1) -> DatapassEvent:

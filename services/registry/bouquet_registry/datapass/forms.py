@@ -15,7 +15,7 @@ from msgspec import UNSET, Struct, UnsetType, structs
 
 from bouquet_mesh.settings import SettingsError
 from bouquet_registry.habilitations import SCOPE
-from bouquet_registry.refusals import Unknown
+from bouquet_registry.refusals import UnknownRecord
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import PREFIX
 
@@ -165,18 +165,18 @@ class Catalogue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     forms: dict[str, Form] = {}
 
     def form(self, uid: str) -> Form:
-        """Returns a form by its uid. Raises `Unknown` if the catalogue has no form with this uid."""
+        """Returns a form by its uid. Raises `UnknownRecord` if the catalogue has no form with this uid."""
         if uid not in self.forms:
-            raise Unknown("no form has this uid")
+            raise UnknownRecord("no form has this uid")
         return self.forms[uid]
 
     def default_uid(self, class_: str) -> str:
         """Returns the uid of the default form of a class of requests, such as `APIParticulier`. The default is the form
-        marked `default`, or else the only form of the class. Raises `Unknown` if there is neither."""
+        marked `default`, or else the only form of the class. Raises `UnknownRecord` if there is neither."""
         of_class = [(uid, form) for uid, form in self.forms.items() if form.authorization_request == class_]
         found = [uid for uid, form in of_class if form.default] or [uid for uid, _ in of_class][: len(of_class) == 1]
         if not found:
-            raise Unknown("this class of requests has no default form")
+            raise UnknownRecord("this class of requests has no default form")
         return found[0]
 
     def introduction_of(self, form: Form) -> str:

@@ -19,7 +19,7 @@ from bouquet_registry.datapass import effects, formats
 from bouquet_registry.datapass.effects import Answer
 from bouquet_registry.datapass.formats import DatapassEvent, Dialect
 from bouquet_registry.queries import record_of
-from bouquet_registry.refusals import Unknown
+from bouquet_registry.refusals import UnknownRecord
 from bouquet_registry.store import Store
 
 Outcome: TypeAlias = Literal["obeyed", "known", "late"]
@@ -79,8 +79,8 @@ async def apply_once(
     event that was applied before has no effect, and gets the stored answer. Returns the answer and the outcome.
 
     If a more recent event was applied before, the event is applied only if `late` is true. `author` is the operator who
-    tries again to apply a stored event; None for an event that has just arrived. Raises `Refused` if the event cannot
-    be applied, and `Unknown` if an operator's event is no longer stored.
+    tries again to apply a stored event; None for an event that has just arrived. Raises `RefusalError` if the event
+    cannot be applied, and `UnknownRecord` if an operator's event is no longer stored.
     """
     digest = received.digest
     async with transactions.begin(store, author or Author("DataPass", event.event), clock) as transaction:
@@ -127,7 +127,7 @@ async def replay(
     store: Store, aside: EventAsideWithBody, clock: Clock, author: Author, *, late: bool = False
 ) -> tuple[Answer, Outcome]:
     """Tries again to apply the stored event `aside` of DataPass, and returns the answer to DataPass and the outcome. If
-    a more recent event was applied meanwhile, the event is applied only if `late` is true. Raises `Refused` if the
+    a more recent event was applied meanwhile, the event is applied only if `late` is true. Raises `RefusalError` if the
     event still cannot be applied; it remains stored."""
     event = formats.read(aside.dialect, aside.body)
     return await apply_once(store, aside.received, event, clock, author=author, late=late)
@@ -135,12 +135,12 @@ async def replay(
 
 async def discard(store: Store, digest: str, clock: Clock, author: Author) -> None:
     """Deletes an event (message of DataPass) that could not be applied, and records who did so. `digest` is the event's
-    digest (hash of the body) or its beginning. Raises `Unknown` if no event or several events fit."""
+    digest (hash of the body) or its beginning. Raises `UnknownRecord` if no event or several events fit."""
     async with store.writing() as connection:
         found = await event_aside(connection, digest)
         own = schema.events_aside.c.digest == found.digest
         if not (await connection.execute(delete(schema.events_aside).where(own))).rowcount:
-            raise Unknown("this event of DataPass is no longer aside")
+            raise UnknownRecord("this event of DataPass is no longer aside")
         await acts.record(connection, author, "datapass-event discard", found.digest, clock())
 
 
@@ -153,12 +153,14 @@ async def events_aside(connection: AsyncConnection) -> list[EventAside]:
 
 async def event_aside(connection: AsyncConnection, digest: str) -> EventAsideWithBody:
     """Returns an event (message of DataPass) that could not be applied. Finds it by its digest (hash of the body) or
-    the digest's beginning. Raises `Unknown` if no event or several events fit."""
+    the digest's beginning. Raises `UnknownRecord` if no event or several events fit."""
     own = schema.events_aside.c.digest
     query = select(schema.events_aside).where(own.startswith(digest, autoescape=True)).limit(2)
     rows = (await connection.execute(query)).mappings().all()
     if len(rows) != 1 or not digest:
-        raise Unknown(f"{'several' if rows else 'no'} events of DataPass that are aside have digests that begin so")
+        raise UnknownRecord(
+            f"{'several' if rows else 'no'} events of DataPass that are aside have digests that begin so"
+        )
     return record_of(rows[0], EventAsideWithBody)
 
 

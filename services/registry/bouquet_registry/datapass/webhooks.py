@@ -17,7 +17,7 @@ from bouquet_registry.datapass import formats, inbox
 from bouquet_registry.datapass.effects import Answer
 from bouquet_registry.datapass.formats import Dialect
 from bouquet_registry.datapass.inbox import Received
-from bouquet_registry.refusals import Refused
+from bouquet_registry.refusals import RefusalError
 from bouquet_registry.store import Store
 from bouquet_registry.webhook_signature import HEADER, is_signed
 
@@ -74,10 +74,10 @@ class Webhooks:
                 if event.fired_at < now - self._window:
                     return 401, {}, "stale"
                 if event.fired_at > now + MAX_AHEAD:
-                    raise Refused("is dated ahead of the clock")
+                    raise RefusalError("is dated ahead of the clock")
                 answer, outcome = await inbox.apply_once(self._store, received, event, self._clock)
                 return 200, answer, outcome
-            except Refused as refused:
+            except RefusalError as refused:
                 await inbox.set_aside(self._store, received, str(refused))
                 log.warning("webhook set aside", extra={"why": type(refused).__name__, "digest": received.digest})
                 return 200, {}, "set_aside"

@@ -42,10 +42,10 @@ class RotatedToken(Struct, frozen=True):
 
 class EditorAdministration(Struct, frozen=True):
     """Administration of the software editors in one database. Methods that return the signed text of a token need
-    `signing_key`. They raise `SettingsError` without it, and `Refused` if the key is withdrawn.
+    `signing_key`. They raise `SettingsError` without it, and `RefusalError` if the key is withdrawn.
 
-    Methods raise `Unknown` for an unknown id. A method that takes `version`, the version that the author has read,
-    raises `Stale` if it is outdated. None skips this check.
+    Methods raise `UnknownRecord` for an unknown id. A method that takes `version`, the version that the author has
+    read, raises `StaleVersion` if it is outdated. None skips this check.
     """
 
     store: Store
@@ -53,22 +53,23 @@ class EditorAdministration(Struct, frozen=True):
     clock: Clock = utc_now
 
     async def create(self, author: Author, **fields: Any) -> Editor:
-        """Creates an editor. Raises `Invalid` for wrong fields."""
+        """Creates an editor. Raises `InvalidFields` for wrong fields."""
         async with self._begin(author) as transaction:
             return await changes.create_editor(transaction, **fields)
 
     async def change(self, author: Author, id_: str, version: int | None, **fields: Any) -> Editor:
-        """Changes fields of an editor. Raises `Unknown` for an unknown id, and `Stale` unless `version` is the editor's
-        current version or None. Raises `Invalid` for wrong fields, or if an address of a token in force is outside the
-        new `allowed_ips`."""
+        """Changes fields of an editor. Raises `UnknownRecord` for an unknown id, and `StaleVersion` unless `version` is
+        the editor's current version or None. Raises `InvalidFields` for wrong fields, or if an address of a token in
+        force is outside the new `allowed_ips`."""
         async with self._begin(author) as transaction:
             found = await queries.editor(transaction.connection, id_)
             await check_version(transaction, found, version)
             return await changes.change_editor(transaction, found, **fields)
 
     async def issue(self, author: Author, editor: str, **fields: Any) -> IssuedEditorToken:
-        """Issues a token of an editor for 18 months. Raises `Unknown` for an unknown editor, and `Invalid` for wrong
-        fields. Raises `Refused` if the editor is archived, or if the key that signs tokens is withdrawn."""
+        """Issues a token of an editor for 18 months. Raises `UnknownRecord` for an unknown editor, and `InvalidFields`
+        for wrong fields. Raises `RefusalError` if the editor is archived, or if the key that signs tokens is
+        withdrawn."""
         signer = Signer(self.signing_key)
         async with self._begin(author) as transaction:
             own = await queries.editor(transaction.connection, editor)
@@ -77,8 +78,8 @@ class EditorAdministration(Struct, frozen=True):
             return IssuedEditorToken(token, signer.sign_for_editor(token, own))
 
     async def text(self, author: Author, id_: str) -> str:
-        """Returns the signed text of a token, and records that `author` has seen the text. Raises `Unknown` for an
-        unknown id, and `Refused` if the key that signs tokens is withdrawn."""
+        """Returns the signed text of a token, and records that `author` has seen the text. Raises `UnknownRecord` for
+        an unknown id, and `RefusalError` if the key that signs tokens is withdrawn."""
         signer = Signer(self.signing_key)
         async with self.store.writing() as connection:
             token = await queries.editor_token(connection, id_)
@@ -88,23 +89,23 @@ class EditorAdministration(Struct, frozen=True):
         return signer.sign_for_editor(token, own)
 
     async def change_token(self, author: Author, id_: str, version: int | None, **fields: Any) -> EditorToken:
-        """Changes the label or the allowed addresses of a token. Raises `Unknown` for an unknown id, and `Stale` unless
-        `version` is the token's current version or None. Raises `Invalid` for an address outside `Editor.allowed_ips`,
-        or for a label that contains the text of a token."""
+        """Changes the label or the allowed addresses of a token. Raises `UnknownRecord` for an unknown id, and
+        `StaleVersion` unless `version` is the token's current version or None. Raises `InvalidFields` for an address
+        outside `Editor.allowed_ips`, or for a label that contains the text of a token."""
         async with self._begin(author) as transaction:
             return await changes.change_token(transaction, await _token(transaction, id_, version), **fields)
 
     async def prolong(self, author: Author, id_: str, version: int | None) -> EditorToken:
-        """Moves the expiry of a token to 18 months from now. A blacklisted token stays blacklisted. Raises `Unknown`
-        for an unknown id, and `Stale` unless `version` is the token's current version or None. Raises `Invalid` if an
-        address of the token no longer lies within `Editor.allowed_ips`."""
+        """Moves the expiry of a token to 18 months from now. A blacklisted token stays blacklisted. Raises
+        `UnknownRecord` for an unknown id, and `StaleVersion` unless `version` is the token's current version or None.
+        Raises `InvalidFields` if an address of the token no longer lies within `Editor.allowed_ips`."""
         async with self._begin(author) as transaction:
             return await changes.prolong_token(transaction, await _token(transaction, id_, version))
 
     async def rotate(self, author: Author, id_: str, version: int | None, grace: timedelta) -> RotatedToken:
-        """Issues a token that replaces an older one, which stays valid for the time `grace`. Raises `Unknown` for an
-        unknown id, and `Stale` unless `version` is the older token's current version or None. Raises `Refused` if the
-        editor is archived, or if a blacklisting of the older token has begun or is scheduled."""
+        """Issues a token that replaces an older one, which stays valid for the time `grace`. Raises `UnknownRecord` for
+        an unknown id, and `StaleVersion` unless `version` is the older token's current version or None. Raises
+        `RefusalError` if the editor is archived, or if a blacklisting of the older token has begun or is scheduled."""
         signer = Signer(self.signing_key)
         async with self._begin(author) as transaction:
             token = await _token(transaction, id_, version)
@@ -116,14 +117,15 @@ class EditorAdministration(Struct, frozen=True):
     async def revoke(
         self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
     ) -> EditorToken:
-        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `Unknown` for an unknown id, and
-        `Stale` unless `version` is the token's current version or None. If the token is blacklisted already, raises
-        `Refused` unless `at` is earlier. Raises `Invalid` if `reason` contains the text of a token."""
+        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `UnknownRecord` for an unknown id,
+        and `StaleVersion` unless `version` is the token's current version or None. If the token is blacklisted already,
+        raises `RefusalError` unless `at` is earlier. Raises `InvalidFields` if `reason` contains the text of a
+        token."""
         async with self._begin(author) as transaction:
             return await changes.revoke_token(transaction, await _token(transaction, id_, version), reason, at)
 
     async def delegate(self, author: Author, editor: str, habilitation: str) -> Delegation:
-        """Delegates a habilitation to an editor. Raises `Refused` if one of them is not active, or if the editor
+        """Delegates a habilitation to an editor. Raises `RefusalError` if one of them is not active, or if the editor
         accepts no delegations. Raises `Conflict` if this editor has the delegation already."""
         async with self._begin(author) as transaction:
             to = await queries.editor(transaction.connection, editor)
@@ -131,8 +133,8 @@ class EditorAdministration(Struct, frozen=True):
             return await changes.delegate(transaction, to, own)
 
     async def withdraw(self, author: Author, id_: str, version: int | None) -> Delegation:
-        """Revokes a delegation. Raises `Unknown` for an unknown id, and `Stale` unless `version` is the delegation's
-        current version or None. Raises `Refused` if the delegation is revoked already."""
+        """Revokes a delegation. Raises `UnknownRecord` for an unknown id, and `StaleVersion` unless `version` is the
+        delegation's current version or None. Raises `RefusalError` if the delegation is revoked already."""
         async with self._begin(author) as transaction:
             found = await queries.delegation(transaction.connection, id_)
             await check_version(transaction, found, version)
@@ -144,9 +146,9 @@ class EditorAdministration(Struct, frozen=True):
             yield transaction
 
 
-def editors_of(own: Administration) -> EditorAdministration:
-    """Returns an `EditorAdministration` that uses the database, signing key and clock of `own`."""
-    return EditorAdministration(own.store, own.signing_key, own.clock)
+def editors_of(administration: Administration) -> EditorAdministration:
+    """Returns an `EditorAdministration` that uses the database, signing key and clock of `administration`."""
+    return EditorAdministration(administration.store, administration.signing_key, administration.clock)
 
 
 async def _token(transaction: Transaction, id_: str, version: int | None) -> EditorToken:

@@ -22,7 +22,7 @@ from bouquet_registry.editors.records import (
     validation_errors,
 )
 from bouquet_registry.habilitations import Habilitation, expiry_after, problems_in
-from bouquet_registry.refusals import Invalid, Refused
+from bouquet_registry.refusals import InvalidFields, RefusalError
 from bouquet_registry.text import contains_token, one_line
 from bouquet_registry.transactions import Transaction, changed_fields, columns_of
 
@@ -32,7 +32,7 @@ DELEGATED = "this habilitation is delegated to this editor already"
 
 
 async def create_editor(transaction: Transaction, **fields: Any) -> Editor:
-    """Creates an editor. Raises `Invalid` for wrong fields."""
+    """Creates an editor. Raises `InvalidFields` for wrong fields."""
     now = transaction.now
     made = _checked(Editor(id=str(uuid4()), created_at=now, updated_at=now, **fields))
     await transaction.connection.execute(
@@ -43,8 +43,8 @@ async def create_editor(transaction: Transaction, **fields: Any) -> Editor:
 
 
 async def change_editor(transaction: Transaction, editor: Editor, **fields: Any) -> Editor:
-    """Changes fields of an editor. Raises `Invalid` for wrong fields, or if an address of a token in force is outside
-    the new `allowed_ips`."""
+    """Changes fields of an editor. Raises `InvalidFields` for wrong fields, or if an address of a token in force is
+    outside the new `allowed_ips`."""
     # Gateways learn of the change by the editor's tokens, which count as changed too.
     version = editor.version
     changed = _checked(structs.replace(editor, updated_at=transaction.now, version=version + 1, **fields), fields)
@@ -65,15 +65,15 @@ async def change_editor(transaction: Transaction, editor: Editor, **fields: Any)
 async def issue_token(
     transaction: Transaction, editor: Editor, *, label: str = "", allowed_ips: tuple[str, ...] = ()
 ) -> EditorToken:
-    """Issues a token that is valid for 18 months. Raises `Refused` if the editor is archived. Raises `Invalid` for an
-    address outside `Editor.allowed_ips`, or for a label that contains the text of a token."""
+    """Issues a token that is valid for 18 months. Raises `RefusalError` if the editor is archived. Raises
+    `InvalidFields` for an address outside `Editor.allowed_ips`, or for a label that contains the text of a token."""
     made = await _issue(transaction, editor, label, allowed_ips)
     await transaction.record("editor-token issue", made.id, version=made.version)
     return made
 
 
 async def change_token(transaction: Transaction, token: EditorToken, **fields: Any) -> EditorToken:
-    """Changes the label or the allowed addresses of a token. Raises `Invalid` for an address outside
+    """Changes the label or the allowed addresses of a token. Raises `InvalidFields` for an address outside
     `Editor.allowed_ips`, or for a label that contains the text of a token."""
     _check_addresses(fields.get("allowed_ips", ()), await queries.editor(transaction.connection, token.editor))
     fields = {name: _label(value) if name == "label" else value for name, value in fields.items()}
@@ -81,8 +81,8 @@ async def change_token(transaction: Transaction, token: EditorToken, **fields: A
 
 
 async def prolong_token(transaction: Transaction, token: EditorToken) -> EditorToken:
-    """Moves the expiry of a token to 18 months from now. A blacklisted token stays blacklisted. Raises `Invalid` if an
-    address of the token no longer lies within `Editor.allowed_ips`."""
+    """Moves the expiry of a token to 18 months from now. A blacklisted token stays blacklisted. Raises `InvalidFields`
+    if an address of the token no longer lies within `Editor.allowed_ips`."""
     _check_addresses(token.allowed_ips, await queries.editor(transaction.connection, token.editor))
     return await _change_token(transaction, "editor-token prolong", token, expires_at=expiry_after(transaction.now))
 
@@ -91,10 +91,10 @@ async def rotate_token(
     transaction: Transaction, token: EditorToken, grace: timedelta = timedelta()
 ) -> tuple[EditorToken, EditorToken]:
     """Replaces a token by a new one with the same label and addresses. Returns the new token, then the former one,
-    which stays valid for the time `grace`. Raises `Refused` if the editor is archived, or if a blacklisting of the
+    which stays valid for the time `grace`. Raises `RefusalError` if the editor is archived, or if a blacklisting of the
     token has begun or is scheduled."""
     if token.blacklisted_at is not None:
-        raise Refused(f"token {token.id} is blacklisted: issue another")
+        raise RefusalError(f"token {token.id} is blacklisted: issue another")
     editor = await queries.editor(transaction.connection, token.editor)
     made = await _issue(transaction, editor, token.label, token.allowed_ips)
     fields = {"blacklisted_at": transaction.now + grace, "blacklist_reason": ROTATED}
@@ -107,17 +107,17 @@ async def revoke_token(
     transaction: Transaction, token: EditorToken, reason: str, at: datetime | None = None
 ) -> EditorToken:
     """Blacklists a token from the time `at`, or at once if `at` is None. If the token is blacklisted already, raises
-    `Refused` unless `at` is earlier. Raises `Invalid` if `reason` contains the text of a token."""
+    `RefusalError` unless `at` is earlier. Raises `InvalidFields` if `reason` contains the text of a token."""
     return await _change_token(transaction, "editor-token revoke", token, **transaction.blacklisting(token, reason, at))
 
 
 async def delegate(transaction: Transaction, editor: Editor, habilitation: Habilitation) -> Delegation:
-    """Delegates a habilitation to an editor. Raises `Refused` if one of them is not active, or if the editor accepts no
-    delegations. Raises `Conflict` if this editor has the delegation already."""
+    """Delegates a habilitation to an editor. Raises `RefusalError` if one of them is not active, or if the editor
+    accepts no delegations. Raises `Conflict` if this editor has the delegation already."""
     if editor.state != "active" or not editor.delegable:
-        raise Refused(f"editor {editor.id} takes no delegations")
+        raise RefusalError(f"editor {editor.id} takes no delegations")
     if habilitation.state != "active":
-        raise Refused(f"habilitation {habilitation.id} is {habilitation.state}: it cannot be delegated")
+        raise RefusalError(f"habilitation {habilitation.id} is {habilitation.state}: it cannot be delegated")
     made = Delegation(
         id=str(uuid4()),
         editor=editor.id,
@@ -137,9 +137,9 @@ async def delegate(transaction: Transaction, editor: Editor, habilitation: Habil
 
 
 async def withdraw(transaction: Transaction, delegation: Delegation) -> Delegation:
-    """Revokes a delegation at once. Raises `Refused` if the delegation is revoked already."""
+    """Revokes a delegation at once. Raises `RefusalError` if the delegation is revoked already."""
     if delegation.revoked_at is not None:
-        raise Refused(f"delegation {delegation.id} is revoked already")
+        raise RefusalError(f"delegation {delegation.id} is revoked already")
     fields = {
         "revoked_at": transaction.now,
         "revoked_by": one_line(transaction.author.name),
@@ -154,7 +154,7 @@ async def withdraw(transaction: Transaction, delegation: Delegation) -> Delegati
 
 async def _issue(transaction: Transaction, editor: Editor, label: str, allowed_ips: tuple[str, ...]) -> EditorToken:
     if editor.state != "active":
-        raise Refused(f"editor {editor.id} is {editor.state}: it has no tokens to issue")
+        raise RefusalError(f"editor {editor.id} is {editor.state}: it has no tokens to issue")
     _check_addresses(allowed_ips, editor)
     made = EditorToken(
         id=str(uuid4()),
@@ -191,19 +191,19 @@ def _is_in_force(token: EditorToken, now: datetime) -> bool:
 
 def _check_addresses(allowed_ips: Iterable[str], editor: Editor) -> None:
     if problems := token_address_errors(allowed_ips, editor):
-        raise Invalid(problems)
+        raise InvalidFields(problems)
 
 
 def _label(text: str) -> str:
     if contains_token(text):
-        raise Invalid(["label: contains a token"])
+        raise InvalidFields(["label: contains a token"])
     return one_line(text)
 
 
 def _checked(made: Editor, fields: Container[str] = Editor.__struct_fields__) -> Editor:
-    """Returns a copy of the editor whose name is on one line. Raises `Invalid`, with all faults, if one of `fields` is
-    wrong. These are all fields by default; a change passes only the fields that it sets."""
+    """Returns a copy of the editor whose name is on one line. Raises `InvalidFields`, with all faults, if one of
+    `fields` is wrong. These are all fields by default; a change passes only the fields that it sets."""
     made = structs.replace(made, name=one_line(made.name))
     if problems := problems_in(fields, validation_errors(made)):
-        raise Invalid(problems)
+        raise InvalidFields(problems)
     return made

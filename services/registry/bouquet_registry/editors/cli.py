@@ -9,201 +9,209 @@ from typing import Any
 
 from bouquet_registry import queries as registry_queries
 from bouquet_registry.cli import (
-    DAYS,
+    DAYS_ARGUMENT,
     Context,
-    Shown,
+    Output,
+    add_command_group,
+    add_subcommand,
     add_target,
+    as_output,
     author_of,
     given_fields,
-    moment,
-    plain,
-    verb_of,
-    verbs_of,
-    whole_number,
+    time_argument,
+    whole_number_argument,
 )
 from bouquet_registry.editors import queries
 from bouquet_registry.editors.administration import EditorAdministration, editors_of
 from bouquet_registry.editors.records import Editor, EditorToken
 
 
-async def create(context: Context, given: argparse.Namespace) -> Shown:
-    """Creates an editor with the fields that are given as options, and returns the editor. Raises `Invalid` for wrong
-    fields."""
-    return plain(await _own(context).create(author_of(given), **given_fields(given, Editor)))
+async def create(context: Context, arguments: argparse.Namespace) -> Output:
+    """Creates an editor with the fields that are given as options, and returns the editor. Raises `InvalidFields` for
+    wrong fields."""
+    return as_output(await _own(context).create(author_of(arguments), **given_fields(arguments, Editor)))
 
 
-async def list_editors(context: Context, given: argparse.Namespace) -> list[Shown]:
+async def list_editors(context: Context, arguments: argparse.Namespace) -> list[Output]:
     async with context.store.reading() as connection:
-        return [plain(found) for found in await queries.editors(connection, archived=given.archived)]
+        return [as_output(found) for found in await queries.editors(connection, archived=arguments.archived)]
 
 
-async def show(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns an editor with its tokens and the number of its delegations. Raises `Unknown` for an unknown id."""
+async def show(context: Context, arguments: argparse.Namespace) -> Output:
+    """Returns an editor with its tokens and the number of its delegations. Raises `UnknownRecord` for an unknown id."""
     async with context.store.reading() as connection:
-        found = await queries.editor(connection, given.id)
+        found = await queries.editor(connection, arguments.id)
         tokens = await queries.editor_tokens(connection, of=found.id)
         delegations = await queries.count_delegations(connection, found.id)
-    return plain(found) | {"tokens": [plain(token) for token in tokens], "delegations": delegations}
+    return as_output(found) | {"tokens": [as_output(token) for token in tokens], "delegations": delegations}
 
 
-async def update(context: Context, given: argparse.Namespace) -> Shown:
-    """Changes the fields of an editor that are given as options, and returns the editor. Raises `Unknown` for an
-    unknown id, `Stale` for an outdated `--version`, and `Invalid` for wrong fields."""
-    return await _change(context, given, **given_fields(given, Editor))
+async def update(context: Context, arguments: argparse.Namespace) -> Output:
+    """Changes the fields of an editor that are given as options, and returns the editor. Raises `UnknownRecord` for an
+    unknown id, `StaleVersion` for an outdated `--version`, and `InvalidFields` for wrong fields."""
+    return await _change(context, arguments, **given_fields(arguments, Editor))
 
 
-async def archive(context: Context, given: argparse.Namespace) -> Shown:
+async def archive(context: Context, arguments: argparse.Namespace) -> Output:
     """Archives an editor, so that gateways refuse its tokens, and returns the editor. `--undo` makes the editor active
     again."""
-    return await _change(context, given, state="active" if given.undo else "archived")
+    return await _change(context, arguments, state="active" if arguments.undo else "archived")
 
 
-async def issue(context: Context, given: argparse.Namespace) -> Shown:
-    """Issues a token of an editor for 18 months, and returns the token with its signed text (`jwt`). Raises `Refused`
-    if the editor is archived."""
-    issued = await _own(context).issue(author_of(given), given.editor, **given_fields(given, EditorToken))
-    return plain(issued.token) | {"jwt": issued.jwt}
+async def issue(context: Context, arguments: argparse.Namespace) -> Output:
+    """Issues a token of an editor for 18 months, and returns the token with its signed text (`jwt`). Raises
+    `RefusalError` if the editor is archived."""
+    issued = await _own(context).issue(author_of(arguments), arguments.editor, **given_fields(arguments, EditorToken))
+    return as_output(issued.token) | {"jwt": issued.jwt}
 
 
-async def list_tokens(context: Context, given: argparse.Namespace) -> list[Shown]:
+async def list_tokens(context: Context, arguments: argparse.Namespace) -> list[Output]:
     """Returns the tokens of all editors, or of the one given by `--editor`, sorted by expiry. With `--expiring-within
     DAYS`, returns only tokens that gateways accept now, and that expire within this number of days."""
-    days = given.expiring_within
+    days = arguments.expiring_within
     between = None if days is None else registry_queries.within(context.clock(), days)
     async with context.store.reading() as connection:
-        return [plain(token) for token in await queries.editor_tokens(connection, of=given.editor, between=between)]
+        return [
+            as_output(token) for token in await queries.editor_tokens(connection, of=arguments.editor, between=between)
+        ]
 
 
-async def show_token(context: Context, given: argparse.Namespace) -> Shown:
+async def show_token(context: Context, arguments: argparse.Namespace) -> Output:
     """Returns a token of an editor, and the warnings sent before its current expiry as `notices_sent`. There, 30 stands
     for the warning due 30 days before expiry. With `--reveal`, also returns the token's signed text (`jwt`), and
     records who has seen it."""
     async with context.store.reading() as connection:
-        token = await queries.editor_token(connection, given.id)
-        shown = plain(token) | {"notices_sent": await queries.notices_of(connection, token)}
-    if given.reveal:
-        shown["jwt"] = await _own(context).text(author_of(given), given.id)
-    return shown
+        token = await queries.editor_token(connection, arguments.id)
+        output = as_output(token) | {"notices_sent": await queries.notices_of(connection, token)}
+    if arguments.reveal:
+        output["jwt"] = await _own(context).text(author_of(arguments), arguments.id)
+    return output
 
 
-async def update_token(context: Context, given: argparse.Namespace) -> Shown:
-    """Changes the label or the allowed addresses of an editor's token, and returns the token. Raises `Unknown` for an
-    unknown id, `Stale` for an outdated `--version`, and `Invalid` for a wrong label or address."""
-    fields = given_fields(given, EditorToken)
-    return plain(await _own(context).change_token(author_of(given), given.id, given.version, **fields))
+async def update_token(context: Context, arguments: argparse.Namespace) -> Output:
+    """Changes the label or the allowed addresses of an editor's token, and returns the token. Raises `UnknownRecord`
+    for an unknown id, `StaleVersion` for an outdated `--version`, and `InvalidFields` for a wrong label or address."""
+    fields = given_fields(arguments, EditorToken)
+    return as_output(await _own(context).change_token(author_of(arguments), arguments.id, arguments.version, **fields))
 
 
-async def prolong(context: Context, given: argparse.Namespace) -> Shown:
+async def prolong(context: Context, arguments: argparse.Namespace) -> Output:
     """Moves the expiry of an editor's token to 18 months from now, and returns the token. A blacklisted token stays
     blacklisted."""
-    return plain(await _own(context).prolong(author_of(given), given.id, given.version))
+    return as_output(await _own(context).prolong(author_of(arguments), arguments.id, arguments.version))
 
 
-async def rotate(context: Context, given: argparse.Namespace) -> Shown:
+async def rotate(context: Context, arguments: argparse.Namespace) -> Output:
     """Replaces an editor's token by a new one, and returns the new token with its signed text (`jwt`). Gateways accept
     the former token for another `--grace-hours` hours. `former_until` in the result is the end of this time."""
-    grace = timedelta(hours=given.grace_hours)
-    made = await _own(context).rotate(author_of(given), given.id, given.version, grace)
-    return plain(made.token) | {"former_until": plain(made.former)["blacklisted_at"], "jwt": made.jwt}
+    grace = timedelta(hours=arguments.grace_hours)
+    made = await _own(context).rotate(author_of(arguments), arguments.id, arguments.version, grace)
+    return as_output(made.token) | {"former_until": as_output(made.former)["blacklisted_at"], "jwt": made.jwt}
 
 
-async def revoke(context: Context, given: argparse.Namespace) -> Shown:
+async def revoke(context: Context, arguments: argparse.Namespace) -> Output:
     """Blacklists an editor's token, at once or from the time `--at`, and returns the token. If the token is blacklisted
-    already, raises `Refused` unless `--at` is earlier."""
+    already, raises `RefusalError` unless `--at` is earlier."""
     own = _own(context)
-    return plain(await own.revoke(author_of(given), given.id, given.version, given.reason, given.at))
+    return as_output(
+        await own.revoke(author_of(arguments), arguments.id, arguments.version, arguments.reason, arguments.at)
+    )
 
 
-async def delegate(context: Context, given: argparse.Namespace) -> Shown:
-    """Delegates a habilitation to an editor, and returns the delegation. Raises `Refused` if one of them is not active,
-    or if the editor accepts no delegations. Raises `Conflict` if the habilitation is already delegated to this
+async def delegate(context: Context, arguments: argparse.Namespace) -> Output:
+    """Delegates a habilitation to an editor, and returns the delegation. Raises `RefusalError` if one of them is not
+    active, or if the editor accepts no delegations. Raises `Conflict` if the habilitation is already delegated to this
     editor."""
-    return plain(await _own(context).delegate(author_of(given), given.editor, given.habilitation))
+    return as_output(await _own(context).delegate(author_of(arguments), arguments.editor, arguments.habilitation))
 
 
-async def list_delegations(context: Context, given: argparse.Namespace) -> list[Shown]:
+async def list_delegations(context: Context, arguments: argparse.Namespace) -> list[Output]:
     """Returns the delegations, newest first. Revoked ones are included only with `--revoked`."""
     async with context.store.reading() as connection:
         found = await queries.delegations(
-            connection, editor=given.editor, habilitation=given.habilitation, revoked=given.revoked
+            connection, editor=arguments.editor, habilitation=arguments.habilitation, revoked=arguments.revoked
         )
-    return [plain(one) for one in found]
+    return [as_output(one) for one in found]
 
 
-async def show_delegation(context: Context, given: argparse.Namespace) -> Shown:
-    """Returns a delegation with its history: who created and revoked it, when and why. Raises `Unknown` for an unknown
-    id."""
+async def show_delegation(context: Context, arguments: argparse.Namespace) -> Output:
+    """Returns a delegation with its history: who created and revoked it, when and why. Raises `UnknownRecord` for an
+    unknown id."""
     async with context.store.reading() as connection:
-        return plain(await queries.delegation(connection, given.id))
+        return as_output(await queries.delegation(connection, arguments.id))
 
 
-async def withdraw(context: Context, given: argparse.Namespace) -> Shown:
-    """Revokes a delegation, and returns the delegation. Raises `Refused` if the delegation is revoked already."""
-    return plain(await _own(context).withdraw(author_of(given), given.id, given.version))
+async def withdraw(context: Context, arguments: argparse.Namespace) -> Output:
+    """Revokes a delegation, and returns the delegation. Raises `RefusalError` if the delegation is revoked already."""
+    return as_output(await _own(context).withdraw(author_of(arguments), arguments.id, arguments.version))
 
 
-async def _change(context: Context, given: argparse.Namespace, **fields: Any) -> Shown:
-    return plain(await _own(context).change(author_of(given), given.id, given.version, **fields))
+async def _change(context: Context, arguments: argparse.Namespace, **fields: Any) -> Output:
+    return as_output(await _own(context).change(author_of(arguments), arguments.id, arguments.version, **fields))
 
 
 def _own(context: Context) -> EditorAdministration:
     return editors_of(context.administration)
 
 
-def add_to(nouns: Any) -> None:
+def add_commands(subparsers: Any) -> None:
     """Adds the subcommands `editor`, `editor-token` and `delegation` to `nouns`, the subcommands of
     `bouquet-registry`."""
-    verbs = verbs_of(nouns, "editor", "administer software editors, which call for administrations")
-    command = verb_of(verbs, "create", create, "create an editor")
+    group = add_command_group(subparsers, "editor", "administer software editors, which call for administrations")
+    command = add_subcommand(group, "create", create, "create an editor")
     _add_editor_fields(command, required=True)
-    command = verb_of(verbs, "list", list_editors, "list editors")
+    command = add_subcommand(group, "list", list_editors, "list editors")
     command.add_argument("--archived", action="store_true", help="also list archived ones")
-    command = verb_of(verbs, "show", show, "show an editor and its tokens")
+    command = add_subcommand(group, "show", show, "show an editor and its tokens")
     command.add_argument("id")
-    command = verb_of(verbs, "update", update, "change an editor; its tokens follow everywhere within 5 s")
+    command = add_subcommand(group, "update", update, "change an editor; its tokens follow everywhere within 5 s")
     add_target(command)
     _add_editor_fields(command, required=False)
-    command = verb_of(verbs, "archive", archive, "archive an editor: its tokens are refused")
+    command = add_subcommand(group, "archive", archive, "archive an editor: its tokens are refused")
     add_target(command)
     command.add_argument("--undo", action="store_true", help="make the editor active again")
 
-    verbs = verbs_of(nouns, "editor-token", "administer the access tokens of editors")
-    command = verb_of(verbs, "issue", issue, "issue a token for 18 months")
+    group = add_command_group(subparsers, "editor-token", "administer the access tokens of editors")
+    command = add_subcommand(group, "issue", issue, "issue a token for 18 months")
     command.add_argument("editor")
     _add_token_fields(command)
-    command = verb_of(verbs, "list", list_tokens, "list tokens of editors")
+    command = add_subcommand(group, "list", list_tokens, "list tokens of editors")
     command.add_argument("--editor", help="only tokens of this editor")
     command.add_argument(
-        "--expiring-within", type=DAYS, metavar="DAYS", help="only tokens in force that expire within DAYS"
+        "--expiring-within", type=DAYS_ARGUMENT, metavar="DAYS", help="only tokens in force that expire within DAYS"
     )
-    command = verb_of(verbs, "show", show_token, "show a token by its id (the claim jti)")
+    command = add_subcommand(group, "show", show_token, "show a token by its id (the claim jti)")
     command.add_argument("id")
     command.add_argument("--reveal", action="store_true", help="also show the signed text")
-    command = verb_of(verbs, "update", update_token, "change label or addresses of a token")
+    command = add_subcommand(group, "update", update_token, "change label or addresses of a token")
     add_target(command)
     _add_token_fields(command)
-    command = verb_of(verbs, "prolong", prolong, "move the expiry of a token to 18 months from now")
+    command = add_subcommand(group, "prolong", prolong, "move the expiry of a token to 18 months from now")
     add_target(command)
-    command = verb_of(verbs, "rotate", rotate, "issue a token in place of another, which is refused after a while")
+    command = add_subcommand(
+        group, "rotate", rotate, "issue a token in place of another, which is refused after a while"
+    )
     add_target(command)
     grace = "hours that the former token stays valid (24)"
-    command.add_argument("--grace-hours", type=whole_number(0, 8760), default=24, help=grace)
-    command = verb_of(verbs, "revoke", revoke, "blacklist a token; it is refused everywhere within 5 s")
+    command.add_argument("--grace-hours", type=whole_number_argument(0, 8760), default=24, help=grace)
+    command = add_subcommand(group, "revoke", revoke, "blacklist a token; it is refused everywhere within 5 s")
     add_target(command)
     command.add_argument("--reason", required=True)
-    command.add_argument("--at", type=moment, help="time of the revocation, 2027-01-31T12:00+01:00 (now)")
+    command.add_argument("--at", type=time_argument, help="time of the revocation, 2027-01-31T12:00+01:00 (now)")
 
-    verbs = verbs_of(nouns, "delegation", "administer delegations: which editor may call with which habilitation")
-    command = verb_of(verbs, "create", delegate, "delegate a habilitation to an editor")
+    group = add_command_group(
+        subparsers, "delegation", "administer delegations: which editor may call with which habilitation"
+    )
+    command = add_subcommand(group, "create", delegate, "delegate a habilitation to an editor")
     command.add_argument("--editor", required=True)
     command.add_argument("--habilitation", required=True)
-    command = verb_of(verbs, "list", list_delegations, "list delegations, newest first")
+    command = add_subcommand(group, "list", list_delegations, "list delegations, newest first")
     command.add_argument("--editor", help="only delegations to this editor")
     command.add_argument("--habilitation", help="only delegations of this habilitation")
     command.add_argument("--revoked", action="store_true", help="also list revoked ones")
-    command = verb_of(verbs, "show", show_delegation, "show a delegation with its history")
+    command = add_subcommand(group, "show", show_delegation, "show a delegation with its history")
     command.add_argument("id")
-    command = verb_of(verbs, "revoke", withdraw, "revoke a delegation; it counts everywhere within 5 s")
+    command = add_subcommand(group, "revoke", withdraw, "revoke a delegation; it counts everywhere within 5 s")
     add_target(command)
 
 

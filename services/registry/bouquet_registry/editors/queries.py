@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bouquet_registry import schema
 from bouquet_registry.editors.records import Delegation, Editor, EditorToken
 from bouquet_registry.queries import record_of
-from bouquet_registry.refusals import Unknown
+from bouquet_registry.refusals import UnknownRecord
 
 DELEGATIONS = (
     select(
@@ -26,7 +26,7 @@ DELEGATIONS = (
 
 
 async def editor(connection: AsyncConnection, id_: str) -> Editor:
-    """Returns an editor by its id. Raises `Unknown` if no editor has this id."""
+    """Returns an editor by its id. Raises `UnknownRecord` if no editor has this id."""
     query = select(schema.editors).where(schema.editors.c.id == id_)
     return record_of(await _one(connection, query, "editor"), Editor)
 
@@ -45,7 +45,7 @@ async def editors_of_form(connection: AsyncConnection, form_uid: str) -> list[Ed
 
 
 async def editor_token(connection: AsyncConnection, id_: str) -> EditorToken:
-    """Returns an editor's token by its id. Raises `Unknown` if no editor's token has this id."""
+    """Returns an editor's token by its id. Raises `UnknownRecord` if no editor's token has this id."""
     query = select(schema.editor_tokens).where(schema.editor_tokens.c.id == id_)
     return record_of(await _one(connection, query, "token of an editor"), EditorToken)
 
@@ -88,7 +88,7 @@ async def notices_of(connection: AsyncConnection, token: EditorToken) -> list[in
 
 
 async def delegation(connection: AsyncConnection, id_: str) -> Delegation:
-    """Returns a delegation by its id. Raises `Unknown` if no delegation has this id."""
+    """Returns a delegation by its id. Raises `UnknownRecord` if no delegation has this id."""
     query = DELEGATIONS.where(schema.delegations.c.id == id_)
     return record_of(await _one(connection, query, "delegation"), Delegation)
 
@@ -125,5 +125,5 @@ async def count_delegations(connection: AsyncConnection, editor: str) -> int:
 async def _one(connection: AsyncConnection, query: Select[Any], what: str) -> Any:
     row = (await connection.execute(query)).mappings().one_or_none()
     if row is None:
-        raise Unknown(f"no {what} has this id")
+        raise UnknownRecord(f"no {what} has this id")
     return row

@@ -18,7 +18,7 @@ from bouquet_proto.access_record import Access
 from bouquet_registry.journal import rollups, schema
 from bouquet_registry.journal.chain import START, Link, Row, chain, fault
 from bouquet_registry.journal.writer import append, lock_head, prefixes_of, row_of
-from bouquet_registry.refusals import Refused
+from bouquet_registry.refusals import RefusalError
 from bouquet_registry.store import PREFIX, Store
 
 ROWS_PER_READ = 2000
@@ -27,7 +27,7 @@ DAY_S = 24 * 3600
 Clock: TypeAlias = Callable[[], float]
 
 
-class BrokenChain(Refused):
+class BrokenChain(RefusalError):
     """Error for a journal whose content was changed by something other than the journal's writer. The message names the
     first wrong record."""
 
@@ -95,14 +95,14 @@ async def read_ends(store: Store) -> ChainEnds:
 
 async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Verified:
     """Verifies the journal's records from number `since` on. Raises `BrokenChain` for a wrong or missing record, and
-    `Refused` if the journal ends before record `since - 1`.
+    `RefusalError` if the journal ends before record `since - 1`.
 
     `noted` is the number and hash of a record, which somebody copied earlier, or None. Raises `BrokenChain` if the
-    journal now lacks this record or has another in its place. Raises `Refused` if the record was pruned (removed), or
-    is older than those to verify.
+    journal now lacks this record or has another in its place. Raises `RefusalError` if the record was pruned (removed),
+    or is older than those to verify.
     """
-    # Records are missing if no record describes their pruning. Raises `Refused` if the noted record was pruned or is
-    # not in the range. Ignores records that are written meanwhile.
+    # Records are missing if no record describes their pruning. Raises `RefusalError` if the noted record was pruned or
+    # is not in the range. Ignores records that are written meanwhile.
     known = await read_ends(store)
     _check_pruned(known)
     after = await _link_before(store, max(since, known.pruned.number + 1), known)
@@ -149,12 +149,12 @@ def _check_bounds(noted: Link, after: Link, known: ChainEnds) -> None:
         raise BrokenChain(f"record {known.head.number + 1} is missing: the journal went to {noted.number}")
     if noted.number <= known.pruned.number and known.pruning is not None:
         when = datetime.fromtimestamp(known.pruning.access.at, UTC)
-        raise Refused(
+        raise RefusalError(
             f"record {noted.number} was pruned: record {known.pruning.link.number} of {when:%Y-%m-%d} tells that"
             f" the records up to {known.pruned.number} were removed"
         )
     if noted.number < after.number:
-        raise Refused(f"record {noted.number} is not among those to be verified")
+        raise RefusalError(f"record {noted.number} is not among those to be verified")
 
 
 def _check_noted(link: Link, noted: Link | None) -> None:
@@ -164,12 +164,12 @@ def _check_noted(link: Link, noted: Link | None) -> None:
 
 async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
     """Returns the number and hash of the record `number - 1`, after which a verification begins. `known` has both ends
-    of the journal's chain. Raises `Refused` if the journal ends before the record, and `BrokenChain` if the journal
-    lacks it."""
+    of the journal's chain. Raises `RefusalError` if the journal ends before the record, and `BrokenChain` if the
+    journal lacks it."""
     if number == known.pruned.number + 1:
         return known.pruned
     if number > known.head.number + 1:
-        raise Refused(f"the journal ends at {known.head.number}")
+        raise RefusalError(f"the journal ends at {known.head.number}")
     rows, pruned = await _read_rows(store, number - 2, number - 1)
     if pruned.number >= number - 1:
         return pruned
@@ -186,7 +186,7 @@ async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None,
     rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
         if noted is not None and after.number < noted.number < pruned.number:
-            raise Refused(f"record {noted.number} was pruned meanwhile")
+            raise RefusalError(f"record {noted.number} was pruned meanwhile")
         return pruned
     if not rows:
         raise BrokenChain(f"record {after.number + 1} is missing")
@@ -239,7 +239,7 @@ async def _select_rows(connection: AsyncConnection, after: int, last: int) -> li
 async def prune(store: Store, before: float, now: Clock = time.time) -> int:
     """Removes the oldest records, up to but not including the first one dated `before` (epoch seconds) or later.
     Returns the number of removed records. Appends a record that describes the pruning. Raises `BrokenChain` if a record
-    to remove is wrong, and `Refused` if the database role may not remove it."""
+    to remove is wrong, and `RefusalError` if the database role may not remove it."""
     # Records end at the first one that is not older.
     known = await read_ends(store)
     _check_pruned(known)
@@ -299,7 +299,7 @@ async def _prune_rows(store: Store, last: int) -> int:
         deleted = await connection.execute(delete(schema.journal).where(schema.journal.c.number <= after.number))
         if deleted.rowcount < len(rows):
             unlike = f"run `bouquet-registry migrate` with the same {PREFIX}JOURNAL_KEEP_MONTHS"
-            raise Refused(f"the database's role may not remove all records up to {after.number}: {unlike}")
+            raise RefusalError(f"the database's role may not remove all records up to {after.number}: {unlike}")
         # After the records: the role of the journal's writer may remove only index entries of removed records.
         await connection.execute(delete(schema.found_index).where(schema.found_index.c.number <= after.number))
         pruned = {"pruned_number": after.number, "pruned_hash": after.hash}

@@ -15,7 +15,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_proto.identity import FRANCE, Identifiant, Identite, Identity, Ine, NumeroAllocataire
 from bouquet_proto.rules import birth_place
 from bouquet_registry.journal.former_pseudonym import former_pseudonym, former_spellings
-from bouquet_registry.refusals import Invalid
+from bouquet_registry.refusals import InvalidFields
 from bouquet_registry.store import PREFIX
 
 Given: TypeAlias = Mapping[str, str]
@@ -54,14 +54,14 @@ def keys_of(setting: Secret) -> list[Secret]:
 
 
 def identity_of(given: Given) -> Identity:
-    """Returns the identity that has the given parts. Raises `Invalid` if a part is missing or wrong, or if the parts
-    mix several ways to identify a person (`NAMED_BY`)."""
+    """Returns the identity that has the given parts. Raises `InvalidFields` if a part is missing or wrong, or if the
+    parts mix several ways to identify a person (`NAMED_BY`)."""
     named = [name for name in NAMED_BY if given.get(name)]
     if len(named) != 1:
-        raise Invalid([f"one of {', '.join(NAMED_BY)} says who it is"])
+        raise InvalidFields([f"one of {', '.join(NAMED_BY)} says who it is"])
     own = {name: given.get(name) or "" for name in (named[0], *NAMED_BY[named[0]])}
     if missing := [name for name, value in own.items() if not value and name not in ("commune", "pays")]:
-        raise Invalid([f"{name}: is missing" for name in missing])
+        raise InvalidFields([f"{name}: is missing" for name in missing])
     match named:
         case ["ine"]:
             return Ine(**own)
@@ -81,7 +81,7 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
         *(["commune or pays: is missing"] if not (commune or pays) else []),
     ]
     if date is None or problems:
-        raise Invalid(problems)
+        raise InvalidFields(problems)
     year, month, day = map(int, date.groups())
     return Identite(
         nom_naissance=nom,

@@ -15,7 +15,7 @@ from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.habilitations import months_later
 from bouquet_registry.journal import audit
 from bouquet_registry.journal.audit import DAY_S
-from bouquet_registry.refusals import Refused
+from bouquet_registry.refusals import RefusalError
 from bouquet_registry.store import PREFIX, Store
 
 log = logging.getLogger(__name__)
@@ -25,14 +25,14 @@ LOOK_INTERVAL_S = 3600.0
 DAY_TIMEOUT_S = 3600.0
 """Longest time, in seconds, to remove the records of one day. After it, the removal fails with `TimeoutError`, and is
 tried again after `LOOK_INTERVAL_S`."""
-MOST_MONTHS = 1200
+MAX_MONTHS = 1200
 """Largest accepted value of the setting `journal_keep_months`: a hundred years."""
 
 
 def check_retention(months: int) -> None:
-    """Raises `SettingsError` for a retention that is negative or beyond `MOST_MONTHS`."""
-    if not 0 <= months <= MOST_MONTHS:
-        raise SettingsError([f"{PREFIX}JOURNAL_KEEP_MONTHS: must be from 0 to {MOST_MONTHS}"])
+    """Raises `SettingsError` for a retention that is negative or beyond `MAX_MONTHS`."""
+    if not 0 <= months <= MAX_MONTHS:
+        raise SettingsError([f"{PREFIX}JOURNAL_KEEP_MONTHS: must be from 0 to {MAX_MONTHS}"])
 
 
 async def prune_periodically(store: Store, months: int, clock: Clock = utc_now) -> None:
@@ -41,7 +41,7 @@ async def prune_periodically(store: Store, months: int, clock: Clock = utc_now) 
     while True:
         try:
             await prune_expired(store, months, clock())
-        except (Refused, SQLAlchemyError, OSError, TimeoutError) as error:
+        except (RefusalError, SQLAlchemyError, OSError, TimeoutError) as error:
             log.error("journal pruning failed, will retry", extra={"error": type(error).__name__})
             metrics.JOURNAL_PRUNING_FAILED.set(1)
         else:
@@ -51,8 +51,8 @@ async def prune_periodically(store: Store, months: int, clock: Clock = utc_now) 
 
 async def prune_expired(store: Store, months: int, now: datetime) -> int:
     """Removes the records of each whole day (UTC) that lies more than `months` months before `now`, oldest day first.
-    Returns the number of removed records. Raises `Refused` if a record is wrong or missing, or if the database role may
-    not remove records. Raises `TimeoutError` if one day takes longer than `DAY_TIMEOUT_S`."""
+    Returns the number of removed records. Raises `RefusalError` if a record is wrong or missing, or if the database
+    role may not remove records. Raises `TimeoutError` if one day takes longer than `DAY_TIMEOUT_S`."""
     # After an error, the next attempt continues at the day that was not removed.
     before = months_later(now, -months).timestamp() // DAY_S * DAY_S
     removed = 0

@@ -14,7 +14,7 @@ from bouquet_registry.administration import Administration
 from bouquet_registry.editors import queries as editor_queries
 from bouquet_registry.keys import signatures
 from bouquet_registry.keys.signatures import UNRECORDED, SignedToken, SigningKey
-from bouquet_registry.refusals import Invalid, Refused, Unknown
+from bouquet_registry.refusals import InvalidFields, RefusalError, UnknownRecord
 from bouquet_registry.text import one_line
 from bouquet_registry.token_signing import Signer
 from bouquet_registry.transactions import Transaction
@@ -30,28 +30,28 @@ class SignedAgain(Struct, frozen=True):
 class KeyAdministration(Struct, frozen=True):
     """Administration of the keys that sign the tokens of one database."""
 
-    own: Administration
+    administration: Administration
 
     async def keys(self) -> list[SigningKey]:
         """Returns the key that signs tokens now, the keys that have signed tokens in force, and the withdrawn keys.
         They are sorted by name."""
-        async with self.own.store.reading() as connection:
-            return await signatures.signing_keys(connection, self._current, self.own.clock())
+        async with self.administration.store.reading() as connection:
+            return await signatures.signing_keys(connection, self._current, self.administration.clock())
 
     async def tokens(self, kid: str) -> list[SignedToken]:
         """Returns the tokens in force that the key `kid` has signed, sorted by their owners' names, then by expiry.
         Includes tokens whose signing key is unknown, since `kid` may have signed them."""
-        async with self.own.store.reading() as connection:
-            return await signatures.signed_tokens(connection, kid, self.own.clock())
+        async with self.administration.store.reading() as connection:
+            return await signatures.signed_tokens(connection, kid, self.administration.clock())
 
     async def withdraw(self, author: Author, kid: str) -> SigningKey:
-        """Withdraws a key, so that gateways refuse every token text signed with this key. Raises `Refused` if the key
-        is withdrawn already, and `Invalid` if `kid` cannot be the name of a key."""
+        """Withdraws a key, so that gateways refuse every token text signed with this key. Raises `RefusalError` if the
+        key is withdrawn already, and `InvalidFields` if `kid` cannot be the name of a key."""
         _check(kid)
-        async with transactions.begin(self.own.store, author, self.own.clock) as transaction:
+        async with transactions.begin(self.administration.store, author, self.administration.clock) as transaction:
             connection = transaction.connection
             if kid in await signatures.withdrawn_keys(connection):
-                raise Refused(f"the key {kid!r} is withdrawn already")
+                raise RefusalError(f"the key {kid!r} is withdrawn already")
             row = {
                 "kid": kid,
                 "withdrawn_at": transaction.now,
@@ -64,26 +64,26 @@ class KeyAdministration(Struct, frozen=True):
             return await self._key(connection, kid, transaction.now)
 
     async def restore(self, author: Author, kid: str) -> SigningKey:
-        """Ends the withdrawal of a key, so that gateways accept its tokens again. Raises `Unknown` if the key is not
-        withdrawn."""
-        async with transactions.begin(self.own.store, author, self.own.clock) as transaction:
+        """Ends the withdrawal of a key, so that gateways accept its tokens again. Raises `UnknownRecord` if the key is
+        not withdrawn."""
+        async with transactions.begin(self.administration.store, author, self.administration.clock) as transaction:
             connection = transaction.connection
             removed = await connection.execute(delete(schema.withdrawn_keys).where(schema.withdrawn_keys.c.kid == kid))
             if not removed.rowcount:
-                raise Unknown("no withdrawn key has this name")
+                raise UnknownRecord("no withdrawn key has this name")
             await _mark_changed(transaction, kid)
             await transaction.record("key restore", kid)
             return await self._key(connection, kid, transaction.now)
 
     async def sign_again(self, author: Author, kid: str) -> list[SignedAgain]:
         """Signs again, with the current key, the tokens in force that the key `kid` has signed. Includes tokens whose
-        signing key is unknown, since `kid` may have signed them. Each keeps its id and expiry. Raises `Refused` if
+        signing key is unknown, since `kid` may have signed them. Each keeps its id and expiry. Raises `RefusalError` if
         `kid` is the current key, or if the current key is withdrawn."""
         # Records, for each token, that the author has seen the new text.
-        signer = Signer(self.own.signing_key)
+        signer = Signer(self.administration.signing_key)
         if signer.kid == kid:
-            raise Refused(f"the key {kid!r} signs tokens now: set another key first")
-        async with transactions.begin(self.own.store, author, self.own.clock) as transaction:
+            raise RefusalError(f"the key {kid!r} signs tokens now: set another key first")
+        async with transactions.begin(self.administration.store, author, self.administration.clock) as transaction:
             connection, made = transaction.connection, []
             for one in await signatures.signed_tokens(connection, kid, transaction.now):
                 await signatures.record_signature(connection, signer.kid, one.id)
@@ -102,7 +102,7 @@ class KeyAdministration(Struct, frozen=True):
     @property
     def _current(self) -> str | None:
         """Name of the key that signs tokens now; None if this process has no key."""
-        return Signer(self.own.signing_key).kid if self.own.signing_key else None
+        return Signer(self.administration.signing_key).kid if self.administration.signing_key else None
 
     async def _key(self, connection: AsyncConnection, kid: str, now: datetime) -> SigningKey:
         known = await signatures.signing_keys(connection, self._current, now)
@@ -124,4 +124,4 @@ async def _mark_changed(transaction: Transaction, kid: str) -> None:
 
 def _check(kid: str) -> None:
     if not signatures.is_kid(kid):
-        raise Invalid(["kid: is no name of a key"])
+        raise InvalidFields(["kid: is no name of a key"])

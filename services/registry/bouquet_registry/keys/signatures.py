@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_registry import schema
 from bouquet_registry.queries import record_of
-from bouquet_registry.refusals import Refused
+from bouquet_registry.refusals import RefusalError
 from bouquet_registry.store import INSERTS
 from bouquet_registry.text import contains_token
 
@@ -66,9 +66,9 @@ def is_kid(text: str) -> bool:
 
 
 async def record_signature(connection: AsyncConnection, kid: str, token: str) -> None:
-    """Records that a key signs the text of a token. Raises `Refused` if the key is withdrawn."""
+    """Records that a key signs the text of a token. Raises `RefusalError` if the key is withdrawn."""
     if kid in await withdrawn_keys(connection):
-        raise Refused(f"the key {kid!r} is withdrawn: set another key that signs tokens")
+        raise RefusalError(f"the key {kid!r} is withdrawn: set another key that signs tokens")
     await add_signature(connection, kid, token)
 
 

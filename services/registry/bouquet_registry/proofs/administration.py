@@ -14,7 +14,7 @@ from bouquet_registry import schema, transactions
 from bouquet_registry.acts import Author
 from bouquet_registry.administration import Administration
 from bouquet_registry.queries import record_of
-from bouquet_registry.refusals import Invalid
+from bouquet_registry.refusals import InvalidFields
 from bouquet_registry.text import one_line
 
 RECORD = re.compile(r"[0-9a-f]{32}")
@@ -33,16 +33,16 @@ class RevokedProof(Struct, frozen=True, kw_only=True):
     revoked_why: str
 
 
-async def revoke(own: Administration, author: Author, record: str) -> RevokedProof:
+async def revoke_proof(administration: Administration, author: Author, record: str) -> RevokedProof:
     """Revokes a proof (encrypted text by which anyone can verify later what an answer said) for ever. `record` is the
-    id of the answer's record in the journal. Raises `Invalid` for a malformed id or without a reason, and `Conflict` if
-    the proof is revoked already."""
+    id of the answer's record in the journal. Raises `InvalidFields` for a malformed id or without a reason, and
+    `Conflict` if the proof is revoked already."""
     # Whether the journal has the record is not asked: a proof is valid for longer than records are kept.
     problems = [] if RECORD.fullmatch(record) else ["record: is no id of a record of the journal"]
     problems += [] if one_line(author.reason) else ["reason: is required"]
     if problems:
-        raise Invalid(problems)
-    async with transactions.begin(own.store, author, own.clock) as transaction:
+        raise InvalidFields(problems)
+    async with transactions.begin(administration.store, author, administration.clock) as transaction:
         revoked = RevokedProof(
             record=record,
             revoked_at=transaction.now,
