@@ -24,7 +24,8 @@ from bouquet_mesh.amqp.channel import Channel, OnLost
 from bouquet_mesh.amqp.connection import Connection
 from bouquet_mesh.amqp.errors import Refused, Returned
 from bouquet_mesh.amqp.frames import Properties
-from bouquet_mesh.amqp.link import Drain, Link, open_link, trial_run
+from bouquet_mesh.amqp.link import Drain, Link, open_link
+from bouquet_mesh.amqp.trial import trial_run
 from bouquet_mesh.amqp.wire import Delivery
 from bouquet_mesh.backoff import pause_s
 from bouquet_mesh.bus.api import Handler, PendingReply, ask, resolve

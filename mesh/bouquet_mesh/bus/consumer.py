@@ -13,7 +13,8 @@ from bouquet_mesh.amqp.channel import Channel, OnLost
 from bouquet_mesh.amqp.connection import Connection
 from bouquet_mesh.amqp.errors import CONNECTION_LOST, QUEUE_LOST, AccessRefused, NotDeclared, bounded_close
 from bouquet_mesh.amqp.frames import Properties
-from bouquet_mesh.amqp.link import Drain, trial_run
+from bouquet_mesh.amqp.link import Drain
+from bouquet_mesh.amqp.trial import trial_run
 from bouquet_mesh.amqp.wire import Delivery
 from bouquet_mesh.bus import queues
 from bouquet_mesh.bus.api import Handler, answer

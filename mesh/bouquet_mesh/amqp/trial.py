@@ -1,0 +1,38 @@
+"""Trial run of a component of the bus, such as a consumer, on a connection of its own. Doctors use it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from bouquet_mesh.amqp.connection import Connection
+from bouquet_mesh.amqp.errors import cancellation_as_loss
+from bouquet_mesh.amqp.link import Part
+
+
+async def trial_run(connection: Connection, part: Part) -> None:
+    """Checks that a component (`part`) can work on this connection: starts, probes and stops it. Raises one of the
+    errors in `CONNECTION_LOST` if a step fails."""
+    # The part's channels stay open until the connection is closed.
+    lost: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+
+    def lose(cause: Exception) -> None:
+        if not lost.done():
+            lost.set_result(cause)
+
+    async def start() -> None:
+        with cancellation_as_loss():
+            await part.start(connection, lose)
+            await part.probe()
+
+    starting = asyncio.create_task(start())
+    ends: list[asyncio.Future[Any]] = [starting, lost]
+    try:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            raise lost.result()
+        await starting
+    finally:
+        part.stop()
+        starting.cancel()
+        await asyncio.wait([starting])
