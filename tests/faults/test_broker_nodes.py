@@ -275,6 +275,41 @@ async def test_a_node_in_a_minority_is_left_for_another_one(
         assert await bus.call(PROVIDER, lookup_request()) == FOUND
 
 
+@pytest.mark.parametrize("leaves", ["minority", "loss"])
+async def test_a_node_that_declares_nothing_delays_no_move_to_another_one(
+    leaves: str, nodes: list[TcpProxy], worker: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lets the first node that accepts a new connection fall silent then, as a node does that waits for the others to
+    elect a leader."""
+    minority, accepted = list[Connection](), list[TcpProxy]()
+
+    async def has_majority(asked: Connection, owner: str) -> bool:
+        return asked not in minority and await quorum.has_majority(asked, owner)
+
+    async def connect(url: str, name: str) -> Connection:
+        opened.append(made := await connection.connect(url, name))
+        accepted.append(next(node for node in nodes if node.url == url))
+        if len(accepted) == 2:
+            accepted[1].hold()
+        return made
+
+    opened: list[Connection] = []
+    monkeypatch.setattr(link, "has_majority", has_majority)
+    monkeypatch.setattr(link, "MAJORITY_CHECK_EVERY_S", 0.0)
+    monkeypatch.setattr(link, "connect", connect)
+    monkeypatch.setattr(link, "SETUP_TIMEOUT_S", 600.0)
+    monkeypatch.setattr(connection, "HEARTBEAT_S", 600)
+    monkeypatch.setattr(quorum, "CHANGE_TIMEOUT_S", 600.0)
+    async with connected_bus(all_of(nodes)) as bus:
+        assert await bus.call(PROVIDER, lookup_request()) == FOUND
+        if leaves == "minority":
+            minority += opened
+        else:
+            await accepted[0].close()
+        await until(lambda: len(accepted) == 3 and used(nodes) == [accepted[2]] and bus.ready)
+        assert await bus.call(PROVIDER, lookup_request()) == FOUND
+
+
 async def test_a_node_that_declares_no_queue_counts_as_one_in_a_minority(
     url: str, rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,8 +9,8 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import Enum, auto
 from typing import Any, NoReturn, Protocol, TypeAlias
 
@@ -40,9 +40,9 @@ SETUP_TIMEOUT_S = 5.0
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 NEXT_SERVER_AFTER_S = 1.0
-"""Seconds to wait for one server before an attempt to connect to the next one begins. The attempt at the first server
-goes on meanwhile."""
-# Several servers may be silent, each for the whole time that an attempt to connect may take.
+"""Seconds to wait for one server to declare a queue before an attempt to connect to the next one begins. The attempt at
+the first server goes on meanwhile."""
+# Several servers may be silent, each for the whole time that an attempt may take.
 STABLE_AFTER_S = 10.0
 """Age, in seconds, from which a connection counts as stable. When a stable connection is lost, the pauses between
 attempts to reconnect start short again."""
@@ -233,9 +233,9 @@ class Link:
         return await self._connect_to_any(sorted(self._servers, key=lambda server: (server == former, random.random())))
 
     async def _connect_to_any(self, servers: Iterable[str]) -> _Session:
-        """Connects to the first server that answers, and returns the session. Starts an attempt at the next server when
-        the one before has failed or has lasted `NEXT_SERVER_AFTER_S` seconds. If all attempts fail, raises the last
-        error."""
+        """Connects to the first server that declares a queue, and returns the session. Starts an attempt at the next
+        server when the one before has failed or has lasted `NEXT_SERVER_AFTER_S` seconds. If all attempts fail, raises
+        the last error."""
         untried = deque(servers)
         attempts: set[asyncio.Task[_Session]] = set()
         try:
@@ -257,15 +257,29 @@ class Link:
                 self._in_background(_closed(attempt))
 
     async def _connect_to(self, server: str) -> _Session:
+        """Connects to a server, and returns the session if the server's node belongs to a majority of its cluster.
+        Otherwise raises `TimeoutError`."""
         try:
             with cancellation_as_loss():
-                connection = await connect(server, self._name)
+                session = _Session(await connect(server, self._name), server)
+                with self._closed_on_error(session):
+                    if not await self._has_majority(session):
+                        raise TimeoutError
         except CONNECTION_LOST as error:
             self._log_unavailable(server, _reason(error))
             raise
         log.info("broker connected", extra={"connection": self._name, "node": address_of(server)})
         self._logged.pop(server, None)
-        return _Session(connection, server)
+        return session
+
+    @contextmanager
+    def _closed_on_error(self, session: _Session) -> Iterator[None]:
+        """Closes the session in the background if the enclosed block raises an error or is cancelled."""
+        try:
+            yield
+        except BaseException:
+            self._in_background(session.close())
+            raise
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs `work`, which closes a connection, in a task of its own. The link does not end before `work` has
@@ -360,20 +374,16 @@ class Link:
         """Starts all components on the connection of a new session. If the first component fails, closes the session
         and returns False. If a later one fails, raises its error."""
         # The components before it have then left their former connection already.
-        started = False
         try:
-            with cancellation_as_loss():
+            with self._closed_on_error(successor), cancellation_as_loss():
                 for part in tuple(self._parts):
                     await successor.start(part)
-            started = True
         except CONNECTION_LOST as error:
             if successor.drains:
                 raise
             self._log_unavailable(successor.server, _reason(error))
-        finally:
-            if not started:
-                self._in_background(successor.close())
-        return started
+            return False
+        return True
 
     async def _probe_until_silent(self, session: _Session) -> None:
         """Probes the components every `PROBE_EVERY_S` seconds, until the broker no longer responds or the connection
