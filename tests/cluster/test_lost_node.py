@@ -35,6 +35,8 @@ MOST_LOST = 25
 """Largest number of calls that may fail each time the cluster loses a node, and of calls under way at once. So more
 calls fail only if some fail that begin after the loss, however slow the machine is."""
 
+SETUP_TIME = "{ok, Seconds} = application:get_env(kernel, net_setuptime), integer_to_list(Seconds)."
+"""Erlang expression that returns the seconds in which a node must have connected to another one."""
 STOP_COPY = "ra:stop_server(quorum_queues, {binary_to_atom(<<%s>>), node()}), []."
 START_COPY = "ra:restart_server(quorum_queues, {binary_to_atom(<<%s>>), node()}), []."
 """Erlang expressions that end, and start again, the copy of a quorum queue on a node that lives. The name of a copy is
@@ -155,6 +157,10 @@ async def test_calls_outlive_the_node_of_their_queue_whose_loss_alert_and_doctor
     assert "its copy of the journal's queue does not run" in report.finding(subjects[node])
     assert f"the reserve queue of {PROVIDER}" in report.finding(subjects[second])
     assert report.finding("copies of the journal's queue").startswith("wrong: 2 of 3 run: none is lost; it stops if 1")
+
+
+async def test_nodes_read_the_environment_file_that_is_deployed(cluster: RabbitCluster) -> None:
+    assert [await asyncio.to_thread(node.evaluate, SETUP_TIME) for node in cluster.nodes] == ["2", "2", "2"]
 
 
 async def test_calls_outlive_each_step_of_a_rolling_restart(cluster: RabbitCluster, url: str) -> None:

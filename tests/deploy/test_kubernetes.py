@@ -19,6 +19,7 @@ from tests.deploy.environment import SIMULATORS, Mounted, environment, mounted, 
 from tests.deploy.manifests import K8S, OVERLAYS, ROOT, WORKERS, Manifest, Pod, of_kind, pods, rendered, selects
 from tests.deploy.rules import RULES
 from tests.deploy.scaffold import made, rendered_scaffold
+from tests.support.rabbitmq import CLUSTER, CLUSTER_ENVIRONMENT
 from tests.support.reference import needs
 
 FOLDERS = {**OVERLAYS, **{f"workers/{name}": path for name, path in WORKERS.items()}}
@@ -53,6 +54,13 @@ def test_every_manifest_of_an_overlay_is_in_one_namespace() -> None:
         [namespace] = (manifest["metadata"]["name"] for manifest in of_kind(manifests, "Namespace"))
         others = [manifest for manifest in manifests if manifest["kind"] != "Namespace"]
         assert {manifest["metadata"]["namespace"] for manifest in others} == {namespace}
+
+
+def test_broker_nodes_have_the_settings_that_tests_of_clusters_use() -> None:
+    [cluster] = of_kind(rendered(OVERLAYS["production"]), "RabbitmqCluster")
+    for file, key in [(CLUSTER, "additionalConfig"), (CLUSTER_ENVIRONMENT, "envConfig")]:
+        settings = {line for line in file.read_text().splitlines() if not line.startswith("#")}
+        assert settings <= set(cluster["spec"]["rabbitmq"][key].splitlines())
 
 
 # The rules

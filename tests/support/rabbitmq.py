@@ -23,7 +23,8 @@ from tests.support.network import Machine
 
 EPMD = find_program("epmd")
 COOKIE = ".erlang.cookie"
-CLUSTER = Path(__file__).parents[2] / "deploy" / "rabbitmq" / "cluster.conf"
+DEPLOYED = Path(__file__).parents[2] / "deploy" / "rabbitmq"
+CLUSTER, CLUSTER_ENVIRONMENT = DEPLOYED / "cluster.conf", DEPLOYED / "cluster-env.conf"
 READY_WITHIN_S = 90
 START_ATTEMPTS = 3
 """Number of attempts to start a node. RabbitMQ 4.0.5 sometimes ends by itself while it starts after a kill; in
@@ -179,6 +180,8 @@ class RabbitNode(Daemon):
         with (self.folder / "rabbitmq.conf").open("a") as configuration:
             configuration.write("\n".join(["cluster_formation.peer_discovery_backend = classic_config", *members]))
             configuration.write(f"\n{CLUSTER.read_text()}")
+        (environment := self.folder / CLUSTER_ENVIRONMENT.name).write_text(CLUSTER_ENVIRONMENT.read_text())
+        self._environment["RABBITMQ_CONF_ENV_FILE"] = self.release.path(environment)
         _write_cookie(self.folder, (first.folder / COOKIE).read_text())
         port = first._epmd.port  # at which each node asks for every other node
         self._epmd = Epmd(self.folder / "epmd", self.machine, port) if self.machine else first._epmd
