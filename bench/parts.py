@@ -42,7 +42,7 @@ from bouquet_gateway.access.tokens import TokenVerifier
 from bouquet_gateway.lookup.regime import ChoiceCriteria
 from bouquet_gateway.lookup.regime_plan import HedgeTiming, resolve
 from bouquet_gateway.lookup.scope_filter import filter_data
-from bouquet_gateway.offers.catalogue import Catalogue, Naming
+from bouquet_gateway.offers.catalogue import Catalogue, IdentificationMethod
 from bouquet_gateway.stores.cache import key_of
 from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_hub.quotient import Month, quotient_familial, read
@@ -109,7 +109,7 @@ def gateway_parts() -> list[Part]:
         Part("3 authenticate", "a token for the first time", lambda: TokenVerifier(KEY).read(credential)),
         Part("3 authenticate", "a token that is known", partial(known.read, credential)),
         Part("3 authenticate", "pace", partial(pace.hit, REQUEST_ID)),
-        Part("4 match", "path to operation", partial(catalogue.match, PATH, Naming())),
+        Part("4 match", "path to operation", partial(catalogue.match, PATH, IdentificationMethod())),
         Part("5 parse", "query string", partial(parse_query, text)),
         Part("5 parse", "query string of as many parameters as a line holds", partial(parse_query, "a=1&" * 2000)),
         Part("5 parse", "rules", partial(apply_rules, OPERATION.checks, query, TODAY)),

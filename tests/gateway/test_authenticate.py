@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bouquet_gateway.access.authenticate import Admission, Authenticate, Requester
+from bouquet_gateway.access.authenticate import Admission, Authenticator, Requester
 from bouquet_gateway.access.credentials import credentials_of
 from bouquet_gateway.access.rate_limit import MemoryCounters, RateLimiter
 from bouquet_gateway.access.sessions import Sessions
@@ -40,9 +40,9 @@ def issued(expires_at: float = NOW + 60, id: str = ID) -> str:
     return issue(KEY, ["a_scope"], expires_at=int(expires_at), token_id=id)
 
 
-def authenticate(now: float = NOW, **options: Any) -> Authenticate:
+def authenticate(now: float = NOW, **options: Any) -> Authenticator:
     limiter = RateLimiter(MemoryCounters(), limit=1000, clock=lambda: NOW)
-    return Authenticate(
+    return Authenticator(
         ClaimedTokens(TokenVerifier(KEY)),
         limiter,
         Sessions(MemoryBus(), lambda *_: None, unknown_per_second=50),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from bouquet_gateway.offers.catalogue import Catalogue, Match, Naming, Served
+from bouquet_gateway.offers.catalogue import Catalogue, IdentificationMethod, Match, ServedOperation
 from bouquet_gateway.paths import envelope_of, split
 from bouquet_proto.offer import Authority, Offer
 from bouquet_proto.quotient_familial import CNAF_AND_MSA, OPERATION, PROBLEMS
@@ -18,11 +18,11 @@ def fund(provider: str, **changes: object) -> Offer:
     return msgspec.structs.replace(whole, **changes)
 
 
-def found(path: str, offers: list[Offer], **naming: bool) -> Match | None:
-    return Catalogue(offers).match(path, Naming(**naming))
+def found(path: str, offers: list[Offer], **identified_by: bool) -> Match | None:
+    return Catalogue(offers).match(path, IdentificationMethod(**identified_by))
 
 
-def only(path: str, offers: list[Offer]) -> Served:
+def only(path: str, offers: list[Offer]) -> ServedOperation:
     [served] = Catalogue(offers).by_path[path]
     return served
 
@@ -139,7 +139,7 @@ BY_SESSION = dossier(path="/api/v2/pupils", id="by_session", modality="france_co
 
 
 @pytest.mark.parametrize(
-    ("naming", "picked"),
+    ("identified_by", "picked"),
     [
         ({}, "by_name"),
         ({"by_ine": True}, "by_ine"),
@@ -147,8 +147,10 @@ BY_SESSION = dossier(path="/api/v2/pupils", id="by_session", modality="france_co
         ({"by_session": True, "by_ine": True}, "by_session"),
     ],
 )
-def test_a_path_with_several_modalities_matches_that_of_the_request(naming: dict[str, bool], picked: str) -> None:
-    match = found("/api/v2/pupils", [offer(BY_INE, BY_SESSION, BY_NAME)], **naming)
+def test_a_path_with_several_modalities_matches_that_of_the_request(
+    identified_by: dict[str, bool], picked: str
+) -> None:
+    match = found("/api/v2/pupils", [offer(BY_INE, BY_SESSION, BY_NAME)], **identified_by)
     assert match and match.served
     assert match.served.operation.id == picked
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from bouquet_gateway.errors.nomenclature import reasons_of
 from bouquet_gateway.errors.problems import GATEWAY_ONLY, failure_of
-from bouquet_gateway.offers.catalogue import Catalogue, Served
+from bouquet_gateway.offers.catalogue import Catalogue, ServedOperation
 from bouquet_proto.failures import Kind
 from bouquet_proto.messages import Failed, NotFound, Rejected, Reply
 from bouquet_proto.offer import Operation
@@ -68,7 +68,7 @@ def of_call(part: Mapping[str, Any]) -> dict[str, Any]:
     return {name: part[name] for name in ("data", "errors", "meta", "retry_in") if name in part}
 
 
-def replies(served: Served) -> Iterator[Reply]:
+def replies(served: ServedOperation) -> Iterator[Reply]:
     """Yields a reply for each reason that the providers of an operation may give."""
     for reason in reasons_of(served):
         kind = failure_of(reason, served.problems).kind

@@ -10,7 +10,7 @@ import pytest
 
 from bouquet_gateway.dossiers.plan import Plan, plan_dossier
 from bouquet_gateway.dossiers.read import MAX_BODY_BYTES, read_dossier
-from bouquet_gateway.errors.problems import NO_ROWS, Problem, render
+from bouquet_gateway.errors.problems import NO_PROVIDER_FAILURES, Problem, render
 from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.single_calls.parameters import Values, parameters_of
@@ -56,7 +56,7 @@ def plan_of(resources: Any, *, offers: Discovery = ALL, **changes: Any) -> Plan:
 def faults_of(problem: Plan | Problem) -> list[tuple[str, str]]:
     """Returns the code and the pointer of each error of a problem, as the caller gets them."""
     assert isinstance(problem, Problem)
-    status, body = render(problem, NO_ROWS, "v3")
+    status, body = render(problem, NO_PROVIDER_FAILURES, "v3")
     assert status == 422
     return [(error["code"], error["source"]["pointer"]) for error in msgspec.json.decode(body)["errors"]]
 

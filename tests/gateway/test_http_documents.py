@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bouquet_gateway.public.encoded import accepts_gzip
+from bouquet_gateway.public.encoded_document import accepts_gzip
 from tests.support.mesh import Mesh, mesh
 
 QUOTIENT = "api_particulier_v3_cnav_quotient_familial_with_civility"

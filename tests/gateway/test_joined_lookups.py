@@ -15,7 +15,7 @@ from bouquet_gateway.lookup.answer_cache import AnswerCache
 from bouquet_gateway.lookup.ask import Providers
 from bouquet_gateway.lookup.regime_hints import RegimeHints
 from bouquet_gateway.lookup.regime_plan import HedgeTiming
-from bouquet_gateway.offers.catalogue import Catalogue, Served
+from bouquet_gateway.offers.catalogue import Catalogue, ServedOperation
 from bouquet_gateway.stores.cache_memory import MemoryCache
 from bouquet_mesh.secret import Secret
 from bouquet_msa.worker import worker as msa
@@ -80,7 +80,7 @@ def lookup(mark: str) -> Lookup:
     return Lookup(id=mark, deadline=until_then, operation=asked, identity=WHO, caller=Caller(mark=mark))
 
 
-async def ask(providers: Providers, mark: str, served: Served = QUOTIENT) -> Reply:
+async def ask(providers: Providers, mark: str, served: ServedOperation = QUOTIENT) -> Reply:
     return (await providers.ask(served, lookup(mark), "the same question", TODAY)).reply
 
 

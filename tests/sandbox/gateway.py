@@ -127,7 +127,7 @@ def token(scopes: Iterable[str] | None = None) -> str:
 
 @cache
 def _all_scopes() -> frozenset[str]:
-    return frozenset(embedded.scopes({"casebook": sandbox}))
+    return frozenset(embedded.scopes_of({"casebook": sandbox}))
 
 
 def query_of(params: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from bouquet_casebook.serve import sandbox
 from bouquet_gateway.access.tokens import issue
 from bouquet_gateway.errors.nomenclature import NOT_COMMON_REASONS, SESSION_REASONS, nomenclature, reasons_of
 from bouquet_gateway.errors.problems import Problem, render
-from bouquet_gateway.offers.catalogue import Catalogue, Served
+from bouquet_gateway.offers.catalogue import Catalogue, ServedOperation
 from bouquet_gateway.public.openapi import document
 from bouquet_proto import france_connect_session, quotient_familial
 from bouquet_proto.failures import FAILURES, PLATFORM
@@ -239,7 +239,7 @@ def documented_errors(catalogue: Catalogue, operation_id: str) -> set[tuple[str,
     }
 
 
-def rendered_error(problem: Problem, served: Served) -> set[tuple[str, int, str]]:
+def rendered_error(problem: Problem, served: ServedOperation) -> set[tuple[str, int, str]]:
     status, body = render(problem, served.problems, "v3")
     errors = msgspec.json.decode(body)["errors"]
     return {(error["code"], status, error["meta"].get("provider", "")) for error in errors}

@@ -16,7 +16,7 @@ from bouquet_casebook.check import check
 from bouquet_casebook.serve import sandbox
 from bouquet_gateway.errors.nomenclature import reasons_of
 from bouquet_gateway.errors.problems import Problem, render
-from bouquet_gateway.offers.catalogue import Catalogue, Served
+from bouquet_gateway.offers.catalogue import Catalogue, ServedOperation
 from bouquet_proto.failures import PARAMETERS
 from bouquet_worker import paris_today
 from tests.clients.answers import typed_by_hand
@@ -24,7 +24,7 @@ from tests.sandbox.gateway import OPERATIONS, OURS, SandboxClient, citizen_of, s
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SERVED: dict[str, Served] = {
+SERVED: dict[str, ServedOperation] = {
     served.operation.id: served
     for modalities in Catalogue(sandbox.offers()).by_path.values()
     for served in modalities

@@ -121,7 +121,7 @@ class MeshWithRegistry:
         opening = gateway_in_process(bus, outbox, epoch_s=epoch_s, **own | settings)
         gateway, client = await self._stack.enter_async_context(opening)
         if self._registry is not None:
-            await until(lambda: "registry" not in gateway.readiness.lacking())
+            await until(lambda: "registry" not in gateway.readiness.unmet_conditions())
         return AcmeClient(client)
 
     async def open_registry(self) -> None:

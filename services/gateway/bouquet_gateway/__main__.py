@@ -13,9 +13,9 @@ from pathlib import Path
 import uvloop
 
 from bouquet_gateway.access import tokens
-from bouquet_gateway.settings import GatewaySettings, wants_several
+from bouquet_gateway.settings import GatewaySettings, wants_several_processes
 from bouquet_gateway.start import embedded
-from bouquet_gateway.start.serve import serve, serve_several
+from bouquet_gateway.start.serve import serve, serve_processes
 from bouquet_mesh.settings import SettingsError, load
 from bouquet_mesh.visible import visible
 from bouquet_proto.names import GATEWAY_PREFIX
@@ -71,8 +71,8 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if arguments.processes is not None:
         environ = {**environ, f"{GATEWAY_PREFIX}PROCESSES": str(arguments.processes)}
-    if not arguments.number and wants_several(environ):
-        return uvloop.run(serve_several(environ))
+    if not arguments.number and wants_several_processes(environ):
+        return uvloop.run(serve_processes(environ))
     uvloop.run(serve(environ, arguments.number))
     return 0
 
@@ -99,7 +99,7 @@ def _token(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
     """Prints a signed token for demos and sandboxes. A gateway accepts the token only if the setting `tokens_from` is
     `claims`: scopes and expiry are then read from the token itself (docs/reference/contract.md §2.1)."""
     settings = load(GatewaySettings, environ, GATEWAY_PREFIX)
-    scopes = arguments.scopes or sorted(embedded.scopes(embedded.installed(sandbox=False)))
+    scopes = arguments.scopes or sorted(embedded.scopes_of(embedded.installed_workers(sandbox=False)))
     expires_at = int(time.time()) + arguments.valid_s
     print(tokens.issue(settings.token_key, scopes, expires_at=expires_at, mcp=arguments.mcp))
 

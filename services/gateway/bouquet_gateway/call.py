@@ -126,7 +126,7 @@ class Call(Struct):
     """Results, such as those of validation rules, that the lookups of one dossier (several lookups in one request)
     share. `None` for any other call."""
 
-    def once(self, function: Callable[[*Ts], T], *given: *Ts) -> T:
+    def compute_once(self, function: Callable[[*Ts], T], *given: *Ts) -> T:
         """Returns `function(*given)`, computed only once for all calls of a dossier (several lookups in one request).
         `function` must be a pure function."""
         if self.shared is None:

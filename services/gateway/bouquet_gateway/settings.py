@@ -194,12 +194,12 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
             raise SettingsError([f"{GATEWAY_PREFIX}TRUSTED_PROXIES: must be addresses or CIDR ranges"])
         return networks
 
-    def bounds(self) -> Territories:
+    def allowed_paths(self) -> Territories:
         """Returns the path prefixes that each provider's operations may use, from the setting `territories`. Raises
         `SettingsError` if an entry is not of the form `acme:/v3/acme/`."""
         return territories(self.territories, f"{GATEWAY_PREFIX}TERRITORIES")
 
-    def exempt(self) -> frozenset[bytes]:
+    def exempt_digests(self) -> frozenset[bytes]:
         """Returns the SHA-256 digests, as bytes, of the tokens exempt from blacklist, address check and rate limit.
         They come from `exempt_tokens`. Raises `SettingsError` if an entry there is not a SHA-256 in hexadecimal."""
         if not all(SHA256.fullmatch(digest) for digest in self.exempt_tokens):
@@ -324,8 +324,8 @@ CHECKS: tuple[Callable[[GatewaySettings], object], ...] = (
     _journal_key,
     GatewaySettings.proofs,
     GatewaySettings.proxies,
-    GatewaySettings.exempt,
-    GatewaySettings.bounds,
+    GatewaySettings.exempt_digests,
+    GatewaySettings.allowed_paths,
     lambda settings: parse_windows(settings.maintenance),
 )
 """Functions that check the settings. Each raises `SettingsError` for a wrong setting; all run, so that all wrong
@@ -340,7 +340,7 @@ def read_settings(reader: Reader) -> GatewaySettings:
     return reader.read(GatewaySettings, GATEWAY_PREFIX, *CHECKS, removed=REMOVED_SETTINGS)
 
 
-def wants_several(environ: Mapping[str, str]) -> bool:
+def wants_several_processes(environ: Mapping[str, str]) -> bool:
     """Returns whether the setting `PROCESSES` asks for more than one process. Returns `False` if the setting is
     invalid."""
     # Wrong settings are not reported here: each process reports them when it starts.

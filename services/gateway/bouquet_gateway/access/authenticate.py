@@ -76,7 +76,7 @@ class Requester(Struct, frozen=True):
     """Identity of the citizen whose FranceConnect session was forwarded; `None` without a session."""
 
 
-class Authenticate:
+class Authenticator:
     """Service that authenticates callers, with checks in the order of docs/reference/contract.md §2.7. Each method
     raises `Problem` for the first check that fails."""
 

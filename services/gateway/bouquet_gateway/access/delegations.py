@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct, structs
 
-from bouquet_gateway.access.introspection import moment
+from bouquet_gateway.access.introspection import iso_time
 from bouquet_gateway.access.tokens import CredentialRefusal, Delegation, Rights, Token, TokenSource
 from bouquet_gateway.access.unknown_recipients import RecipientThrottle
 from bouquet_gateway.errors.problems import Problem
@@ -139,7 +139,7 @@ def _public(delegations: Iterable[ListedDelegation]) -> Iterable[PublicDelegatio
             intitule=one.purpose,
             scopes=one.scopes,
             statut="active" if one.is_active else "revoked",
-            created_at=moment(one.created_at),
+            created_at=iso_time(one.created_at),
             authorization_request_id=one.datapass_id,
         )
 

@@ -63,15 +63,15 @@ def introspection_of(token: Token) -> Introspection:
         scopes=tuple(sorted(token.scopes)),
         datapass_id=token.datapass_id,
         siret_souscripteur=token.siret,
-        date_emission=None if token.issued_at is None else moment(token.issued_at),
-        date_expiration=moment(token.expires_at),
+        date_emission=None if token.issued_at is None else iso_time(token.issued_at),
+        date_expiration=iso_time(token.expires_at),
         rate_limit_par_minute=token.calls_per_minute or None,
         delegation=DelegationInUse(token.delegation, token.siret) if token.delegation else None,
     )
     return Introspection(described, Links(token.datapass_id and DATAPASS + token.datapass_id))
 
 
-def moment(at: float) -> str:
+def iso_time(at: float) -> str:
     """Returns a time, given in seconds since the epoch, as ISO 8601 in UTC. A time before 1970 is shown as the
     beginning of 1970, a time after 9999 as the end of 9999."""
     return datetime.fromtimestamp(min(max(at, 0.0), YEAR_9999_END_S), UTC).isoformat().replace("+00:00", "Z")

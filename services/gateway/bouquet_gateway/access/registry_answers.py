@@ -23,10 +23,10 @@ ASK_TIMEOUT_S = 2.0
 MAX_REFRESHES = 2
 """Largest age, in refresh intervals, of a remembered answer that a call may use while the gateway requests a new one.
 If the remembered answer is older, the call waits for the new one."""
-AWAY = CredentialRefusal("registry_unavailable")
+REGISTRY_UNAVAILABLE = CredentialRefusal("registry_unavailable")
 
 
-class Polls(Protocol):
+class PollState(Protocol):
     """State of the gateway's polls, which are regular requests to the registry for changes. All `RegistryAnswers` of a
     gateway share it."""
 
@@ -45,7 +45,7 @@ class Polls(Protocol):
         it has stopped answering."""
 
 
-class Answered(Struct, Generic[V], frozen=True):
+class RegistryAnswer(Struct, Generic[V], frozen=True):
     """Answer of the registry. `as_of` is the number of the last change in the registry's log that the answer takes into
     account."""
 
@@ -71,8 +71,8 @@ class RegistryAnswers(Generic[V]):
     def __init__(
         self,
         bus: Calling,
-        polls: Polls,
-        decode: Callable[[str, Reply], Answered[V] | None],
+        polls: PollState,
+        decode: Callable[[str, Reply], RegistryAnswer[V] | None],
         *,
         refresh_s: float,
         max_known: int,
@@ -123,7 +123,7 @@ class RegistryAnswers(Generic[V]):
     def _is_fresh(self, known: _Known[V]) -> bool:
         """Returns whether a call may use the remembered answer `known` without a new request to the registry. The
         answer may be up to one refresh interval old. While the registry is silent, its age does not matter, as long as
-        the silence is tolerated (`Polls.is_tolerated`)."""
+        the silence is tolerated (`PollState.is_tolerated`)."""
         if self._polls.is_silent:  # a new request would not be answered
             return self._polls.is_tolerated
         return self._clock() - known.asked_at < self._refresh_s
@@ -139,7 +139,7 @@ class RegistryAnswers(Generic[V]):
         answered = self._decode(key, await self._bus.call(registry_messages.PROVIDER, question))
         if answered is None:
             known = self._known.get(key)  # removed if a change was reported meanwhile
-            return known.value if known and self._polls.is_tolerated else AWAY
+            return known.value if known and self._polls.is_tolerated else REGISTRY_UNAVAILABLE
         if answered.as_of >= self._polls.cursor:  # an older answer may miss a change reported since
             self._remember(key, _Known(answered.value, asked_at))
         return answered.value

@@ -19,7 +19,7 @@ import msgspec
 
 from bouquet_gateway.access.addresses import parse_networks
 from bouquet_gateway.access.credentials import Credential
-from bouquet_gateway.access.registry_answers import ASK_TIMEOUT_S, AWAY, Answered, RegistryAnswers
+from bouquet_gateway.access.registry_answers import ASK_TIMEOUT_S, REGISTRY_UNAVAILABLE, RegistryAnswer, RegistryAnswers
 from bouquet_gateway.access.tokens import (
     INTERNAL_ID,
     INVALID,
@@ -111,7 +111,7 @@ class RegistryClient:
         read = self._verifier.read(credential)
         if isinstance(read, Token) and not self.ready:
             if not await self._first_answer(deadline):
-                return AWAY
+                return REGISTRY_UNAVAILABLE
             read = self._verifier.read(credential)  # its key may be withdrawn
         if isinstance(read, CredentialRefusal):
             return read
@@ -208,22 +208,22 @@ def _pair(editor: str, siret: str) -> str:
     return f"{editor} {siret}"
 
 
-def _decode_token(token: str, reply: Reply) -> Answered[Token | CredentialRefusal] | None:
+def _decode_token(token: str, reply: Reply) -> RegistryAnswer[Token | CredentialRefusal] | None:
     match reply:
         case NotFound(reason=registry_messages.UNKNOWN, meta={registry_messages.AS_OF: int(as_of)}):
-            return Answered(INVALID, as_of)
+            return RegistryAnswer(INVALID, as_of)
         case Found(data=data):
             try:
                 held = _token_decoder.decode(data)
             except msgspec.DecodeError:
                 log.error("registry reply unreadable")
                 return None
-            return Answered(_token(token, held), held.as_of)
+            return RegistryAnswer(_token(token, held), held.as_of)
         case _:
             return None
 
 
-def _decode_delegations(_: str, reply: Reply) -> Answered[tuple[Delegation, ...]] | None:
+def _decode_delegations(_: str, reply: Reply) -> RegistryAnswer[tuple[Delegation, ...]] | None:
     if not isinstance(reply, Found):
         return None
     try:
@@ -232,7 +232,7 @@ def _decode_delegations(_: str, reply: Reply) -> Answered[tuple[Delegation, ...]
         log.error("registry reply unreadable")
         return None
     delegations = tuple(Delegation(id=one.id, **_rights(one)) for one in known.delegations)
-    return Answered(delegations, known.as_of)
+    return RegistryAnswer(delegations, known.as_of)
 
 
 def _token(id: str, held: registry_messages.KnownToken) -> Token:

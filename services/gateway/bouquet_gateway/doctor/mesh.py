@@ -41,7 +41,7 @@ async def examine(url: str, settings: GatewaySettings, deadline: Deadline) -> li
         replies, findings = await asyncio.gather(asyncio.gather(*asking), asyncio.gather(*registry))
     by_provider = dict(zip(settings.providers, replies, strict=True))
     workers = [_worker(provider, reply) for provider, reply in by_provider.items()]
-    return [*workers, *_refused_offers(by_provider, settings.bounds()), *findings]
+    return [*workers, *_refused_offers(by_provider, settings.allowed_paths()), *findings]
 
 
 def _worker(provider: str, reply: Reply) -> Finding:

@@ -13,7 +13,7 @@ from bouquet_gateway.dossiers.read import read_dossier
 from bouquet_gateway.dossiers.run import Dossier
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.offers.discovery import Discovery
-from bouquet_gateway.single_calls.ask import Asker, Services
+from bouquet_gateway.single_calls.ask import OperationCaller, Services
 from bouquet_proto.deadline import Deadline
 
 
@@ -47,7 +47,7 @@ class Dossiers:
             raise Problem(admission.undelegated.reason)
         return Dossier(
             plan,
-            Asker(
+            OperationCaller(
                 services=self._services,
                 request=request,
                 call=call,

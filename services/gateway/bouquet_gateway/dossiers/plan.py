@@ -17,7 +17,7 @@ from bouquet_gateway.dossiers.read import (
     PersonsOf,
 )
 from bouquet_gateway.errors.problems import Problem
-from bouquet_gateway.offers.catalogue import Family, Match
+from bouquet_gateway.offers.catalogue import Match, OperationFamily
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.single_calls.parameters import Values
 from bouquet_gateway.single_calls.target import USUAL_MODALITY, Target, newest
@@ -129,7 +129,7 @@ def _target(part: PartRequest, offers: Discovery, today: date) -> Target | None:
     return Target(path=served.operation.path, match=Match(family, version, served)) if served else None
 
 
-def _family(part: PartRequest, offers: Discovery) -> Family | None:
+def _family(part: PartRequest, offers: Discovery) -> OperationFamily | None:
     families = offers.catalogue.resources.get(part.operation, {})
     only = next(iter(families)) if len(families) == 1 else USUAL_MODALITY
     return families.get(part.modality or only)

@@ -10,9 +10,9 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from bouquet_gateway.access.introspection import moment
+from bouquet_gateway.access.introspection import iso_time
 from bouquet_gateway.call import Answer, Call
-from bouquet_gateway.errors.problems import NO_ROWS, Problem, render
+from bouquet_gateway.errors.problems import NO_PROVIDER_FAILURES, Problem, render
 
 Status: TypeAlias = Literal["found", "not_found", "rejected", "refused", "failed"]
 COMPLETE: frozenset[Status] = frozenset({"found", "not_found"})
@@ -82,7 +82,7 @@ def result_of(call: Call, answer: Answer, now: datetime, cache_s: int) -> PartRe
         errors=body.errors,
         meta=body.meta or UNSET,
         provider=call.authority or UNSET,
-        obtained_at=moment(int(now.timestamp()) - age_s) if is_answer else UNSET,
+        obtained_at=iso_time(int(now.timestamp()) - age_s) if is_answer else UNSET,
         cached=call.cached_for_s is not None if is_answer else UNSET,
         retry_in=UNSET if answer.retry_after_s is None else answer.retry_after_s,
     )
@@ -90,7 +90,7 @@ def result_of(call: Call, answer: Answer, now: datetime, cache_s: int) -> PartRe
 
 def refused(reason: str) -> PartResult:
     """Returns the result of a dossier's lookup that is not made: the error for `reason`, a key of the failure table."""
-    http_status, body = render(Problem(reason), NO_ROWS, "v3")
+    http_status, body = render(Problem(reason), NO_PROVIDER_FAILURES, "v3")
     return PartResult(status="refused" if http_status in REFUSED else "rejected", errors=_body.decode(body).errors)
 
 

@@ -24,7 +24,7 @@ from bouquet_gateway.dossiers.result import (
     results_in,
     without_source,
 )
-from bouquet_gateway.single_calls.ask import Asker
+from bouquet_gateway.single_calls.ask import OperationCaller
 from bouquet_gateway.single_calls.parameters import Parameters, Values, parameters_of
 from bouquet_gateway.single_calls.target import Target
 
@@ -32,7 +32,7 @@ MAX_PERSONS = 12
 """Largest number of persons for whom a dossier repeats one lookup (`for_each`). The result for each further person is
 an error."""
 
-Tell: TypeAlias = Callable[[str, Result], Awaitable[None]]
+ReportResult: TypeAlias = Callable[[str, Result], Awaitable[None]]
 """Function that is called with the name and the result of each part (lookup) of a dossier, as soon as the result is
 known."""
 
@@ -41,9 +41,9 @@ class Dossier(Struct, frozen=True):
     """Dossier (several lookups in one request) whose caller has been checked, and whose lookups have not begun."""
 
     plan: Plan
-    asker: Asker
+    asker: OperationCaller
 
-    async def run(self, tell: Tell, is_wanted: Callable[[], bool]) -> None:
+    async def run(self, tell: ReportResult, is_wanted: Callable[[], bool]) -> None:
         """Makes all lookups, and passes each result to `tell` as soon as it is known. `is_wanted` returns whether the
         client still waits. Once the client has hung up, no lookup with `for_each` is begun."""
         async with asyncio.TaskGroup() as group:
@@ -54,7 +54,9 @@ class Dossier(Struct, frozen=True):
 
 
 class _Run:
-    def __init__(self, recipient: str, asker: Asker, group: asyncio.TaskGroup, is_wanted: Callable[[], bool]) -> None:
+    def __init__(
+        self, recipient: str, asker: OperationCaller, group: asyncio.TaskGroup, is_wanted: Callable[[], bool]
+    ) -> None:
         self._recipient = recipient
         self._asker = asker
         self._group = group
@@ -70,7 +72,7 @@ class _Run:
         call."""
         return self._call(part.target, part.values, is_counted=True)
 
-    async def tell(self, part: Part, asked: Mapping[str, asyncio.Task[PartResult]], tell: Tell) -> None:
+    async def tell(self, part: Part, asked: Mapping[str, asyncio.Task[PartResult]], tell: ReportResult) -> None:
         """Waits for the result of a part (one lookup of the dossier), and passes it to `tell`. `asked` holds the
         running calls of the parts without `for_each`, by name."""
         # A part with `for_each` first waits for the data of another part.

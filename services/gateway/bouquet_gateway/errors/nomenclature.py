@@ -11,7 +11,7 @@ from typing import TypeAlias
 from msgspec import Struct, structs
 
 from bouquet_gateway.errors.problems import PLATFORM_ITSELF, failure_of
-from bouquet_gateway.offers.catalogue import Catalogue, Served
+from bouquet_gateway.offers.catalogue import Catalogue, ServedOperation
 from bouquet_gateway.paths import Envelope, envelope_of
 from bouquet_proto import france_connect_session, quotient_familial
 from bouquet_proto.failures import PARAMETERS, PLATFORM, PROVIDER, REFUSALS, RENDERINGS, SESSION, Failure
@@ -80,7 +80,7 @@ SESSION_REASONS = (*SESSION, *PROVIDER_REASONS)
 """Reasons of errors about a citizen's FranceConnect session, and of failures of FranceConnect's worker."""
 
 
-API = "particulier"
+API_NAME = "particulier"
 ABSENCE_SUBCODE = "003"
 STATUSES_FIRST = (422, 404, 502)
 """HTTP statuses with which the list of errors begins, in the contract's order. All other statuses follow in numeric
@@ -97,7 +97,7 @@ class Cause(Struct, frozen=True, kw_only=True):
     """Whether the same call may succeed if it is made again later."""
 
 
-class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ErrorEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Error code with its causes. `detail`, `fault` and `retry` describe the first cause; `other_causes` holds all
     others."""
 
@@ -110,7 +110,7 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
     other_causes: tuple[Cause, ...] = ()
 
 
-Errors: TypeAlias = dict[str, list[Item]]
+Errors: TypeAlias = dict[str, list[ErrorEntry]]
 
 
 class Endpoint(Struct, frozen=True):
@@ -141,7 +141,7 @@ class Nomenclature(Struct, frozen=True, kw_only=True):
     """Operations, by their ids, each with its possible errors. The errors in `platform_codes` are not repeated."""
 
 
-def reasons_of(served: Served) -> tuple[str, ...]:
+def reasons_of(served: ServedOperation) -> tuple[str, ...]:
     """Returns the reasons of all errors that an operation may answer: the error codes of its validation rules, the
     reasons that its worker declares, and the reasons common to all operations."""
     operation = served.operation
@@ -150,7 +150,7 @@ def reasons_of(served: Served) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*codes, *operation.reasons, *COMMON_REASONS]))
 
 
-def documented_reasons(served: Served) -> Iterator[tuple[str, Authority]]:
+def documented_reasons(served: ServedOperation) -> Iterator[tuple[str, Authority]]:
     """Yields the reason of every error that an operation may answer, with the authority, such as CNAF or DSS, that the
     error names."""
     operation = served.operation
@@ -170,7 +170,7 @@ def documented_reasons(served: Served) -> Iterator[tuple[str, Authority]]:
 
 
 def nomenclature(catalogue: Catalogue) -> Nomenclature:
-    by_operation: dict[str, list[Served]] = {}
+    by_operation: dict[str, list[ServedOperation]] = {}
     for served in (served for modalities in catalogue.by_path.values() for served in modalities):
         by_operation.setdefault(served.operation.folder, []).append(served)
     # The platform's own codes, whichever provider was asked.
@@ -178,7 +178,7 @@ def nomenclature(catalogue: Catalogue) -> Nomenclature:
     platform = [_listed(row, PLATFORM_ITSELF) for row in (PARAMETERS[RECIPIENT], *PLATFORM.values(), *network)]
     platform_codes = {listed.item.code for listed in platform}
     return Nomenclature(
-        api=API,
+        api=API_NAME,
         providers=dict(sorted(_labels(by_operation.values()))),
         generic_subcodes=dict(sorted(_subcodes().items())),
         platform_codes=_by_status(platform),
@@ -188,10 +188,10 @@ def nomenclature(catalogue: Catalogue) -> Nomenclature:
 
 class _ListedError(Struct, frozen=True):
     status: int
-    item: Item
+    item: ErrorEntry
 
 
-def _endpoint(modalities: list[Served], platform_codes: set[str]) -> Endpoint:
+def _endpoint(modalities: list[ServedOperation], platform_codes: set[str]) -> Endpoint:
     listed = (
         _listed(failure_of(reason, served.problems), authority, envelope_of(served.operation.path))
         for served in modalities
@@ -205,7 +205,7 @@ def _endpoint(modalities: list[Served], platform_codes: set[str]) -> Endpoint:
 def _listed(row: Failure, authority: Authority, envelope: Envelope = "v3") -> _ListedError:
     rendering = RENDERINGS[row.kind]
     provider = row.provider or (authority.label if row.has_authority_prefix else "")
-    item = Item(
+    item = ErrorEntry(
         code=row.code_of(authority.prefix),
         title=row.title,
         detail=row.detail.replace("{provider}", authority.label),
@@ -217,7 +217,7 @@ def _listed(row: Failure, authority: Authority, envelope: Envelope = "v3") -> _L
 
 
 def _by_status(listed: Iterable[_ListedError]) -> Errors:
-    table: dict[int, dict[str, Item]] = {}
+    table: dict[int, dict[str, ErrorEntry]] = {}
     for error in listed:
         items = table.setdefault(error.status, {})
         known = items.get(error.item.code)
@@ -228,12 +228,12 @@ def _by_status(listed: Iterable[_ListedError]) -> Errors:
     }
 
 
-def _with_cause(item: Item, other: Item) -> Item:
+def _with_cause(item: ErrorEntry, other: ErrorEntry) -> ErrorEntry:
     causes = dict.fromkeys((_cause(item), *item.other_causes, _cause(other)))
     return structs.replace(item, other_causes=tuple(causes)[1:])
 
 
-def _cause(item: Item) -> Cause:
+def _cause(item: ErrorEntry) -> Cause:
     return Cause(detail=item.detail, fault=item.fault, retry=item.retry)
 
 
@@ -241,7 +241,7 @@ def _position(status: int) -> int:
     return STATUSES_FIRST.index(status) if status in STATUSES_FIRST else status
 
 
-def _labels(operations: Iterable[list[Served]]) -> Iterator[tuple[str, str]]:
+def _labels(operations: Iterable[list[ServedOperation]]) -> Iterator[tuple[str, str]]:
     for served in (served for modalities in operations for served in modalities):
         for _, authority in documented_reasons(served):
             yield authority.prefix, authority.label

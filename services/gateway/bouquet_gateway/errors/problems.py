@@ -16,13 +16,13 @@ from bouquet_proto.failures import FAILURES, PLATFORM, REFUSALS, RENDERINGS, Fai
 from bouquet_proto.messages import Failed, Found, Meta, NotFound, Recorded, Rejected, Reply
 from bouquet_proto.offer import Authority
 
-Rows: TypeAlias = Mapping[str, Failure]
+FailuresByReason: TypeAlias = Mapping[str, Failure]
 Json: TypeAlias = dict[str, Any]
 
 PLATFORM_ITSELF = Authority("", "00")
 UPSTREAM_UNKNOWN = "upstream_unknown"
 DAY_S = 24 * 3600
-NO_ROWS: Rows = {}
+NO_PROVIDER_FAILURES: FailuresByReason = {}
 
 PRECEDENCE = (
     Kind.BAD_REQUEST,
@@ -134,10 +134,10 @@ def error_envelope(reasons: Iterable[str], path: str) -> Envelope:
     return "v3" if V3_OUTSIDE_V2_PATHS.issuperset(reasons) and "/api/v2/" not in path else envelope_of(path)
 
 
-def render(problem: Problem, provider_rows: Rows, envelope: Envelope) -> tuple[int, bytes]:
+def render(problem: Problem, provider_failures: FailuresByReason, envelope: Envelope) -> tuple[int, bytes]:
     """Returns the HTTP status and the JSON body of a problem, in the form of version 2 or 3 (`envelope`).
-    `provider_rows` are the rows that the operation's provider adds to the failure table."""
-    rows = [failure_of(reason, provider_rows) for reason in problem.reasons]
+    `provider_failures` are the rows that the operation's provider adds to the failure table."""
+    rows = [failure_of(reason, provider_failures) for reason in problem.reasons]
     if envelope == "v2":
         return RENDERINGS[rows[0].kind].v2_status, msgspec.json.encode(_v2(rows[0], problem))
     kind = min((row.kind for row in rows), key=PRECEDENCE.index)
@@ -146,10 +146,12 @@ def render(problem: Problem, provider_rows: Rows, envelope: Envelope) -> tuple[i
     return RENDERINGS[kind].v3_status, msgspec.json.encode({"errors": errors})
 
 
-def retry_after(problem: Problem, provider_rows: Rows = NO_ROWS) -> int | None:
+def retry_after(problem: Problem, provider_failures: FailuresByReason = NO_PROVIDER_FAILURES) -> int | None:
     """Returns the seconds after which a new attempt may succeed, from 0 to 86,400 (one day); `None` if unknown.
-    `provider_rows` are the rows that the operation's provider adds to the failure table."""
-    return longest_wait(_meta(failure_of(reason, provider_rows), problem).get("retry_in") for reason in problem.reasons)
+    `provider_failures` are the rows that the operation's provider adds to the failure table."""
+    return longest_wait(
+        _meta(failure_of(reason, provider_failures), problem).get("retry_in") for reason in problem.reasons
+    )
 
 
 def longest_wait(waits: Iterable[object]) -> int | None:
@@ -158,19 +160,21 @@ def longest_wait(waits: Iterable[object]) -> int | None:
     return max((wait for wait in waits if type(wait) is int and 0 <= wait <= DAY_S), default=None)
 
 
-def is_outage(reply: Reply, provider_rows: Rows = NO_ROWS) -> bool | None:
+def is_outage(reply: Reply, provider_failures: FailuresByReason = NO_PROVIDER_FAILURES) -> bool | None:
     """Returns whether a reply shows that the provider is out of service. Returns `None` if the lookup was not sent to
-    the upstream, so that the provider's state is unknown. `provider_rows` are the rows that the provider adds to the
-    failure table."""
+    the upstream, so that the provider's state is unknown. `provider_failures` are the rows that the provider adds to
+    the failure table."""
     if isinstance(reply, Failed) and reply.reason in NOT_SENT:
         return None
-    return isinstance(reply, Failed) and RENDERINGS[failure_of(reply.reason, provider_rows).kind].v3_status in OUTAGES
+    return (
+        isinstance(reply, Failed) and RENDERINGS[failure_of(reply.reason, provider_failures).kind].v3_status in OUTAGES
+    )
 
 
-def failure_of(reason: str, provider_rows: Rows = NO_ROWS) -> Failure:
-    """Returns the row of the failure table for a reason, from the rows common to all providers or from `provider_rows`.
-    Returns the row `upstream_unknown` if neither has the reason."""
-    return failures.failure_of(reason, provider_rows) or FAILURES[UPSTREAM_UNKNOWN]
+def failure_of(reason: str, provider_failures: FailuresByReason = NO_PROVIDER_FAILURES) -> Failure:
+    """Returns the row of the failure table for a reason, from the rows common to all providers or from
+    `provider_failures`. Returns the row `upstream_unknown` if neither has the reason."""
+    return failures.failure_of(reason, provider_failures) or FAILURES[UPSTREAM_UNKNOWN]
 
 
 def detail_of(problem: Problem) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from aiohttp import web
 from msgspec import Struct
 
-from bouquet_gateway.access.authenticate import Authenticate
+from bouquet_gateway.access.authenticate import Authenticator
 from bouquet_gateway.dossiers.open import Dossiers
 from bouquet_gateway.http.dossiers import DossierEndpoint
 from bouquet_gateway.http.endpoints import (
@@ -50,7 +50,7 @@ class GatewayServices(Struct, frozen=True, kw_only=True):
     """Services from which a gateway's HTTP application is made."""
 
     settings: GatewaySettings
-    authenticate: Authenticate
+    authenticate: Authenticator
     lookups: Lookups
     dossiers: Dossiers
     documents: Documents
@@ -80,7 +80,7 @@ def make_app(services: GatewayServices) -> web.Application:
     app = web.Application(middlewares=[admission(settings.max_requests), *middlewares])
     app.add_routes(
         [
-            *health.probe_routes(services.readiness.waiting),
+            *health.probe_routes(services.readiness.readyz_body),
             health.metrics_route(services.pings.measure)
             if settings.processes == 1
             else metrics_at_other_ports(settings),
@@ -114,7 +114,7 @@ def _mcp_routes(services: GatewayServices) -> list[web.RouteDef]:
 def make_process_app(services: GatewayServices) -> web.Application:
     """Returns the HTTP application that serves the health probes and the metrics of one process."""
     app = web.Application()
-    app.add_routes([*health.probe_routes(services.readiness.waiting), health.metrics_route(services.pings.measure)])
+    app.add_routes([*health.probe_routes(services.readiness.readyz_body), health.metrics_route(services.pings.measure)])
     return app
 
 

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from bouquet_gateway.access.authenticate import Authenticate, Requester
+from bouquet_gateway.access.authenticate import Authenticator, Requester
 from bouquet_gateway.access.delegations import list_delegations
 from bouquet_gateway.access.introspection import VERSION, introspection_of
 from bouquet_gateway.access.tokens import issue
@@ -94,7 +94,7 @@ class IntrospectionEndpoints:
     """Endpoints that describe the caller's token: its scopes and, in version 3, also expiry, habilitation and rate
     limit. Calls of these endpoints have no rate limit (docs/reference/contract.md §2.5)."""
 
-    def __init__(self, authenticate: Authenticate, journal: Journal, deadline_s: float) -> None:
+    def __init__(self, authenticate: Authenticator, journal: Journal, deadline_s: float) -> None:
         self._authenticate = authenticate
         self._journal = journal
         self._deadline_s = deadline_s
@@ -130,7 +130,7 @@ class DelegationsEndpoint:
     """Endpoint that lists the delegations to a software editor: the editor's rights to use administrations'
     habilitations. The bearer token must be the editor's."""
 
-    def __init__(self, authenticate: Authenticate, journal: Journal, bus: Calling, deadline_s: float) -> None:
+    def __init__(self, authenticate: Authenticator, journal: Journal, bus: Calling, deadline_s: float) -> None:
         self._authenticate = authenticate
         self._journal = journal
         self._bus = bus
@@ -179,7 +179,7 @@ class SandboxEndpoints:
     """Endpoints of a sandbox: its list of test cases, the check of a proposed case, and tokens with fewer scopes. In
     other environments, these paths are unknown. What callers send is neither kept nor logged."""
 
-    def __init__(self, authenticate: Authenticate, cases: SandboxCases, settings: GatewaySettings) -> None:
+    def __init__(self, authenticate: Authenticator, cases: SandboxCases, settings: GatewaySettings) -> None:
         self._authenticate = authenticate
         self._cases = cases
         self._settings = settings

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 from aiohttp import web
 
-from bouquet_gateway.public.encoded import Encoded, accepts_gzip
+from bouquet_gateway.public.encoded_document import EncodedDocument, accepts_gzip
 from bouquet_mesh.http.sliced import SlicedResponse
 
 JSON = "application/json; charset=utf-8"
@@ -23,7 +23,7 @@ def json_bytes_response(body: bytes, status: int = 200, headers: Mapping[str, st
     return web.Response(body=body, status=status, headers=headers, content_type="application/json", charset="utf-8")
 
 
-def document_response(request: web.Request, document: Encoded, *, max_age_s: int) -> web.StreamResponse:
+def document_response(request: web.Request, document: EncodedDocument, *, max_age_s: int) -> web.StreamResponse:
     """Returns a response with a document, compressed if the client accepts gzip. Clients may keep the document for
     `max_age_s` seconds. If the client already has it, the response is a 304 without content."""
     gzipped = accepts_gzip(request.headers.get("Accept-Encoding", ""))

@@ -152,9 +152,9 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
         cached=call.cached_for_s is not None,
         duration_ms=round(elapsed_s * 1000, 1),
         trace_id=request_context.trace_id.get(),
-        person=call.once(pseudonym, key.secret, call.person) if call.person else "",
+        person=call.compute_once(pseudonym, key.secret, call.person) if call.person else "",
         key=key.name if call.person or people else "",
-        found=call.once(distinct_pseudonyms, key.secret, people),
+        found=call.compute_once(distinct_pseudonyms, key.secret, people),
         request_id=call.request_id,
         purpose=call.purpose,
     )

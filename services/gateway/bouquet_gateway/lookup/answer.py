@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from bouquet_gateway.access.authenticate import Admission, Authenticate, Requester
+from bouquet_gateway.access.authenticate import Admission, Authenticator, Requester
 from bouquet_gateway.call import Answer, Call, HttpRequest
 from bouquet_gateway.errors.nomenclature import reasons_of
 from bouquet_gateway.errors.problems import Problem
@@ -25,10 +25,10 @@ from bouquet_gateway.lookup.ask import Providers
 from bouquet_gateway.lookup.in_flight import InFlight
 from bouquet_gateway.lookup.maintenance import MaintenanceWindows, refuse_in_window
 from bouquet_gateway.lookup.match import match_path
-from bouquet_gateway.lookup.parse import Parsed, parse, recipient_of
+from bouquet_gateway.lookup.parse import ParsedQuery, parse, recipient_of
 from bouquet_gateway.lookup.people import people_named
 from bouquet_gateway.lookup.scope_filter import open_fields
-from bouquet_gateway.offers.catalogue import Match, Served
+from bouquet_gateway.offers.catalogue import Match, ServedOperation
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paths import Envelope
 from bouquet_gateway.proofs.proofs import ProofMembers, Proofs, wanted_kind
@@ -55,7 +55,7 @@ class Lookups:
         self,
         *,
         offers: Discovery,
-        authenticate: Authenticate,
+        authenticate: Authenticator,
         in_flight: InFlight,
         cache: AnswerCache,
         providers: Providers,
@@ -125,7 +125,7 @@ class Lookups:
         proof = make_proof(data) if make_proof else ProofMembers()
         return Answer(_enveloped(call.envelope, data, served.operation.meta_fields, proof))
 
-    def _prover(self, served: Served, header: str, call: Call) -> sandbox.MakeProof | None:
+    def _prover(self, served: ServedOperation, header: str, call: Call) -> sandbox.MakeProof | None:
         """Returns a function that makes a proof from data. A proof is a text that shows later what the answer said.
         Returns `None` if `header`, the value of `X-Generate-Proof`, requests no proof, or if the gateway makes none."""
         if self._proofs is None or not (kind := wanted_kind(served, header)):
@@ -133,7 +133,14 @@ class Lookups:
         return partial(self._proofs.make, served, kind, call=call)
 
     async def _look_up(
-        self, served: Served, query: Query, requester: Requester, call: Call, deadline: Deadline, *, no_cache: bool
+        self,
+        served: ServedOperation,
+        query: Query,
+        requester: Requester,
+        call: Call,
+        deadline: Deadline,
+        *,
+        no_cache: bool,
     ) -> Found | Recorded:
         """Returns the data from the cache or the provider or, in a sandbox, a test case. With `no_cache`, the provider
         is always asked. Raises `Problem` if the gateway or the provider refuses the lookup, or if the lookup fails."""
@@ -142,7 +149,7 @@ class Lookups:
         now = self._clock()
         parsed = parse(served, query, now.date(), requester.citizen, call.shared)
         key = ""
-        if isinstance(parsed, Parsed):
+        if isinstance(parsed, ParsedQuery):
             call.person = parsed.identity
             if served.operation.cache_s and not no_cache:
                 key = self._cache.key(served.operation, parsed, now.date())

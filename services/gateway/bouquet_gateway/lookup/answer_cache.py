@@ -8,7 +8,7 @@ from datetime import date
 from msgspec import Raw
 
 from bouquet_gateway import metrics
-from bouquet_gateway.lookup.parse import Parsed
+from bouquet_gateway.lookup.parse import ParsedQuery
 from bouquet_gateway.stores.cache import Cache, CachedValue, key_of
 from bouquet_mesh.secret import Secret
 from bouquet_proto.offer import Operation
@@ -22,7 +22,7 @@ class AnswerCache:
         self._cache = cache
         self._secret = secret
 
-    def key(self, operation: Operation, parsed: Parsed, today: date) -> str:
+    def key(self, operation: Operation, parsed: ParsedQuery, today: date) -> str:
         """Returns the key under which the answer to a lookup is cached. The key includes the current month, because a
         lookup without a month is about the current one."""
         return key_of(self._secret, "data", operation.id, parsed, today.isoformat()[:7])

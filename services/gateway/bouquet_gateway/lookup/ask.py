@@ -19,7 +19,7 @@ from bouquet_gateway.lookup.answer_cache import AnswerCache
 from bouquet_gateway.lookup.regime import ChoiceCriteria, ChosenReply
 from bouquet_gateway.lookup.regime_hints import RegimeHints
 from bouquet_gateway.lookup.regime_plan import HedgeTiming, StartAsking, resolve
-from bouquet_gateway.offers.catalogue import Served
+from bouquet_gateway.offers.catalogue import ServedOperation
 from bouquet_gateway.offers.replies import limited
 from bouquet_gateway.stores.single_flight import SingleFlight
 from bouquet_mesh.bus.api import Calling
@@ -71,7 +71,7 @@ class Providers:
         to."""
         # A lookup may be answered while a task still runs.
 
-    async def ask(self, served: Served, lookup: Lookup, key: str, today: date) -> ChosenReply:
+    async def ask(self, served: ServedOperation, lookup: Lookup, key: str, today: date) -> ChosenReply:
         """Asks the operation's providers, and returns the reply that the caller gets. `key` is the lookup's key in the
         cache of answers. If it is empty, the reply is neither cached nor shared with identical lookups. `today` decides
         whether the lookup is about a past month."""
@@ -81,7 +81,11 @@ class Providers:
         return answer.chosen
 
     async def _share(
-        self, served: Served, key: str, ask: Callable[[], Coroutine[Any, Any, LookupResult]], deadline: Deadline
+        self,
+        served: ServedOperation,
+        key: str,
+        ask: Callable[[], Coroutine[Any, Any, LookupResult]],
+        deadline: Deadline,
     ) -> LookupResult:
         """Returns the reply to an identical lookup, one with the same `key`, if such a lookup is in flight. Otherwise
         calls `ask`, whose reply later identical lookups share."""
@@ -98,7 +102,7 @@ class Providers:
             metrics.cache_lookups("joined").inc()
         return answer
 
-    async def _ask(self, served: Served, lookup: Lookup, key: str, today: date) -> LookupResult:
+    async def _ask(self, served: ServedOperation, lookup: Lookup, key: str, today: date) -> LookupResult:
         was_busy = False
 
         async def ask_one(provider: str, lookup: Lookup) -> Reply:
@@ -130,7 +134,7 @@ class Providers:
             await self._cache.set(key, chosen.reply.data, served.operation.cache_s)
         return LookupResult(chosen, caller_was_refused=was_busy and isinstance(chosen.reply, Failed))
 
-    async def _ask_one(self, served: Served, provider: str, lookup: Lookup) -> Reply:
+    async def _ask_one(self, served: ServedOperation, provider: str, lookup: Lookup) -> Reply:
         """Asks one provider and returns its reply, without fields that the operation's schema does not declare. A reply
         that exceeds a limit, or does not match the schema, becomes the failure `malformed_reply`."""
         received = await self._bus.call(provider, lookup)

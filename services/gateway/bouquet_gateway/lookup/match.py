@@ -5,7 +5,7 @@ from __future__ import annotations
 from bouquet_gateway.access.credentials import Credential
 from bouquet_gateway.call import HttpRequest
 from bouquet_gateway.errors.problems import Problem
-from bouquet_gateway.offers.catalogue import Match, Naming
+from bouquet_gateway.offers.catalogue import IdentificationMethod, Match
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paths import ENCODED, READING
 from bouquet_proto.query import Query
@@ -31,7 +31,7 @@ def match_path(offers: Discovery, request: HttpRequest, path: str, credential: C
     if ENCODED in request.raw_path:
         raise Problem("unknown_route")
     is_reading = request.method in READING
-    match = offers.catalogue.match(path, _naming(credential, query)) if is_reading else None
+    match = offers.catalogue.match(path, _identification_method(credential, query)) if is_reading else None
     if match is not None:
         return match
     if path in REMOVED:
@@ -41,8 +41,10 @@ def match_path(offers: Discovery, request: HttpRequest, path: str, credential: C
     raise Problem("unknown_route")
 
 
-def _naming(credential: Credential, query: Query) -> Naming:
+def _identification_method(credential: Credential, query: Query) -> IdentificationMethod:
     """Returns the way in which a v2 request identifies the person: by FranceConnect session, by INE (national student
     number), or by other parameters."""
     ine = query.scalar("ine")
-    return Naming(by_session=credential.place == "bearer", by_ine=bool(ine.strip() if isinstance(ine, str) else ine))
+    return IdentificationMethod(
+        by_session=credential.place == "bearer", by_ine=bool(ine.strip() if isinstance(ine, str) else ine)
+    )

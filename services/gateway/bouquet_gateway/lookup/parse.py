@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from bouquet_gateway.errors.problems import Problem
-from bouquet_gateway.offers.catalogue import Served
+from bouquet_gateway.offers.catalogue import ServedOperation
 from bouquet_gateway.paths import Envelope
 from bouquet_proto import france_connect_session
 from bouquet_proto.identity import MODALITIES, Identite, Identity
@@ -19,7 +19,7 @@ from bouquet_proto.rules import Refusals, SharedResults, apply_rules, is_siret, 
 from bouquet_proto.tidy import tidied_identity
 
 
-class Parsed(Struct, frozen=True):
+class ParsedQuery(Struct, frozen=True):
     """Identity and parameters in a call's query, once they have passed the operation's validation rules."""
 
     identity: Identity
@@ -42,8 +42,8 @@ def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
 
 
 def parse(
-    served: Served, query: Query, today: date, citizen: Identite | None, shared: SharedResults | None
-) -> Parsed | Problem:
+    served: ServedOperation, query: Query, today: date, citizen: Identite | None, shared: SharedResults | None
+) -> ParsedQuery | Problem:
     """Returns the identity and the parameters of a lookup, or a `Problem` if a value is wrong. `citizen` is the
     identity from a FranceConnect session; `None` if the query gives the identity.
 
@@ -56,10 +56,10 @@ def parse(
     if isinstance(values, Refusals):
         return Problem(*values.codes)
     if citizen is not None:
-        return Parsed(citizen, values)
+        return ParsedQuery(citizen, values)
     modality = MODALITIES[served.operation.modality]
     others = values.keys() - set(modality.__struct_fields__)
-    return Parsed(msgspec.convert(values, modality), {name: values[name] for name in others})
+    return ParsedQuery(msgspec.convert(values, modality), {name: values[name] for name in others})
 
 
 def _problem_of(citizen: Identite, operation: Operation, today: date) -> Problem | None:

@@ -33,7 +33,7 @@ StartAsking: TypeAlias = Callable[[str, Lookup], "asyncio.Task[Reply]"]
 the lookup's deadline."""
 Source: TypeAlias = Literal["hint", "first", "second", "both"]
 
-DISPROOF = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
+HINT_DISPROVED_BY = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
 """Outcomes after which the gateway forgets that the provider found the person the last time."""
 
 
@@ -58,7 +58,7 @@ class Resolution(Struct, frozen=True):
     """Name of the provider to ask first the next time; empty unless exactly one provider has found the person."""
     forget_hint: bool = False
     """Whether to forget which provider found the person the last time. True if that provider's new reply has an outcome
-    in `DISPROOF`."""
+    in `HINT_DISPROVED_BY`."""
 
 
 async def resolve(
@@ -87,7 +87,7 @@ async def resolve(
         chosen,
         _source(chosen, first, bool(hint)),
         learned_provider=chosen.provider if single else "",
-        forget_hint=bool(hint) and first in provider_replies and provider_replies[first].outcome in DISPROOF,
+        forget_hint=bool(hint) and first in provider_replies and provider_replies[first].outcome in HINT_DISPROVED_BY,
     )
 
 

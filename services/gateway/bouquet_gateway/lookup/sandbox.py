@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 
 from bouquet_gateway.errors.problems import longest_wait
 from bouquet_gateway.lookup.scope_filter import open_fields
-from bouquet_gateway.offers.catalogue import Served
+from bouquet_gateway.offers.catalogue import ServedOperation
 from bouquet_gateway.paths import envelope_of
 from bouquet_gateway.proofs.proofs import ProofMembers
 from bouquet_proto.messages import Recorded
@@ -36,7 +36,9 @@ _envelope = msgspec.json.Decoder(dict[str, Raw])
 _members = msgspec.json.Decoder(dict[str, Any])
 
 
-def body_of(case: Recorded, served: Served, scopes: frozenset[str], make_proof: MakeProof | None = None) -> bytes:
+def body_of(
+    case: Recorded, served: ServedOperation, scopes: frozenset[str], make_proof: MakeProof | None = None
+) -> bytes:
     """Returns the body of a recorded answer (`case`) of a sandbox. If the recorded HTTP status is 200, the body has
     only the fields to which `scopes` give access, and the proof that `make_proof` makes of them."""
     return bytes(_filtered(case, served, scopes, make_proof) if case.status == 200 else case.body)
@@ -52,7 +54,7 @@ def retry_after_of(case: Recorded) -> int | None:
     return longest_wait(error.meta.retry_in for error in errors.errors)
 
 
-def _filtered(case: Recorded, served: Served, scopes: frozenset[str], make_proof: MakeProof | None) -> Raw:
+def _filtered(case: Recorded, served: ServedOperation, scopes: frozenset[str], make_proof: MakeProof | None) -> Raw:
     operation = served.operation
     if envelope_of(operation.path) == "v2":
         return open_fields(case.body, operation, scopes)

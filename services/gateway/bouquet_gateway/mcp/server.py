@@ -34,7 +34,7 @@ from bouquet_gateway.mcp.versions import (
     version_of,
 )
 from bouquet_gateway.offers.discovery import Discovery
-from bouquet_gateway.single_calls.ask import Asker, Services
+from bouquet_gateway.single_calls.ask import OperationCaller, Services
 from bouquet_proto.deadline import Deadline
 
 MAX_BODY_BYTES = 16 * 1024
@@ -159,7 +159,7 @@ class Mcp:
         self, invocation: ToolCallRequest, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Answer:
         purpose = invocation.arguments.purpose
-        asker = Asker(
+        asker = OperationCaller(
             services=self._services,
             request=request,
             call=call,

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 
 from bouquet_gateway.access.tokens import Token
 from bouquet_gateway.lookup.answer import is_by_ine
-from bouquet_gateway.offers.catalogue import Catalogue, Family, Match, Served
+from bouquet_gateway.offers.catalogue import Catalogue, Match, OperationFamily, ServedOperation
 from bouquet_gateway.paths import V2
 from bouquet_gateway.public.openapi import ANYTHING, DELEGATION, RECIPIENT, query_parameters
 from bouquet_gateway.public.openapi_components import Json
@@ -74,14 +74,14 @@ def _tools(catalogue: Catalogue, today: date) -> Iterator[tuple[str, Tool]]:
             yield name, _tool(name, match, match.served)
 
 
-def _match(family: Family, today: date) -> Match | None:
+def _match(family: OperationFamily, today: date) -> Match | None:
     """Returns the version of an operation that a tool calls. It is the newest, preferably one that is not deprecated on
     the day `today`. Returns `None` if that is version 2, for which there are no tools."""
     version = newest(family, today)
     return None if version == V2 else Match(family, version, family.versions[version][0])
 
 
-def _tool(name: str, match: Match, served: Served) -> Tool:
+def _tool(name: str, match: Match, served: ServedOperation) -> Tool:
     operation = served.operation
     parameters = {name: field for name, field in query_parameters(operation).items() if name != DELEGATION.name}
     described = {

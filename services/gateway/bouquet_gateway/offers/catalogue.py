@@ -30,7 +30,7 @@ gateway uses these definitions instead of those in the providers' offers."""
 # The offer of one provider must not decide which scopes open the data of another.
 
 
-class Served(Struct, frozen=True, dict=True):
+class ServedOperation(Struct, frozen=True, dict=True):
     """Operation that the gateway serves, with its providers, and the authority (administration) that its errors
     name."""
 
@@ -71,7 +71,7 @@ class MonitoredResource(Struct, frozen=True):
     providers: frozenset[str]
 
 
-class Naming(Struct, frozen=True):
+class IdentificationMethod(Struct, frozen=True):
     """Way in which a request identifies the person: by FranceConnect session, by INE (national student number), or
     otherwise. This decides which operation of a v2 path answers (docs/reference/contract.md §1.2)."""
 
@@ -79,15 +79,15 @@ class Naming(Struct, frozen=True):
     by_ine: bool = False
 
 
-class Family(Struct, frozen=True, dict=True):
+class OperationFamily(Struct, frozen=True, dict=True):
     """Operations whose paths differ only in the version, such as all versions of `men/scolarites/identite`."""
 
     # From version 3 on, there is one operation for each version. Version 2 has up to three, which identify the person
     # in different ways (modalities).
 
-    versions: Mapping[int, tuple[Served, ...]]
+    versions: Mapping[int, tuple[ServedOperation, ...]]
 
-    def each(self) -> Iterator[Served]:
+    def each(self) -> Iterator[ServedOperation]:
         for modalities in self.versions.values():
             yield from modalities
 
@@ -100,9 +100,9 @@ class Match(Struct, frozen=True):
     """Operation that is found for a request's path (`served`), with all its versions (`family`) and the version in the
     path."""
 
-    family: Family
+    family: OperationFamily
     version: int
-    served: Served | None
+    served: ServedOperation | None
     """Operation that answers; `None` if no operation has this version."""
 
     @property
@@ -130,11 +130,11 @@ class Catalogue:
         self.by_path = served_by_path(self.offers, self.refusals)
         self.documents = documents_by_path(self.offers, self.by_path, self.refusals)
         self.monitored = monitored_by_status(self.offers, self.by_path)
-        self._families: dict[str, Family] = {}
+        self._families: dict[str, OperationFamily] = {}
         for path, modalities in self.by_path.items():
             family_path, version = split(path)
-            known = self._families.get(family_path, Family({}))
-            self._families[family_path] = Family({**known.versions, version: modalities})
+            known = self._families.get(family_path, OperationFamily({}))
+            self._families[family_path] = OperationFamily({**known.versions, version: modalities})
 
     @cached_property
     def scopes(self) -> tuple[str, ...]:
@@ -145,18 +145,18 @@ class Catalogue:
         return tuple(sorted({*(scope for operation in operations for scope in operation.scopes), *of_fields}))
 
     @cached_property
-    def resources(self) -> Mapping[str, Mapping[str, Family]]:
+    def resources(self) -> Mapping[str, Mapping[str, OperationFamily]]:
         """Versions of each operation, by resource and modality (way to identify the person):
         `/v3/dss/quotient_familial/identite` and its other versions are at `["dss/quotient_familial"]["identite"]`."""
-        found: dict[str, dict[str, Family]] = {}
+        found: dict[str, dict[str, OperationFamily]] = {}
         for path, family in self._families.items():
             resource, _, modality = path.rpartition("/")
             found.setdefault(resource, {})[modality] = family
         return found
 
-    def match(self, path: str, naming: Naming) -> Match | None:
+    def match(self, path: str, identified_by: IdentificationMethod) -> Match | None:
         """Returns the operation that answers a request for `path`, with its other versions. If several share the path,
-        `naming` decides, which says how the request identifies the person.
+        `identified_by` decides, which says how the request identifies the person.
 
         Returns `None` if no version is offered. If only other versions are offered, `Match.served` is `None`.
         """
@@ -164,29 +164,29 @@ class Catalogue:
         family = self._families.get(family_path)
         if family is None:
             return None
-        return Match(family, version, _pick(family.versions.get(version, ()), naming))
+        return Match(family, version, _pick(family.versions.get(version, ()), identified_by))
 
 
-def _pick(modalities: tuple[Served, ...], naming: Naming) -> Served | None:
+def _pick(modalities: tuple[ServedOperation, ...], identified_by: IdentificationMethod) -> ServedOperation | None:
     """Chooses between the operations of one path, by how the request identifies the person (docs/reference/contract.md
-    §1.2). Returns `None` if no operation fits `naming`."""
+    §1.2). Returns `None` if no operation fits `identified_by`."""
     if len(modalities) == 1:
         return modalities[0]
     by_modality = {served.operation.modality: served for served in modalities}
-    if naming.by_session and "france_connect" in by_modality:
+    if identified_by.by_session and "france_connect" in by_modality:
         return by_modality["france_connect"]
-    if naming.by_ine and "ine" in by_modality:
+    if identified_by.by_ine and "ine" in by_modality:
         return by_modality["ine"]
     rest = (served for modality, served in by_modality.items() if modality not in ("france_connect", "ine"))
     return next(rest, None)
 
 
-def served_by_path(offers: Iterable[Offer], refusals: OfferRefusals) -> dict[str, tuple[Served, ...]]:
+def served_by_path(offers: Iterable[Offer], refusals: OfferRefusals) -> dict[str, tuple[ServedOperation, ...]]:
     """Returns the operations that the gateway serves, by path, and adds the refused ones to `refusals`. If two
     providers offer the same path, the first in `offers` gets all calls."""
     # This is otherwise for an operation with a plan: a rule, such as the one for CAF and MSA, that chooses the provider
     # at each call.
-    table: dict[str, dict[Modality, Served]] = {}
+    table: dict[str, dict[Modality, ServedOperation]] = {}
     status_owners = {france_connect_session.STATUS: france_connect_session.PROVIDER}
     for offer in offers:
         for operation in offer.operations:
@@ -195,7 +195,9 @@ def served_by_path(offers: Iterable[Offer], refusals: OfferRefusals) -> dict[str
     return {path: tuple(modalities.values()) for path, modalities in table.items() if modalities}
 
 
-def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation, status_owners: dict[str, str]) -> str:
+def _add(
+    modalities: dict[Modality, ServedOperation], offer: Offer, operation: Operation, status_owners: dict[str, str]
+) -> str:
     """Adds `operation` to `modalities`, the operations already served at its path. Returns the reason to refuse the
     operation, or "" if it is added. `status_owners` says which provider uses each name in `/api/{status}/ping`."""
     # `status_owners` holds each name that is taken in `/api/{status}/ping`, with the provider or plan that took it.
@@ -208,7 +210,7 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation,
     problems = _problems(operation) | offer.problems
     if operation.plan:  # one provider must not decide which scopes open the other's data
         operation = PLANS[operation.plan][operation.id]
-    served = Served(
+    served = ServedOperation(
         operation,
         offer.authority_of(operation),
         {offer.provider: offer.authority},
@@ -228,7 +230,7 @@ def _add(modalities: dict[Modality, Served], offer: Offer, operation: Operation,
 
 
 def monitored_by_status(
-    offers: Iterable[Offer], by_path: Mapping[str, tuple[Served, ...]]
+    offers: Iterable[Offer], by_path: Mapping[str, tuple[ServedOperation, ...]]
 ) -> dict[str, MonitoredResource]:
     """Returns the resources (groups of operations) whose health the gateway shows at `/api/{status}/ping`, by `status`.
     FranceConnect is among them if its worker has sent an offer."""

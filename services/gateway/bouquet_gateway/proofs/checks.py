@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from bouquet_gateway.access.address_limit import AddressLimit
 from bouquet_gateway.call import HttpRequest
-from bouquet_gateway.proofs.entry import KnownState, entry_state
+from bouquet_gateway.proofs.journal_entry import KnownState, entry_state
 from bouquet_gateway.proofs.proofs import PROOF_PARAMETER, Proofs
 from bouquet_gateway.proofs.revocation import refuse_revoked
 from bouquet_gateway.proofs.statement import Statement
@@ -20,7 +20,7 @@ from bouquet_proto.deadline import Deadline
 MAX_PARAMETERS = 10
 
 
-class Verified(Struct, frozen=True):
+class VerifiedProof(Struct, frozen=True):
     """Valid proof (an encrypted text that shows later what an answer said), with its content."""
 
     statement: Statement
@@ -40,7 +40,7 @@ class ProofChecks:
         self._bus = bus
         self._limit = limit
 
-    async def check(self, request: HttpRequest, request_id: str, deadline: Deadline) -> Verified:
+    async def check(self, request: HttpRequest, request_id: str, deadline: Deadline) -> VerifiedProof:
         """Verifies the proof in a request's query. Raises `Problem` if the proof is missing, not valid or revoked, or
         if the IP address has exceeded its limit."""
         # Also raises `Problem` if the registry does not say whether the proof is revoked.
@@ -48,10 +48,10 @@ class ProofChecks:
         text = sealed_text(request.raw_query, PROOF_PARAMETER)
         statement = self._proofs.verify(text)
         if not statement.record:
-            return Verified(statement, text, None)
+            return VerifiedProof(statement, text, None)
         async with alongside(entry_state(self._bus, statement.record, request_id, deadline)) as entry:
             await refuse_revoked(self._bus, statement.record, request_id, deadline)
-            return Verified(statement, text, await entry)
+            return VerifiedProof(statement, text, await entry)
 
 
 def sealed_text(raw_query: str, parameter: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bouquet_gateway.proofs.checks import Verified
-from bouquet_gateway.proofs.entry import KnownState
+from bouquet_gateway.proofs.checks import VerifiedProof
+from bouquet_gateway.proofs.journal_entry import KnownState
 from bouquet_gateway.proofs.proofs import code_of
 
 ENTRY_STATE_NAMES: Mapping[KnownState, str] = {
@@ -18,7 +18,7 @@ ENTRY_STATE_NAMES: Mapping[KnownState, str] = {
 """Public name, in French, of each state of a record in the access journal."""
 
 
-def as_json(verified: Verified, *, is_test: bool) -> Mapping[str, object]:
+def as_json(verified: VerifiedProof, *, is_test: bool) -> Mapping[str, object]:
     """Converts a valid proof to the object `data` of a JSON answer. `is_test` says whether the proof is about invented
     data of a sandbox."""
     statement = verified.statement

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from html import escape
 
-from bouquet_gateway.proofs.checks import Verified
-from bouquet_gateway.proofs.entry import KnownState
+from bouquet_gateway.proofs.checks import VerifiedProof
+from bouquet_gateway.proofs.journal_entry import KnownState
 from bouquet_gateway.proofs.proofs import code_of
 from bouquet_gateway.proofs.statement import Row, french_day
 
@@ -37,7 +37,7 @@ ENTRY_STATE_SENTENCES: Mapping[KnownState, str] = {
 """French text for each state of a record in the access journal."""
 
 
-def page_of(verified: Verified, *, is_test: bool) -> str:
+def page_of(verified: VerifiedProof, *, is_test: bool) -> str:
     """Returns the HTML page about a valid proof. `is_test` says whether the proof is about invented data of a
     sandbox."""
     statement = verified.statement

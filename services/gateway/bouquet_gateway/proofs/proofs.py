@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 from bouquet_gateway.call import Call
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.offers import proof_members
-from bouquet_gateway.offers.catalogue import Served
+from bouquet_gateway.offers.catalogue import ServedOperation
 from bouquet_gateway.paths import PROOF_DOCUMENT, PROOFS
 from bouquet_gateway.proofs.document import Document
 from bouquet_gateway.proofs.keys import KeyRing, NotSealed
@@ -67,7 +67,7 @@ class Proofs:
         self._purpose = TEST_PURPOSE if is_sandbox else PURPOSE
         self._document_purpose = TEST_DOCUMENT_PURPOSE if is_sandbox else DOCUMENT_PURPOSE
 
-    def make(self, served: Served, kind: str, data: Raw, call: Call) -> ProofMembers:
+    def make(self, served: ServedOperation, kind: str, data: Raw, call: Call) -> ProofMembers:
         """Makes a proof of an answer and, if `kind` is `pdf`, the link to a PDF file. Raises `Problem` if the data is
         too large for a URL."""
         try:
@@ -75,7 +75,7 @@ class Proofs:
         except TooLarge:
             raise Problem("malformed_reply", authority=served.authority, outcome="failed") from None
 
-    def _made(self, served: Served, kind: str, data: Raw, call: Call) -> ProofMembers:
+    def _made(self, served: ServedOperation, kind: str, data: Raw, call: Call) -> ProofMembers:
         operation, now = served.operation, self._clock()
         assert operation.proof is not None
         today = now.date()
@@ -136,7 +136,7 @@ class Proofs:
             raise Problem("proof_unknown") from None
 
 
-def wanted_kind(served: Served, header: str) -> str:
+def wanted_kind(served: ServedOperation, header: str) -> str:
     """Returns the kind of proof that the header `X-Generate-Proof` requests: `proof-only`, `pdf`, or "" if the header
     is empty or the operation has no proof. Raises `Problem` for any other value."""
     if not header or served.operation.proof is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bouquet_gateway.access.introspection import moment
+from bouquet_gateway.access.introspection import iso_time
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.paris import moment_in_paris
 from bouquet_mesh.bus.api import Calling
@@ -28,5 +28,7 @@ async def refuse_revoked(bus: Calling, record: str, request_id: str, deadline: D
         raise Problem("proof_status_unknown") from None
     if revoked_at is not None:
         raise Problem(
-            "proof_revoked", values={"revoked_on": moment_in_paris(revoked_at)}, meta={"revoked_at": moment(revoked_at)}
+            "proof_revoked",
+            values={"revoked_on": moment_in_paris(revoked_at)},
+            meta={"revoked_at": iso_time(revoked_at)},
         )

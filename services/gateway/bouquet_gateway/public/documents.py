@@ -12,7 +12,7 @@ from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.paths import Envelope, envelope_of
 from bouquet_gateway.public import openapi
-from bouquet_gateway.public.encoded import Encoded, encoded, encoded_bytes
+from bouquet_gateway.public.encoded_document import EncodedDocument, compress_document, encode_document
 
 
 class Documents:
@@ -37,17 +37,17 @@ class Documents:
         self._public_url = public_url
         self._contact = contact
         self._made_of: Catalogue | None = None
-        self._made: dict[Hashable, Encoded] = {}
+        self._made: dict[Hashable, EncodedDocument] = {}
         self._errors: Nomenclature | None = None
 
-    def openapi(self, envelope: Envelope | None = None) -> Encoded:
+    def openapi(self, envelope: Envelope | None = None) -> EncodedDocument:
         """Returns the OpenAPI document of the gateway's own endpoints and of the operations whose answers have the form
         `envelope`, `v2` or `v3`. `None` stands for the operations of both forms."""
 
-        def make(catalogue: Catalogue) -> Encoded:
+        def make(catalogue: Catalogue) -> EncodedDocument:
             paths = catalogue.by_path.items()
             chosen = {path: served for path, served in paths if envelope in (None, envelope_of(path))}
-            return encoded(
+            return encode_document(
                 openapi.document(
                     chosen,
                     server_url=self._public_url or "/",
@@ -60,23 +60,25 @@ class Documents:
 
         return self._encoded_once(("openapi", envelope), make)
 
-    def errors(self, operation_id: str = "") -> Encoded | None:
+    def errors(self, operation_id: str = "") -> EncodedDocument | None:
         """Returns the list of errors of the operation with the id `operation_id`, or of all operations if the id is "".
         Returns `None` for an unknown id."""
         full_list = self._nomenclature()
         if not operation_id:
-            return self._encoded_once("errors", lambda _: encoded(full_list))
+            return self._encoded_once("errors", lambda _: encode_document(full_list))
         endpoint = full_list.endpoints.get(operation_id)
         if endpoint is None:
             return None
         reduced = structs.replace(full_list, endpoints={operation_id: endpoint})
-        return self._encoded_once(("errors", operation_id), lambda _: encoded(reduced))
+        return self._encoded_once(("errors", operation_id), lambda _: encode_document(reduced))
 
-    def offered(self, path: str) -> Encoded | None:
+    def offered(self, path: str) -> EncodedDocument | None:
         document = self._offers.catalogue.documents.get(path)
-        return None if document is None else self._encoded_once(("offered", path), lambda _: encoded_bytes(document))
+        return (
+            None if document is None else self._encoded_once(("offered", path), lambda _: compress_document(document))
+        )
 
-    def _encoded_once(self, name: Hashable, make: Callable[[Catalogue], Encoded]) -> Encoded:
+    def _encoded_once(self, name: Hashable, make: Callable[[Catalogue], EncodedDocument]) -> EncodedDocument:
         catalogue = self._current_catalogue()
         if name not in self._made:
             self._made[name] = make(catalogue)

@@ -10,7 +10,7 @@ import msgspec
 
 from bouquet_gateway.errors import nomenclature
 from bouquet_gateway.errors.nomenclature import documented_reasons
-from bouquet_gateway.offers.catalogue import Served
+from bouquet_gateway.offers.catalogue import ServedOperation
 from bouquet_gateway.paths import Envelope, envelope_of
 from bouquet_gateway.public import openapi_dossiers, openapi_platform, openapi_proofs, openapi_sandbox
 from bouquet_gateway.public.openapi_components import Components, Json, pascal
@@ -74,7 +74,7 @@ ON_RETIREMENT = ("Deprecation", "Sunset", "Link")
 
 
 def document(
-    by_path: Mapping[str, tuple[Served, ...]],
+    by_path: Mapping[str, tuple[ServedOperation, ...]],
     title: str = "Bouquet",
     version: str = "3.0.0",
     server_url: str = "/",
@@ -136,7 +136,7 @@ def _contact(contact: str) -> Json:
     return {"name": "L'exploitant de cette passerelle"} | ({kind: contact} if contact else {})
 
 
-def _tags(by_path: Mapping[str, tuple[Served, ...]], more: Mapping[str, str]) -> list[Json]:
+def _tags(by_path: Mapping[str, tuple[ServedOperation, ...]], more: Mapping[str, str]) -> list[Json]:
     labels = sorted({modalities[0].authority.label for modalities in by_path.values()})
     described = {label: f"Données fournies par : {label}" for label in labels} | openapi_platform.TAGS | dict(more)
     return [{"name": name, "description": description} for name, description in described.items()]
@@ -147,7 +147,7 @@ def _checks(operation: Operation) -> Iterator[Check]:
         yield from stage
 
 
-def _get(modalities: tuple[Served, ...], components: Components) -> Json:
+def _get(modalities: tuple[ServedOperation, ...], components: Components) -> Json:
     """Returns the OpenAPI description of GET at one path. `modalities` holds the operations at this path, one for each
     way to identify the person."""
     operations = [served.operation for served in modalities]
@@ -252,7 +252,7 @@ def _parameter(name: str, field: Field, *, required: bool) -> Json:
     return parameter
 
 
-def _success(served: Served, components: Components) -> Json:
+def _success(served: ServedOperation, components: Components) -> Json:
     operation = served.operation
     headers = ON_DATA + (ON_RETIREMENT if operation.retirement else ())
     return {
@@ -306,14 +306,14 @@ def _example(data: Json, meta_fields: tuple[str, ...]) -> Json:
     return {"data": {name: data[name] for name in data if name not in meta}, "links": {}, "meta": meta}
 
 
-def _errors(served: Served, components: Components) -> Json:
+def _errors(served: ServedOperation, components: Components) -> Json:
     operation = served.operation
     address = _errors_url(operation)
     return error_answers(
         documented_reasons(served),
         operation.path,
         components,
-        provider_rows=served.problems,
+        provider_failures=served.problems,
         headers=ON_THROTTLED,
         more=f". Toutes les erreurs de l'opération : [{address}]({address})",
     )

@@ -10,7 +10,7 @@ from bouquet_gateway.dossiers.read import CIVIL_STATUS, IDENTIFIERS, MAX_PARTS
 from bouquet_gateway.dossiers.result import Status
 from bouquet_gateway.dossiers.run import MAX_PERSONS
 from bouquet_gateway.errors.nomenclature import DELEGATION_REASONS, DOSSIER_REASONS, RECIPIENT, TOKEN_REASONS
-from bouquet_gateway.offers.catalogue import Served
+from bouquet_gateway.offers.catalogue import ServedOperation
 from bouquet_gateway.paths import DOSSIERS, V2, split
 from bouquet_gateway.public.openapi_components import Components, Json
 from bouquet_gateway.public.openapi_errors import JSON, SCHEMAS, object_schema, text
@@ -29,7 +29,7 @@ PART_NAME = text(pattern="^[a-z][a-z0-9_]{0,31}$")
 ANYTHING: Json = {"type": "object", "additionalProperties": True}
 
 
-def paths(by_path: Mapping[str, tuple[Served, ...]], components: Components, security: Iterable[str]) -> Json:
+def paths(by_path: Mapping[str, tuple[ServedOperation, ...]], components: Components, security: Iterable[str]) -> Json:
     """Returns the OpenAPI path of the endpoint for dossiers (several lookups in one request), and adds its schemas to
     `components`. `security` holds the names of the security schemes.
 

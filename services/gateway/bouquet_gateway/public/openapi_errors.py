@@ -10,7 +10,14 @@ from typing import Any
 
 import msgspec
 
-from bouquet_gateway.errors.problems import NO_ROWS, Problem, Rows, error_envelope, failure_of, render
+from bouquet_gateway.errors.problems import (
+    NO_PROVIDER_FAILURES,
+    FailuresByReason,
+    Problem,
+    error_envelope,
+    failure_of,
+    render,
+)
 from bouquet_gateway.paths import Envelope
 from bouquet_gateway.public.openapi_components import Components, Json
 from bouquet_proto.offer import Authority
@@ -82,21 +89,21 @@ def error_answers(
     path: str,
     components: Components,
     *,
-    provider_rows: Rows = NO_ROWS,
+    provider_failures: FailuresByReason = NO_PROVIDER_FAILURES,
     headers: Iterable[str] = ON_EVERY_ANSWER,
     more: str = "",
 ) -> Json:
     """Returns the OpenAPI responses for the errors of `path`, with examples, by HTTP status. `reasons` holds failure
     reasons such as `overloaded`, each with the authority that the error names.
 
-    `provider_rows` are the provider's own rows of the failure table. `headers` names the headers of each response.
+    `provider_failures` are the provider's own rows of the failure table. `headers` names the headers of each response.
     `more` is appended to each description.
     """
     examples: dict[int, dict[str, Json]] = defaultdict(dict)
     forms: dict[int, set[Envelope]] = defaultdict(set)
     for reason, authority in reasons:
-        row, form = failure_of(reason, provider_rows), error_envelope((reason,), path)
-        status, body = render(Problem(reason, authority=authority, values=SAMPLE_VALUES), provider_rows, form)
+        row, form = failure_of(reason, provider_failures), error_envelope((reason,), path)
+        status, body = render(Problem(reason, authority=authority, values=SAMPLE_VALUES), provider_failures, form)
         example = {"summary": row.title, "value": msgspec.json.decode(body)}
         _add(examples[status], row.code_of(authority.prefix), example)
         forms[status].add(form)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bouquet_gateway.errors.nomenclature import DOCUMENT_REASONS, PROOF_REASONS
-from bouquet_gateway.offers.catalogue import Served
+from bouquet_gateway.offers.catalogue import ServedOperation
 from bouquet_gateway.paths import PROOF_DOCUMENT, PROOFS
 from bouquet_gateway.proofs.json import ENTRY_STATE_NAMES
 from bouquet_gateway.proofs.proofs import DOCUMENT_PARAMETER, PDF, PROOF_ONLY, PROOF_PARAMETER
@@ -69,7 +69,7 @@ SCHEMAS: Json = {
 }
 
 
-def add_header(operations: Mapping[str, Json], by_path: Mapping[str, tuple[Served, ...]]) -> None:
+def add_header(operations: Mapping[str, Json], by_path: Mapping[str, tuple[ServedOperation, ...]]) -> None:
     """Adds the header `X-Generate-Proof` to the OpenAPI description of each operation for which callers can request a
     proof. `operations` holds the descriptions by path."""
     for path, modalities in by_path.items():

@@ -21,7 +21,7 @@ class Readiness:
         self._tokens = tokens
         self._journal = journal
 
-    def lacking(self) -> list[str]:
+    def unmet_conditions(self) -> list[str]:
         """Returns the names of what the gateway lacks to answer lookups; an empty list if it is ready. The names are
         `bus`, `offers` (descriptions of operations), `registry`, `journal`, and `descriptors` (free file
         descriptors)."""
@@ -35,8 +35,8 @@ class Readiness:
         }
         return [name for name, lacks in missing.items() if lacks]
 
-    def waiting(self) -> Mapping[str, object]:
-        """Returns the JSON body of `/readyz` for a gateway that is not ready, with what it lacks (`lacking`). Returns
-        an empty mapping if the gateway is ready."""
-        lacking = self.lacking()
-        return {"status": "waiting", "for": lacking} if lacking else {}
+    def readyz_body(self) -> Mapping[str, object]:
+        """Returns the JSON body of `/readyz` for a gateway that is not ready, with what it lacks (`unmet_conditions`).
+        Returns an empty mapping if the gateway is ready."""
+        unmet_conditions = self.unmet_conditions()
+        return {"status": "waiting", "for": unmet_conditions} if unmet_conditions else {}

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.offers.discovery import Discovery
-from bouquet_gateway.public.encoded import Encoded, encoded
+from bouquet_gateway.public.encoded_document import EncodedDocument, encode_document
 from bouquet_mesh.bus.api import Calling
 from bouquet_proto import france_connect_session
 from bouquet_proto.deadline import Deadline
@@ -60,16 +60,16 @@ class SandboxCases:
         self._is_sandbox = is_sandbox
         self._clock = clock
         self._building = asyncio.Lock()
-        self._document: Encoded | None = None
+        self._document: EncodedDocument | None = None
         self._built_at = 0.0
 
-    async def document(self, request_id: str, deadline: Deadline) -> Encoded:
+    async def document(self, request_id: str, deadline: Deadline) -> EncodedDocument:
         """Returns the document of all test cases of the sandbox. Raises `Problem` outside of a sandbox, or if a
         provider does not answer."""
         self._need_sandbox()
         async with self._building:
             if self._document is None or self._clock() >= self._built_at + KEPT_S:
-                self._document = encoded(await self._collect(request_id, deadline))
+                self._document = encode_document(await self._collect(request_id, deadline))
                 self._built_at = self._clock()
             return self._document
 

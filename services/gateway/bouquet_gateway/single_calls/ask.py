@@ -9,7 +9,7 @@ from datetime import datetime
 from msgspec import Struct, structs
 from opentelemetry.trace import SpanKind
 
-from bouquet_gateway.access.authenticate import Admission, Authenticate
+from bouquet_gateway.access.authenticate import Admission, Authenticator
 from bouquet_gateway.call import Answer, Call, HttpRequest
 from bouquet_gateway.call_report import report_call
 from bouquet_gateway.errors.answers import answer_of, problem_of
@@ -30,13 +30,13 @@ in one request). Callers use GET for the same operations."""
 class Services(Struct, frozen=True, kw_only=True):
     """Services that the gateway uses for each call: token checks, lookups and access journal."""
 
-    authenticate: Authenticate
+    authenticate: Authenticator
     lookups: Lookups
     journal: Journal
     clock: Callable[[], datetime]
 
 
-class Asker(Struct, frozen=True, kw_only=True):
+class OperationCaller(Struct, frozen=True, kw_only=True):
     """Caller of operations on behalf of one request, such as a dossier (several lookups in one request). Uses the
     request's credential, id and deadline."""
 

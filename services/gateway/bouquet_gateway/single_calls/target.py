@@ -7,7 +7,7 @@ from datetime import date
 
 from msgspec import Struct
 
-from bouquet_gateway.offers.catalogue import Family, Match, Served
+from bouquet_gateway.offers.catalogue import Match, OperationFamily, ServedOperation
 from bouquet_gateway.single_calls.parameters import Value, Values
 from bouquet_proto.offer import Operation, People
 
@@ -28,7 +28,7 @@ class Target(Struct, frozen=True, kw_only=True):
     error."""
 
     @property
-    def served(self) -> Served | None:
+    def served(self) -> ServedOperation | None:
         return self.match.served if self.match else None
 
     @property
@@ -58,13 +58,13 @@ class Target(Struct, frozen=True, kw_only=True):
         return {names[field]: value for field, value in person.items() if field in names}
 
 
-def newest(family: Family, today: date) -> int:
+def newest(family: OperationFamily, today: date) -> int:
     """Returns the number of an operation's newest version that is not deprecated. If all versions are deprecated,
     returns the highest number."""
     current = (version for version, served in family.versions.items() if not _is_deprecated(served[0], today))
     return max(current, default=max(family.versions))
 
 
-def _is_deprecated(served: Served, today: date) -> bool:
+def _is_deprecated(served: ServedOperation, today: date) -> bool:
     retirement = served.operation.retirement
     return retirement is not None and date.fromisoformat(retirement.deprecated_on) <= today

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bouquet_gateway.access.address_limit import AddressLimit
-from bouquet_gateway.access.authenticate import Authenticate
+from bouquet_gateway.access.authenticate import Authenticator
 from bouquet_gateway.access.open_counters import open_counters
 from bouquet_gateway.access.rate_limit import RateLimiter
 from bouquet_gateway.access.registry_client import RegistryClient
@@ -81,7 +81,7 @@ async def open_gateway(
     # The records of the access journal are sent to `outbox`. `clock` is used by the rules of the contract, and
     # `epoch_s` (seconds since 1970) by the rate limits.
     calls = Bulkheads(bus, settings.max_calls_per_provider)
-    offers = Discovery(calls, settings.providers, settings.bounds())
+    offers = Discovery(calls, settings.providers, settings.allowed_paths())
     tokens = _tokens(settings, calls, offers)
     bounds = (settings.cache_max_items, settings.cache_max_bytes)
     async with (
@@ -132,13 +132,13 @@ def _assemble(
 ) -> GatewayServices:
     secret, windows = settings.cache_secret(), parse_windows(settings.maintenance)
     health = HealthWindows(clock)
-    authenticate = Authenticate(
+    authenticate = Authenticator(
         tokens,
         limiter,
         _sessions(settings, bus, offers, health),
         addresses=AddressThrottle(settings.refused_bearers_per_minute, epoch_s),
         recipients=RecipientThrottle(limiter, settings.unknown_recipients_per_minute, epoch_s),
-        exempt=settings.exempt(),
+        exempt=settings.exempt_digests(),
         trusted_proxies=settings.proxies(),
         rate_limit_per=settings.rate_limit_per,
     )

@@ -18,7 +18,7 @@ from bouquet_proto.offer import Offer, Operation
 log = logging.getLogger(__name__)
 
 
-class Hosted(Protocol):
+class EmbeddedWorker(Protocol):
     """Worker that runs inside the gateway's process. In a sandbox, it is the casebook: one service that replaces all
     workers, and answers from test case files."""
 
@@ -33,7 +33,7 @@ class Hosted(Protocol):
         """Returns a context in which the worker answers requests on the bus."""
 
 
-class Service(Protocol):
+class EmbeddedService(Protocol):
     """Service other than a worker that runs inside the gateway's process. The registry is the only one."""
 
     def read(self, reader: Reader) -> object:
@@ -46,13 +46,13 @@ class Service(Protocol):
         gateway puts journal records; `None` without a journal."""
 
 
-def installed(*, sandbox: bool) -> dict[str, Hosted]:
+def installed_workers(*, sandbox: bool) -> dict[str, EmbeddedWorker]:
     """Returns the installed workers by the provider's name. For a sandbox, returns only the casebook, which answers
     from test case files in place of all workers."""
     return _loaded(CASEBOOK if sandbox else WORKERS)
 
 
-def services() -> dict[str, Service]:
+def installed_services() -> dict[str, EmbeddedService]:
     """Returns the installed services by name: the registry, or an empty dict if it is not installed."""
     return _loaded(SERVICES)
 
@@ -62,11 +62,11 @@ def _loaded(group: str) -> dict[str, Any]:
     return {entry.name: entry.load() for entry in sorted(entries, key=lambda entry: entry.name)}
 
 
-def providers(hosts: Mapping[str, Hosted]) -> tuple[str, ...]:
+def providers_of(hosts: Mapping[str, EmbeddedWorker]) -> tuple[str, ...]:
     return tuple(offer.provider for host in hosts.values() for offer in host.offers())
 
 
-def scopes(hosts: Mapping[str, Hosted]) -> frozenset[str]:
+def scopes_of(hosts: Mapping[str, EmbeddedWorker]) -> frozenset[str]:
     operations = (operation for host in hosts.values() for offer in host.offers() for operation in offer.operations)
     return frozenset(scope for operation in operations for scope in _scopes(operation))
 
@@ -77,12 +77,12 @@ def _scopes(operation: Operation) -> set[str]:
 
 
 @asynccontextmanager
-async def hosting(
+async def running_workers(
     bus: Bus,
     outbox: Outbox | None,
     environ: Mapping[str, str],
-    hosts: Mapping[str, Hosted],
-    services: Mapping[str, Service],
+    hosts: Mapping[str, EmbeddedWorker],
+    services: Mapping[str, EmbeddedService],
 ) -> AsyncIterator[None]:
     """Runs workers (`hosts`) and services in this process while the context is open. `outbox` is the queue for journal
     records; `None` without a journal. Raises `SettingsError` for a wrong setting."""

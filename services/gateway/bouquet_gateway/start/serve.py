@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 SERVICE = "bouquet-gateway"
 
 
-class Hosting(Struct, frozen=True):
+class StartConfiguration(Struct, frozen=True):
     """Settings of a gateway, with the workers (`hosts`) and other services that run in its process. Both are empty with
     a broker, since they then run in processes of their own."""
 
     settings: GatewaySettings
-    hosts: Mapping[str, embedded.Hosted]
-    services: Mapping[str, embedded.Service]
+    hosts: Mapping[str, embedded.EmbeddedWorker]
+    services: Mapping[str, embedded.EmbeddedService]
 
 
 async def serve(environ: Mapping[str, str], number: int = 0) -> None:
@@ -42,18 +42,18 @@ async def serve(environ: Mapping[str, str], number: int = 0) -> None:
     await run_process(SERVICE, environ, read, partial(_serving, number), name)
 
 
-async def serve_several(environ: Mapping[str, str]) -> int:
+async def serve_processes(environ: Mapping[str, str]) -> int:
     """Runs as many gateway processes as the setting `PROCESSES` says. Returns 0 if all end with exit status 0,
     otherwise the exit status of a process that failed. Raises `SettingsError` for a wrong setting or a port in use."""
-    _, hosting_settings = prepare(environ, read, SERVICE)
-    settings = hosting_settings.settings
+    _, configuration = prepare(environ, read, SERVICE)
+    settings = configuration.settings
     await check_ports_free(settings)
     if settings.cache_url.reveal() == EMBEDDED:
         log.warning("each process has its own rate limits and cache", extra={"processes": settings.processes})
     return await processes.supervise(settings.processes, environ)
 
 
-def read(reader: Reader, mesh: MeshSettings) -> Hosting:
+def read(reader: Reader, mesh: MeshSettings) -> StartConfiguration:
     """Returns the settings of a gateway, with the workers and services that run in its process. Checks the settings of
     all of them. `reader` reads the settings, and collects the errors in them."""
     settings = read_settings(reader)
@@ -63,8 +63,8 @@ def read(reader: Reader, mesh: MeshSettings) -> Hosting:
         hosted.read(reader)
     for service in services.values():
         service.read(reader)
-    named = reader.check(with_providers, settings, mesh, embedded.providers(hosts))
-    return Hosting(named or settings, hosts, services)
+    named = reader.check(with_providers, settings, mesh, embedded.providers_of(hosts))
+    return StartConfiguration(named or settings, hosts, services)
 
 
 def _several_need_a_broker(settings: GatewaySettings, mesh: MeshSettings) -> None:
@@ -74,19 +74,21 @@ def _several_need_a_broker(settings: GatewaySettings, mesh: MeshSettings) -> Non
 
 
 @asynccontextmanager
-async def _serving(number: int, process: Process, hosting_settings: Hosting) -> AsyncIterator[None]:
-    settings = hosting_settings.settings
+async def _serving(number: int, process: Process, configuration: StartConfiguration) -> AsyncIterator[None]:
+    settings = configuration.settings
     async with AsyncExitStack() as stack:
         bus, outbox = await stack.enter_async_context(process.bus()), None
         if settings.has_journal:
             outbox = await stack.enter_async_context(process.outbox(f"{process.name} journal"))
-        if hosting_settings.hosts or hosting_settings.services:
-            hosting = embedded.hosting(bus, outbox, process.environ, hosting_settings.hosts, hosting_settings.services)
+        if configuration.hosts or configuration.services:
+            hosting = embedded.running_workers(
+                bus, outbox, process.environ, configuration.hosts, configuration.services
+            )
             await stack.enter_async_context(hosting)
         report_safeguards(settings)
         parts = await stack.enter_async_context(open_gateway(settings, bus, outbox))
         port = await stack.enter_async_context(open_ports(parts, number, process.http_limits))
-        process.ready_when(parts.readiness.waiting)
+        process.ready_when(parts.readiness.readyz_body)
         if number:
             processes.report_started()
         log.info("gateway started", extra={"port": port, "providers": list(settings.providers)})
@@ -106,16 +108,16 @@ def report_safeguards(settings: GatewaySettings) -> None:
 
 def _hosted(
     settings: GatewaySettings, mesh: MeshSettings
-) -> tuple[Mapping[str, embedded.Hosted], Mapping[str, embedded.Service]]:
+) -> tuple[Mapping[str, embedded.EmbeddedWorker], Mapping[str, embedded.EmbeddedService]]:
     """Returns the workers and the services that run in the gateway's process. With a broker, both mappings are empty,
     since each worker and service has its own process."""
     # On the embedded bus, these are the installed workers that the settings allow (in a sandbox, the casebook alone),
     # and the registry if tokens or journal need it.
     if settings.processes > 1 or not is_embedded(mesh.bus_url.reveal()):
         return {}, {}
-    hosts = embedded.installed(sandbox=settings.sandbox)
+    hosts = embedded.installed_workers(sandbox=settings.sandbox)
     chosen = settings.providers if settings.providers and not settings.sandbox else tuple(hosts)
-    services = embedded.services() if settings.tokens_from == "registry" or settings.has_journal else {}
+    services = embedded.installed_services() if settings.tokens_from == "registry" or settings.has_journal else {}
     return {name: host for name, host in hosts.items() if name in chosen}, services
 
 

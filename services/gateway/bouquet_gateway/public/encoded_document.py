@@ -12,7 +12,7 @@ from msgspec import Struct
 GZIP = re.compile(r"\s*(?:gzip|x-gzip|\*)\s*(?:;\s*q=(?P<weight>[\d.]+)\s*)?", re.IGNORECASE)
 
 
-class Encoded(Struct, frozen=True):
+class EncodedDocument(Struct, frozen=True):
     """JSON document, plain and compressed by gzip, with its `ETag`."""
 
     plain: bytes
@@ -26,14 +26,14 @@ class Encoded(Struct, frozen=True):
         return f"{self.etag}-gzip" if gzipped else self.etag
 
 
-def encoded(document: object) -> Encoded:
+def encode_document(document: object) -> EncodedDocument:
     """Serializes an object to JSON, and returns it as an encoded document."""
-    return encoded_bytes(msgspec.json.encode(document))
+    return compress_document(msgspec.json.encode(document))
 
 
-def encoded_bytes(plain: bytes) -> Encoded:
+def compress_document(plain: bytes) -> EncodedDocument:
     """Returns an encoded document with the content `plain`, which is already serialized to JSON."""
-    return Encoded(plain, gzip.compress(plain, mtime=0), sha256(plain).hexdigest()[:32])
+    return EncodedDocument(plain, gzip.compress(plain, mtime=0), sha256(plain).hexdigest()[:32])
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
