@@ -17,7 +17,7 @@ from bouquet_portal.bac_a_sable.form import MAX_LENGTH, MAX_VALUES, MIN_INPUTS
 from bouquet_portal.documents.model import Field
 
 Shape = Literal["objects", "object", "texts", "choice", "text"]
-COMPUTED = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
+PLACEHOLDER = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
 """Pattern of the placeholders for numbers that the sandbox computes on the day of a call. `{annee-1}` is last year, and
 `{rentree}` the year in which the current school year began."""
 TRUE_OR_FALSE = (("true", "vrai"), ("false", "faux"))
@@ -135,7 +135,7 @@ def _value(field: Field, sent: MultiValueDict[str, str], path: str) -> Any:
 
 
 def _count_objects(sent: Collection[str], path: str) -> int:
-    """Returns the number of objects in the list at `path`, at most `MOST_VALUES`. It is derived from the names of the
+    """Returns the number of objects in the list at `path`, at most `MAX_VALUES`. It is derived from the names of the
     submitted inputs: `payload.data.enfants[2].sexe` shows that `payload.data.enfants` has three objects."""
     numbers = (re.match(r"\[(\d{1,3})\]", name[len(path) :]) for name in sent if name.startswith(f"{path}["))
     return min(MAX_VALUES, max((int(found[1]) + 1 for found in numbers if found), default=0))
@@ -146,7 +146,7 @@ def _typed(text: str, kind: str) -> Any:
     itself if the conversion is impossible."""
     if kind.startswith(("texte", "date")):
         return text
-    if kind.startswith("nombre") and COMPUTED.fullmatch(text):
+    if kind.startswith("nombre") and PLACEHOLDER.fullmatch(text):
         return Computed(text)
     # Not `json.loads`, which accepts NaN, and halves of characters that no page or file can contain.
     try:

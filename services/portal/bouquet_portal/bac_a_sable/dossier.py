@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 PATH = "/bouquet/v1/dossiers"
-BEGINNING = """{
+EXAMPLE = """{
   "recipient": "13002526500013",
   "identite": {
     "nomNaissance": "LE GOUADEC", "prenoms": ["Maëlys", "Inès"], "sexeEtatCivil": "F",

@@ -49,7 +49,7 @@ class Row(Struct, frozen=True):
     cells: tuple[OperationCase | None, ...]
 
 
-class YieldedError(Struct, frozen=True):
+class ErrorWithCall(Struct, frozen=True):
     """Documented error, with a call that makes the sandbox return it. `operation` and `simulated` are None if no call
     does."""
 
@@ -100,7 +100,9 @@ def distinct(operation_cases: Iterable[OperationCase]) -> Iterator[tuple[Operati
         yield first, tuple(others)
 
 
-def yielded(errors: Iterable[ErrorCode], cases: Cases, operations: Mapping[str, Operation]) -> Iterator[YieldedError]:
+def errors_with_calls(
+    errors: Iterable[ErrorCode], cases: Cases, operations: Mapping[str, Operation]
+) -> Iterator[ErrorWithCall]:
     """Yields each of `errors`, with a call that makes the sandbox return it. An error that the sandbox does not
     simulate has no call. Prefers calls of operations that are not deprecated."""
     # Among these, it prefers operations without FranceConnect session.
@@ -114,4 +116,4 @@ def yielded(errors: Iterable[ErrorCode], cases: Cases, operations: Mapping[str, 
             ways.setdefault((found.code, found.status), (operations[one.operation_id], found))
     for error in errors:
         operation, simulated = ways.get((error.code, error.status), (None, None))
-        yield YieldedError(error, operation, simulated)
+        yield ErrorWithCall(error, operation, simulated)

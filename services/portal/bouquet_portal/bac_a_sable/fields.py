@@ -35,7 +35,7 @@ class FieldState(Struct, frozen=True):
     depth: int = 0
 
     @property
-    def around(self) -> str:
+    def parent_path(self) -> str:
         """Path of the object that contains the field, with the dot after it, such as `enfants[0].`. Empty for a field
         at the top level."""
         return self.path[: -len(self.name)]

@@ -27,8 +27,8 @@ TEXTS = {
 
 
 class PlacedFault(Struct, frozen=True):
-    """Fault of a proposed test case, in French. `at` is the name of the form's input at fault, or "" for the test case
-    as a whole."""
+    """Fault of a proposed test case, in French. `input_name` is the name of the form's input at fault, or "" for the
+    test case as a whole."""
 
     input_name: str
     text: str

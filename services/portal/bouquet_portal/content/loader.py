@@ -52,7 +52,7 @@ YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Safe YAML loader: the fast one in C, if it is installed."""
 PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 INCLUDE = re.compile(r"\{%\s*include:\s*([\w-]+)\s*%\}")
-CODE = re.compile(rf"\d{{5}}|{ANY_PROVIDER}\d{{3}}|{ANY_CODE}")
+ADVICE_HEADING = re.compile(rf"\d{{5}}|{ANY_PROVIDER}\d{{3}}|{ANY_CODE}")
 """Pattern of the headings of advice on errors: one code (`37002`), a code of all providers (`XX002`), or `autre` for
 all others."""
 FILE = re.compile(r"---\n(.*?)\n---\n(.*)", re.DOTALL)
@@ -291,7 +291,7 @@ def _notes(file: _File) -> VersionNotes:
 def _advice(file: _File) -> tuple[Text, ...]:
     file.head_as(_PageHead)
     texts = markdown.split_at_headings(file.body, 2).sections
-    if unknown := [text.title for text in texts if not CODE.fullmatch(text.title)]:
+    if unknown := [text.title for text in texts if not ADVICE_HEADING.fullmatch(text.title)]:
         raise ValueError(f"has headings that are no error code: {', '.join(unknown)}")
     return texts
 

@@ -116,7 +116,7 @@ def _fields(
     """Yields the fields of an object's schema, with paths that begin with `prefix`, such as `enfants[].`. A field
     without scopes of its own gets `scopes`, those of the object. `depth` is the object's level, 0 for the whole
     answer."""
-    # `depth` is the number of levels between the object and the top. Below `MOST_DEPTH`, there are no fields.
+    # `depth` is the number of levels between the object and the top. Below `MAX_DEPTH`, there are no fields.
     if depth > MAX_DEPTH:
         return
     members = _resolved(schema, schemas)

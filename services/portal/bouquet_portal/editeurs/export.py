@@ -24,7 +24,7 @@ COLUMNS = (
     "email",
     "phone",
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """First characters by which spreadsheets take a cell's text for a formula."""
 
 
@@ -49,7 +49,7 @@ def write_csv(found: Iterator[dict[str, str]], to: TextIO) -> None:
     writer = csv.writer(to)
     writer.writerow(COLUMNS)
     for row in found:
-        writer.writerow([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in row.values()])
+        writer.writerow([f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell for cell in row.values()])
 
 
 def write_json(found: Iterator[dict[str, str]], to: TextIO) -> None:

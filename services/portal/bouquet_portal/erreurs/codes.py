@@ -9,14 +9,14 @@ from itertools import groupby
 from msgspec import Struct
 
 from bouquet_portal import search
-from bouquet_portal.documents.errors import PLATFORM
+from bouquet_portal.documents.errors import PLATFORM_PREFIX
 from bouquet_portal.documents.model import ErrorCause, ErrorCode, Fault, Operation
 
 DIGITS = ("ZERO", "UN", "DEUX", "TROIS", "QUATRE", "CINQ", "SIX", "SEPT", "HUIT", "NEUF")
-WITHOUT_IDENTITY = {"51504"}
+CODES_WITHOUT_IDENTITY = {"51504"}
 """Error codes for which no invented person of the sandbox exists. 51504 is the error of a call without FranceConnect
 token, so that no person can cause it."""
-ABOUT_ANY_CALL = (401, 403, 409, 429, 500, 502, 503)
+STATUSES_WITH_IDENTITY = (401, 403, 409, 429, 500, 502, 503)
 """HTTP statuses of the platform's errors for which pages name an invented person to try in the sandbox. Errors with
 other statuses depend on the call's path or parameters."""
 
@@ -107,7 +107,9 @@ def identities(code: Code, modalities: Iterable[str]) -> list[Identity]:
     """Returns the invented persons for whom the sandbox answers with this error, such as the one with the INE
     `ERREUR37002`. There is one for each of `modalities` (ways to identify a person); an empty `modalities` stands for
     all. Returns an empty list if the sandbox does not simulate the error."""
-    if code.code in WITHOUT_IDENTITY or (code.code[:2] == PLATFORM and code.status not in ABOUT_ANY_CALL):
+    if code.code in CODES_WITHOUT_IDENTITY or (
+        code.code[:2] == PLATFORM_PREFIX and code.status not in STATUSES_WITH_IDENTITY
+    ):
         return []
     in_letters = "-".join(DIGITS[int(digit)] for digit in code.code)
     all_of_them = (

@@ -17,7 +17,7 @@ from bouquet_portal.bac_a_sable.case_form import DATA, META, ProposedCase
 from bouquet_portal.bac_a_sable.explorer import MODALITIES
 from bouquet_portal.bac_a_sable.placed_faults import PlacedFault, place_faults
 from bouquet_portal.bac_a_sable.views.contents import SandboxContents, limit, with_sandbox_contents
-from bouquet_portal.bac_a_sable.views.proposal import MAX_CASE_BYTES, as_file, written
+from bouquet_portal.bac_a_sable.views.proposal import MAX_CASE_BYTES, as_file, yaml_page
 from bouquet_portal.documents.client import GatewayError
 from bouquet_portal.documents.model import ErrorCode, Operation
 from bouquet_portal.rate_limit import address_of
@@ -47,7 +47,7 @@ def case_form_page(request: HttpRequest, contents: SandboxContents) -> HttpRespo
     if "download" in request.POST:
         return as_file(proposed.text, request.POST.get("name", ""))
     if "yaml" in request.POST:
-        return written(request, contents, operation, proposed.text)
+        return yaml_page(request, contents, operation, proposed.text)
     if "longer" in request.POST:
         return _shown(request, contents, proposed, errors)
     return _checked(request, contents, proposed, errors, known)

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from bouquet_portal.bac_a_sable.dossier import BEGINNING, PATH, faults, json_fault, rows
+from bouquet_portal.bac_a_sable.dossier import EXAMPLE, PATH, faults, json_fault, rows
 from bouquet_portal.bac_a_sable.snippets import dossier_command
 from bouquet_portal.bac_a_sable.views.contents import SandboxContents, limit, with_sandbox_contents
 from bouquet_portal.documents.client import GatewayError
@@ -25,7 +25,7 @@ def dossier(request: HttpRequest, contents: SandboxContents) -> HttpResponse:
     """Shows the form, at first with a dossier about an invented household. If the visitor has sent the form, also sends
     the dossier to the sandbox and shows the answer. The portal does not store the dossier."""
     if request.method != "POST":
-        return render(request, "bac_a_sable/dossier.html", {"text": BEGINNING, "path": PATH})
+        return render(request, "bac_a_sable/dossier.html", {"text": EXAMPLE, "path": PATH})
     text = request.POST.get("text", "").replace("\r\n", "\n")
     context: dict[str, Any] = {"text": text, "path": PATH}
     if wrong := "Le dossier dépasse 64 Kio." if len(text.encode()) > MAX_BYTES else json_fault(text):

@@ -55,7 +55,7 @@ def situations(request: HttpRequest, contents: SandboxContents) -> HttpResponse:
 def errors(request: HttpRequest, contents: SandboxContents) -> HttpResponse:
     known = contents.sandbox.errors.latest()
     by_id = {operation.id: operation for operation in contents.operations}
-    rows = list(explorer.yielded(known.value if known else (), contents.cases.value, by_id))
+    rows = list(explorer.errors_with_calls(known.value if known else (), contents.cases.value, by_id))
     return render(
         request, "bac_a_sable/errors.html", {"rows": rows, "simulated": sum(bool(row.simulated) for row in rows)}
     )

@@ -50,7 +50,7 @@ def as_file(text: str, name: str) -> HttpResponse:
     return response
 
 
-def written(request: HttpRequest, contents: SandboxContents, operation: Operation, text: str) -> HttpResponse:
+def yaml_page(request: HttpRequest, contents: SandboxContents, operation: Operation, text: str) -> HttpResponse:
     """Shows the page of YAML with `text`, the test case that the visitor has described in the form. There the visitor
     can edit it."""
     return render(request, "bac_a_sable/proposal.html", _context(contents, operation, text))
