@@ -99,7 +99,7 @@ def main() -> None:
         parser.error(f"--providers-file: {error}")
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
-    close(folder)
+    restrict_access(folder)
 
     providers = _providers(folder, named)
     servers = {
@@ -126,7 +126,7 @@ def _providers(folder: Path, named: set[str]) -> list[str]:
     return sorted({*_output("bouquet-worker", "list").split(), *named, *users} - {*OWN_USERS})
 
 
-def close(folder: Path) -> None:
+def restrict_access(folder: Path) -> None:
     folder.chmod(0o700)
     for path in folder.rglob("*"):
         if not path.is_symlink():

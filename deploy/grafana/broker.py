@@ -8,13 +8,13 @@ from deploy.grafana.panels import (
     COUNT,
     PER_SECOND,
     RATIO,
-    Falling,
+    FallingThresholds,
     Query,
-    Steps,
+    Thresholds,
     board,
-    curves,
-    figure,
     rate,
+    stat_panel,
+    timeseries_panel,
 )
 
 QUEUES = '{queue=~"bouquet[.](q[.].+|journal)"}'
@@ -24,47 +24,47 @@ DASHBOARD = board(
     "Courtier RabbitMQ",
     "L'état du courtier de messages et de chacune des files de Bouquet.",
     [
-        figure("Nœuds", COUNT, "count(count by (instance) (rabbitmq_build_info))", decimals=0),
-        figure("Connexions", COUNT, "sum(rabbitmq_connections)", decimals=0),
-        figure(
+        stat_panel("Nœuds", COUNT, "count(count by (instance) (rabbitmq_build_info))", decimals=0),
+        stat_panel("Connexions", COUNT, "sum(rabbitmq_connections)", decimals=0),
+        stat_panel(
             "Mémoire",
             RATIO,
             "max(rabbitmq_process_resident_memory_bytes / rabbitmq_resident_memory_limit_bytes)",
-            Steps(0.7, 0.9),
+            Thresholds(0.7, 0.9),
             help="Part de la mémoire autorisée, sur le nœud le plus chargé. À 100 %, il n'accepte plus de messages.",
         ),
-        figure(
+        stat_panel(
             "Espace disque disponible",
             BYTES,
             "min(rabbitmq_disk_space_available_bytes - rabbitmq_disk_space_available_limit_bytes)",
-            Falling(1e9, 1e8),
+            FallingThresholds(1e9, 1e8),
             help="Au-dessus du seuil d'alarme, sur le nœud le moins bien pourvu.",
             decimals=1,
         ),
-        curves(
+        timeseries_panel(
             "Consommateurs par file",
             COUNT,
             Query(f"sum by (queue) (rabbitmq_detailed_queue_consumers{QUEUES})", "{{queue}}"),
             help="À zéro, aucun processus ne traite les messages de cette file.",
         ),
-        curves(
+        timeseries_panel(
             "Messages en attente par file",
             COUNT,
             Query(f"sum by (queue) (rabbitmq_detailed_queue_messages_ready{QUEUES})", "{{queue}}"),
         ),
-        curves(
+        timeseries_panel(
             "Messages en cours de traitement par file",
             COUNT,
             Query(f"sum by (queue) (rabbitmq_detailed_queue_messages_unacked{QUEUES})", "{{queue}}"),
         ),
-        curves(
+        timeseries_panel(
             "Messages par seconde",
             PER_SECOND,
             Query(rate("rabbitmq_global_messages_received_total"), "reçus"),
             Query(rate("rabbitmq_global_messages_delivered_total"), "distribués"),
             Query(rate("rabbitmq_global_messages_redelivered_total"), "redistribués"),
         ),
-        curves(
+        timeseries_panel(
             "Messages sans destinataire",
             PER_SECOND,
             Query(rate("rabbitmq_global_messages_unroutable_returned_total"), "retournés : aucun worker"),
@@ -73,16 +73,16 @@ DASHBOARD = board(
             ),
             Query(rate("bouquet_bus_late_replies_total"), "réponses arrivées trop tard"),
         ),
-        curves(
+        timeseries_panel(
             "Connexions ouvertes et fermées",
             PER_SECOND,
             Query(rate("rabbitmq_connections_opened_total"), "ouvertes"),
             Query(rate("rabbitmq_connections_closed_total"), "fermées"),
         ),
-        curves(
+        timeseries_panel(
             "Canaux et files", COUNT, Query("sum(rabbitmq_channels)", "canaux"), Query("sum(rabbitmq_queues)", "files")
         ),
-        curves(
+        timeseries_panel(
             "Alarmes",
             COUNT,
             Query("max(rabbitmq_alarms_memory_used_watermark)", "mémoire"),

@@ -10,12 +10,12 @@ from deploy.grafana.panels import (
     RATIO,
     SECONDS,
     Query,
-    Steps,
+    Thresholds,
     board,
-    curves,
-    figure,
     quantiles,
     rate,
+    stat_panel,
+    timeseries_panel,
 )
 
 QUEUE = '{queue="bouquet.journal"}'
@@ -25,39 +25,39 @@ DASHBOARD = board(
     "Journal des accès",
     "Du tampon d'une passerelle à la chaîne du registre. Une passerelle dont le tampon est plein refuse les appels.",
     [
-        figure(
+        stat_panel(
             "Remplissage du tampon",
             RATIO,
             "max(bouquet_gateway_journal_spool_bytes / bouquet_gateway_journal_spool_max_bytes)",
-            Steps(0.5, 0.8),
+            Thresholds(0.5, 0.8),
             help="Sur la passerelle dont le tampon est le plus plein. À 95 %, elle refuse les appels (00521).",
         ),
-        figure(
+        stat_panel(
             "Plus ancien accès non envoyé",
             SECONDS,
             "max(bouquet_gateway_journal_oldest_seconds)",
-            Steps(60, 600),
+            Thresholds(60, 600),
             decimals=0,
         ),
-        figure(
+        stat_panel(
             "Appels refusés faute de journal",
             COUNT,
             "sum(increase(bouquet_gateway_journal_refused_total[$__range]))",
-            Steps(1, 1),
+            Thresholds(1, 1),
             help="Sur la période affichée, parce que l'accès ne pouvait pas être journalisé.",
             decimals=0,
         ),
-        figure(
+        stat_panel(
             "Accès mis de côté",
             COUNT,
             'sum(increase(bouquet_registry_journal_records_total{outcome="aside"}[$__range])) or vector(0)',
-            Steps(1, 1),
+            Thresholds(1, 1),
             help="Sur la période affichée : accès que cette version du registre ne sait pas lire. Après une mise à "
             "jour : "
             "bouquet-registry journal readmit.",
             decimals=0,
         ),
-        curves(
+        timeseries_panel(
             "Accès journalisés",
             PER_SECOND,
             Query(rate("bouquet_gateway_journal_written_total"), "écrits dans les tampons"),
@@ -65,41 +65,43 @@ DASHBOARD = board(
             Query(rate("bouquet_registry_journal_records_total", "outcome"), "registre : {{outcome}}"),
             Query(rate("bouquet_gateway_journal_unrecorded_total"), "sans jeton reconnu, non journalisés"),
         ),
-        curves(
+        timeseries_panel(
             "Garde-fous désactivés",
             COUNT,
             Query("max by (instance, setting) (bouquet_gateway_safeguard_off)", "{{instance}} {{setting}}"),
             help="1 : un réglage de cette passerelle désactive le journal ou la vérification des jetons.",
         ),
-        curves(
+        timeseries_panel(
             "Taille des tampons",
             BYTES,
             Query("bouquet_gateway_journal_spool_bytes", "{{instance}}"),
         ),
-        curves(
+        timeseries_panel(
             "Envois non confirmés",
             PER_SECOND,
             Query(rate("bouquet_gateway_journal_send_failures_total"), "tentatives sans confirmation du courtier"),
         ),
-        curves(
+        timeseries_panel(
             "File du journal",
             COUNT,
             Query(f"sum(rabbitmq_detailed_queue_messages_ready{QUEUE})", "en attente"),
             Query(f"sum(rabbitmq_detailed_queue_messages_unacked{QUEUE})", "en cours d'écriture"),
         ),
-        curves(
+        timeseries_panel(
             "Retard d'écriture",
             SECONDS,
             Query("time() - max(bouquet_registry_journal_newest_timestamp_seconds > 0)", "âge du dernier accès écrit"),
             help="En l'absence d'appels, il augmente sans que ce soit une anomalie.",
         ),
-        curves(
+        timeseries_panel(
             "Accès supprimés en fin de conservation",
             COUNT,
             Query("sum(increase(bouquet_registry_journal_pruned_total[1d]))", "supprimés"),
             Query("max(bouquet_registry_journal_pruning_failed)", "échec (1)"),
             help="En un jour. La durée de conservation est BOUQUET_REGISTRY_JOURNAL_KEEP_MONTHS.",
         ),
-        curves("Durée d'écriture d'un lot", SECONDS, *quantiles("bouquet_registry_journal_batch_seconds_bucket")),
+        timeseries_panel(
+            "Durée d'écriture d'un lot", SECONDS, *quantiles("bouquet_registry_journal_batch_seconds_bucket")
+        ),
     ],
 )

@@ -7,15 +7,15 @@ from deploy.grafana.panels import (
     PER_SECOND,
     RATIO,
     SECONDS,
-    Falling,
+    FallingThresholds,
     Query,
-    Steps,
+    Thresholds,
+    bar_gauge_panel,
     board,
-    curves,
-    figure,
     quantiles,
-    ranking,
     rate,
+    stat_panel,
+    timeseries_panel,
 )
 
 ERROR_BUDGET = 0.0001
@@ -47,56 +47,58 @@ DASHBOARD = board(
     "Disponibilité, trafic, temps de réponse et saturation ; en cas de panne, le responsable et le fournisseur "
     "concerné.",
     [
-        figure(
+        stat_panel(
             "Disponibilité",
             RATIO,
             f"1 - {failed_by_us('$__range')}",
-            Falling(0.9999, 0.999),
+            FallingThresholds(0.9999, 0.999),
             help="Sur la période affichée, sans les erreurs imputables aux fournisseurs ou aux appelants. Objectif : "
             "99,99 %.",
             decimals=3,
         ),
-        figure(
+        stat_panel(
             "Consommation du budget d'erreur",
             COUNT,
             f"{failed_by_us('1h')} / {ERROR_BUDGET}",
-            Steps(1, 14.4),
+            Thresholds(1, 14.4),
             help="Rythme sur une heure. À 1, le budget de 30 jours dure 30 jours ; à 14,4, il est épuisé en deux "
             "jours.",
         ),
-        figure(
+        stat_panel(
             "Surcoût de la plateforme (p99)",
             SECONDS,
             quantiles("bouquet_gateway_overhead_seconds_bucket", of=[0.99])[0].expr,
-            Steps(0.05, 0.25),
+            Thresholds(0.05, 0.25),
             help="Temps passé dans la passerelle, le registre et le cache, sans celui du fournisseur.",
             decimals=1,
         ),
-        figure(
+        stat_panel(
             "Fournisseurs sans worker",
             COUNT,
             WITHOUT_WORKER,
-            Steps(1, 1),
+            Thresholds(1, 1),
             decimals=0,
             help="Fournisseurs de BOUQUET_GATEWAY_PROVIDERS dont aucun worker ne lit la file ; leurs appels échouent "
             "(502 XX001). Le tableau de bord « Courtier RabbitMQ » montre lesquels.",
         ),
-        curves("Requêtes par statut HTTP", PER_SECOND, Query(rate(REQUESTS, "status"), "{{status}}"), stacked=True),
-        curves(
+        timeseries_panel(
+            "Requêtes par statut HTTP", PER_SECOND, Query(rate(REQUESTS, "status"), "{{status}}"), stacked=True
+        ),
+        timeseries_panel(
             "Temps de réponse",
             SECONDS,
             *quantiles("bouquet_gateway_request_seconds_bucket"),
             help="Chaque point est un exemple de requête ; un clic ouvre sa trace.",
             exemplars=True,
         ),
-        curves(
+        timeseries_panel(
             "Appels en erreur par responsable",
             PER_SECOND,
             Query(rate(f'{REQUESTS}{{fault!=""}}', "fault"), "{{fault}}"),
             help="platform : la plateforme ; provider : un fournisseur ; caller : l'appelant.",
             stacked=True,
         ),
-        curves(
+        timeseries_panel(
             "Saturation",
             RATIO,
             Query("max(bouquet_gateway_requests_in_flight / bouquet_gateway_max_requests)", "passerelle"),
@@ -108,12 +110,12 @@ DASHBOARD = board(
             help="Part des places occupées, sur la passerelle la plus chargée. À 100 %, les requêtes suivantes sont "
             "refusées.",
         ),
-        curves(
+        timeseries_panel(
             "Consommation du budget d'erreur par durée",
             COUNT,
             *[Query(f"{failed_by_us(window)} / {ERROR_BUDGET}", window) for window in ("5m", "1h", "6h")],
         ),
-        ranking(
+        bar_gauge_panel(
             "Taux d'échec par fournisseur",
             RATIO,
             Query(
@@ -124,12 +126,12 @@ DASHBOARD = board(
             help="Part des demandes en échec. provider : le fournisseur est en cause ; platform : la plateforme, par "
             "exemple parce qu'aucun worker ne répond.",
         ),
-        curves(
+        timeseries_panel(
             "Échecs par fournisseur et par cause",
             PER_SECOND,
             Query(rate(FAILED, "provider, reason"), "{{provider}} {{reason}}"),
         ),
-        curves(
+        timeseries_panel(
             "Temps de réponse par fournisseur (p95)",
             SECONDS,
             *quantiles('bouquet_bus_call_seconds_bucket{request="lookup"}', "provider", [0.95], "{{provider}}"),

@@ -29,18 +29,18 @@ class Query(Struct, frozen=True):
     legend: str = ""
 
 
-class Steps(Struct, frozen=True):
+class Thresholds(Struct, frozen=True):
     """Thresholds for the colour of a number that should be low: orange from `orange` on, red from `red` on."""
 
     orange: float
     red: float
 
 
-class Falling(Steps, frozen=True):
+class FallingThresholds(Thresholds, frozen=True):
     """Thresholds for the colour of a number that should be high: orange below `orange`, red below `red`."""
 
 
-def curves(
+def timeseries_panel(
     title: str, unit: str, *queries: Query, help: str = "", stacked: bool = False, exemplars: bool = False
 ) -> Panel:
     """Returns a panel, a third of a row wide, that draws one curve for each series. If `exemplars` is true, the panel
@@ -53,17 +53,19 @@ def curves(
     return _finished(panel, title, unit, queries, help, width=8, height=8, exemplars=exemplars)
 
 
-def figure(title: str, unit: str, expr: str, steps: Steps | None = None, *, help: str = "", decimals: int = 2) -> Panel:
-    """Returns a panel, a quarter of a row wide, that shows the last value of `expr` as a number. `steps` gives the
+def stat_panel(
+    title: str, unit: str, expr: str, thresholds: Thresholds | None = None, *, help: str = "", decimals: int = 2
+) -> Panel:
+    """Returns a panel, a quarter of a row wide, that shows the last value of `expr` as a number. `thresholds` gives the
     thresholds at which the colour of the number changes."""
     panel = stat.Panel().decimals(decimals).graph_mode(values.BigValueGraphMode.AREA)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-    panel.thresholds(_thresholds(steps))
-    panel.color_mode(values.BigValueColorMode.VALUE if steps else values.BigValueColorMode.NONE)
+    panel.thresholds(_thresholds(thresholds))
+    panel.color_mode(values.BigValueColorMode.VALUE if thresholds else values.BigValueColorMode.NONE)
     return _finished(panel, title, unit, [Query(expr)], help, width=6, height=4)
 
 
-def ranking(title: str, unit: str, query: Query, *, help: str = "") -> Panel:
+def bar_gauge_panel(title: str, unit: str, query: Query, *, help: str = "") -> Panel:
     """Returns a panel, a third of a row wide, that shows the last value of each series as a horizontal bar."""
     panel = bargauge.Panel().orientation(values.VizOrientation.HORIZONTAL).min(0)
     panel.display_mode(values.BarGaugeDisplayMode.BASIC)
@@ -148,14 +150,14 @@ def _finished(
     return panel
 
 
-def _thresholds(steps: Steps | None) -> dashboard.ThresholdsConfig:
+def _thresholds(thresholds: Thresholds | None) -> dashboard.ThresholdsConfig:
     made = dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE)
     colours: list[tuple[float | None, str]]
-    match steps:
+    match thresholds:
         case None:
             colours = [(None, "green")]
-        case Falling(orange, red):
+        case FallingThresholds(orange, red):
             colours = [(None, "red"), (red, "orange"), (orange, "green")]
-        case Steps(orange, red):
+        case Thresholds(orange, red):
             colours = [(None, "green"), (orange, "orange"), (red, "red")]
     return made.steps([models.Threshold(value=value, color=colour) for value, colour in colours])

@@ -6,14 +6,14 @@ from deploy.grafana.panels import (
     COUNT,
     PER_SECOND,
     SECONDS,
-    Falling,
+    FallingThresholds,
     Query,
-    Steps,
+    Thresholds,
     board,
-    curves,
-    figure,
     quantiles,
     rate,
+    stat_panel,
+    timeseries_panel,
 )
 
 REQUESTS = "bouquet_portal_requests_total"
@@ -27,51 +27,55 @@ DASHBOARD = board(
     "Portail",
     "Ce que les visiteurs demandent au portail, et la fraîcheur des documents qu'il lit sur la passerelle.",
     [
-        figure("Instances du portail", COUNT, "sum(bouquet_portal_ready)", Falling(2, 1), decimals=0),
-        figure("Pages par seconde", PER_SECOND, rate(REQUESTS)),
-        figure(
+        stat_panel("Instances du portail", COUNT, "sum(bouquet_portal_ready)", FallingThresholds(2, 1), decimals=0),
+        stat_panel("Pages par seconde", PER_SECOND, rate(REQUESTS)),
+        stat_panel(
             "Pages en erreur",
             COUNT,
             f"sum(increase({FAILED}[$__range]))",
-            Steps(1, 50),
+            Thresholds(1, 50),
             help="Sur la période affichée : réponses 5xx.",
             decimals=0,
         ),
-        figure(
+        stat_panel(
             "Document le plus ancien",
             SECONDS,
             f"max({AGE})",
-            Steps(300, 900),
+            Thresholds(300, 900),
             help="Temps écoulé depuis sa dernière lecture sur la passerelle.",
             decimals=0,
         ),
-        curves("Pages par statut HTTP", PER_SECOND, Query(rate(REQUESTS, "status"), "{{status}}"), stacked=True),
-        curves("Pages les plus demandées", PER_SECOND, Query(f"topk(10, {rate(REQUESTS, 'route')})", "{{route}}")),
-        curves(
+        timeseries_panel(
+            "Pages par statut HTTP", PER_SECOND, Query(rate(REQUESTS, "status"), "{{status}}"), stacked=True
+        ),
+        timeseries_panel(
+            "Pages les plus demandées", PER_SECOND, Query(f"topk(10, {rate(REQUESTS, 'route')})", "{{route}}")
+        ),
+        timeseries_panel(
             "Pages en erreur par route",
             PER_SECOND,
             Query(rate(FAILED, "route, status"), "{{route}} {{status}}"),
             help="500 : une panne du portail ; 502 et 503 : la passerelle ou le bac à sable ne répond pas.",
         ),
-        curves(
+        timeseries_panel(
             "Durée des pages",
             SECONDS,
             *quantiles("bouquet_portal_request_seconds_bucket"),
         ),
-        curves("Âge des documents", SECONDS, Query(AGE, "{{document}}")),
-        curves(
+        timeseries_panel("Âge des documents", SECONDS, Query(AGE, "{{document}}")),
+        timeseries_panel(
             "Lectures en échec",
             PER_SECOND,
             Query(rate(FAILURES, "document"), "{{document}}"),
             help="Le portail continue d'afficher le dernier document lu.",
         ),
-        curves(
+        timeseries_panel(
             "Demandes refusées",
             PER_SECOND,
             Query(rate(REFUSED, "status"), "{{status}}"),
             help="404 : page inconnue ; 429 : trop d'appels au bac à sable.",
         ),
-        curves(
+        timeseries_panel(
             "Courriels aux éditeurs",
             PER_SECOND,
             Query(rate("bouquet_portal_mails_total", "result"), "{{result}}"),

@@ -9,19 +9,19 @@ from deploy.grafana.panels import (
     RATIO,
     SECONDS,
     Query,
-    Steps,
+    Thresholds,
     board,
-    curves,
-    figure,
     quantiles,
     rate,
+    stat_panel,
+    timeseries_panel,
 )
 
 DECISIONS = "bouquet_gateway_regime_decisions_total"
 FOUND = DECISIONS + '{provider!="none"}'
 BY_MSA = DECISIONS + '{provider="msa"}'
-HINTED = DECISIONS + '{source="hint"}'
-TWICE = 'bouquet_gateway_regime_anomalies_total{anomaly="double_rattachement"}'
+DECIDED_BY_HINT = DECISIONS + '{source="hint"}'
+DOUBLE_ATTACHMENTS = 'bouquet_gateway_regime_anomalies_total{anomaly="double_rattachement"}'
 FUNDS = 'provider=~"cnaf|msa", request="lookup"'
 OPERATION = 'operation=~".*quotient_familial.*"'
 
@@ -30,31 +30,33 @@ DASHBOARD = board(
     "Régime du quotient familial",
     "CAF ou MSA : lequel des deux organismes connaît la personne, comment il a été déterminé, et les contradictions.",
     [
-        figure(
+        stat_panel(
             "Régime déterminé",
             RATIO,
             f"{rate(FOUND)} / {rate(DECISIONS)}",
             help="Part des demandes où la personne a été trouvée. Le reste : inconnue des deux, ou l'un des deux n'a "
             "pas répondu.",
         ),
-        figure(
+        stat_panel(
             "Régime déjà connu",
             RATIO,
-            f"({rate(HINTED)} or vector(0)) / {rate(DECISIONS)}",
+            f"({rate(DECIDED_BY_HINT)} or vector(0)) / {rate(DECISIONS)}",
             help="Part des demandes où une réponse précédente indiquait l'organisme : un seul est interrogé, au lieu "
             "de deux.",
         ),
-        figure("Part de la MSA", RATIO, f"({rate(BY_MSA)} or vector(0)) / {rate(FOUND)}"),
-        figure(
+        stat_panel("Part de la MSA", RATIO, f"({rate(BY_MSA)} or vector(0)) / {rate(FOUND)}"),
+        stat_panel(
             "Doubles rattachements",
             COUNT,
-            f"sum(increase({TWICE}[$__range])) or vector(0)",
-            Steps(1, 100),
+            f"sum(increase({DOUBLE_ATTACHMENTS}[$__range])) or vector(0)",
+            Thresholds(1, 100),
             help="Personnes connues des deux organismes, sur la période affichée.",
             decimals=0,
         ),
-        curves("Décisions par régime", PER_SECOND, Query(rate(DECISIONS, "provider"), "{{provider}}"), stacked=True),
-        curves(
+        timeseries_panel(
+            "Décisions par régime", PER_SECOND, Query(rate(DECISIONS, "provider"), "{{provider}}"), stacked=True
+        ),
+        timeseries_panel(
             "Décisions par mode de détermination",
             PER_SECOND,
             Query(rate(DECISIONS, "source"), "{{source}}"),
@@ -63,12 +65,12 @@ DASHBOARD = board(
             "étaient nécessaires.",
             stacked=True,
         ),
-        curves(
+        timeseries_panel(
             "Réponses contradictoires",
             PER_SECOND,
             Query(rate("bouquet_gateway_regime_anomalies_total", "anomaly"), "{{anomaly}}"),
         ),
-        curves(
+        timeseries_panel(
             "Demandes par organisme et par résultat",
             PER_SECOND,
             Query(
@@ -76,7 +78,7 @@ DASHBOARD = board(
                 "{{provider}} {{outcome}}",
             ),
         ),
-        curves(
+        timeseries_panel(
             "Temps de réponse par organisme (p95)",
             SECONDS,
             *quantiles(
@@ -87,7 +89,7 @@ DASHBOARD = board(
             ),
             exemplars=True,
         ),
-        curves(
+        timeseries_panel(
             "Temps de réponse du quotient familial",
             SECONDS,
             *quantiles(f"bouquet_gateway_request_seconds_bucket{{{OPERATION}}}"),

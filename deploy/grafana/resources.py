@@ -3,7 +3,7 @@ in one request), and workers' replies in a wrong form."""
 
 from __future__ import annotations
 
-from deploy.grafana.panels import COUNT, PER_SECOND, SECONDS, Query, board, curves, quantiles, rate
+from deploy.grafana.panels import COUNT, PER_SECOND, SECONDS, Query, board, quantiles, rate, timeseries_panel
 
 DOSSIERS = 'operation="dossiers"'
 LOOKUPS = 'bouquet_worker_requests_total{request="lookup"}'
@@ -21,32 +21,32 @@ DASHBOARD = board(
     "L'état de chaque ressource, tel que /api/{ressource}/ping l'indique, les dossiers, et la conformité des réponses "
     "aux offres.",
     [
-        curves(
+        timeseries_panel(
             "Ressources en panne",
             COUNT,
             Query(in_state("bad_gateway"), "{{resource}}"),
             help="1 : d'après au moins une passerelle, un appel sur dix ou plus a échoué au cours des dix dernières "
             "minutes.",
         ),
-        curves("Ressources en maintenance annoncée", COUNT, Query(in_state("maintenance"), "{{resource}}")),
-        curves(
+        timeseries_panel("Ressources en maintenance annoncée", COUNT, Query(in_state("maintenance"), "{{resource}}")),
+        timeseries_panel(
             "Ressources dans un état inconnu",
             COUNT,
             Query(in_state("unknown"), "{{resource}}"),
             help="Trop peu d'appels récents pour conclure, ou aucun appel et aucun worker qui réponde.",
         ),
-        curves(
+        timeseries_panel(
             "Réponses des workers par résultat",
             PER_SECOND,
             Query(rate(LOOKUPS, "provider, outcome"), "{{provider}} {{outcome}}"),
             stacked=True,
         ),
-        curves(
+        timeseries_panel(
             "Temps de traitement dans le worker (p95)",
             SECONDS,
             *quantiles('bouquet_worker_request_seconds_bucket{request="lookup"}', "provider", [0.95], "{{provider}}"),
         ),
-        curves(
+        timeseries_panel(
             "Dossiers",
             PER_SECOND,
             Query(rate(f"bouquet_gateway_requests_total{{{DOSSIERS}}}"), "dossiers"),
@@ -54,12 +54,12 @@ DASHBOARD = board(
             help="Plusieurs ressources en un appel. Chaque ressource demandée compte une fois, sous son statut ; celle "
             "d'un for_each, une fois par personne.",
         ),
-        curves(
+        timeseries_panel(
             "Temps de réponse des dossiers",
             SECONDS,
             *quantiles(f"bouquet_gateway_request_seconds_bucket{{{DOSSIERS}}}"),
         ),
-        curves(
+        timeseries_panel(
             "Éléments d'offre refusés",
             COUNT,
             Query(
@@ -68,13 +68,13 @@ DASHBOARD = board(
             ),
             help="En une heure. Ces opérations ne sont pas servies ; les logs de la passerelle les nomment.",
         ),
-        curves(
+        timeseries_panel(
             "Réponses non conformes à l'offre",
             PER_SECOND,
             Query(rate("bouquet_gateway_replies_reshaped_total", "provider, result"), "{{provider}} {{result}}"),
             help="refused : l'appelant reçoit une erreur ; trimmed : les champs absents de l'offre ont été retirés.",
         ),
-        curves(
+        timeseries_panel(
             "Réponses hors limites",
             PER_SECOND,
             Query(rate("bouquet_gateway_replies_refused_total", "provider, excess"), "{{provider}} : {{excess}}"),

@@ -8,20 +8,20 @@ from deploy.grafana.panels import (
     PER_SECOND,
     RATIO,
     Query,
-    Steps,
+    Thresholds,
+    bar_gauge_panel,
     board,
-    curves,
-    figure,
-    ranking,
     rate,
+    stat_panel,
+    timeseries_panel,
     variable,
 )
 
-OF = 'habilitation=~"$habilitation", operation=~"$operation"'
-ACCESSES = f"bouquet_registry_accesses_total{{{OF}}}"
-ANSWERED = f'bouquet_registry_accesses_total{{{OF}, outcome=~"found|not_found"}}'
-FAILED = f'bouquet_registry_accesses_total{{{OF}, outcome="failed"}}'
-REFUSED = f'bouquet_registry_accesses_total{{{OF}, outcome="refused"}}'
+SELECTED = 'habilitation=~"$habilitation", operation=~"$operation"'
+ACCESSES = f"bouquet_registry_accesses_total{{{SELECTED}}}"
+ANSWERED = f'bouquet_registry_accesses_total{{{SELECTED}, outcome=~"found|not_found"}}'
+FAILED = f'bouquet_registry_accesses_total{{{SELECTED}, outcome="failed"}}'
+REFUSED = f'bouquet_registry_accesses_total{{{SELECTED}, outcome="refused"}}'
 PROVIDERS = "topk by (operation) (1, bouquet_gateway_operation_info)"
 """PromQL that gives the provider of each operation, in the label `provider`. Several gateways may export the same
 operation; `topk` keeps one series of it."""
@@ -45,27 +45,27 @@ DASHBOARD = board(
     "Habilitations et usages",
     "Les habilitations du registre et les appels de leurs titulaires, d'après le journal des accès.",
     [
-        figure(
+        stat_panel(
             "Habilitations actives",
             COUNT,
             'max(bouquet_registry_habilitations{state="active"})',
             decimals=0,
         ),
-        figure("Jetons en vigueur", COUNT, "max(bouquet_registry_tokens)", decimals=0),
-        figure(
+        stat_panel("Jetons en vigueur", COUNT, "max(bouquet_registry_tokens)", decimals=0),
+        stat_panel(
             "Jetons utilisés expirant sous 30 jours",
             COUNT,
             'max(bouquet_registry_tokens_expiring{within_days="30"})',
-            Steps(1, 50),
+            Thresholds(1, 50),
             decimals=0,
         ),
-        figure(
+        stat_panel(
             "Appels aboutis",
             RATIO,
             f"{rate(ANSWERED)} / {rate(ACCESSES)}",
             help="Part des appels journalisés dont le résultat est « trouvé » ou « inconnu ».",
         ),
-        ranking(
+        bar_gauge_panel(
             "Principaux appelants",
             COUNT,
             Query(
@@ -74,21 +74,25 @@ DASHBOARD = board(
             ),
             help="Appels sur la période affichée.",
         ),
-        curves(
+        timeseries_panel(
             "Appels par habilitation",
             PER_SECOND,
             Query(f"topk(10, {named(rate(ACCESSES, 'habilitation'))})", "{{name}}"),
             stacked=True,
         ),
-        curves("Appels par opération", PER_SECOND, Query(rate(ACCESSES, "operation"), "{{operation}}"), stacked=True),
-        curves("Appels par résultat", PER_SECOND, Query(rate(ACCESSES, "outcome"), "{{outcome}}"), stacked=True),
-        curves(
+        timeseries_panel(
+            "Appels par opération", PER_SECOND, Query(rate(ACCESSES, "operation"), "{{operation}}"), stacked=True
+        ),
+        timeseries_panel(
+            "Appels par résultat", PER_SECOND, Query(rate(ACCESSES, "outcome"), "{{outcome}}"), stacked=True
+        ),
+        timeseries_panel(
             "Appels refusés par habilitation",
             PER_SECOND,
             Query(f"topk(10, {named(rate(REFUSED, 'habilitation'))})", "{{name}}"),
             help="Refus imputables à l'appelant : jeton, droits, limite de débit, paramètres.",
         ),
-        curves(
+        timeseries_panel(
             "Appels en échec par habilitation et fournisseur",
             PER_SECOND,
             Query(
@@ -98,12 +102,12 @@ DASHBOARD = board(
             help="Échecs imputables au fournisseur ou à la plateforme : les administrations touchées par la panne de "
             "chaque fournisseur.",
         ),
-        curves(
+        timeseries_panel(
             "Jetons utilisés par échéance",
             COUNT,
             Query("max by (within_days) (bouquet_registry_tokens_expiring)", "sous {{within_days}} jours"),
         ),
-        curves(
+        timeseries_panel(
             "Événements DataPass et avis d'expiration",
             COUNT,
             Query("sum by (outcome) (increase(bouquet_registry_webhooks_total[1h]))", "DataPass {{outcome}}"),

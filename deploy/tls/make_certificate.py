@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-AUTHORITY_LASTS = timedelta(days=3650)
-SERVER_LASTS = timedelta(days=730)
-CLOCKS_DIFFER = timedelta(minutes=5)
+AUTHORITY_LIFETIME = timedelta(days=3650)
+SERVER_LIFETIME = timedelta(days=730)
+CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def make_authority(folder: Path) -> None:
     key = generate_private_key(SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Bouquet's own authority")])
     built = (
-        _builder(name, name, key, AUTHORITY_LASTS)
+        _builder(name, name, key, AUTHORITY_LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -70,7 +70,7 @@ def make_certificate(authority: Path, folder: Path, names: list[str]) -> None:
     key = generate_private_key(SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     built = (
-        _builder(subject, issuer.subject, key, SERVER_LASTS)
+        _builder(subject, issuer.subject, key, SERVER_LIFETIME)
         .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
@@ -90,7 +90,7 @@ def _builder(
         subject_name=subject,
         public_key=key.public_key(),
         serial_number=x509.random_serial_number(),
-        not_valid_before=now - CLOCKS_DIFFER,
+        not_valid_before=now - CLOCK_TOLERANCE,
         not_valid_after=now + lasts,
     )
 
