@@ -60,7 +60,7 @@ from bouquet_proto.identity import MODALITIES
 from bouquet_proto.messages import Caller, Found, Lookup, NotFound, Reply, Request, decode_reply, decode_request, encode
 from bouquet_proto.query import parse_query
 from bouquet_proto.quotient_familial import FIELDS, FILES, OPERATION, REGIMES
-from bouquet_proto.rules import Refusals, apply_rules
+from bouquet_proto.rules import RuleViolations, apply_rules
 from bouquet_worker import Answer, UpstreamClient
 from bouquet_worker import Question as WorkerQuestion
 from bouquet_worker.deadline import within
@@ -90,7 +90,7 @@ def gateway_parts() -> list[Part]:
     text = query_of(1)
     query = parse_query(text)
     values = apply_rules(OPERATION.checks, query, TODAY)
-    assert not isinstance(values, Refusals)
+    assert not isinstance(values, RuleViolations)
     own = {name: values[name] for name in MODALITIES[OPERATION.modality].__struct_fields__ if name in values}
     found = decode_reply(wire_reply())
     assert isinstance(found, Found)

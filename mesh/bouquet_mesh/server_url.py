@@ -20,20 +20,20 @@ class ServerUrl(Struct, frozen=True):
     protocols: tuple[str, ...]
     """Accepted schemes of the URL. Each also stands for its form with TLS: `amqp` accepts `amqp://…` and
     `amqps://…`."""
-    instead: str | None = None
+    alternative: str | None = None
     """Text that is accepted in place of a URL, such as `memory:`; None if only URLs are accepted."""
-    several: bool = False
+    allows_several: bool = False
     """Whether a value may name several servers, as in `amqp://user:secret@a:5672,b:5672/vhost`."""
 
     def fault(self, text: str) -> str:
         """Returns what is wrong with the value of a setting, or "" if it is valid. The result does not quote the
         value."""
-        if text == self.instead:
+        if text == self.alternative:
             return ""
         if not text.startswith(tuple(f"{protocol}{tls}://" for protocol in self.protocols for tls in ("", "s"))):
-            forms = [self.instead or "", *(f"{protocol}(s)://…" for protocol in self.protocols)]
+            forms = [self.alternative or "", *(f"{protocol}(s)://…" for protocol in self.protocols)]
             return "must be " + " or ".join(filter(None, forms))
-        return _fault_of_servers(text) if self.several else _fault_of_server(text)
+        return _fault_of_servers(text) if self.allows_several else _fault_of_server(text)
 
 
 def each_server(url: str) -> tuple[str, ...]:

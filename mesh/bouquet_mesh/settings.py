@@ -25,7 +25,7 @@ Port: TypeAlias = Annotated[int, Meta(ge=0, le=LAST_PORT, description=f"must be 
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, description="must be more than 0")]
 """Duration above 0, in seconds."""
 
-_BUS_URL = ServerUrl(("amqp",), EMBEDDED, several=True)
+_BUS_URL = ServerUrl(("amqp",), EMBEDDED, allows_several=True)
 
 _UNREAD = object()
 

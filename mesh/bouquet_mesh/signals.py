@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-ASKING = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
@@ -20,12 +20,12 @@ def stop_signals() -> Iterator[asyncio.Event]:
         stop.set()
         loop.remove_signal_handler(signum)
 
-    for signum in ASKING:
+    for signum in STOP_SIGNALS:
         loop.add_signal_handler(signum, ask_to_stop, signum)
     try:
         yield stop
     finally:
-        for signum in ASKING:
+        for signum in STOP_SIGNALS:
             loop.remove_signal_handler(signum)
 
 

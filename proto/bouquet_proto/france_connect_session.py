@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from bouquet_proto.identity import FRANCE, Identite, Sexe
 from bouquet_proto.letters import to_ascii
+from bouquet_proto.normalisation import normalised_identity
 from bouquet_proto.offer import Authority
 from bouquet_proto.rules import Check, refused_codes
 from bouquet_proto.rules.civil_status import NAME
-from bouquet_proto.tidy import tidied_identity
 
 PROVIDER = "france_connect"
 OPERATION = "france_connect_session"
@@ -79,7 +79,7 @@ def identity_of(pivot: Pivot) -> Identite:
         code_cog_insee_pays_naissance=pivot.birthcountry or None,
         code_cog_insee_commune_naissance=(pivot.birthplace or None) if pivot.birthcountry == FRANCE else None,
     )
-    return tidied_identity(identity)
+    return normalised_identity(identity)
 
 
 def birth_parts(birthdate: str | None) -> tuple[int | None, int | None, int | None]:

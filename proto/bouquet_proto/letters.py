@@ -6,7 +6,7 @@ import re
 import unicodedata
 from itertools import filterfalse
 
-from bouquet_proto.tidy import PLAIN
+from bouquet_proto.normalisation import PLAIN
 
 WHOLE = {
     **{"Æ": "AE", "æ": "ae", "Œ": "OE", "œ": "oe", "Ø": "O", "ø": "o", "Ð": "D", "ð": "d", "Đ": "D", "đ": "d"},

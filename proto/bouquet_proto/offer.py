@@ -85,12 +85,12 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
     for year, month and day."""
 
 
-Shown: TypeAlias = Literal["whole", "initials", "month", "sex"]
+ShownPart: TypeAlias = Literal["whole", "initials", "month", "sex"]
 """Part of a field that a proof shows to the people who verify an answer by it. `whole` shows all of it, and `initials`
 the first three letters of a name. `month` shows the month and year of a date, and `sex` the French word for `F` or
 `M`."""
 
-SHOWN: tuple[str, ...] = get_args(Shown)
+SHOWN_PARTS: tuple[str, ...] = get_args(ShownPart)
 
 
 class ProofField(Struct, frozen=True):
@@ -103,8 +103,8 @@ class ProofField(Struct, frozen=True):
     """Dotted path of the field within the object that the section shows. In a section at `allocataires`, for example,
     `nom_naissance` stands for `allocataires.nom_naissance`."""
     shown: str = "whole"
-    """Extent to which the field is shown: one of the values of `Shown`. A gateway that does not know the value makes no
-    proof of the operation."""
+    """Extent to which the field is shown: one of the values of `ShownPart`. A gateway that does not know the value
+    makes no proof of the operation."""
     # Not of that type: a gateway that lacks a later value must still read the rest of the offer.
 
 

@@ -13,7 +13,7 @@ from aio_pika.abc import AbstractChannel
 from yarl import URL
 
 from bouquet_mesh.bus.amqp import AmqpBus
-from bouquet_mesh.bus.api import Handler, Serving
+from bouquet_mesh.bus.api import Handler, RequestConsumer
 from bouquet_proto.messages import MAX_REQUEST_BYTES, Failed, Reply, decode_reply
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
 from tests.support.broker import Broker
@@ -57,7 +57,7 @@ async def kept(operator: AbstractChannel) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def serving_through(relay: TcpProxy, handler: Handler) -> AsyncIterator[Serving]:
+async def serving_through(relay: TcpProxy, handler: Handler) -> AsyncIterator[RequestConsumer]:
     await relay.open()
     async with connected_bus(relay.url) as worker, serving(worker, handler) as intake:
         yield intake

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bouquet_mesh.bus.amqp import AmqpBus
-from bouquet_mesh.bus.api import Handler, Serving
+from bouquet_mesh.bus.api import Handler, RequestConsumer
 from tests.support.bus import FOUND, PROVIDER, BlockedHandler, connected_bus, lookup_request, serving
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
@@ -17,10 +17,12 @@ pytestmark = pytest.mark.broker
 
 
 @asynccontextmanager
-async def at_work(url: str, handler: Handler, *, drain_s: float) -> AsyncIterator[tuple[asyncio.Task[None], Serving]]:
+async def at_work(
+    url: str, handler: Handler, *, drain_s: float
+) -> AsyncIterator[tuple[asyncio.Task[None], RequestConsumer]]:
     """Runs a worker on a connection of its own. Yields the worker's `Serving` object, and the worker's task, which
     tests cancel to stop the worker."""
-    serves: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
+    serves: asyncio.Future[RequestConsumer] = asyncio.get_running_loop().create_future()
 
     async def work() -> None:
         async with connected_bus(url) as bus, serving(bus, handler, drain_s=drain_s) as intake:

@@ -22,7 +22,7 @@ from bouquet_mesh.listen import listening
 from bouquet_proto.messages import NotFound, encode
 from bouquet_worker import ApiKey, UpstreamError
 from bouquet_worker.__main__ import main
-from bouquet_worker.invention import Inventor, scalars
+from bouquet_worker.anonymisation import Anonymiser, scalars
 from bouquet_worker.public import KnownFields
 from bouquet_worker.recording import Recording, fields_of, new_files, record_question, write
 from bouquet_worker.scaffold import write_provider
@@ -72,27 +72,27 @@ def without_public(body: Any) -> Any:
 
 @given(TREES)
 def test_no_value_of_an_original_is_left_but_those_of_public_fields(original: Any) -> None:
-    invented = Inventor(original, {}).body(original, FIELDS)
+    invented = Anonymiser(original, {}).body(original, FIELDS)
     assert named(without_public(invented)) & named(original) == set()
     assert "inconnu" not in json.dumps(invented)
 
 
 @given(VALUES, TREES)
 def test_invented_values_have_the_types_of_the_original(value: Any, other: Any) -> None:
-    invented = Inventor([value, other], {}).body(value, FIELDS)
+    invented = Anonymiser([value, other], {}).body(value, FIELDS)
     assert type(invented) is type(value)
 
 
 @pytest.mark.parametrize("original", ["2023-03-17", "2023-03-17T10:42:07+01:00", "2023-03-17T00:00:00+01:00"])
 def test_an_invented_date_is_a_date_at_midnight_if_the_original_is(original: str) -> None:
-    invented = str(Inventor(original, {}).value(original))
+    invented = str(Anonymiser(original, {}).value(original))
     assert datetime.fromisoformat(invented) and len(invented) == len(original)
     assert ("T00:00:00" in invented) == ("T00:00:00" in original)
 
 
 @pytest.mark.parametrize("original", ["2023-03-17T10:42:07 TREGUIER", "2023-03-17 à 10:42", "+33 6 11 22 33 44"])
 def test_a_text_with_a_date_in_it_is_replaced_as_a_whole(original: str) -> None:
-    invented = str(Inventor(original, {}).value(original))
+    invented = str(Anonymiser(original, {}).value(original))
     assert len(invented) == len(original)
     assert all(one == other for one, other in zip(invented, original, strict=True) if not other.isalnum())
     assert sum(one != other for one, other in zip(invented, original, strict=True)) > 3
@@ -100,9 +100,9 @@ def test_a_text_with_a_date_in_it_is_replaced_as_a_whole(original: str) -> None:
 
 
 def test_one_value_has_one_invented_value_and_that_of_the_question_is_kept() -> None:
-    inventor = Inventor(["LE GOFF", 12], {"LE GOFF": "DURAND"})
-    assert inventor.body(["LE GOFF", 12, 12], FIELDS)[0] == "DURAND"
-    assert inventor.value(12) == inventor.value(12)
+    anonymiser = Anonymiser(["LE GOFF", 12], {"LE GOFF": "DURAND"})
+    assert anonymiser.body(["LE GOFF", 12, 12], FIELDS)[0] == "DURAND"
+    assert anonymiser.value(12) == anonymiser.value(12)
 
 
 # A recording of a new provider

@@ -230,7 +230,7 @@ async def test_a_confirm_of_multiple_settles_all_messages_up_to_its_tag(wire: Wi
     feed(wire, marshalled(Basic.Ack(delivery_tag=3, multiple=True)))
     assert [one.ends for one in published] == [["confirmed"]] * 3 + [[]]
     feed(wire, marshalled(Basic.Nack(delivery_tag=4)))
-    assert [one.ends for one in published] == [["confirmed"]] * 3 + [["Refused"]]
+    assert [one.ends for one in published] == [["confirmed"]] * 3 + [["MessageRefused"]]
 
 
 async def test_a_returned_message_is_settled_as_returned_although_it_is_confirmed_later(wire: Wire) -> None:
@@ -238,7 +238,7 @@ async def test_a_returned_message_is_settled_as_returned_although_it_is_confirme
     returned = Basic.Return(reply_code=312, reply_text="NO_ROUTE", exchange="", routing_key="q")
     header = ContentHeader(body_size=1, properties=Basic.Properties(message_id="2"))
     feed(wire, marshalled(returned, header, ContentBody(b"x"), Basic.Ack(delivery_tag=2, multiple=True)))
-    assert (first.ends, second.ends) == (["confirmed"], ["Returned"])
+    assert (first.ends, second.ends) == (["confirmed"], ["MessageReturned"])
 
 
 async def test_closing_a_channel_settles_its_unconfirmed_messages(wire: Wire) -> None:

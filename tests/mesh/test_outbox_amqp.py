@@ -134,7 +134,7 @@ async def test_a_send_to_a_hanging_broker_fails_in_time(
 
 async def test_records_sent_before_the_first_collector_are_refused_and_not_lost(broker_url: str) -> None:
     async with open_outbox(broker_url, "tests") as outbox:
-        with pytest.raises(NotSent, match="Returned"):
+        with pytest.raises(NotSent, match="MessageReturned"):
             await outbox.send([b"early"])
         async with collecting(outbox) as archive:
             await persist(outbox, [b"early"])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bouquet_proto.failures import PARAMETERS
 from bouquet_proto.identity import Identite
 from bouquet_proto.query import parse_query
-from bouquet_proto.rules import RULES, Check, Refusals, SharedResults, Values, apply_rules, refused_codes
+from bouquet_proto.rules import RULES, Check, RuleViolations, SharedResults, Values, apply_rules, refused_codes
 
 TODAY = date(2026, 4, 28)
 
@@ -25,7 +25,7 @@ class Row(NamedTuple):
     """Values that the rule must read from `query`, or the code of the error with which it must refuse the query."""
 
 
-def judge(rule: str, query: str, today: date = TODAY) -> Values | Refusals:
+def judge(rule: str, query: str, today: date = TODAY) -> Values | RuleViolations:
     return apply_rules(((Check(rule),),), parse_query(query), today)
 
 
@@ -451,7 +451,7 @@ TABLE: dict[str, list[Row]] = {
     [pytest.param(rule, row, id=f"{rule}: {row.sentence}") for rule in TABLE for row in TABLE[rule]],
 )
 def test_a_rule_reads(rule: str, row: Row) -> None:
-    expected = Refusals((row.answer,)) if isinstance(row.answer, str) else row.answer
+    expected = RuleViolations((row.answer,)) if isinstance(row.answer, str) else row.answer
     assert judge(rule, row.query) == expected
 
 
@@ -465,7 +465,7 @@ def test_results_that_queries_share_are_those_of_each_query_alone() -> None:
 def test_results_of_one_day_are_not_those_of_another() -> None:
     shared: SharedResults = {}
     checks, query = ((Check("qf_mois"),),), parse_query("annee=2026&mois=3")
-    assert isinstance(apply_rules(checks, query, date(2026, 2, 28), shared), Refusals)
+    assert isinstance(apply_rules(checks, query, date(2026, 2, 28), shared), RuleViolations)
     assert apply_rules(checks, query, date(2026, 3, 1), shared) == {"mois": 3}
 
 
@@ -490,18 +490,18 @@ def test_no_query_makes_a_rule_raise_or_answer_what_it_did_not_declare(rule: str
     name = st.sampled_from([name + suffix for name in Check(rule).parameter_names.values() for suffix in ("", "[]")])
     pairs = data.draw(st.lists(st.tuples(name, VALUES), max_size=8))
     match judge(rule, "&".join(f"{name}={quote(value, errors='replace')}" for name, value in pairs)):
-        case Refusals(codes):
+        case RuleViolations(codes):
             assert set(codes) <= set(RULES[rule].codes)
         case values:
             assert values.keys() <= {*RULES[rule].fields, *RULES[rule].parts}
 
 
 def test_both_faults_of_a_place_are_told() -> None:
-    assert judge("commune_or_place", place(annee="90", dep="1")) == Refusals(("00422", "00428"))
+    assert judge("commune_or_place", place(annee="90", dep="1")) == RuleViolations(("00422", "00428"))
 
 
 def test_both_faults_of_a_perimeter_are_told() -> None:
-    assert judge("school_search", "codesBcnRegions[]=84") == Refusals(("00412", "00417"))
+    assert judge("school_search", "codesBcnRegions[]=84") == RuleViolations(("00412", "00417"))
 
 
 def test_in_january_last_december_is_not_in_the_future() -> None:
@@ -518,18 +518,20 @@ def test_the_window_of_the_quotient_is_this_month_and_the_23_before(today: date)
 
 def test_all_refusals_of_a_stage_are_returned_in_order() -> None:
     stage = (Check("sexe_required"), Check("pays"), Check("nom"))
-    assert apply_rules((stage,), parse_query("sexeEtatCivil=F"), TODAY) == Refusals(("00400", "00420"))
+    assert apply_rules((stage,), parse_query("sexeEtatCivil=F"), TODAY) == RuleViolations(("00400", "00420"))
 
 
 def test_a_stage_is_reached_when_those_before_it_passed() -> None:
     stages = ((Check("ine"),), (Check("campaign_year"),))
-    assert apply_rules(stages, parse_query("campaignYear=1999"), TODAY) == Refusals(("00360",))
-    assert apply_rules(stages, parse_query("ine=1234567890G&campaignYear=1999"), TODAY) == Refusals(("00368",))
+    assert apply_rules(stages, parse_query("campaignYear=1999"), TODAY) == RuleViolations(("00360",))
+    assert apply_rules(stages, parse_query("ine=1234567890G&campaignYear=1999"), TODAY) == RuleViolations(("00368",))
 
 
 def test_a_code_is_told_once() -> None:
     stage = (Check("commune_or_place"), Check("date_full"))
-    assert apply_rules((stage,), parse_query(place(annee="0") + "&moisDateNaissance=1"), TODAY) == Refusals(("00422",))
+    assert apply_rules((stage,), parse_query(place(annee="0") + "&moisDateNaissance=1"), TODAY) == RuleViolations(
+        ("00422",)
+    )
 
 
 def test_an_operation_may_call_a_field_otherwise() -> None:

@@ -473,5 +473,5 @@ IDENTITY_QUERY = "nomNaissance=A&prenoms[]=B&anneeDateNaissance=2005&moisDateNai
 def test_a_campaign_is_looked_at_last(operation: Any, query: str, codes: tuple[str, ...]) -> None:
     for published in operation:
         refusals = rules.apply_rules(published.operation.checks, parse_query(query), asking.TODAY)
-        assert isinstance(refusals, rules.Refusals)
+        assert isinstance(refusals, rules.RuleViolations)
         assert refusals.codes == codes

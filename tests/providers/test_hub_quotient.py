@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from bouquet_hub.quotient import Month, asked, read
+from bouquet_hub.quotient import Month, read, requested_month
 from bouquet_proto.messages import Caller, Failed, Parameter
 from bouquet_proto.quotient_familial import Adresse, Personne, QuotientFamilial, Valeur
 from bouquet_worker import Question
@@ -208,4 +208,4 @@ def test_what_is_not_a_file_is_malformed(body: bytes) -> None:
     ],
 )
 def test_a_missing_year_or_month_is_that_of_today(parameters: dict[str, int], month: Month) -> None:
-    assert asked(ask(**parameters)) == month
+    assert requested_month(ask(**parameters)) == month

@@ -22,7 +22,7 @@ from bouquet_proto.failures import PERIMETER
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Reply
 from bouquet_proto.query import parse_query
-from bouquet_proto.rules import Refusals, apply_rules
+from bouquet_proto.rules import RuleViolations, apply_rules
 from bouquet_proto.rules.civil_status import NAME
 from bouquet_worker.simulate import Fault, Received
 from bouquet_worker.testing.captured_telemetry import log_text_of
@@ -412,14 +412,14 @@ CIVILITY = (
 )
 async def test_what_the_rules_read_is_what_the_ministry_is_asked(men: Asked, where: str) -> None:
     values = apply_rules(V5.operation.checks, parse_query(f"{CIVILITY}&{where}"), TODAY)
-    assert not isinstance(values, Refusals)
+    assert not isinstance(values, RuleViolations)
     who = msgspec.convert({key: values.pop(key) for key in Identite.__struct_fields__ if key in values}, Identite)
     data_of(await men(VERSIONS[5], who, **cast(dict[str, Any], values)))
 
 
 def test_every_wrong_field_is_told_at_once() -> None:
     refused = apply_rules(V5.operation.checks, parse_query("codeEtablissement=12"), TODAY)
-    assert refused == Refusals(("00420", "00421", "00422", "00427", "00410", "00411"))
+    assert refused == RuleViolations(("00420", "00421", "00422", "00427", "00410", "00411"))
 
 
 def test_only_the_last_version_stays() -> None:

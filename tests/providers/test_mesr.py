@@ -364,5 +364,5 @@ def test_the_identity_has_its_scope_and_france_connect_no_identity() -> None:
 )
 def test_every_wrong_field_is_told_at_once(query: str, codes: tuple[str, ...]) -> None:
     refusals = rules.apply_rules(IDENTITE.operation.checks, parse_query(query), asking.TODAY)
-    assert isinstance(refusals, rules.Refusals)
+    assert isinstance(refusals, rules.RuleViolations)
     assert refusals.codes == codes

@@ -32,7 +32,7 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.letters import fold
 from bouquet_proto.offer import Operation
 from bouquet_proto.query import leading_integer, parse_query
-from bouquet_proto.rules import Refusals, apply_rules, refused_codes
+from bouquet_proto.rules import RuleViolations, apply_rules, refused_codes
 
 TODAY = date(2026, 11, 29)
 DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)|(\d\d)/?(\d\d)/?(\d{4})")
@@ -149,7 +149,7 @@ def asked_for(operation: Operation, query: Mapping[str, Any]) -> Identite | None
     """Applies an operation's rules to a query. Returns the identity of the person in the query, or `None` if the rules
     refuse the query."""
     values = apply_rules(operation.checks, parse_query(urlencode(query, doseq=True)), TODAY)
-    if isinstance(values, Refusals):
+    if isinstance(values, RuleViolations):
         return None
     return msgspec.convert({name: values[name] for name in Identite.__struct_fields__ if name in values}, Identite)
 

@@ -14,7 +14,7 @@ from bouquet_proto.identity import MODALITIES
 from bouquet_proto.messages import Found, Reply
 from bouquet_proto.offer import Operation
 from bouquet_proto.query import parse_query
-from bouquet_proto.rules import Refusals, apply_rules
+from bouquet_proto.rules import RuleViolations, apply_rules
 from tests.providers.asking import PATIENCE_S, TODAY, Asked
 
 
@@ -22,7 +22,7 @@ async def typed(asked: Asked, operation: Operation, query: str) -> Reply:
     """Reads a query by the operation's rules, sends the resulting request to the worker, and returns the reply. Fails
     if the rules refuse the query."""
     values = apply_rules(operation.checks, parse_query(query), TODAY)
-    assert not isinstance(values, Refusals), values
+    assert not isinstance(values, RuleViolations), values
     modality = MODALITIES[operation.modality]
     own = {name: values.pop(name) for name in modality.__struct_fields__ if name in values}
     who = msgspec.convert(own, modality)
@@ -32,7 +32,7 @@ async def typed(asked: Asked, operation: Operation, query: str) -> Reply:
 def first_refusal(operation: Operation, query: str) -> str:
     """Returns the code of the first error that the rules find in a query, the only one that version 2 shows."""
     values = apply_rules(operation.checks, parse_query(query), TODAY)
-    assert isinstance(values, Refusals), values
+    assert isinstance(values, RuleViolations), values
     return values.codes[0]
 
 

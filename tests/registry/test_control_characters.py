@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy import JSON, String, Text, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bouquet_mesh.control_characters import escape_control_characters
 from bouquet_mesh.doctor.findings import as_json, as_text, wrong
 from bouquet_mesh.observe.logs import _Formatter
-from bouquet_mesh.visible import visible
 from bouquet_registry import bulk_import, schema
 from bouquet_registry.__main__ import main
 from bouquet_registry.cli import Context, render
@@ -216,7 +216,7 @@ def test_a_refusal_on_a_terminal_shows_no_control_character(
     ],
 )
 def test_control_and_formatting_characters_are_shown_as_escapes(text: str, shown: str) -> None:
-    assert visible(text) == shown
+    assert escape_control_characters(text) == shown
 
 
 async def test_a_mail_holds_no_control_character_of_what_a_former_version_stored(

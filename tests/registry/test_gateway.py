@@ -17,7 +17,7 @@ from bouquet_gateway.access.credentials import Credential
 from bouquet_gateway.access.registry_answers import ASK_TIMEOUT_S
 from bouquet_gateway.access.registry_client import RegistryClient
 from bouquet_gateway.access.tokens import INTERNAL_ID, CredentialRefusal, Token, TokenVerifier
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tasks import alongside
 from bouquet_proto.deadline import Deadline
@@ -44,7 +44,7 @@ LATEST_S = gateway_registry.POLL_S + ASK_TIMEOUT_S
 
 
 @asynccontextmanager
-async def asking(bus: Calling, **options: Any) -> AsyncIterator[RegistryClient]:
+async def asking(bus: BusClient, **options: Any) -> AsyncIterator[RegistryClient]:
     """Runs the client with which a gateway asks the registry, and yields it once the registry has answered."""
     client = RegistryClient(TokenVerifier(TOKEN_KEY), bus, **options)
     async with alongside(client.run()):

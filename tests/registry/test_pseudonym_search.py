@@ -14,7 +14,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_proto.identity import Identite
 from bouquet_proto.offer import Operation
 from bouquet_proto.query import parse_query
-from bouquet_proto.rules import Refusals, apply_rules
+from bouquet_proto.rules import RuleViolations, apply_rules
 from bouquet_registry.journal.pseudonym_search import identity_of, possible_pseudonyms
 from tests.support.scripted_providers import offers
 
@@ -59,7 +59,7 @@ def accepted(operation: Operation) -> list[Identite]:
     for values in product(*WAYS.values()):
         given = {name: value for name, value in zip(WAYS, values, strict=True) if value is not None}
         fields = apply_rules(operation.checks, parse_query(urlencode(given, doseq=True)), TODAY)
-        if not isinstance(fields, Refusals):
+        if not isinstance(fields, RuleViolations):
             found.append(msgspec.convert(fields, Identite))
     return found
 

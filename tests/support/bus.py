@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractChannel, AbstractQueue
 from msgspec import Raw
 
 from bouquet_mesh.bus.amqp import AmqpBus, open_amqp_bus
-from bouquet_mesh.bus.api import Bus, Handler, Serving
+from bouquet_mesh.bus.api import Bus, Handler, RequestConsumer
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Found, Lookup, Reply, Request
 from bouquet_proto.names import QUEUE_ARGUMENTS, queue_of
@@ -49,7 +49,7 @@ async def declare_provider_queue(channel: AbstractChannel, provider: str = PROVI
 @asynccontextmanager
 async def serving(
     bus: Bus, handler: Handler, *, provider: str = PROVIDER, concurrency: int = 8, drain_s: float = 5.0
-) -> AsyncIterator[Serving]:
+) -> AsyncIterator[RequestConsumer]:
     """Runs a worker with this handler while the context is open. Entering the context waits until the worker takes
     requests."""
     async with bus.serve(provider, handler, concurrency=concurrency, drain_s=drain_s) as intake:

@@ -11,7 +11,7 @@ from typing import Any
 from bouquet_gateway.http.app import GatewayServices, make_app
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.start.build import open_gateway, paris_now
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 from bouquet_mesh.http.server import serving
 from bouquet_mesh.outbox.api import Outbox
 from tests.support.gateway_client import TOKEN_KEY, GatewayClient, gateway_client
@@ -24,7 +24,7 @@ reached."""
 
 @asynccontextmanager
 async def gateway_in_process(
-    bus: Calling,
+    bus: BusClient,
     outbox: Outbox | None = None,
     *,
     clock: Callable[[], datetime] = paris_now,

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from bouquet_gateway.access.tokens import issue
-from bouquet_mesh.bus.api import Bus, Calling
+from bouquet_mesh.bus.api import Bus, BusClient
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.outbox.api import Outbox
 from bouquet_proto.messages import Changes, Describe, Found, Lookup, Reply, Request, WhoIs, encode
@@ -108,7 +108,7 @@ class MeshWithRegistry:
         self,
         outbox: Outbox | None = None,
         *,
-        bus: Calling | None = None,
+        bus: BusClient | None = None,
         epoch_s: Callable[[], float] = time.time,
         **settings: Any,
     ) -> AcmeClient:

@@ -15,7 +15,7 @@ from aio_pika.abc import AbstractChannel
 
 from bouquet_mesh.amqp.errors import ConsumerCancelled
 from bouquet_mesh.amqp.frames import Properties
-from bouquet_mesh.amqp.wire import Deliver, Settled, StreamFactory, Wire
+from bouquet_mesh.amqp.wire import Deliver, OnSettled, StreamFactory, Wire
 
 OnLost: TypeAlias = Callable[[Exception], object]
 """Callback that receives the error that ended a connection, a channel, or the consumer of a channel."""
@@ -98,7 +98,7 @@ class Channel:
         )
         self._consumer_tag = consumed.consumer_tag or ""
 
-    async def consume_instead(self, queue: str, deliver: Deliver, *, priority: int = 0) -> None:
+    async def switch_queue(self, queue: str, deliver: Deliver, *, priority: int = 0) -> None:
         """Starts to consume `queue`, then stops consuming the queue that the channel consumed before. Messages already
         delivered from the former queue can still be acknowledged."""
         former = self._consumer_tag
@@ -118,15 +118,16 @@ class Channel:
         # Messages and acknowledgements sent in one iteration of the event loop share one system call.
         self._wire.send(body, properties, exchange=exchange, routing_key=routing_key)
 
-    def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
+    def publish(self, body: bytes, properties: Properties, settled: OnSettled, *, queue: str) -> None:
         """Publishes a message to a queue, and calls `settled` once with the result. The result is None if the broker
-        has accepted the message, otherwise the error `Returned`, `Refused` or `ConnectionResetError`."""
+        has accepted the message, otherwise the error `MessageReturned`, `MessageRefused` or `ConnectionResetError`."""
         # `settled` must not raise. Requires a channel opened with `confirms`.
         self._wire.publish(body, properties, settled, queue=queue)
 
     def confirmed(self, body: bytes, properties: Properties, *, queue: str) -> asyncio.Future[None]:
         """Publishes a message to `queue`, and returns a future that is done once the broker has accepted the message.
-        If the broker does not accept it, the future fails with `Returned`, `Refused` or `ConnectionResetError`."""
+        If the broker does not accept it, the future fails with `MessageReturned`, `MessageRefused` or
+        `ConnectionResetError`."""
         # A caller that stops waiting must cancel the future.
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.publish(body, properties, partial(_settle, future), queue=queue)

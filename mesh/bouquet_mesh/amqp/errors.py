@@ -56,11 +56,11 @@ _RIGHT = re.compile(r"((?:\w+ )?access to \w+) '(.+?)(?:\.[0-9a-f]{16})?' in vho
 It captures the right and the name of the exchange or queue; a random suffix of the name is left out."""
 
 
-class Returned(AMQPError):
+class MessageReturned(AMQPError):
     """Error for a message that the broker returned because no queue receives it."""
 
 
-class Refused(AMQPError):
+class MessageRefused(AMQPError):
     """Error for a message that the broker refused, for example because the queue is full."""
 
 

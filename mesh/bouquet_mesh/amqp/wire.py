@@ -16,11 +16,11 @@ from aiormq.connection import SSLContextProvider, TransportFactory
 from yarl import URL
 
 from bouquet_mesh.amqp import frames
-from bouquet_mesh.amqp.errors import Refused, Returned
+from bouquet_mesh.amqp.errors import MessageRefused, MessageReturned
 from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.tls.certificates import CertificateObserver
 
-Settled: TypeAlias = Callable[[Exception | None], object]
+OnSettled: TypeAlias = Callable[[Exception | None], object]
 """Callback with the result of publishing a message: None if the broker has accepted the message, otherwise the
 error."""
 
@@ -155,7 +155,7 @@ class Wire:
         self._outlet = outlet
         self._is_open = True
         self._published = 0
-        self._unconfirmed: dict[int, Settled] = {}
+        self._unconfirmed: dict[int, OnSettled] = {}
         self._incoming = _IncomingMessage()
 
     def send(self, body: bytes, properties: Properties, *, exchange: str, routing_key: str) -> None:
@@ -163,9 +163,9 @@ class Wire:
         closed."""
         self._write_message(body, properties, exchange, routing_key)
 
-    def publish(self, body: bytes, properties: Properties, settled: Settled, *, queue: str) -> None:
+    def publish(self, body: bytes, properties: Properties, settled: OnSettled, *, queue: str) -> None:
         """Publishes a message to a queue, and calls `settled` once with the result. The result is None if the broker
-        has accepted the message, otherwise the error `Returned`, `Refused` or `ConnectionResetError`."""
+        has accepted the message, otherwise the error `MessageReturned`, `MessageRefused` or `ConnectionResetError`."""
         # `settled` must not raise.
         tag = self._published + 1  # the broker counts the same way; a returned message carries it as `message_id`
         named = msgspec.structs.replace(properties, message_id=str(tag))
@@ -223,7 +223,7 @@ class Wire:
             case frames.ACK:
                 self._settle(*frames.read_confirm(data, at), None)
             case frames.NACK:
-                self._settle(*frames.read_confirm(data, at), Refused())
+                self._settle(*frames.read_confirm(data, at), MessageRefused())
             case frames.CLOSE_CHANNEL:
                 self._is_open = False  # aiormq replies, and reports the loss
                 return False
@@ -233,12 +233,12 @@ class Wire:
 
     def _handle_complete_message(self) -> None:
         """Handles a message whose frames have all arrived. Delivers a message from a queue to the consumer; reports the
-        error `Returned` to the publisher of a message that the broker has returned."""
+        error `MessageReturned` to the publisher of a message that the broker has returned."""
         arrived = self._incoming
         if arrived.tag:
             self.deliver(Delivery(arrived.tag, arrived.redelivered, arrived.properties, arrived.body))
         else:
-            self._settle_one(int(arrived.properties.message_id), Returned())
+            self._settle_one(int(arrived.properties.message_id), MessageReturned())
 
     def _settle(self, tag: int, multiple: bool, error: Exception | None) -> None:
         # The broker also confirms a returned message, after returning it: its callback is then gone.

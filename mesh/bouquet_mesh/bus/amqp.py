@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager, suppress
 
 from bouquet_mesh.amqp.channel import Channel, OnLost
 from bouquet_mesh.amqp.connection import Connection
-from bouquet_mesh.amqp.errors import Refused, Returned
+from bouquet_mesh.amqp.errors import MessageRefused, MessageReturned
 from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.amqp.link import Drain, Link, open_link
 from bouquet_mesh.amqp.trial import trial_run
@@ -186,9 +186,9 @@ class _PendingCalls:
 def _publish_failure(error: Exception) -> Failed:
     """Returns the failure of a call whose request could not be published because of `error`, such as `not_deployed` if
     the provider has no queue."""
-    if isinstance(error, Refused):
+    if isinstance(error, MessageRefused):
         return REFUSED
-    return NOT_DEPLOYED if isinstance(error, Returned) else Failed("bus_unavailable")
+    return NOT_DEPLOYED if isinstance(error, MessageReturned) else Failed("bus_unavailable")
 
 
 async def check_calling(connection: Connection) -> None:
@@ -220,7 +220,7 @@ class AmqpBus:
         return self._link.responsive and (self._calls is None or self._calls.ready)
 
     async def call(self, provider: str, request: Request) -> Reply:
-        """Sends a request to a provider and returns its reply; see `Calling.call`."""
+        """Sends a request to a provider and returns its reply; see `BusClient.call`."""
         return await ask(self._exchange, SYSTEM, provider, request)
 
     async def _exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:

@@ -32,7 +32,7 @@ PendingReply: TypeAlias = "asyncio.Future[bytes | Failed]"
 """Future that receives the result of a call: the encoded reply, or the failure."""
 
 
-class Serving(Protocol):
+class RequestConsumer(Protocol):
     """Consumer of a provider's requests, as yielded by `Bus.serve`."""
 
     @property
@@ -40,7 +40,7 @@ class Serving(Protocol):
         """Whether requests to the provider currently reach this process."""
 
 
-class Calling(Protocol):
+class BusClient(Protocol):
     """Calling side of the bus, by which a gateway sends requests to workers and gets their replies."""
 
     @property
@@ -55,12 +55,12 @@ class Calling(Protocol):
         # `deadline_exceeded` at the deadline.
 
 
-class Bus(Calling, Protocol):
+class Bus(BusClient, Protocol):
     """Bus between gateways and workers: a gateway calls providers over it, and a worker serves a provider."""
 
     def serve(
         self, provider: str, handler: Handler, *, concurrency: int, drain_s: float = 10.0
-    ) -> AbstractAsyncContextManager[Serving]:
+    ) -> AbstractAsyncContextManager[RequestConsumer]:
         """Answers a provider's requests with `handler`, at most `concurrency` at a time, while the context is open. The
         end of the context waits up to `drain_s` seconds for running handlers, then cancels them."""
 

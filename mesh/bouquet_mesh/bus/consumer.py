@@ -155,7 +155,7 @@ class Consumer:
     async def _register(self, channel: Channel, queue: str) -> None:
         """Registers as a consumer of `queue`, then ends the former registration. Requests that the broker delivered
         before can still be answered."""
-        await channel.consume_instead(queue, partial(self._on_request, channel), priority=self._priority)
+        await channel.switch_queue(queue, partial(self._on_request, channel), priority=self._priority)
         self._queue = queue
         self._register_at = time.monotonic() + REGISTER_EVERY_S
         if self._channel is not channel:  # drained meanwhile

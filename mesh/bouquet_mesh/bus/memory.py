@@ -53,7 +53,7 @@ class MemoryBus:
         self._consumers: dict[str, list[_Consumer]] = {}
 
     async def call(self, provider: str, request: Request) -> Reply:
-        """Sends a request to a provider and returns its reply; see `Calling.call`."""
+        """Sends a request to a provider and returns its reply; see `BusClient.call`."""
         return await ask(self._exchange, SYSTEM, provider, request)
 
     async def _exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:

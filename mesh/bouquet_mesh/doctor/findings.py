@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from bouquet_mesh.visible import visible
+from bouquet_mesh.control_characters import escape_control_characters
 
 State: TypeAlias = Literal["well", "wrong", "unknown"]
 MARKS: dict[State, str] = {"wrong": "WRONG", "unknown": "?    ", "well": "ok   "}
@@ -94,12 +94,16 @@ def as_text(findings: Sequence[Finding]) -> str:
     a failed check are only named below it, without lines of their own."""
     reported = report(findings)
     causes = [one for one in reported if not one.follows_from]
-    return visible("\n".join(line for cause in causes for line in _lines(cause, _consequences(cause, reported))))
+    return escape_control_characters(
+        "\n".join(line for cause in causes for line in _lines(cause, _consequences(cause, reported)))
+    )
 
 
 def as_json(findings: Sequence[Finding]) -> str:
     """Returns the report in the JSON that `doctor --json` prints: `{"well": …, "findings": […]}`."""
-    return visible(msgspec.json.encode({"well": is_well(findings), "findings": report(findings)}).decode())
+    return escape_control_characters(
+        msgspec.json.encode({"well": is_well(findings), "findings": report(findings)}).decode()
+    )
 
 
 def _lines(cause: ReportedFinding, consequences: Sequence[ReportedFinding]) -> Iterator[str]:

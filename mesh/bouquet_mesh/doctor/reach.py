@@ -21,7 +21,7 @@ ENCRYPTED = ("https", "smtps")
 REACH_REMEDY = "is it up, and is there a way to it (proxy, firewall, network policy)?"
 
 
-def way_to(setting: str) -> str:
+def reachability_subject(setting: str) -> str:
     """Returns the name of the check that a server can be reached, such as `the way to BOUQUET_CNAF_HUB_URL`. `setting`
     names the setting that holds the server's URL."""
     return f"the way to {setting}"
@@ -31,7 +31,7 @@ async def check_reachable(setting: str, url: str, deadline: Deadline, context: s
     """Checks that the server of `url` accepts a connection, with TLS if the URL's scheme requires TLS. The setting
     named `setting` holds the URL. With TLS, the connection uses `context`, by default one that trusts the system's
     authorities, and the result also says when the server's certificate expires."""
-    subject = way_to(setting)
+    subject = reachability_subject(setting)
     if "://" not in url:
         return wrong(subject, "has no scheme, such as https://", f"mend {setting}")
     if not names_one_server(url):

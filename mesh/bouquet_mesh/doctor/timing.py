@@ -26,7 +26,7 @@ is cancelled."""
 Check: TypeAlias = Coroutine[Any, Any, list[Finding]]
 
 
-async def at_once(checks: Mapping[str, Check], deadline: Deadline) -> list[Finding]:
+async def run_checks(checks: Mapping[str, Check], deadline: Deadline) -> list[Finding]:
     """Runs checks, given by name, side by side, and returns their results in the same order. Cancels a check that has
     not ended `END_S` seconds after the deadline; its result has the state "unknown"."""
     tasks = {subject: asyncio.create_task(check) for subject, check in checks.items()}

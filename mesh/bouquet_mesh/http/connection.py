@@ -13,8 +13,8 @@ from typing import Literal, TypeAlias, cast
 
 from aiohttp import web
 
+from bouquet_mesh.http.connection_slots import ConnectionSlots, FullReason
 from bouquet_mesh.http.limits import Limits
-from bouquet_mesh.http.places import FullReason, Places
 from bouquet_mesh.observe import metrics
 
 NOT_ASCII = re.compile(rb"[\x80-\xff]")
@@ -71,16 +71,16 @@ class Connection(asyncio.Protocol):
         "_limits",
         "_loop",
         "_make_handler",
-        "_places",
+        "_slots",
         "_stage",
         "_tail",
         "_transport",
         "_write_deadline",
     )
 
-    def __init__(self, limits: Limits, places: Places[Connection], make_handler: MakeHandler) -> None:
+    def __init__(self, limits: Limits, slots: ConnectionSlots[Connection], make_handler: MakeHandler) -> None:
         self._limits = limits
-        self._places = places
+        self._slots = slots
         self._make_handler = make_handler
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -106,7 +106,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = self._transport = cast(asyncio.Transport, transport)  # uvloop's derives from nothing of asyncio
         peer = transport.get_extra_info("peername")  # None if the client is gone already
-        if reason := self._places.take(self, peer[0] if peer else ""):
+        if reason := self._slots.take(self, peer[0] if peer else ""):
             self.close_for(reason)
             return
         # Writing pauses unless the kernel has taken every byte, and an answer is sent only once it has. Not 0: a TLS
@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         handler, self._handler = self._handler, None
-        self._places.leave(self)
+        self._slots.leave(self)
         if handler is not None:
             handler.connection_lost(exc)
 
@@ -251,7 +251,7 @@ class Connection(asyncio.Protocol):
         if self._handler is None or self._transport is None:
             return
         self._write_deadline = self._loop.time() + self._limits.write_s
-        self._places.mark_waiting(self)
+        self._slots.mark_waiting(self)
         self._handler.pause_writing()
         if self._transport.get_write_buffer_size() > self._limits.max_unsent_bytes:
             self.close_for("unsent")
@@ -259,7 +259,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._write_deadline = inf
         if self._deadline == inf:
-            self._places.mark_busy(self)
+            self._slots.mark_busy(self)
         if self._handler is not None:
             self._handler.resume_writing()
 
@@ -275,16 +275,16 @@ class Connection(asyncio.Protocol):
 
     def _set_deadline(self, what: CloseReason, within_s: float) -> None:
         self._deadline, self._deadline_reason = self._loop.time() + within_s, what
-        self._places.mark_waiting(self)
+        self._slots.mark_waiting(self)
 
     def _end_wait(self) -> None:
         self._deadline = inf
-        self._places.mark_busy(self)
+        self._slots.mark_busy(self)
 
     def close_for(self, reason: CloseReason) -> None:
         """Closes the connection at once, and counts it in a metric under `reason`."""
         self._deadline = self._write_deadline = inf
-        self._places.leave(self)
+        self._slots.leave(self)
         metrics.http_closed(reason).inc()
         if self._transport is not None:
             self._transport.abort()

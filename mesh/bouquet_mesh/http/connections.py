@@ -7,11 +7,11 @@ from typing import Any, get_args
 
 from aiohttp import web
 
-from bouquet_mesh.http.answers import REFUSALS
 from bouquet_mesh.http.connection import CloseReason, Connection
+from bouquet_mesh.http.connection_slots import ConnectionSlots
 from bouquet_mesh.http.handler import Handler
 from bouquet_mesh.http.limits import Limits
-from bouquet_mesh.http.places import Places
+from bouquet_mesh.http.refusals import REFUSALS
 from bouquet_mesh.observe import metrics
 
 READ_BYTES = 32_768
@@ -26,7 +26,7 @@ class ConnectionFactory:
         present answer."""
         self._limits = limits
         self._server = server
-        self._places: Places[Connection] = Places(limits)
+        self._slots: ConnectionSlots[Connection] = ConnectionSlots(limits)
         for reason in get_args(CloseReason):
             metrics.http_closed(reason)  # from 0 on, so that a rate sees the first one
         for reason in REFUSALS:
@@ -44,7 +44,7 @@ class ConnectionFactory:
         }
 
     def __call__(self) -> Connection:
-        return Connection(self._limits, self._places, self._handler_of)
+        return Connection(self._limits, self._slots, self._handler_of)
 
     def _handler_of(self, connection: Connection) -> Handler:
         return Handler(connection, self._server, **self._options)
@@ -55,8 +55,8 @@ class ConnectionFactory:
         # One periodic check costs less than a timer for each request.
         loop = asyncio.get_running_loop()
         while True:
-            self._places.count_descriptors()
+            self._slots.count_descriptors()
             await asyncio.sleep(self._limits.check_interval_s)
             now = loop.time()
-            for connection in self._places.open_connections():
+            for connection in self._slots.open_connections():
                 connection.close_if_late(now)

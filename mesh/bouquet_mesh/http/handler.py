@@ -11,8 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from bouquet_mesh.http.answers import refusal, refused
 from bouquet_mesh.http.connection import Connection
+from bouquet_mesh.http.refusals import refusal_response, refuse
 from bouquet_mesh.observe import logs
 
 log = logging.getLogger(__name__)
@@ -43,9 +43,9 @@ class Handler(web.RequestHandler):
             raise ConnectionError("part of an answer has already been sent")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.log_exception(exc_info=exc)
-            return refusal("internal")
+            return refusal_response("internal")
         reason = "request_too_large" if TOO_LARGE.match(message or "") else "bad_request"
-        return refused(reason)
+        return refuse(reason)
 
     def log_exception(self, *_: Any, exc_info: BaseException | None = None, **__: Any) -> None:
         """Logs the type and place of an error, but not the request."""

@@ -13,10 +13,10 @@ from typing import TypeAlias
 from aiohttp import web
 
 from bouquet_mesh.http.accept import accepting
-from bouquet_mesh.http.answers import refused
 from bouquet_mesh.http.connections import ConnectionFactory
 from bouquet_mesh.http.handler import Handler
 from bouquet_mesh.http.limits import Limits
+from bouquet_mesh.http.refusals import refuse
 from bouquet_mesh.tasks import alongside
 
 Answer: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -91,11 +91,11 @@ def _request_handler(application: Answer, connections: ConnectionFactory) -> Ans
         objection = _refusal_reason(request)
         connection.request_started(request, is_refused=bool(objection))
         try:
-            response = refused(objection) if objection else await application(request)
+            response = refuse(objection) if objection else await application(request)
         except web.HTTPException as raised:
             # An exception that the application raises on purpose, such as a redirect, is its answer.
             reason = REASONS.get(HTTPStatus(raised.status))
-            response = refused(reason) if reason else raised
+            response = refuse(reason) if reason else raised
         except ConnectionError:
             if not connection.is_lost:
                 raise

@@ -11,8 +11,8 @@ from typing import Any
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.msgspec import MsgspecFormatter
 
+from bouquet_mesh.control_characters import escape_control_characters
 from bouquet_mesh.observe.request_context import request_id, trace_id
-from bouquet_mesh.visible import visible
 
 _RESERVED = frozenset(RESERVED_ATTRS)
 
@@ -53,7 +53,7 @@ class _Formatter(MsgspecFormatter):
         if record.exc_info and record.exc_info[1] is not None:
             fields["error"] = type(record.exc_info[1]).__name__
             fields["at"] = raised_at(record.exc_info[1])
-        return visible(self.jsonify_log_record(fields))
+        return escape_control_characters(self.jsonify_log_record(fields))
 
 
 def _may_be_written(record: logging.LogRecord) -> bool:

@@ -16,7 +16,7 @@ import msgspec
 
 from bouquet_mesh.amqp.channel import Channel, OnLost
 from bouquet_mesh.amqp.connection import Connection
-from bouquet_mesh.amqp.errors import CONNECTION_LOST, Returned, bounded_close, cancellation_as_loss
+from bouquet_mesh.amqp.errors import CONNECTION_LOST, MessageReturned, bounded_close, cancellation_as_loss
 from bouquet_mesh.amqp.frames import Properties
 from bouquet_mesh.amqp.link import Drain, Link, open_link
 from bouquet_mesh.amqp.wire import Delivery
@@ -77,7 +77,7 @@ class _Publisher:
 
     async def send(self, bodies: Sequence[bytes]) -> None:
         """Sends records, and returns once the broker has confirmed all of them. Otherwise raises one of the errors in
-        `CONNECTION_LOST`: for example, `Returned` if the queue does not exist."""
+        `CONNECTION_LOST`: for example, `MessageReturned` if the queue does not exist."""
         # Reconnects after a nack too: while a quorum queue changes its leader, an old channel may be nacked for
         # minutes, and a new one works.
         channel, report_loss = self._channel, self._on_lost
@@ -87,7 +87,7 @@ class _Publisher:
         self._unconfirmed.update(sending)
         try:
             await asyncio.gather(*sending)
-        except Returned:  # the connection works, but there is no queue
+        except MessageReturned:  # the connection works, but there is no queue
             raise
         except CONNECTION_LOST as error:
             report_loss(error)

@@ -48,7 +48,7 @@ class Check(Struct, frozen=True, omit_defaults=True, dict=True):
         return {field: self.names.get(field, usual.name) for field, usual in RULES[self.rule].fields.items()}
 
 
-class Refusals(Struct, frozen=True):
+class RuleViolations(Struct, frozen=True):
     """Public error codes, such as `00367`, of the faults that validation rules have found in a query."""
 
     codes: tuple[str, ...]
@@ -65,7 +65,7 @@ def with_query_names(checks: Iterable[Check], names: Mapping[str, str]) -> tuple
 
 def apply_rules(
     stages: tuple[tuple[Check, ...], ...], query: Query, today: date, shared: SharedResults | None = None
-) -> Values | Refusals:
+) -> Values | RuleViolations:
     """Applies validation rules to a query, stage by stage, and stops after the first stage that finds faults. Returns
     the public codes of these faults or, without faults, the accepted values by canonical field (the field's name inside
     Bouquet).
@@ -84,7 +84,7 @@ def apply_rules(
                 values.update(accepted)
                 codes += refused
         if codes:
-            return Refusals(tuple(dict.fromkeys(codes)))
+            return RuleViolations(tuple(dict.fromkeys(codes)))
     return values
 
 
@@ -114,14 +114,14 @@ def refused_codes(checks: Iterable[Check], identity: Identite, today: date) -> t
     query = Query({field: str(value) for field, value in given.items() if value is not None}, lists)
     canonical = tuple(Check(check.rule, {field: field for field in RULES[check.rule].fields}) for check in checks)
     read = apply_rules((canonical,), query, today)
-    return read.codes if isinstance(read, Refusals) else ()
+    return read.codes if isinstance(read, RuleViolations) else ()
 
 
 __all__ = [
     "RULES",
     "Check",
     "Field",
-    "Refusals",
+    "RuleViolations",
     "Rule",
     "SharedResults",
     "Values",

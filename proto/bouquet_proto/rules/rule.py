@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from bouquet_proto.messages import Parameter
+from bouquet_proto.normalisation import normalised
 from bouquet_proto.query import Malformed, Query, leading_integer
-from bouquet_proto.tidy import tidied
 
 Values: TypeAlias = dict[str, Parameter]
 Json: TypeAlias = dict[str, Any]
@@ -47,13 +47,13 @@ class RuleContext(Struct, gc=False):
     def text(self, field: str) -> str | Malformed | None:
         """Returns the normalised text of a field, `MALFORMED` for an invalid value, or None if the field is absent."""
         given = self.query.scalars.get(self.names[field])
-        return tidied(field, given) if isinstance(given, str) else given
+        return normalised(field, given) if isinstance(given, str) else given
 
     def items(self, field: str) -> tuple[str, ...] | Malformed | None:
         """Returns the normalised items of a list field, `MALFORMED` for an invalid value, or None if the field is
         absent."""
         given = self.query.list(self.names[field])
-        return tuple(tidied(field, item) for item in given) if isinstance(given, tuple) else given
+        return tuple(normalised(field, item) for item in given) if isinstance(given, tuple) else given
 
     def blank(self, field: str) -> bool:
         """Returns whether a field is absent, empty or only spaces. A malformed field is not blank."""

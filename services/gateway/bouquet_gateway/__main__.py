@@ -16,8 +16,8 @@ from bouquet_gateway.access import tokens
 from bouquet_gateway.settings import GatewaySettings, wants_several_processes
 from bouquet_gateway.start import embedded
 from bouquet_gateway.start.serve import serve, serve_processes
+from bouquet_mesh.control_characters import escape_control_characters
 from bouquet_mesh.settings import SettingsError, load
-from bouquet_mesh.visible import visible
 from bouquet_proto.names import GATEWAY_PREFIX
 
 MONTH_S = 30 * 24 * 3600
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return arguments.command(arguments, os.environ) or 0
     except SettingsError as error:
-        print(visible(str(error)), file=sys.stderr)
+        print(escape_control_characters(str(error)), file=sys.stderr)
         return 2
 
 

@@ -41,7 +41,7 @@ OFFERED = re.compile(r"/(?:v[1-9][0-9]{0,8}|api)(?:/[\w.-]+)+", re.ASCII)
 """Pattern of the paths that a provider may offer: they begin with `/api/` or with a version such as `/v3/`."""
 
 
-def tidy(path: str) -> str:
+def normalise_path(path: str) -> str:
     """Returns a path without trailing and repeated slashes: `/v3//a/` becomes `/v3/a`. API Particulier also accepts
     such paths."""
     return SLASHES.sub("/", path).rstrip("/") if path.endswith("/") or "//" in path else path
@@ -49,7 +49,7 @@ def tidy(path: str) -> str:
 
 def envelope_of(path: str) -> Envelope:
     """Returns the envelope, `v2` or `v3`, of the answers at a path: the form of their bodies."""
-    return "v2" if tidy(path).startswith(V2_PREFIX) else "v3"
+    return "v2" if normalise_path(path).startswith(V2_PREFIX) else "v3"
 
 
 def split(path: str) -> tuple[str, int]:

@@ -90,7 +90,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     double_file_grace_s: float = 0.3
     """Longest wait, in seconds, for the slower of CAF and MSA once the other has found the person. If both find the
     person, the gateway logs a warning and chooses one answer."""
-    cache_url: Annotated[Secret, ServerUrl(("redis",), EMBEDDED, several=True)] = Secret("memory:")
+    cache_url: Annotated[Secret, ServerUrl(("redis",), EMBEDDED, allows_several=True)] = Secret("memory:")
     """URL of the cache: `memory:` for the memory of each process, or `redis(s)://…` for a redis that all gateways
     share. TLS files may follow: `?ssl_ca_certs=…&ssl_certfile=…&ssl_keyfile=…`.
 

@@ -15,10 +15,10 @@ from typing import Any
 import uvloop
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound, SQLAlchemyError
 
+from bouquet_mesh.control_characters import escape_control_characters
 from bouquet_mesh.doctor.findings import Finding, print_report
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import tls_error_of
-from bouquet_mesh.visible import visible
 from bouquet_registry import bulk_import, cli, token_signing
 from bouquet_registry.api.doctor import DoctorOptions, examine_api
 from bouquet_registry.api.process import serve_api
@@ -42,10 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return arguments.command(arguments, os.environ) or 0
     except SettingsError as error:
-        print(visible(str(error)), file=sys.stderr)
+        print(escape_control_characters(str(error)), file=sys.stderr)
         return 2
     except RefusalError as refused:
-        print(visible(str(refused)), file=sys.stderr)
+        print(escape_control_characters(str(refused)), file=sys.stderr)
         return 1
     except (NoResultFound, MultipleResultsFound):
         print("the database's tables are not as the registry left them: run `journal verify`", file=sys.stderr)

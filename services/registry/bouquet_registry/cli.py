@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from bouquet_mesh.control_characters import escape_control_characters
 from bouquet_mesh.settings import SettingsError
-from bouquet_mesh.visible import visible
 from bouquet_proto.registry_messages import GroupLimit
 from bouquet_registry import acts, queries
 from bouquet_registry.acts import Author
@@ -335,7 +335,7 @@ def render(output: Output | list[Output], *, json: bool) -> str:
     """Renders the result of a command, as JSON if `json` is true. Otherwise, writes a line for each item of a list, or
     for each field of a record. An empty list becomes `none`."""
     if json:
-        return visible(msgspec.json.encode(output).decode())
+        return escape_control_characters(msgspec.json.encode(output).decode())
     if isinstance(output, list):
         return "\n".join(_line(row) for row in output) or "none"
     width = max(map(len, output))

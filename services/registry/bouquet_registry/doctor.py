@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bouquet_mesh.doctor import broker, files
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
 from bouquet_mesh.doctor.reach import REACH_REMEDY, check_reachable
-from bouquet_mesh.doctor.timing import CHECKS_S, at_once
+from bouquet_mesh.doctor.timing import CHECKS_S, run_checks
 from bouquet_mesh.process import read_process
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError, read_all
@@ -57,7 +57,7 @@ async def examine(environ: Mapping[str, str], checks_s: float = CHECKS_S) -> lis
         "broker": _broker(bus_url, deadline),
         "notices": _notices(settings, deadline),
     }
-    findings = await at_once(checks, deadline)
+    findings = await run_checks(checks, deadline)
     return [_keys(settings), *findings, *files.check_certificates(broker.SETTING, bus_url)]
 
 

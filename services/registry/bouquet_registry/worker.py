@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from msgspec import Raw
 from sqlalchemy.exc import SQLAlchemyError
 
-from bouquet_mesh.bus.api import Bus, Serving
+from bouquet_mesh.bus.api import Bus, RequestConsumer
 from bouquet_mesh.outbox.api import Outbox
 from bouquet_mesh.settings import Reader, read_all
 from bouquet_mesh.tasks import alongside
@@ -83,7 +83,9 @@ class Service:
         return read_all(environ, self.read)
 
     @asynccontextmanager
-    async def running(self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None) -> AsyncIterator[Serving]:
+    async def running(
+        self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None
+    ) -> AsyncIterator[RequestConsumer]:
         """Runs the registry on a bus in memory until the context ends, and yields the consumer of gateways' requests.
         Also writes the journal if the setting `journal` is true and `outbox`, the queue of journal records, is not
         None."""
@@ -101,7 +103,7 @@ registry = Service()
 @asynccontextmanager
 async def answering(
     bus: Bus, store: Store, settings: RegistrySettings, clock: Clock = utc_now
-) -> AsyncIterator[Serving]:
+) -> AsyncIterator[RequestConsumer]:
     """Runs the registry's tasks until the context ends, and yields the consumer of gateways' requests. The tasks answer
     gateways, send notices, and set the metrics that count records. They also write the times of tokens' last use and
     the scopes that gateways serve."""

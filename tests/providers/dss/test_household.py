@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bouquet_dss.household import under
+from bouquet_dss.household import is_younger_than
 from bouquet_dss.upstream import Member
 from bouquet_proto.messages import Failed, NotFound
 from tests.providers.asking import Asked, data_of
@@ -129,4 +129,4 @@ async def test_one_young_child_is_enough(dss: Asked) -> None:
     ],
 )
 def test_seven_years_are_whole(born: str | None, today: str, young: bool) -> None:
-    assert under(7, Member(date_naissance=born), date.fromisoformat(today)) is young
+    assert is_younger_than(7, Member(date_naissance=born), date.fromisoformat(today)) is young

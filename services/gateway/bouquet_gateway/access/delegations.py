@@ -15,7 +15,7 @@ from bouquet_gateway.access.introspection import iso_time
 from bouquet_gateway.access.tokens import CredentialRefusal, Delegation, Rights, Token, TokenSource
 from bouquet_gateway.access.unknown_recipients import RecipientThrottle
 from bouquet_gateway.errors.problems import Problem
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 from bouquet_proto import registry_messages
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Found, ListDelegations
@@ -113,7 +113,9 @@ class PublicPage(Struct, frozen=True):
     meta: PageMeta
 
 
-async def list_delegations(bus: Calling, editor: str, query: Query, request_id: str, deadline: Deadline) -> PublicPage:
+async def list_delegations(
+    bus: BusClient, editor: str, query: Query, request_id: str, deadline: Deadline
+) -> PublicPage:
     """Returns one page of the list of delegations to the software editor with the id `editor`. The query parameters
     `page` and `per_page` choose the page. Raises `Problem` if the registry does not answer."""
     page = min(max(1, _integer(query, "page")), MAX_PAGE)

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from bouquet_gateway.access.tokens import CredentialRefusal
 from bouquet_gateway.stores.single_flight import SingleFlight
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 from bouquet_proto import registry_messages
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Reply, Request
@@ -70,7 +70,7 @@ class RegistryAnswers(Generic[V]):
 
     def __init__(
         self,
-        bus: Calling,
+        bus: BusClient,
         polls: PollState,
         decode: Callable[[str, Reply], RegistryAnswer[V] | None],
         *,

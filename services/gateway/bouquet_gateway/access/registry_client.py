@@ -29,7 +29,7 @@ from bouquet_gateway.access.tokens import (
     TokenVerifier,
     interned,
 )
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 from bouquet_proto import registry_messages
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import Changes, FindDelegations, Found, NotFound, Reply, WhoIs
@@ -60,7 +60,7 @@ class RegistryClient:
     def __init__(
         self,
         tokens: TokenVerifier,
-        bus: Calling,
+        bus: BusClient,
         *,
         patience_s: float = 600.0,
         refresh_s: float = 3600.0,

@@ -18,7 +18,7 @@ from bouquet_gateway.errors.problems import Problem, is_outage
 from bouquet_gateway.offers.catalogue import Match
 from bouquet_gateway.offers.replies import limited
 from bouquet_gateway.paths import V2
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 from bouquet_proto import france_connect_session
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.france_connect_session import Session
@@ -52,7 +52,7 @@ class Sessions:
 
     def __init__(
         self,
-        bus: Calling,
+        bus: BusClient,
         report: Callable[[str, bool | None], None],
         *,
         is_deployed: Callable[[], bool] = lambda: True,

@@ -11,7 +11,7 @@ from bouquet_gateway.settings import GatewaySettings, safeguards_off
 from bouquet_gateway.start.serve import read
 from bouquet_mesh.doctor import files, hosts
 from bouquet_mesh.doctor.findings import Finding, well, wrong
-from bouquet_mesh.doctor.timing import CHECKS_S, at_once
+from bouquet_mesh.doctor.timing import CHECKS_S, run_checks
 from bouquet_mesh.process import read_process
 from bouquet_mesh.settings import read_all
 from bouquet_proto.deadline import Deadline
@@ -35,7 +35,7 @@ async def examine(
         "redis": stores.examine(settings, deadline),
         "gateway": gateway.examine(url, settings.providers, deadline),
     }
-    findings = [_keys(settings), *await at_once(checks, deadline)]
+    findings = [_keys(settings), *await run_checks(checks, deadline)]
     if queues:
         findings += hosts.check_hosts(queues)
     findings += files.check_certificates(f"{MESH_PREFIX}BUS_URL", bus_url)

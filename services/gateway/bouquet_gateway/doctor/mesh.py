@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.offers.checks import Territories, read_offer
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.doctor.broker import RIGHTS_SUBJECT, queue_subject
 from bouquet_mesh.doctor.findings import Finding, well, wrong
@@ -62,7 +62,7 @@ def _refused_offers(replies: Mapping[str, Reply], allowed: Territories) -> Itera
             yield wrong(f"offer of {provider}", "; ".join(map(str, refusals)), OFFER_REMEDY)
 
 
-async def _registry(bus: Calling, deadline: Deadline) -> Finding:
+async def _registry(bus: BusClient, deadline: Deadline) -> Finding:
     match await bus.call(registry_messages.PROVIDER, Changes(id=str(uuid.uuid4()), deadline=deadline.at)):
         case Found():
             return well(REGISTRY, "answers, and so does its database")

@@ -16,7 +16,7 @@ from bouquet_mesh.tls.context import tls_error_of
 from bouquet_proto.deadline import CLOCK_TOLERANCE_S, Deadline
 from bouquet_proto.names import EMBEDDED
 
-NTP = "set the clocks by NTP: deadlines travel as wall-clock seconds"
+NTP_REMEDY = "set the clocks by NTP: deadlines travel as wall-clock seconds"
 
 
 async def examine(settings: GatewaySettings, deadline: Deadline) -> list[Finding]:
@@ -57,9 +57,9 @@ def _clock(ahead_s: float, whose: str) -> Finding:
     # `ahead_s` is negative if this machine is behind; it may be wrong by half of the time that redis took to answer.
     difference = f"{abs(ahead_s):.2f} s {'ahead of' if ahead_s > 0 else 'behind'} {whose}"
     if abs(ahead_s) > CLOCK_TOLERANCE_S:
-        return wrong("clock", f"{difference}, more than {CLOCK_TOLERANCE_S:g} s", NTP)
+        return wrong("clock", f"{difference}, more than {CLOCK_TOLERANCE_S:g} s", NTP_REMEDY)
     return well("clock", difference)
 
 
 def _no_clock() -> Finding:
-    return unknown("clock", "without redis there is no other clock to compare with", NTP, needs=("redis",))
+    return unknown("clock", "without redis there is no other clock to compare with", NTP_REMEDY, needs=("redis",))

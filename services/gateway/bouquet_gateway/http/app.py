@@ -43,7 +43,7 @@ from bouquet_gateway.public.readiness import Readiness
 from bouquet_gateway.public.sandbox_cases import SandboxCases
 from bouquet_gateway.settings import GatewaySettings
 from bouquet_mesh import health
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 
 
 class GatewayServices(Struct, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ class GatewayServices(Struct, frozen=True, kw_only=True):
     readiness: Readiness
     sandbox_cases: SandboxCases
     journal: Journal
-    bus: Calling
+    bus: BusClient
     proof_downloads: ProofDownloads | None = None
     mcp: Mcp | None = None
     """Server of the Model Context Protocol; `None` if the settings do not turn it on."""

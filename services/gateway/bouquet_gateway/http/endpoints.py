@@ -25,7 +25,7 @@ from bouquet_gateway.public.documents import Documents
 from bouquet_gateway.public.pings import Pings
 from bouquet_gateway.public.sandbox_cases import SandboxCases
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import MAX_CASE_BYTES
 from bouquet_proto.query import parse_query
@@ -130,7 +130,7 @@ class DelegationsEndpoint:
     """Endpoint that lists the delegations to a software editor: the editor's rights to use administrations'
     habilitations. The bearer token must be the editor's."""
 
-    def __init__(self, authenticate: Authenticator, journal: Journal, bus: Calling, deadline_s: float) -> None:
+    def __init__(self, authenticate: Authenticator, journal: Journal, bus: BusClient, deadline_s: float) -> None:
         self._authenticate = authenticate
         self._journal = journal
         self._bus = bus

@@ -16,8 +16,8 @@ from bouquet_gateway.errors.answers import answer_of, problem_of
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.http.responses import json_bytes_response
 from bouquet_gateway.journal.record import Journal
-from bouquet_gateway.paths import ENCODED, envelope_of, tidy
-from bouquet_mesh.http.answers import NAME
+from bouquet_gateway.paths import ENCODED, envelope_of, normalise_path
+from bouquet_mesh.http.refusals import SERVER_NAME
 from bouquet_mesh.observe import request_context, spans
 from bouquet_proto.offer import Retirement
 
@@ -30,7 +30,7 @@ CALL = web.RequestKey("call", Call)
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Traces, logs and measures each call, gives the call a request id, and adds the gateway's headers to the
     answer."""
-    path = tidy(request.path)
+    path = normalise_path(request.path)
     call = Call(request_id_of(request.headers), envelope_of(path), path)
     request[CALL] = call
     token = request_context.request_id.set(call.request_id)
@@ -103,7 +103,7 @@ def headers_of(call: Call) -> dict[str, str]:
     """Returns the answer's headers that depend on its call, such as request id and rate limit."""
     # If the call may get data, they say whether it comes from the cache. If the operation's retirement is announced,
     # they give the dates.
-    headers = {"X-Request-Id": call.request_id, "Server": NAME, **call.rate_limit}
+    headers = {"X-Request-Id": call.request_id, "Server": SERVER_NAME, **call.rate_limit}
     if call.reached_data:
         hit = call.cached_for_s is not None
         headers["X-Response-Cached"] = "true" if hit else "false"

@@ -17,8 +17,8 @@ from bouquet_gateway.call import request_id_of
 from bouquet_gateway.errors.problems import NO_PROVIDER_FAILURES, Problem, render, retry_after
 from bouquet_gateway.http.responses import json_bytes_response
 from bouquet_gateway.paths import READING, envelope_of
-from bouquet_mesh.http.answers import NAME
 from bouquet_mesh.http.bodies import AwaitedBodies
+from bouquet_mesh.http.refusals import SERVER_NAME
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,11 @@ class _RefusalAnswers:
     def __init__(self) -> None:
         overloaded = Problem("overloaded")
         self._rendered = {envelope: render(overloaded, NO_PROVIDER_FAILURES, envelope) for envelope in ("v2", "v3")}
-        self._headers = {"Retry-After": str(retry_after(overloaded)), "Server": NAME, "Cache-Control": "no-store"}
+        self._headers = {
+            "Retry-After": str(retry_after(overloaded)),
+            "Server": SERVER_NAME,
+            "Cache-Control": "no-store",
+        }
         self._refused = metrics.REFUSED.labels("overloaded", "")
         self._not_logged = 0
         self._logged_at = float("-inf")

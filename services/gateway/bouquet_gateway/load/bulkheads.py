@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 
 from bouquet_gateway import metrics
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
@@ -21,7 +21,7 @@ class Bulkheads:
     # A call counts until it ends, since the worker is busy with it. So no caller cancels a call that it does not need
     # any more. The gateway's own requests (`Describe`, `Changes`) are not limited.
 
-    def __init__(self, bus: Calling, max_calls: int) -> None:
+    def __init__(self, bus: BusClient, max_calls: int) -> None:
         self._bus = bus
         self._max_calls = max_calls
         metrics.MAX_CALLS_IN_FLIGHT.set(max_calls)

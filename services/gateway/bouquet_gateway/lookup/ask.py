@@ -22,7 +22,7 @@ from bouquet_gateway.lookup.regime_plan import HedgeTiming, StartAsking, resolve
 from bouquet_gateway.offers.catalogue import ServedOperation
 from bouquet_gateway.offers.replies import limited
 from bouquet_gateway.stores.single_flight import SingleFlight
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 from bouquet_mesh.observe.spans import add_attributes
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.identity import Identite
@@ -51,7 +51,7 @@ class Providers:
 
     def __init__(
         self,
-        bus: Calling,
+        bus: BusClient,
         cache: AnswerCache,
         hints: RegimeHints,
         timing: HedgeTiming,

@@ -22,7 +22,7 @@ REMOVED = {
 
 def match_path(offers: Discovery, request: HttpRequest, path: str, credential: Credential, query: Query) -> Match:
     """Returns the operation at `path`, with its other versions. Raises `Problem` if there is none. `path` has no
-    superfluous slashes (`tidy`).
+    superfluous slashes (`normalise_path`).
 
     In v2, several operations may share a path. The credential and the query then decide, since they show how the person
     is identified.

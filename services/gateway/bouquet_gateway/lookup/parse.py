@@ -13,10 +13,10 @@ from bouquet_gateway.paths import Envelope
 from bouquet_proto import france_connect_session
 from bouquet_proto.identity import MODALITIES, Identite, Identity
 from bouquet_proto.messages import Parameter
+from bouquet_proto.normalisation import normalised_identity
 from bouquet_proto.offer import Operation
 from bouquet_proto.query import Query
-from bouquet_proto.rules import Refusals, SharedResults, apply_rules, is_siret, refused_codes
-from bouquet_proto.tidy import tidied_identity
+from bouquet_proto.rules import RuleViolations, SharedResults, apply_rules, is_siret, refused_codes
 
 
 class ParsedQuery(Struct, frozen=True):
@@ -49,11 +49,11 @@ def parse(
 
     `shared` keeps results of validation rules for other lookups of the same dossier; `None` for a single call.
     """
-    citizen = citizen and tidied_identity(citizen)
+    citizen = citizen and normalised_identity(citizen)
     if citizen is not None and (problem := _problem_of(citizen, served.operation, today)):
         return problem
     values = apply_rules(served.operation.checks, query, today, shared)
-    if isinstance(values, Refusals):
+    if isinstance(values, RuleViolations):
         return Problem(*values.codes)
     if citizen is not None:
         return ParsedQuery(citizen, values)

@@ -15,7 +15,7 @@ from bouquet_gateway.offers import proof_members
 from bouquet_gateway.paths import OFFERED, V2_PREFIX
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.limits import MAX_DEPTH, MAX_OFFER_BYTES
-from bouquet_proto.offer import SHOWN, Authority, Offer, Operation, Retirement
+from bouquet_proto.offer import SHOWN_PARTS, Authority, Offer, Operation, Retirement
 from bouquet_proto.offer_limits import (
     MAX_FIELD_STEPS,
     MAX_WORD_LENGTH,
@@ -165,7 +165,7 @@ def _is_proof_well_formed(operation: Operation) -> bool:
         and len(proof.sections) + len(fields) <= MAX_PROOF_ROWS
         and max(map(len, labels)) <= MAX_WORD_LENGTH
         and all(path.count(".") < MAX_FIELD_STEPS for path in proof.paths())
-        and all(field.shown in SHOWN for field in fields)
+        and all(field.shown in SHOWN_PARTS for field in fields)
     )
 
 

@@ -15,7 +15,7 @@ from bouquet_gateway.offers.catalogue import Catalogue
 from bouquet_gateway.offers.checks import OfferRefusal, Territories
 from bouquet_gateway.offers.provider_offer import ProviderOffer
 from bouquet_gateway.paths import OFFERED
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.limits import Excess
 from bouquet_proto.messages import Describe, Found
@@ -37,7 +37,7 @@ class Discovery:
 
     def __init__(
         self,
-        bus: Calling,
+        bus: BusClient,
         allowed: Iterable[str],
         territories: Territories | None = None,
     ) -> None:

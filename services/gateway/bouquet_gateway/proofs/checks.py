@@ -13,7 +13,7 @@ from bouquet_gateway.proofs.journal_entry import KnownState, entry_state
 from bouquet_gateway.proofs.proofs import PROOF_PARAMETER, Proofs
 from bouquet_gateway.proofs.revocation import refuse_revoked
 from bouquet_gateway.proofs.statement import Statement
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 from bouquet_mesh.tasks import alongside
 from bouquet_proto.deadline import Deadline
 
@@ -35,7 +35,7 @@ class ProofChecks:
     """Service that verifies proofs (encrypted texts that show later what an answer said). Callers need no token, but
     each IP address may have only a limited number of proofs verified."""
 
-    def __init__(self, proofs: Proofs, bus: Calling, limit: AddressLimit) -> None:
+    def __init__(self, proofs: Proofs, bus: BusClient, limit: AddressLimit) -> None:
         self._proofs = proofs
         self._bus = bus
         self._limit = limit

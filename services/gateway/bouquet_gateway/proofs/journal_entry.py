@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, cast
 
 import msgspec
 
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.journal_messages import ENTRY_STATES, PROVIDER, EntryState, JournalEntry
 from bouquet_proto.messages import FindEntry, Found
@@ -22,7 +22,7 @@ the proof is valid all the same."""
 _decoder = msgspec.json.Decoder(JournalEntry)
 
 
-async def entry_state(bus: Calling, record: str, request_id: str, deadline: Deadline) -> KnownState:
+async def entry_state(bus: BusClient, record: str, request_id: str, deadline: Deadline) -> KnownState:
     """Asks the access journal for the state of the record with the id `record`: `kept`, `pruned` (removed after its
     retention period) or `absent`. Returns `unknown` if the journal does not answer."""
     at = min(deadline.at, Deadline.after(LONGEST_WAIT_S).at)

@@ -8,7 +8,7 @@ import msgspec
 from bouquet_gateway.access.introspection import iso_time
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.paris import moment_in_paris
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import FindRevocation, Found
 from bouquet_proto.registry_messages import PROVIDER, Revocation
@@ -16,7 +16,7 @@ from bouquet_proto.registry_messages import PROVIDER, Revocation
 _decoder = msgspec.json.Decoder(Revocation)
 
 
-async def refuse_revoked(bus: Calling, record: str, request_id: str, deadline: Deadline) -> None:
+async def refuse_revoked(bus: BusClient, record: str, request_id: str, deadline: Deadline) -> None:
     """Asks the registry whether a proof is revoked. Raises `Problem` if it is, or if the registry does not say.
     `record` is the id of the answer's record in the access journal."""
     reply = await bus.call(PROVIDER, FindRevocation(id=request_id, deadline=deadline.at, record=record))

@@ -8,14 +8,14 @@ from bouquet_gateway.access.tokens import TokenSource
 from bouquet_gateway.journal.record import Journal
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_mesh import descriptors
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 
 
 class Readiness:
     """Readiness of a gateway to answer lookups. The gateway needs a bus, operations, the registry, room for journal
     records, and free file descriptors."""
 
-    def __init__(self, bus: Calling, offers: Discovery, tokens: TokenSource, journal: Journal) -> None:
+    def __init__(self, bus: BusClient, offers: Discovery, tokens: TokenSource, journal: Journal) -> None:
         self._bus = bus
         self._offers = offers
         self._tokens = tokens

@@ -15,7 +15,7 @@ from msgspec import Struct
 from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.public.encoded_document import EncodedDocument, encode_document
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 from bouquet_proto import france_connect_session
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.messages import CheckCase, Failed, Found, ListCases
@@ -53,7 +53,7 @@ class SandboxCases:
     each method raises `Problem` (404), as for an unknown path."""
 
     def __init__(
-        self, offers: Discovery, bus: Calling, *, is_sandbox: bool, clock: Callable[[], float] = time.monotonic
+        self, offers: Discovery, bus: BusClient, *, is_sandbox: bool, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._offers = offers
         self._bus = bus

@@ -45,7 +45,7 @@ from bouquet_gateway.settings import GatewaySettings
 from bouquet_gateway.single_calls.ask import Services
 from bouquet_gateway.stores.cache import Cache
 from bouquet_gateway.stores.open_cache import open_cache
-from bouquet_mesh.bus.api import Calling
+from bouquet_mesh.bus.api import BusClient
 from bouquet_mesh.outbox.api import Outbox
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tasks import alongside
@@ -65,7 +65,7 @@ def paris_now() -> datetime:
 @asynccontextmanager
 async def open_gateway(
     settings: GatewaySettings,
-    bus: Calling,
+    bus: BusClient,
     outbox: Outbox | None = None,
     *,
     clock: Callable[[], datetime] = paris_now,
@@ -105,7 +105,7 @@ def _following(settings: GatewaySettings, offers: Discovery) -> AbstractAsyncCon
     return alongside(providers_file.follow(path, offers.allow)) if path else nullcontext()
 
 
-def _sessions(settings: GatewaySettings, bus: Calling, offers: Discovery, health: HealthWindows) -> Sessions:
+def _sessions(settings: GatewaySettings, bus: BusClient, offers: Discovery, health: HealthWindows) -> Sessions:
     # In a sandbox it does not remember refused sessions, since somebody may just have added a test case for such a
     # session.
     refused_s = 0.0 if settings.sandbox else REFUSAL_REMEMBERED_S
@@ -120,7 +120,7 @@ def _sessions(settings: GatewaySettings, bus: Calling, offers: Discovery, health
 
 def _assemble(
     settings: GatewaySettings,
-    bus: Calling,
+    bus: BusClient,
     offers: Discovery,
     tokens: TokenSource,
     limiter: RateLimiter,
@@ -187,7 +187,7 @@ def _proofs(settings: GatewaySettings, clock: Callable[[], datetime]) -> Proofs 
 
 
 def _proof_services(
-    settings: GatewaySettings, proofs: Proofs | None, bus: Calling, limiter: RateLimiter, drawing: Executor
+    settings: GatewaySettings, proofs: Proofs | None, bus: BusClient, limiter: RateLimiter, drawing: Executor
 ) -> tuple[ProofChecks, ProofDownloads] | tuple[None, None]:
     """Returns the service that verifies proofs, and the one that makes PDF files of them in the threads of `drawing`.
     Both are `None` if the gateway makes no proofs (`proofs` is `None`)."""
@@ -202,7 +202,7 @@ def _proof_services(
     )
 
 
-def _tokens(settings: GatewaySettings, bus: Calling, offers: Discovery) -> TokenSource:
+def _tokens(settings: GatewaySettings, bus: BusClient, offers: Discovery) -> TokenSource:
     keys, max_known = named_keys(settings.token_keys), settings.known_tokens
     is_claimed = settings.tokens_from == "claims"
     tokens = TokenVerifier(settings.token_key, named_keys=keys, max_known=max_known, is_staging=is_claimed)

@@ -25,7 +25,7 @@ from bouquet_proto.identity import MODALITIES, Identity
 from bouquet_proto.messages import Lookup
 from bouquet_proto.offer import Offer, Operation
 from bouquet_proto.query import parse_query
-from bouquet_proto.rules import Refusals, Values, apply_rules, refused_codes
+from bouquet_proto.rules import RuleViolations, Values, apply_rules, refused_codes
 from bouquet_worker import PublishedOperation, paris_today
 
 MAX_VIOLATIONS = 20
@@ -52,7 +52,7 @@ class Report(Struct, frozen=True):
     findings: tuple[Finding, ...]
 
 
-class Reached(Struct, frozen=True):
+class CallOutcome(Struct, frozen=True):
     """Outcome of a call that is tried with a test case's parameters. `signature` holds the parameters by which the
     sandbox then searches for a case. `obstacle` says why the call is refused; empty if it is not."""
 
@@ -67,7 +67,7 @@ class Citizen(Struct, frozen=True):
     session: Session
 
 
-class Askable(Struct, frozen=True):
+class SimulatedOperation(Struct, frozen=True):
     """Operation that the sandbox answers from test cases, with what is needed to check these cases. `case_keys` holds
     the parameter names in the case files, and `citizens` all invented citizens."""
 
@@ -92,10 +92,10 @@ class Checker:
     ) -> None:
         citizens = tuple(_citizens(root, today))
         operations = {one.id: one for offer in offers for one in offer.operations}
-        self.ways: dict[str, list[Askable]] = defaultdict(list)
+        self.ways: dict[str, list[SimulatedOperation]] = defaultdict(list)
         """Maps the name of each folder to the operations that the sandbox answers from the folder's case files."""
         for operation in operations.values():
-            way = Askable(operation, case_keys_of(operation, operations), citizens, today)
+            way = SimulatedOperation(operation, case_keys_of(operation, operations), citizens, today)
             self.ways[operation.folder].append(way)
         self._version_2: dict[str, list[ServedVersion2]] = defaultdict(list)
         for name, one in answered_from_successors(operations, published).items():
@@ -147,11 +147,13 @@ def check(
     return Report(len(folders), sum(len(folder.cases) for _, folder in folders), findings)
 
 
-def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
+def _unreachable(case: Case, own: Signature, ways: list[SimulatedOperation]) -> str:
     """Returns the reason why no call can get the answer recorded in `case`, or "" if a call can. `own` is the signature
     of the case: its parameters in comparable form. `ways` are the operations that its folder answers."""
     # The default case answers any call that no other case answers, whatever its own parameters.
-    if case.name == DEFAULT or any(reached == Reached(own) for asked in ways for _, reached in reaches(case, asked)):
+    if case.name == DEFAULT or any(
+        reached == CallOutcome(own) for asked in ways for _, reached in reaches(case, asked)
+    ):
         return ""
     asked = max(ways, key=lambda asked: len(asked.case_keys.keys.keys() & case.params.keys()))
     tried = [reached for _, reached in reaches(case, asked)]
@@ -162,15 +164,15 @@ def _unreachable(case: Case, own: Signature, ways: list[Askable]) -> str:
     return f"unreachable{by_token}: {nearest.obstacle or _difference(own, nearest.signature)}"
 
 
-def reaches(case: Case, asked: Askable) -> Iterator[tuple[str, Reached]]:
+def reaches(case: Case, asked: SimulatedOperation) -> Iterator[tuple[str, CallOutcome]]:
     """Tries calls of an operation with a case's parameters. Yields the outcome of each, with the FranceConnect token
     sent. There is one call for each invented citizen who granted a scope of the operation. An operation without
     FranceConnect is called once, with the token ""."""
     # Without a token, and if the rules refuse the parameters, yields one outcome with the token "".
     operation = asked.operation
     values = apply_rules(operation.checks, parse_query(_query(case.params)), asked.today)
-    if isinstance(values, Refusals):
-        yield "", Reached(obstacle=f"its parameters are refused ({', '.join(values.codes)})")
+    if isinstance(values, RuleViolations):
+        yield "", CallOutcome(obstacle=f"its parameters are refused ({', '.join(values.codes)})")
     elif operation.by_session:
         for citizen in asked.citizens:
             if set(citizen.session.scopes) & set(operation.scopes):
@@ -178,17 +180,17 @@ def reaches(case: Case, asked: Askable) -> Iterator[tuple[str, Reached]]:
     else:
         modality = MODALITIES[operation.modality]
         own = {name: values.pop(name) for name in modality.__struct_fields__ if name in values}
-        yield "", Reached(_signature(asked, msgspec.convert(own, modality), values))
+        yield "", CallOutcome(_signature(asked, msgspec.convert(own, modality), values))
 
 
-def _reached_by(citizen: Citizen, asked: Askable, values: Values) -> Reached:
+def _reached_by(citizen: Citizen, asked: SimulatedOperation, values: Values) -> CallOutcome:
     identity = citizen.session.identity
     if codes := refused_codes(asked.operation.identity_checks, identity, asked.today):
-        return Reached(obstacle=f"the citizen is refused ({', '.join(codes)})")
-    return Reached(_signature(asked, identity, values))
+        return CallOutcome(obstacle=f"the citizen is refused ({', '.join(codes)})")
+    return CallOutcome(_signature(asked, identity, values))
 
 
-def _signature(asked: Askable, identity: Identity, values: Values) -> Signature:
+def _signature(asked: SimulatedOperation, identity: Identity, values: Values) -> Signature:
     lookup = Lookup(id="", deadline=0, operation=asked.operation.id, identity=identity, parameters=values)
     return signature_of_question(asked.case_keys, lookup)
 

@@ -42,10 +42,10 @@ def _casebook(arguments: argparse.Namespace) -> None:
 def _check_cases(arguments: argparse.Namespace) -> int:
     from bouquet_casebook.check import check
     from bouquet_casebook.serve import sandbox
-    from bouquet_mesh.visible import visible
+    from bouquet_mesh.control_characters import escape_control_characters
 
     report = check(arguments.cases, sandbox.offers(), sandbox.published())
     for finding in report.findings:
-        sys.stdout.write(f"{visible(str(finding))}\n")
+        sys.stdout.write(f"{escape_control_characters(str(finding))}\n")
     sys.stdout.write(f"{report.cases} cases in {report.folders} folders, {len(report.findings)} findings\n")
     return 1 if report.findings else 0

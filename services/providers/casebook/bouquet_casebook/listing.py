@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from bouquet_casebook.cases import DEFAULT, Case, CaseError
-from bouquet_casebook.check import Askable, Checker, Reached, reaches
+from bouquet_casebook.check import CallOutcome, Checker, SimulatedOperation, reaches
 from bouquet_casebook.errors import FILE_NUMBER, code_in_payload, codes_of, identifier_of, name_of
 from bouquet_casebook.matching import signature_of_case
 from bouquet_casebook.sessions import session_of
@@ -47,12 +47,12 @@ def page_of(cases: Iterable[RecordedCase], after: str) -> CasePage:
     return CasePage(cases=tuple(chosen))
 
 
-def listed(case: Case, ways: Sequence[Askable]) -> RecordedCase:
+def listed(case: Case, ways: Sequence[SimulatedOperation]) -> RecordedCase:
     """Converts a test case to the form that gateways publish, with the query parameters and the FranceConnect token to
     send. `ways` are the operations that the case answers."""
     folder = ways[0].operation.folder
     is_default = case.name == DEFAULT
-    own = Reached(signature_of_case(case.params))
+    own = CallOutcome(signature_of_case(case.params))
     by_session = ways[0].operation.by_session
     names = ways[0].operation.parameter_names.values() if by_session else None
     answered = (token for way in ways for token, reached in reaches(case, way) if reached == own and token)

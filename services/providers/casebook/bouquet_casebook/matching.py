@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Lookup
+from bouquet_proto.normalisation import normalised
 from bouquet_proto.offer import Operation
-from bouquet_proto.tidy import tidied
 
 Signature: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 """Parameters of a lookup or of a test case, in a form that can be compared. Each is a pair of its name and its values;
@@ -206,4 +206,4 @@ def _written(name: str, value: Any) -> tuple[str, tuple[str, ...]]:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else tidied("", str(value)).lower()
+    return "" if value is None else normalised("", str(value)).lower()

@@ -24,7 +24,7 @@ from bouquet_casebook.matching import case_keys_of, signature_of_question
 from bouquet_casebook.proposal import report_on
 from bouquet_casebook.sessions import open_session
 from bouquet_casebook.version_2 import answered_from_successors
-from bouquet_mesh.bus.api import Bus, Handler, Serving
+from bouquet_mesh.bus.api import Bus, Handler, RequestConsumer
 from bouquet_mesh.settings import Reader, SettingsError, read_all
 from bouquet_proto import france_connect_session, quotient_familial
 from bouquet_proto.failures import PROVIDER, Failure, Kind, failure_of
@@ -74,7 +74,7 @@ def _need_folder(settings: CasebookSettings) -> None:
 class CombinedServing(Struct, frozen=True):
     """All consumers by which the sandbox takes requests from RabbitMQ: one for each provider that it replaces."""
 
-    each: tuple[Serving, ...]
+    each: tuple[RequestConsumer, ...]
 
     @property
     def consuming(self) -> bool:

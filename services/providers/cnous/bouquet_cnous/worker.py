@@ -87,7 +87,7 @@ def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
     answer."""
     match answer.status:
         case 200:
-            return the_only(answer.decode(ANSWERED))
+            return only_one(answer.decode(ANSWERED))
         case 400 if answer.matches(REFUSED):
             return Rejected(wrong)
         case 404 if answer.matches(ABSENT):
@@ -96,7 +96,7 @@ def read(answer: Answer, *, wrong: str) -> Dossier | NotFound | Rejected:
             raise answer.unexpected()
 
 
-def the_only(body: Scholarship | list[Scholarship]) -> Dossier | Rejected:
+def only_one(body: Scholarship | list[Scholarship]) -> Dossier | Rejected:
     """Returns the scholarship in an answer's body, or `Rejected` if the body contains several. Raises `UpstreamError`
     for an empty array."""
     # Cnous answers 404 if there is no scholarship.

@@ -25,7 +25,7 @@ def participation(answer: Answer, today: date) -> contract.ParticipationFamilial
     # The absence is logged, since a question about such a household may be a misuse.
     file = answer.decode(Household)
     enfants = file.enfants or ()
-    if not any(under(CRECHE_AGE, child, today) for child in enfants):
+    if not any(is_younger_than(CRECHE_AGE, child, today) for child in enfants):
         log.info("crèche rate asked for a household without a child of the age")
         return NotFound(NO_YOUNG_CHILD)
     return contract.ParticipationFamiliale(
@@ -43,7 +43,7 @@ def participation(answer: Answer, today: date) -> contract.ParticipationFamilial
     )
 
 
-def under(age: int, child: Member, today: date) -> bool:
+def is_younger_than(age: int, child: Member, today: date) -> bool:
     """Returns whether a child is under `age` years old on the day `today` (docs/reference/upstreams/dss.md §4). Returns
     `False` if the year of birth is unknown."""
     # An unknown month counts as January, and an unknown day as the first. A child whose year of birth is unknown counts

@@ -94,14 +94,14 @@ async def quotient_familial(
     """Answers with a household's quotient familial for the requested month. Returns `NotFound` if no provider has a
     file about the person, and `Failed` if the file has no quotient. Returns `Rejected` if the social-security hub
     cannot identify the person or refuses the request."""
-    month = asked(question)
+    month = requested_month(question)
     params = query_of(question.identity) | {"anneeDemandee": str(month.year), "moisDemande": f"{month.month:02d}"}
     answer = await hub.get(params=params, headers=headers_of(question))
     refusal = refusal_of(answer, question.identity, NO_FILE_ANYWHERE, BAD_REQUESTS_OF_A_MONTH)
     return refusal or read(answer, month, question.today)
 
 
-def asked(question: Question[Identite]) -> Month:
+def requested_month(question: Question[Identite]) -> Month:
     """Returns the month whose quotient is requested. If the request lacks the year or the month, takes it from today's
     date (docs/reference/upstreams/quotient.md §1)."""
     year, month = question.parameters.get("annee"), question.parameters.get("mois")

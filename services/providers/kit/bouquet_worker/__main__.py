@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import uvloop
 
+from bouquet_mesh.control_characters import escape_control_characters
 from bouquet_mesh.doctor.findings import print_report
 from bouquet_mesh.settings import SettingsError
-from bouquet_mesh.visible import visible
 from bouquet_proto.names import COMMANDS, SIMULATORS, WORKERS
 from bouquet_worker import scaffold
 from bouquet_worker.installed import NoSimulatorError, installed, simulator_of
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.command(arguments) or 0)
     except (SettingsError, NoSimulatorError) as error:
-        print(visible(str(error)), file=sys.stderr)
+        print(escape_control_characters(str(error)), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -177,7 +177,7 @@ def _try(arguments: argparse.Namespace) -> int:
     try:
         text, status = asyncio.run(question)
     except QuestionError as error:
-        print(visible(str(error)), file=sys.stderr)
+        print(escape_control_characters(str(error)), file=sys.stderr)
         return 2
     print(text)
     return status
@@ -196,7 +196,7 @@ def _record(arguments: argparse.Namespace) -> int:
         recording = record_question(worker, simulator, fields, arguments.words, arguments.instead, os.environ)
         write(asyncio.run(recording), *files)
     except QuestionError as error:
-        print(visible(str(error)), file=sys.stderr)
+        print(escape_control_characters(str(error)), file=sys.stderr)
         return 2
     for path in files:
         print(path)

@@ -14,8 +14,8 @@ from msgspec import Struct, structs
 
 from bouquet_mesh.doctor import broker, files
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
-from bouquet_mesh.doctor.reach import check_reachable, way_to
-from bouquet_mesh.doctor.timing import CHECKS_S, at_once
+from bouquet_mesh.doctor.reach import check_reachable, reachability_subject
+from bouquet_mesh.doctor.timing import CHECKS_S, run_checks
 from bouquet_mesh.process import read_process
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import MeshSettings, Reader, SettingsError, read_all
@@ -28,8 +28,8 @@ from bouquet_worker.settings import WorkerSettings
 from bouquet_worker.upstream import Upstream, UpstreamClient
 from bouquet_worker.worker import Worker
 
-PEM = b"-----BEGIN CERTIFICATE-----"
-RENEW = "renew it, and restart the worker, which reads it only when it starts"
+PEM_HEADER = b"-----BEGIN CERTIFICATE-----"
+RENEW_REMEDY = "renew it, and restart the worker, which reads it only when it starts"
 
 
 class _Readiness(Struct, frozen=True):
@@ -54,7 +54,7 @@ async def examine(worker: Worker, environ: Mapping[str, str], checks_s: float = 
         "broker": _broker(mesh.bus_url, worker.provider, deadline),
         "worker": _readiness(process, worker.provider, deadline),
     }
-    findings = await at_once(checks, deadline)
+    findings = await run_checks(checks, deadline)
     own = _certificates(worker.provider, settings)
     return [*findings, *files.check_certificates(broker.SETTING, mesh.bus_url), *own]
 
@@ -90,7 +90,7 @@ async def _token(client: UpstreamClient, servers: Mapping[str, str], deadline: D
     servers are checked to their URLs. If the check of the token endpoint's server has failed too, the result names it
     as the cause."""
     subject = f"token for {client.upstream.name}"
-    ways = tuple(way_to(name) for name, url in servers.items() if url in client.upstream.urls[1:])
+    ways = tuple(reachability_subject(name) for name, url in servers.items() if url in client.upstream.urls[1:])
     limit_s = deadline.left_s()
     try:
         async with asyncio.timeout(limit_s):
@@ -133,12 +133,12 @@ def _certificates(provider: str, settings: WorkerSettings) -> Iterator[Finding]:
     """Checks the certificates in each file whose path a setting holds. Yields one result for each file."""
     for name, value in structs.asdict(settings).items():
         if isinstance(value, str) and _holds_certificates(Path(value)):
-            yield files.check_certificate(f"certificate of {_variable(provider, name)}", Path(value), RENEW)
+            yield files.check_certificate(f"certificate of {_variable(provider, name)}", Path(value), RENEW_REMEDY)
 
 
 def _holds_certificates(path: Path) -> bool:
     try:
-        return PEM in path.read_bytes()
+        return PEM_HEADER in path.read_bytes()
     except (OSError, ValueError):  # no path at all; the worker refuses a file of certificates that it cannot read
         return False
 

@@ -14,7 +14,7 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Found, Parameter
 from bouquet_proto.offer import Offer, Operation
 from bouquet_proto.query import parse_query
-from bouquet_proto.rules import Refusals, apply_rules
+from bouquet_proto.rules import RuleViolations, apply_rules
 from bouquet_worker.testing.cases import Case
 from bouquet_worker.trial_question import (
     RECIPIENT,
@@ -75,7 +75,7 @@ def query_of(case: Case, operation: Operation, today: date) -> Pairs | None:
     }
     pairs = [pair for field, value in given.items() for pair in _pairs(names[field], value)]
     read = apply_rules(operation.checks, parse_query(urlencode(pairs)), today)
-    if isinstance(read, Refusals) or any(read.get(field) != value for field, value in given.items()):
+    if isinstance(read, RuleViolations) or any(read.get(field) != value for field, value in given.items()):
         return None
     return [(RECIPIENT, SIMULATED_RECIPIENT), *pairs]
 

@@ -59,7 +59,7 @@ class InternalOperation(Struct, frozen=True):
     reply: ReplyLimits = DEFAULT_LIMITS
 
 
-Declared: TypeAlias = PublishedOperation[Any] | Operation | InternalOperation
+DeclaredOperation: TypeAlias = PublishedOperation[Any] | Operation | InternalOperation
 
 
 class HandledOperation(Struct, frozen=True):
@@ -76,7 +76,7 @@ class HandledOperation(Struct, frozen=True):
         return isinstance(lookup.identity, MODALITIES[self.operation.modality])
 
 
-def handled(declared: Declared, handler: Answering, upstreams: tuple[str, ...]) -> HandledOperation:
+def handled(declared: DeclaredOperation, handler: Answering, upstreams: tuple[str, ...]) -> HandledOperation:
     """Returns a declared operation together with its handler and the names of the upstreams that the handler calls."""
     if isinstance(declared, PublishedOperation):
         return HandledOperation(declared.operation, declared.view, declared.result, handler, upstreams)

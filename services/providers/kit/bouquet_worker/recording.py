@@ -17,10 +17,10 @@ from yarl import URL
 
 from bouquet_mesh.listen import listening
 from bouquet_proto.messages import Lookup, Reply
+from bouquet_worker.anonymisation import Anonymiser, scalars
 from bouquet_worker.answer import Answer
 from bouquet_worker.errors import words_of
 from bouquet_worker.exchange import Exchange
-from bouquet_worker.invention import Inventor, scalars
 from bouquet_worker.public import KnownFields, known_fields
 from bouquet_worker.simulate import RecordedAnswer, Simulator
 from bouquet_worker.trial import Trial, ask
@@ -67,8 +67,8 @@ async def record_question(
     if (error := asked.trial.error) and not asked.trial.exchanges:
         raise QuestionError([f"no request to the upstream: {words_of(error)}"])
     _, invented = question_in(worker, about_nobody)  # anew, since its deadline begins now
-    inventor = Inventor([_values(real), *map(_body, asked.trial.exchanges)], given)
-    return await make_recording(worker, simulator, asked.trial, invented, partial(inventor.body, fields=fields))
+    anonymiser = Anonymiser([_values(real), *map(_body, asked.trial.exchanges)], given)
+    return await make_recording(worker, simulator, asked.trial, invented, partial(anonymiser.body, fields=fields))
 
 
 def fields_of(worker_module: str) -> KnownFields:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from bouquet_mesh.bus.api import Bus, Serving
+from bouquet_mesh.bus.api import Bus, RequestConsumer
 from bouquet_mesh.process import NO_CONSUMER, Process, run_process
 from bouquet_mesh.settings import MeshSettings, Port, Reader, require_broker
 
@@ -28,7 +28,7 @@ class ProcessSettings(Struct, frozen=True, kw_only=True):
     """Port of `/livez`, `/readyz` and `/metrics`. With 0, a free port is chosen and logged."""
 
 
-class Running(Serving, Protocol):
+class Running(RequestConsumer, Protocol):
     """Interface of a worker that serves its queue."""
 
     def unmet_condition(self) -> Mapping[str, object]:

@@ -16,10 +16,10 @@ from bouquet_proto.deadline import Deadline
 from bouquet_proto.failures import FAILURES
 from bouquet_proto.identity import MODALITIES, Identite, Identity, public_name
 from bouquet_proto.messages import Caller, Lookup
+from bouquet_proto.normalisation import normalised_identity
 from bouquet_proto.offer import Operation
 from bouquet_proto.query import parse_query
-from bouquet_proto.rules import RULES, Refusals, Values, apply_rules, refused_codes
-from bouquet_proto.tidy import tidied_identity
+from bouquet_proto.rules import RULES, RuleViolations, Values, apply_rules, refused_codes
 
 RECIPIENT = "recipient"
 SIMULATED_RECIPIENT = "13002526500013"
@@ -108,7 +108,7 @@ def lookup_for(command: CommandLine, operation: Operation, recipient: str, today
     """Converts a parsed command line to the lookup that a worker receives. `recipient` is the SIRET of the asking
     administration. Raises `QuestionError` for an unknown parameter, or a value that the operation's rules refuse."""
     read = apply_rules(operation.checks, parse_query(urlencode(query_for(command, operation))), today)
-    if isinstance(read, Refusals):
+    if isinstance(read, RuleViolations):
         raise _refused(read.codes)
     identity = _identity_of(command, operation, read, today)
     return Lookup(
@@ -130,7 +130,7 @@ def _identity_of(command: CommandLine, operation: Operation, read: Values, today
     given = {field: command.parameters[name] for field, name in CITIZEN.items() if name in command.parameters}
     values = {field: texts if field == "prenoms" else texts[-1] for field, texts in given.items()}
     try:
-        citizen = tidied_identity(msgspec.convert(values, Identite, strict=False))
+        citizen = normalised_identity(msgspec.convert(values, Identite, strict=False))
     except msgspec.ValidationError as error:
         raise QuestionError([f"the citizen: {error}"]) from None
     checks = (*france_connect_session.CHECKS, *operation.pivot, *operation.identity_checks)

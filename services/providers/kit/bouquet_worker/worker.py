@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from msgspec import Raw, Struct
 
-from bouquet_mesh.bus.api import Bus, Handler, Serving
+from bouquet_mesh.bus.api import Bus, Handler, RequestConsumer
 from bouquet_mesh.settings import Reader, SettingsError, read_all
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.failures import FAILURES, Failure
@@ -70,7 +70,7 @@ class RunningWorker(Struct, frozen=True):
     """Worker that serves its queue. `verdict` says what gateways refuse in its offer (the description of its
     operations)."""
 
-    serving: Serving
+    serving: RequestConsumer
     verdict: OfferVerdict
 
     @property

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from bouquet_mesh.doctor import files
 from bouquet_mesh.doctor.findings import Finding, unknown, well, wrong
-from bouquet_mesh.doctor.timing import CHECKS_S, at_once
+from bouquet_mesh.doctor.timing import CHECKS_S, run_checks
 from bouquet_mesh.process import read_process
 from bouquet_mesh.settings import SettingsError, read_all
 from bouquet_mesh.tls.context import tls_error_of
@@ -51,7 +51,7 @@ async def examine_api(environ: Mapping[str, str], options: DoctorOptions, checks
         "database": doctor.check_database(settings, deadline, doctor.check_clock, rights),
         "api": _answers(options, parts.clients, deadline),
     }
-    return [*findings, *await at_once(checks, deadline), *_certificates(settings)]
+    return [*findings, *await run_checks(checks, deadline), *_certificates(settings)]
 
 
 def _signing_key(settings: RegistrySettings, token_keys: bytes) -> Finding:

@@ -16,7 +16,7 @@ from bouquet_proto.failures import FAILURES, PROVIDER
 from bouquet_proto.identity import MODALITIES
 from bouquet_proto.limits import MAX_OFFER_BYTES
 from bouquet_proto.messages import encode
-from bouquet_proto.offer import AUTHORITY_PREFIXES, SHOWN, Offer, Operation
+from bouquet_proto.offer import AUTHORITY_PREFIXES, SHOWN_PARTS, Offer, Operation
 from bouquet_proto.offer_limits import excesses_of_offer, excesses_of_operation, long_texts_of
 from bouquet_proto.rules import RULES
 from bouquet_worker.testing.cases import Case
@@ -116,8 +116,8 @@ def _of_proof(operation: Operation) -> Iterator[str]:
         if not _has_path(operation.schema, path.split(".")):
             yield f"proof: the schema has no field {path}"
     for field in (field for part in operation.proof.sections for field in (*part.fields, *part.document)):
-        if field.shown not in SHOWN:
-            yield f"proof: {field.at} is shown {field.shown}, which is none of {', '.join(SHOWN)}"
+        if field.shown not in SHOWN_PARTS:
+            yield f"proof: {field.at} is shown {field.shown}, which is none of {', '.join(SHOWN_PARTS)}"
 
 
 def _of_people(operation: Operation) -> Iterator[str]:

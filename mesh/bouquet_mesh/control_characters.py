@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 
-def visible(text: str) -> str:
+def escape_control_characters(text: str) -> str:
     r"""Returns the text with `\uXXXX` in place of each control or formatting character, such as those of terminal
     escape codes. Keeps line breaks and tabs."""
     # In JSON, these escapes stand for the replaced characters.

@@ -25,7 +25,7 @@ _DRAWS = 50
 are tried."""
 
 
-class Inventor:
+class Anonymiser:
     """Replaces the texts and numbers of decoded JSON by invented values. Equal values are replaced by the same invented
     value, which does not occur in the original JSON.
 

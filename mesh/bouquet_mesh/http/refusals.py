@@ -15,7 +15,7 @@ from bouquet_proto.failures import PLATFORM, RENDERINGS
 
 log = logging.getLogger(__name__)
 
-NAME = "bouquet"
+SERVER_NAME = "bouquet"
 """Value of the HTTP response header `Server`. aiohttp's default value would tell the versions of aiohttp and Python."""
 
 REFUSALS = ("bad_request", "request_too_large", "encoded_body", "unknown_route")
@@ -23,20 +23,20 @@ REFUSALS = ("bad_request", "request_too_large", "encoded_body", "unknown_route")
 failure table (`failures.PLATFORM`)."""
 
 
-def refused(reason: str) -> web.Response:
+def refuse(reason: str) -> web.Response:
     """Returns the response that refuses a request for `reason`. Also counts and logs the refusal, without the request's
     content."""
     metrics.http_refused(reason).inc()
     log.info("http request refused", extra={"reason": reason})
-    return refusal(reason)
+    return refusal_response(reason)
 
 
-def refusal(reason: str) -> web.Response:
+def refusal_response(reason: str) -> web.Response:
     """Returns the response with the JSON error for a reason in `failures.PLATFORM`. The server closes the connection
     after this response."""
     status, body = _rendered(reason)
     response = web.Response(body=body, status=status, content_type="application/json", charset="utf-8")
-    response.headers.update({"X-Request-Id": str(uuid.uuid4()), "Server": NAME, "Cache-Control": "no-store"})
+    response.headers.update({"X-Request-Id": str(uuid.uuid4()), "Server": SERVER_NAME, "Cache-Control": "no-store"})
     response.force_close()
     return response
 

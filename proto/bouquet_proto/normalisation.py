@@ -45,7 +45,7 @@ CODES = frozenset(
 """Names of the fields that hold codes. Before validation, a code loses its spaces and becomes upper case."""
 
 
-def tidied(field: str, text: str) -> str:
+def normalised(field: str, text: str) -> str:
     """Returns `text`, the value of the field named `field`, in normalised form: plain apostrophes and hyphens, single
     spaces. A code also loses all spaces and becomes upper case. The field `identifiant` only loses the spaces at its
     ends."""
@@ -69,11 +69,11 @@ def _is_code(field: str, text: str) -> bool:
     return bool(_DIGIT.search(text)) and (field == "ine" or not _WORD.search(text))
 
 
-def tidied_identity(identity: Identite) -> Identite:
-    """Returns a copy of an identity, such as one from FranceConnect, with each text normalised as by `tidied`."""
+def normalised_identity(identity: Identite) -> Identite:
+    """Returns a copy of an identity, such as one from FranceConnect, with each text normalised as by `normalised`."""
     texts = {name: value for name, value in structs.asdict(identity).items() if isinstance(value, str)}
-    changed = {name: text for name, value in texts.items() if (text := tidied(name, value)) != value}
-    first_names = tuple(tidied("prenoms", name) for name in identity.prenoms)
+    changed = {name: text for name, value in texts.items() if (text := normalised(name, value)) != value}
+    first_names = tuple(normalised("prenoms", name) for name in identity.prenoms)
     if first_names != identity.prenoms:
         return structs.replace(identity, **changed, prenoms=first_names)
     return structs.replace(identity, **changed) if changed else identity

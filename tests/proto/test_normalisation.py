@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from bouquet_proto.identity import Identite
+from bouquet_proto.normalisation import APOSTROPHES, CODES, HYPHENS, INVISIBLE, SPACES, normalised, normalised_identity
 from bouquet_proto.offer import Offer, Operation
 from bouquet_proto.query import parse_query
 from bouquet_proto.rules import RULES, Values, apply_rules
-from bouquet_proto.tidy import APOSTROPHES, CODES, HYPHENS, INVISIBLE, SPACES, tidied, tidied_identity
 
 TODAY = date(2026, 11, 29)
 OFFERS = Path(__file__).parents[2] / "proto" / "offers"
@@ -132,19 +132,19 @@ def test_a_citizen_s_session_is_read_in_one_spelling(spelling: str) -> None:
     own = {name: value for name, value in PLAIN.items() if name in Identite.__struct_fields__ and "_date_" not in name}
     odd = {name: respelt(value, spelling) for name, value in own.items()}
     plain, typed = (structs.replace(NOBODY, **{**one, "prenoms": (one["prenoms"],)}) for one in (own, odd))
-    assert tidied_identity(typed) == plain
+    assert normalised_identity(typed) == plain
 
 
 @given(st.text(), st.sampled_from(["nom_naissance", "ine"]))
 def test_tidying_twice_changes_nothing(text: str, field: str) -> None:
-    assert tidied(field, tidied(field, text)) == tidied(field, text)
+    assert normalised(field, normalised(field, text)) == normalised(field, text)
 
 
 @given(st.text(st.characters(exclude_characters=f"'-{APOSTROPHES}{HYPHENS}{SPACES}{INVISIBLE}")))
 def test_letters_and_digits_are_kept(text: str) -> None:
-    assert tidied("nom_naissance", text) == unicodedata.normalize("NFC", text)
+    assert normalised("nom_naissance", text) == unicodedata.normalize("NFC", text)
 
 
 @pytest.mark.parametrize("text", ["Saint Denis", "LYON", "Paris", "Ville 1"])
 def test_a_name_in_the_place_of_a_code_keeps_its_letters(text: str) -> None:
-    assert tidied("code_cog_insee_commune_naissance", text) == text
+    assert normalised("code_cog_insee_commune_naissance", text) == text

@@ -25,7 +25,7 @@ class Closable(Protocol):
 C = TypeVar("C", bound=Closable)
 
 
-class Places(Generic[C]):
+class ConnectionSlots(Generic[C]):
     """Open connections of one port, up to a largest number. Beyond it, a new connection replaces the one whose client
     has kept the server waiting longest."""
 
