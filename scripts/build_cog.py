@@ -19,7 +19,7 @@ from bouquet_cog.naming import normalised
 
 TARGET = Path(__file__).parent.parent / "services/providers/cog/bouquet_cog/communes.txt.gz"
 HISTORY = "0.8.0"
-VINTAGES = {"1.1.1": 2021, "2.3.1": 2022, "3.1.1": 2023, "4.1.0": 2024, "5.3.0": 2025, "6.0.0": 2026}
+RELEASE_YEARS = {"1.1.1": 2021, "2.3.1": 2022, "3.1.1": 2023, "4.1.0": 2024, "5.3.0": 2025, "6.0.0": 2026}
 """Year that each release of the source, the npm package `@etalab/decoupage-administratif`, describes. A release lists
 the communes of 1 January of its year."""
 
@@ -50,7 +50,7 @@ class CommuneRecord(NamedTuple):
     last: str
 
 
-COLLECTIVITIES_SINCE_2007 = (
+COMMUNES_UNTIL_2007 = (
     CommuneRecord("971", "saint barthelemy", "97123", BEGINNING, "2007-07-14"),
     CommuneRecord("971", "saint martin", "97127", BEGINNING, "2007-07-14"),
 )
@@ -61,8 +61,9 @@ all other records, an npm package, lacks these."""
 def main(folders: list[str]) -> None:
     releases = {read(folder, "package.json")["version"]: folder for folder in folders}
     history = read(releases[HISTORY], "data/historique-communes.json")
-    vintages = [(year, read(releases[version], "data/communes.json")) for version, year in VINTAGES.items()]
-    records = merged(with_known_dates(with_vintages(vintages, before_2019(history)) + arrondissements(vintages[-1][1])))
+    yearly_releases = [(year, read(releases[version], "data/communes.json")) for version, year in RELEASE_YEARS.items()]
+    records = with_yearly_releases(yearly_releases, before_2019(history)) + arrondissements(yearly_releases[-1][1])
+    records = merged(with_known_dates(records))
     TARGET.write_bytes(gzip.compress(text(records).encode(), mtime=0))
     print(f"{len(records)} rows, {TARGET.stat().st_size} bytes")
 
@@ -103,13 +104,15 @@ def departement_of(code: str) -> str:
     return code[: 3 if code.startswith("97") else 2]
 
 
-def with_vintages(vintages: list[tuple[int, list[Row]]], records: list[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns `records`, continued by the yearly releases in `vintages`, each given as its year and its rows. If a
-    release lacks or renames a commune, the commune's record ends. Each new commune or name begins a record. Changes are
-    dated 1 January of the release's year."""
+def with_yearly_releases(
+    yearly_releases: list[tuple[int, list[Row]]], records: list[CommuneRecord]
+) -> list[CommuneRecord]:
+    """Returns `records`, continued by `yearly_releases`, each given as its year and its rows. If a release lacks or
+    renames a commune, the commune's record ends. Each new commune or name begins a record. Changes are dated 1 January
+    of the release's year."""
     ended = [record for record in records if record.last != OPEN_END]
     current = {record.code: record for record in records if record.last == OPEN_END}
-    for year, communes in vintages:
+    for year, communes in yearly_releases:
         day = f"{year}-01-01"
         names = {row["code"]: normalised(row["nom"]) for row in communes if is_commune(row)}
         kept = {code: record for code, record in current.items() if names.get(code) == record.name}
@@ -144,7 +147,7 @@ def with_known_dates(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
         record._replace(first=max(record.first, ARRONDISSEMENTS_SINCE.get(record.code, BEGINNING)))
         for record in records
     ]
-    return [*COLLECTIVITIES_SINCE_2007, *(era for record in since_their_day for era in split_mayotte(record))]
+    return [*COMMUNES_UNTIL_2007, *(era for record in since_their_day for era in split_mayotte(record))]
 
 
 def split_mayotte(record: CommuneRecord) -> Iterator[CommuneRecord]:

@@ -147,7 +147,7 @@ def main() -> int:
         if arguments.cases:
             _start_sandbox(processes, arguments, environ)
         else:
-            environ |= _journal_and_registry(folder.name)
+            environ |= _journal_and_registry_settings(folder.name)
             _start_mesh(processes, arguments, environ)
             api = RegistryApi(processes, environ)
             token, editor_token = api.tokens_with(_scopes_of(token))
@@ -287,7 +287,7 @@ def _environ(arguments: argparse.Namespace) -> dict[str, str]:
     }
 
 
-def _journal_and_registry(folder: str) -> dict[str, str]:
+def _journal_and_registry_settings(folder: str) -> dict[str, str]:
     """Returns the settings of the access journal and the registry. The registry's database and the gateway's spool
     (journal records that are not yet sent) are in `folder`."""
     return {

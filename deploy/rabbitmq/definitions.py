@@ -75,7 +75,7 @@ def rights(providers: Sequence[str], *, registry_writes_journal: bool) -> Iterat
     both = f"^{re.escape(REPLY_EXCHANGE)}$|^{replies}$"
     yield (
         GATEWAY,
-        Rights(configure=f"{both}|{_check_queues(GATEWAY)}", write=rf"^amq\.default$|^{replies}$", read=both),
+        Rights(configure=f"{both}|{_check_queue_pattern(GATEWAY)}", write=rf"^amq\.default$|^{replies}$", read=both),
     )
     owners = (REGISTRY, JOURNAL) if registry_writes_journal else (REGISTRY,)
     yield REGISTRY, _answering(*owners)
@@ -89,7 +89,7 @@ def _queues(owner: str) -> tuple[str, ...]:
     return (JOURNAL_QUEUE, *own) if owner == JOURNAL else own
 
 
-def _check_queues(owner: str) -> str:
+def _check_queue_pattern(owner: str) -> str:
     """Returns a regular expression for the names of the test queues of the process `owner`. The process declares and
     deletes such a queue to check that its RabbitMQ node accepts changes."""
     return rf"^{re.escape(CHECK_PREFIX)}{owner}\.[0-9a-f]+$"
@@ -97,7 +97,7 @@ def _check_queues(owner: str) -> str:
 
 def _answering(*owners: str, limits: dict[str, int] | None = None) -> Rights:
     own = "|".join(f"^{re.escape(queue)}$" for owner in owners for queue in _queues(owner))
-    checks = "|".join(map(_check_queues, owners))
+    checks = "|".join(map(_check_queue_pattern, owners))
     return Rights(configure=f"{own}|{checks}", write=f"^{re.escape(REPLY_EXCHANGE)}$", read=own, limits=limits or {})
 
 
