@@ -59,7 +59,7 @@ from bouquet_proto.deadline import Deadline
 from bouquet_proto.identity import MODALITIES
 from bouquet_proto.messages import Caller, Found, Lookup, NotFound, Reply, Request, decode_reply, decode_request, encode
 from bouquet_proto.query import parse_query
-from bouquet_proto.quotient_familial import FIELDS, FILES, OPERATION, REGIMES
+from bouquet_proto.quotient_familial import DATA_TYPES, FIELDS, OPERATION, REGIMES
 from bouquet_proto.rules import RuleViolations, apply_rules
 from bouquet_worker import Answer, UpstreamClient
 from bouquet_worker import Question as WorkerQuestion
@@ -103,7 +103,12 @@ def gateway_parts() -> list[Part]:
         return asyncio.create_task(answer())
 
     plan = partial(
-        resolve, start, lookup, ChoiceCriteria(WHO, past_month=False, file=FILES[OPERATION.id]), REGIMES, HedgeTiming()
+        resolve,
+        start,
+        lookup,
+        ChoiceCriteria(WHO, past_month=False, file=DATA_TYPES[OPERATION.id]),
+        REGIMES,
+        HedgeTiming(),
     )
     return [
         Part("3 authenticate", "a token for the first time", lambda: TokenVerifier(KEY).read(credential)),

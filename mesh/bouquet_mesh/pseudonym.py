@@ -12,7 +12,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_proto.identity import Identifiant, Identite, Identity
 from bouquet_proto.letters import fold
 
-CIVIL_STATUS = str(Identite.__struct_config__.tag)
+CIVIL_STATUS_TAG = str(Identite.__struct_config__.tag)
 """Tag of `Identite`, the kind of identity by civil status (names, sex, date and place of birth). The tag is hashed with
 the identity, so that identities of two kinds never give the same pseudonym."""
 
@@ -46,7 +46,7 @@ def distinct_pseudonyms(key: Secret, people: Iterable[NamedPerson]) -> tuple[str
     """Returns the pseudonyms of `people`, in the same order and without duplicates. Each is the pseudonym of a civil
     status that has only the name, the first given name and the birth date."""
     folded = dict.fromkeys(
-        msgspec.json.encode([CIVIL_STATUS, one.date_naissance, fold(one.nom_naissance), fold(one.prenom), "", ""])
+        msgspec.json.encode([CIVIL_STATUS_TAG, one.date_naissance, fold(one.nom_naissance), fold(one.prenom), "", ""])
         for one in people
     )
     return tuple(keyed_hash(key, person) for person in folded)
@@ -57,7 +57,7 @@ def _folded(identity: Identity) -> list[str]:
         case Identite():
             names = (fold(identity.nom_naissance), fold(first_name(identity.prenoms)))
             traits = (identity.sexe_etat_civil or "", fold(_birth_place(identity)))
-            return [CIVIL_STATUS, identity.date_naissance(), *names, *traits]
+            return [CIVIL_STATUS_TAG, identity.date_naissance(), *names, *traits]
         case Identifiant():  # punctuation is significant: `a.b` and `ab` are two people
             return [_kind_of(identity), "".join(identity.identifiant.split()).casefold()]
         case _:

@@ -9,7 +9,7 @@ from yarl import URL
 
 DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379, "postgresql": 5432}
 _PARTS = re.compile(r"(?P<before>\w+://(?:[^/?#]*@)?)(?P<hosts>[^/?#]*)(?P<after>.*)", re.DOTALL)
-_SEVERAL = re.compile(r"\s|,\w+://")
+_URL_SEPARATOR = re.compile(r"\s|,\w+://")
 """Pattern of what separates two complete URLs: white space, or a comma before a scheme such as `amqp://`."""
 
 
@@ -63,7 +63,7 @@ def _fault_of_servers(url: str) -> str:
     servers = each_server(url)
     if any(not host or host.startswith(":") for host in _hosts(url)):
         return "has an empty host"
-    if _SEVERAL.search(url) or not all(map(names_one_server, servers)):
+    if _URL_SEPARATOR.search(url) or not all(map(names_one_server, servers)):
         return "must name servers as host or host:port, with a comma between two of them"
     return "names a server twice" if len(set(map(address_of, servers))) < len(servers) else ""
 
@@ -75,4 +75,4 @@ def names_one_server(url: str) -> bool:
         host.encode("idna")
     except ValueError:  # UnicodeError is one
         return False
-    return bool(host) and "," not in host and not _SEVERAL.search(url)
+    return bool(host) and "," not in host and not _URL_SEPARATOR.search(url)

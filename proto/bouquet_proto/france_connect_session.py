@@ -18,7 +18,7 @@ from bouquet_proto.rules.civil_status import NAME
 PROVIDER = "france_connect"
 OPERATION = "france_connect_session"
 AUTHORITY = Authority("FranceConnect", "51")
-STATUS = "franceconnect"
+PING_NAME = "franceconnect"
 """Name of FranceConnect in the path `/api/franceconnect/ping`, which reports whether FranceConnect works. The answer
 repeats the name (docs/reference/contract.md §5.3)."""
 
@@ -26,7 +26,7 @@ RESOURCE = "resource"
 """Parameter in the gateway's request to FranceConnect's worker. Its value names the resource that the caller asks for,
 such as `statut_etudiant` (docs/reference/upstreams/france_connect.md §2)."""
 
-UNUSABLE = "identity_unusable"
+IDENTITY_UNUSABLE = "identity_unusable"
 """Reason of failure if FranceConnect's identity of a citizen is too incomplete or malformed to ask a provider."""
 
 SEXES: dict[str | None, Sexe] = {"male": "M", "female": "F"}
@@ -96,13 +96,13 @@ def is_usable(identity: Identite, today: date) -> bool:
     # First names may be missing.
     place = identity.code_cog_insee_commune_naissance
     return (
-        all(map(_is_name, (identity.nom_naissance, *identity.prenoms)))
+        all(map(_can_be_name, (identity.nom_naissance, *identity.prenoms)))
         and (place is None or COMMUNE_CODE.fullmatch(place) is not None)
         and not refused_codes(CHECKS, identity, today)
     )
 
 
-def _is_name(text: str) -> bool:
+def _can_be_name(text: str) -> bool:
     """Returns whether a text can be a name: its ASCII spelling is not blank, and has only characters that are allowed
     in names."""
     spelt = to_ascii(text) or ""

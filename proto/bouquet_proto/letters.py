@@ -8,13 +8,13 @@ from itertools import filterfalse
 
 from bouquet_proto.normalisation import PLAIN
 
-WHOLE = {
+ASCII_SPELLINGS = {
     **{"Æ": "AE", "æ": "ae", "Œ": "OE", "œ": "oe", "Ø": "O", "ø": "o", "Ð": "D", "ð": "d", "Đ": "D", "đ": "d"},
     **{"Þ": "Th", "þ": "th", "ß": "ss", "ẞ": "SS", "Ħ": "H", "ħ": "h", "Ł": "L", "ł": "l", "Ŀ": "L", "ŀ": "l"},
     **{"ı": "i", "Ĳ": "IJ", "ĳ": "ij", "ĸ": "k", "ŉ": "'n", "Ŋ": "NG", "ŋ": "ng", "Ŧ": "T", "ŧ": "t", "×": "x"},
 }
 """ASCII spellings of letters that do not decompose into a base letter and a diacritic, such as `OE` for `Œ`."""
-_WHOLE = str.maketrans(WHOLE)
+_ASCII_SPELLINGS = str.maketrans(ASCII_SPELLINGS)
 _NOT_KEPT = re.compile(r"[^0-9a-z]+")
 LATIN_END = "\u0250"
 """First Unicode character after the blocks of Latin letters. For names that have only earlier characters, `fold` uses a
@@ -52,7 +52,7 @@ def _folded(text: str) -> str:
 def _decomposed(text: str) -> str:
     if text.isascii():
         return text
-    return unicodedata.normalize("NFKD", unicodedata.normalize("NFC", text).translate(_WHOLE))
+    return unicodedata.normalize("NFKD", unicodedata.normalize("NFC", text).translate(_ASCII_SPELLINGS))
 
 
 _FOLDED_LATIN = str.maketrans({char: _folded(char) for char in map(chr, range(ord(LATIN_END)))})

@@ -391,8 +391,8 @@ OPERATIONS = (*V3, *V2)
 """Operations that the workers of both CAF and MSA publish. Those of v3 return a `QuotientFamilial`, those of v2 a
 `CompositionFamiliale`."""
 
-File: TypeAlias = QuotientFamilial | CompositionFamiliale
-FILES: dict[str, type[File]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
+FamilyData: TypeAlias = QuotientFamilial | CompositionFamiliale
+DATA_TYPES: dict[str, type[FamilyData]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
     (one.id for one in V2), CompositionFamiliale
 )
 """Type of the data that an operation returns about a family, by the operation's id. It is `QuotientFamilial` in v3 and

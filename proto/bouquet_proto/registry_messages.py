@@ -17,7 +17,7 @@ from msgspec import Struct
 
 PROVIDER = "registry"
 
-UNKNOWN = "token_invalid"
+UNKNOWN_TOKEN = "token_invalid"
 """Reason in the `NotFound` that the registry sends as its reply about an unknown token."""
 AS_OF = "as_of"
 """Key in the `meta` of the registry's `NotFound` for an unknown token. The value is the number of the latest change

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bouquet_mesh.bus import amqp
-from bouquet_mesh.bus.consumer import PREFETCH_PER_SLOT
+from bouquet_mesh.bus.consumer import PREFETCH_PER_HANDLER
 from bouquet_proto.messages import Failed, Reply
 from tests.support.broker_users import restricted_vhost
 from tests.support.bus import FOUND, PROVIDER, BlockedHandler, connected_bus, lookup_request, serving
@@ -21,7 +21,7 @@ from tests.support.waiting import TEST_TIMEOUT_S, until
 pytestmark = pytest.mark.broker
 
 CONCURRENCY = 2
-HELD = PREFETCH_PER_SLOT * CONCURRENCY + 1
+HELD = PREFETCH_PER_HANDLER * CONCURRENCY + 1
 """Largest number of calls that can wait for a reply at the same time: those whose requests the worker has taken, and
 the one whose request is in its queue."""
 

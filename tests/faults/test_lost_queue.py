@@ -132,12 +132,12 @@ async def test_a_worker_returns_soon_to_a_queue_whose_declaration_was_only_slow(
     url: str, caller: AmqpBus, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consumer, "RETURN_EVERY_S", 600.0)
-    declare, in_time = queues.can_declare, iter([False])
+    declare, in_time = queues.try_to_declare, iter([False])
 
     async def declare_too_late(connection: Connection, queue: str) -> bool:
         return await declare(connection, queue) and next(in_time, True)
 
-    monkeypatch.setattr(queues, "can_declare", declare_too_late)
+    monkeypatch.setattr(queues, "try_to_declare", declare_too_late)
     async with connected_bus(url) as worker, serving(worker, reply_found):
         assert await caller.call(PROVIDER, lookup_request()) == FOUND
         await until_consumed(broker, USUAL)

@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from bouquet_mesh.bus.amqp import AmqpBus
-from bouquet_mesh.bus.consumer import PREFETCH_PER_SLOT
+from bouquet_mesh.bus.consumer import PREFETCH_PER_HANDLER
 from bouquet_proto.messages import Failed, Reply
 from tests.support.broker import Broker
 from tests.support.bus import FOUND, PROVIDER, connected_bus, lookup_request, reply_found, serving, until_reply
@@ -37,7 +37,7 @@ async def test_a_lost_worker_costs_at_most_the_calls_that_it_holds_and_is_droppe
                     calls = (caller.call(PROVIDER, lookup_request(within_s=NOT_LOST_S)) for _ in range(10))
                     replies += await asyncio.gather(*calls)
             assert all(reply in (FOUND, LATE) for reply in replies)
-            assert 0 < replies.count(LATE) <= PREFETCH_PER_SLOT * WORKS_ON
+            assert 0 < replies.count(LATE) <= PREFETCH_PER_HANDLER * WORKS_ON
             after = await asyncio.gather(*(caller.call(PROVIDER, lookup_request()) for _ in range(20)))
             assert after == [FOUND] * 20
             relay.resume()

@@ -131,8 +131,8 @@ async def test_f11_a_first_call_to_a_hanging_broker_ends_by_its_deadline(caller:
 @pytest.mark.parametrize("body", [b"", b"x" * 1_000_000], ids=["empty", "large"])
 async def test_f11_a_body_of_any_size_is_confirmed_or_returned(caller: AmqpBus, body: bytes) -> None:
     async with serving(caller, reply_found):
-        assert await caller._exchange("nobody", body, deadline()) == NOT_DEPLOYED
-        reply = await caller._exchange(PROVIDER, body, deadline())
+        assert await caller._send_and_wait("nobody", body, deadline()) == NOT_DEPLOYED
+        reply = await caller._send_and_wait(PROVIDER, body, deadline())
     assert isinstance(reply, bytes)
     assert decode_reply(reply) == Failed("malformed_request")
 

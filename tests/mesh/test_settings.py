@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import pytest
 from msgspec import Meta, Struct
 
-from bouquet_mesh.http.accept import can_listen
+from bouquet_mesh.http.accept import convert_listen_errors
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.server_url import ServerUrl, address_of, each_server
 from bouquet_mesh.settings import MeshSettings, Port, Reader, SettingsError, load, read_all, read_mesh
@@ -380,7 +380,7 @@ def test_a_secret_is_not_printed() -> None:
 
 @pytest.mark.parametrize("port", [-1, 65_536, 99_999])
 def test_a_port_above_65535_is_refused(port: int) -> None:
-    with pytest.raises(SettingsError, match="ports end at 65535"), can_listen("127.0.0.1", port):
+    with pytest.raises(SettingsError, match="ports end at 65535"), convert_listen_errors("127.0.0.1", port):
         pass
 
 

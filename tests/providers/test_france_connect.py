@@ -216,7 +216,7 @@ async def test_the_name_of_use_is_never_told(france_connect: Asked) -> None:
     ],
 )
 async def test_an_identity_with_a_fault_is_unusable(france_connect: Asked, token: str) -> None:
-    assert await opened(france_connect, token) == Rejected(france_connect_session.UNUSABLE)
+    assert await opened(france_connect, token) == Rejected(france_connect_session.IDENTITY_UNUSABLE)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ async def test_an_identity_with_a_fault_is_unusable(france_connect: Asked, token
 async def test_what_is_not_understood_of_an_identity_makes_no_other(
     france_connect: Asked, changes: dict[str, Any]
 ) -> None:
-    assert await reply_to(france_connect, **changes) == Rejected(france_connect_session.UNUSABLE)
+    assert await reply_to(france_connect, **changes) == Rejected(france_connect_session.IDENTITY_UNUSABLE)
 
 
 @pytest.mark.parametrize(

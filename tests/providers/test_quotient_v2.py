@@ -16,7 +16,7 @@ from bouquet_hub.simulator import SIMULATED_ANSWERS
 from bouquet_msa.simulator import simulator as msa_simulator
 from bouquet_msa.worker import worker as msa_worker
 from bouquet_proto.identity import Identite
-from bouquet_proto.quotient_familial import FILES, IDENTITY_CHECKS_V2, OPERATIONS, QuotientFamilial
+from bouquet_proto.quotient_familial import DATA_TYPES, IDENTITY_CHECKS_V2, OPERATIONS, QuotientFamilial
 from bouquet_proto.quotient_familial import V2 as OPERATIONS_V2
 from tests.providers.asking import Asked, asking, identite
 from tests.providers.v2 import assert_retired, first_refusal, shown, typed
@@ -163,7 +163,7 @@ def test_cnaf_and_msa_publish_the_same_operations() -> None:
     assert OPERATIONS[2:] == OPERATIONS_V2
     assert [one.id for one in msa_worker.offer().operations] == [one.id for one in OPERATIONS]
     assert {one.id for one in OPERATIONS} <= {one.id for one in cnaf_worker.offer().operations}
-    assert {one.id: FILES[one.id] is QuotientFamilial for one in OPERATIONS} == {
+    assert {one.id: DATA_TYPES[one.id] is QuotientFamilial for one in OPERATIONS} == {
         one.id: one.path.startswith("/v3") for one in OPERATIONS
     }
 

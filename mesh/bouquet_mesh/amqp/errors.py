@@ -51,7 +51,7 @@ BAD_VHOST = (ConnectionNotAllowed, ConnectionClosed, InvalidFrameError)
 """Exceptions that aiormq raises if the virtual host does not exist, or if the user may not use it. `InvalidFrameError`
 is one of them because aiormq cannot parse the broker's refusal."""
 
-_RIGHT = re.compile(r"((?:\w+ )?access to \w+) '(.+?)(?:\.[0-9a-f]{16})?' in vhost")
+_MISSING_RIGHT = re.compile(r"((?:\w+ )?access to \w+) '(.+?)(?:\.[0-9a-f]{16})?' in vhost")
 """Pattern of a missing right in the broker's error text, such as `write access to exchange 'bouquet.replies' in vhost`.
 It captures the right and the name of the exchange or queue; a random suffix of the name is left out."""
 
@@ -67,7 +67,7 @@ class MessageRefused(AMQPError):
 def missing_right(error: BaseException) -> str:
     """Returns the right that the broker's user lacks according to `error`, such as `write access to exchange
     bouquet.replies`. Returns "" if `error` does not report a missing right."""
-    found = _RIGHT.search(str(error)) if isinstance(error, AccessRefused) else None
+    found = _MISSING_RIGHT.search(str(error)) if isinstance(error, AccessRefused) else None
     return " ".join(found.groups()) if found else ""
 
 

@@ -117,14 +117,14 @@ class _PendingCalls:
             del self._pending[correlation_id]
         await channel.require_exchange(REPLY_EXCHANGE)
 
-    async def exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
+    async def send_and_wait(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
         """Sends a request to a provider, and returns the body of the reply, or the failure. Tries the provider's two
         queues, the usual and the reserve queue, one after the other until one accepts the request. The first is the one
         that led to the provider's last reply."""
         first, second = self._queues.get(provider) or (queue_of(provider), reserve_queue_of(provider))
-        reply = await self._exchange_by(first, body, deadline)
+        reply = await self._try_queue(first, body, deadline)
         if reply in UNQUEUED:
-            other = await self._exchange_by(second, body, deadline)
+            other = await self._try_queue(second, body, deadline)
             if isinstance(other, bytes):
                 self._queues[provider] = second, first
             if other != NOT_DEPLOYED:
@@ -137,7 +137,7 @@ class _PendingCalls:
         """Whether the provider has answered a call within the last `ANSWERED_WITHIN_S` seconds."""
         return time.monotonic() - self._answered_at.get(provider, -math.inf) < ANSWERED_WITHIN_S
 
-    async def _exchange_by(self, queue: str, body: bytes, deadline: Deadline) -> bytes | Failed:
+    async def _try_queue(self, queue: str, body: bytes, deadline: Deadline) -> bytes | Failed:
         """Publishes a request to a queue and waits for the reply. Returns the reply's body, or a `Failed` with the
         reason why there is none."""
         if self._channel is None:
@@ -221,17 +221,17 @@ class AmqpBus:
 
     async def call(self, provider: str, request: Request) -> Reply:
         """Sends a request to a provider and returns its reply; see `BusClient.call`."""
-        return await ask(self._exchange, SYSTEM, provider, request)
+        return await ask(self._send_and_wait, SYSTEM, provider, request)
 
-    async def _exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
+    async def _send_and_wait(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
         if self._calls is None:  # not earlier: a worker never calls, and its broker user must not declare reply queues
             self._calls = _PendingCalls()
             self._link.attach(self._calls)
-        if not self.ready and not await self._settles_by(deadline):
+        if not self.ready and not await self._wait_until_settled(deadline):
             return Failed("deadline_exceeded")
         if not self._link.responsive:
             return Failed("bus_unavailable")
-        reply = await self._calls.exchange(provider, body, deadline)
+        reply = await self._calls.send_and_wait(provider, body, deadline)
         if reply == REFUSED or (reply == NOT_DEPLOYED and self._calls.has_just_answered(provider)):
             return await self._republish(self._calls, provider, body, deadline, reply)
         return reply
@@ -247,13 +247,13 @@ class AmqpBus:
             if time.monotonic() > give_up_at:
                 break
             if not self.ready:
-                await self._settles_by(deadline)
-            reply = await calls.exchange(provider, body, deadline)
+                await self._wait_until_settled(deadline)
+            reply = await calls.send_and_wait(provider, body, deadline)
             if reply not in UNQUEUED:
                 break
         return reply
 
-    async def _settles_by(self, deadline: Deadline) -> bool:
+    async def _wait_until_settled(self, deadline: Deadline) -> bool:
         """Waits until the present attempt to connect to the broker has ended, successfully or not. Returns False if the
         deadline passes first."""
         with suppress(TimeoutError):

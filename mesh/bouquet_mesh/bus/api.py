@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Reply]]
 """Function by which a worker answers one request."""
-Exchange: TypeAlias = Callable[[str, bytes, Deadline], Awaitable[bytes | Failed]]
+SendAndWait: TypeAlias = Callable[[str, bytes, Deadline], Awaitable[bytes | Failed]]
 """Function that makes one call over RabbitMQ or in memory. It sends an encoded request to a provider and returns, by
 the deadline, the encoded reply or a `Failed`."""
 PendingReply: TypeAlias = "asyncio.Future[bytes | Failed]"
@@ -65,13 +65,13 @@ class Bus(BusClient, Protocol):
         end of the context waits up to `drain_s` seconds for running handlers, then cancels them."""
 
 
-async def ask(exchange: Exchange, system: str, provider: str, request: Request) -> Reply:
-    """Encodes a request, sends it with `exchange` and returns the decoded reply. Records the call in metrics and in a
-    span, in which `system` names the transport."""
+async def ask(send_and_wait: SendAndWait, system: str, provider: str, request: Request) -> Reply:
+    """Encodes a request, sends it with `send_and_wait` and returns the decoded reply. Records the call in metrics and
+    in a span, in which `system` names the transport."""
     began = time.perf_counter()
     with spans.send_span(system, provider) as span:
         stamped = msgspec.structs.replace(request, traceparent=spans.traceparent(span))
-        body = await exchange(provider, encode(stamped), Deadline(request.deadline))
+        body = await send_and_wait(provider, encode(stamped), Deadline(request.deadline))
         reply = body if isinstance(body, Failed) else _decode_reply(provider, body)
         kind = outcomes.kind_of(request)
         outcomes.record_outcome(span, reply, metrics.calls, provider, kind)

@@ -44,7 +44,7 @@ the worker deletes the queue, so that a later attempt can declare it."""
 DELETE_AFTER_S = 15.0
 """Seconds after which a worker on the reserve queue deletes the usual queue, if it still cannot declare that queue. The
 deletion lets a later attempt declare it."""
-PREFETCH_PER_SLOT = 2
+PREFETCH_PER_HANDLER = 2
 """Number of requests that a worker may receive for each one that it can handle at once. With 2, the next request is
 already there when one is finished."""
 LOWEST_PRIORITY = -1
@@ -114,7 +114,7 @@ class Consumer:
         # A lost queue may live on without its name as long as it has a consumer, and its end deletes the name. So all
         # consumers leave it before one of them declares its successor.
         is_lost, self._has_lost_usual_queue = self._has_lost_usual_queue, False
-        if not is_lost and await queues.can_declare(connection, self._usual_queue):
+        if not is_lost and await queues.try_to_declare(connection, self._usual_queue):
             return self._usual_queue
         log.warning("queue unavailable", extra={"queue": self._usual_queue, "reserve": self._reserve_queue})
         try:
@@ -141,7 +141,7 @@ class Consumer:
         """Changes from the reserve queue to the usual queue, if the usual queue can be declared again. If it still
         cannot after `DELETE_AFTER_S` seconds, starts to delete it, so that a later attempt can declare it anew."""
         self._return_at = time.monotonic() + RETURN_EVERY_S
-        can_declare = await queues.can_declare(connection, self._usual_queue)
+        can_declare = await queues.try_to_declare(connection, self._usual_queue)
         if self._channel is not channel:
             return
         if not can_declare:
@@ -193,7 +193,7 @@ class WorkerConsumer(Consumer):
     """Consumer of one provider's queue, which runs a handler for each request."""
 
     def __init__(self, provider: str, handler: Handler, concurrency: int) -> None:
-        super().__init__(provider, PREFETCH_PER_SLOT * concurrency)
+        super().__init__(provider, PREFETCH_PER_HANDLER * concurrency)
         self._provider = provider
         self._handler = handler
         self._slots = asyncio.Semaphore(concurrency)

@@ -54,9 +54,9 @@ class MemoryBus:
 
     async def call(self, provider: str, request: Request) -> Reply:
         """Sends a request to a provider and returns its reply; see `BusClient.call`."""
-        return await ask(self._exchange, SYSTEM, provider, request)
+        return await ask(self._send_and_wait, SYSTEM, provider, request)
 
-    async def _exchange(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
+    async def _send_and_wait(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
         consumers = self._consumers.get(provider)
         if not consumers:
             return Failed("not_deployed")

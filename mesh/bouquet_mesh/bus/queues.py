@@ -32,7 +32,7 @@ async def check_reply_right(connection: Connection) -> None:
         await channel.round_trip()
 
 
-async def can_declare(connection: Connection, queue: str) -> bool:
+async def try_to_declare(connection: Connection, queue: str) -> bool:
     """Tries to declare a request queue, and returns whether that succeeded. The declaration fails if the queue is on a
     node that is down."""
     channel = await connection.channel()

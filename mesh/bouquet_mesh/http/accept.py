@@ -35,7 +35,7 @@ ACCEPTED_AT_ONCE = 32
 
 
 @contextmanager
-def can_listen(host: str, port: int) -> Iterator[None]:
+def convert_listen_errors(host: str, port: int) -> Iterator[None]:
     """Context manager that turns an `OSError` of its block, which listens on `host` and `port`, into a `SettingsError`.
     Also raises `SettingsError` if the port is out of range."""
     if not 0 <= port <= LAST_PORT:  # uvloop would use its lowest 16 bits
@@ -67,7 +67,7 @@ async def accepting(
             yield bound
         return
     listen = partial(asyncio.get_running_loop().create_server, connect, backlog=BACKLOG)
-    with can_listen(host, port):
+    with convert_listen_errors(host, port):
         first = await listen(host=host, port=port, reuse_port=reuse_port or None)
     async with AsyncExitStack() as stack:
         stack.callback(first.close)
@@ -87,7 +87,7 @@ async def _accepting_tls(
     `accepting`."""
     # Not by the loop's own server: it reports a connection after its handshake, so nobody could count clients that
     # connect and send nothing.
-    with can_listen(host, port):
+    with convert_listen_errors(host, port):
         family = (await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))[0][0]
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     with listener:

@@ -58,7 +58,7 @@ class ConnectionSlots(Generic[C]):
         metrics.HTTP_CONNECTIONS.inc()
         return None
 
-    def count_descriptors(self) -> None:
+    def adapt_to_descriptors(self) -> None:
         """Adapts the largest number of connections to the file descriptors that the rest of the process leaves free, up
         to the port's limit. If there are now too many connections, closes waiting ones, longest wait first. Does
         nothing if `Limits.may_use_reserve` is true."""

@@ -55,7 +55,7 @@ class ConnectionFactory:
         # One periodic check costs less than a timer for each request.
         loop = asyncio.get_running_loop()
         while True:
-            self._slots.count_descriptors()
+            self._slots.adapt_to_descriptors()
             await asyncio.sleep(self._limits.check_interval_s)
             now = loop.time()
             for connection in self._slots.open_connections():

@@ -25,7 +25,7 @@ Answer: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 DRAIN_S = 15.0
 """Seconds that a stopping server waits for running requests, unless its caller gives another time."""
 HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
-REASONS = {
+REASON_BY_STATUS = {
     HTTPStatus.NOT_FOUND: "unknown_route",
     HTTPStatus.METHOD_NOT_ALLOWED: "unknown_route",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request_too_large",
@@ -94,7 +94,7 @@ def _request_handler(application: Answer, connections: ConnectionFactory) -> Ans
             response = refuse(objection) if objection else await application(request)
         except web.HTTPException as raised:
             # An exception that the application raises on purpose, such as a redirect, is its answer.
-            reason = REASONS.get(HTTPStatus(raised.status))
+            reason = REASON_BY_STATUS.get(HTTPStatus(raised.status))
             response = refuse(reason) if reason else raised
         except ConnectionError:
             if not connection.is_lost:

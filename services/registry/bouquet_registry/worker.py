@@ -28,7 +28,7 @@ from bouquet_proto.messages import (
     encode,
 )
 from bouquet_proto.offer import Offer
-from bouquet_proto.registry_messages import AS_OF, PROVIDER, UNKNOWN, Revocation
+from bouquet_proto.registry_messages import AS_OF, PROVIDER, UNKNOWN_TOKEN, Revocation
 from bouquet_registry import changes
 from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.database_url import database_of
@@ -160,7 +160,7 @@ class GatewayRequests:
                 connection, request.token, refuses_withdrawn=request.refuses_withdrawn
             )
         if found is None:
-            return NotFound(UNKNOWN, {AS_OF: as_of})
+            return NotFound(UNKNOWN_TOKEN, {AS_OF: as_of})
         self._uses.note(request.token, self._clock())
         return Found(Raw(encode(found)))
 

@@ -210,7 +210,7 @@ def _pair(editor: str, siret: str) -> str:
 
 def _decode_token(token: str, reply: Reply) -> RegistryAnswer[Token | CredentialRefusal] | None:
     match reply:
-        case NotFound(reason=registry_messages.UNKNOWN, meta={registry_messages.AS_OF: int(as_of)}):
+        case NotFound(reason=registry_messages.UNKNOWN_TOKEN, meta={registry_messages.AS_OF: int(as_of)}):
             return RegistryAnswer(INVALID, as_of)
         case Found(data=data):
             try:

@@ -102,7 +102,7 @@ class Sessions:
         received = await self._bus.call(france_connect_session.PROVIDER, question)
         call.waited_s += time.perf_counter() - asked_at
         reply = limited(received, france_connect_session.PROVIDER, question.operation)
-        self._report(france_connect_session.STATUS, is_outage(reply))
+        self._report(france_connect_session.PING_NAME, is_outage(reply))
         if isinstance(reply, NotFound | Rejected):
             self._refused.put(key, reply)
         if not isinstance(reply, Found):

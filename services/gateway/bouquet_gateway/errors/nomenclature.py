@@ -250,7 +250,7 @@ def _labels(operations: Iterable[list[ServedOperation]]) -> Iterator[tuple[str, 
 def _subcodes() -> dict[str, Subcode]:
     """Returns the meaning of each subcode, the last three digits of an error code."""
     table = {ABSENCE_SUBCODE: Subcode("Entité non trouvée")}
-    for row in (*PROVIDER.values(), *REFUSALS.values(), SESSION[france_connect_session.UNUSABLE]):
+    for row in (*PROVIDER.values(), *REFUSALS.values(), SESSION[france_connect_session.IDENTITY_UNUSABLE]):
         if row.has_authority_prefix:
             known = table.setdefault(row.code, Subcode(row.title, row.detail))
             if known.detail != row.detail or "{" in row.detail:

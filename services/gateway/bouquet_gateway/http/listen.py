@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from bouquet_gateway.http.app import GatewayServices, make_app, make_process_app
 from bouquet_gateway.settings import GatewaySettings
-from bouquet_mesh.http.accept import can_listen
+from bouquet_mesh.http.accept import convert_listen_errors
 from bouquet_mesh.http.limits import Limits
 from bouquet_mesh.http.server import serving
 
@@ -34,6 +34,6 @@ async def check_ports_free(settings: GatewaySettings) -> None:
     # With `reuse_port`, the kernel would share connections between two gateways that do not know each other.
     loop = asyncio.get_running_loop()
     for port in range(settings.port, settings.port + settings.processes + 1):
-        with can_listen(settings.host, port):
+        with convert_listen_errors(settings.host, port):
             server = await loop.create_server(asyncio.Protocol, settings.host, port, start_serving=False)
         server.close()

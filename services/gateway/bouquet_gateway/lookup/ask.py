@@ -27,7 +27,7 @@ from bouquet_mesh.observe.spans import add_attributes
 from bouquet_proto.deadline import Deadline
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, Lookup, NotFound, Rejected, Reply
-from bouquet_proto.quotient_familial import FILES, REGIMES
+from bouquet_proto.quotient_familial import DATA_TYPES, REGIMES
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ class Providers:
         resolution = await resolve(
             start,
             lookup,
-            ChoiceCriteria(lookup.identity, past_month=_is_past(lookup, today), file=FILES[lookup.operation]),
+            ChoiceCriteria(lookup.identity, past_month=_is_past(lookup, today), file=DATA_TYPES[lookup.operation]),
             REGIMES,
             self._timing,
             hint=await self._hints.get(hint_key),

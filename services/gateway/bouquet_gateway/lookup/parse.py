@@ -67,6 +67,6 @@ def _problem_of(citizen: Identite, operation: Operation, today: date) -> Problem
     or `None` if the operation can use the identity."""
     # A fault of the pivot does not name its field, which the caller cannot correct: the identity is unusable.
     if refused_codes(operation.pivot, citizen, today):
-        return Problem(france_connect_session.UNUSABLE, authority=france_connect_session.AUTHORITY)
+        return Problem(france_connect_session.IDENTITY_UNUSABLE, authority=france_connect_session.AUTHORITY)
     codes = refused_codes(operation.identity_checks, citizen, today)
     return Problem(*codes) if codes else None

@@ -20,7 +20,7 @@ from bouquet_proto.quotient_familial import (
     QUOTIENT_MISSING,
     UNATTACHED,
     UNIDENTIFIED,
-    File,
+    FamilyData,
     QuotientFamilial,
     Regimes,
 )
@@ -77,7 +77,7 @@ class ChoiceCriteria(Struct, frozen=True):
 
     person: Identite
     past_month: bool
-    file: type[File] = QuotientFamilial
+    file: type[FamilyData] = QuotientFamilial
     """Struct to which the data in both replies is decoded, so that the gateway can compare it."""
 
 

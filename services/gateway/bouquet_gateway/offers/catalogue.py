@@ -187,7 +187,7 @@ def served_by_path(offers: Iterable[Offer], refusals: OfferRefusals) -> dict[str
     # This is otherwise for an operation with a plan: a rule, such as the one for CAF and MSA, that chooses the provider
     # at each call.
     table: dict[str, dict[Modality, ServedOperation]] = {}
-    status_owners = {france_connect_session.STATUS: france_connect_session.PROVIDER}
+    status_owners = {france_connect_session.PING_NAME: france_connect_session.PROVIDER}
     for offer in offers:
         for operation in offer.operations:
             if reason := _add(table.setdefault(operation.path, {}), offer, operation, status_owners):
@@ -236,7 +236,7 @@ def monitored_by_status(
     FranceConnect is among them if its worker has sent an offer."""
     table: dict[str, MonitoredResource] = {}
     if any(offer.provider == france_connect_session.PROVIDER for offer in offers):
-        table[france_connect_session.STATUS] = MonitoredResource(
+        table[france_connect_session.PING_NAME] = MonitoredResource(
             france_connect_session.AUTHORITY, frozenset({france_connect_session.PROVIDER})
         )
     for served in (served for modalities in by_path.values() for served in modalities):

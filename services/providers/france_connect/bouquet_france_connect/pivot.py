@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import date
 
 from bouquet_france_connect.upstream import Introspection
-from bouquet_proto.france_connect_session import UNUSABLE, Session, identity_of, is_usable
+from bouquet_proto.france_connect_session import IDENTITY_UNUSABLE, Session, identity_of, is_usable
 from bouquet_worker import Rejected
 
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
@@ -20,7 +20,9 @@ def session_of(introspection: Introspection, today: date) -> Session | Rejected:
     """Converts the introspection of an active token into a session. Returns a refusal if the citizen's identity does
     not suffice to ask providers. One such identity has a birth date that is impossible on the day `today`."""
     who = identity_of(introspection)
-    return Session(identity=who, scopes=scopes_of(introspection)) if is_usable(who, today) else Rejected(UNUSABLE)
+    if not is_usable(who, today):
+        return Rejected(IDENTITY_UNUSABLE)
+    return Session(identity=who, scopes=scopes_of(introspection))
 
 
 def scopes_of(introspection: Introspection) -> tuple[str, ...]:

@@ -90,16 +90,16 @@ async def _token(client: UpstreamClient, servers: Mapping[str, str], deadline: D
     servers are checked to their URLs. If the check of the token endpoint's server has failed too, the result names it
     as the cause."""
     subject = f"token for {client.upstream.name}"
-    ways = tuple(reachability_subject(name) for name, url in servers.items() if url in client.upstream.urls[1:])
+    causes = tuple(reachability_subject(name) for name, url in servers.items() if url in client.upstream.urls[1:])
     limit_s = deadline.left_s()
     try:
         async with asyncio.timeout(limit_s):
             await client.authenticate()
     except TimeoutError:
-        return wrong(subject, f"none came in {limit_s:.1f} s", "ask the provider", ways)
+        return wrong(subject, f"none came in {limit_s:.1f} s", "ask the provider", causes)
     except UpstreamError as error:
         remedy = "compare the URL, the client's id and its secret with what the provider gave"
-        return wrong(subject, f"cannot be obtained ({words_of(error)})", remedy, ways)
+        return wrong(subject, f"cannot be obtained ({words_of(error)})", remedy, causes)
     return well(subject, "was obtained")
 
 

@@ -12,9 +12,9 @@ from msgspec import structs
 from bouquet_mesh.keyed_hash import keyed_hash
 from bouquet_mesh.secret import Secret
 from bouquet_proto.identity import Identite, Identity
-from bouquet_proto.letters import WHOLE
+from bouquet_proto.letters import ASCII_SPELLINGS
 
-KEPT_LETTERS = {letter: WHOLE[letter] for letter in "æœþøðđł"}
+KEPT_LETTERS = {letter: ASCII_SPELLINGS[letter] for letter in "æœþøðđł"}
 """Letters, such as `œ`, that the former rule for pseudonyms did not replace. Each is mapped to what the present rule
 replaces it by, such as `oe`."""
 
