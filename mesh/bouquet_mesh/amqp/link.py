@@ -55,7 +55,7 @@ MAX_MISSED_PROBES = 2
 each `PROBE_TIMEOUT_S` seconds without an answer count as one timeout."""
 # Periods in which the broker announces a lack of memory or disk do not count.
 # The heartbeat would detect the loss much later.
-MIN_AGE_SHARE = 0.5
+MIN_FRACTION_OF_MAX_AGE = 0.5
 """Smallest fraction of its maximum age at which a connection is replaced. Each connection gets a random fraction, from
 this one to 1, so that processes do not all reconnect at once."""
 MAJORITY_CHECK_EVERY_S = 3.0
@@ -68,7 +68,7 @@ Drain: TypeAlias = Callable[[], Awaitable[None]]
 """Function that stops taking work from a connection, and returns once the work already taken has ended."""
 
 
-class Part(Protocol):
+class Component(Protocol):
     """Component that uses the broker connection, such as a consumer. `Link` starts each component again on each new
     connection."""
 
@@ -107,7 +107,7 @@ class _Signal(Enum):
     LEAVE = auto()
 
 
-_Event: TypeAlias = Part | Exception | _Signal
+_Event: TypeAlias = Component | Exception | _Signal
 
 
 class _Session:
@@ -123,9 +123,9 @@ class _Session:
         self.majority_check_at = 0.0
         connection.on_lost(self.events.put_nowait)
 
-    async def start(self, part: Part) -> None:
+    async def start(self, component: Component) -> None:
         async with asyncio.timeout(SETUP_TIMEOUT_S):
-            self.drains.append(await part.start(self.connection, self.events.put_nowait))
+            self.drains.append(await component.start(self.connection, self.events.put_nowait))
 
     async def drain(self) -> None:
         """Waits until the work begun on the connection has ended, for at most `DRAIN_TIMEOUT_S` seconds. Then closes
@@ -143,8 +143,8 @@ class _Session:
 
 
 class Link:
-    """Connection to the broker that is opened again after any loss, and the components (`Part`) that use it. If there
-    are several servers, each connection is also replaced before it is older than `max_age_s` seconds."""
+    """Connection to the broker that is opened again after any loss, and the components that use it. If there are
+    several servers, each connection is also replaced before it is older than `max_age_s` seconds."""
 
     # Without moves, the processes would not spread over the servers again after each server has been restarted.
 
@@ -162,7 +162,7 @@ class Link:
         self._name = name
         self._gauge = gauge
         self._max_age_s = max_age_s if len(servers) > 1 else math.inf
-        self._parts: list[Part] = []
+        self._components: list[Component] = []
         self._session: _Session | None = None
         """Session of the present connection or, while disconnected, of the last one."""
         self._closing: set[asyncio.Task[None]] = set()
@@ -174,23 +174,23 @@ class Link:
         hangs, even if the connection stays open."""
         return self._has_responded and not self._missed_last_probe
 
-    def attach(self, part: Part) -> None:
-        """Starts a component (`part`) on the present connection, if there is one, and again on each new connection."""
-        self._parts.append(part)
+    def attach(self, component: Component) -> None:
+        """Starts a component on the present connection, if there is one, and again on each new connection."""
+        self._components.append(component)
         if self.connected and self._session:
             self.settled.clear()
-            self._session.events.put_nowait(part)
+            self._session.events.put_nowait(component)
 
     @asynccontextmanager
-    async def holding(self, part: Part) -> AsyncIterator[None]:
-        """Attaches a component (`part`) to the connection while the context is open. Before the context begins, waits
+    async def holding(self, component: Component) -> AsyncIterator[None]:
+        """Attaches a component to the connection while the context is open. Before the context begins, waits
         until the component has started or the broker has proved unreachable."""
-        self.attach(part)
+        self.attach(component)
         try:
             await self.settled.wait()
             yield
         finally:
-            self._parts.remove(part)
+            self._components.remove(component)
             if self.connected:
                 await self.settled.wait()
 
@@ -301,18 +301,18 @@ class Link:
         self._gauge.set(1)
         self.connected = True
         self.settled.clear()
-        for part in self._parts:
-            session.events.put_nowait(part)
+        for component in self._components:
+            session.events.put_nowait(component)
         self._session = session
         try:
             while True:
-                await self._keep_parts_up(self._session)
+                await self._keep_components_up(self._session)
         finally:
             self.connected = self._has_responded = self._missed_last_probe = False
             self._gauge.set(0)
             self._session.connection.drop()
-            for part in self._parts:
-                part.stop()
+            for component in self._components:
+                component.stop()
             if len(self._servers) == 1:
                 self.settled.set()
             else:
@@ -320,7 +320,7 @@ class Link:
             # Not awaited: a server that is silent would delay the next attempt to connect.
             self._in_background(self._session.connection.close())
 
-    async def _keep_parts_up(self, session: _Session) -> None:
+    async def _keep_components_up(self, session: _Session) -> None:
         """Starts the components of a session, then probes them. Returns once another session has replaced this one.
         Raises the error that ends the session."""
         probing: asyncio.Task[None] | None = None
@@ -339,8 +339,8 @@ class Link:
                             return
                     case _Signal.WAKE:
                         continue
-                    case part if part in self._parts:
-                        await session.start(part)
+                    case component if component in self._components:
+                        await session.start(component)
         finally:
             if probing is not None:
                 probing.cancel()
@@ -376,8 +376,8 @@ class Link:
         # The components before it have then left their former connection already.
         try:
             with self._closed_on_error(successor), cancellation_as_loss():
-                for part in tuple(self._parts):
-                    await successor.start(part)
+                for component in tuple(self._components):
+                    await successor.start(component)
         except CONNECTION_LOST as error:
             if successor.drains:
                 raise
@@ -388,7 +388,7 @@ class Link:
     async def _probe_until_silent(self, session: _Session) -> None:
         """Probes the components every `PROBE_EVERY_S` seconds, until the broker no longer responds or the connection
         should be replaced. Reports the reason to the link through `session.events`."""
-        moves_at = time.monotonic() + self._max_age_s * random.uniform(MIN_AGE_SHARE, 1.0)
+        moves_at = time.monotonic() + self._max_age_s * random.uniform(MIN_FRACTION_OF_MAX_AGE, 1.0)
         while await self._responds(session):
             self._note_probe(session, True)
             if not await self._has_majority(session):
@@ -405,11 +405,11 @@ class Link:
         """Returns whether the broker's node belongs to a majority of its cluster. Checks this at most every
         `MAJORITY_CHECK_EVERY_S` seconds, and returns True in between."""
         # Also True if the link knows only one server.
-        if len(self._servers) == 1 or not self._parts or time.monotonic() < session.majority_check_at:
+        if len(self._servers) == 1 or not self._components or time.monotonic() < session.majority_check_at:
             return True
         session.majority_check_at = time.monotonic() + MAJORITY_CHECK_EVERY_S
         try:
-            return await has_majority(session.connection, self._parts[0].owner)
+            return await has_majority(session.connection, self._components[0].owner)
         except AccessRefused as error:
             session.majority_check_at = math.inf
             log.info("majority of broker nodes not checked", extra={"error": _reason(error)})
@@ -431,8 +431,8 @@ class Link:
             round_trip.cancel()
 
     async def _round_trip(self) -> None:
-        for part in tuple(self._parts):
-            await part.probe()
+        for component in tuple(self._components):
+            await component.probe()
 
     def _note_probe(self, session: _Session, responds: bool) -> None:
         """Records whether the broker has answered a probe in time. Logs a warning if the result differs from that of

@@ -7,13 +7,13 @@ from typing import Any
 
 from bouquet_mesh.amqp.connection import Connection
 from bouquet_mesh.amqp.errors import cancellation_as_loss
-from bouquet_mesh.amqp.link import Part
+from bouquet_mesh.amqp.link import Component
 
 
-async def trial_run(connection: Connection, part: Part) -> None:
-    """Checks that a component (`part`) can work on this connection: starts, probes and stops it. Raises one of the
-    errors in `CONNECTION_LOST` if a step fails."""
-    # The part's channels stay open until the connection is closed.
+async def trial_run(connection: Connection, component: Component) -> None:
+    """Checks that a component can work on this connection: starts, probes and stops it. Raises one of the errors
+    in `CONNECTION_LOST` if a step fails."""
+    # The component's channels stay open until the connection is closed.
     lost: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
 
     def lose(cause: Exception) -> None:
@@ -22,8 +22,8 @@ async def trial_run(connection: Connection, part: Part) -> None:
 
     async def start() -> None:
         with cancellation_as_loss():
-            await part.start(connection, lose)
-            await part.probe()
+            await component.start(connection, lose)
+            await component.probe()
 
     starting = asyncio.create_task(start())
     ends: list[asyncio.Future[Any]] = [starting, lost]
@@ -33,6 +33,6 @@ async def trial_run(connection: Connection, part: Part) -> None:
             raise lost.result()
         await starting
     finally:
-        part.stop()
+        component.stop()
         starting.cancel()
         await asyncio.wait([starting])
