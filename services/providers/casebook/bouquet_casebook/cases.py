@@ -25,7 +25,7 @@ from bouquet_worker import paris_today
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml")
-DEFAULT = "404.yaml"
+DEFAULT_FILE = "404.yaml"
 """Name of the case file for all lookups of an operation that fit none of its other case files. Each operation has a
 folder of case files."""
 
@@ -38,7 +38,7 @@ billions of values."""
 REQUIRED_KEYS = ("params", "status", "payload")
 """Keys that every case file must have. A value under them is refused if YAML reads it differently from how it is
 written, such as `010` as 8."""
-PADDED = re.compile(r"(mois|jour)\w*")
+MONTH_OR_DAY = re.compile(r"(mois|jour)\w*")
 """Pattern of the names of parameters for months and days. Their values may be written as `01` to `07` without quotes,
 which YAML reads as 1 to 7."""
 # The State's own case files contain such numbers.
@@ -53,7 +53,7 @@ FROM_TODAY = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
 """Pattern of the placeholders in a case file for a year or month relative to today. `{annee-3}` is the year three years
 ago, and `{rentree}` the year in which the current school year began."""
 
-State: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
+FolderState: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
 """State of a folder of case files, compared to notice changes. It holds today's date and each file's name, time of
 change (nanoseconds since 1970) and size (bytes)."""
 
@@ -112,7 +112,7 @@ class Folder(Struct, frozen=True):
     def default(self) -> Case | None:
         """Test case that answers a lookup if no other case of the folder fits. It is read from `404.yaml`; `None` if
         the folder has no such file."""
-        return next((case for case in self.cases if case.name == DEFAULT), None)
+        return next((case for case in self.cases if case.name == DEFAULT_FILE), None)
 
 
 class Casebook:
@@ -121,7 +121,7 @@ class Casebook:
     def __init__(self, root: Path, today: Callable[[], date] = paris_today) -> None:
         self.root = root
         self.today = today
-        self._known: dict[str, tuple[State, Folder]] = {}
+        self._known: dict[str, tuple[FolderState, Folder]] = {}
 
     def folder(self, operation_id: str) -> Folder:
         """Returns the test cases of an operation, kept in memory. If a file or the date has changed, reads all files of
@@ -197,7 +197,7 @@ def composed(text: str) -> yaml.Node | None:
         if depth > MAX_DEPTH:
             raise CaseError(Fault(f"has more than {MAX_DEPTH} levels", line=_line_of(event)))
     root: yaml.Node | None = yaml.compose(text, Loader=yaml.CSafeLoader)
-    if root is not None and _values_in(root, {}) > MAX_VALUES:
+    if root is not None and _count_values(root, {}) > MAX_VALUES:
         raise CaseError(Fault(f"has more than {MAX_VALUES} values"))
     return root
 
@@ -207,14 +207,14 @@ def _line_of(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 0
 
 
-def _values_in(node: yaml.Node, known: dict[int, int]) -> int:
+def _count_values(node: yaml.Node, known: dict[int, int]) -> int:
     """Returns the number of values in a YAML node. An alias counts as all the values that it repeats. `known` holds the
     results for nodes already counted, by `id(node)`."""
     if id(node) not in known:
         known[id(node)] = MAX_VALUES + 1  # for an alias inside of what it repeats
         inner = [one for pair in node.value for one in pair] if isinstance(node, yaml.MappingNode) else node.value
         nested = inner if isinstance(node, yaml.CollectionNode) else ()
-        known[id(node)] = 1 + sum(_values_in(one, known) for one in nested)
+        known[id(node)] = 1 + sum(_count_values(one, known) for one in nested)
     return known[id(node)]
 
 
@@ -303,7 +303,7 @@ def _is_as_written(name: str, scalar: yaml.ScalarNode, value: Any) -> bool:
         case bool():
             return False
         case int():
-            return str(value) == text or bool(PADDED.fullmatch(name) and text.isdecimal() and int(text) == value)
+            return str(value) == text or bool(MONTH_OR_DAY.fullmatch(name) and text.isdecimal() and int(text) == value)
         case _:
             return False
 

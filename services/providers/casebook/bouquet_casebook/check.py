@@ -16,7 +16,7 @@ import jsonschema
 import msgspec
 from msgspec import Struct
 
-from bouquet_casebook.cases import DEFAULT, Case, CaseError, Fault, Folder, read_folder
+from bouquet_casebook.cases import DEFAULT_FILE, Case, CaseError, Fault, Folder, read_folder
 from bouquet_casebook.matching import CaseKeys, Signature, case_keys_of, signature_of_case, signature_of_question
 from bouquet_casebook.sessions import FOLDER, session_of
 from bouquet_casebook.version_2 import ServedVersion2, answered_from_successors
@@ -92,11 +92,11 @@ class Checker:
     ) -> None:
         citizens = tuple(_citizens(root, today))
         operations = {one.id: one for offer in offers for one in offer.operations}
-        self.ways: dict[str, list[SimulatedOperation]] = defaultdict(list)
+        self.operations_by_folder: dict[str, list[SimulatedOperation]] = defaultdict(list)
         """Maps the name of each folder to the operations that the sandbox answers from the folder's case files."""
         for operation in operations.values():
-            way = SimulatedOperation(operation, case_keys_of(operation, operations), citizens, today)
-            self.ways[operation.folder].append(way)
+            simulated = SimulatedOperation(operation, case_keys_of(operation, operations), citizens, today)
+            self.operations_by_folder[operation.folder].append(simulated)
         self._version_2: dict[str, list[ServedVersion2]] = defaultdict(list)
         for name, one in answered_from_successors(operations, published).items():
             if not read_folder(root / operations[name].folder, today).cases:
@@ -107,7 +107,7 @@ class Checker:
         folder itself is reported."""
         for name, error in folder.errors:
             yield Finding(path.name, name, f"cannot be read: {error}")
-        if path.name != FOLDER and path.name not in self.ways:
+        if path.name != FOLDER and path.name not in self.operations_by_folder:
             yield Finding(path.name, "", "no operation of this name is offered")
             return
         signatures = Counter(signature_of_case(case.params) for case in folder.cases)
@@ -122,12 +122,12 @@ class Checker:
         if folder == FOLDER:
             yield from _faults_of_session(case)
             return
-        ways = self.ways[folder]
-        if why := _unreachable(case, signature_of_case(case.params), ways):
+        operations = self.operations_by_folder[folder]
+        if why := _unreachable(case, signature_of_case(case.params), operations):
             yield Fault(why, ("params",))
         if others:
             yield Fault(f"has the same parameters as {others} other", ("params",))
-        violations = list(_schema_violations(case, ways[0].operation))
+        violations = list(_schema_violations(case, operations[0].operation))
         yield from violations or _unfit_for_version_2(case, self._version_2[folder])
 
 
@@ -147,52 +147,51 @@ def check(
     return Report(len(folders), sum(len(folder.cases) for _, folder in folders), findings)
 
 
-def _unreachable(case: Case, own: Signature, ways: list[SimulatedOperation]) -> str:
+def _unreachable(case: Case, own: Signature, operations: list[SimulatedOperation]) -> str:
     """Returns the reason why no call can get the answer recorded in `case`, or "" if a call can. `own` is the signature
-    of the case: its parameters in comparable form. `ways` are the operations that its folder answers."""
+    of the case: its parameters in comparable form. `operations` are the operations that its folder answers."""
     # The default case answers any call that no other case answers, whatever its own parameters.
-    if case.name == DEFAULT or any(
-        reached == CallOutcome(own) for asked in ways for _, reached in reaches(case, asked)
-    ):
+    outcomes = (outcome for simulated in operations for _, outcome in tried_calls(case, simulated))
+    if case.name == DEFAULT_FILE or CallOutcome(own) in outcomes:
         return ""
-    asked = max(ways, key=lambda asked: len(asked.case_keys.keys.keys() & case.params.keys()))
-    tried = [reached for _, reached in reaches(case, asked)]
+    simulated = max(operations, key=lambda simulated: len(simulated.case_keys.keys.keys() & case.params.keys()))
+    tried = [outcome for _, outcome in tried_calls(case, simulated)]
     if not tried:
         return "unreachable with any fake token: none has a scope of the operation"
-    nearest = max(tried, key=lambda reached: len(set(reached.signature) & set(own)))
-    by_token = " with any fake token" if asked.operation.by_session else ""
+    nearest = max(tried, key=lambda outcome: len(set(outcome.signature) & set(own)))
+    by_token = " with any fake token" if simulated.operation.by_session else ""
     return f"unreachable{by_token}: {nearest.obstacle or _difference(own, nearest.signature)}"
 
 
-def reaches(case: Case, asked: SimulatedOperation) -> Iterator[tuple[str, CallOutcome]]:
+def tried_calls(case: Case, simulated: SimulatedOperation) -> Iterator[tuple[str, CallOutcome]]:
     """Tries calls of an operation with a case's parameters. Yields the outcome of each, with the FranceConnect token
     sent. There is one call for each invented citizen who granted a scope of the operation. An operation without
     FranceConnect is called once, with the token ""."""
     # Without a token, and if the rules refuse the parameters, yields one outcome with the token "".
-    operation = asked.operation
-    values = apply_rules(operation.checks, parse_query(_query(case.params)), asked.today)
+    operation = simulated.operation
+    values = apply_rules(operation.checks, parse_query(_query(case.params)), simulated.today)
     if isinstance(values, RuleViolations):
         yield "", CallOutcome(obstacle=f"its parameters are refused ({', '.join(values.codes)})")
     elif operation.by_session:
-        for citizen in asked.citizens:
+        for citizen in simulated.citizens:
             if set(citizen.session.scopes) & set(operation.scopes):
-                yield citizen.token, _reached_by(citizen, asked, values)
+                yield citizen.token, _outcome_for(citizen, simulated, values)
     else:
         modality = MODALITIES[operation.modality]
         own = {name: values.pop(name) for name in modality.__struct_fields__ if name in values}
-        yield "", CallOutcome(_signature(asked, msgspec.convert(own, modality), values))
+        yield "", CallOutcome(_signature(simulated, msgspec.convert(own, modality), values))
 
 
-def _reached_by(citizen: Citizen, asked: SimulatedOperation, values: Values) -> CallOutcome:
+def _outcome_for(citizen: Citizen, simulated: SimulatedOperation, values: Values) -> CallOutcome:
     identity = citizen.session.identity
-    if codes := refused_codes(asked.operation.identity_checks, identity, asked.today):
+    if codes := refused_codes(simulated.operation.identity_checks, identity, simulated.today):
         return CallOutcome(obstacle=f"the citizen is refused ({', '.join(codes)})")
-    return CallOutcome(_signature(asked, identity, values))
+    return CallOutcome(_signature(simulated, identity, values))
 
 
-def _signature(asked: SimulatedOperation, identity: Identity, values: Values) -> Signature:
-    lookup = Lookup(id="", deadline=0, operation=asked.operation.id, identity=identity, parameters=values)
-    return signature_of_question(asked.case_keys, lookup)
+def _signature(simulated: SimulatedOperation, identity: Identity, values: Values) -> Signature:
+    lookup = Lookup(id="", deadline=0, operation=simulated.operation.id, identity=identity, parameters=values)
+    return signature_of_question(simulated.case_keys, lookup)
 
 
 def _query(params: Mapping[str, Any]) -> str:

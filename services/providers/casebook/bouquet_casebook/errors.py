@@ -33,7 +33,7 @@ WORD = "ERREUR"
 FILE_NUMBER = "9999999"
 NAMED = re.compile(rf"(?:(?:JETON-)?{WORD}-?|{FILE_NUMBER})(\d{{5}})")
 OF_SESSIONS = (*SESSION, *PROVIDER)
-NOT_SIMULATED = frozenset(
+NOT_LISTED = frozenset(
     {
         "unknown_operation",
         "unknown_route",
@@ -59,12 +59,12 @@ NOT_SIMULATED = frozenset(
 )
 """Reasons of errors that the list of simulated errors leaves out, unless the operation itself declares them. Most of
 them do not depend on the person, such as the error for an unknown path."""
-AGE_YEARS = 20
+CITIZEN_AGE_YEARS = 20
 """Age, in years, of the invented citizens who make every operation answer with a chosen error. No operation refuses a
 person of this age."""
 RETRY_IN_S = 1
 """Value of `Retry-After`, in seconds, in a simulated 429 answer."""
-FROM_A_GATEWAY = re.compile(r"\{(?!provider\})\w+\}")
+GATEWAY_PLACEHOLDER = re.compile(r"\{(?!provider\})\w+\}")
 """Pattern of a placeholder that only a gateway can fill: any placeholder except `{provider}`. The sandbox does not
 simulate errors whose text contains one."""
 
@@ -127,10 +127,10 @@ def session_failure_reply(code: str, authority: Authority) -> Reply | None:
 def codes_of(operation: Operation, authority: Authority, problems: Mapping[str, Failure]) -> dict[str, int]:
     """Maps each error code that the sandbox can simulate for an operation to its HTTP status. `authority` is the
     administration that errors name, and `problems` are the provider's own errors, by reason."""
-    common = (reason for reason in (*PROVIDER, *PLATFORM) if reason not in NOT_SIMULATED)
-    own = [(authority, row) for _, row in rows((*operation.reasons, *common), problems)]
+    common = (reason for reason in (*PROVIDER, *PLATFORM) if reason not in NOT_LISTED)
+    own = [(authority, row) for _, row in failures_of((*operation.reasons, *common), problems)]
     opening = (
-        [(SESSION_AUTHORITY, row) for reason, row in rows(OF_SESSIONS, {}) if reason not in NOT_SIMULATED]
+        [(SESSION_AUTHORITY, row) for reason, row in failures_of(OF_SESSIONS, {}) if reason not in NOT_LISTED]
         if operation.by_session
         else []
     )
@@ -146,7 +146,7 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
     citizen = Identite(
         nom_naissance=name_of(code),
         prenoms=("Camille",),
-        annee_date_naissance=paris_today().year - AGE_YEARS,
+        annee_date_naissance=paris_today().year - CITIZEN_AGE_YEARS,
         mois_date_naissance=1,
         jour_date_naissance=1,
         sexe_etat_civil="F",
@@ -156,19 +156,21 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
     return Session(identity=citizen, scopes=tuple(scopes))
 
 
-def rows(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
+def failures_of(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
     """Yields each of `reasons` with its `Failure`: the error's code and texts. `problems` holds the provider's own
     errors, by reason; other reasons stand for errors of all providers. Leaves out unknown reasons, and errors whose
     text has a placeholder that only a gateway can fill."""
     for reason in reasons:
         row = failure_of(reason, problems)
-        if row and not FROM_A_GATEWAY.search(row.detail):
+        if row and not GATEWAY_PLACEHOLDER.search(row.detail):
             yield reason, row
 
 
 def _reply_of(code: str, reasons: Iterable[str], authority: Authority, problems: Mapping[str, Failure]) -> Reply | None:
     replies = (
-        _reply(reason, row.kind) for reason, row in rows(reasons, problems) if row.code_of(authority.prefix) == code
+        _reply(reason, row.kind)
+        for reason, row in failures_of(reasons, problems)
+        if row.code_of(authority.prefix) == code
     )
     return next(replies, None)
 

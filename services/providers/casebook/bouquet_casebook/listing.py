@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from bouquet_casebook.cases import DEFAULT, Case, CaseError
-from bouquet_casebook.check import CallOutcome, Checker, SimulatedOperation, reaches
+from bouquet_casebook.cases import DEFAULT_FILE, Case, CaseError
+from bouquet_casebook.check import CallOutcome, SimulatedOperation, tried_calls
 from bouquet_casebook.errors import FILE_NUMBER, code_in_payload, codes_of, identifier_of, name_of
 from bouquet_casebook.matching import signature_of_case
 from bouquet_casebook.sessions import session_of
@@ -47,15 +47,16 @@ def page_of(cases: Iterable[RecordedCase], after: str) -> CasePage:
     return CasePage(cases=tuple(chosen))
 
 
-def listed(case: Case, ways: Sequence[SimulatedOperation]) -> RecordedCase:
+def listed(case: Case, operations: Sequence[SimulatedOperation]) -> RecordedCase:
     """Converts a test case to the form that gateways publish, with the query parameters and the FranceConnect token to
-    send. `ways` are the operations that the case answers."""
-    folder = ways[0].operation.folder
-    is_default = case.name == DEFAULT
+    send. `operations` are the operations that the case answers."""
+    folder = operations[0].operation.folder
+    is_default = case.name == DEFAULT_FILE
     own = CallOutcome(signature_of_case(case.params))
-    by_session = ways[0].operation.by_session
-    names = ways[0].operation.parameter_names.values() if by_session else None
-    answered = (token for way in ways for token, reached in reaches(case, way) if reached == own and token)
+    by_session = operations[0].operation.by_session
+    names = operations[0].operation.parameter_names.values() if by_session else None
+    tried = (call for simulated in operations for call in tried_calls(case, simulated))
+    answered = (token for token, outcome in tried if outcome == own and token)
     return RecordedCase(
         id=f"{folder}/{case.name.rpartition('.')[0]}",
         operation_id=folder,
@@ -84,9 +85,7 @@ def asked_of(params: Mapping[str, Any], names: Iterable[str] | None = None) -> C
     }
 
 
-def simulated_errors(
-    offer: Offer, checker: Checker, cases: Mapping[str, tuple[Case, ...]]
-) -> Iterator[SimulatedErrors]:
+def simulated_errors(offer: Offer, cases: Mapping[str, tuple[Case, ...]]) -> Iterator[SimulatedErrors]:
     """Yields the errors that the sandbox simulates for each operation in `offer` (the description of a worker's
     operations). `cases` holds the test cases by folder."""
     # An operation that takes no FranceConnect token needs a test case, which gives the other parameters of the call.
@@ -96,7 +95,7 @@ def simulated_errors(
         if operation.by_session:
             errors = [SimulatedError(code=c, status=s, session=f"jeton-erreur-{c}") for c, s in codes.items()]
             yield SimulatedErrors(operation_id=operation.folder, errors=tuple(errors))
-        elif example := next((case for case in recorded if case.name != DEFAULT), None):
+        elif example := next((case for case in recorded if case.name != DEFAULT_FILE), None):
             others = asked_of(example.params)
             own = [
                 SimulatedError(code=c, status=s, parameters=_parameters_of_error(operation, c))

@@ -20,8 +20,8 @@ the pairs are sorted by name."""
 
 GENDERS = {"M": "male", "F": "female"}
 
-BY_SESSION = "_with_france_connect"
-BY_CIVIL_STATUS = ("_with_civility", "")
+SESSION_ENDING = "_with_france_connect"
+CIVIL_STATUS_ENDINGS = ("_with_civility", "")
 """Endings of the ids of operations that find a person by civil status: `_with_civility` from version 3 on, none in
 version 2. In place of `_with_france_connect`, they give the id of the same operation by civil status."""
 
@@ -31,7 +31,7 @@ class CaseKeys(Struct, frozen=True):
     requests to workers, such as `nom_naissance`."""
 
     keys: Mapping[str, str]
-    blanks: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
     """Names of parameters that every case file must contain, though their value may be empty."""
     # A question's signature always contains them, with an empty value if the question lacks the field.
 
@@ -75,7 +75,7 @@ _CNOUS_V2 = CaseKeys(
         "sexe_etat_civil": "sexe_etat_civil",
         "code_cog_insee_commune_naissance": "code_cog_insee_commune_naissance",
     },
-    blanks=frozenset({"sexe_etat_civil", "code_cog_insee_commune_naissance"}),
+    required=frozenset({"sexe_etat_civil", "code_cog_insee_commune_naissance"}),
 )
 _CNOUS_V2_BY_SESSION = CaseKeys(
     {
@@ -94,7 +94,7 @@ _MESRI_V2 = CaseKeys(
         "lieuDeNaissance": "code_cog_insee_commune_naissance",
         "sexe": "sexe_etat_civil",
     },
-    blanks=frozenset({"lieuDeNaissance"}),
+    required=frozenset({"lieuDeNaissance"}),
 )
 _MESRI_V2_BY_SESSION = CaseKeys(
     {
@@ -104,7 +104,7 @@ _MESRI_V2_BY_SESSION = CaseKeys(
         "birthplace": "code_cog_insee_commune_naissance",
         "gender": "gender",
     },
-    blanks=frozenset({"birthplace"}),
+    required=frozenset({"birthplace"}),
 )
 _MEN_V2 = CaseKeys(
     {
@@ -128,9 +128,12 @@ CASE_KEYS = {
             "quotient_familial_v2",
             "revenu_solidarite_active",
         )
-        for modality in ("", BY_SESSION)
+        for modality in ("", SESSION_ENDING)
     },
-    **{f"api_particulier_v{version}_cnous_etudiant_boursier{BY_SESSION}": _CNOUS_BY_SESSION for version in (3, 4, 5)},
+    **{
+        f"api_particulier_v{version}_cnous_etudiant_boursier{SESSION_ENDING}": _CNOUS_BY_SESSION
+        for version in (3, 4, 5)
+    },
     "api_particulier_v2_cnous_student_scholarship": _CNOUS_V2,
     "api_particulier_v2_cnous_student_scholarship_with_france_connect": _CNOUS_V2_BY_SESSION,
     "api_particulier_v2_mesri_student_status": _MESRI_V2,
@@ -148,7 +151,7 @@ def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> C
     # describes the citizen with them.
     if operation.id in CASE_KEYS:
         return CASE_KEYS[operation.id]
-    siblings = (operations.get(operation.id.replace(BY_SESSION, ending)) for ending in BY_CIVIL_STATUS)
+    siblings = (operations.get(operation.id.replace(SESSION_ENDING, ending)) for ending in CIVIL_STATUS_ENDINGS)
     return CaseKeys(
         {
             name: fact
@@ -175,7 +178,7 @@ def signature_of_question(case_keys: CaseKeys, lookup: Lookup) -> Signature:
         facts |= _facts_of(lookup.identity)
     values = {key: facts.get(fact) for key, fact in case_keys.keys.items()}
     return signature_of_case(
-        {key: value for key, value in values.items() if value is not None or key in case_keys.blanks}
+        {key: value for key, value in values.items() if value is not None or key in case_keys.required}
     )
 
 

@@ -17,7 +17,7 @@ from bouquet_casebook.matching import signature_of_case
 from bouquet_casebook.sessions import FOLDER
 from bouquet_proto.sandbox_messages import CaseFault, CaseReport
 
-NAME = "proposition.yaml"
+PROPOSED_FILE_NAME = "proposition.yaml"
 """File name given to a proposed case while it is checked, since its author may not have chosen one yet."""
 
 
@@ -25,13 +25,14 @@ def report_on(text: str, folder: str, checker: Checker, others: Sequence[Case], 
     """Checks `text`, a case file proposed for `folder`. Returns its faults, and the case if it can be read. `others`
     are the cases that the folder already holds."""
     try:
-        case = parse_case(NAME, text, today)
+        case = parse_case(PROPOSED_FILE_NAME, text, today)
     except CaseError as error:
         return CaseReport(faults=tuple(_with_lines(error.faults, text, today)))
     own = signature_of_case(case.params)
     same = sum(signature_of_case(other.params) == own for other in others)
     faults = tuple(_with_lines(list(checker.faults(folder, case, same)), text, today))
-    return CaseReport(faults=faults, case=None if folder == FOLDER else listed(case, checker.ways[folder]))
+    recorded = None if folder == FOLDER else listed(case, checker.operations_by_folder[folder])
+    return CaseReport(faults=faults, case=recorded)
 
 
 def _with_lines(faults: Sequence[Fault], text: str, today: date) -> Iterator[CaseFault]:
@@ -40,10 +41,10 @@ def _with_lines(faults: Sequence[Fault], text: str, today: date) -> Iterator[Cas
         root = composed(dated(text, today))
     for fault in faults:
         line = fault.line or (_line_of(root, fault.at) if root is not None and fault.at else 0)
-        yield CaseFault(message=fault.text, path=_written(fault.at), line=line)
+        yield CaseFault(message=fault.text, path=_path_text(fault.at), line=line)
 
 
-def _written(at: tuple[str | int, ...]) -> str:
+def _path_text(at: tuple[str | int, ...]) -> str:
     """Returns the keys and indexes of a place in a file as one text, such as `payload.data.enfants[0]`."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at).lstrip(".")
 

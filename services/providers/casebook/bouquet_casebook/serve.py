@@ -18,7 +18,7 @@ from msgspec import Raw, Struct
 from bouquet_casebook import sessions
 from bouquet_casebook.cases import Case, Casebook
 from bouquet_casebook.check import Checker
-from bouquet_casebook.errors import code_in_identity, code_in_payload, failure_reply, rows
+from bouquet_casebook.errors import code_in_identity, code_in_payload, failure_reply, failures_of
 from bouquet_casebook.listing import listed, page_of, simulated_errors, simulated_sessions
 from bouquet_casebook.matching import case_keys_of, signature_of_question
 from bouquet_casebook.proposal import report_on
@@ -161,7 +161,7 @@ def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failu
     operations for which a gateway asks both. `problems` are the provider's own errors, by reason."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
-        for reason, row in rows(OF_AUTHORITIES, problems):
+        for reason, row in failures_of(OF_AUTHORITIES, problems):
             detail = row.detail.replace("{provider}", authority.label)
             own = msgspec.structs.replace(
                 row, code=row.code_of(authority.prefix), provider=authority.label, detail=detail
@@ -198,7 +198,7 @@ class CaseService:
             return page
         is_of_sessions = offer.provider == france_connect_session.PROVIDER
         citizens = simulated_sessions(self._casebook.folder(sessions.FOLDER).cases) if is_of_sessions else ()
-        errors = simulated_errors(offer, checker, cases)
+        errors = simulated_errors(offer, cases)
         return msgspec.structs.replace(page, errors=tuple(errors), sessions=tuple(citizens))
 
     def report(self, folder: str, text: str) -> CaseReport:
@@ -209,7 +209,7 @@ class CaseService:
         return Checker(self._casebook.root, self._offers, self._published, self._casebook.today())
 
     def _listed(self, cases: Mapping[str, tuple[Case, ...]], checker: Checker) -> Iterator[RecordedCase]:
-        return (listed(case, checker.ways[folder]) for folder, own in cases.items() for case in own)
+        return (listed(case, checker.operations_by_folder[folder]) for folder, own in cases.items() for case in own)
 
 
 def handler_of(
