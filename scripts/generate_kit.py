@@ -20,7 +20,7 @@ from bouquet_proto.identity import MODALITIES
 from bouquet_proto.rules import RULES
 from bouquet_worker import testing
 from bouquet_worker.testing.conformance import Conformance
-from bouquet_worker.testing.offers import MESH_REASONS, MUST_ANNOUNCE
+from bouquet_worker.testing.offers import MESH_REASONS, MUST_DECLARE
 
 TARGET = Path(__file__).parent.parent / "docs" / "kit.md"
 HEAD = """# The kit: reference
@@ -241,7 +241,7 @@ def _rules() -> str:
 def _reasons() -> str:
     rows = []
     for reason, row in {**REFUSALS, **PROVIDER}.items():
-        who = "the mesh" if reason in MESH_REASONS else "`reasons`" if reason in MUST_ANNOUNCE | REFUSALS.keys() else ""
+        who = "the mesh" if reason in MESH_REASONS else "`reasons`" if reason in MUST_DECLARE | REFUSALS.keys() else ""
         status = str(RENDERINGS[row.kind].v3_status)
         rows.append((f"`{reason}`", status, row.code_of("XX"), row.fault, "yes" if row.retry else "", who, row.detail))
     head = _filled(

@@ -24,7 +24,7 @@ from bouquet_dss.simulator import simulator as dss_simulator
 from bouquet_dss.worker import worker as dss
 from bouquet_france_connect.keys import decrypted
 from bouquet_france_connect.personas import MAELYS, Citizen
-from bouquet_france_connect.simulator import EXPIRED, FORGED_ANSWERS, ISSUER, SESSIONS, _worker_key
+from bouquet_france_connect.simulator import EXPIRED, FORGED_ANSWERS, KEY_RING, SESSIONS, _worker_key
 from bouquet_france_connect.simulator import simulator as france_connect_simulator
 from bouquet_france_connect.worker import worker as france_connect
 from bouquet_gateway.offers.catalogue import Catalogue
@@ -429,11 +429,11 @@ async def test_a_rotation_of_france_connect_s_keys_fails_no_call(client: Mesh, m
     monkeypatch.setattr("bouquet_france_connect.keys.REQUEST_PAUSE_S", 0.0)
     for _ in range(3):
         assert (await get(client, QF, "jeton-maelys")).status == 200
-        client.simulators["france_connect"][ISSUER].rotate()
+        client.simulators["france_connect"][KEY_RING].rotate()
 
 
 async def test_without_france_connect_s_keys_a_session_is_502(client: Mesh) -> None:
-    client.simulators["france_connect"][ISSUER].fault = Fault.UNAVAILABLE
+    client.simulators["france_connect"][KEY_RING].fault = Fault.UNAVAILABLE
     answer = await get(client, QF, "jeton-maelys")
     assert (answer.status, answer.codes) == (502, ["51999"])
 

@@ -124,7 +124,7 @@ def test_the_closest_likeness_decides() -> None:
     group = [("mesnil", "1"), ("le mesnil", "2"), ("mesnil aubry", "3"), ("le petit mesnil", "4")]
 
     def chosen(nom: str, *among: tuple[str, str]) -> str | None:
-        return choose(nom, among, is_borne=nobody_s)
+        return choose(nom, among, is_whole_name=nobody_s)
 
     assert chosen("Le Mesnil", *group) == "2"
     assert chosen("Les Mesnil", *group) is None
@@ -135,7 +135,7 @@ def test_the_closest_likeness_decides() -> None:
 
 
 def test_first_words_that_are_a_commune_s_whole_name_are_no_likeness() -> None:
-    assert choose("Les Mesnil", [("mesnil aubry", "3")], is_borne={"mesnil"}.__contains__) is None
+    assert choose("Les Mesnil", [("mesnil aubry", "3")], is_whole_name={"mesnil"}.__contains__) is None
 
 
 def living(section: str) -> list[str]:
@@ -168,7 +168,7 @@ def test_the_name_of_a_commune_is_never_the_beginning_of_another_s(asked: tuple[
 
 
 def test_a_better_likeness_next_year_goes_before_a_worse_one_this_year() -> None:
-    assert choose("Grand", [("grand bourg", "1")], [("grand", "2")], is_borne=nobody_s) == "2"
+    assert choose("Grand", [("grand bourg", "1")], [("grand", "2")], is_whole_name=nobody_s) == "2"
 
 
 def test_a_normalised_name_stays_as_it_is() -> None:

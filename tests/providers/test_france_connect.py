@@ -22,7 +22,7 @@ from bouquet_france_connect.personas import MAELYS, SCOPES, Citizen
 from bouquet_france_connect.simulator import (
     EXPIRED,
     FORGED_ANSWERS,
-    ISSUER,
+    KEY_RING,
     RESOURCES,
     SESSIONS,
     SIMULATED_ANSWERS,
@@ -311,7 +311,7 @@ async def test_a_forged_answer_of_france_connect_is_refused(france_connect: Aske
 
 async def test_the_same_answer_is_accepted_when_it_is_not_forged(france_connect: Asked) -> None:
     """Tests that the worker accepts the valid answer from which other tests make forged ones."""
-    seal = AnswerMaker(france_connect.app[ISSUER].signer, _worker_key(), {"iss": "x", "aud": "y"})
+    seal = AnswerMaker(france_connect.app[KEY_RING].signer, _worker_key(), {"iss": "x", "aud": "y"})
     assert decrypted(seal.answer().encode(), (_worker_key(),)).count(b".") == 2
     assert isinstance(await opened(france_connect, "jeton-maelys"), Found)
 
@@ -371,7 +371,7 @@ async def test_france_connect_s_keys_are_requested_again_after_ten_minutes(
 async def test_a_new_key_of_france_connect_is_requested(france_connect: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "REQUEST_PAUSE_S", 0.0)
     await opened(france_connect, "jeton-maelys")
-    france_connect.app[ISSUER].rotate()
+    france_connect.app[KEY_RING].rotate()
     for _ in range(3):
         assert isinstance(await opened(france_connect, "jeton-maelys"), Found)
     assert len(calls_to(france_connect, "jwks")) == 2
@@ -381,14 +381,14 @@ async def test_a_withdrawn_key_of_france_connect_is_no_longer_accepted(
     france_connect: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys, "REQUEST_PAUSE_S", 0.0)
-    issuer = france_connect.app[ISSUER]
+    key_ring = france_connect.app[KEY_RING]
     await opened(france_connect, "jeton-maelys")
-    stolen = issuer.signer
-    issuer.rotate()
-    issuer.rotate()
+    stolen = key_ring.signer
+    key_ring.rotate()
+    key_ring.rotate()
     await opened(france_connect, "jeton-maelys")
-    issuer.keys.append(stolen)
-    issuer.fault = Fault.UNAVAILABLE
+    key_ring.keys.append(stolen)
+    key_ring.fault = Fault.UNAVAILABLE
     assert await opened(france_connect, "jeton-maelys") == UNKNOWN
 
 
@@ -405,15 +405,15 @@ async def test_without_france_connect_s_keys_an_answer_is_a_failure(
     france_connect: Asked, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys, "REQUEST_PAUSE_S", 0.0)
-    issuer = france_connect.app[ISSUER]
-    issuer.fault = fault
+    key_ring = france_connect.app[KEY_RING]
+    key_ring.fault = fault
     assert await opened(france_connect, "jeton-maelys") == UNKNOWN
-    issuer.fault = None
+    key_ring.fault = None
     assert isinstance(await opened(france_connect, "jeton-maelys"), Found)
 
 
 async def test_a_request_for_keys_ends_before_the_deadline(france_connect: Asked) -> None:
-    france_connect.app[ISSUER].fault = Fault.SLOW
+    france_connect.app[KEY_RING].fault = Fault.SLOW
     assert await opened(france_connect, "jeton-maelys", within_s=REPLY_MARGIN_S + 2.0) == UNKNOWN
 
 

@@ -20,7 +20,7 @@ ENTITY = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
 UNSPECIFIED = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 SENDER_VOUCHES = "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches"
 BY_SIGNATURE = "urn:oasis:names:tc:SAML:2.0:ac:classes:XMLDSig"
-CONCENTRATOR = "CodePartenaire"
+CONCENTRATOR_ATTRIBUTE = "CodePartenaire"
 """Name of the only attribute in the SAML assertions. Its value is the code that the ANTS gave the platform as a
 "concentrator"."""
 VALIDITY = timedelta(minutes=10)
@@ -50,7 +50,7 @@ def signed_assertion(signer: Signer, now: datetime) -> _Element:
     _child(root, "Conditions", NotBefore=begins, NotOnOrAfter=ends)
     statement = _child(root, "AuthnStatement", AuthnInstant=begins)
     _child(_child(statement, "AuthnContext"), "AuthnContextClassRef", BY_SIGNATURE)
-    attribute = _child(_child(root, "AttributeStatement"), "Attribute", Name=CONCENTRATOR)
+    attribute = _child(_child(root, "AttributeStatement"), "Attribute", Name=CONCENTRATOR_ATTRIBUTE)
     _child(attribute, "AttributeValue", signer.concentrator)
     return XMLSigner(
         signature_algorithm=SignatureMethod.RSA_SHA256,

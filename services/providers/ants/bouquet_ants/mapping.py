@@ -9,7 +9,7 @@ from bouquet_ants import contract
 from bouquet_ants.contract import ExtraitImmatriculation
 from bouquet_ants.labels import CATEGORIES, FUELS, KINDS
 from bouquet_ants.matching import Match
-from bouquet_ants.upstream import Address, File, Registration, Vehicle
+from bouquet_ants.upstream import Address, Registration, Vehicle, VehicleRecord
 from bouquet_worker import day_or_none
 
 SEXES: dict[str | None, contract.Sexe] = {"M": "M", "F": "F"}
@@ -21,13 +21,13 @@ LINKS: dict[str, contract.Statut] = {
 EURO = re.compile(r"EURO\s?(VI|[1-6])")
 
 
-def to_contract(file: File, match: Match) -> ExtraitImmatriculation:
+def to_contract(record: VehicleRecord, match: Match) -> ExtraitImmatriculation:
     return ExtraitImmatriculation(
         identite_particulier=identite(match),
         adresse_particulier=adresse(match.attached.address),
         statut_rattachement=LINKS.get(match.attached.link),
-        donnees_immatriculation_vehicule=immatriculation(file.registration),
-        caracteristiques_techniques_vehicule=caracteristiques(file.vehicle),
+        donnees_immatriculation_vehicule=immatriculation(record.registration),
+        caracteristiques_techniques_vehicule=caracteristiques(record.vehicle),
         identity_matching=contract.IdentityMatching(
             family_name=1.0, given_name=1.0, birth_date=float(match.same_birth_date), overall_match=True
         ),

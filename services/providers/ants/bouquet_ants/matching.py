@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from bouquet_ants.upstream import Attached, File, Person
+from bouquet_ants.upstream import Attached, Person, VehicleRecord
 from bouquet_worker import Identite, day_or_none, to_ascii
 
 NEW_PLATE = re.compile(r"[A-Z]{2}-\d{3}-[A-Z]{2}", re.ASCII)
@@ -33,11 +33,11 @@ class Match(Struct, frozen=True):
     same_birth_date: bool
 
 
-def find_citizen(who: Identite, file: File) -> Match | None:
+def find_citizen(who: Identite, record: VehicleRecord) -> Match | None:
     """Searches a vehicle's record for the citizen: the first natural person with the same birth name and a first name
     in common. Returns `None` if there is no such person."""
-    is_former = not NEW_PLATE.fullmatch(file.registration.num_immat)
-    for attached in file.people:
+    is_former = not NEW_PLATE.fullmatch(record.registration.num_immat)
+    for attached in record.people:
         for name in _readings(attached.person, is_former=is_former):
             if _is_same(who.nom_naissance, name.nom) and _share_first_name(who.prenoms, name.prenoms):
                 born = day_or_none(attached.person.date_naissance)

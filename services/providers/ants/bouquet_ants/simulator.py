@@ -22,7 +22,7 @@ from signxml.algorithms import DigestAlgorithm, SignatureMethod
 from signxml.exceptions import InvalidInput, InvalidSignature
 from signxml.verifier import SignatureConfiguration, XMLVerifier
 
-from bouquet_ants.assertion import CONCENTRATOR, DS, SAML
+from bouquet_ants.assertion import CONCENTRATOR_ATTRIBUTE, DS, SAML
 from bouquet_ants.envelope import OPERATION, SIV, SOAP, WSSE
 from bouquet_ants.personas import VEHICLES, Holder, Texts, Vehicle
 from bouquet_ants.settings import KEY_BITS
@@ -32,7 +32,7 @@ from bouquet_worker.simulated_faults import simulated_fault
 SimulatedAnswer: TypeAlias = tuple[int, str]
 
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, SimulatedAnswer])
-SESSIONS = web.AppKey("sessions", set[str])
+USED_SESSION_NUMBERS = web.AppKey("used_session_numbers", set[str])
 """Key under which the application keeps the session numbers of all requests so far. The simulator refuses a number used
 twice, as the SIV does."""
 
@@ -71,7 +71,7 @@ class Credentials(Struct, frozen=True):
 def app() -> web.Application:
     app = simulator_app()
     app[SIMULATED_ANSWERS] = {}
-    app[SESSIONS] = set()
+    app[USED_SESSION_NUMBERS] = set()
     app.add_routes([web.post("/siv/{digest}", _siv)])
     return app
 
@@ -129,7 +129,7 @@ async def _siv(request: web.Request) -> web.StreamResponse:
     if plate in request.app[SIMULATED_ANSWERS]:
         status, body = request.app[SIMULATED_ANSWERS][plate]
         return web.Response(status=status, text=body, content_type="application/octet-stream")
-    return _say(200, REPLY.format(content=_content(request.app[SESSIONS], question, plate)))
+    return _say(200, REPLY.format(content=_content(request.app[USED_SESSION_NUMBERS], question, plate)))
 
 
 def _parsed(body: bytes) -> _Element | None:
@@ -177,7 +177,7 @@ def _wrong_claim(assertion: _Element) -> str:
     attributes = assertion.iterfind(f"{{{SAML}}}AttributeStatement/{{{SAML}}}Attribute")
     claims = {one.get("Name"): one.findtext(f"{{{SAML}}}AttributeValue") for one in attributes}
     is_known = assertion.findtext(f"{{{SAML}}}Issuer") == IDENTITY_PROVIDER
-    return "" if is_known and claims == {CONCENTRATOR: CONCENTRATOR_CODE} else "unknown partner"
+    return "" if is_known and claims == {CONCENTRATOR_ATTRIBUTE: CONCENTRATOR_CODE} else "unknown partner"
 
 
 def _content(sessions: set[str], question: _Element, plate: str) -> str:

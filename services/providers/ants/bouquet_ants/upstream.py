@@ -19,10 +19,10 @@ SOAP_NAMESPACES = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.o
 REPLY = "{*}Body/{*}rep_consulter_dossier"
 SUCCESS, REFUSED = "0", "1"
 """Values of `code_traitement` in the SIV's answer: a record is found, or the SIV refuses the request."""
-NO_ANSWER_CODE = "20"
+UNKNOWN_PLATE_CODE = "20"
 """Value of `code_erreur` in the SIV's answer about an unknown number plate."""
 MESSAGE = "description_erreur/{*}item_erreur/{*}message_erreur"
-NO_ANSWER = "Aucune réponse trouvée pour les critères en entrée"
+UNKNOWN_PLATE_MESSAGE = "Aucune réponse trouvée pour les critères en entrée"
 """Beginning of the error message in the SIV's answer about an unknown number plate. Other refusals are not
 documented."""
 FLAG = "identite_personne/{*}flag_pers_physique"
@@ -90,7 +90,7 @@ class Attached(Struct, frozen=True):
     link: str
 
 
-class File(Struct, frozen=True):
+class VehicleRecord(Struct, frozen=True):
     """Record of a vehicle in the SIV, the State's register of vehicles. `people` are the natural persons attached to
     the vehicle."""
 
@@ -99,7 +99,7 @@ class File(Struct, frozen=True):
     people: tuple[Attached, ...]
 
 
-def file_in(answer: Answer) -> File | None:
+def record_in(answer: Answer) -> VehicleRecord | None:
     """Returns the record in an answer of the SIV, or `None` if the SIV does not know the plate. Raises `UpstreamError`
     for any other answer, such as an undocumented error code."""
     if answer.status != 200:
@@ -112,9 +112,9 @@ def file_in(answer: Answer) -> File | None:
     control = _found(root, f"{REPLY}/{{*}}control")
     treatment, message = _text(control, "code_traitement"), _text(control, MESSAGE)
     if treatment == SUCCESS:
-        return _file(_found(root, f"{REPLY}/{{*}}reponse/{{*}}dossier"))
+        return _record(_found(root, f"{REPLY}/{{*}}reponse/{{*}}dossier"))
     code = _text(control, "code_erreur")
-    if treatment == REFUSED and code == NO_ANSWER_CODE and message.startswith(NO_ANSWER):
+    if treatment == REFUSED and code == UNKNOWN_PLATE_CODE and message.startswith(UNKNOWN_PLATE_MESSAGE):
         return None
     raise UpstreamError("upstream_unknown", cause=_cause(code))
 
@@ -125,9 +125,9 @@ def _cause(code: str) -> str:
     return f"code {code}" if code.isdecimal() and len(code) <= 5 else "code"
 
 
-def _file(dossier: Element) -> File:
+def _record(dossier: Element) -> VehicleRecord:
     people = _found(dossier, "{*}personne/{*}liste_personnes").iterfind("{*}personne")
-    return File(
+    return VehicleRecord(
         registration=_read(_found(dossier, "{*}immatriculation"), Registration),
         vehicle=_read(_found(dossier, "{*}vehicule/{*}caracteristiques_techniques"), Vehicle),
         people=tuple(_attached(person) for person in people if _is_natural(person)),

@@ -9,7 +9,7 @@ from bouquet_ants.envelope import HEADERS, Siv
 from bouquet_ants.mapping import to_contract
 from bouquet_ants.matching import find_citizen
 from bouquet_ants.settings import Settings, check_signer, siv_tls
-from bouquet_ants.upstream import File, file_in
+from bouquet_ants.upstream import VehicleRecord, record_in
 from bouquet_worker import Authority, Identite, NotFound, Question, Upstream, UpstreamClient, Worker
 
 MAX_ANSWER_BYTES = 200_000
@@ -41,12 +41,12 @@ def siv(settings: Settings, siv_api: UpstreamClient) -> Siv:
 async def extrait_immatriculation(question: Question[Identite], siv: Siv) -> ExtraitImmatriculation | NotFound:
     """Answers with the extract of a vehicle's registration. Returns `NotFound` if the SIV does not know the number
     plate, or if the vehicle's record does not name the citizen."""
-    file = file_in(await siv.ask(str(question.parameters["immatriculation"])))
-    return NotFound(UNKNOWN_VEHICLE) if file is None else extract_for(question.identity, file)
+    record = record_in(await siv.ask(str(question.parameters["immatriculation"])))
+    return NotFound(UNKNOWN_VEHICLE) if record is None else extract_for(question.identity, record)
 
 
-def extract_for(who: Identite, file: File) -> ExtraitImmatriculation | NotFound:
+def extract_for(who: Identite, record: VehicleRecord) -> ExtraitImmatriculation | NotFound:
     """Returns the published extract of a vehicle's record, with the person in the record who is the citizen `who`.
     Returns `NotFound` if the record does not name the citizen."""
-    match = find_citizen(who, file)
-    return NotFound(NO_SUCH_HOLDER) if match is None else to_contract(file, match)
+    match = find_citizen(who, record)
+    return NotFound(NO_SUCH_HOLDER) if match is None else to_contract(record, match)

@@ -98,7 +98,7 @@ def _document(dossier: Dossier, today: date) -> str:
         _element("adresse", lines),
         _element("identeEnfants", *(_element("UNENFANT", _someone(child)) for child in dossier.children)),
         _element("identePersonnes", *(_element("UNEPERSONNE", _adult(person)) for person in dossier.persons)),
-        _element("quotients", *_months(dossier, today)),
+        _element("quotients", *_quotient_elements(dossier, today)),
     )
 
 
@@ -114,7 +114,7 @@ def _someone(person: PersonOfFile) -> str:
     return f"<NOMPRENOM>{escape(person.name)}</NOMPRENOM><DATNAISS>{person.born}</DATNAISS><SEXE>{person.sex}</SEXE>"
 
 
-def _months(dossier: Dossier, today: date) -> tuple[str, ...]:
+def _quotient_elements(dossier: Dossier, today: date) -> tuple[str, ...]:
     """Returns the XML elements inside `quotients` in the CAF's document. There is one, with the quotient familial and
     its month, or none for a file without a quotient. A file without a month gets the month before `today`."""
     if dossier.quotient is None:

@@ -40,7 +40,7 @@ class Communes:
         return choose(
             nom,
             *(_names_on(section, day) for day in days),
-            is_borne=lambda name: self._is_name_of_a_commune(name, days),
+            is_whole_name=lambda name: self._is_name_of_a_commune(name, days),
         )
 
     def _is_name_of_a_commune(self, bare_name: str, days: list[str]) -> bool:

@@ -11,7 +11,7 @@ from bouquet_cog.naming import Named, bare, choose, normalised
 from bouquet_cog.source import COG_LOOKUPS, counted
 from bouquet_worker import Answer, UpstreamError
 
-FORMERLY = {"2A": ("2A", "20"), "2B": ("2B", "20"), "976": ("976", "985")}
+CODE_PREFIXES = {"2A": ("2A", "20"), "2B": ("2B", "20"), "976": ("976", "985")}
 """Beginnings of commune codes, present and past, in each département where they have changed. Codes in Corsica (2A and
 2B), for example, once began with 20."""
 # The former Seine needs no entry, since its codes began with 75, like the codes of Paris now.
@@ -49,12 +49,12 @@ class InseeCommunes:
         """Returns the code of the commune in `departement` that had the name `nom` at the beginning of the year
         `annee`. If there was none, looks at the end of the year. Returns `None` if no commune fits, or several do."""
         # The commune may have been created in between.
-        numbers, borne = FORMERLY.get(departement, (departement,)), set[str]()
+        prefixes, whole_names = CODE_PREFIXES.get(departement, (departement,)), set[str]()
         for year in (annee, annee + 1):
             named = await self._named(nom, f"{year:04}-01-01")
-            borne |= {bare(name) for name, _ in named}
-            inside = [(name, code) for name, code in named if code.startswith(numbers)]
-            if code := choose(nom, inside, is_borne=borne.__contains__):
+            whole_names |= {bare(name) for name, _ in named}
+            inside = [(name, code) for name, code in named if code.startswith(prefixes)]
+            if code := choose(nom, inside, is_whole_name=whole_names.__contains__):
                 return code
         return None
 

@@ -32,7 +32,7 @@ def bare(name: str) -> str:
     return _ARTICLE.sub("", name)
 
 
-def choose(nom: str, *groups: Collection[Named], is_borne: Callable[[str], bool]) -> str | None:
+def choose(nom: str, *groups: Collection[Named], is_whole_name: Callable[[str], bool]) -> str | None:
     """Returns the code of the commune that a typed name means, or `None` where no commune fits, or several fit equally.
 
     The first words of a commune's name may stand for the commune, unless another commune of the country has just these
@@ -42,14 +42,14 @@ def choose(nom: str, *groups: Collection[Named], is_borne: Callable[[str], bool]
     Args:
         nom: Name as it was typed.
         groups: Communes to choose from; the first group with a match counts.
-        is_borne: Function that tells whether a commune of the country has exactly this name, without its article.
+        is_whole_name: Function that tells whether a commune of the country has exactly this name, without its article.
     """
     asked = normalised(nom)
     if not asked:
         return None
     words = bare(asked)
     codes = _first(groups, lambda name: name == asked) or _first(groups, lambda name: bare(name) == words)
-    if not codes and not is_borne(words):
+    if not codes and not is_whole_name(words):
         codes = _first(groups, lambda name: bare(name).startswith(f"{words} "))
     return codes.pop() if len(codes) == 1 else None
 

@@ -138,7 +138,7 @@ class Resident(Struct, frozen=True, kw_only=True):
     def registered(self) -> CivilStatus:
         """Civil status of the person in the social-security hub's register, which includes birth place and name of
         use."""
-        return structs.replace(self.who.born(self.commune, self.pays), usage=self.usage)
+        return structs.replace(self.who.born_in(self.commune, self.pays), usage=self.usage)
 
 
 class SignedAnswer(Struct, frozen=True):
@@ -173,7 +173,7 @@ _FOUND = {
 }
 
 
-def _sent_to(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
+def _provider_with_file(persona: Persona) -> tuple[Fund, SimulatedAnswer]:
     """Returns the provider (CAF or MSA) that has a person's file, and the provider's answer about this person."""
     # If both or neither have a file, it is the CAF.
     files = [(fund, answer) for fund, answer in persona.answers.items() if isinstance(answer, File)]
@@ -193,7 +193,7 @@ def _of_the_hub() -> list[Resident]:
             rights=_RIGHTS.get(persona.who.nom, {}),
         )
         for persona in PERSONAS
-        for fund, answer in [_sent_to(persona)]
+        for fund, answer in [_provider_with_file(persona)]
         if isinstance(answer, File)
     ]
 
@@ -302,7 +302,7 @@ def answer_about(who: CivilStatus, prestation: str, today: date) -> SignedAnswer
             return SignedAnswer(File(_body(resident, prestation, today)), _signature(resident.fund, prestation))
     for persona in PERSONAS:
         if persona.registered.matches(who):
-            fund, answer = _sent_to(persona)
+            fund, answer = _provider_with_file(persona)
             return SignedAnswer(answer, _signature(fund, prestation))
     return None
 

@@ -13,13 +13,13 @@ UNKNOWN_DAY = "9999-99-99"
 """Text that stands for an unknown opening date, and sorts after every real date."""
 
 
-def right(model: type[Right], answer: Answer, _: date) -> Droit:
+def entitlement(model: type[Right], answer: Answer, _: date) -> Droit:
     """Returns the entitlement in the social-security hub's answer about a benefit. `model` is the type of the answer's
     body, which differs between benefits. Raises `UpstreamError` for any other body. The date is not used."""
     return to_droit(answer.decode(model))
 
 
-def income(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
+def income_support_entitlement(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
     """Returns the entitlement in the social-security hub's answer about RSA or prime d'activité. `majorations` maps
     each benefit code, such as `FA3102`, to whether the benefit is increased. Raises `UpstreamError` for a malformed
     body. The date is not used."""

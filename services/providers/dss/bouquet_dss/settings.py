@@ -90,7 +90,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     """OAuth 2.0 scope of the participation familiale (EAJE), sent to the token endpoint."""
 
 
-OWN = ("url", "client_id", "client_secret", "scope")
+BENEFIT_SETTINGS = ("url", "client_id", "client_secret", "scope")
 """Names of the settings that each benefit has for itself, without the benefit's prefix: `url` stands for `rsa_url`, for
 instance. All other settings are common to all benefits."""
 
@@ -98,6 +98,6 @@ instance. All other settings are common to all benefits."""
 def hub_settings_of(name: str, settings: Settings) -> HubSettings:
     """Returns the settings for asking the social-security hub about the benefit `name`. They are the benefit's own
     settings and those that all benefits share."""
-    own = {f"hub_{field}": getattr(settings, f"{name}_{field}") for field in OWN}
+    own = {f"hub_{field}": getattr(settings, f"{name}_{field}") for field in BENEFIT_SETTINGS}
     shared = {field: getattr(settings, field) for field in HubSettings.__struct_fields__ if field not in own}
     return HubSettings(**own, **shared)

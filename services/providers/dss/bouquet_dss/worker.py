@@ -13,7 +13,7 @@ from msgspec import Struct
 from bouquet_dss import contract
 from bouquet_dss.contract import NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, Droit
 from bouquet_dss.household import participation
-from bouquet_dss.rights import income, right
+from bouquet_dss.rights import entitlement, income_support_entitlement
 from bouquet_dss.settings import Settings, hub_settings_of
 from bouquet_dss.upstream import PPA_MAJORATIONS, RSA_MAJORATIONS, Allowance, ChildAllowance, HealthCover
 from bouquet_hub.answers import Fund, refusal_of
@@ -44,13 +44,13 @@ class Prestation(Struct, frozen=True):
 
 
 PRESTATIONS = {
-    "c2s": Prestation(contract.C2S, partial(right, HealthCover)),
-    "rsa": Prestation(contract.RSA, partial(income, RSA_MAJORATIONS)),
-    "ppa": Prestation(contract.PPA, partial(income, PPA_MAJORATIONS)),
-    "aah": Prestation(contract.AAH, partial(right, Allowance)),
-    "asf": Prestation(contract.ASF, partial(right, Allowance)),
-    "aeeh": Prestation(contract.AEEH, partial(right, ChildAllowance)),
-    "ars": Prestation(contract.ARS, partial(right, ChildAllowance)),
+    "c2s": Prestation(contract.C2S, partial(entitlement, HealthCover)),
+    "rsa": Prestation(contract.RSA, partial(income_support_entitlement, RSA_MAJORATIONS)),
+    "ppa": Prestation(contract.PPA, partial(income_support_entitlement, PPA_MAJORATIONS)),
+    "aah": Prestation(contract.AAH, partial(entitlement, Allowance)),
+    "asf": Prestation(contract.ASF, partial(entitlement, Allowance)),
+    "aeeh": Prestation(contract.AEEH, partial(entitlement, ChildAllowance)),
+    "ars": Prestation(contract.ARS, partial(entitlement, ChildAllowance)),
     "eaje": Prestation(contract.EAJE, participation),
 }
 """Maps the short name of each benefit, such as `rsa`, to its operations and the function that reads the answers. The

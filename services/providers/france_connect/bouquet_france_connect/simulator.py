@@ -50,7 +50,7 @@ INVALID_REQUEST = (400, {"error": "invalid_request", "error_message": "Required 
 INVALID_CLIENT = (401, {"error": "invalid_client", "error_message": "Client authentication failed."})
 
 
-class Issuer:
+class SigningKeyRing:
     """Signing keys of the simulated FranceConnect, the current one last."""
 
     def __init__(self) -> None:
@@ -72,10 +72,10 @@ class Issuer:
 
 class AnswerMaker(Struct, frozen=True):
     """Makes the simulator's answers, genuine and forged ones. A genuine answer is signed with the key `signer`, then
-    encrypted with `reader`, the public key of the client."""
+    encrypted with `client_key`, the public key of the client."""
 
     signer: ECKey
-    reader: RSAKey
+    client_key: RSAKey
     claims: Json
 
     def answer(self, **changes: Any) -> str:
@@ -94,7 +94,7 @@ class AnswerMaker(Struct, frozen=True):
         # The header repeats the claims `iss` and `aud`, as the OpenID server oidc-provider writes them (RFC 7519 §5.3).
         header = {"alg": alg, "enc": enc, "cty": "JWT", "iss": self.claims["iss"], "aud": self.claims["aud"]}
         registry = jwe.JWERegistry(algorithms=[alg, enc], strict_check_header=False)
-        return jwe.encrypt_compact(header, text, key or self.reader, registry=registry)
+        return jwe.encrypt_compact(header, text, key or self.client_key, registry=registry)
 
     def unsigned(self, header: Json, signature: bytes = b"") -> str:
         """Returns a forged answer that is neither signed nor encrypted: the JOSE header `header`, the claims, and the
@@ -123,7 +123,7 @@ FORGED_ANSWERS: dict[str, Callable[[AnswerMaker], str]] = {
     "jeton-signe-par-un-secret": lambda maker: maker.sealed(maker.signed_by_a_secret()),
     "jeton-signe-par-un-autre": lambda maker: maker.answer(key=_signing_key(str(maker.signer.kid))),
     "jeton-signe-par-un-inconnu": lambda maker: AnswerMaker(
-        _signing_key("inconnu"), maker.reader, maker.claims
+        _signing_key("inconnu"), maker.client_key, maker.claims
     ).answer(),
     "jeton-signe-autrement": lambda maker: maker.answer(key=ECKey.generate_key("P-384"), alg="ES384"),
     "jeton-altere": lambda maker: maker.sealed(maker.altered()),
@@ -142,7 +142,7 @@ FORGED_ANSWERS: dict[str, Callable[[AnswerMaker], str]] = {
 }
 """Maps each access token that causes a forged answer to the function that makes this answer."""
 
-ISSUER = web.AppKey("issuer", Issuer)
+KEY_RING = web.AppKey("key_ring", SigningKeyRing)
 SESSIONS = web.AppKey("sessions", MutableMapping[str, Citizen])
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, tuple[int, Any]])
 """Key of the answers that tests set, in the simulator's aiohttp application. Each access token has one, a pair of HTTP
@@ -151,7 +151,7 @@ status and body."""
 
 def app() -> web.Application:
     app = simulator_app()
-    app[ISSUER] = Issuer()
+    app[KEY_RING] = SigningKeyRing()
     app[SESSIONS] = dict(CITIZENS)
     app[SIMULATED_ANSWERS] = {}
     app.add_routes(
@@ -166,7 +166,9 @@ def app() -> web.Application:
 
 def settings(base_url: str) -> dict[str, str]:
     """Returns the environment variables that make a worker call the simulator at `base_url`."""
-    clients = {resource: {"id": _client_id(resource), "secret": _registered(_worker_key())} for resource in RESOURCES}
+    clients = {
+        resource: {"id": _client_id(resource), "secret": _client_secret(_worker_key())} for resource in RESOURCES
+    }
     return {
         "BOUQUET_FRANCE_CONNECT_CHECKTOKEN_URL": f"{base_url}/api/v2/checktoken",
         "BOUQUET_FRANCE_CONNECT_JWKS_URL": f"{base_url}/api/v2/jwks",
@@ -181,7 +183,7 @@ simulator = Simulator(provider="france_connect", app=app, settings=settings)
 
 async def _checktoken(request: web.Request) -> web.StreamResponse:
     form = {name: str(value) for name, value in (await request.post()).items()}
-    token, reader = form.get("token", ""), _reader(form)
+    token, client_key = form.get("token", ""), _worker_public_key(form)
     if form.keys() != ASKED_WITH:
         return _say(*INVALID_REQUEST)
     if fault := await simulated_fault(request, token):
@@ -191,11 +193,11 @@ async def _checktoken(request: web.Request) -> web.StreamResponse:
     if not TOKEN.fullmatch(token):
         return _say(*INVALID_REQUEST)
     introspection = _introspection(request, token)
-    if reader is None or introspection is None:
+    if client_key is None or introspection is None:
         return _say(*INVALID_CLIENT)
     issuer = str(request.url).removesuffix("/checktoken")
     claims = {"aud": form["client_id"], "iat": int(time.time()), "iss": issuer, "token_introspection": introspection}
-    maker = AnswerMaker(request.app[ISSUER].signer, reader, claims)
+    maker = AnswerMaker(request.app[KEY_RING].signer, client_key, claims)
     body = FORGED_ANSWERS[token](maker) if token in FORGED_ANSWERS else maker.answer()
     return web.Response(text=body, content_type="application/token-introspection+jwt")
 
@@ -225,20 +227,20 @@ def _introspection(request: web.Request, token: str) -> Json | None:
 async def _jwks(request: web.Request) -> web.StreamResponse:
     """Answers with the signing keys, mixed with other keys that the worker must ignore."""
     # These are a damaged one, a symmetric one, and one for encryption.
-    issuer = request.app[ISSUER]
-    if issuer.fault:
-        return await respond_with_fault(request, issuer.fault)
-    signing = [key.as_dict(private=False) for key in issuer.keys]
+    key_ring = request.app[KEY_RING]
+    if key_ring.fault:
+        return await respond_with_fault(request, key_ring.fault)
+    signing = [key.as_dict(private=False) for key in key_ring.keys]
     others = [
         {"kty": "EC", "crv": "P-256", "kid": "sim-fc-abimee", "use": "sig", "x": "AQAB", "y": "?"},
-        {"kty": "oct", "k": "AQAB", "kid": str(issuer.signer.kid)},
+        {"kty": "oct", "k": "AQAB", "kid": str(key_ring.signer.kid)},
         {**signing[0], "use": "enc", "kid": "sim-fc-enc"},
     ]
     return web.json_response({"keys": [*others, *signing]})
 
 
 async def _rotate(request: web.Request) -> web.Response:
-    request.app[ISSUER].rotate()
+    request.app[KEY_RING].rotate()
     return web.Response(status=204)
 
 
@@ -260,13 +262,13 @@ def _client_id(resource: str) -> str:
     return f"sim-{resource}"
 
 
-def _registered(key: RSAKey) -> str:
+def _client_secret(key: RSAKey) -> str:
     """Returns the client secret that the simulator gives a worker: the modulus of the worker's public key. A worker
-    sends its secret with each request, and the simulator makes the public key from it (`_reader`)."""
+    sends its secret with each request, and the simulator makes the public key from it (`_worker_public_key`)."""
     return str(key.as_dict(private=False)["n"])
 
 
-def _reader(form: Mapping[str, str]) -> RSAKey | None:
+def _worker_public_key(form: Mapping[str, str]) -> RSAKey | None:
     """Returns the public key of the worker that sent a request, with which the simulator encrypts its answer. The key
     is made from the client secret in `form`, the request's fields. Returns `None` for an unknown client or an invalid
     secret."""

@@ -91,16 +91,16 @@ def headers_of(caller: Caller) -> dict[str, str]:
     return {"X-pe-consommateur": f"DINUM - {caller.token_id}"}
 
 
-def has_data(answer: Answer, absent: int) -> bool:
+def has_data(answer: Answer, no_data_status: int) -> bool:
     """Returns `True` for an answer with data (status 200). Returns `False` for an unknown person, that is, a 404 with
-    an error of France Travail as body. The status `absent` gives `False`, too, such as 204 for a person without
+    an error of France Travail as body. The status `no_data_status` gives `False`, too, such as 204 for a person without
     payments. Raises `UpstreamError` for any other answer, such as a proxy's 404."""
     match answer.status:
         case 200:
             return True
         case 404 if answer.matches(Unknown):
             return False
-        case status if status == absent:
+        case status if status == no_data_status:
             return False
         case 500 if timed_out(answer.body):
             raise UpstreamError("upstream_timeout", cause="HTTP 500")

@@ -23,7 +23,7 @@ FUND_HEADER = "X-APISECU-FD"
 RNCPS."""
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
-NO_FILE_ANYWHERE: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
+NO_FILE_BY_FUND: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
 """Maps each provider behind the social-security hub to the reason to report if it answers 404: always `NO_FILE`. Some
 operations have other reasons (docs/reference/upstreams/regime.md §2)."""
 # A 404 without the header `FUND_HEADER` is a failure, unless its error code tells the reason.
@@ -47,7 +47,7 @@ MALFORMED_REQUESTS = frozenset({40001, 40002, 40003, 40005})
 """Error codes by which the social-security hub says that a request is malformed. The worker logs a warning for them,
 because the gateway should have refused the caller's request."""
 MESSAGE_LENGTH = 200
-NUMBER_DIGITS = 6
+MIN_HIDDEN_DIGITS = 6
 """Smallest number of digits for which a message of the social-security hub is not shown to callers. So many digits may
 identify a person."""
 
@@ -72,7 +72,7 @@ def fund_of(answer: Answer) -> Fund | None:
 def refusal_of(
     answer: Answer,
     who: Identite,
-    absences: Mapping[Fund, str] = NO_FILE_ANYWHERE,
+    absences: Mapping[Fund, str] = NO_FILE_BY_FUND,
     bad_requests: Mapping[int | None, str] = BAD_REQUESTS,
 ) -> NotFound | Rejected | None:
     """Returns `NotFound` if no provider behind the social-security hub has a file about the person. Returns `Rejected`
@@ -125,8 +125,8 @@ def _shown_error(error: Error, who: Identite) -> Meta:
 
 
 def _holds_a_number(text: str) -> bool:
-    """Returns whether a text contains `NUMBER_DIGITS` digits or more, which may identify a person."""
-    return sum(char.isdigit() for char in text) >= NUMBER_DIGITS
+    """Returns whether a text contains `MIN_HIDDEN_DIGITS` digits or more, which may identify a person."""
+    return sum(char.isdigit() for char in text) >= MIN_HIDDEN_DIGITS
 
 
 def _mentions(text: str, who: Identite) -> bool:

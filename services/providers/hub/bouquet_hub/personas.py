@@ -120,7 +120,7 @@ class CivilStatus(Struct, frozen=True):
             own == theirs or not own or not theirs for own, theirs in zip(_rest(self), _rest(asked), strict=True)
         )
 
-    def born(self, commune: str, pays: str) -> CivilStatus:
+    def born_in(self, commune: str, pays: str) -> CivilStatus:
         """Returns a copy with a place of birth, which is given by the INSEE codes of the commune and the country."""
         departement = commune[: 3 if commune.startswith("97") else 2]
         return structs.replace(self, commune=commune, pays=pays, ville=TOWNS.get(commune, ""), departement=departement)
@@ -130,7 +130,7 @@ def _rest(who: CivilStatus) -> tuple[str, ...]:
     return (who.genre, who.usage, who.commune, who.pays, who.ville, who.departement)
 
 
-ASKED_BY = {
+FIELD_BY_PARAMETER = {
     "nomNaissance": "nom",
     "listePrenoms": "prenoms",
     "dateNaissance": "naissance",
@@ -147,7 +147,7 @@ ASKED_BY = {
 def person_asked_for(query: Mapping[str, str]) -> CivilStatus:
     """Returns the civil status that a query to the social-security hub asks about, with all texts in upper case and
     without accents."""
-    return CivilStatus(**{field: _plain(query.get(name, "")) for name, field in ASKED_BY.items()})
+    return CivilStatus(**{field: _plain(query.get(name, "")) for name, field in FIELD_BY_PARAMETER.items()})
 
 
 def _plain(text: str) -> str:
@@ -186,7 +186,7 @@ class Persona(Struct, frozen=True, kw_only=True):
     @property
     def registered(self) -> CivilStatus:
         """Identity of the person in the register, with place of birth and name of use."""
-        return structs.replace(self.who.born(self.commune, self.pays), usage=self.usage)
+        return structs.replace(self.who.born_in(self.commune, self.pays), usage=self.usage)
 
 
 _MAELYS = CivilStatus("LE GOUADEC", "MAELYS INES", "1989-06-14", "F")

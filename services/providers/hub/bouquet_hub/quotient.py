@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from bouquet_hub.answers import BAD_REQUESTS, FUND_HEADER, NO_FILE_ANYWHERE, fund_of, refusal_of
+from bouquet_hub.answers import BAD_REQUESTS, FUND_HEADER, NO_FILE_BY_FUND, fund_of, refusal_of
 from bouquet_hub.request import headers_of, query_of
 from bouquet_proto import quotient_familial as contract
 from bouquet_proto.quotient_familial import (
@@ -97,7 +97,7 @@ async def quotient_familial(
     month = requested_month(question)
     params = query_of(question.identity) | {"anneeDemandee": str(month.year), "moisDemande": f"{month.month:02d}"}
     answer = await hub.get(params=params, headers=headers_of(question))
-    refusal = refusal_of(answer, question.identity, NO_FILE_ANYWHERE, BAD_REQUESTS_OF_A_MONTH)
+    refusal = refusal_of(answer, question.identity, NO_FILE_BY_FUND, BAD_REQUESTS_OF_A_MONTH)
     return refusal or read(answer, month, question.today)
 
 

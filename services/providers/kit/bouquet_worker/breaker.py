@@ -117,7 +117,7 @@ class Breaker:
         if self._probe_at is not None and not probing:  # a call under way when the breaker opened changes nothing
             return
         if failure and len(self._failed_for) < MIN_CALLERS:
-            self._failed_for.add(caller.mark() if failure == TIMEOUT else ANY_CALLER)
+            self._failed_for.add(caller.caller_id() if failure == TIMEOUT else ANY_CALLER)
         if self._probe_at is not None:
             self._record_probe(failure)
         elif not failure:

@@ -17,7 +17,7 @@ from bouquet_proto.offer import Modality, Operation, unlisted_fields
 
 I = TypeVar("I", bound=Identity)  # noqa: E741 - the one type parameter that reads as a word: Question[Identite]
 R = TypeVar("R")
-Answering: TypeAlias = Callable[..., Awaitable[Any]]
+AnswerHandler: TypeAlias = Callable[..., Awaitable[Any]]
 """Handler of a worker. It takes a `Question`, then clients of upstreams. It returns the resource that the question asks
 for, or a reply such as `NotFound`."""
 
@@ -69,14 +69,14 @@ class HandledOperation(Struct, frozen=True):
     operation: Operation | InternalOperation
     view: Callable[[Any], Any]
     result: type[Any] | None
-    handler: Answering
+    handler: AnswerHandler
     upstreams: tuple[str, ...]
 
     def accepts(self, lookup: Lookup) -> bool:
         return isinstance(lookup.identity, MODALITIES[self.operation.modality])
 
 
-def handled(declared: DeclaredOperation, handler: Answering, upstreams: tuple[str, ...]) -> HandledOperation:
+def handled(declared: DeclaredOperation, handler: AnswerHandler, upstreams: tuple[str, ...]) -> HandledOperation:
     """Returns a declared operation together with its handler and the names of the upstreams that the handler calls."""
     if isinstance(declared, PublishedOperation):
         return HandledOperation(declared.operation, declared.view, declared.result, handler, upstreams)

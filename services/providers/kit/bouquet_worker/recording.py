@@ -46,7 +46,7 @@ async def record_question(
     simulator: Simulator,
     fields: KnownFields,
     words: Sequence[str],
-    instead: Sequence[str],
+    invented_words: Sequence[str],
     environ: Mapping[str, str],
 ) -> Recording:
     """Asks the real upstream about a real person, and returns a recording about an invented one. Raises `QuestionError`
@@ -57,17 +57,17 @@ async def record_question(
         simulator: Simulator of the worker's upstreams, which can give the recorded answers later.
         fields: Fields of the upstream's answers that the recording contains, and those whose values it keeps.
         words: Command line with the real person: an operation's id and `name=value` parameters.
-        instead: The `name=value` parameters of the invented person.
+        invented_words: The `name=value` parameters of the invented person.
         environ: Environment variables with the worker's settings and those of `bouquet-worker try`.
     """
     operation, real = question_in(worker, parse_command_line(words))
-    about_nobody = parse_command_line([operation.id, *instead])
-    given = _given(real, question_in(worker, about_nobody)[1])
+    about_nobody = parse_command_line([operation.id, *invented_words])
+    replacements = _replacements(real, question_in(worker, about_nobody)[1])
     asked = await ask_real(worker, words, environ)
     if (error := asked.trial.error) and not asked.trial.exchanges:
         raise QuestionError([f"no request to the upstream: {words_of(error)}"])
     _, invented = question_in(worker, about_nobody)  # anew, since its deadline begins now
-    anonymiser = Anonymiser([_values(real), *map(_body, asked.trial.exchanges)], given)
+    anonymiser = Anonymiser([_values(real), *map(_body, asked.trial.exchanges)], replacements)
     return await make_recording(worker, simulator, asked.trial, invented, partial(anonymiser.body, fields=fields))
 
 
@@ -142,10 +142,10 @@ def _values(question: Lookup) -> dict[str, Any]:
     return identity
 
 
-def _given(asked: Lookup, instead: Lookup) -> dict[str, str]:
-    """Maps each value of the real identity to the invented value of the same field, as texts. `asked` has the real
-    identity, and `instead` the invented one. Raises `QuestionError` if a field is the same in both."""
-    real, invented = _values(asked), _values(instead)
+def _replacements(real_lookup: Lookup, invented_lookup: Lookup) -> dict[str, str]:
+    """Maps each value of the real identity to the invented value of the same field, as texts. `real_lookup` has
+    the real identity, and `invented_lookup` the invented one. Raises `QuestionError` if a field is the same in both."""
+    real, invented = _values(real_lookup), _values(invented_lookup)
     pairs = {name: (list(scalars([real[name]])), list(scalars([invented[name]]))) for name in real}
     same = [name for name, (values, others) in pairs.items() if set(values) & set(others)]
     if same:

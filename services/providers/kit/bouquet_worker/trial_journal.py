@@ -15,7 +15,7 @@ from bouquet_mesh.server_url import ServerUrl
 from bouquet_mesh.settings import SettingsError, load
 
 PREFIX = "BOUQUET_TRY_"
-NOT_ASKED = "00"
+NOT_ASKED_PREFIX = "00"
 """First two digits of the error codes with which a gateway says that it asked no provider. The lookup then counts as
 not recorded in the access journal."""
 TIMEOUT_S = 30.0
@@ -75,6 +75,6 @@ def _objection(status: int, body: bytes) -> str:
         codes = [error.code for error in msgspec.json.decode(body, type=_Errors).errors]
     except msgspec.DecodeError:
         codes = []
-    if codes and not any(code.startswith(NOT_ASKED) for code in codes):
+    if codes and not any(code.startswith(NOT_ASKED_PREFIX) for code in codes):
         return ""
     return f"the gateway did not ask the provider ({', '.join([str(status), *codes])})"

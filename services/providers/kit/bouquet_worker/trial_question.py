@@ -24,7 +24,7 @@ from bouquet_proto.rules import RULES, RuleViolations, Values, apply_rules, refu
 RECIPIENT = "recipient"
 SIMULATED_RECIPIENT = "13002526500013"
 """SIRET of the asking administration (the DINUM) if the command line gives no `recipient`."""
-CITIZEN = {field: public_name(field) for field in Identite.__struct_fields__}
+CITIZEN_PARAMETERS = {field: public_name(field) for field in Identite.__struct_fields__}
 """Maps the fields of `Identite` to the parameters of the command line that describe a FranceConnect citizen, such as
 `nomNaissance`. Gateways read no such parameters: they ask FranceConnect."""
 PATIENCE_S = 30.0
@@ -96,7 +96,7 @@ def query_for(command: CommandLine, operation: Operation) -> list[tuple[str, str
     Leaves out the other parameters: `recipient`, and those that describe a FranceConnect citizen. Raises
     `QuestionError` for parameters that the operation does not read."""
     known = parameters_of(operation)
-    others = {RECIPIENT, *(CITIZEN.values() if operation.by_session else ())}
+    others = {RECIPIENT, *(CITIZEN_PARAMETERS.values() if operation.by_session else ())}
     if unknown := sorted(command.parameters.keys() - known.keys() - others):
         reads = ", ".join([*known, *sorted(others - {RECIPIENT})])
         raise QuestionError(f"{name}: unknown to {operation.id}, which reads {reads}" for name in unknown)
@@ -123,11 +123,13 @@ def lookup_for(command: CommandLine, operation: Operation, recipient: str, today
 
 def _identity_of(command: CommandLine, operation: Operation, read: Values, today: date) -> Identity:
     """Returns the identity of the person whom a command line describes. Makes it from `read`, the values that the
-    operation's rules have accepted. For an operation by FranceConnect, makes it from the parameters in `CITIZEN`.
-    Raises `QuestionError` for a citizen whom FranceConnect could not give or the operation refuses."""
+    operation's rules have accepted. For an operation by FranceConnect, makes it from `CITIZEN_PARAMETERS`. Raises
+    `QuestionError` for a citizen whom FranceConnect could not give or the operation refuses."""
     if not operation.by_session:
         return msgspec.convert(read, MODALITIES[operation.modality])
-    given = {field: command.parameters[name] for field, name in CITIZEN.items() if name in command.parameters}
+    given = {
+        field: command.parameters[name] for field, name in CITIZEN_PARAMETERS.items() if name in command.parameters
+    }
     values = {field: texts if field == "prenoms" else texts[-1] for field, texts in given.items()}
     try:
         citizen = normalised_identity(msgspec.convert(values, Identite, strict=False))
@@ -145,5 +147,5 @@ def _refused(codes: Iterable[str]) -> QuestionError:
 
 def words_for(identity: Identite) -> list[str]:
     """Returns the words of a command line (`name=value`) that describe the citizen of a FranceConnect session."""
-    given = {CITIZEN[field]: value for field, value in structs.asdict(identity).items() if value is not None}
+    given = {CITIZEN_PARAMETERS[field]: value for field, value in structs.asdict(identity).items() if value is not None}
     return [f"{name}={one}" for name, value in given.items() for one in (value if name == "prenoms" else (value,))]

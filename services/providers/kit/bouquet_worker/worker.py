@@ -39,7 +39,7 @@ from bouquet_worker.errors import UpstreamError
 from bouquet_worker.exchange import Observer
 from bouquet_worker.offer_verdict import OfferVerdict
 from bouquet_worker.operations import (
-    Answering,
+    AnswerHandler,
     HandledOperation,
     InternalOperation,
     PublishedOperation,
@@ -53,7 +53,7 @@ from bouquet_worker.upstream import Upstream, UpstreamClient
 
 log = logging.getLogger(__name__)
 
-A = TypeVar("A", bound=Answering)
+A = TypeVar("A", bound=AnswerHandler)
 D = TypeVar("D", bound=Callable[[Any], Any])
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -94,11 +94,11 @@ async def _answer(request: web.Request, asked: dict[str, Any], within: Callable[
         return fault
     who = key_of(asked["nom"], asked["prenom"], asked["sexe"], asked["date-naissance"])
     if who in request.app[SIMULATED_ANSWERS]:
-        return _say(*request.app[SIMULATED_ANSWERS][who])
+        return _json_as_text(*request.app[SIMULATED_ANSWERS][who])
     persona = BY_KEY.get(who)
     if persona is None or not within(persona.school):
         return _not_found(request, "/simulateur/eleves", "élève inconnu du simulateur")
-    return _say(*_answer_about(persona, asked["annee-scolaire"][:4], request.app[CLOCK]()))
+    return _json_as_text(*_answer_about(persona, asked["annee-scolaire"][:4], request.app[CLOCK]()))
 
 
 def _answer_about(persona: Persona, year: str, today: date) -> SimulatedAnswer:
@@ -123,7 +123,7 @@ def _answer_about(persona: Persona, year: str, today: date) -> SimulatedAnswer:
     return 200, {"identification": identification, "info-scolarite": persona.scolarite, **bourse}
 
 
-def _say(status: int, body: Any) -> web.Response:
+def _json_as_text(status: int, body: Any) -> web.Response:
     """Returns a JSON answer with the wrong content type `text/plain`, as the ministry of education does."""
     return web.Response(status=status, text=json.dumps(body, ensure_ascii=False), content_type="text/plain")
 
@@ -137,8 +137,8 @@ def _not_found(request: web.Request, instance: str, detail: str) -> web.Response
         "status": "NOT_FOUND",
         "date-time": f"{request.app[CLOCK]()}",
     }
-    return _say(404, error)
+    return _json_as_text(404, error)
 
 
 def _malformed() -> web.Response:
-    return _say(400, {"type": "Erreur client", "title": "Paramètres erronés", "status": "BAD_REQUEST"})
+    return _json_as_text(400, {"type": "Erreur client", "title": "Paramètres erronés", "status": "BAD_REQUEST"})

@@ -211,7 +211,7 @@ class Conformance:
 
     async def _reply_with_fault(self, case: Case, behaviour: str, after: int) -> Reply:
         async with self._harness(FAULTY_BEHAVIOURS[behaviour], after) as harness:
-            return await (harness.ask_for_little_time(case) if behaviour == Fault.SLOW else harness.ask(case))
+            return await (harness.ask_with_near_deadline(case) if behaviour == Fault.SLOW else harness.ask(case))
 
     async def _requests_of(self, case: Case) -> int:
         """Returns the number of requests that the worker sends to upstreams in a test case. Skips the test if the

@@ -55,7 +55,7 @@ class FaultInjector:
         self._after = after
 
     @property
-    def is_reached(self) -> bool:
+    def has_injected(self) -> bool:
         """Whether more than `after` requests have come, so that `behaviour` has answered at least one."""
         return self.requests > self._after
 
@@ -138,7 +138,7 @@ class WorkerHarness:
         reply."""
         return await self.bus.call(self._worker.provider, lookup_of(case, within_s=within_s))
 
-    async def ask_for_little_time(self, case: Case) -> Reply:
+    async def ask_with_near_deadline(self, case: Case) -> Reply:
         """Sends the worker the lookup of a test case whose upstream does not answer, and returns the worker's reply.
         The deadline is near, so that the test takes little time. If it passes before the unanswered request is sent,
         sends the lookup again with the next time in `SILENT_UPSTREAM_S`."""
@@ -146,7 +146,7 @@ class WorkerHarness:
             for silent_s in SILENT_UPSTREAM_S:
                 self.injector.requests = 0
                 reply = await self.ask(case, within_s=REPLY_MARGIN_S + silent_s)
-                if self.injector.is_reached:
+                if self.injector.has_injected:
                     break
             return reply
 

@@ -37,7 +37,7 @@ MESH_REASONS = {
 }
 """Failure reasons that are reserved for the worker kit, the bus and the gateways. A worker's handler must not return
 them."""
-MUST_ANNOUNCE = {"several_matches"}
+MUST_DECLARE = {"several_matches"}
 """Reasons of failure that a worker may give only if the operation declares them in its `reasons`."""
 
 
@@ -247,5 +247,5 @@ def objections_to_case(case: Case, offer: Offer) -> Iterator[str]:
         yield f"parameter {name}: no check of the operation reads it"
     reason = getattr(case.reply, "reason", "")
     codes = {code for rule in checks for code in rule.codes}
-    if reason and reason not in codes.union(operation.reasons, PROVIDER.keys() - MUST_ANNOUNCE - MESH_REASONS):
+    if reason and reason not in codes.union(operation.reasons, PROVIDER.keys() - MUST_DECLARE - MESH_REASONS):
         yield f"reason {reason}: not among the `reasons` of the operation"

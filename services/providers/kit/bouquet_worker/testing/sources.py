@@ -14,7 +14,7 @@ from bouquet_worker.worker import Worker
 PERSONAL = frozenset({"body", "headers"})
 """Attributes of an upstream's answer that may hold personal data. A log event or an `UpstreamError` must not quote
 them."""
-SIMULATORS = ("simulator", "simulate")
+SIMULATOR_MODULE_ENDINGS = ("simulator", "simulate")
 """Endings of the names of modules whose source is not checked: they are simulators, which no worker runs."""
 
 
@@ -33,7 +33,7 @@ def _sources(worker: Worker) -> set[Path]:
     modules = {
         module
         for name, module in sys.modules.items()
-        if name.rpartition(".")[0] in packages and not name.endswith(SIMULATORS)
+        if name.rpartition(".")[0] in packages and not name.endswith(SIMULATOR_MODULE_ENDINGS)
     }
     return {Path(module.__file__) for module in modules if module.__file__}
 
