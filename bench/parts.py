@@ -106,7 +106,7 @@ def gateway_parts() -> list[Part]:
         resolve,
         start,
         lookup,
-        ChoiceCriteria(WHO, past_month=False, file=DATA_TYPES[OPERATION.id]),
+        ChoiceCriteria(WHO, past_month=False, data_type=DATA_TYPES[OPERATION.id]),
         REGIMES,
         HedgeTiming(),
     )

@@ -17,7 +17,7 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, OctKey
 
-from bouquet_gateway.access.tokens import INTERNAL_ID
+from bouquet_gateway.access.tokens import STAGING_TOKEN_ID
 from bouquet_mesh.secret import Secret
 from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH, SCOPES, TOKEN_KEY, token
 from tests.support.mesh import Mesh, mesh
@@ -33,7 +33,7 @@ KEY_SET = Secret(json.dumps({"keys": [OWN.as_dict(private=False)]}))
 
 @pytest.fixture(scope="module")
 def claims() -> bytes:
-    everything = {"uid": INTERNAL_ID, "jti": INTERNAL_ID, "scopes": SCOPES, "exp": time.time() + 600}
+    everything = {"uid": STAGING_TOKEN_ID, "jti": STAGING_TOKEN_ID, "scopes": SCOPES, "exp": time.time() + 600}
     return msgspec.json.encode(everything)
 
 
@@ -134,7 +134,7 @@ async def test_a_huge_token_is_refused_by_the_http_server(size: int, client: Mes
 
 
 async def test_of_a_claim_given_twice_the_last_counts(client: Mesh) -> None:
-    twice = f'"exp":{time.time() + 60},"exp":1,"uid":"{INTERNAL_ID}","jti":"{INTERNAL_ID}"'
+    twice = f'"exp":{time.time() + 60},"exp":1,"uid":"{STAGING_TOKEN_ID}","jti":"{STAGING_TOKEN_ID}"'
     payload = f'{{"scopes":["{SCOPES[0]}"],{twice}}}'.encode()
     answer = await client.get(params=CAF_ALLOCATAIRE, token=signed_by(TOKEN_KEY.reveal().encode(), {}, payload))
     assert answer.codes == ["00103"]

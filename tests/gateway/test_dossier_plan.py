@@ -117,7 +117,7 @@ def test_the_query_of_a_part_is_read_as_that_of_a_single_call() -> None:
 
 
 def test_only_parts_that_are_asked_at_once_count_as_named_calls() -> None:
-    assert plan_of({"aeeh": AEEH, "qf": QF}).named_paths == ("/v3/dss/quotient_familial/identite",)
+    assert plan_of({"aeeh": AEEH, "qf": QF}).paths_without_for_each == ("/v3/dss/quotient_familial/identite",)
 
 
 def test_a_person_of_for_each_gets_nothing_of_the_dossier_s_own_person() -> None:

@@ -15,7 +15,7 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import OctKey
 
-from bouquet_gateway.access.tokens import INTERNAL_ID
+from bouquet_gateway.access.tokens import STAGING_TOKEN_ID
 from bouquet_mesh.secret import Secret
 from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH, SCOPES, TOKEN_KEY, token
 from tests.support.mesh import Mesh, mesh
@@ -68,7 +68,7 @@ async def client() -> AsyncIterator[Mesh]:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    return {"uid": INTERNAL_ID, "jti": INTERNAL_ID, "scopes": SCOPES, "exp": time.time() + 60} | changes
+    return {"uid": STAGING_TOKEN_ID, "jti": STAGING_TOKEN_ID, "scopes": SCOPES, "exp": time.time() + 60} | changes
 
 
 def signed(**changes: Any) -> str:
@@ -283,7 +283,7 @@ async def test_introspection_shows_the_scopes_of_a_token(client: Mesh) -> None:
     answer = await client.get("/api/introspect", scopes=["cnous_email", "cnaf_adresse"])
     assert (answer.status, answer.json) == (
         200,
-        {"_id": INTERNAL_ID, "name": "", "scopes": ["cnaf_adresse", "cnous_email"]},
+        {"_id": STAGING_TOKEN_ID, "name": "", "scopes": ["cnaf_adresse", "cnous_email"]},
     )
 
 
@@ -320,7 +320,7 @@ async def test_version_3_describes_a_token_by_its_claims_where_there_is_no_regis
     assert answer.status == 200
     assert answer.json == {
         "data": {
-            "id": INTERNAL_ID,
+            "id": STAGING_TOKEN_ID,
             "type": "standard",
             "scopes": ["cnaf_adresse", "cnous_email"],
             "datapass_id": None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import Raw, Struct
 
-from bouquet_gateway.offers.provider_offer import KEPT_S, ProviderOffer
+from bouquet_gateway.offers.provider_offer import FIELDS_KEPT_S, ProviderOffer
 from bouquet_proto.messages import encode
 from bouquet_proto.offer import Offer, digest_of
 from tests.support.offers import Person, dossier, offer
@@ -84,7 +84,7 @@ def test_a_refused_offer_is_reported_whoever_answers_next(provider: ProviderOffe
 
 def test_an_offer_with_fewer_fields_counts_once_no_former_worker_answers(provider: ProviderOffer, clock: Clock) -> None:
     provider.receive(as_data(RENAMED))
-    clock.now += KEPT_S
+    clock.now += FIELDS_KEPT_S
     assert provider.receive(as_data(RENAMED)) == RENAMED
     assert verdict(provider) == (digest_of(encode(RENAMED)), [])
 
@@ -97,12 +97,12 @@ def test_the_former_worker_of_a_roll_out_is_not_refused(provider: ProviderOffer,
     provider.receive(as_data(LONGER))
     assert provider.receive(as_data(SERVED)) is None
     assert verdict(provider) == (digest_of(encode(LONGER)), [])
-    clock.now += KEPT_S
+    clock.now += FIELDS_KEPT_S
     assert provider.receive(as_data(SERVED)) == SERVED, "the roll-out was undone"
 
 
 def test_a_refused_offer_that_nobody_sends_any_more_is_forgotten(provider: ProviderOffer, clock: Clock) -> None:
     provider.receive(Raw(b'{"offer":"nonsense"}'))
     assert verdict(provider)[1] == ["offer unreadable"]
-    clock.now += KEPT_S
+    clock.now += FIELDS_KEPT_S
     assert verdict(provider) == (digest_of(encode(SERVED)), [])

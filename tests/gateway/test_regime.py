@@ -211,7 +211,8 @@ def test_of_two_v2_files_the_one_that_names_the_person_wins(born: tuple[int | No
         file_of(fund, name, born=who.date_naissance()) for fund, name in (("CNAF", "QUEMENEUR"), ("MSA", "KERVELLA"))
     ]
     cnaf, msa = map(in_v2, files)
-    assert chosen_from(cnaf, msa, ChoiceCriteria(who, past_month=False, file=CompositionFamiliale)).provider == "cnaf"
+    criteria = ChoiceCriteria(who, past_month=False, data_type=CompositionFamiliale)
+    assert chosen_from(cnaf, msa, criteria).provider == "cnaf"
 
 
 def test_of_two_files_with_the_person_the_real_time_provider_wins() -> None:

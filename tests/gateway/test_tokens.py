@@ -15,8 +15,8 @@ from msgspec import structs
 from bouquet_gateway.access.credentials import Credential
 from bouquet_gateway.access.tokens import (
     DINUM_SIRET,
-    INTERNAL_ID,
     INVALID,
+    STAGING_TOKEN_ID,
     CredentialRefusal,
     Token,
     TokenVerifier,
@@ -79,7 +79,7 @@ def test_a_token_without_siret_claim_has_an_empty_siret() -> None:
 
 
 def test_the_internal_id_has_the_siret_of_dinum_whatever_its_claim() -> None:
-    claims = CLAIMS | {"uid": INTERNAL_ID, "jti": INTERNAL_ID, "siret": "21750001600019"}
+    claims = CLAIMS | {"uid": STAGING_TOKEN_ID, "jti": STAGING_TOKEN_ID, "siret": "21750001600019"}
     assert verify(tokens(), signed(claims)).siret == DINUM_SIRET
 
 
@@ -140,12 +140,12 @@ def test_a_signed_garbage_payload_is_invalid(header: bytes, payload: bytes) -> N
     ("is_staging", "claims", "reason"),
     [
         (False, {"jti": ID, "sub": "staging"}, "token_of_staging"),
-        (False, {"jti": INTERNAL_ID, "sub": "bouquet"}, "token_of_staging"),
+        (False, {"jti": STAGING_TOKEN_ID, "sub": "bouquet"}, "token_of_staging"),
         (False, CLAIMS, "token_invalid"),
         (True, CLAIMS, "token_of_production"),
         (True, {}, "token_of_production"),
         (True, CLAIMS | {"sub": "staging"}, "token_invalid"),
-        (True, {"jti": INTERNAL_ID}, "token_invalid"),
+        (True, {"jti": STAGING_TOKEN_ID}, "token_invalid"),
         (True, {"jti": 42, "sub": {}}, "token_of_production"),
         (False, {"jti": [], "sub": "staging"}, "token_of_staging"),
         (True, [], "token_invalid"),
@@ -236,7 +236,7 @@ def test_an_issued_token_has_its_scopes_and_expiry() -> None:
     credential = Credential("bearer", issue(SECRET, ["a"], expires_at=int(NOW) + 1))
     token = verify(tokens(), credential)
     assert isinstance(token, Token) and token.issued_at
-    expected = Token(id=INTERNAL_ID, scopes=frozenset({"a"}), siret=DINUM_SIRET, expires_at=NOW + 1)
+    expected = Token(id=STAGING_TOKEN_ID, scopes=frozenset({"a"}), siret=DINUM_SIRET, expires_at=NOW + 1)
     assert structs.replace(token, issued_at=None) == expected
 
 

@@ -123,7 +123,7 @@ BAD: dict[str, tuple[dict[str, Any] | str, str]] = {
     "no siret": (habilitation(9, siret="1"), "siret: is no SIRET"),
     "no scope": (habilitation(9, scopes=["Not One"]), "scopes[0]: is no scope"),
     "an id that gateways refuse": (token(9) | {"id": "jti-9"}, "id: is no UUID in small letters"),
-    "the id of staging": (token(9) | {"id": bulk_import.INTERNAL_ID}, "id: is no UUID in small letters"),
+    "the id of staging": (token(9) | {"id": bulk_import.STAGING_TOKEN_ID}, "id: is no UUID in small letters"),
     "a second token of an id": (token(1), "id: is another record's"),
     "a second habilitation of an id": (habilitation(1, datapass_id="9"), "id: is another record's"),
     "a second datapass id": (habilitation(9, datapass_id="1"), "datapass_id: is another habilitation's"),

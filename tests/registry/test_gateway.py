@@ -16,7 +16,7 @@ from bouquet_gateway.access import registry_client as gateway_registry
 from bouquet_gateway.access.credentials import Credential
 from bouquet_gateway.access.registry_answers import ASK_TIMEOUT_S
 from bouquet_gateway.access.registry_client import RegistryClient
-from bouquet_gateway.access.tokens import INTERNAL_ID, CredentialRefusal, Token, TokenVerifier
+from bouquet_gateway.access.tokens import STAGING_TOKEN_ID, CredentialRefusal, Token, TokenVerifier
 from bouquet_mesh.bus.api import BusClient
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tasks import alongside
@@ -100,7 +100,7 @@ async def test_a_forged_token_is_invalid_and_the_registry_is_not_asked(here: Mes
 
 async def test_the_internal_token_id_is_refused_by_a_gateway_with_a_registry(here: MeshWithRegistry) -> None:
     gate, demo = await here.start_gateway(), await here.start_gateway(tokens_from="claims")
-    text = signed_token(INTERNAL_ID, scopes=SCOPES)
+    text = signed_token(STAGING_TOKEN_ID, scopes=SCOPES)
     assert [await gate.outcome(text), await demo.outcome(text)] == ["401 00101", "200"]
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bouquet_gateway.access.tokens import INTERNAL_ID
+from bouquet_gateway.access.tokens import STAGING_TOKEN_ID
 from bouquet_registry.habilitations import Token
 from tests.support.editors import create_editor, delegate, issue_editor_token
 from tests.support.habilitations import SIRET, change_habilitation, create_habilitation
@@ -54,4 +54,4 @@ async def test_an_editor_names_a_student_by_ine_if_the_habilitation_allows_it(
 
 async def test_a_token_that_states_its_own_rights_may_use_the_ine(here: MeshWithRegistry) -> None:
     demo = await here.start_gateway(tokens_from="claims")
-    assert await outcome(demo, signed_token(INTERNAL_ID, scopes=SCOPES)) == "200"
+    assert await outcome(demo, signed_token(STAGING_TOKEN_ID, scopes=SCOPES)) == "200"

@@ -63,7 +63,7 @@ class Answer(Struct, frozen=True):
 
 def token(
     *scopes: str,
-    id: str = tokens.INTERNAL_ID,
+    id: str = tokens.STAGING_TOKEN_ID,
     valid_s: float = 3600,
     key: Secret = TOKEN_KEY,
     siret: str = "",

@@ -100,7 +100,7 @@ class Call(Struct):
     """Identity of the person whom the call asks about; `None` until the identity is known."""
     people_found: Callable[[], tuple[NamedPerson, ...]] = tuple
     """Function that returns the persons whom the answer names. Only the journal calls it, to record them."""
-    cached_for_s: int | None = None
+    cache_expires_in_s: int | None = None
     """Seconds for which the answer will still be in the cache; `None` if the answer did not come from the cache."""
     provider: str = ""
     """Name of the provider that was asked; between CAF and MSA, name of the one that found the person. Empty if no

@@ -31,7 +31,7 @@ def report_call(call: Call, method: str, status: int, span: Span) -> None:
             "operation": operation,
             "status": status,
             "duration_ms": round(elapsed_s * 1000, 1),
-            "cached": call.cached_for_s is not None,
+            "cached": call.cache_expires_in_s is not None,
         },
     )
     metrics.requests(operation, call.version, status, call.fault).inc()

@@ -41,7 +41,7 @@ UUID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.ASCII)
 """Pattern of a token's id (claim `jti`), a lowercase UUID. Gateways refuse tokens with other ids."""
 BOM = b"\xef\xbb\xbf"
 """Byte order mark of UTF-8, with which some text editors begin a file. The import skips the mark."""
-INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
+STAGING_TOKEN_ID = "00000000-0000-0000-0000-000000000000"
 """Id that all tokens of staging environments share. The import refuses it, since gateways refuse it in production."""
 
 
@@ -207,7 +207,7 @@ def _kind(line: Line) -> str:
 
 
 def _id_faults(id_: str, *taken: Container[str]) -> Iterator[str]:
-    if not UUID.fullmatch(id_) or id_ == INTERNAL_ID:
+    if not UUID.fullmatch(id_) or id_ == STAGING_TOKEN_ID:
         yield "id: is no UUID in small letters"
     elif any(id_ in ids for ids in taken):
         yield "id: is another record's"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bouquet_gateway.access.addresses import Networks, client_address
 from bouquet_gateway.access.rate_limit import MINUTE_S, Limit, RateLimiter
-from bouquet_gateway.access.unknown_bearers import ADDRESSES_PER_NETWORK
+from bouquet_gateway.access.unknown_bearers import NETWORK_LIMIT_FACTOR
 from bouquet_gateway.call import HttpRequest
 from bouquet_gateway.errors.problems import Problem
 from bouquet_mesh.networks import networks_of
@@ -18,7 +18,7 @@ class AddressLimit:
         """Takes `group`, the kind of requests that is counted, such as `proofs`. Each kind has a count of its own.
         Behind `trusted_proxies`, the address is read from `X-Forwarded-For`."""
         self._limiter = limiter
-        self._limits = [Limit(per_minute * factor, MINUTE_S, group) for factor in (1, ADDRESSES_PER_NETWORK)]
+        self._limits = [Limit(per_minute * factor, MINUTE_S, group) for factor in (1, NETWORK_LIMIT_FACTOR)]
         self._trusted_proxies = trusted_proxies
 
     async def count(self, request: HttpRequest) -> None:

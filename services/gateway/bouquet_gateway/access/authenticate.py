@@ -299,7 +299,7 @@ class Authenticator:
             if token.editor or self._per_habilitation or calls:
                 key = together
             allowance = await self._limiter.hit(
-                key, *own, group=call.envelope, calls=calls, own_key=together, cost=len(paths)
+                key, *own, group=call.envelope, calls_per_period=calls, habilitation_key=together, cost=len(paths)
             )
         else:
             key = key and f"{key} {self._address(request)}"

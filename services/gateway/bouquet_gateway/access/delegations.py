@@ -62,21 +62,23 @@ async def acting_token(
             throttle.note_served(token.editor, siret)
         elif wait_s := await throttle.count_unknown(token.editor):
             return CredentialRefusal("too_many_requests", wait_s)
-    delegation = choose(delegations, query.scalar("delegation_id"))
+    delegation = choose_delegation(delegations, query.scalar("delegation_id"))
     if isinstance(delegation, CredentialRefusal):
         return delegation
     rights = {name: getattr(delegation, name) for name in Rights.__struct_fields__}
     return structs.replace(token, **rights, delegation=delegation.id)
 
 
-def choose(delegations: tuple[Delegation, ...], wanted: str | Malformed | None) -> Delegation | CredentialRefusal:
-    """Returns the delegation with the id `wanted` or, if no id is given, the only delegation. Returns a refusal if none
-    has the id, or if there are several and no id. A `Malformed` id matches none."""
-    if not wanted:
+def choose_delegation(
+    delegations: tuple[Delegation, ...], delegation_id: str | Malformed | None
+) -> Delegation | CredentialRefusal:
+    """Returns the delegation with the id `delegation_id` or, if no id is given, the only delegation. Returns a refusal
+    if none has the id, or if there are several and no id. A `Malformed` id matches none."""
+    if not delegation_id:
         if len(delegations) > 1:
             return AMBIGUOUS
         return delegations[0] if delegations else NOT_DELEGATED
-    id = wanted.lower() if isinstance(wanted, str) else ""
+    id = delegation_id.lower() if isinstance(delegation_id, str) else ""
     return next((one for one in delegations if one.id == id), NOT_DELEGATED)
 
 
@@ -119,8 +121,8 @@ async def list_delegations(
     """Returns one page of the list of delegations to the software editor with the id `editor`. The query parameters
     `page` and `per_page` choose the page. Raises `Problem` if the registry does not answer."""
     page = min(max(1, _integer(query, "page")), MAX_PAGE)
-    wanted = _integer(query, "per_page")
-    per_page = min(wanted, MAX_PER_PAGE) if wanted > 0 else PER_PAGE
+    delegation_id = _integer(query, "per_page")
+    per_page = min(delegation_id, MAX_PER_PAGE) if delegation_id > 0 else PER_PAGE
     question = ListDelegations(id=request_id, deadline=deadline.at, editor=editor, page=page, per_page=per_page)
     reply = await bus.call(registry_messages.PROVIDER, question)
     if not isinstance(reply, Found):

@@ -82,19 +82,27 @@ class RateLimiter:
         self._clock = clock
 
     async def hit(
-        self, key: str, *own: Limit, group: str = "", calls: int = 0, own_key: str | None = None, cost: int = 1
+        self,
+        key: str,
+        *habilitation_limits: Limit,
+        group: str = "",
+        calls_per_period: int = 0,
+        habilitation_key: str | None = None,
+        cost: int = 1,
     ) -> Allowance:
-        """Counts a call of the caller `key` against the caller's limit, then against each limit in `own`. Returns the
-        result for the first limit that refuses the call or, if none does, for the last limit.
+        """Counts a call of the caller `key` against the caller's limit, then against each limit in
+        `habilitation_limits`. Returns the result for the first limit that refuses the call or, if none does, for the
+        last limit.
 
-        The caller's limit is `calls` per period; 0 stands for the limiter's default. Against it, the call counts as
+        The caller's limit is `calls_per_period`; 0 stands for the limiter's default. Against it, the call counts as
         `cost` calls, and each `group`, such as `v2`, is counted separately.
 
-        The limits in `own` belong to a habilitation. They are counted under `own_key`, by default `key`. Nothing is
-        counted under an empty key.
+        `habilitation_limits` are counted under `habilitation_key`, by default `key`. Nothing is counted under an empty
+        key.
         """
-        allowances = [await self.count(key, Limit(calls or self._limit, self._period_s, group, cost))]
-        allowances += [await self.count(key if own_key is None else own_key, limit) for limit in own]
+        allowances = [await self.count(key, Limit(calls_per_period or self._limit, self._period_s, group, cost))]
+        shared_key = key if habilitation_key is None else habilitation_key
+        allowances += [await self.count(shared_key, limit) for limit in habilitation_limits]
         return next((allowance for allowance in allowances if not allowance.allowed), allowances[-1])
 
     async def count(self, key: str, limit: Limit) -> Allowance:

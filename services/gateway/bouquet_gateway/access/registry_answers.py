@@ -20,7 +20,7 @@ from bouquet_proto.messages import Reply, Request
 V = TypeVar("V")
 
 ASK_TIMEOUT_S = 2.0
-MAX_REFRESHES = 2
+MAX_AGE_IN_REFRESHES = 2
 """Largest age, in refresh intervals, of a remembered answer that a call may use while the gateway requests a new one.
 If the remembered answer is older, the call waits for the new one."""
 REGISTRY_UNAVAILABLE = CredentialRefusal("registry_unavailable")
@@ -130,9 +130,9 @@ class RegistryAnswers(Generic[V]):
 
     def _is_usable_meanwhile(self, known: _Known[V]) -> bool:
         """Returns whether a call may use the remembered answer `known` while the gateway requests a new one. It may not
-        if the registry is silent, or if the answer is older than `MAX_REFRESHES` refresh intervals; the call then
-        waits."""
-        return not self._polls.is_silent and self._clock() - known.asked_at < MAX_REFRESHES * self._refresh_s
+        if the registry is silent, or if the answer is older than `MAX_AGE_IN_REFRESHES` refresh intervals; the call
+        then waits."""
+        return not self._polls.is_silent and self._clock() - known.asked_at < MAX_AGE_IN_REFRESHES * self._refresh_s
 
     async def _ask(self, key: str, question: Request) -> V | CredentialRefusal:
         asked_at = self._clock()

@@ -21,8 +21,8 @@ from bouquet_gateway.access.addresses import parse_networks
 from bouquet_gateway.access.credentials import Credential
 from bouquet_gateway.access.registry_answers import ASK_TIMEOUT_S, REGISTRY_UNAVAILABLE, RegistryAnswer, RegistryAnswers
 from bouquet_gateway.access.tokens import (
-    INTERNAL_ID,
     INVALID,
+    STAGING_TOKEN_ID,
     CredentialRefusal,
     Delegation,
     Token,
@@ -115,7 +115,7 @@ class RegistryClient:
             read = self._verifier.read(credential)  # its key may be withdrawn
         if isinstance(read, CredentialRefusal):
             return read
-        if read.id == INTERNAL_ID:
+        if read.id == STAGING_TOKEN_ID:
             return INVALID
         return await self._tokens.get(
             read.id, deadline, lambda until: WhoIs(id=request_id, deadline=until, token=read.id, refuses_withdrawn=True)
@@ -125,7 +125,7 @@ class RegistryClient:
         self, editor: str, siret: str, request_id: str, deadline: Deadline
     ) -> tuple[Delegation, ...] | CredentialRefusal:
         return await self._delegations.get(
-            _pair(editor, siret),
+            _delegations_key(editor, siret),
             deadline,
             lambda until: FindDelegations(id=request_id, deadline=until, editor=editor, siret=siret),
         )
@@ -158,14 +158,14 @@ class RegistryClient:
             return
         if is_news:
             self._reported, self._report_again_at = scopes, asked_at + REPORT_SCOPES_S
-        self._forget(changes)
+        self._forget_changed(changes)
         self._withdraw(changes.withdrawn_keys)
         self._log, self.cursor, self._answered_at = changes.log, changes.cursor, asked_at
         self._answered.set()
         if was_silent:
             log.info("registry answers", extra={"cursor": changes.cursor})
 
-    def _forget(self, changes: registry_messages.TokenChanges) -> None:
+    def _forget_changed(self, changes: registry_messages.TokenChanges) -> None:
         """Forgets the remembered tokens and delegations that may have changed."""
         if changes.tokens is None:
             self._tokens.forget_if(lambda _: True)
@@ -174,7 +174,7 @@ class RegistryClient:
         self._tokens.forget(changes.tokens)
         if changes.editors:
             editors = frozenset(changes.editors)
-            self._delegations.forget_if(lambda pair: pair.partition(" ")[0] in editors)
+            self._delegations.forget_if(lambda key: key.partition(" ")[0] in editors)
 
     def _withdraw(self, kids: tuple[str, ...] | None) -> None:
         """Replaces the set of withdrawn signing keys by the keys with the names `kids`. Tokens signed with a withdrawn
@@ -202,7 +202,7 @@ class RegistryClient:
             )
 
 
-def _pair(editor: str, siret: str) -> str:
+def _delegations_key(editor: str, siret: str) -> str:
     """Returns the key of the remembered delegations from the organisation with the SIRET `siret` to the software editor
     with the id `editor`."""
     return f"{editor} {siret}"

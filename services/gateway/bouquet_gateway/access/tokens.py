@@ -36,7 +36,7 @@ LEEWAY_S = 60.0
 """Tolerance, in seconds, for a token whose claim `nbf` (not before) is in the future: the signer's clock may be ahead
 of the gateway's (RFC 7519 §4.1.5)."""
 
-INTERNAL_ID = "00000000-0000-0000-0000-000000000000"
+STAGING_TOKEN_ID = "00000000-0000-0000-0000-000000000000"
 """Id of the public token of staging environments, which anybody may use."""
 STAGING = "staging"
 """Value of the claim `sub` in tokens of a staging environment."""
@@ -142,7 +142,7 @@ class _UnverifiedClaims(Struct, frozen=True):
 
     @property
     def is_staging(self) -> bool:
-        return bool(self.sub == STAGING or self.jti == INTERNAL_ID)
+        return bool(self.sub == STAGING or self.jti == STAGING_TOKEN_ID)
 
 
 class _Claims(Struct, frozen=True):
@@ -269,7 +269,7 @@ def issue(
     scopes: Iterable[str],
     *,
     expires_at: int,
-    token_id: str = INTERNAL_ID,
+    token_id: str = STAGING_TOKEN_ID,
     siret: str = "",
     mcp: bool = False,
 ) -> str:
@@ -301,7 +301,7 @@ def _decode(text: str, keys: _Keys, is_staging: bool) -> Token | CredentialRefus
     return Token(
         id=claims.jti,
         scopes=interned(claims.roles if claims.scopes is None else claims.scopes),
-        siret=DINUM_SIRET if claims.jti == INTERNAL_ID else claims.siret,
+        siret=DINUM_SIRET if claims.jti == STAGING_TOKEN_ID else claims.siret,
         expires_at=claims.exp,
         not_before=claims.nbf,
         issued_at=claims.iat,

@@ -18,7 +18,7 @@ MAX_NETWORKS = 100_000
 """Largest number of networks for which unknown bearer tokens are counted. Above this number, the count of the oldest
 network is dropped."""
 # All counts together take about 20 MB.
-ADDRESSES_PER_NETWORK = 10
+NETWORK_LIMIT_FACTOR = 10
 """Limit of an IPv6 /48 network, as a multiple of the limit of one IP address. In IPv6, each /64 network counts as one
 address."""
 
@@ -60,7 +60,7 @@ class AddressThrottle:
         for count in self._counts_of(address):
             if count.refused > limit and count.refused > count.accepted:
                 return max(1, round((self._minute + 1) * MINUTE_S - self._clock()))
-            limit *= ADDRESSES_PER_NETWORK
+            limit *= NETWORK_LIMIT_FACTOR
         return 0
 
     def _counts_of(self, address: str) -> list[_Count]:

@@ -11,10 +11,10 @@ from bouquet_gateway import metrics
 from bouquet_gateway.access.rate_limit import MINUTE_S, Limit, RateLimiter
 from bouquet_gateway.access.unknown_bearers import ExpiringValues
 
-SERVED_S = 3600.0
+DELEGATION_REMEMBERED_S = 3600.0
 """Seconds for which the gateway remembers that an administration delegates a habilitation to a software editor.
 Meanwhile, the editor's calls for this administration are exempt from the limit on unknown recipients."""
-MAX_SERVED = 50_000
+MAX_REMEMBERED_DELEGATIONS = 50_000
 """Largest number of delegations that one process remembers, as pairs of a software editor and an administration."""
 GROUP = " unknown recipients"
 """Name under which the rate limiter counts a software editor's calls for unknown recipients, apart from its other
@@ -35,7 +35,7 @@ class RecipientThrottle:
         self._limit = Limit(per_minute, MINUTE_S, GROUP)
         self._clock = clock
         self._slowed_until: dict[str, int] = {}
-        self._served: ExpiringValues[bool] = ExpiringValues(MAX_SERVED, SERVED_S)
+        self._served: ExpiringValues[bool] = ExpiringValues(MAX_REMEMBERED_DELEGATIONS, DELEGATION_REMEMBERED_S)
 
     def retry_in_s(self, editor: str, siret: str) -> int:
         """Returns the seconds that a software editor must wait before a call for the administration `siret`; 0 if the

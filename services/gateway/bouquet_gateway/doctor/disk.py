@@ -14,7 +14,7 @@ from bouquet_proto.names import GATEWAY_PREFIX
 SUBJECT = "journal spool"
 
 
-def spool(settings: GatewaySettings) -> Finding:
+def examine(settings: GatewaySettings) -> Finding:
     """Examines the journal's spool (folder of records that wait to be sent): whether files can be written there, and
     how full it is. Returns the result."""
     # If several processes share its folder, all their records together are compared with the limit of one process: the

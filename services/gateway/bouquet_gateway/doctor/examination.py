@@ -41,7 +41,7 @@ async def examine(
     findings += files.check_certificates(f"{MESH_PREFIX}BUS_URL", bus_url)
     findings += files.check_certificates(f"{GATEWAY_PREFIX}CACHE_URL", settings.cache_url)
     if settings.has_journal:
-        findings.append(disk.spool(settings))
+        findings.append(disk.examine(settings))
     findings += [proof_keys.examine(settings), _safeguards(settings)]
     return findings
 

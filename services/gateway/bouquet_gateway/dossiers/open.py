@@ -34,7 +34,7 @@ class Dossiers:
         # Refusals come in the order of a single call: first those of the caller, then those of the request.
         deadline, plan = Deadline.after(self._deadline_s), self._plan(body)
         if isinstance(plan, Plan):
-            call.counted_paths = plan.named_paths
+            call.counted_paths = plan.paths_without_for_each
             request = structs.replace(request, raw_query=_with_recipient(request.raw_query, plan))
         authenticate = self._services.authenticate
         admission = await authenticate.admit(request, call, deadline)

@@ -20,7 +20,7 @@ from bouquet_gateway.errors.problems import Problem
 from bouquet_gateway.offers.catalogue import Match, OperationFamily
 from bouquet_gateway.offers.discovery import Discovery
 from bouquet_gateway.single_calls.parameters import Values
-from bouquet_gateway.single_calls.target import USUAL_MODALITY, Target, newest
+from bouquet_gateway.single_calls.target import CIVIL_STATUS_MODALITY, Target, newest_version
 from bouquet_proto.offer import People
 
 
@@ -58,7 +58,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     parts: tuple[Part, ...]
 
     @property
-    def named_paths(self) -> tuple[str, ...]:
+    def paths_without_for_each(self) -> tuple[str, ...]:
         """Paths of the parts (lookups) without `for_each`. Authentication counts one call for each of them. The calls
         of a part with `for_each` are counted later, once its persons are known."""
         return tuple(part.target.path for part in self.parts if part.for_each is None)
@@ -122,14 +122,14 @@ def _target(part: PartRequest, offers: Discovery, today: date) -> Target | None:
     # A provider whose offer is still missing may offer the operation: the result is then a target without an operation.
     family = _family(part, offers)
     if family is None:
-        path = f"/v{part.version or 3}/{part.operation}/{part.modality or USUAL_MODALITY}"
+        path = f"/v{part.version or 3}/{part.operation}/{part.modality or CIVIL_STATUS_MODALITY}"
         return Target(path=path, match=None) if offers.may_be_offered(path) else None
-    version = part.version or newest(family, today)
+    version = part.version or newest_version(family, today)
     served = next(iter(family.versions.get(version, ())), None)
     return Target(path=served.operation.path, match=Match(family, version, served)) if served else None
 
 
 def _family(part: PartRequest, offers: Discovery) -> OperationFamily | None:
     families = offers.catalogue.resources.get(part.operation, {})
-    only = next(iter(families)) if len(families) == 1 else USUAL_MODALITY
+    only = next(iter(families)) if len(families) == 1 else CIVIL_STATUS_MODALITY
     return families.get(part.modality or only)

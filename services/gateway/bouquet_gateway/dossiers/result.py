@@ -75,7 +75,7 @@ def result_of(call: Call, answer: Answer, now: datetime, cache_s: int) -> PartRe
     the operation are cached."""
     body, status = _body.decode(answer.body), _status(call, answer.status)
     is_answer = status in COMPLETE and bool(call.authority)
-    age_s = 0 if call.cached_for_s is None else max(cache_s - call.cached_for_s, 0)
+    age_s = 0 if call.cache_expires_in_s is None else max(cache_s - call.cache_expires_in_s, 0)
     return PartResult(
         status=status,
         data=body.data,
@@ -83,7 +83,7 @@ def result_of(call: Call, answer: Answer, now: datetime, cache_s: int) -> PartRe
         meta=body.meta or UNSET,
         provider=call.authority or UNSET,
         obtained_at=iso_time(int(now.timestamp()) - age_s) if is_answer else UNSET,
-        cached=call.cached_for_s is not None if is_answer else UNSET,
+        cached=call.cache_expires_in_s is not None if is_answer else UNSET,
         retry_in=UNSET if answer.retry_after_s is None else answer.retry_after_s,
     )
 

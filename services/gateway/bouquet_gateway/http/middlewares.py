@@ -105,9 +105,9 @@ def headers_of(call: Call) -> dict[str, str]:
     # they give the dates.
     headers = {"X-Request-Id": call.request_id, "Server": SERVER_NAME, **call.rate_limit}
     if call.reached_data:
-        hit = call.cached_for_s is not None
+        hit = call.cache_expires_in_s is not None
         headers["X-Response-Cached"] = "true" if hit else "false"
-        headers["X-Cache-Expires-in"] = str(call.cached_for_s) if hit else ""
+        headers["X-Cache-Expires-in"] = str(call.cache_expires_in_s) if hit else ""
     if call.retirement:
         headers |= _retirement_headers(call.retirement)
     return headers

@@ -23,7 +23,7 @@ from bouquet_proto.access_record import Access, Outcome, encode
 from bouquet_proto.identity import Identite
 
 FULL = "journal_full"
-TOKEN_REFUSED = frozenset({401, 403, 429})
+REFUSAL_STATUSES = frozenset({401, 403, 429})
 """HTTP statuses of calls refused for their token, its scopes, the client's address or a rate limit. The journal records
 only some of these calls (`REFUSALS_PER_MINUTE`)."""
 REFUSALS_PER_MINUTE = 60
@@ -101,7 +101,7 @@ class SpooledJournal:
             return
         # A caller without a token of ours gets no data and leaves no record; refusals of one token are limited.
         if not call.token_id or (
-            status in TOKEN_REFUSED and not self._refusals.allow(call.token_id, call.habilitation)
+            status in REFUSAL_STATUSES and not self._refusals.allow(call.token_id, call.habilitation)
         ):
             metrics.JOURNAL_UNRECORDED.inc()
             return
@@ -149,7 +149,7 @@ def record_of(call: Call, status: int, keys: Keys) -> Access:
         recipient=call.recipient,
         provider=call.provider,
         regime=call.regime,
-        cached=call.cached_for_s is not None,
+        cached=call.cache_expires_in_s is not None,
         duration_ms=round(elapsed_s * 1000, 1),
         trace_id=request_context.trace_id.get(),
         person=call.compute_once(pseudonym, key.secret, call.person) if call.person else "",

@@ -155,7 +155,7 @@ class Lookups:
                 key = self._cache.key(served.operation, parsed, now.date())
         cached = await self._cache.get(key)
         if cached is not None:
-            call.cached_for_s, call.authority = cached.expires_in_s, served.authority.label
+            call.cache_expires_in_s, call.authority = cached.expires_in_s, served.authority.label
             return Found(Raw(cached.value))
         refuse_in_window(self._windows, served.authority, now)
         if isinstance(parsed, Problem):

@@ -40,7 +40,7 @@ class LookupResult(Struct, frozen=True):
     it."""
 
     chosen: ChosenReply
-    caller_was_refused: bool
+    was_busy: bool
     """Whether the lookup failed because a limit on calls in flight was reached, perhaps this caller's own. Other
     callers that waited for the same reply then ask again."""
 
@@ -77,7 +77,7 @@ class Providers:
         whether the lookup is about a past month."""
         ask = partial(self._ask, served, lookup, key, today)
         answer = await (self._share(served, key, ask, Deadline(lookup.deadline)) if key else ask())
-        self._report(served.status, is_outage(answer.chosen.reply, served.problems))
+        self._report(served.ping_name, is_outage(answer.chosen.reply, served.problems))
         return answer.chosen
 
     async def _share(
@@ -93,11 +93,11 @@ class Providers:
         # again until `deadline`.
         answer, joined = await self._flights.join(key, ask)
         try:
-            while joined and answer.caller_was_refused:
+            while joined and answer.was_busy:
                 async with asyncio.timeout(deadline.left_s()):  # the deadline of this caller, not of the one joined
                     answer, joined = await self._flights.join(key, ask)
         except TimeoutError:
-            return LookupResult(ChosenReply(LATE, served.authority), caller_was_refused=False)
+            return LookupResult(ChosenReply(LATE, served.authority), was_busy=False)
         if joined:
             metrics.cache_lookups("joined").inc()
         return answer
@@ -132,7 +132,7 @@ class Providers:
             chosen = ChosenReply(await ask_one(served.provider, lookup), served.authority, served.provider)
         if isinstance(chosen.reply, Found):
             await self._cache.set(key, chosen.reply.data, served.operation.cache_s)
-        return LookupResult(chosen, caller_was_refused=was_busy and isinstance(chosen.reply, Failed))
+        return LookupResult(chosen, was_busy=was_busy and isinstance(chosen.reply, Failed))
 
     async def _ask_one(self, served: ServedOperation, provider: str, lookup: Lookup) -> Reply:
         """Asks one provider and returns its reply, without fields that the operation's schema does not declare. A reply
@@ -157,7 +157,7 @@ class Providers:
         resolution = await resolve(
             start,
             lookup,
-            ChoiceCriteria(lookup.identity, past_month=_is_past(lookup, today), file=DATA_TYPES[lookup.operation]),
+            ChoiceCriteria(lookup.identity, past_month=_is_past(lookup, today), data_type=DATA_TYPES[lookup.operation]),
             REGIMES,
             self._timing,
             hint=await self._hints.get(hint_key),

@@ -20,7 +20,7 @@ MAX_PEOPLE = 256
 # Also the largest number of objects in which persons are searched.
 MAX_WORDS = 10
 """Largest number of words that are read in a field that holds a person's full name."""
-KNOWN_DAY = re.compile(r"(?!0000)\d{4}-(?!00)\d\d-\d\d", re.ASCII)
+KNOWN_MONTH = re.compile(r"(?!0000)\d{4}-(?!00)\d\d-\d\d", re.ASCII)
 """Pattern of a date whose year and month are known; the day may be unknown, as in `2005-06-00`. Providers write unknown
 parts as zeros."""
 ISO_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
@@ -70,7 +70,7 @@ def birth_date(parts: Sequence[Any]) -> str:
     year, month, day = "0000", "00", "00"
     match parts:
         case [str() as text]:
-            if known := KNOWN_DAY.match(text):
+            if known := KNOWN_MONTH.match(text):
                 return known[0]
             if found := ISO_DAY.match(text):
                 year, month, day = found.groups()

@@ -77,7 +77,7 @@ class ChoiceCriteria(Struct, frozen=True):
 
     person: Identite
     past_month: bool
-    file: type[FamilyData] = QuotientFamilial
+    data_type: type[FamilyData] = QuotientFamilial
     """Struct to which the data in both replies is decoded, so that the gateway can compare it."""
 
 
@@ -125,7 +125,7 @@ def choose_reply(
     if outcomes & INCONCLUSIVE:
         return _inconclusive(one, other, both)
     if Outcome.INCOMPLETE in outcomes:
-        return _of_telling_reply(one, other, frozenset({Outcome.INCOMPLETE}), both)
+        return _reply_with_outcome(one, other, frozenset({Outcome.INCOMPLETE}), both)
     if Outcome.REJECTED in outcomes:  # both providers were asked the same question
         refusing = [answer for answer in (one, other) if answer.outcome is Outcome.REJECTED]
         chosen = min(refusing, key=lambda answer: answer.provider != regimes.asked_first)  # whichever was asked first
@@ -177,7 +177,7 @@ def _winner(finders: list[ProviderReply], criteria: ChoiceCriteria, regimes: Reg
 
 def _inconclusive(one: ProviderReply, other: ProviderReply, both: Authority) -> ChosenReply:
     if not {one.outcome, other.outcome} <= INCONCLUSIVE:
-        return _of_telling_reply(one, other, INCONCLUSIVE, both)
+        return _reply_with_outcome(one, other, INCONCLUSIVE, both)
     match one.reply, other.reply:
         case (Failed(reason=mine), Failed(reason=theirs)) if mine == theirs:
             return ChosenReply(one.reply, both)
@@ -185,14 +185,14 @@ def _inconclusive(one: ProviderReply, other: ProviderReply, both: Authority) -> 
     return ChosenReply(Failed("upstream_timeout" if timed_out else "upstream_unavailable"), both)
 
 
-def _of_telling_reply(
-    one: ProviderReply, other: ProviderReply, telling: frozenset[Outcome], both: Authority
+def _reply_with_outcome(
+    one: ProviderReply, other: ProviderReply, deciding: frozenset[Outcome], both: Authority
 ) -> ChosenReply:
-    """Chooses the reply whose outcome is in `telling`, the outcomes that decide. If both replies have such an outcome,
-    chooses `one`, and an error names the authority `both`."""
-    tellers = [answer for answer in (one, other) if answer.outcome in telling]
-    authority = tellers[0].authority if len(tellers) == 1 else both
-    return ChosenReply(tellers[0].reply, authority)
+    """Chooses the reply whose outcome is in `deciding`. If both replies have such an outcome, chooses `one`, and an
+    error names the authority `both`."""
+    candidates = [answer for answer in (one, other) if answer.outcome in deciding]
+    authority = candidates[0].authority if len(candidates) == 1 else both
+    return ChosenReply(candidates[0].reply, authority)
 
 
 def _names_person(reply: Reply, criteria: ChoiceCriteria) -> bool:
@@ -200,7 +200,7 @@ def _names_person(reply: Reply, criteria: ChoiceCriteria) -> bool:
     `allocataire` (beneficiary)."""
     assert isinstance(reply, Found)
     try:
-        file = msgspec.json.decode(reply.data, type=criteria.file)
+        data = msgspec.json.decode(reply.data, type=criteria.data_type)
     except msgspec.DecodeError:
         return False
     person = criteria.person
@@ -208,7 +208,7 @@ def _names_person(reply: Reply, criteria: ChoiceCriteria) -> bool:
         person.sexe_etat_civil in (None, allocataire.sexe)
         and allocataire.date_naissance == person.date_naissance()
         and fold_name(allocataire.nom_naissance or "") == fold_name(person.nom_naissance)
-        for allocataire in file.allocataires
+        for allocataire in data.allocataires
     )
 
 

@@ -95,7 +95,7 @@ class Mcp:
             case Response():
                 return planned
             case ToolListRequest(message, version):
-                tools = [tool.described for tool in self._tools().values() if tool.is_open_to(token)]
+                tools = [tool.description for tool in self._tools().values() if tool.is_open_to(token)]
                 return _result(message, version, {"tools": tools}, CACHEABLE)
             case ToolCallRequest(message, version):
                 answer = await self._invoke(planned, admission, request, call, deadline)
@@ -172,12 +172,12 @@ class Mcp:
         return answer
 
 
-def _result(message: Message, version: str, result: Json, lasting: Json | None = None) -> Response:
-    """Returns the answer with `result` to a message, in the form of the protocol version `version`. `lasting` holds
-    members that say how long the client may keep the result. Older versions leave them out."""
+def _result(message: Message, version: str, result: Json, cache_members: Json | None = None) -> Response:
+    """Returns the answer with `result` to a message, in the form of the protocol version `version`. `cache_members`
+    say how long the client may keep the result. Older versions leave them out."""
     # Versions before 2026-07-28 do not have these members, the server's name and `resultType`.
     if version == CURRENT:
-        result = {"resultType": "complete"} | result | (lasting or {}) | {"_meta": SERVER_META}
+        result = {"resultType": "complete"} | result | (cache_members or {}) | {"_meta": SERVER_META}
     return result_response(message, result)
 
 

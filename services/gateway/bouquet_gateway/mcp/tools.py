@@ -18,7 +18,7 @@ from bouquet_gateway.paths import V2
 from bouquet_gateway.public.openapi import ANYTHING, DELEGATION, RECIPIENT, query_parameters
 from bouquet_gateway.public.openapi_components import Json
 from bouquet_gateway.public.openapi_errors import object_schema
-from bouquet_gateway.single_calls.target import Target, newest
+from bouquet_gateway.single_calls.target import Target, newest_version
 
 TOOL_PATH = re.compile(r"[\w/-]{1,128}", re.ASCII)
 """Pattern of the operations' paths, without version, for which there is a tool. The tool's name has a dot for each
@@ -44,7 +44,7 @@ class Tool(Struct, frozen=True):
     target: Target
     parameters: frozenset[str]
     """Names of the operation's query parameters, without `recipient`."""
-    described: Raw
+    description: Raw
     """Description of the tool as JSON, as it appears in the list of tools for clients."""
 
     def is_open_to(self, token: Token) -> bool:
@@ -77,14 +77,14 @@ def _tools(catalogue: Catalogue, today: date) -> Iterator[tuple[str, Tool]]:
 def _match(family: OperationFamily, today: date) -> Match | None:
     """Returns the version of an operation that a tool calls. It is the newest, preferably one that is not deprecated on
     the day `today`. Returns `None` if that is version 2, for which there are no tools."""
-    version = newest(family, today)
+    version = newest_version(family, today)
     return None if version == V2 else Match(family, version, family.versions[version][0])
 
 
 def _tool(name: str, match: Match, served: ServedOperation) -> Tool:
     operation = served.operation
     parameters = {name: field for name, field in query_parameters(operation).items() if name != DELEGATION.name}
-    described = {
+    description = {
         "name": name,
         "title": operation.summary,
         "description": f"{operation.summary}. Source : {served.authority.label}. {NOTICE}",
@@ -95,7 +95,7 @@ def _tool(name: str, match: Match, served: ServedOperation) -> Tool:
     return Tool(
         target=Target(path=operation.path, match=match),
         parameters=frozenset(parameters) - {RECIPIENT.name},
-        described=Raw(msgspec.json.encode(described)),
+        description=Raw(msgspec.json.encode(description)),
     )
 
 

@@ -23,7 +23,7 @@ from bouquet_proto.rules import RULES
 OfferRefusals: TypeAlias = defaultdict[str, tuple[OfferRefusal, ...]]
 """Parts of offers that the gateway does not serve, by the provider's name."""
 
-STATUS_NAME = re.compile(r"[a-z\d_]+", re.ASCII)
+PING_NAME_PATTERN = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
 """Operations whose provider is chosen at each call, by plan (name of the rule that chooses) and operation id. The
 gateway uses these definitions instead of those in the providers' offers."""
@@ -43,7 +43,7 @@ class ServedOperation(Struct, frozen=True, dict=True):
     """Errors, by reason, that only the operation's provider has. They complete the failure table, which lists the
     errors common to all providers."""
     reply_schema: ReplySchema
-    status: str = ""
+    ping_name: str = ""
     """Name of the operation's resource in `/api/{status}/ping`; empty if the gateway does not show the resource's
     health."""
 
@@ -129,7 +129,7 @@ class Catalogue:
         example, another provider's offer already has the path."""
         self.by_path = served_by_path(self.offers, self.refusals)
         self.documents = documents_by_path(self.offers, self.by_path, self.refusals)
-        self.monitored = monitored_by_status(self.offers, self.by_path)
+        self.monitored = monitored_by_ping_name(self.offers, self.by_path)
         self._families: dict[str, OperationFamily] = {}
         for path, modalities in self.by_path.items():
             family_path, version = split(path)
@@ -187,20 +187,20 @@ def served_by_path(offers: Iterable[Offer], refusals: OfferRefusals) -> dict[str
     # This is otherwise for an operation with a plan: a rule, such as the one for CAF and MSA, that chooses the provider
     # at each call.
     table: dict[str, dict[Modality, ServedOperation]] = {}
-    status_owners = {france_connect_session.PING_NAME: france_connect_session.PROVIDER}
+    ping_name_owners = {france_connect_session.PING_NAME: france_connect_session.PROVIDER}
     for offer in offers:
         for operation in offer.operations:
-            if reason := _add(table.setdefault(operation.path, {}), offer, operation, status_owners):
+            if reason := _add(table.setdefault(operation.path, {}), offer, operation, ping_name_owners):
                 refusals[offer.provider] += (OfferRefusal(reason, operation.id),)
     return {path: tuple(modalities.values()) for path, modalities in table.items() if modalities}
 
 
 def _add(
-    modalities: dict[Modality, ServedOperation], offer: Offer, operation: Operation, status_owners: dict[str, str]
+    modalities: dict[Modality, ServedOperation], offer: Offer, operation: Operation, ping_name_owners: dict[str, str]
 ) -> str:
     """Adds `operation` to `modalities`, the operations already served at its path. Returns the reason to refuse the
-    operation, or "" if it is added. `status_owners` says which provider uses each name in `/api/{status}/ping`."""
-    # `status_owners` holds each name that is taken in `/api/{status}/ping`, with the provider or plan that took it.
+    operation, or "" if it is added. `ping_name_owners` says which provider uses each name in `/api/{status}/ping`."""
+    # `ping_name_owners` holds each name that is taken in `/api/{status}/ping`, with the provider or plan that took it.
     if not _is_readable(operation):
         return "rule unknown"
     if operation.plan and not _may_join_plan(operation, offer.provider):
@@ -216,7 +216,7 @@ def _add(
         {offer.provider: offer.authority},
         problems,
         ReplySchema(operation.schema, gated=operation.gated),
-        _status(operation, offer.provider, status_owners),
+        _ping_name(operation, offer.provider, ping_name_owners),
     )
     known = modalities.get(operation.modality)
     if known is None:
@@ -229,7 +229,7 @@ def _add(
     return ""
 
 
-def monitored_by_status(
+def monitored_by_ping_name(
     offers: Iterable[Offer], by_path: Mapping[str, tuple[ServedOperation, ...]]
 ) -> dict[str, MonitoredResource]:
     """Returns the resources (groups of operations) whose health the gateway shows at `/api/{status}/ping`, by `status`.
@@ -240,8 +240,8 @@ def monitored_by_status(
             france_connect_session.AUTHORITY, frozenset({france_connect_session.PROVIDER})
         )
     for served in (served for modalities in by_path.values() for served in modalities):
-        if served.status:
-            table[served.status] = MonitoredResource(served.authority, frozenset(served.authorities))
+        if served.ping_name:
+            table[served.ping_name] = MonitoredResource(served.authority, frozenset(served.authorities))
     return table
 
 
@@ -260,13 +260,13 @@ def documents_by_path(
     return table
 
 
-def _status(operation: Operation, provider: str, status_owners: dict[str, str]) -> str:
+def _ping_name(operation: Operation, provider: str, ping_name_owners: dict[str, str]) -> str:
     """Returns the name by which `/api/{status}/ping` shows the operation's health. Returns "" if the name in the offer
-    is malformed, or taken by another provider. `status_owners` holds the provider of each name; a new name is added to
-    it."""
-    status, owner = operation.status_name, operation.plan or provider
-    if STATUS_NAME.fullmatch(status) and status_owners.setdefault(status, owner) == owner:
-        return status
+    is malformed, or taken by another provider. `ping_name_owners` holds the provider of each name; a new name is added
+    to it."""
+    name, owner = operation.status_name, operation.plan or provider
+    if PING_NAME_PATTERN.fullmatch(name) and ping_name_owners.setdefault(name, owner) == owner:
+        return name
     return ""
 
 

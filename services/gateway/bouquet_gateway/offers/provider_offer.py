@@ -12,12 +12,12 @@ from bouquet_gateway.offers.checks import OfferRefusal, Territories, read_offer
 from bouquet_gateway.offers.compatibility import lost_fields
 from bouquet_proto.offer import Offer, digest_of
 
-KEPT_S = 90.0
+FIELDS_KEPT_S = 90.0
 """Seconds for which the served offer (description of operations) keeps its fields after a worker last sent it.
 Meanwhile, another offer that removes or changes fields is refused."""
 # A worker that is rolled out beside the former one thus cannot take a field from callers. Once no former worker
 # answers, its offer counts: the provider has decided so.
-MAX_FORMER = 20
+MAX_REMEMBERED_OFFERS = 20
 """Largest number of offers (descriptions of operations) per provider that the gateway remembers as served. If an old
 worker sends one of them again, it is not reported as refused."""
 
@@ -41,7 +41,7 @@ class ProviderOffer:
         self._clock = clock
         self._served: _Received | None = None
         self._refused: _Received | None = None
-        self._former: deque[str] = deque(maxlen=MAX_FORMER)
+        self._former: deque[str] = deque(maxlen=MAX_REMEMBERED_OFFERS)
 
     @property
     def served(self) -> Offer | None:
@@ -59,7 +59,7 @@ class ProviderOffer:
             self._refused = _Received(digest, None, read.refusals, now)
             return None
         losses = tuple(lost_fields(served.offer, read.offer)) if served and served.offer else ()
-        if losses and served and now - served.heard_at < KEPT_S:
+        if losses and served and now - served.heard_at < FIELDS_KEPT_S:
             if digest not in self._former:  # the former worker of a roll-out is not at fault
                 self._refused = _Received(digest, None, losses, now)
             return None
@@ -76,9 +76,9 @@ class ProviderOffer:
         """Returns what the gateway tells the provider's workers: the digest of their offer, and its refused parts.
         Returns `("", ())` if no worker has sent an offer. `conflicts` are parts that the catalogue refuses, such as a
         path that another provider already has."""
-        # It is about an offer that was refused as a whole, if a worker has sent one in the last `KEPT_S` seconds;
-        # otherwise, about the served offer.
+        # It is about an offer that was refused as a whole, if a worker has sent one in the last `FIELDS_KEPT_S`
+        # seconds; otherwise, about the served offer.
         refused, served = self._refused, self._served
-        if refused and self._clock() - refused.heard_at < KEPT_S:
+        if refused and self._clock() - refused.heard_at < FIELDS_KEPT_S:
             return refused.digest, refused.refusals
         return (served.digest, (*served.refusals, *conflicts)) if served else ("", ())

@@ -32,7 +32,7 @@ CELL_PADDING = 2 * mm
 """Height or width of the empty space around the text in a cell of a table, in points."""
 LABEL_WIDTH = 0.42
 """Width of the column with the labels, as a fraction of the table's width."""
-BOX_LINES = 40
+MAX_ROW_LINES = 40
 """Largest number of lines of text in one row of a table, so that a row fits on one page. A longer text goes on in the
 next row."""
 QR_SIDE = 52 * mm
@@ -106,9 +106,9 @@ class _Pages:
             self._row(row)
         self._y -= 3 * mm
 
-    def verification(self, url: str, code: str, issued: str) -> None:
+    def verification(self, url: str, code: str, issued_sentence: str) -> None:
         """Draws the QR code with the address `url`, at which people verify the proof, and instructions beside it. They
-        quote `code`, the proof's short code, and end with the sentence `issued`. The QR code is also a link."""
+        quote `code`, the proof's short code, and end with `issued_sentence`. The QR code is also a link."""
         self._need(QR_SIDE + 8 * mm)
         self._y -= 6 * mm
         bottom, left = self._y - QR_SIDE, MARGIN + QR_SIDE + 6 * mm
@@ -121,7 +121,7 @@ class _Pages:
             f"Scannez ce code, ou cliquez dessus. La page qui s'ouvre doit être à l'adresse {url.partition('?')[0]}",
             f"Elle doit montrer le code {code} et les mêmes valeurs. Sans elle, ce document ne prouve rien.",
             "Quiconque tient ce document peut ouvrir cette page.",
-            issued,
+            issued_sentence,
         ):
             self.text(line, SMALL, left=left)
         self._y = min(self._y, bottom)
@@ -131,8 +131,8 @@ class _Pages:
         split = width * LABEL_WIDTH
         labels = _lines(row.label, REGULAR, NORMAL, split - 2 * CELL_PADDING)
         values = _lines(row.value, BOLD, NORMAL, width - split - 2 * CELL_PADDING)
-        for start in range(0, max(len(labels), len(values), 1), BOX_LINES):
-            self._box(labels[start : start + BOX_LINES], values[start : start + BOX_LINES], width, split)
+        for start in range(0, max(len(labels), len(values), 1), MAX_ROW_LINES):
+            self._box(labels[start : start + MAX_ROW_LINES], values[start : start + MAX_ROW_LINES], width, split)
 
     def _box(self, labels: list[str], values: list[str], width: float, split: float) -> None:
         """Draws a row of a table: the lines of the label in the left cell, those of the value in the right cell. The

@@ -26,12 +26,12 @@ PROOF_PARAMETER = "preuve"
 """Name of the query parameter that holds the text of the proof to verify."""
 DOCUMENT_PARAMETER = "document"
 """Name of the query parameter that holds the encrypted content of the PDF file to download."""
-DOCUMENT_S = 300
+DOCUMENT_VALID_S = 300
 """Seconds after an answer for which the PDF file of its proof can be downloaded."""
 MAX_DOCUMENT_LENGTH = 7500
 """Largest number of characters in the encrypted content of a PDF file. The download link contains it, and HTTP servers
 accept URLs of about 8,000 characters."""
-MAX_LENGTH = 4000
+MAX_PROOF_LENGTH = 4000
 """Largest number of characters in the text of a proof. The link for its verification contains the text, and browsers
 and proxies refuse very long links."""
 PURPOSE, TEST_PURPOSE = "proof verification", "proof verification of test data"
@@ -89,7 +89,7 @@ class Proofs:
             record=call.record_id,
             sections=sections_of(operation.proof, data),
         )
-        text = seal(self._keys, statement, self._purpose, MAX_LENGTH)
+        text = seal(self._keys, statement, self._purpose, MAX_PROOF_LENGTH)
         meta = {proof_members.URL: self.url_of(text), proof_members.CODE: code_of(text)}
         if kind != PDF:
             return ProofMembers(meta)
@@ -99,7 +99,7 @@ class Proofs:
             siret=statement.siret,
             issued_on=statement.issued_on,
             habilitation=call.habilitation,
-            expires_at=int(now.timestamp()) + DOCUMENT_S,
+            expires_at=int(now.timestamp()) + DOCUMENT_VALID_S,
             proof=text,
             sections=document_sections_of(operation.proof, data),
         )
@@ -122,7 +122,7 @@ class Proofs:
     def verify(self, text: str) -> Statement:
         """Returns the content of the proof `text`. Raises `Problem` if these gateways have not made the proof, or if it
         has expired."""
-        statement = self._opened(text, MAX_LENGTH, self._purpose, _decoder)
+        statement = self._opened(text, MAX_PROOF_LENGTH, self._purpose, _decoder)
         if self._clock().date() > date.fromisoformat(statement.valid_until):
             raise Problem("proof_expired")
         return statement

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 KEPT_S = 5.0
 """Seconds for which the document with all test cases is reused. The first request after that builds a new one."""
-NO_SANDBOX = "malformed_request"
+OUTSIDE_SANDBOX_REASON = "malformed_request"
 """Failure reason in the reply of a worker outside of a sandbox, which does not understand requests about test cases."""
 
 _page = msgspec.json.Decoder(CasePage)
@@ -85,7 +85,7 @@ class SandboxCases:
         match await self._bus.call(offer.provider, check):
             case Found(data=data):
                 return _decoded(_report, data)
-            case Failed(reason=reason) if reason == NO_SANDBOX:
+            case Failed(reason=reason) if reason == OUTSIDE_SANDBOX_REASON:
                 raise Problem("unknown_route")
             case _:
                 raise Problem("bus_unavailable")
@@ -116,7 +116,7 @@ class SandboxCases:
                     page = _decoded(_page, data)
                     yield page
                     after = page.next if page.next > after else None  # never a page twice
-                case Failed(reason=reason) if reason == NO_SANDBOX:
+                case Failed(reason=reason) if reason == OUTSIDE_SANDBOX_REASON:
                     return
                 case _:
                     raise Problem("bus_unavailable")

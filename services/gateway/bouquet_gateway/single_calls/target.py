@@ -11,7 +11,7 @@ from bouquet_gateway.offers.catalogue import Match, OperationFamily, ServedOpera
 from bouquet_gateway.single_calls.parameters import Value, Values
 from bouquet_proto.offer import Operation, People
 
-USUAL_MODALITY = "identite"
+CIVIL_STATUS_MODALITY = "identite"
 """Modality (way to identify the person) of operations that identify a person by civil status (name, birth and sex)."""
 SESSION_MODALITY = "france_connect"
 """Modality (way to identify the person) of the operations that need a citizen's FranceConnect session. The paths of
@@ -42,7 +42,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
     @property
     def is_by_civil_status(self) -> bool:
-        return self.operation is None or self.operation.modality == USUAL_MODALITY
+        return self.operation is None or self.operation.modality == CIVIL_STATUS_MODALITY
 
     def people_at(self, path: str) -> People | None:
         """Returns which fields of the operation's data hold the civil status of the people at `path`. For the path
@@ -58,7 +58,7 @@ class Target(Struct, frozen=True, kw_only=True):
         return {names[field]: value for field, value in person.items() if field in names}
 
 
-def newest(family: OperationFamily, today: date) -> int:
+def newest_version(family: OperationFamily, today: date) -> int:
     """Returns the number of an operation's newest version that is not deprecated. If all versions are deprecated,
     returns the highest number."""
     current = (version for version, served in family.versions.items() if not _is_deprecated(served[0], today))

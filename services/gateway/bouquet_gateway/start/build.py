@@ -52,7 +52,7 @@ from bouquet_mesh.tasks import alongside
 from bouquet_proto import france_connect_session
 from bouquet_proto.names import GATEWAY_PREFIX
 
-FIRST_OFFERS_S = 3.0
+FIRST_OFFERS_WAIT_S = 3.0
 """Longest time, in seconds, that a starting gateway waits for the providers' first descriptions of their operations."""
 
 
@@ -71,13 +71,13 @@ async def open_gateway(
     clock: Callable[[], datetime] = paris_now,
     epoch_s: Callable[[], float] = time.time,
 ) -> AsyncIterator[GatewayServices]:
-    """Builds the services of a gateway, and waits up to `FIRST_OFFERS_S` seconds for the providers' descriptions of
-    their operations. Then yields the services. Raises `SettingsError` for wrong settings.
+    """Builds the services of a gateway, and waits up to `FIRST_OFFERS_WAIT_S` seconds for the providers' descriptions
+    of their operations. Then yields the services. Raises `SettingsError` for wrong settings.
 
     `outbox` is the queue for journal records; `None` without a journal. `epoch_s` returns the seconds since 1970, for
     rate limits.
     """
-    # The time ends when each provider has been asked, and after `FIRST_OFFERS_S` seconds at the latest.
+    # The time ends when each provider has been asked, and after `FIRST_OFFERS_WAIT_S` seconds at the latest.
     # The records of the access journal are sent to `outbox`. `clock` is used by the rules of the contract, and
     # `epoch_s` (seconds since 1970) by the rate limits.
     calls = Bulkheads(bus, settings.max_calls_per_provider)
@@ -94,7 +94,7 @@ async def open_gateway(
             services = _assemble(settings, calls, offers, tokens, limiter, cache, journal, drawing, clock, epoch_s)
             async with alongside(offers.run()), alongside(tokens.run()), _following(settings, offers):
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(offers.first_round(), FIRST_OFFERS_S)
+                    await asyncio.wait_for(offers.first_round(), FIRST_OFFERS_WAIT_S)
                 yield services
 
 
