@@ -19,7 +19,7 @@ from tests.registry.accesses import access, write
 from tests.registry.api_client import AUTHOR, ApiAnswer, ApiClient, api_client
 from tests.registry.datapass_events import v1
 from tests.registry.test_acts import recorded
-from tests.registry.test_notices import Box
+from tests.registry.test_notices import NoticeRecorder
 from tests.registry.test_webhooks import datapass_client
 from tests.support.clock import DatetimeClock
 from tests.support.editors import create_editor, issue_editor_token
@@ -165,7 +165,7 @@ async def test_notices_are_listed_with_the_time_of_their_sending(
 ) -> None:
     token = await issue_token(store, clock)
     clock.now = token.expires_at - timedelta(days=14)
-    await notices.send_due_notices(store, Box(), clock)
+    await notices.send_due_notices(store, NoticeRecorder(), clock)
     [notice] = await pages(api, "/notices", token=token.id, is_sent="true")
     assert (notice["days"], notice["habilitation"]) == (14, token.habilitation)
     assert await pages(api, "/notices", is_sent="false") == []

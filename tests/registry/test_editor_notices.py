@@ -18,7 +18,7 @@ from bouquet_registry.notices import CLAIM, THRESHOLDS, DeliveryError, Notice, s
 from bouquet_registry.store import Store
 from tests.registry.api_client import api_client
 from tests.registry.test_api import pages
-from tests.registry.test_notices import Box, settings, smtp
+from tests.registry.test_notices import NoticeRecorder, settings, smtp
 from tests.support.clock import DatetimeClock
 from tests.support.daemon import free_port
 from tests.support.editors import EDITOR_SIRET, create_editor, issue_editor_token
@@ -29,8 +29,8 @@ MEMBERS = ("zoe@arpege.example", "ali@arpege.example")
 
 
 @pytest.fixture
-def box() -> Box:
-    return Box()
+def recorder() -> NoticeRecorder:
+    return NoticeRecorder()
 
 
 async def issued(store: Store, clock: DatetimeClock, days_left: float, **fields: Any) -> EditorToken:
@@ -41,19 +41,21 @@ async def issued(store: Store, clock: DatetimeClock, days_left: float, **fields:
     return token
 
 
-async def test_an_editor_is_notified_once_at_each_threshold(store: Store, clock: DatetimeClock, box: Box) -> None:
+async def test_an_editor_is_notified_once_at_each_threshold(
+    store: Store, clock: DatetimeClock, recorder: NoticeRecorder
+) -> None:
     token = await issued(store, clock, 100)
     for _ in range(110):  # every day, until after the end
-        await send_due_notices(store, box, clock)
+        await send_due_notices(store, recorder, clock)
         clock.advance(days=1)
-    assert [(notice.days, notice.days_left) for notice in box.given] == [(days, days) for days in THRESHOLDS]
-    assert {notice.recipients for notice in box.given} == {tuple(sorted(MEMBERS))}
+    assert [(notice.days, notice.days_left) for notice in recorder.given] == [(days, days) for days in THRESHOLDS]
+    assert {notice.recipients for notice in recorder.given} == {tuple(sorted(MEMBERS))}
     async with store.reading() as connection:
         assert await queries.notices_of(connection, token) == list(THRESHOLDS)
 
 
 async def test_an_editor_is_not_notified_of_a_token_that_is_refused(
-    store: Store, clock: DatetimeClock, box: Box
+    store: Store, clock: DatetimeClock, recorder: NoticeRecorder
 ) -> None:
     other = await issue_editor_token(store, await create_editor(store, clock, members=MEMBERS), clock)
     revoked = await issued(store, clock, 30)
@@ -62,62 +64,62 @@ async def test_an_editor_is_not_notified_of_a_token_that_is_refused(
         await changes.change_editor(
             transaction, await queries.editor(transaction.connection, other.editor), state="archived"
         )
-    await send_due_notices(store, box, clock)
-    assert box.given == []
+    await send_due_notices(store, recorder, clock)
+    assert recorder.given == []
 
 
 async def test_a_prolonged_token_of_an_editor_gets_its_notices_again(
-    store: Store, clock: DatetimeClock, box: Box
+    store: Store, clock: DatetimeClock, recorder: NoticeRecorder
 ) -> None:
     token = await issued(store, clock, 30)
-    await send_due_notices(store, box, clock)
+    await send_due_notices(store, recorder, clock)
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         token = await changes.prolong_token(transaction, token)
-    await send_due_notices(store, box, clock)
+    await send_due_notices(store, recorder, clock)
     clock.now = token.expires_at - timedelta(days=30)
-    await send_due_notices(store, box, clock)
-    assert box.days == [30, 30]
+    await send_due_notices(store, recorder, clock)
+    assert recorder.days == [30, 30]
 
 
 async def test_an_undelivered_notice_to_an_editor_is_sent_later_and_once(
-    store: Store, clock: DatetimeClock, box: Box
+    store: Store, clock: DatetimeClock, recorder: NoticeRecorder
 ) -> None:
     await issued(store, clock, 30)
-    box.broken = True
+    recorder.broken = True
     for _ in range(3):
-        await send_due_notices(store, box, clock)
+        await send_due_notices(store, recorder, clock)
         clock.now += CLAIM
-    box.broken = False
+    recorder.broken = False
     for _ in range(3):
-        await send_due_notices(store, box, clock)
+        await send_due_notices(store, recorder, clock)
         clock.now += CLAIM
-    assert box.days == [30]
+    assert recorder.days == [30]
 
 
 async def test_several_processes_send_each_notice_to_an_editor_once(
-    store: Store, clock: DatetimeClock, box: Box
+    store: Store, clock: DatetimeClock, recorder: NoticeRecorder
 ) -> None:
     editor = await create_editor(store, clock, members=MEMBERS)
     tokens = [await issue_editor_token(store, editor, clock) for _ in range(10)]
     clock.now = tokens[0].expires_at - timedelta(days=30)
-    await asyncio.gather(*(send_due_notices(store, box, clock) for _ in range(4)))
-    assert sorted(notice.token.id for notice in box.given) == sorted(one.id for one in tokens)
+    await asyncio.gather(*(send_due_notices(store, recorder, clock) for _ in range(4)))
+    assert sorted(notice.token.id for notice in recorder.given) == sorted(one.id for one in tokens)
 
 
 async def test_an_undelivered_notice_to_an_editor_does_not_delay_those_to_habilitations(
     store: Store, clock: DatetimeClock
 ) -> None:
-    class RefusingBox(Box):
-        async def give(self, notice: Notice) -> None:
+    class RefusingBox(NoticeRecorder):
+        async def deliver(self, notice: Notice) -> None:
             if isinstance(notice.token, EditorToken):
                 raise DeliveryError("broken")
-            await super().give(notice)
+            await super().deliver(notice)
 
     token = await issue_token(store, clock)
     await issued(store, clock, 30)
-    box = RefusingBox()
-    await send_due_notices(store, box, clock)
-    assert [notice.token.id for notice in box.given] == [token.id]
+    recorder = RefusingBox()
+    await send_due_notices(store, recorder, clock)
+    assert [notice.token.id for notice in recorder.given] == [token.id]
 
 
 async def test_a_mail_to_an_editor_names_the_editor_the_token_and_the_expiry(
@@ -180,11 +182,11 @@ async def test_a_webhook_tells_the_tokens_of_editors_from_those_of_habilitations
 
 
 async def test_notices_to_editors_are_listed_with_the_time_of_their_sending(
-    store: Store, clock: DatetimeClock, box: Box
+    store: Store, clock: DatetimeClock, recorder: NoticeRecorder
 ) -> None:
     await issue_editor_token(store, await create_editor(store, clock, members=MEMBERS), clock)
     token = await issued(store, clock, 14)
-    await send_due_notices(store, box, clock)
+    await send_due_notices(store, recorder, clock)
     async with api_client(store, clock) as api:
         [notice] = await pages(api, "/editor-notices", token=token.id, is_sent="true")
         assert (notice["days"], notice["editor"]) == (14, token.editor)

@@ -43,14 +43,14 @@ from tests.support.habilitations import ADMINISTRATOR, change_habilitation, issu
 from tests.support.tls import HOST, CertificateFiles
 
 
-class Box(NoticeChannel):
+class NoticeRecorder(NoticeChannel):
     """Channel that keeps all notices in `given`. While `broken` is true, it fails instead."""
 
     def __init__(self) -> None:
         self.given: list[Notice] = []
         self.broken = False
 
-    async def give(self, notice: Notice) -> None:
+    async def deliver(self, notice: Notice) -> None:
         await asyncio.sleep(0)
         if self.broken:
             raise DeliveryError("broken")
@@ -62,24 +62,26 @@ class Box(NoticeChannel):
 
 
 @pytest.fixture
-def box() -> Box:
-    return Box()
+def recorder() -> NoticeRecorder:
+    return NoticeRecorder()
 
 
 def until(token: Token, clock: DatetimeClock, days: float) -> None:
     clock.now = token.expires_at - timedelta(days=days)
 
 
-async def test_a_notice_is_sent_once_at_each_threshold(store: Store, clock: DatetimeClock, box: Box) -> None:
+async def test_a_notice_is_sent_once_at_each_threshold(
+    store: Store, clock: DatetimeClock, recorder: NoticeRecorder
+) -> None:
     made = await issue_token(store, clock)
     until(made, clock, 100)
     told: dict[int, int] = {}
     for _ in range(2 * 110):  # every twelve hours, until after the end
-        await send_due_notices(store, box, clock)
-        for notice in box.given[len(told) :]:
+        await send_due_notices(store, recorder, clock)
+        for notice in recorder.given[len(told) :]:
             told[notice.days] = notice.days_left
         clock.advance(hours=12)
-    assert box.days == list(THRESHOLDS)
+    assert recorder.days == list(THRESHOLDS)
     assert told == {days: days for days in THRESHOLDS}
     async with store.reading() as connection:
         assert await queries.notices_of(connection, made) == list(THRESHOLDS)
@@ -104,119 +106,125 @@ def test_the_nearest_reached_threshold_makes_the_notice_due(left: timedelta, thr
 
 
 async def test_after_a_long_downtime_only_the_nearest_threshold_is_notified(
-    store: Store, clock: DatetimeClock, box: Box
+    store: Store, clock: DatetimeClock, recorder: NoticeRecorder
 ) -> None:
     until(await issue_token(store, clock), clock, 13)
-    await send_due_notices(store, box, clock)
-    assert [(notice.days, notice.days_left) for notice in box.given] == [(14, 13)]
+    await send_due_notices(store, recorder, clock)
+    assert [(notice.days, notice.days_left) for notice in recorder.given] == [(14, 13)]
 
 
-async def test_no_notice_is_sent_after_the_expiry(store: Store, clock: DatetimeClock, box: Box) -> None:
+async def test_no_notice_is_sent_after_the_expiry(store: Store, clock: DatetimeClock, recorder: NoticeRecorder) -> None:
     until(await issue_token(store, clock), clock, -0.1)
-    await send_due_notices(store, box, clock)
-    assert box.given == []
+    await send_due_notices(store, recorder, clock)
+    assert recorder.given == []
 
 
 async def test_no_notice_is_sent_for_a_revoked_token_or_archived_habilitation(
-    store: Store, clock: DatetimeClock, box: Box
+    store: Store, clock: DatetimeClock, recorder: NoticeRecorder
 ) -> None:
     banned, archived = await issue_token(store, clock), await issue_token(store, clock)
     await revoke_token(store, banned, clock)
     await change_habilitation(store, archived, clock, state="archived")
     until(banned, clock, 30)
-    await send_due_notices(store, box, clock)
-    assert box.given == []
+    await send_due_notices(store, recorder, clock)
+    assert recorder.given == []
 
 
 async def test_a_created_notice_is_not_sent_once_its_token_is_revoked(
-    store: Store, clock: DatetimeClock, box: Box
+    store: Store, clock: DatetimeClock, recorder: NoticeRecorder
 ) -> None:
     made = await issue_token(store, clock)
     until(made, clock, 30)
-    box.broken = True
-    await send_due_notices(store, box, clock)
+    recorder.broken = True
+    await send_due_notices(store, recorder, clock)
     await revoke_token(store, made, clock)
-    box.broken = False
+    recorder.broken = False
     clock.now += CLAIM
-    await send_due_notices(store, box, clock)
-    assert box.given == []
+    await send_due_notices(store, recorder, clock)
+    assert recorder.given == []
 
 
-async def test_a_prolonged_token_gets_its_notices_again(store: Store, clock: DatetimeClock, box: Box) -> None:
+async def test_a_prolonged_token_gets_its_notices_again(
+    store: Store, clock: DatetimeClock, recorder: NoticeRecorder
+) -> None:
     made = await issue_token(store, clock)
     until(made, clock, 30)
-    await send_due_notices(store, box, clock)
+    await send_due_notices(store, recorder, clock)
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         made = await transaction.prolong(await queries.token(transaction.connection, made.id))
     async with store.reading() as connection:
         assert await queries.notices_of(connection, made) == []
-    await send_due_notices(store, box, clock)
+    await send_due_notices(store, recorder, clock)
     until(made, clock, 30)
-    await send_due_notices(store, box, clock)
-    assert box.days == [30, 30]
+    await send_due_notices(store, recorder, clock)
+    assert recorder.days == [30, 30]
 
 
-async def test_an_undelivered_notice_is_sent_later_and_once(store: Store, clock: DatetimeClock, box: Box) -> None:
+async def test_an_undelivered_notice_is_sent_later_and_once(
+    store: Store, clock: DatetimeClock, recorder: NoticeRecorder
+) -> None:
     until(await issue_token(store, clock), clock, 30)
-    box.broken = True
+    recorder.broken = True
     for _ in range(3):
-        await send_due_notices(store, box, clock)
+        await send_due_notices(store, recorder, clock)
         clock.now += CLAIM
-    box.broken = False
+    recorder.broken = False
     for _ in range(3):
-        await send_due_notices(store, box, clock)
+        await send_due_notices(store, recorder, clock)
         clock.now += CLAIM
-    assert box.days == [30]
+    assert recorder.days == [30]
 
 
 async def test_an_undelivered_notice_is_replaced_by_that_of_the_next_threshold(
-    store: Store, clock: DatetimeClock, box: Box
+    store: Store, clock: DatetimeClock, recorder: NoticeRecorder
 ) -> None:
     made = await issue_token(store, clock)
     until(made, clock, 14)
-    box.broken = True
-    await send_due_notices(store, box, clock)
-    box.broken = False
+    recorder.broken = True
+    await send_due_notices(store, recorder, clock)
+    recorder.broken = False
     until(made, clock, 7)
-    await send_due_notices(store, box, clock)
-    assert box.days == [7]
+    await send_due_notices(store, recorder, clock)
+    assert recorder.days == [7]
 
 
 async def test_a_failing_notice_does_not_delay_the_others(store: Store, clock: DatetimeClock) -> None:
-    class RefusingBox(Box):
-        async def give(self, notice: Notice) -> None:
+    class RefusingBox(NoticeRecorder):
+        async def deliver(self, notice: Notice) -> None:
             self.broken = notice.token.id == bad.id
-            await super().give(notice)
+            await super().deliver(notice)
 
     bad, *good = [await issue_token(store, clock) for _ in range(5)]
     until(bad, clock, 30)
-    box = RefusingBox()
-    await send_due_notices(store, box, clock)
-    assert {notice.token.id for notice in box.given} == {one.id for one in good}
+    recorder = RefusingBox()
+    await send_due_notices(store, recorder, clock)
+    assert {notice.token.id for notice in recorder.given} == {one.id for one in good}
 
 
-async def test_several_processes_send_each_notice_once(store: Store, clock: DatetimeClock, box: Box) -> None:
+async def test_several_processes_send_each_notice_once(
+    store: Store, clock: DatetimeClock, recorder: NoticeRecorder
+) -> None:
     tokens = [await issue_token(store, clock) for _ in range(10)]
     until(tokens[0], clock, 30)
-    await asyncio.gather(*(send_due_notices(store, box, clock) for _ in range(4)))
-    assert sorted(notice.token.id for notice in box.given) == sorted(one.id for one in tokens)
+    await asyncio.gather(*(send_due_notices(store, recorder, clock) for _ in range(4)))
+    assert sorted(notice.token.id for notice in recorder.given) == sorted(one.id for one in tokens)
 
 
 async def test_a_notice_of_a_crashed_process_is_sent_again_under_its_id(store: Store, clock: DatetimeClock) -> None:
-    class CrashingBox(Box):
-        async def give(self, notice: Notice) -> None:
-            await super().give(notice)
+    class CrashingBox(NoticeRecorder):
+        async def deliver(self, notice: Notice) -> None:
+            await super().deliver(notice)
             raise KeyError
 
     until(await issue_token(store, clock), clock, 30)
-    crashing, box = CrashingBox(), Box()
+    crashing, recorder = CrashingBox(), NoticeRecorder()
     with pytest.raises(KeyError):
         await send_due_notices(store, crashing, clock)
-    await send_due_notices(store, box, clock)
-    assert box.given == []  # it is the other's still
+    await send_due_notices(store, recorder, clock)
+    assert recorder.given == []  # it is the other's still
     clock.now += CLAIM
-    await send_due_notices(store, box, clock)
-    assert [notice.id for notice in box.given] == [notice.id for notice in crashing.given]
+    await send_due_notices(store, recorder, clock)
+    assert [notice.id for notice in recorder.given] == [notice.id for notice in crashing.given]
 
 
 class Inbox:

@@ -23,7 +23,7 @@ from bouquet_registry.store import Store, open_store, upgrade
 from tests.registry.accesses import access, tamper, write
 from tests.registry.api_client import api_client
 from tests.registry.datapass_events import v1
-from tests.registry.test_notices import Box
+from tests.registry.test_notices import NoticeRecorder
 from tests.registry.test_webhooks import datapass_client
 from tests.support.clock import DatetimeClock
 from tests.support.editors import create_editor, delegate, issue_editor_token, withdraw
@@ -131,12 +131,12 @@ async def test_the_writer_of_the_journal_does_not_prune_it(owner: Store, journal
 
 
 async def test_the_registry_role_suffices_for_the_registry(registry: Store) -> None:
-    clock, box = DatetimeClock(), Box()
+    clock, recorder = DatetimeClock(), NoticeRecorder()
     made = await issue_token(registry, clock)
     await change_habilitation(registry, made, clock, name="VILLE")
     clock.advance(days=530)
-    await notices.send_due_notices(registry, box, clock)
-    assert box.given
+    await notices.send_due_notices(registry, recorder, clock)
+    assert recorder.given
     editor = await create_editor(registry, clock)
     token = await issue_editor_token(registry, editor, clock)
     [given] = await delegate(registry, editor, await habilitation_of(registry, made), clock=clock)

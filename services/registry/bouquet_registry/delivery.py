@@ -160,7 +160,7 @@ class Mail(NoticeChannel):
         self._sender = sender
         self._what_to_do = ON_THE_PORTAL.format(account=account) if account else WITHOUT_A_PORTAL
 
-    async def give(self, notice: Notice) -> None:
+    async def deliver(self, notice: Notice) -> None:
         # A former version accepted addresses by which one contact could take the others' place in the header.
         recipients = [address for address in notice.recipients if EMAIL.fullmatch(address)]
         if not recipients:
@@ -220,7 +220,7 @@ class Webhook(NoticeChannel):
         self._url = url
         self._secret = secret
 
-    async def give(self, notice: Notice) -> None:
+    async def deliver(self, notice: Notice) -> None:
         body = msgspec.json.encode(_webhook_body(notice))
         headers = {"Content-Type": "application/json", "Idempotency-Key": notice.id}
         if self._secret:

@@ -78,7 +78,7 @@ class DeliveryError(Exception):
 class NoticeChannel:
     """Base class of the channels, such as mail, that send notices (warnings before a token expires)."""
 
-    async def give(self, notice: Notice) -> None:
+    async def deliver(self, notice: Notice) -> None:
         """Sends a notice (a warning before a token expires). Raises `DeliveryError` if the notice cannot be
         delivered."""
 
@@ -114,7 +114,7 @@ async def _is_delivered(channel: NoticeChannel, notice: Notice) -> bool:
     """Sends a notice (a warning before a token expires), and returns whether it was delivered. Logs a failure, and
     counts the outcome in a metric."""
     try:
-        await channel.give(notice)
+        await channel.deliver(notice)
     except DeliveryError as error:
         log.warning("notice not delivered", extra={"notice": notice.id, "why": str(error)})
         metrics.NOTICES.labels(notice.days, "undelivered").inc()
