@@ -109,7 +109,7 @@ def patient_publishing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+def fast_reconnection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shortens the pauses between attempts to reconnect to 0.3 s at most."""
     monkeypatch.setattr(link, "LAST_RETRY_S", 0.3)
 
@@ -128,7 +128,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Red
 
 
 @pytest.fixture
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def slow_redis_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lengthens the timeout of redis to a minute, because redis may be slow on a busy machine."""
     monkeypatch.setattr(optional, "TIMEOUT_S", 60.0)
 

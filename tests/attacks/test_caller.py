@@ -152,7 +152,7 @@ async def test_a_token_of_deeply_nested_json_is_refused(client: Mesh) -> None:
 
 
 @asynccontextmanager
-async def lure() -> AsyncIterator[tuple[str, list[int]]]:
+async def jwks_server() -> AsyncIterator[tuple[str, list[int]]]:
     calls: list[int] = []
 
     async def caught(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -164,7 +164,7 @@ async def lure() -> AsyncIterator[tuple[str, list[int]]]:
 
 
 async def test_no_url_sent_by_a_caller_is_fetched(client: Mesh, claims: bytes) -> None:
-    async with lure() as (url, calls):
+    async with jwks_server() as (url, calls):
         for name in ("jku", "x5u", "kid", "iss", "x5c"):
             value = [url] if name == "x5c" else f"{url}/{name}"
             header = {"alg": "ES256", "kid": "2026-01", name: value}
@@ -209,7 +209,7 @@ SMUGGLED = {
 }
 
 
-async def said(client: Mesh, raw: bytes) -> bytes:
+async def answer_text(client: Mesh, raw: bytes) -> bytes:
     """Sends the bytes `raw` to the gateway, and returns all bytes that the gateway sends until it closes the
     connection."""
     host, port = client.url.removeprefix("http://").split(":")
@@ -228,7 +228,7 @@ async def said(client: Mesh, raw: bytes) -> bytes:
 async def test_a_request_smuggled_in_an_ambiguous_one_is_not_answered(trick: str, client: Mesh) -> None:
     """Tests a request that a proxy in front of the gateway might read as two. The gateway must answer once, with 400,
     and close the connection."""
-    heard = await said(client, SMUGGLED[trick])
+    heard = await answer_text(client, SMUGGLED[trick])
     assert b"bouquet_gateway_requests_total" not in heard
     assert heard.count(b"HTTP/1.") == 1
     assert heard.split()[1] == b"400"
@@ -327,7 +327,7 @@ async def test_an_encoded_path_is_not_found_and_bypasses_no_proxy_rule(dress: st
 
 async def test_an_absolute_request_target_is_never_forwarded(client: Mesh) -> None:
     for method, target in (("GET", "http://evil.test/metrics"), ("CONNECT", "evil.test:443"), ("OPTIONS", "*")):
-        heard = await said(client, request("Connection: close", method=method, target=target))
+        heard = await answer_text(client, request("Connection: close", method=method, target=target))
         assert heard.count(b"HTTP/1.") == 1
         assert heard.split()[1] in (b"200", b"400", b"404")
         assert b"evil" not in heard

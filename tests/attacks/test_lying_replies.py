@@ -39,30 +39,30 @@ async def gateway(guarded: RestrictedVhost) -> AsyncIterator[Bus]:
         yield bus
 
 
-class Liar:
+class ForgingWorker:
     """Worker that can forge replies to the requests it receives."""
 
     def __init__(self, replies: AbstractExchange) -> None:
-        self.heard: list[AbstractIncomingMessage] = []
+        self.received: list[AbstractIncomingMessage] = []
         self._replies = replies
 
-    async def hear(self, message: AbstractIncomingMessage) -> None:
+    async def receive(self, message: AbstractIncomingMessage) -> None:
         await message.ack()
-        self.heard.append(message)
+        self.received.append(message)
 
-    async def says(self, body: bytes, correlation_id: str | None, to: str | None = None) -> None:
-        key = to or self.heard[-1].reply_to or ""
+    async def reply(self, body: bytes, correlation_id: str | None, to: str | None = None) -> None:
+        key = to or self.received[-1].reply_to or ""
         await self._replies.publish(aio_pika.Message(body, correlation_id=correlation_id), key)
 
 
 @asynccontextmanager
-async def lying(guarded: RestrictedVhost) -> AsyncIterator[Liar]:
+async def forging_worker(guarded: RestrictedVhost) -> AsyncIterator[ForgingWorker]:
     async with await aio_pika.connect(guarded.url("acme")) as connection:
         channel = await connection.channel()
-        liar = Liar(await channel.get_exchange(REPLY_EXCHANGE, ensure=False))
+        worker = ForgingWorker(await channel.get_exchange(REPLY_EXCHANGE, ensure=False))
         queue = await channel.declare_queue(queue_of("acme"), durable=True, auto_delete=True)
-        await queue.consume(liar.hear)
-        yield liar
+        await queue.consume(worker.receive)
+        yield worker
 
 
 def late_replies() -> float:
@@ -74,40 +74,40 @@ async def test_no_forged_reply_ends_the_call_of_another_provider(guarded: Restri
     async with (
         open_bus(guarded.url("cnaf"), "cnaf") as honest,
         serving(honest, blocked, provider="cnaf"),
-        lying(guarded) as liar,
+        forging_worker(guarded) as worker,
     ):
         own = asyncio.create_task(gateway.call("acme", lookup_request("own")))
         other = asyncio.create_task(gateway.call("cnaf", lookup_request("other")))
-        await until(lambda: bool(liar.heard))
+        await until(lambda: bool(worker.received))
         await blocked.until_called()
         forged = [None, "", "other", "cnaf", "*", "\N{SNOWMAN}", *(secrets.token_hex(16) for _ in range(100))]
         for correlation_id in forged:
-            await liar.says(LIE, correlation_id)
+            await worker.reply(LIE, correlation_id)
         await until(lambda: late_replies() == late + len(forged))
         assert not other.done()
         blocked.release.set()
         assert await other == FOUND
-        await liar.says(LIE, liar.heard[0].correlation_id)
+        await worker.reply(LIE, worker.received[0].correlation_id)
         assert await own != FOUND
 
 
 async def test_a_second_reply_to_a_call_is_ignored(guarded: RestrictedVhost, gateway: Bus) -> None:
-    async with lying(guarded) as liar:
+    async with forging_worker(guarded) as worker:
         call = asyncio.create_task(gateway.call("acme", lookup_request()))
-        await until(lambda: bool(liar.heard))
+        await until(lambda: bool(worker.received))
         late = late_replies()
         for _ in range(3):
-            await liar.says(encode(FOUND), liar.heard[0].correlation_id)
+            await worker.reply(encode(FOUND), worker.received[0].correlation_id)
         assert await call == FOUND
         await until(lambda: late_replies() == late + 2)
 
 
 async def test_an_oversized_reply_is_a_typed_failure(guarded: RestrictedVhost, gateway: Bus) -> None:
-    async with lying(guarded) as liar:
+    async with forging_worker(guarded) as worker:
         call = asyncio.create_task(gateway.call("acme", lookup_request()))
-        await until(lambda: bool(liar.heard))
+        await until(lambda: bool(worker.received))
         huge = encode(Found(Raw(b'{"valeur":"' + b"x" * MAX_BYTES + b'"}')))
-        await liar.says(huge, liar.heard[0].correlation_id)
+        await worker.reply(huge, worker.received[0].correlation_id)
         assert await call == Failed("malformed_reply")
 
 
@@ -115,14 +115,14 @@ async def test_a_flood_of_replies_leaves_the_others_their_answers(guarded: Restr
     async with (
         open_bus(guarded.url("cnaf"), "cnaf") as honest,
         serving(honest, reply_found, provider="cnaf"),
-        lying(guarded) as liar,
+        forging_worker(guarded) as worker,
     ):
         asyncio.create_task(gateway.call("acme", lookup_request()))
-        await until(lambda: bool(liar.heard))
+        await until(lambda: bool(worker.received))
 
         async def flood() -> None:
             while True:
-                await liar.says(LIE, secrets.token_hex(16))
+                await worker.reply(LIE, secrets.token_hex(16))
 
         flooding = [asyncio.create_task(flood()) for _ in range(20)]
         try:
@@ -135,14 +135,14 @@ async def test_a_flood_of_replies_leaves_the_others_their_answers(guarded: Restr
 
 
 async def test_a_reply_key_cannot_be_guessed(guarded: RestrictedVhost, gateway: Bus) -> None:
-    async with lying(guarded) as liar:
+    async with forging_worker(guarded) as worker:
         first = asyncio.create_task(gateway.call("acme", lookup_request()))
-        await until(lambda: len(liar.heard) == 1)
+        await until(lambda: len(worker.received) == 1)
         async with open_bus(guarded.url("gateway"), "another gateway") as another:
             await until(lambda: another.ready)
             second = asyncio.create_task(another.call("acme", lookup_request()))
-            await until(lambda: len(liar.heard) == 2)
-            keys = {message.reply_to or "" for message in liar.heard}
+            await until(lambda: len(worker.received) == 2)
+            keys = {message.reply_to or "" for message in worker.received}
             assert len(keys) == 2
             assert all(len(key.removeprefix(f"{REPLY_EXCHANGE}.")) >= 16 for key in keys)
             second.cancel()

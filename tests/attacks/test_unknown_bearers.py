@@ -202,7 +202,7 @@ def test_ipv6_addresses_of_one_network_are_counted_together(one: str, other: str
     assert (networks_of(one)[0] == networks_of(other)[0]) is same
 
 
-class Listening(Provider):
+class CountingProvider(Provider):
     def __init__(self) -> None:
         super().__init__(offer())
         self.marks: list[str] = []
@@ -216,7 +216,7 @@ class Listening(Provider):
 async def test_a_caller_s_mark_is_one_for_each_token_id_in_all_gateways() -> None:
     """Tests callers' marks, the pseudonyms under which providers see callers. A token id has the same mark at all
     gateways, and different token ids have different marks."""
-    acme, ids = Listening(), [str(uuid.uuid4()), str(uuid.uuid4())]
+    acme, ids = CountingProvider(), [str(uuid.uuid4()), str(uuid.uuid4())]
     for _ in range(2):
         async with gateway_between(acme) as client:
             for number, id in enumerate((ids[0], ids[0], ids[1])):

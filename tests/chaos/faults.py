@@ -137,7 +137,7 @@ async def _cut(proxy: TcpProxy) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _silent(proxy: TcpProxy, *, there: bool = True, back: bool = True) -> AsyncIterator[None]:
-    proxy.hold(there=there, back=back)
+    proxy.hold(from_client=there, from_server=back)
     try:
         yield
     finally:

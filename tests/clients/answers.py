@@ -49,7 +49,7 @@ OF_THE_MOMENT = ("duration_ms", "obtained_at")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT.*")
 
 
-class Asked(NamedTuple):
+class ExampleCall(NamedTuple):
     operation_id: str
     token: str
     by_key: bool
@@ -61,11 +61,11 @@ class Asked(NamedTuple):
     """Body of the request; `None` for a GET."""
 
 
-async def answers_of(client: SandboxClient, document: Any) -> list[Asked]:
+async def answers_of(client: SandboxClient, document: Any) -> list[ExampleCall]:
     """Calls every operation of the document at least once. Returns the calls and the bodies of their answers, all
     with status 200."""
     asked = [
-        Asked(operation["operationId"], token, by_key, params, await _body(client, path, token, by_key, params))
+        ExampleCall(operation["operationId"], token, by_key, params, await _body(client, path, token, by_key, params))
         for path, operation in operations_of(document)
         for by_key in [path.startswith("/api/v2/")]
         for token, params in _calls(path)
@@ -73,12 +73,12 @@ async def answers_of(client: SandboxClient, document: Any) -> list[Asked]:
     return [*asked, await _dossier(client)]
 
 
-async def _dossier(client: SandboxClient) -> Asked:
+async def _dossier(client: SandboxClient) -> ExampleCall:
     """Sends a dossier about a person of the sandbox and her children."""
     token, path = token_of_all(), "/bouquet/v1/dossiers"
     headers = {"Authorization": f"Bearer {token}"}
     async with client.client.post(path, json=DOSSIER, headers=headers) as response:
-        return Asked("dossiers", token, False, {}, await response.json(), DOSSIER)
+        return ExampleCall("dossiers", token, False, {}, await response.json(), DOSSIER)
 
 
 def steady(body: Any) -> Any:
@@ -109,7 +109,7 @@ def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if by_session and of_v2:
         return
     for case in (case for case in read_folder(OURS / operation.folder, paris_today()).cases if case.status == 200):
-        params = typed_by_hand(case) if by_session else case.params
+        params = hand_written_call(case) if by_session else case.params
         yield citizen_of(OURS, case) if by_session else token_of_all(), {"recipient": RECIPIENT, **params}
     for case in found_for(operation) if of_v2 else ():
         yield token_of_all(), {"recipient": RECIPIENT, **in_v2(operation, dict(case.params))}
@@ -118,7 +118,7 @@ def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
 TYPED_BY_HAND = ("annee", "mois", "campaignYear", "immatriculation")
 
 
-def typed_by_hand(case: Case) -> dict[str, Any]:
+def hand_written_call(case: Case) -> dict[str, Any]:
     """Returns those parameters of a case that a caller must give even if a FranceConnect session identifies the person:
     year, month, campaign and number plate."""
     return {name: value for name, value in case.params.items() if name in TYPED_BY_HAND}

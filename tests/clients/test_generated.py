@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.clients import python_client
-from tests.clients.answers import Asked, answers_of, steady
+from tests.clients.answers import ExampleCall, answers_of, steady
 from tests.clients.documents import operations_of
 from tests.clients.python_client import run
 from tests.conftest import need
@@ -40,7 +40,7 @@ async def document(ours: SandboxClient) -> Any:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def answers(ours: SandboxClient, document: Any) -> list[Asked]:
+async def answers(ours: SandboxClient, document: Any) -> list[ExampleCall]:
     return await answers_of(ours, document)
 
 
@@ -60,7 +60,7 @@ def node() -> Path:
 
 
 async def test_a_generated_python_client_reads_every_answer(
-    ours: SandboxClient, answers: list[Asked], file: Path, tmp_path: Path
+    ours: SandboxClient, answers: list[ExampleCall], file: Path, tmp_path: Path
 ) -> None:
     package = tmp_path / "ours"
     assert "Warning" not in await python_client.generate(file, package)
@@ -79,13 +79,13 @@ async def test_a_generated_python_client_reads_every_answer(
         assert (status, steady(parsed)) == (200, steady(asked.body)), asked.operation_id
 
 
-async def test_every_operation_has_a_sample_answer(document: Any, answers: list[Asked]) -> None:
+async def test_every_operation_has_a_sample_answer(document: Any, answers: list[ExampleCall]) -> None:
     told = {operation["operationId"] for _, operation in operations_of(document)}
     assert {asked.operation_id for asked in answers} == told - WITHOUT_ANSWER
 
 
 async def test_generated_typescript_types_accept_every_answer_and_nothing_else(
-    node: Path, answers: list[Asked], file: Path, tmp_path: Path
+    node: Path, answers: list[ExampleCall], file: Path, tmp_path: Path
 ) -> None:
     await run(str(node / "openapi-typescript"), str(file), "--output", str(tmp_path / "schema.ts"))
     constants = tmp_path / "answers.ts"
@@ -93,7 +93,7 @@ async def test_generated_typescript_types_accept_every_answer_and_nothing_else(
     await run(str(node / "tsc"), "--noEmit", "--strict", "--target", "es2022", str(constants))
 
 
-def typescript_of(answers: list[Asked]) -> str:
+def typescript_of(answers: list[ExampleCall]) -> str:
     """Returns TypeScript code with two constants of the generated type for each answer. One holds the answer and must
     compile; the other holds a wrong value, which the compiler must refuse."""
     lines = [

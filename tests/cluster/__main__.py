@@ -66,7 +66,7 @@ class Console:
         while self._broken:
             await self._broken.popitem()[1].aclose()
 
-    async def obey(self, line: str) -> None:
+    async def execute(self, line: str) -> None:
         """Carries out one command and prints its outcome. Prints help for an unknown command."""
         match line.split():
             case []:
@@ -138,7 +138,7 @@ async def _obey_lines(console: Console, stop: asyncio.Event) -> None:
         line = asyncio.create_task(lines.get())
         await asyncio.wait((line, stopping), return_when=asyncio.FIRST_COMPLETED)
         if line.done():
-            await console.obey(line.result())
+            await console.execute(line.result())
         line.cancel()
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import need
-from tests.deploy.hastened import write_hastened
-from tests.deploy.troubled import RULES
-from tests.deploy.watched import QUEUES
+from tests.deploy.alert_mesh import RULES
+from tests.deploy.fast_rules import write_fast_rules
+from tests.deploy.monitored_mesh import QUEUES
 from tests.support import prometheus
 from tests.support.prometheus import PrometheusServer
 from tests.support.rabbitmq import RABBITMQ_4
@@ -38,7 +38,7 @@ def watching(cluster: RabbitCluster, folder: Path) -> Iterator[PrometheusServer]
     need(prometheus.PROGRAM is not None, "prometheus")
     paths = {"rabbitmq": "/metrics", "rabbitmq-queues": QUEUES}
     jobs = {job: [f"{node.metrics_url}{path}" for node in cluster.nodes] for job, path in paths.items()}
-    with PrometheusServer(folder / "prometheus", jobs, write_hastened(RULES, folder / "rules"), every_ms=500) as made:
+    with PrometheusServer(folder / "prometheus", jobs, write_fast_rules(RULES, folder / "rules"), every_ms=500) as made:
         yield made
 
 
@@ -48,5 +48,5 @@ def url(cluster: RabbitCluster) -> str:
 
 
 @pytest.fixture(autouse=True)
-def impatient(impatience: None) -> None:
+def fast_reconnection_everywhere(fast_reconnection: None) -> None:
     """Shortens the pauses between attempts to reconnect to the broker."""

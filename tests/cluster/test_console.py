@@ -28,12 +28,12 @@ async def test_commands_break_and_mend_a_server_and_a_node(cluster: RabbitCluste
         assert f"node-3     {node.pid:>8}  {node.host}:{node.port}" in text
 
         async with Console(mesh, printed.append) as console:
-            await console.obey("hang node-3")
-            await console.obey("kill node-3")  # which hangs already
+            await console.execute("hang node-3")
+            await console.execute("kill node-3")  # which hangs already
             assert node.is_running
-            await console.obey("mend node-3")
-            await console.obey("stop redis")
-            await console.obey("kill redis")
+            await console.execute("mend node-3")
+            await console.execute("stop redis")
+            await console.execute("kill redis")
             assert not server.is_running
         assert server.is_running
 

@@ -23,7 +23,7 @@ FORGET = "rabbit_db_queue:delete(rabbit_misc:r(<<%s>>, queue, <<%s>>), normal), 
 
 
 @pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+def fast_reconnection_of_consumers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shortens the times after which workers look at their queue, register again and return to the usual queue."""
     monkeypatch.setattr(link, "PROBE_EVERY_S", 0.1)
     monkeypatch.setattr(consumer, "REGISTER_EVERY_S", 0.5)

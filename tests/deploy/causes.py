@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from bouquet_proto.names import queue_of
-from tests.deploy.troubled import ALMOST_A_LIFE, Alert, Load, Mesh
+from tests.deploy.alert_mesh import ALMOST_A_LIFE, Alert, Load, Mesh
 from tests.support.broker import Broker
 
 Cause = Callable[[Mesh], AbstractAsyncContextManager[None]]

@@ -18,7 +18,7 @@ METRIC = re.compile(r"\b(?:bouquet|rabbitmq|process)_[a-z_]+\b")
 VALUES = re.compile(r"label_values\((.+), (\w+)\)")
 
 
-class Asked(Struct, frozen=True):
+class PanelQuery(Struct, frozen=True):
     panel: str
     expr: str
 
@@ -39,7 +39,7 @@ class Asked(Struct, frozen=True):
         return "rabbitmq_" in self.expr
 
 
-class Board(Struct, frozen=True):
+class DashboardFile(Struct, frozen=True):
     file: Path
     json: Mapping[str, Any]
 
@@ -48,8 +48,8 @@ class Board(Struct, frozen=True):
         return list(self.json["panels"])
 
     @property
-    def asked(self) -> list[Asked]:
-        return [Asked(panel["title"], target["expr"]) for panel in self.panels for target in panel["targets"]]
+    def asked(self) -> list[PanelQuery]:
+        return [PanelQuery(panel["title"], target["expr"]) for panel in self.panels for target in panel["targets"]]
 
     @property
     def variables(self) -> dict[str, tuple[str, str]]:
@@ -76,5 +76,6 @@ class Board(Struct, frozen=True):
 
 
 BOARDS = {
-    path.stem: Board(path, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(TARGET.glob("*.json"))
+    path.stem: DashboardFile(path, json.loads(path.read_text(encoding="utf-8")))
+    for path in sorted(TARGET.glob("*.json"))
 }

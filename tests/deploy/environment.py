@@ -77,7 +77,7 @@ def mounted(pod: Pod, container: Mapping[str, Any], variables: Mapping[str, str]
     return found
 
 
-def trouble_with(
+def startup_error(
     program: str, provider: str, variables: Mapping[str, str], folder: Path, arguments: Sequence[str] = ()
 ) -> list[str]:
     """Returns the problems that a program started with `arguments` would report about these settings. Paths of files

@@ -13,11 +13,11 @@ import yaml
 
 import bouquet_worker.metrics  # noqa: F401
 from bouquet_proto.failures import FAILURES
+from tests.deploy.alert_mesh import RULES
 from tests.deploy.causes import FIRED_BY, FIRED_IN_A_CLUSTER
-from tests.deploy.hastened import hastened
+from tests.deploy.fast_rules import shortened_durations
 from tests.deploy.manifests import ROOT
 from tests.deploy.promtool import promtool
-from tests.deploy.troubled import RULES
 
 UNIT_TESTS = sorted((ROOT / "deploy" / "prometheus" / "tests").glob("*.yaml"))
 RUNBOOKS = ROOT / "docs" / "runbooks"
@@ -119,4 +119,4 @@ def test_the_hastened_rules_differ_from_the_real_ones_in_times_alone() -> None:
         "expr: sum(rate(calls[3000ms])) > 10 and rate(calls[8000ms] offset 3000ms)\nfor: 1200ms\n"
         "summary: pendant [trente] 5m\n"
     )
-    assert hastened(rule) == made
+    assert shortened_durations(rule) == made

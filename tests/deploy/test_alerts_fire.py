@@ -1,5 +1,5 @@
 """Tests that every alert fires for its cause and clears after it. A Prometheus with shorter times
-(tests/deploy/hastened.py) scrapes a running mesh."""
+(tests/deploy/fast_rules.py) scrapes a running mesh."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 
 from tests.conftest import need
+from tests.deploy.alert_mesh import RULES, Alert, Mesh, alert_mesh
 from tests.deploy.causes import FIRED_BY, Cause
 from tests.deploy.dashboards import BOARDS
 from tests.deploy.manifests import ROOT
-from tests.deploy.troubled import RULES, Alert, Mesh, troubled
 from tests.support import prometheus, rabbitmq, redis
 
 pytestmark = [pytest.mark.broker, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
@@ -30,7 +30,7 @@ async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
     need(redis.PROGRAM is not None, "redis")
     folder, release = tmp_path_factory.mktemp("troubled"), rabbitmq.RABBITMQ_4
     with release.folder() as home, rabbitmq.RabbitNode(home, metrics=True, release=release) as node:
-        async with troubled(folder, node) as made:
+        async with alert_mesh(folder, node) as made:
             await made.served()
             yield made
 

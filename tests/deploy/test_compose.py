@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from deploy.make_secrets import SERVERS_USER
-from tests.deploy.environment import NO_SECRETS, program_of, trouble_with
+from tests.deploy.environment import NO_SECRETS, program_of, startup_error
 from tests.deploy.manifests import ROOT, WORKERS
 from tests.deploy.promtool import promtool
 from tests.deploy.rules import PEOPLE_S
@@ -65,7 +65,7 @@ def test_docker_compose_refuses_an_invalid_file(folder: Path) -> None:
 def test_every_process_accepts_its_settings(ours: dict[str, Any], tmp_path: Path) -> None:
     for name, service in ours.items():
         assert (
-            trouble_with(program_of(service), name, service.get("environment", {}), tmp_path, service["command"]) == []
+            startup_error(program_of(service), name, service.get("environment", {}), tmp_path, service["command"]) == []
         ), name
 
 

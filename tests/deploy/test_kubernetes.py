@@ -15,7 +15,7 @@ import pytest
 
 from bouquet_gateway.lookup.maintenance import parse_windows
 from tests.deploy import schemas
-from tests.deploy.environment import SIMULATORS, Mounted, environment, mounted, program_of, trouble_with
+from tests.deploy.environment import SIMULATORS, Mounted, environment, mounted, program_of, startup_error
 from tests.deploy.manifests import K8S, OVERLAYS, ROOT, WORKERS, Manifest, Pod, of_kind, pods, rendered, selects
 from tests.deploy.rules import RULES
 from tests.deploy.scaffold import made, rendered_scaffold
@@ -165,7 +165,7 @@ def test_every_process_accepts_its_settings(overlay: str, providers: dict[str, d
     for pod, container in containers(manifests):
         variables = environment(container, manifests, settings)
         provider = pod.labels.get("bouquet/provider", "")
-        troubles[pod.owner, container["name"]] = trouble_with(
+        troubles[pod.owner, container["name"]] = startup_error(
             program_of(container), provider, variables, tmp_path, container.get("args", ())
         )
     processes = {"gateway", "registry", "registry's migrate", "journal", "api", "portal", "portal's migrate", "admin"}

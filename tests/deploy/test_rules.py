@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.deploy import schemas
-from tests.deploy.environment import Mounted, environment, mounted, trouble_with
+from tests.deploy.environment import Mounted, environment, mounted, startup_error
 from tests.deploy.manifests import OVERLAYS, Manifest, pods, rendered
 from tests.deploy.rules import RULES
 from tests.support.reference import needs
@@ -192,7 +192,7 @@ def troubles_with(added: dict[str, str], tmp_path: Path) -> list[str]:
     variables `added`."""
     manifests = rendered(OVERLAYS["production"])
     [pod] = (pod for pod in pods(manifests) if pod.labels.get("bouquet/provider") == "cnaf")
-    return trouble_with("cnaf", "cnaf", environment(pod.containers[0], manifests, {}) | added, tmp_path)
+    return startup_error("cnaf", "cnaf", environment(pod.containers[0], manifests, {}) | added, tmp_path)
 
 
 def _of_kubernetes(manifest: Manifest) -> str:

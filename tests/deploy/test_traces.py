@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import need
 from tests.support.people import MSA_ALLOCATAIRE, staged_query
 from tests.support.processes import process_mesh
-from tests.support.traces import PROGRAM, Stored, TraceView
+from tests.support.traces import PROGRAM, StoredSpan, TraceView
 
 QF = "/v3/dss/quotient_familial/identite"
 LOOKS, PAUSE_S = 100, 0.2
@@ -46,9 +46,9 @@ async def test_a_lookup_is_found_whole_by_its_trace_id(broker_url: str, backend:
     assert (root.attributes["bouquet.regime"], root.attributes["http.response.status_code"]) == ("msa", 200)
 
 
-async def spans_of(backend: TraceView, trace_id: str, expected: int) -> list[Stored]:
+async def spans_of(backend: TraceView, trace_id: str, expected: int) -> list[StoredSpan]:
     """Returns the stored spans of a trace, once there are `expected` of them."""
-    spans: list[Stored] = []
+    spans: list[StoredSpan] = []
     for _ in range(LOOKS):
         spans = await backend.trace(trace_id)
         if len(spans) >= expected:
@@ -57,7 +57,7 @@ async def spans_of(backend: TraceView, trace_id: str, expected: int) -> list[Sto
     return spans
 
 
-def shape(spans: list[Stored], span: Stored) -> tuple[Any, ...]:
+def shape(spans: list[StoredSpan], span: StoredSpan) -> tuple[Any, ...]:
     """Returns a span as a tuple for comparison: service, name, and the children's tuples."""
     children = (shape(spans, child) for child in spans if child.parent == span.id)
     return (span.attributes["service.name"], _what(span.attributes), *children)

@@ -20,7 +20,7 @@ def rabbit(either_rabbit: RabbitNode) -> RabbitNode:
 
 
 @pytest.fixture(autouse=True)
-def impatient(impatience: None) -> None:
+def fast_reconnection_everywhere(fast_reconnection: None) -> None:
     """Shortens the pauses between attempts to reconnect to the broker, in every test of this folder."""
 
 

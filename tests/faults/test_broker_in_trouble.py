@@ -165,12 +165,12 @@ async def test_f29_an_outage_is_logged_once_however_many_attempts_it_takes(
     monkeypatch.setattr(link, "LAST_RETRY_S", 0.001)
     attempts = 0
 
-    async def slam(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def close_at_once(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal attempts
         attempts += 1
         writer.close()
 
-    async with await asyncio.start_server(slam, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(close_at_once, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with open_amqp_bus(f"amqp://127.0.0.1:{port}/", "tests"):
             await until(lambda: attempts > 20)

@@ -55,7 +55,7 @@ async def test_f26_a_reply_has_the_correlation_id_of_its_request(caller: AmqpBus
     assert replies == [Found(Raw(f'{{"id":"{number}"}}'.encode())) for number in range(10)]
 
 
-class Unspeakable(Exception):
+class ErrorWithPersonalText(Exception):
     def __str__(self) -> str:
         raise self
 
@@ -65,7 +65,13 @@ class Unspeakable(Exception):
 
 @pytest.mark.parametrize(
     "answer",
-    [None, object(), Failed("upstream_timeout", meta=cast(Any, {"when": object()})), Unspeakable(), RecursionError()],
+    [
+        None,
+        object(),
+        Failed("upstream_timeout", meta=cast(Any, {"when": object()})),
+        ErrorWithPersonalText(),
+        RecursionError(),
+    ],
     ids=["nothing", "no reply", "what JSON cannot say", "an exception that cannot be written", "too deep"],
 )
 async def test_f28_a_failing_handler_is_a_typed_error_and_frees_its_place(caller: AmqpBus, answer: object) -> None:

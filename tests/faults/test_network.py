@@ -34,38 +34,38 @@ PEOPLE = [CASES["composition_of_a_couple"], CASES["composition_alone"]]
 Fault: TypeAlias = Callable[[TcpProxy], Awaitable[None]]
 
 
-async def cut(relay: TcpProxy) -> None:
+async def close_connections(relay: TcpProxy) -> None:
     await relay.close()
 
 
-async def silent(relay: TcpProxy) -> None:
+async def hold_both(relay: TcpProxy) -> None:
     relay.hold()
 
 
-async def deaf(relay: TcpProxy) -> None:
-    relay.hold(back=False)
+async def hold_requests(relay: TcpProxy) -> None:
+    relay.hold(from_server=False)
 
 
-async def dumb(relay: TcpProxy) -> None:
-    relay.hold(there=False)
+async def hold_replies(relay: TcpProxy) -> None:
+    relay.hold(from_client=False)
 
 
 async def slow(relay: TcpProxy) -> None:
     relay.delay_s = 0.02
 
 
-async def trickling(relay: TcpProxy) -> None:
+async def small_pieces(relay: TcpProxy) -> None:
     relay.piece_bytes, relay.delay_s = 100, 0.01
 
 
 async def mend(relay: TcpProxy, fault: Fault) -> None:
     relay.resume()
-    if fault is cut:
+    if fault is close_connections:
         await relay.open()
 
 
-FAULTS = [cut, silent, deaf, dumb, slow, trickling]
-PASSABLE = [slow, trickling]
+FAULTS = [close_connections, hold_both, hold_requests, hold_replies, slow, small_pieces]
+PASSABLE = [slow, small_pieces]
 
 
 @pytest.mark.broker
@@ -139,7 +139,7 @@ async def test_a_broken_connection_to_an_upstream_is_a_typed_error_and_recovers(
 
 async def test_an_upstream_answer_after_the_deadline_is_a_timeout_and_reaches_no_other_call() -> None:
     async with asking_through_a_relay() as (bus, relay, answers):
-        await dumb(relay)
+        await hold_replies(relay)
         late = await check(bus, answers, times=2)
         assert all(reply in SILENT for reply in late)
         relay.resume()
@@ -149,7 +149,7 @@ async def test_an_upstream_answer_after_the_deadline_is_a_timeout_and_reaches_no
 async def test_an_unstable_upstream_never_gives_a_wrong_answer_and_recovers() -> None:
     async with asking_through_a_relay() as (bus, relay, answers):
         for _ in range(5):
-            await cut(relay)
+            await close_connections(relay)
             await check(bus, answers, times=1)
             await relay.open()
             await check(bus, answers, times=1)

@@ -43,7 +43,7 @@ class OfferingWorker:
 
 
 @pytest.fixture(autouse=True)
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+def fast_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discovery, "MISSING_RETRY_S", 0.01)
     monkeypatch.setattr(discovery, "REFRESH_S", 0.05)
 

@@ -32,7 +32,7 @@ INTROSPECT = "/api/introspect"
 
 
 @pytest.fixture(autouse=True)
-def fast_sender(monkeypatch: pytest.MonkeyPatch, impatience: None) -> None:
+def fast_sender(monkeypatch: pytest.MonkeyPatch, fast_reconnection: None) -> None:
     monkeypatch.setattr(sender, "PAUSE_S", 0.01)
     monkeypatch.setattr(sender, "RETRY_S", 0.02)
     monkeypatch.setattr(sender, "LAST_ROUND_S", 0.2)

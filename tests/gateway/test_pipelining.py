@@ -25,7 +25,7 @@ from bouquet_mesh.secret import Secret
 from tests.support.redis import RedisServer
 from tests.support.waiting import TEST_TIMEOUT_S
 
-pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("patience")]
+pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("slow_redis_allowed")]
 
 ROOT = Path(__file__).parents[2]
 KEY = Secret("the key of the tests that seals what is cached")

@@ -42,12 +42,12 @@ class ScriptedProviders:
         }
         self._heard = {name: asyncio.Event() for name in self._said}
         for name, reply in says.items():
-            self.say(name, reply)
+            self.set_reply(name, reply)
 
-    def say(self, name: str, reply: Reply) -> None:
+    def set_reply(self, name: str, reply: Reply) -> None:
         self._said[name].set_result(reply)
 
-    async def heard(self, name: str) -> None:
+    async def until_asked(self, name: str) -> None:
         async with asyncio.timeout(TEST_TIMEOUT_S):
             await self._heard[name].wait()
 
@@ -106,8 +106,8 @@ async def test_the_other_provider_is_asked_after_the_hedge_delay() -> None:
 async def test_an_answer_within_the_hedge_delay_asks_no_other_provider() -> None:
     providers = ScriptedProviders()
     resolution = asyncio.create_task(resolved(providers, hedge_after_s=AN_HOUR_S))
-    await providers.heard("cnaf")
-    providers.say("cnaf", FOUND["cnaf"])
+    await providers.until_asked("cnaf")
+    providers.set_reply("cnaf", FOUND["cnaf"])
     await resolution
     assert list(providers.asked) == ["cnaf"]
 
@@ -115,34 +115,34 @@ async def test_an_answer_within_the_hedge_delay_asks_no_other_provider() -> None
 async def test_a_late_found_answer_of_the_first_provider_counts() -> None:
     providers = ScriptedProviders(msa=ABSENT)
     resolution = asyncio.create_task(resolved(providers, hedge_after_s=0.01))
-    await providers.heard("msa")
-    providers.say("cnaf", FOUND["cnaf"])
+    await providers.until_asked("msa")
+    providers.set_reply("cnaf", FOUND["cnaf"])
     assert (await resolution).chosen.provider == "cnaf"
 
 
 async def test_a_choice_without_found_answer_waits_for_both_providers() -> None:
     providers = ScriptedProviders(cnaf=ABSENT)
     resolution = asyncio.create_task(resolved(providers))
-    await providers.heard("msa")
-    providers.say("msa", FOUND["msa"])
+    await providers.until_asked("msa")
+    providers.set_reply("msa", FOUND["msa"])
     assert (await resolution).chosen.provider == "msa"
 
 
 async def test_both_providers_are_asked_at_once_without_hedge_delay() -> None:
     providers = ScriptedProviders()
     resolution = asyncio.create_task(resolved(providers, hedge_after_s=0.0))
-    await providers.heard("cnaf")
-    await providers.heard("msa")
-    providers.say("msa", ABSENT)
-    providers.say("cnaf", ABSENT)
+    await providers.until_asked("cnaf")
+    await providers.until_asked("msa")
+    providers.set_reply("msa", ABSENT)
+    providers.set_reply("cnaf", ABSENT)
     assert (await resolution).chosen.reply == ABSENT
 
 
 async def test_a_found_answer_waits_for_the_other_provider_within_the_grace() -> None:
     providers = ScriptedProviders(msa=FOUND["msa"])
     resolution = asyncio.create_task(resolved(providers, hedge_after_s=0.0, grace_s=AN_HOUR_S))
-    await providers.heard("msa")
-    providers.say("cnaf", FOUND["cnaf"])
+    await providers.until_asked("msa")
+    providers.set_reply("cnaf", FOUND["cnaf"])
     chosen = (await resolution).chosen
     assert (chosen.anomaly, chosen.provider) == (Anomaly.DOUBLE_RATTACHEMENT, "msa")
 
@@ -157,8 +157,8 @@ async def test_a_found_answer_waits_no_longer_than_the_grace() -> None:
 async def test_two_found_answers_leave_no_hint() -> None:
     providers = ScriptedProviders(msa=FOUND["msa"])
     resolution = asyncio.create_task(resolved(providers, hedge_after_s=0.0, grace_s=AN_HOUR_S))
-    await providers.heard("msa")
-    providers.say("cnaf", FOUND["cnaf"])
+    await providers.until_asked("msa")
+    providers.set_reply("cnaf", FOUND["cnaf"])
     assert ((await resolution).source, (await resolution).learned_provider) == ("both", "")
 
 
@@ -178,11 +178,11 @@ async def test_both_providers_receive_the_same_question() -> None:
 async def test_a_cancelled_caller_cancels_neither_question() -> None:
     providers = ScriptedProviders()
     resolution = asyncio.create_task(resolved(providers, hedge_after_s=0.0))
-    await providers.heard("msa")
+    await providers.until_asked("msa")
     resolution.cancel()
     await asyncio.wait([resolution])
     for name in ("cnaf", "msa"):
-        providers.say(name, ABSENT)
+        providers.set_reply(name, ABSENT)
     assert await asyncio.gather(*providers.tasks.values()) == [ABSENT, ABSENT]
 
 

@@ -24,7 +24,7 @@ BIG = bytes(900_000)
 RUN = {"uvloop": uvloop.run, "asyncio": asyncio.run}
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class ServerOptions(msgspec.Struct, frozen=True):
     loop: str
     limits: Limits
     descriptors: int | None = None
@@ -75,13 +75,13 @@ def make_app() -> web.Application:
     return app
 
 
-async def serve(wanted: Wanted, ends: int) -> None:
+async def serve(options: ServerOptions, ends: int) -> None:
     """Serves HTTP until the write end of a pipe is closed. `ends` is the file descriptor of the pipe's read end."""
     tls = None
-    if wanted.tls is not None:
+    if options.tls is not None:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        tls.load_cert_chain(*wanted.tls)
-    async with serving(make_app(), "127.0.0.1", 0, limits=wanted.limits, drain_s=0.1, tls=tls) as port:
+        tls.load_cert_chain(*options.tls)
+    async with serving(make_app(), "127.0.0.1", 0, limits=options.limits, drain_s=0.1, tls=tls) as port:
         sys.stdout.write(f"{port} {os.getpid()}\n")
         sys.stdout.flush()
         await asyncio.to_thread(os.read, ends, 1)
@@ -91,13 +91,13 @@ def main() -> None:
     ends, held = os.pipe()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries those that are killed
     for line in sys.stdin:
-        wanted = msgspec.json.decode(line, type=Wanted)
+        options = msgspec.json.decode(line, type=ServerOptions)
         if os.fork() == 0:
             os.close(held)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            if wanted.descriptors:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted.descriptors, wanted.descriptors))
-            RUN[wanted.loop](serve(wanted, ends))
+            if options.descriptors:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (options.descriptors, options.descriptors))
+            RUN[options.loop](serve(options, ends))
             os._exit(0)
 
 

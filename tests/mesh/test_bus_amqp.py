@@ -25,7 +25,7 @@ from tests.support.rabbitmq import RabbitNode
 from tests.support.waiting import until
 from tests.support.worker_process import worker_process
 
-pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("impatience")]
+pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("fast_reconnection")]
 
 AWAY = Failed("bus_unavailable")
 

@@ -24,7 +24,7 @@ import pytest
 
 from bouquet_mesh.http.limits import Limits
 from bouquet_mesh.settings import MeshSettings
-from tests.mesh.http_process import Wanted
+from tests.mesh.http_process import ServerOptions
 from tests.support.tls import certificate_files
 
 HOST = "127.0.0.1"
@@ -125,7 +125,7 @@ def running(
 ) -> Iterator[Server]:
     process = forking()
     assert process.stdin and process.stdout
-    process.stdin.write(msgspec.json.encode(Wanted(loop, limits, descriptors, tls)).decode() + "\n")
+    process.stdin.write(msgspec.json.encode(ServerOptions(loop, limits, descriptors, tls)).decode() + "\n")
     process.stdin.flush()
     port, pid = map(int, process.stdout.readline().split())
     try:

@@ -25,7 +25,7 @@ from tests.support.proxy import TcpProxy
 from tests.support.rabbitmq import RabbitNode
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
-pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("impatience")]
+pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("fast_reconnection")]
 
 
 @pytest.fixture

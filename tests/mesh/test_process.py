@@ -17,12 +17,12 @@ import pytest
 LONG_S = 120.0
 
 
-class One:
+class StartedProcess:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.lines: list[str] = []
 
-    async def says(self, what: str) -> str:
+    async def wait_for_line(self, what: str) -> str:
         assert self.process.stdout
         async with asyncio.timeout(LONG_S):
             while line := (await self.process.stdout.readline()).decode().rstrip("\n"):
@@ -31,19 +31,19 @@ class One:
                     return line.removeprefix(f"{what} ")
         raise AssertionError(f"it ended without a word of {what}: {self.lines}")
 
-    async def goes_on(self) -> None:
+    async def continue_(self) -> None:
         assert self.process.stdin
         self.process.stdin.write(b"\n")
         await self.process.stdin.drain()
 
-    async def ended(self) -> tuple[int, str]:
+    async def wait_for_end(self) -> tuple[int, str]:
         async with asyncio.timeout(LONG_S):
             said, _ = await self.process.communicate()
         return self.process.returncode or 0, said.decode()
 
 
 @asynccontextmanager
-async def running(environ: Mapping[str, str]) -> AsyncIterator[One]:
+async def running(environ: Mapping[str, str]) -> AsyncIterator[StartedProcess]:
     own = {name: value for name, value in os.environ.items() if not name.startswith(("BOUQUET_", "OTEL_"))}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -55,7 +55,7 @@ async def running(environ: Mapping[str, str]) -> AsyncIterator[One]:
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        yield One(process)
+        yield StartedProcess(process)
     finally:
         if process.returncode is None:
             process.kill()
@@ -70,7 +70,7 @@ async def got(url: str) -> tuple[int, str]:
 async def test_every_wrong_setting_is_reported_at_once_before_anything_is_opened() -> None:
     wrong = {"BOUQUET_BUS_URL": "localhost:5672", "BOUQUET_LOG_LEVEL": "LOUD", "ONE_PORT": "x", "ONE_POTR": "1"}
     async with running(wrong) as one:
-        assert await one.ended() == (
+        assert await one.wait_for_end() == (
             1,
             "BOUQUET_BUS_URL: must be memory: or amqp(s)://…\n"
             "BOUQUET_LOG_LEVEL: must be one of DEBUG, INFO, WARNING, ERROR\n"
@@ -82,13 +82,13 @@ async def test_every_wrong_setting_is_reported_at_once_before_anything_is_opened
 async def test_certificate_files_of_the_bus_are_read_before_anything_is_opened() -> None:
     wrong = {"BOUQUET_BUS_URL": "amqps://broker?cafile=/nowhere/ca.pem", "ONE_PORT": "x"}
     async with running(wrong) as one:
-        _, said = await one.ended()
+        _, said = await one.wait_for_end()
     assert [line.partition(":")[0] for line in said.splitlines()] == ["BOUQUET_BUS_URL", "ONE_PORT"]
 
 
 async def test_a_removed_setting_logs_a_warning_with_its_name_and_the_process_starts() -> None:
     async with running({"ONE_TURN_S": "kept-to-ourselves"}) as one:
-        await one.says("opening")
+        await one.wait_for_line("opening")
         [line] = [json.loads(line) for line in one.lines if line.startswith("{")]
     assert (line["levelname"], line["message"], line["setting"]) == ("WARNING", "setting has no effect", "ONE_TURN_S")
     assert "kept-to-ourselves" not in str(line)
@@ -97,23 +97,23 @@ async def test_a_removed_setting_logs_a_warning_with_its_name_and_the_process_st
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_draining_process_is_live_has_metrics_and_is_not_ready(number: signal.Signals) -> None:
     async with running({}) as one:
-        url = await one.says("opening")
+        url = await one.wait_for_line("opening")
         assert await got(f"{url}/readyz") == (200, '{"status":"ready"}')
         one.process.send_signal(number)
-        assert await one.says("closing") == url
+        assert await one.wait_for_line("closing") == url
         assert await got(f"{url}/livez") == (200, '{"status":"alive"}')
         assert await got(f"{url}/readyz") == (503, '{"status":"closing"}')
         status, metrics = await got(f"{url}/metrics")
         assert status == 200
         assert 'bouquet_ready{service="one"} 0.0' in metrics.splitlines()
-        await one.goes_on()
-        await one.says("closed")
-        assert await one.ended() == (0, "")
+        await one.continue_()
+        await one.wait_for_line("closed")
+        assert await one.wait_for_end() == (0, "")
 
 
 async def test_a_process_short_of_file_descriptors_is_unready_logs_it_and_recovers() -> None:
     async with running({}) as one, aiohttp.ClientSession() as session:
-        url = await one.says("opening")
+        url = await one.wait_for_line("opening")
         pid = one.process.pid
         limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
 
@@ -134,7 +134,7 @@ async def test_a_process_short_of_file_descriptors_is_unready_logs_it_and_recove
         await logged(one, "file descriptors available again")
 
 
-async def logged(one: One, message: str) -> None:
+async def logged(one: StartedProcess, message: str) -> None:
     assert one.process.stdout
     async with asyncio.timeout(LONG_S):
         while line := (await one.process.stdout.readline()).decode():
@@ -145,8 +145,8 @@ async def logged(one: One, message: str) -> None:
 
 async def test_a_second_signal_ends_a_process_at_once() -> None:
     async with running({}) as one:
-        await one.says("opening")
+        await one.wait_for_line("opening")
         one.process.terminate()
-        await one.says("closing")
+        await one.wait_for_line("closing")
         one.process.terminate()
-        assert await one.ended() == (-signal.SIGTERM, "")
+        assert await one.wait_for_end() == (-signal.SIGTERM, "")

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from bouquet_worker import Identite
-from tests.providers.asking import identite
+from tests.providers.worker_client import identite
 
 MAIWENN = identite("LE GOFF", "Maïwenn", "Rozenn", born="2005-06-17", sexe="F", commune="29039")
 CONCARNEAU = {"nom_commune_naissance": "Concarneau", "code_cog_insee_departement_naissance": "29"}

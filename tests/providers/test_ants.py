@@ -20,7 +20,7 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, NotFound, Reply
 from bouquet_worker.simulated_faults import as_ine
 from bouquet_worker.testing.captured_telemetry import log_text_of
-from tests.providers.asking import SILENCE_S, Asked, asking, data_of, identite
+from tests.providers.worker_client import SILENCE_S, WorkerClient, data_of, identite, worker_client
 from tests.support.openapi import assert_official, upstream_sample
 
 MAELYS = identite("Le Gouadec", "Maëlys", "Inès")
@@ -35,25 +35,25 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def running() -> AsyncIterator[Asked]:
+async def running() -> AsyncIterator[WorkerClient]:
     with pytest.MonkeyPatch.context() as patch:
-        async with asking(worker, simulator, patch) as asked:
+        async with worker_client(worker, simulator, patch) as asked:
             yield asked
 
 
 @pytest.fixture
-def ants(running: Asked) -> Asked:
+def ants(running: WorkerClient) -> WorkerClient:
     """Returns the worker and the simulator that all tests share, without what former tests left."""
     running.received.clear()
     running.app[SIMULATED_ANSWERS].clear()
     return running
 
 
-async def ask(ants: Asked, who: Identite, plate: str, **options: Any) -> Reply:
+async def ask(ants: WorkerClient, who: Identite, plate: str, **options: Any) -> Reply:
     return await ants(EXTRAIT_IMMATRICULATION.id, who, immatriculation=plate, **options)
 
 
-async def reply_to(ants: Asked, body: str, *, status: int = 200, who: Identite = SPOKEN_OF) -> Reply:
+async def reply_to(ants: WorkerClient, body: str, *, status: int = 200, who: Identite = SPOKEN_OF) -> Reply:
     ants.app[SIMULATED_ANSWERS][PLATE] = (status, body)
     return await ask(ants, who, PLATE)
 
@@ -93,7 +93,7 @@ HOLDER = person(nom_naiss="VERNOUILLAT", prenom="GASPARD", sexe="M", date_naissa
 # What is sent
 
 
-async def test_a_question_carries_the_plate_in_capitals_and_the_codes_of_the_platform(ants: Asked) -> None:
+async def test_a_question_carries_the_plate_in_capitals_and_the_codes_of_the_platform(ants: WorkerClient) -> None:
     await ask(ants, MAELYS, "bz-290-ma")
     [call] = ants.received
     assert call.headers["Content-Type"] == "application/soap+xml; charset=utf-8"
@@ -113,13 +113,13 @@ async def test_a_question_carries_the_plate_in_capitals_and_the_codes_of_the_pla
     }
 
 
-async def test_each_question_has_a_session_number_of_its_own(ants: Asked) -> None:
+async def test_each_question_has_a_session_number_of_its_own(ants: WorkerClient) -> None:
     """Tests that a question which the bus delivers twice is answered twice: the SIV refuses a number that it knows."""
     assert await ask(ants, MAELYS, "BZ-290-MA") == await ask(ants, MAELYS, "BZ-290-MA")
     assert len({one.body for one in ants.received}) == 2
 
 
-async def test_nobody_writes_xml_into_the_question(ants: Asked) -> None:
+async def test_nobody_writes_xml_into_the_question(ants: WorkerClient) -> None:
     assert await ask(ants, MAELYS, "</x><!--&lt;") == NotFound(UNKNOWN_VEHICLE)
     root = fromstring(ants.received[-1].body)
     assert [one.text for one in root.iter(f"{{{SIV}}}num_immat")] == ["</X><!--&LT;"]
@@ -140,7 +140,7 @@ async def test_nobody_writes_xml_into_the_question(ants: Asked) -> None:
     ],
 )
 async def test_a_birth_name_and_one_first_name_are_enough(
-    ants: Asked, nom: str, prenoms: tuple[str, ...], record: dict[str, str]
+    ants: WorkerClient, nom: str, prenoms: tuple[str, ...], record: dict[str, str]
 ) -> None:
     who = identite(nom, *prenoms, born="1984-08-27", sexe="M")
     data = data_of(await reply_to(ants, dossier(person(**record)), who=who))
@@ -167,7 +167,7 @@ async def test_a_birth_name_and_one_first_name_are_enough(
     ],
 )
 async def test_any_other_citizen_is_not_found(
-    ants: Asked, nom: str, prenoms: tuple[str, ...], record: dict[str, str]
+    ants: WorkerClient, nom: str, prenoms: tuple[str, ...], record: dict[str, str]
 ) -> None:
     """Tests that the reply says no more than that nobody of the record is the citizen."""
     who = identite(nom, *prenoms, born="1984-08-27", sexe="M")
@@ -185,7 +185,7 @@ async def test_any_other_citizen_is_not_found(
     ],
 )
 async def test_the_former_register_holds_name_and_first_names_in_one_text(
-    ants: Asked, nom: str, written: str, published: tuple[str, str] | None
+    ants: WorkerClient, nom: str, written: str, published: tuple[str, str] | None
 ) -> None:
     """Tests that a name of several words is found too, which the State's service takes for the first word alone."""
     who = identite(nom, "Marie", born="1946-03-31")
@@ -197,7 +197,7 @@ async def test_the_former_register_holds_name_and_first_names_in_one_text(
         assert (identity["nom"], identity["prenom"]) == published
 
 
-async def test_the_first_person_with_the_citizen_s_name_is_published(ants: Asked) -> None:
+async def test_the_first_person_with_the_citizen_s_name_is_published(ants: WorkerClient) -> None:
     tenant = person("locataire", nom_naiss="VERNOUILLAT", prenom="GASPARD")
     other = person("titulaire", nom_naiss="DURAND", prenom="GASPARD")
     data = data_of(await reply_to(ants, dossier(other, tenant, HOLDER)))
@@ -208,7 +208,7 @@ async def test_the_first_person_with_the_citizen_s_name_is_published(ants: Asked
 # What is published
 
 
-async def test_the_status_of_a_rental_is_that_of_the_rental_and_not_the_kind_of_plate(ants: Asked) -> None:
+async def test_the_status_of_a_rental_is_that_of_the_rental_and_not_the_kind_of_plate(ants: WorkerClient) -> None:
     kind = elements(code_type_immat="N", libelle_type_immat="Normale")
     rented = kind + elements(code_type_loc="LLD", libelle_type_loc="location longue durée")
     for registration, published in (
@@ -229,14 +229,14 @@ async def test_the_status_of_a_rental_is_that_of_the_rental_and_not_the_kind_of_
         "": None,
     }.items(),
 )
-async def test_the_emission_class_is_reduced_to_its_euro_norm(ants: Asked, text: str, code: str | None) -> None:
+async def test_the_emission_class_is_reduced_to_its_euro_norm(ants: WorkerClient, text: str, code: str | None) -> None:
     data = data_of(await reply_to(ants, dossier(HOLDER, characteristics=elements(classe_environnement_ce=text))))
     published = data["caracteristiques_techniques_vehicule"]["classe_environnementale"]
     label = f"Norme européenne d'émission {code}" if (code or "").startswith("Euro") else None
     assert published == {"code": code, "label": label}
 
 
-async def test_a_code_without_a_label_is_published_all_the_same(ants: Asked) -> None:
+async def test_a_code_without_a_label_is_published_all_the_same(ants: WorkerClient) -> None:
     unknown = elements(categorie_ce="T1a", genre_national="ROBOT", energie="ZZ", co2="139.6", cylindree="")
     data = data_of(await reply_to(ants, dossier(HOLDER, characteristics=unknown)))[
         "caracteristiques_techniques_vehicule"
@@ -248,7 +248,7 @@ async def test_a_code_without_a_label_is_published_all_the_same(ants: Asked) -> 
 
 
 @pytest.mark.parametrize("link", ["usufruitier", ""])
-async def test_an_unknown_link_is_null(ants: Asked, link: str) -> None:
+async def test_an_unknown_link_is_null(ants: WorkerClient, link: str) -> None:
     data = data_of(await reply_to(ants, dossier(person(link, nom_naiss="VERNOUILLAT", prenom="GASPARD"))))
     assert data["statut_rattachement"] is None
 
@@ -277,7 +277,7 @@ FAULT = "<s:Fault><faultcode>s:Server</faultcode><faultstring>VERNOUILLAT</fault
         (504, soap(FAULT), Failed("upstream_timeout")),
     ],
 )
-async def test_every_answer_has_its_reply(ants: Asked, status: int, body: str, reply: Reply) -> None:
+async def test_every_answer_has_its_reply(ants: WorkerClient, status: int, body: str, reply: Reply) -> None:
     assert await reply_to(ants, body, status=status) == reply
 
 
@@ -305,7 +305,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE.keys())
 async def test_hostile_xml_is_a_failure_that_quotes_nothing(
-    ants: Asked, caplog: pytest.LogCaptureFixture, body: str
+    ants: WorkerClient, caplog: pytest.LogCaptureFixture, body: str
 ) -> None:
     with caplog.at_level(logging.INFO):
         assert await reply_to(ants, body) == MALFORMED
@@ -313,14 +313,16 @@ async def test_hostile_xml_is_a_failure_that_quotes_nothing(
     assert not [word for word in ("VERNOUILLAT", "GASPARD", PLATE) if word in said]
 
 
-async def test_the_log_names_an_undocumented_code_and_no_message(ants: Asked, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_log_names_an_undocumented_code_and_no_message(
+    ants: WorkerClient, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO):
         assert await reply_to(ants, refusal("37", "VERNOUILLAT")) == UNKNOWN
     assert "code 37" in [getattr(record, "cause", "") for record in caplog.records]
     assert "VERNOUILLAT" not in "".join(map(log_text_of, caplog.records))
 
 
-async def test_a_silent_siv_is_a_timeout_and_is_asked_once(ants: Asked) -> None:
+async def test_a_silent_siv_is_a_timeout_and_is_asked_once(ants: WorkerClient) -> None:
     """Tests that a question is never sent twice: the SIV would refuse its session number."""
     assert await ask(ants, MAELYS, as_ine("SLOW"), within_s=SILENCE_S) == Failed("upstream_timeout")
     assert await ask(ants, MAELYS, as_ine("UNAVAILABLE")) == Failed("upstream_unavailable")
@@ -347,7 +349,7 @@ def recorded(name: str) -> str:
     ],
 )
 async def test_a_recorded_answer_is_published(
-    ants: Asked, name: str, who: Identite, status: str, birth_date: float, emission: str | None
+    ants: WorkerClient, name: str, who: Identite, status: str, birth_date: float, emission: str | None
 ) -> None:
     data = data_of(await reply_to(ants, recorded(name), who=who))
     assert data["statut_rattachement"] == status
@@ -366,5 +368,5 @@ async def test_a_recorded_answer_is_published(
         ("found_siv", NOBODY),
     ],
 )
-async def test_a_recorded_answer_without_the_citizen_is_an_absence(ants: Asked, name: str, reply: Reply) -> None:
+async def test_a_recorded_answer_without_the_citizen_is_an_absence(ants: WorkerClient, name: str, reply: Reply) -> None:
     assert await reply_to(ants, recorded(name)) == reply

@@ -21,7 +21,16 @@ from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
 from bouquet_proto.quotient_familial import OPERATION, QuotientFamilial, birth_parts
 from bouquet_worker.simulate import Fault
 from bouquet_worker.testing.captured_telemetry import log_text_of
-from tests.providers.asking import PATIENCE_S, RECIPIENT, REQUEST_ID, SILENCE_S, Asked, asking, data_of, identite
+from tests.providers.worker_client import (
+    PATIENCE_S,
+    RECIPIENT,
+    REQUEST_ID,
+    SILENCE_S,
+    WorkerClient,
+    data_of,
+    identite,
+    worker_client,
+)
 from tests.support.openapi import assert_official
 from tests.support.reference import REFERENCE, needs
 from tests.support.spans import recorded_spans, span_text
@@ -43,8 +52,8 @@ FAULTS = {
 
 
 @pytest.fixture
-async def cnaf(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    async with asking(worker, simulator, monkeypatch) as asked:
+async def cnaf(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
+    async with worker_client(worker, simulator, monkeypatch) as asked:
         yield asked
 
 
@@ -59,7 +68,7 @@ def of(persona: Persona) -> Identite:
     return replace(named, code_cog_insee_pays_naissance=persona.pays)
 
 
-async def test_the_question_has_the_hubs_exact_form(cnaf: Asked) -> None:
+async def test_the_question_has_the_hubs_exact_form(cnaf: WorkerClient) -> None:
     await cnaf(OPERATION.id, MAELYS)
     question = cnaf.received[-1]
     assert (question.method, question.path, question.body) == ("GET", "/qf", b"")
@@ -69,13 +78,13 @@ async def test_the_question_has_the_hubs_exact_form(cnaf: Asked) -> None:
     assert question.headers["X-APIPART-FSFINAL"] == RECIPIENT
 
 
-async def test_a_past_month_is_asked_for_in_two_digits(cnaf: Asked) -> None:
+async def test_a_past_month_is_asked_for_in_two_digits(cnaf: WorkerClient) -> None:
     await cnaf(OPERATION.id, MAELYS, annee=2025, mois=3)
     asked = dict(cnaf.received[-1].query)
     assert (asked["anneeDemandee"], asked["moisDemande"]) == ("2025", "03")
 
 
-async def test_the_token_is_asked_for_in_the_url_safe_alphabet(cnaf: Asked) -> None:
+async def test_the_token_is_asked_for_in_the_url_safe_alphabet(cnaf: WorkerClient) -> None:
     await cnaf(OPERATION.id, MAELYS)
     question = cnaf.received[0]
     assert (question.method, question.path) == ("POST", "/token")
@@ -83,19 +92,19 @@ async def test_the_token_is_asked_for_in_the_url_safe_alphabet(cnaf: Asked) -> N
     assert question.body == b"grant_type=client_credentials&scope=simulateur.quotient_familial"
 
 
-async def test_one_token_serves_several_questions(cnaf: Asked) -> None:
+async def test_one_token_serves_several_questions(cnaf: WorkerClient) -> None:
     await cnaf(OPERATION.id, MAELYS)
     await cnaf(OPERATION.id, MAELYS)
     assert [question.path for question in cnaf.received] == ["/token", "/qf", "/qf"]
 
 
-async def test_a_token_refused_before_its_time_is_renewed(cnaf: Asked) -> None:
+async def test_a_token_refused_before_its_time_is_renewed(cnaf: WorkerClient) -> None:
     await cnaf(OPERATION.id, MAELYS)
     cnaf.app[TOKENS].revoke_all()
     assert isinstance(await cnaf(OPERATION.id, MAELYS), Found)
 
 
-async def test_a_file_becomes_the_contracts_resource(cnaf: Asked) -> None:
+async def test_a_file_becomes_the_contracts_resource(cnaf: WorkerClient) -> None:
     file = file_in(await cnaf(OPERATION.id, MAELYS))
     assert msgspec.structs.asdict(file.quotient_familial) == {
         "fournisseur": "CNAF",
@@ -113,7 +122,7 @@ async def test_a_file_becomes_the_contracts_resource(cnaf: Asked) -> None:
     assert file.adresse.destinataire == "MADAME KERVENNIC MAELYS"
 
 
-async def test_a_quotient_of_zero_is_found(cnaf: Asked) -> None:
+async def test_a_quotient_of_zero_is_found(cnaf: WorkerClient) -> None:
     samira = replace(
         identite("Benzerti-Roche", "Samira", born="1991-00-00"),
         code_cog_insee_pays_naissance="99351",
@@ -138,29 +147,29 @@ async def test_a_quotient_of_zero_is_found(cnaf: Asked) -> None:
         ("TECHNICAL", Failed("upstream_internal")),
     ],
 )
-async def test_each_outcome_of_the_regime_law_can_be_staged(cnaf: Asked, word: str, reply: Reply) -> None:
+async def test_each_outcome_of_the_regime_law_can_be_staged(cnaf: WorkerClient, word: str, reply: Reply) -> None:
     assert await cnaf(OPERATION.id, identite(f"CAF-{word}")) == reply
 
 
-async def test_a_staged_file_lists_the_person_asked_for(cnaf: Asked) -> None:
+async def test_a_staged_file_lists_the_person_asked_for(cnaf: WorkerClient) -> None:
     reply = await cnaf(OPERATION.id, identite("CAF-FOUND MSA-SLOW", "Zoé"))
     assert file_in(reply).allocataires[0].prenoms == "ZOE"
     assert_official(OPERATION.id, data_of(reply))
 
 
 @pytest.mark.parametrize(("fault", "reason"), FAULTS.items())
-async def test_each_fault_has_its_reason(cnaf: Asked, fault: Fault, reason: str) -> None:
+async def test_each_fault_has_its_reason(cnaf: WorkerClient, fault: Fault, reason: str) -> None:
     name = f"CAF-{fault.name.replace('_', '-')}"
     within_s = SILENCE_S if reason == "upstream_timeout" else PATIENCE_S
     assert await cnaf(OPERATION.id, identite(name), within_s=within_s) == Failed(reason)
 
 
-async def test_whoever_the_hub_does_not_know_is_unidentified(cnaf: Asked) -> None:
+async def test_whoever_the_hub_does_not_know_is_unidentified(cnaf: WorkerClient) -> None:
     assert await cnaf(OPERATION.id, identite("Nemo")) == Rejected("unidentified")
 
 
 @pytest.mark.parametrize("persona", PERSONAS, ids=lambda persona: persona.who.nom)
-async def test_each_persona_is_what_its_row_says(cnaf: Asked, persona: Persona) -> None:
+async def test_each_persona_is_what_its_row_says(cnaf: WorkerClient, persona: Persona) -> None:
     within_s = SILENCE_S if persona.answers[CAF] is Fault.SLOW else PATIENCE_S
     reply = await cnaf(OPERATION.id, of(persona), within_s=within_s)
     match persona.answers[CAF]:
@@ -175,7 +184,7 @@ async def test_each_persona_is_what_its_row_says(cnaf: Asked, persona: Persona) 
             assert isinstance(reply, NotFound | Rejected)
 
 
-async def test_a_simulator_can_be_given_other_people(cnaf: Asked) -> None:
+async def test_a_simulator_can_be_given_other_people(cnaf: WorkerClient) -> None:
     who = identite("Autre", "Anne")
     cnaf.app[SIMULATED_ANSWERS][person_asked_for(query_of(who))] = TECHNICAL
     assert await cnaf(OPERATION.id, who) == Failed("upstream_internal")
@@ -194,7 +203,7 @@ def public_cases() -> list[Any]:
 
 @needs(PUBLIC_CASES)
 @pytest.mark.parametrize("case", public_cases())
-async def test_a_public_case_is_answered_with_its_data(cnaf: Asked, case: dict[str, Any]) -> None:
+async def test_a_public_case_is_answered_with_its_data(cnaf: WorkerClient, case: dict[str, Any]) -> None:
     who, data = who_of(case["params"]), msgspec.json.decode(case["payload"])["data"]
     value = data["quotient_familial"]
     cnaf.app[SIMULATED_ANSWERS][person_asked_for(query_of(who))] = File(hub_answer_of(data))
@@ -251,7 +260,9 @@ def hub_answer_of(data: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["CAF-FOUND", "CAF-HTML", "CAF-TRUNCATED", "CAF-REJECTED", "CAF-TECHNICAL"])
-async def test_no_trace_nor_log_names_the_person(cnaf: Asked, name: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_trace_nor_log_names_the_person(
+    cnaf: WorkerClient, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     who = identite(f"{name} MSA-FOUND", "Ignace", born="1971-10-28")
     words = (name, "MSA-FOUND", "Ignace", "IGNACE", "1971-10-28", "19711028", "28/10/1971")
     with caplog.at_level(logging.DEBUG), recorded_spans() as spans:

@@ -25,7 +25,7 @@ from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.simulate import Fault
 from bouquet_worker.testing.captured_telemetry import log_text_of
-from tests.providers.asking import PATIENCE_S, SILENCE_S, Asked, asking
+from tests.providers.worker_client import PATIENCE_S, SILENCE_S, WorkerClient, worker_client
 from tests.support.openapi import upstream_sample
 from tests.support.raw_http_server import SelfSignedCertificate, answer, raw_server
 from tests.support.upstream_client import open_upstream
@@ -63,12 +63,12 @@ BOMB = '<!ENTITY l0 "lol">' + "".join(f'<!ENTITY l{n} "&l{n - 1};&l{n - 1};">' f
 
 
 @pytest.fixture
-async def cnaf(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    async with asking(worker, simulator, monkeypatch) as asked:
+async def cnaf(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
+    async with worker_client(worker, simulator, monkeypatch) as asked:
         yield asked
 
 
-async def ask(cnaf: Asked, numero: str, code_postal: str, *, within_s: float = PATIENCE_S) -> Reply:
+async def ask(cnaf: WorkerClient, numero: str, code_postal: str, *, within_s: float = PATIENCE_S) -> Reply:
     who = NumeroAllocataire(numero_allocataire=numero, code_postal=code_postal)
     return await cnaf(COMPOSITION_FAMILIALE.id, who, within_s=within_s)
 
@@ -101,7 +101,7 @@ def test_nobody_writes_xml_into_the_envelope() -> None:
     )
 
 
-async def test_it_is_posted_as_xml_without_a_soap_action(cnaf: Asked) -> None:
+async def test_it_is_posted_as_xml_without_a_soap_action(cnaf: WorkerClient) -> None:
     await cnaf(COMPOSITION_FAMILIALE.id, MAELYS)
     [question] = cnaf.received
     assert (question.method, question.path, question.query) == ("POST", PATH, ())
@@ -113,7 +113,7 @@ async def test_it_is_posted_as_xml_without_a_soap_action(cnaf: Asked) -> None:
 # The answer, through the worker
 
 
-async def test_a_file_becomes_the_flat_resource(cnaf: Asked) -> None:
+async def test_a_file_becomes_the_flat_resource(cnaf: WorkerClient) -> None:
     key = Key("1234567", "56190")
     cnaf.app[FILES][key] = Dossier(
         persons=(PersonOfFile("OWENA KERVALLAN", "01111987", "F"), PersonOfFile("EWEN TREGUIDEL", "02041985", "M")),
@@ -142,7 +142,7 @@ async def test_a_file_becomes_the_flat_resource(cnaf: Asked) -> None:
 
 
 @pytest.mark.parametrize("key", PERSONAS, ids=lambda key: key.numero)
-async def test_each_persona_is_what_its_row_says(cnaf: Asked, key: Key) -> None:
+async def test_each_persona_is_what_its_row_says(cnaf: WorkerClient, key: Key) -> None:
     reply = await ask(cnaf, *key)
     match PERSONAS[key]:
         case Dossier(quotient=None):
@@ -155,7 +155,7 @@ async def test_each_persona_is_what_its_row_says(cnaf: Asked, key: Key) -> None:
             assert reply == NotFound("file_struck_off")
 
 
-async def test_a_blank_quotient_is_null(cnaf: Asked) -> None:
+async def test_a_blank_quotient_is_null(cnaf: WorkerClient) -> None:
     cnaf.app[FILES][Key("55555", "01000")] = Dossier(persons=(), lines=("",) * 7, quotient="", month=(2025, 3))
     assert data_in(await ask(cnaf, "55555", "01000")) == {
         "quotientFamilial": None,
@@ -167,27 +167,27 @@ async def test_a_blank_quotient_is_null(cnaf: Asked) -> None:
     }
 
 
-async def test_a_number_that_nobody_has_is_an_unknown_file(cnaf: Asked) -> None:
+async def test_a_number_that_nobody_has_is_an_unknown_file(cnaf: WorkerClient) -> None:
     assert await ask(cnaf, "9999999", "75001") == NotFound("file_unknown")
 
 
 @pytest.mark.parametrize(("code", "reason"), ABSENCES.items())
-async def test_each_code_of_absence_is_not_found(cnaf: Asked, code: int, reason: str) -> None:
+async def test_each_code_of_absence_is_not_found(cnaf: WorkerClient, code: int, reason: str) -> None:
     assert await ask(cnaf, f"{code:05}", "00000") == NotFound(reason)
 
 
 @pytest.mark.parametrize(("code", "reason"), WRONG_PARAMETERS.items())
-async def test_each_code_of_a_bad_parameter_is_rejected(cnaf: Asked, code: int, reason: str) -> None:
+async def test_each_code_of_a_bad_parameter_is_rejected(cnaf: WorkerClient, code: int, reason: str) -> None:
     assert await ask(cnaf, f"{code:05}", "00000") == Rejected(reason)
 
 
 @pytest.mark.parametrize("code", FAILURES)
-async def test_each_code_of_an_incident_is_the_cafs_failure(cnaf: Asked, code: int) -> None:
+async def test_each_code_of_an_incident_is_the_cafs_failure(cnaf: WorkerClient, code: int) -> None:
     assert await ask(cnaf, f"{code:05}", "00000") == Failed("upstream_internal")
 
 
 @pytest.mark.parametrize("code", [1, 99, 134, 999])
-async def test_a_code_that_nobody_documented_is_unknown(cnaf: Asked, code: int) -> None:
+async def test_a_code_that_nobody_documented_is_unknown(cnaf: WorkerClient, code: int) -> None:
     assert await ask(cnaf, f"{code:05}", "00000") == Failed("upstream_unknown")
 
 
@@ -206,7 +206,7 @@ async def test_a_code_that_nobody_documented_is_unknown(cnaf: Asked, code: int) 
         Fault.CUT: "upstream_timeout",
     }.items(),
 )
-async def test_each_fault_has_its_reason(cnaf: Asked, fault: Fault, reason: str) -> None:
+async def test_each_fault_has_its_reason(cnaf: WorkerClient, fault: Fault, reason: str) -> None:
     number = list(Fault).index(fault) + 1
     within_s = SILENCE_S if reason == "upstream_timeout" else PATIENCE_S
     assert await ask(cnaf, f"{number:05}", "00500", within_s=within_s) == Failed(reason)
@@ -402,7 +402,7 @@ def test_a_very_deep_document_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("numero", ["4471820", "2207719", "3390456"])
-async def test_no_log_names_the_person(cnaf: Asked, numero: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_log_names_the_person(cnaf: WorkerClient, numero: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         await ask(cnaf, numero, "29200")
         error_of(lambda: document_of("<drtData><NOMPRENOM>KERVENNIC</drtData>")).log()

@@ -25,9 +25,9 @@ from bouquet_proto.query import parse_query
 from bouquet_worker.simulate import Received
 from bouquet_worker.simulated_faults import INES, NAMES, as_ine
 from bouquet_worker.testing.captured_telemetry import log_text_of
-from tests.providers import asking
-from tests.providers.asking import Asked, data_of, identite
+from tests.providers import worker_client
 from tests.providers.places import MAIWENN, SENT_BY_CODE, UNRESOLVED, named_place
+from tests.providers.worker_client import WorkerClient, data_of, identite
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
 
@@ -57,12 +57,12 @@ V5 = V4 | {"ine": "050617293HK"}
 
 
 @pytest.fixture
-async def cnous(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    async with asking.asking(worker, simulator, monkeypatch) as asked:
+async def cnous(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
+    async with worker_client.worker_client(worker, simulator, monkeypatch) as asked:
         yield asked
 
 
-def calls_of(cnous: Asked) -> list[Received]:
+def calls_of(cnous: WorkerClient) -> list[Received]:
     return [received for received in cnous.received if received.path != "/token"]
 
 
@@ -73,7 +73,7 @@ def named(nom: str) -> Identite:
 # What is sent (docs/reference/upstreams/cnous.md §1-2)
 
 
-async def test_the_token_is_asked_for_with_an_empty_body_and_kept(cnous: Asked) -> None:
+async def test_the_token_is_asked_for_with_an_empty_body_and_kept(cnous: WorkerClient) -> None:
     await cnous(BY_NAME, MAIWENN)
     await cnous(BY_INE, MAIWENN_INE)
     [token] = [received for received in cnous.received if received.path == "/token"]
@@ -84,7 +84,7 @@ async def test_the_token_is_asked_for_with_an_empty_body_and_kept(cnous: Asked) 
     assert "Content-Type" not in token.headers
 
 
-async def test_a_search_by_civil_status(cnous: Asked) -> None:
+async def test_a_search_by_civil_status(cnous: WorkerClient) -> None:
     await cnous(BY_NAME, MAIWENN, campaign_year=2024)
     [call] = calls_of(cnous)
     assert (call.method, call.path, call.query) == ("POST", "/v1/boursier/donnees-pivots", ())
@@ -100,7 +100,7 @@ async def test_a_search_by_civil_status(cnous: Asked) -> None:
     assert call.headers["Content-Type"] == "application/json"
 
 
-async def test_what_is_not_known_of_a_person_is_left_out(cnous: Asked) -> None:
+async def test_what_is_not_known_of_a_person_is_left_out(cnous: WorkerClient) -> None:
     await cnous(BY_NAME, replace(named_place(), sexe_etat_civil=None))
     assert json.loads(calls_of(cnous)[0].body) == {
         "lastName": "LE GOFF",
@@ -109,7 +109,7 @@ async def test_what_is_not_known_of_a_person_is_left_out(cnous: Asked) -> None:
     }
 
 
-async def test_france_connect_is_a_get_with_a_body(cnous: Asked) -> None:
+async def test_france_connect_is_a_get_with_a_body(cnous: WorkerClient) -> None:
     await cnous(BY_FRANCE_CONNECT, MAIWENN, campaign_year=2024)
     [call] = calls_of(cnous)
     assert (call.method, call.path, call.query) == ("GET", "/v1/boursier/find", ())
@@ -124,7 +124,7 @@ async def test_france_connect_is_a_get_with_a_body(cnous: Asked) -> None:
     assert call.headers["Content-Type"] == "application/json"
 
 
-async def test_france_connect_says_that_somebody_was_born_abroad(cnous: Asked) -> None:
+async def test_france_connect_says_that_somebody_was_born_abroad(cnous: WorkerClient) -> None:
     await cnous(BY_FRANCE_CONNECT, named_place())
     body = json.loads(calls_of(cnous)[0].body)
     assert body["birthplace"] == ""
@@ -133,7 +133,7 @@ async def test_france_connect_says_that_somebody_was_born_abroad(cnous: Asked) -
 
 @pytest.mark.parametrize(("parameters", "query"), [({}, ()), ({"campaign_year": 2024}, (("campaignYear", "2024"),))])
 async def test_an_ine_is_in_the_path_in_upper_case(
-    cnous: Asked, parameters: dict[str, int], query: tuple[tuple[str, str], ...]
+    cnous: WorkerClient, parameters: dict[str, int], query: tuple[tuple[str, str], ...]
 ) -> None:
     await cnous(BY_INE, identity.Ine(ine="050617293hk"), **parameters)
     [call] = calls_of(cnous)
@@ -142,18 +142,18 @@ async def test_an_ine_is_in_the_path_in_upper_case(
 
 
 @pytest.mark.parametrize(("who", "sent"), SENT_BY_CODE)
-async def test_a_birth_place_is_sent_by_its_code(cnous: Asked, who: Identite, sent: str | None) -> None:
+async def test_a_birth_place_is_sent_by_its_code(cnous: WorkerClient, who: Identite, sent: str | None) -> None:
     assert isinstance(await cnous(BY_NAME, who), Found)
     assert json.loads(calls_of(cnous)[0].body).get("birthPlace") == sent
 
 
 @pytest.mark.parametrize("who", UNRESOLVED)
-async def test_a_place_that_is_not_resolved_is_told_and_nobody_is_asked(cnous: Asked, who: Identite) -> None:
+async def test_a_place_that_is_not_resolved_is_told_and_nobody_is_asked(cnous: WorkerClient, who: Identite) -> None:
     assert await cnous(BY_NAME, who) == Rejected("00365")
     assert calls_of(cnous) == []
 
 
-async def test_a_token_that_expires_early_is_renewed(cnous: Asked) -> None:
+async def test_a_token_that_expires_early_is_renewed(cnous: WorkerClient) -> None:
     await cnous(BY_INE, MAIWENN_INE)
     cnous.app[TOKENS].revoke_all()
     assert isinstance(await cnous(BY_INE, MAIWENN_INE), Found)
@@ -178,7 +178,7 @@ async def test_a_token_that_expires_early_is_renewed(cnous: Asked) -> None:
     ],
 )
 async def test_each_operation_shows_its_fields(
-    cnous: Asked, operation: str, who: identity.Identity, shown: dict[str, Any]
+    cnous: WorkerClient, operation: str, who: identity.Identity, shown: dict[str, Any]
 ) -> None:
     data = data_of(await cnous(operation, who))
     assert data == SCHOLARSHIP | shown
@@ -186,7 +186,7 @@ async def test_each_operation_shows_its_fields(
 
 
 @pytest.mark.parametrize("student", STUDENTS, ids=lambda student: student.ine)
-async def test_everybody_in_the_simulator_is_found_three_ways(cnous: Asked, student: Any) -> None:
+async def test_everybody_in_the_simulator_is_found_three_ways(cnous: WorkerClient, student: Any) -> None:
     who = identite(student.nom, *student.prenoms, born=f"{student.naissance}", sexe=student.sexe)
     who = replace(who, code_cog_insee_commune_naissance=student.commune or None)
     by_ine = data_of(await cnous(BY_INE, identity.Ine(ine=student.ine)))
@@ -209,7 +209,7 @@ async def test_everybody_in_the_simulator_is_found_three_ways(cnous: Asked, stud
     ],
 )
 async def test_a_campaign_is_that_of_its_year_or_the_latest(
-    cnous: Asked, ine: str, campaign_year: int | None, told: tuple[str, str] | None
+    cnous: WorkerClient, ine: str, campaign_year: int | None, told: tuple[str, str] | None
 ) -> None:
     parameters = {} if campaign_year is None else {"campaign_year": campaign_year}
     reply = await cnous(BY_INE_V3, identity.Ine(ine=ine), **parameters)
@@ -220,14 +220,14 @@ async def test_a_campaign_is_that_of_its_year_or_the_latest(
         assert (data["echelon_bourse"]["echelon"], data["periode_versement_bourse"]["date_rentree"]) == told
 
 
-async def test_who_was_struck_off_still_held_a_scholarship(cnous: Asked) -> None:
+async def test_who_was_struck_off_still_held_a_scholarship(cnous: WorkerClient) -> None:
     data = data_of(await cnous(BY_INE, identity.Ine(ine="070301294JA")))
     assert data["statut_boursier"] == {"est_boursier": True, "est_radie": True, "date_radiation": "2025-09-01"}
     assert data["identite"]["prenoms"] == ["Gwendal"]
     assert_official(BY_INE, data)
 
 
-async def test_a_regional_scholarship_is_provisional_and_two_first_names_are_enough(cnous: Asked) -> None:
+async def test_a_regional_scholarship_is_provisional_and_two_first_names_are_enough(cnous: WorkerClient) -> None:
     data = data_of(await cnous(BY_INE, identity.Ine(ine="060911642BC")))
     assert data["echelon_bourse"] == {"echelon": "2", "echelon_bourse_regionale_provisoire": True}
     assert data["identite"]["prenoms"] == ["Xan", "Peio"]
@@ -251,7 +251,7 @@ UNTOLD = (
 
 
 @pytest.mark.parametrize("untold", [{}, dict.fromkeys(UNTOLD)], ids=["absent", "null"])
-async def test_what_cnous_does_not_tell_is_null(cnous: Asked, untold: dict[str, None]) -> None:
+async def test_what_cnous_does_not_tell_is_null(cnous: WorkerClient, untold: dict[str, None]) -> None:
     cnous.app[SIMULATED_ANSWERS]["DIT"] = (200, {"lastName": "DIT", "boursier": False, **untold})
     assert data_of(await cnous(BY_NAME, named("Dit"))) == {
         "ine": None,
@@ -296,7 +296,7 @@ RECORDED: dict[str, tuple[int, Reply | dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", RECORDED)
-async def test_a_recorded_answer_is_understood(cnous: Asked, name: str) -> None:
+async def test_a_recorded_answer_is_understood(cnous: WorkerClient, name: str) -> None:
     status, expected = RECORDED[name]
     cnous.app[SIMULATED_ANSWERS]["DIT"] = (status, json.loads(upstream_sample(f"cnous/{name}")))
     reply = await cnous(BY_NAME, named("Dit"))
@@ -312,10 +312,10 @@ def test_every_recorded_answer_is_in_the_table() -> None:
     assert {path.name for path in (REFERENCE / "upstream" / "cnous").rglob("*.json")} == RECORDED.keys()
 
 
-async def test_a_simulated_record_has_the_keys_of_a_recorded_one(cnous: Asked) -> None:
+async def test_a_simulated_record_has_the_keys_of_a_recorded_one(cnous: WorkerClient) -> None:
     recorded = json.loads(upstream_sample("cnous/student_scholarship_valid_response.json"))
     for student in STUDENTS:
-        record = record_of(student, None, asking.TODAY)
+        record = record_of(student, None, worker_client.TODAY)
         assert record
         assert record.keys() == recorded.keys()
         assert record["campaign"].keys() == recorded["campaign"].keys()
@@ -365,14 +365,14 @@ WRONG: list[tuple[str, identity.Identity, Reply]] = [
 
 @pytest.mark.parametrize(("operation", "who", "reply"), WRONG)
 async def test_what_goes_wrong_has_its_reply(
-    cnous: Asked, operation: str, who: identity.Identity, reply: Reply
+    cnous: WorkerClient, operation: str, who: identity.Identity, reply: Reply
 ) -> None:
-    within_s = asking.SILENCE_S if reply == Failed("upstream_timeout") else asking.PATIENCE_S
+    within_s = worker_client.SILENCE_S if reply == Failed("upstream_timeout") else worker_client.PATIENCE_S
     assert await cnous(operation, who, within_s=within_s) == reply
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 400, 401, 403, 409, 413, 422, 429, 501])
-async def test_no_other_status_is_understood(cnous: Asked, status: int) -> None:
+async def test_no_other_status_is_understood(cnous: WorkerClient, status: int) -> None:
     cnous.app[SIMULATED_ANSWERS]["DIT"] = (status, {"lastName": "DIT", "boursier": True})
     assert await cnous(BY_NAME, named("Dit")) == Failed("upstream_unknown")
 
@@ -389,7 +389,7 @@ async def test_no_other_status_is_understood(cnous: Asked, status: int) -> None:
     ],
 )
 async def test_a_missing_or_wrong_field_is_named_and_never_quoted(
-    cnous: Asked, caplog: pytest.LogCaptureFixture, body: Any, field: str
+    cnous: WorkerClient, caplog: pytest.LogCaptureFixture, body: Any, field: str
 ) -> None:
     cnous.app[SIMULATED_ANSWERS]["DIT"] = (200, body)
     with caplog.at_level(logging.INFO):
@@ -403,7 +403,7 @@ async def test_a_client_that_cnous_does_not_know_is_refused(monkeypatch: pytest.
     unknown = replace(
         simulator, settings=lambda url: simulator.settings(url) | {"BOUQUET_CNOUS_CLIENT_SECRET": "other"}
     )
-    async with asking.asking(worker, unknown, monkeypatch) as cnous:
+    async with worker_client.worker_client(worker, unknown, monkeypatch) as cnous:
         assert await cnous(BY_INE, MAIWENN_INE) == Failed("upstream_unknown")
 
 
@@ -472,6 +472,6 @@ IDENTITY_QUERY = "nomNaissance=A&prenoms[]=B&anneeDateNaissance=2005&moisDateNai
 )
 def test_a_campaign_is_looked_at_last(operation: Any, query: str, codes: tuple[str, ...]) -> None:
     for published in operation:
-        refusals = rules.apply_rules(published.operation.checks, parse_query(query), asking.TODAY)
+        refusals = rules.apply_rules(published.operation.checks, parse_query(query), worker_client.TODAY)
         assert isinstance(refusals, rules.RuleViolations)
         assert refusals.codes == codes

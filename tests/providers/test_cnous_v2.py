@@ -21,9 +21,9 @@ from bouquet_cnous.personas import BAD_REQUEST
 from bouquet_cnous.simulator import SIMULATED_ANSWERS, simulator
 from bouquet_cnous.worker import worker
 from bouquet_proto.messages import NotFound, Rejected
-from tests.providers import asking
-from tests.providers.asking import Asked, identite
+from tests.providers import worker_client
 from tests.providers.v2 import assert_retired, first_refusal, shown, typed
+from tests.providers.worker_client import WorkerClient, identite
 from tests.support.openapi import upstream_sample
 
 BY_NAME, BY_INE, BY_SESSION = IDENTITE_V2.operation, INE_V2.operation, FRANCE_CONNECT_V2.operation
@@ -49,12 +49,12 @@ DIT = identite("Dit", "Alix", born="2005-06-17")
 
 
 @pytest.fixture
-async def cnous(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    async with asking.asking(worker, simulator, monkeypatch) as asked:
+async def cnous(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
+    async with worker_client.worker_client(worker, simulator, monkeypatch) as asked:
         yield asked
 
 
-async def test_a_scholarship_is_shown_flat(cnous: Asked) -> None:
+async def test_a_scholarship_is_shown_flat(cnous: WorkerClient) -> None:
     query = "nom=LE+GOFF&prenoms=Maïwenn+Rozenn&dateDeNaissance=2005-06-17&sexe=f&lieuDeNaissance=29039"
     assert shown(await typed(cnous, BY_NAME, query), BY_NAME) == MAIWENN
     assert json.loads(cnous.received[-1].body) == {
@@ -66,17 +66,17 @@ async def test_a_scholarship_is_shown_flat(cnous: Asked) -> None:
     }
 
 
-async def test_an_ine_is_enough(cnous: Asked) -> None:
+async def test_an_ine_is_enough(cnous: WorkerClient) -> None:
     assert shown(await typed(cnous, BY_INE, "ine=050617293HK"), BY_INE) == MAIWENN
 
 
-async def test_france_connect_shows_the_identity_too(cnous: Asked) -> None:
+async def test_france_connect_shows_the_identity_too(cnous: WorkerClient) -> None:
     who = identite("LE GOFF", "Maïwenn", "Rozenn", born="2005-06-17", commune="29039")
     assert shown(await cnous(BY_SESSION.id, who), BY_SESSION) == MAIWENN
 
 
 @pytest.mark.parametrize("place", ["Concarneau", "29039"])
-async def test_a_birth_place_is_sent_as_typed(cnous: Asked, place: str) -> None:
+async def test_a_birth_place_is_sent_as_typed(cnous: WorkerClient, place: str) -> None:
     await typed(cnous, BY_NAME, f"nom=X&prenoms=Y&dateDeNaissance=2005-06-17&lieuDeNaissance={place}")
     assert json.loads(cnous.received[-1].body)["birthPlace"] == place
 
@@ -85,13 +85,13 @@ async def test_a_birth_place_is_sent_as_typed(cnous: Asked, place: str) -> None:
     ("grant", "label"),
     [(0, "définitif"), (1, "provisoire (conditionnel)"), (2, "provisoire (conditionnel)"), (None, None)],
 )
-async def test_the_status_of_a_grant_has_its_label(cnous: Asked, grant: int | None, label: str | None) -> None:
+async def test_the_status_of_a_grant_has_its_label(cnous: WorkerClient, grant: int | None, label: str | None) -> None:
     cnous.app[SIMULATED_ANSWERS]["DIT"] = (200, {"lastName": "DIT", "boursier": True, "grantStatus": grant})
     data = shown(await cnous(BY_NAME.id, DIT), BY_NAME)
     assert (data["statut"], data["statutLibelle"]) == (grant, label)
 
 
-async def test_what_cnous_does_not_tell_is_null(cnous: Asked) -> None:
+async def test_what_cnous_does_not_tell_is_null(cnous: WorkerClient) -> None:
     cnous.app[SIMULATED_ANSWERS]["DIT"] = (200, {"lastName": "DIT", "boursier": False})
     data = shown(await cnous(BY_NAME.id, DIT), BY_NAME)
     assert data == dict.fromkeys(MAIWENN) | {"nom": "DIT", "boursier": False}
@@ -109,11 +109,11 @@ SCOPES = {
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-async def test_a_scope_opens_its_fields(cnous: Asked, scope: str) -> None:
+async def test_a_scope_opens_its_fields(cnous: WorkerClient, scope: str) -> None:
     assert shown(await typed(cnous, BY_INE, "ine=050617293HK"), BY_INE, scope).keys() == SCOPES[scope]
 
 
-async def test_a_recorded_answer_is_shown(cnous: Asked) -> None:
+async def test_a_recorded_answer_is_shown(cnous: WorkerClient) -> None:
     recorded = json.loads(upstream_sample("cnous/student_scholarship_valid_response.json"))
     cnous.app[SIMULATED_ANSWERS]["DIT"] = (200, recorded)
     data = shown(await cnous(BY_NAME.id, DIT), BY_NAME)
@@ -121,7 +121,7 @@ async def test_a_recorded_answer_is_shown(cnous: Asked) -> None:
     assert (data["nom"], data["statut"]) == (recorded["lastName"], recorded["grantStatus"])
 
 
-async def test_what_goes_wrong_is_what_goes_wrong_from_v3_on(cnous: Asked) -> None:
+async def test_what_goes_wrong_is_what_goes_wrong_from_v3_on(cnous: WorkerClient) -> None:
     assert await typed(cnous, BY_INE, "ine=1234567890G") == NotFound(NO_SCHOLARSHIP)
     cnous.app[SIMULATED_ANSWERS]["DIT"] = (400, BAD_REQUEST)
     assert await cnous(BY_NAME.id, DIT) == Rejected(WRONG_IDENTITY)

@@ -21,8 +21,8 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, NotFound, Reply
 from bouquet_worker.simulate import Fault
 from bouquet_worker.testing.captured_telemetry import log_text_of
-from tests.providers.asking import SILENCE_S, Asked, asking, data_of, identite
 from tests.providers.faults import REASONS
+from tests.providers.worker_client import SILENCE_S, WorkerClient, data_of, identite, worker_client
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
 
@@ -32,21 +32,21 @@ SPOKEN_OF = identite("Vernouillat", "Gaspard", born="2004-08-27", sexe="M")
 
 
 @pytest.fixture
-async def dsnj(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    async with asking(worker, simulator, monkeypatch) as asked:
+async def dsnj(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
+    async with worker_client(worker, simulator, monkeypatch) as asked:
         yield asked
 
 
-async def ask(dsnj: Asked, who: Identite, operation: str = IDENTITE.id, **options: Any) -> Reply:
+async def ask(dsnj: WorkerClient, who: Identite, operation: str = IDENTITE.id, **options: Any) -> Reply:
     return await dsnj(operation, who, **options)
 
 
-async def reply_to(dsnj: Asked, status: int, body: Any) -> Reply:
+async def reply_to(dsnj: WorkerClient, status: int, body: Any) -> Reply:
     dsnj.app[SIMULATED_ANSWERS]["VERNOUILLAT"] = (status, body)
     return await ask(dsnj, SPOKEN_OF)
 
 
-async def sent(dsnj: Asked, who: Identite) -> Any:
+async def sent(dsnj: WorkerClient, who: Identite) -> Any:
     """Returns the civil status that is sent to the DSNJ for a person."""
     await ask(dsnj, who)
     [search] = [json.loads(received.body) for received in dsnj.received]
@@ -63,7 +63,9 @@ def answer(**result: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("operation", [IDENTITE.id, FRANCE_CONNECT.id])
-async def test_a_request_carries_the_token_and_the_headers_that_the_firewall_wants(dsnj: Asked, operation: str) -> None:
+async def test_a_request_carries_the_token_and_the_headers_that_the_firewall_wants(
+    dsnj: WorkerClient, operation: str
+) -> None:
     await ask(dsnj, MAIWENN, operation)
     [call] = dsnj.received
     assert (call.method, call.path, call.query) == ("POST", PATH, ())
@@ -72,7 +74,7 @@ async def test_a_request_carries_the_token_and_the_headers_that_the_firewall_wan
     assert call.headers["User-Agent"] == "curl/8.15.0"
 
 
-async def test_names_are_sent_in_ascii_with_capitals_as_the_dsnj_writes_them(dsnj: Asked) -> None:
+async def test_names_are_sent_in_ascii_with_capitals_as_the_dsnj_writes_them(dsnj: WorkerClient) -> None:
     who = identite("d'Hérouville-Lebœuf", "JEAN-PAUL", "Zoë", born="2007-03-01", sexe="M", commune="29232")
     assert await sent(dsnj, who) == {
         "given_name": "Jean-paul",
@@ -84,7 +86,7 @@ async def test_names_are_sent_in_ascii_with_capitals_as_the_dsnj_writes_them(dsn
     }
 
 
-async def test_a_commune_is_sent_for_a_birth_in_france_alone(dsnj: Asked) -> None:
+async def test_a_commune_is_sent_for_a_birth_in_france_alone(dsnj: WorkerClient) -> None:
     pivot = await sent(dsnj, structs.replace(MAIWENN, code_cog_insee_pays_naissance="99331"))
     assert (pivot["birthplace"], pivot["birthcountry"], pivot["gender"]) == (None, "99331", "female")
 
@@ -104,13 +106,13 @@ async def test_a_commune_is_sent_for_a_birth_in_france_alone(dsnj: Asked) -> Non
         None: None,
     }.items(),
 )
-async def test_each_label_has_its_status(dsnj: Asked, label: str | None, published: str | None) -> None:
+async def test_each_label_has_its_status(dsnj: WorkerClient, label: str | None, published: str | None) -> None:
     data = data_of(await reply_to(dsnj, 200, answer(code="OK", en_regle=label)))
     assert data == {"statut_service_national": published, "commentaires": None}
 
 
 @pytest.mark.parametrize(("comment", "published"), [("JDC effectuée", "JDC effectuée"), (" ", None), (None, None)])
-async def test_a_blank_comment_is_null(dsnj: Asked, comment: str | None, published: str | None) -> None:
+async def test_a_blank_comment_is_null(dsnj: WorkerClient, comment: str | None, published: str | None) -> None:
     data = data_of(await reply_to(dsnj, 200, answer(code="OK", en_regle="En règle", complement=comment)))
     assert data["commentaires"] == published
     assert_official(IDENTITE.id, data)
@@ -149,7 +151,7 @@ NO_ANSWERS: tuple[Any, ...] = (
         (504, answer(**NOT_FOUND), Failed("upstream_timeout")),
     ],
 )
-async def test_every_answer_has_its_reply(dsnj: Asked, status: int, body: Any, reply: Reply) -> None:
+async def test_every_answer_has_its_reply(dsnj: WorkerClient, status: int, body: Any, reply: Reply) -> None:
     assert await reply_to(dsnj, status, body) == reply
 
 
@@ -163,7 +165,7 @@ async def test_every_answer_has_its_reply(dsnj: Asked, status: int, body: Any, r
     ],
 )
 async def test_a_wrong_field_is_named_and_never_quoted(
-    dsnj: Asked, caplog: pytest.LogCaptureFixture, body: Any, field: str
+    dsnj: WorkerClient, caplog: pytest.LogCaptureFixture, body: Any, field: str
 ) -> None:
     with caplog.at_level(logging.INFO):
         assert await reply_to(dsnj, 200, body) == MALFORMED
@@ -176,12 +178,12 @@ async def test_a_wrong_field_is_named_and_never_quoted(
     ("fault", "reason"),
     ({**REASONS, HTTPStatus.UNAUTHORIZED: "upstream_unknown"}).items(),
 )
-async def test_every_fault_is_a_failure(dsnj: Asked, fault: Fault | HTTPStatus, reason: str) -> None:
+async def test_every_fault_is_a_failure(dsnj: WorkerClient, fault: Fault | HTTPStatus, reason: str) -> None:
     who = identite(f"panne-{fault.name.replace('_', '-')}", "Gaspard", born="2004-08-27")
     assert await ask(dsnj, who) == Failed(reason)
 
 
-async def test_a_silent_dsnj_ends_with_the_deadline(dsnj: Asked) -> None:
+async def test_a_silent_dsnj_ends_with_the_deadline(dsnj: WorkerClient) -> None:
     who = identite("panne-slow", "Gaspard", born="2004-08-27")
     assert await ask(dsnj, who, within_s=SILENCE_S) == Failed("upstream_timeout")
 
@@ -198,7 +200,7 @@ RECORDED: dict[str, Reply | dict[str, str]] = {
 
 
 @pytest.mark.parametrize("name", RECORDED)
-async def test_a_recorded_answer_is_understood(dsnj: Asked, name: str) -> None:
+async def test_a_recorded_answer_is_understood(dsnj: WorkerClient, name: str) -> None:
     expected = RECORDED[name]
     reply = await reply_to(dsnj, 200, json.loads(upstream_sample(f"dsnj/service_national/{name}")))
     if not isinstance(expected, dict):

@@ -42,7 +42,7 @@ from bouquet_proto.messages import Failed, Found, Rejected, Reply
 from bouquet_worker.errors import UpstreamError
 from bouquet_worker.simulate import Fault, Received
 from bouquet_worker.testing.captured_telemetry import capturing_telemetry
-from tests.providers.asking import REPLY_MARGIN_S, SILENCE_S, Asked, asking
+from tests.providers.worker_client import REPLY_MARGIN_S, SILENCE_S, WorkerClient, worker_client
 
 UNKNOWN = Failed("upstream_unknown")
 MAELYS_IDENTITY = Identite(
@@ -58,12 +58,12 @@ MAELYS_IDENTITY = Identite(
 
 
 @pytest.fixture
-async def france_connect(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    async with asking(worker, simulator, monkeypatch) as asked:
+async def france_connect(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
+    async with worker_client(worker, simulator, monkeypatch) as asked:
         yield asked
 
 
-async def opened(asked: Asked, token: str, resource: str = "quotient_familial", **options: Any) -> Reply:
+async def opened(asked: WorkerClient, token: str, resource: str = "quotient_familial", **options: Any) -> Reply:
     return await asked(france_connect_session.OPERATION, Identifiant(identifiant=token), resource=resource, **options)
 
 
@@ -72,14 +72,14 @@ def session_in(reply: Reply) -> Session:
     return msgspec.json.decode(reply.data, type=Session)
 
 
-async def reply_to(asked: Asked, **changes: Any) -> Reply:
+async def reply_to(asked: WorkerClient, **changes: Any) -> Reply:
     """Returns the worker's reply about a citizen with Maëlys's data, in which `changes` replace fields of `Citizen`."""
     fields = {name: getattr(MAELYS, name) for name in MAELYS.__struct_fields__}
     asked.app[SESSIONS]["jeton-change"] = Citizen(**fields | changes)
     return await opened(asked, "jeton-change")
 
 
-def calls_to(asked: Asked, path: str) -> list[Received]:
+def calls_to(asked: WorkerClient, path: str) -> list[Received]:
     return [received for received in asked.received if received.path == f"/api/v2/{path}"]
 
 
@@ -87,7 +87,7 @@ def calls_to(asked: Asked, path: str) -> list[Received]:
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
-async def test_each_resource_has_its_client(france_connect: Asked, resource: str) -> None:
+async def test_each_resource_has_its_client(france_connect: WorkerClient, resource: str) -> None:
     assert isinstance(await opened(france_connect, "jeton-maelys", resource), Found)
     [call] = calls_to(france_connect, "checktoken")
     assert call.headers["Content-Type"] == "application/x-www-form-urlencoded"
@@ -96,12 +96,12 @@ async def test_each_resource_has_its_client(france_connect: Asked, resource: str
     assert call.body.endswith(b"&token=jeton-maelys")
 
 
-async def test_a_resource_without_a_client_is_not_asked_about(france_connect: Asked) -> None:
+async def test_a_resource_without_a_client_is_not_asked_about(france_connect: WorkerClient) -> None:
     assert await opened(france_connect, "jeton-maelys", "impots") == Failed("upstream_refused_us")
     assert france_connect.received == []
 
 
-async def test_only_who_brings_a_token_is_answered(france_connect: Asked) -> None:
+async def test_only_who_brings_a_token_is_answered(france_connect: WorkerClient) -> None:
     reply = await france_connect(france_connect_session.OPERATION, MAELYS_IDENTITY, resource="quotient_familial")
     assert reply == Failed("malformed_request")
 
@@ -114,21 +114,21 @@ def test_the_operation_is_not_public() -> None:
 # Whose session it is
 
 
-async def test_a_whole_session(france_connect: Asked) -> None:
+async def test_a_whole_session(france_connect: WorkerClient) -> None:
     opened_session = session_in(await opened(france_connect, "jeton-maelys"))
     assert opened_session.identity == MAELYS_IDENTITY
     expanded = ("given_name", "family_name", "birthdate", "gender", "birthplace", "birthcountry")
     assert opened_session.scopes == (*SCOPES.split(), *expanded)
 
 
-async def test_a_compound_first_name_stays_one(france_connect: Asked) -> None:
+async def test_a_compound_first_name_stays_one(france_connect: WorkerClient) -> None:
     assert session_in(await opened(france_connect, "jeton-marie-claire")).identity.prenoms == (
         "Marie Claire",
         "Josette",
     )
 
 
-async def test_first_names_are_split_where_there_is_no_list(france_connect: Asked) -> None:
+async def test_first_names_are_split_where_there_is_no_list(france_connect: WorkerClient) -> None:
     assert session_in(await opened(france_connect, "jeton-sans-liste")).identity == MAELYS_IDENTITY
 
 
@@ -144,13 +144,13 @@ async def test_first_names_are_split_where_there_is_no_list(france_connect: Aske
     ],
 )
 async def test_a_part_of_the_date_may_be_unknown(
-    france_connect: Asked, birthdate: str, known: tuple[int | None, ...]
+    france_connect: WorkerClient, birthdate: str, known: tuple[int | None, ...]
 ) -> None:
     who = session_in(await reply_to(france_connect, birthdate=birthdate)).identity
     assert (who.annee_date_naissance, who.mois_date_naissance, who.jour_date_naissance) == known
 
 
-async def test_who_is_born_abroad_has_no_commune(france_connect: Asked) -> None:
+async def test_who_is_born_abroad_has_no_commune(france_connect: WorkerClient) -> None:
     who = session_in(await opened(france_connect, "jeton-samira")).identity
     assert (who.code_cog_insee_pays_naissance, who.code_cog_insee_commune_naissance) == ("99351", None)
 
@@ -159,11 +159,11 @@ async def test_who_is_born_abroad_has_no_commune(france_connect: Asked) -> None:
     ("gender", "sexe"),
     [("male", "M"), ("female", "F"), ("unspecified", None), ("", None), (" ", None), ("Male", None), ("M", None)],
 )
-async def test_a_sex_that_is_not_told_is_not_known(france_connect: Asked, gender: str, sexe: str | None) -> None:
+async def test_a_sex_that_is_not_told_is_not_known(france_connect: WorkerClient, gender: str, sexe: str | None) -> None:
     assert session_in(await reply_to(france_connect, gender=gender)).identity.sexe_etat_civil == sexe
 
 
-async def test_a_sex_that_is_absent_is_not_known(france_connect: Asked) -> None:
+async def test_a_sex_that_is_absent_is_not_known(france_connect: WorkerClient) -> None:
     assert session_in(await reply_to(france_connect, changed_claims={"gender": None})).identity.sexe_etat_civil is None
 
 
@@ -181,23 +181,25 @@ async def test_a_sex_that_is_absent_is_not_known(france_connect: Asked) -> None:
     ],
 )
 async def test_a_place_counts_for_a_birth_in_france(
-    france_connect: Asked, country: str, place: str, kept: str | None
+    france_connect: WorkerClient, country: str, place: str, kept: str | None
 ) -> None:
     who = session_in(await reply_to(france_connect, birthcountry=country, birthplace=place)).identity
     assert who.code_cog_insee_commune_naissance == kept
 
 
 @pytest.mark.parametrize("name", ["LEBŒUF", "L'HAŸ", "L’HAŸ-LES-ROSES", "NGUYỄN", "ȘERBAN", "GUTIÉRREZ"])
-async def test_letters_that_nobody_could_type_are_taken_from_france_connect(france_connect: Asked, name: str) -> None:
+async def test_letters_that_nobody_could_type_are_taken_from_france_connect(
+    france_connect: WorkerClient, name: str
+) -> None:
     reply = await reply_to(france_connect, family_name=name)
     assert session_in(reply).identity.nom_naissance == name.replace("’", "'")
 
 
-async def test_first_names_may_be_missing(france_connect: Asked) -> None:
+async def test_first_names_may_be_missing(france_connect: WorkerClient) -> None:
     assert session_in(await opened(france_connect, "jeton-sans-prenom")).identity.prenoms == ()
 
 
-async def test_the_name_of_use_is_never_told(france_connect: Asked) -> None:
+async def test_the_name_of_use_is_never_told(france_connect: WorkerClient) -> None:
     reply = await reply_to(france_connect, changed_claims={"preferred_username": "KERVENNIC"})
     assert session_in(reply).identity.nom_usage is None
 
@@ -215,7 +217,7 @@ async def test_the_name_of_use_is_never_told(france_connect: Asked) -> None:
         "jeton-sans-rien",
     ],
 )
-async def test_an_identity_with_a_fault_is_unusable(france_connect: Asked, token: str) -> None:
+async def test_an_identity_with_a_fault_is_unusable(france_connect: WorkerClient, token: str) -> None:
     assert await opened(france_connect, token) == Rejected(france_connect_session.IDENTITY_UNUSABLE)
 
 
@@ -233,7 +235,7 @@ async def test_an_identity_with_a_fault_is_unusable(france_connect: Asked, token
     ids=lambda changes: str(*changes.values()),
 )
 async def test_what_is_not_understood_of_an_identity_makes_no_other(
-    france_connect: Asked, changes: dict[str, Any]
+    france_connect: WorkerClient, changes: dict[str, Any]
 ) -> None:
     assert await reply_to(france_connect, **changes) == Rejected(france_connect_session.IDENTITY_UNUSABLE)
 
@@ -271,7 +273,9 @@ SITUATIONS: tuple[tuple[int, Any, Reply], ...] = (
 
 
 @pytest.mark.parametrize(("status", "body", "reply"), SITUATIONS)
-async def test_every_situation_has_its_reply(france_connect: Asked, status: int, body: Any, reply: Reply) -> None:
+async def test_every_situation_has_its_reply(
+    france_connect: WorkerClient, status: int, body: Any, reply: Reply
+) -> None:
     france_connect.app[SIMULATED_ANSWERS]["jeton-maelys"] = (status, body)
     assert await opened(france_connect, "jeton-maelys") == reply
 
@@ -293,11 +297,11 @@ async def test_every_situation_has_its_reply(france_connect: Asked, status: int,
         ("panne-cut", Failed("upstream_timeout")),
     ],
 )
-async def test_a_token_that_opens_nothing(france_connect: Asked, token: str, reply: Reply) -> None:
+async def test_a_token_that_opens_nothing(france_connect: WorkerClient, token: str, reply: Reply) -> None:
     assert await opened(france_connect, token) == reply
 
 
-async def test_silence_ends_before_the_deadline(france_connect: Asked) -> None:
+async def test_silence_ends_before_the_deadline(france_connect: WorkerClient) -> None:
     assert await opened(france_connect, "panne-slow", within_s=SILENCE_S) == Failed("upstream_timeout")
 
 
@@ -305,11 +309,11 @@ async def test_silence_ends_before_the_deadline(france_connect: Asked) -> None:
 
 
 @pytest.mark.parametrize("token", FORGED_ANSWERS)
-async def test_a_forged_answer_of_france_connect_is_refused(france_connect: Asked, token: str) -> None:
+async def test_a_forged_answer_of_france_connect_is_refused(france_connect: WorkerClient, token: str) -> None:
     assert await opened(france_connect, token) == UNKNOWN
 
 
-async def test_the_same_answer_is_accepted_when_it_is_not_forged(france_connect: Asked) -> None:
+async def test_the_same_answer_is_accepted_when_it_is_not_forged(france_connect: WorkerClient) -> None:
     """Tests that the worker accepts the valid answer from which other tests make forged ones."""
     seal = AnswerMaker(france_connect.app[KEY_RING].signer, _worker_key(), {"iss": "x", "aud": "y"})
     assert decrypted(seal.answer().encode(), (_worker_key(),)).count(b".") == 2
@@ -352,14 +356,14 @@ async def test_a_malformed_header_is_a_failure_and_no_exception(header: Any) -> 
 # FranceConnect's keys
 
 
-async def test_france_connect_s_keys_are_requested_once(france_connect: Asked) -> None:
+async def test_france_connect_s_keys_are_requested_once(france_connect: WorkerClient) -> None:
     for _ in range(3):
         await opened(france_connect, "jeton-maelys")
     assert len(calls_to(france_connect, "jwks")) == 1
 
 
 async def test_france_connect_s_keys_are_requested_again_after_ten_minutes(
-    france_connect: Asked, monkeypatch: pytest.MonkeyPatch
+    france_connect: WorkerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys, "KEPT_S", 0.0)
     monkeypatch.setattr(keys, "REQUEST_PAUSE_S", 0.0)
@@ -368,7 +372,9 @@ async def test_france_connect_s_keys_are_requested_again_after_ten_minutes(
     assert len(calls_to(france_connect, "jwks")) == 3
 
 
-async def test_a_new_key_of_france_connect_is_requested(france_connect: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_new_key_of_france_connect_is_requested(
+    france_connect: WorkerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(keys, "REQUEST_PAUSE_S", 0.0)
     await opened(france_connect, "jeton-maelys")
     france_connect.app[KEY_RING].rotate()
@@ -378,7 +384,7 @@ async def test_a_new_key_of_france_connect_is_requested(france_connect: Asked, m
 
 
 async def test_a_withdrawn_key_of_france_connect_is_no_longer_accepted(
-    france_connect: Asked, monkeypatch: pytest.MonkeyPatch
+    france_connect: WorkerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys, "REQUEST_PAUSE_S", 0.0)
     key_ring = france_connect.app[KEY_RING]
@@ -392,7 +398,7 @@ async def test_a_withdrawn_key_of_france_connect_is_no_longer_accepted(
     assert await opened(france_connect, "jeton-maelys") == UNKNOWN
 
 
-async def test_unknown_key_names_do_not_cause_a_request_each(france_connect: Asked) -> None:
+async def test_unknown_key_names_do_not_cause_a_request_each(france_connect: WorkerClient) -> None:
     await opened(france_connect, "jeton-maelys")
     for _ in range(10):
         assert await opened(france_connect, "jeton-signe-par-un-inconnu") == UNKNOWN
@@ -402,7 +408,7 @@ async def test_unknown_key_names_do_not_cause_a_request_each(france_connect: Ask
 
 @pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.SLOW])
 async def test_without_france_connect_s_keys_an_answer_is_a_failure(
-    france_connect: Asked, fault: Fault, monkeypatch: pytest.MonkeyPatch
+    france_connect: WorkerClient, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys, "REQUEST_PAUSE_S", 0.0)
     key_ring = france_connect.app[KEY_RING]
@@ -412,7 +418,7 @@ async def test_without_france_connect_s_keys_an_answer_is_a_failure(
     assert isinstance(await opened(france_connect, "jeton-maelys"), Found)
 
 
-async def test_a_request_for_keys_ends_before_the_deadline(france_connect: Asked) -> None:
+async def test_a_request_for_keys_ends_before_the_deadline(france_connect: WorkerClient) -> None:
     france_connect.app[KEY_RING].fault = Fault.SLOW
     assert await opened(france_connect, "jeton-maelys", within_s=REPLY_MARGIN_S + 2.0) == UNKNOWN
 
@@ -479,7 +485,7 @@ async def test_wrong_settings_of_france_connect_stop_the_worker(name: str, value
 @pytest.mark.parametrize(
     "token", ["jeton-maelys", "jeton-sans-nom", "jeton-autre-emetteur", "jeton-perime", *FORGED_ANSWERS]
 )
-async def test_no_log_span_or_metric_holds_anything_of_a_session(france_connect: Asked, token: str) -> None:
+async def test_no_log_span_or_metric_holds_anything_of_a_session(france_connect: WorkerClient, token: str) -> None:
     with capturing_telemetry() as captured:
         await opened(france_connect, token)
     [call] = calls_to(france_connect, "checktoken")

@@ -20,8 +20,8 @@ from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import Failed, Found, NotFound, Reply
 from bouquet_worker.simulate import Received
 from bouquet_worker.testing.captured_telemetry import log_text_of
-from tests.providers.asking import SILENCE_S, TOKEN_ID, Asked, asking, data_of
 from tests.providers.faults import REASONS
+from tests.providers.worker_client import SILENCE_S, TOKEN_ID, WorkerClient, data_of, worker_client
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
 
@@ -34,22 +34,22 @@ answer."""
 
 
 @pytest.fixture
-async def france_travail(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    async with asking(worker, simulator, monkeypatch) as asked:
+async def france_travail(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
+    async with worker_client(worker, simulator, monkeypatch) as asked:
         yield asked
 
 
-async def ask(asked: Asked, operation: str, identifiant: str, **options: Any) -> Reply:
+async def ask(asked: WorkerClient, operation: str, identifiant: str, **options: Any) -> Reply:
     return await asked(operation, Identifiant(identifiant=identifiant), **options)
 
 
-async def reply_to(asked: Asked, operation: str, status: int, body: Any = None) -> Reply:
+async def reply_to(asked: WorkerClient, operation: str, status: int, body: Any = None) -> Reply:
     said = SimulatedAnswer(status, body)
     asked.app[SIMULATED_ANSWERS][SPOKEN_OF] = Persona(story="", statut=said, indemnites=said)
     return await ask(asked, operation, SPOKEN_OF)
 
 
-def calls_of(asked: Asked) -> list[Received]:
+def calls_of(asked: WorkerClient) -> list[Received]:
     return [received for received in asked.received if received.path != "/token"]
 
 
@@ -57,7 +57,9 @@ def calls_of(asked: Asked) -> list[Received]:
 
 
 @pytest.mark.parametrize("identifiant", [MAELYS, 'zoé "2" d\'ham+el & fils'])
-async def test_a_status_is_requested_with_the_bare_identifier_as_body(france_travail: Asked, identifiant: str) -> None:
+async def test_a_status_is_requested_with_the_bare_identifier_as_body(
+    france_travail: WorkerClient, identifiant: str
+) -> None:
     await ask(france_travail, STATUT.id, identifiant)
     [call] = calls_of(france_travail)
     assert (call.method, call.path, call.query) == ("POST", "/statut", ())
@@ -66,7 +68,9 @@ async def test_a_status_is_requested_with_the_bare_identifier_as_body(france_tra
 
 
 @pytest.mark.parametrize("identifiant", [MAELYS, 'zoé "2" d\'ham+el & fils'])
-async def test_payments_are_requested_with_the_identifier_in_the_query(france_travail: Asked, identifiant: str) -> None:
+async def test_payments_are_requested_with_the_identifier_in_the_query(
+    france_travail: WorkerClient, identifiant: str
+) -> None:
     await ask(france_travail, INDEMNITES.id, identifiant)
     [call] = calls_of(france_travail)
     assert (call.method, call.path, call.body) == ("GET", "/indemnites", b"")
@@ -75,7 +79,7 @@ async def test_payments_are_requested_with_the_identifier_in_the_query(france_tr
 
 
 @pytest.mark.parametrize("operation", BOTH)
-async def test_a_request_to_france_travail_names_the_caller(france_travail: Asked, operation: str) -> None:
+async def test_a_request_to_france_travail_names_the_caller(france_travail: WorkerClient, operation: str) -> None:
     await ask(france_travail, operation, MAELYS)
     [call] = calls_of(france_travail)
     assert call.headers["X-pe-consommateur"] == f"DINUM - {TOKEN_ID}"
@@ -83,7 +87,7 @@ async def test_a_request_to_france_travail_names_the_caller(france_travail: Aske
 
 
 @pytest.mark.parametrize("operation", BOTH)
-async def test_a_token_is_requested_with_every_scope_and_kept(france_travail: Asked, operation: str) -> None:
+async def test_a_token_is_requested_with_every_scope_and_kept(france_travail: WorkerClient, operation: str) -> None:
     await ask(france_travail, operation, MAELYS)
     await ask(france_travail, operation, MAELYS)
     [token] = [received for received in france_travail.received if received.path == "/token"]
@@ -98,7 +102,7 @@ async def test_a_token_is_requested_with_every_scope_and_kept(france_travail: As
 
 
 @pytest.mark.parametrize("operation", BOTH)
-async def test_a_token_that_expires_early_is_renewed(france_travail: Asked, operation: str) -> None:
+async def test_a_token_that_expires_early_is_renewed(france_travail: WorkerClient, operation: str) -> None:
     await ask(france_travail, operation, MAELYS)
     france_travail.app[TOKENS].revoke_all()
     assert isinstance(await ask(france_travail, operation, MAELYS), Found)
@@ -107,7 +111,7 @@ async def test_a_token_that_expires_early_is_renewed(france_travail: Asked, oper
 # What comes back
 
 
-async def test_a_whole_statut(france_travail: Asked) -> None:
+async def test_a_whole_statut(france_travail: WorkerClient) -> None:
     data = data_of(await ask(france_travail, STATUT.id, MAELYS))
     assert data == {
         "identifiant": MAELYS,
@@ -144,7 +148,7 @@ async def test_a_whole_statut(france_travail: Asked) -> None:
     assert_official(STATUT.id, data)
 
 
-async def test_blanks_are_null(france_travail: Asked) -> None:
+async def test_blanks_are_null(france_travail: WorkerClient) -> None:
     data = data_of(await ask(france_travail, STATUT.id, "gauthier.pradignac33"))
     assert data["identite"]["nom_usage"] is None
     assert data["contact"]["telephone2"] is None
@@ -155,7 +159,7 @@ async def test_blanks_are_null(france_travail: Asked) -> None:
     assert_official(STATUT.id, data)
 
 
-async def test_a_failed_certification_is_shown(france_travail: Asked) -> None:
+async def test_a_failed_certification_is_shown(france_travail: WorkerClient) -> None:
     """Tests that the code `EC`, a failed certification, is shown although France Travail's list of codes lacks it
     (docs/reference/upstreams/france_travail.md §2)."""
     said = {"categorieInscription": "4", "codeCertificationCNAV": "EC"}
@@ -163,13 +167,13 @@ async def test_a_failed_certification_is_shown(france_travail: Asked) -> None:
     assert data["inscription"]["code_certification_cnav"] == "EC"
 
 
-async def test_no_address_is_one_of_nulls(france_travail: Asked) -> None:
+async def test_no_address_is_one_of_nulls(france_travail: WorkerClient) -> None:
     data = data_of(await reply_to(france_travail, STATUT.id, 200, {"categorieInscription": "4"}))
     assert set(data["adresse"].values()) == {None}
 
 
 @pytest.mark.parametrize("identifiant", PERSONAS)
-async def test_every_found_person_fits_the_official_document(france_travail: Asked, identifiant: str) -> None:
+async def test_every_found_person_fits_the_official_document(france_travail: WorkerClient, identifiant: str) -> None:
     replies = {operation: await ask(france_travail, operation, identifiant) for operation in BOTH}
     for operation, reply in replies.items():
         if isinstance(reply, Found):
@@ -179,7 +183,7 @@ async def test_every_found_person_fits_the_official_document(france_travail: Ask
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\n\t ", None])
-async def test_every_blank_field_is_null(france_travail: Asked, blank: str | None) -> None:
+async def test_every_blank_field_is_null(france_travail: WorkerClient, blank: str | None) -> None:
     keys = ("civilite", "nom", "nomUsage", "prenom", "sexe", "dateNaissance", "email", "telephone", "telephone2")
     certain = {"categorieInscription": "4", "libellecategorieInscription": blank, "codeCertificationCNAV": blank}
     dates = {"dateInscription": blank, "dateCessationInscription": blank}
@@ -193,7 +197,7 @@ async def test_every_blank_field_is_null(france_travail: Asked, blank: str | Non
     }
 
 
-async def test_payments_are_shown_in_their_order(france_travail: Asked) -> None:
+async def test_payments_are_shown_in_their_order(france_travail: WorkerClient) -> None:
     data = data_of(await ask(france_travail, INDEMNITES.id, MAELYS))
     names = ("date_versement", "montant_total", "montant_allocations", "montant_aides", "montant_autres")
     assert data == {
@@ -207,7 +211,7 @@ async def test_payments_are_shown_in_their_order(france_travail: Asked) -> None:
 
 
 @pytest.mark.parametrize("operation", BOTH)
-async def test_an_unknown_identifier_is_an_absence(france_travail: Asked, operation: str) -> None:
+async def test_an_unknown_identifier_is_an_absence(france_travail: WorkerClient, operation: str) -> None:
     assert await ask(france_travail, operation, f'"{MAELYS}"') == ABSENT[operation]
 
 
@@ -251,7 +255,7 @@ SITUATIONS: tuple[tuple[int, Any, Reply | None, Reply | None], ...] = (
 
 @pytest.mark.parametrize(("status", "body", "statut", "indemnites"), SITUATIONS)
 async def test_every_situation_has_its_reply(
-    france_travail: Asked, status: int, body: Any, statut: Reply | None, indemnites: Reply | None
+    france_travail: WorkerClient, status: int, body: Any, statut: Reply | None, indemnites: Reply | None
 ) -> None:
     replies = {operation: await reply_to(france_travail, operation, status, body) for operation in BOTH}
     assert replies == {
@@ -274,7 +278,7 @@ async def test_every_situation_has_its_reply(
     ],
 )
 async def test_a_missing_or_wrong_field_is_named_and_never_quoted(
-    france_travail: Asked, caplog: pytest.LogCaptureFixture, operation: str, body: Any, field: str
+    france_travail: WorkerClient, caplog: pytest.LogCaptureFixture, operation: str, body: Any, field: str
 ) -> None:
     with caplog.at_level(logging.INFO):
         assert await reply_to(france_travail, operation, 200, body) == MALFORMED
@@ -294,13 +298,15 @@ async def test_a_missing_or_wrong_field_is_named_and_never_quoted(
         *((f"panne-{ill.name.replace('_', '-').lower()}", reason) for ill, reason in REASONS.items()),
     ],
 )
-async def test_every_fault_of_france_travail_is_a_failure(france_travail: Asked, identifiant: str, reason: str) -> None:
+async def test_every_fault_of_france_travail_is_a_failure(
+    france_travail: WorkerClient, identifiant: str, reason: str
+) -> None:
     replies = [await ask(france_travail, operation, identifiant) for operation in BOTH]
     assert replies == [Failed(reason)] * 2
 
 
 @pytest.mark.parametrize("operation", BOTH)
-async def test_a_silent_france_travail_ends_with_the_deadline(france_travail: Asked, operation: str) -> None:
+async def test_a_silent_france_travail_ends_with_the_deadline(france_travail: WorkerClient, operation: str) -> None:
     assert await ask(france_travail, operation, "panne-slow", within_s=SILENCE_S) == TIMEOUT
 
 
@@ -352,7 +358,7 @@ RECORDED: dict[str, tuple[str, int, dict[str, Any] | Reply]] = {
 
 
 @pytest.mark.parametrize("name", RECORDED)
-async def test_a_recorded_answer_is_understood(france_travail: Asked, name: str) -> None:
+async def test_a_recorded_answer_is_understood(france_travail: WorkerClient, name: str) -> None:
     operation, status, expected = RECORDED[name]
     reply = await reply_to(france_travail, operation, status, json.loads(upstream_sample(f"france_travail/{name}")))
     if not isinstance(expected, dict):

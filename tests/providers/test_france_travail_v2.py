@@ -14,8 +14,8 @@ from bouquet_france_travail.simulator import SIMULATED_ANSWERS, simulator
 from bouquet_france_travail.worker import worker
 from bouquet_proto.identity import Identifiant
 from bouquet_proto.messages import Found, NotFound, Reply
-from tests.providers.asking import Asked, asking
 from tests.providers.v2 import assert_retired, first_refusal, shown, typed
+from tests.providers.worker_client import WorkerClient, worker_client
 from tests.support.openapi import assert_official, upstream_sample
 
 SITUATION, PAYMENTS = STATUT_V2.operation, INDEMNITES_V2.operation
@@ -23,12 +23,12 @@ SPOKEN_OF = "gaspard.vernouillat01"
 
 
 @pytest.fixture
-async def france_travail(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    async with asking(worker, simulator, monkeypatch) as asked:
+async def france_travail(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
+    async with worker_client(worker, simulator, monkeypatch) as asked:
         yield asked
 
 
-async def reply_to(asked: Asked, operation: str, sample: str) -> Reply:
+async def reply_to(asked: WorkerClient, operation: str, sample: str) -> Reply:
     said = SimulatedAnswer(200, json.loads(upstream_sample(f"france_travail/{sample}")))
     asked.app[SIMULATED_ANSWERS][SPOKEN_OF] = Persona(story="", statut=said, indemnites=said)
     return await asked(operation, Identifiant(identifiant=SPOKEN_OF))
@@ -63,7 +63,7 @@ ADDRESS = {
 }
 
 
-async def test_a_recorded_situation_is_shown_flat(france_travail: Asked) -> None:
+async def test_a_recorded_situation_is_shown_flat(france_travail: WorkerClient) -> None:
     data = shown(await reply_to(france_travail, SITUATION.id, "statut/valid.json"), SITUATION)
     recorded = json.loads(upstream_sample("france_travail/statut/valid.json"))["adresse"]
     assert data["adresse"].keys() == ADDRESS
@@ -84,12 +84,12 @@ async def test_a_recorded_situation_is_shown_flat(france_travail: Asked) -> None
         ("pole_emploi_identifiant", set()),
     ],
 )
-async def test_a_scope_opens_its_fields(france_travail: Asked, scope: str, fields: set[str]) -> None:
+async def test_a_scope_opens_its_fields(france_travail: WorkerClient, scope: str, fields: set[str]) -> None:
     reply = await reply_to(france_travail, SITUATION.id, "statut/valid.json")
     assert shown(reply, SITUATION, scope).keys() == fields
 
 
-async def test_recorded_payments_are_shown_under_their_older_names(france_travail: Asked) -> None:
+async def test_recorded_payments_are_shown_under_their_older_names(france_travail: WorkerClient) -> None:
     reply = await reply_to(france_travail, PAYMENTS.id, "indemnites/valid.json")
     recorded = json.loads(upstream_sample("france_travail/indemnites/valid.json"))["listePaiement"]
     data = shown(reply, PAYMENTS)
@@ -110,7 +110,7 @@ async def test_recorded_payments_are_shown_under_their_older_names(france_travai
     assert shown(reply, PAYMENTS, "pole_emploi_identite") == {"identifiant": SPOKEN_OF}
 
 
-async def test_the_identifier_of_the_answer_is_that_of_the_question(france_travail: Asked) -> None:
+async def test_the_identifier_of_the_answer_is_that_of_the_question(france_travail: WorkerClient) -> None:
     assert isinstance(await typed(france_travail, SITUATION, "identifiant=maelys.quintrand12"), Found)
     assert await typed(france_travail, SITUATION, "identifiant=inconnu") == NotFound(NO_SITUATION)
     assert await typed(france_travail, PAYMENTS, "identifiant=inconnu") == NotFound(NO_PAYMENT)

@@ -21,8 +21,8 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
 from bouquet_worker.simulate import Fault, Received
 from bouquet_worker.testing.captured_telemetry import log_text_of
-from tests.providers.asking import SILENCE_S, Asked, asking, data_of, identite
 from tests.providers.faults import REASONS
+from tests.providers.worker_client import SILENCE_S, WorkerClient, data_of, identite, worker_client
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
 
@@ -39,21 +39,21 @@ NOBODY = {
 
 
 @pytest.fixture
-async def gip_mds(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    async with asking(worker, simulator, monkeypatch) as asked:
+async def gip_mds(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
+    async with worker_client(worker, simulator, monkeypatch) as asked:
         yield asked
 
 
-async def ask(gip_mds: Asked, who: Identite, operation: str = IDENTITE.id, **options: Any) -> Reply:
+async def ask(gip_mds: WorkerClient, who: Identite, operation: str = IDENTITE.id, **options: Any) -> Reply:
     return await gip_mds(operation, who, **options)
 
 
-async def reply_to(gip_mds: Asked, status: int, body: Any) -> Reply:
+async def reply_to(gip_mds: WorkerClient, status: int, body: Any) -> Reply:
     gip_mds.app[SIMULATED_ANSWERS][KEY] = (status, body)
     return await ask(gip_mds, SPOKEN_OF)
 
 
-async def data_about(gip_mds: Asked, *contracts: dict[str, Any]) -> Any:
+async def data_about(gip_mds: WorkerClient, *contracts: dict[str, Any]) -> Any:
     """Returns the data published about a person with these contracts, each of another establishment."""
     return data_of(await reply_to(gip_mds, 200, {"individu": {"entreprise": [*map(employer, contracts)]}}))
 
@@ -73,7 +73,7 @@ def published(begins: str | None, ends: str | None) -> dict[str, Any]:
     return {"contrat_trouve": True, "organisme_accueil": host, **dates}
 
 
-def calls_of(gip_mds: Asked) -> list[Received]:
+def calls_of(gip_mds: WorkerClient) -> list[Received]:
     return [received for received in gip_mds.received if received.path != "/token"]
 
 
@@ -81,7 +81,9 @@ def calls_of(gip_mds: Asked) -> list[Received]:
 
 
 @pytest.mark.parametrize("operation", [IDENTITE.id, FRANCE_CONNECT.id])
-async def test_a_person_is_requested_by_name_in_capitals_and_first_first_name(gip_mds: Asked, operation: str) -> None:
+async def test_a_person_is_requested_by_name_in_capitals_and_first_first_name(
+    gip_mds: WorkerClient, operation: str
+) -> None:
     await ask(gip_mds, identite("d'Hérouville-le Goff", "Zoë", "Anne", born="1999-09-04"), operation)
     [call] = calls_of(gip_mds)
     assert (call.method, call.path, call.body) == ("GET", "/contrats-generique", b"")
@@ -96,7 +98,7 @@ async def test_a_person_is_requested_by_name_in_capitals_and_first_first_name(gi
     assert call.headers["Authorization"].startswith("Bearer ")
 
 
-async def test_a_token_is_requested_in_the_form_and_kept(gip_mds: Asked) -> None:
+async def test_a_token_is_requested_in_the_form_and_kept(gip_mds: WorkerClient) -> None:
     await ask(gip_mds, MAIWENN)
     await ask(gip_mds, MAIWENN)
     [token] = [received for received in gip_mds.received if received.path == "/token"]
@@ -107,7 +109,7 @@ async def test_a_token_is_requested_in_the_form_and_kept(gip_mds: Asked) -> None
     }
 
 
-async def test_a_token_that_expires_early_is_renewed(gip_mds: Asked) -> None:
+async def test_a_token_that_expires_early_is_renewed(gip_mds: WorkerClient) -> None:
     await ask(gip_mds, MAIWENN)
     gip_mds.app[TOKENS].revoke_all()
     assert isinstance(await ask(gip_mds, MAIWENN), Found)
@@ -116,7 +118,7 @@ async def test_a_token_that_expires_early_is_renewed(gip_mds: Asked) -> None:
 # What is published
 
 
-async def test_a_current_and_a_former_contract_are_both_published(gip_mds: Asked) -> None:
+async def test_a_current_and_a_former_contract_are_both_published(gip_mds: WorkerClient) -> None:
     """Tests that contracts of several employers are read (docs/contract.md)."""
     data = await data_about(
         gip_mds,
@@ -144,13 +146,13 @@ async def test_a_current_and_a_former_contract_are_both_published(gip_mds: Asked
     ],
 )
 async def test_a_contract_is_current_without_an_end_or_with_one_that_is_none(
-    gip_mds: Asked, ends: str | None, motive: str | None, current: bool
+    gip_mds: WorkerClient, ends: str | None, motive: str | None, current: bool
 ) -> None:
     data = await data_about(gip_mds, contract("2025-10-01", ends, motive))
     assert (data["statut_actuel"]["contrat_trouve"], data["statut_passe"]["contrat_trouve"]) == (current, not current)
 
 
-async def test_of_several_contracts_the_latest_are_published(gip_mds: Asked) -> None:
+async def test_of_several_contracts_the_latest_are_published(gip_mds: WorkerClient) -> None:
     data = await data_about(
         gip_mds,
         contract("2025-10-01"),
@@ -163,14 +165,14 @@ async def test_of_several_contracts_the_latest_are_published(gip_mds: Asked) -> 
     assert begins == ("2026-02-01", "2019-01-15")
 
 
-async def test_a_contract_of_another_nature_is_no_civic_service(gip_mds: Asked) -> None:
+async def test_a_contract_of_another_nature_is_no_civic_service(gip_mds: WorkerClient) -> None:
     assert await data_about(gip_mds, contract("2025-10-01", natureContrat="01")) == {
         "statut_actuel": NOBODY,
         "statut_passe": NOBODY,
     }
 
 
-async def test_what_the_gip_mds_does_not_tell_is_null(gip_mds: Asked) -> None:
+async def test_what_the_gip_mds_does_not_tell_is_null(gip_mds: WorkerClient) -> None:
     body = {"individu": {"entreprise": [{"etablissement": [{"contrat": [{}], "siret": " "}]}]}}
     assert data_of(await reply_to(gip_mds, 200, body))["statut_actuel"] == NOBODY | {"contrat_trouve": True}
 
@@ -200,11 +202,11 @@ NO_FILES: tuple[Any, ...] = (None, [], {}, WITHOUT_CONTRACT, {"individu": None},
         *((200, body, MALFORMED) for body in NO_FILES),
     ],
 )
-async def test_every_status_has_its_reply(gip_mds: Asked, status: int, body: Any, reply: Reply) -> None:
+async def test_every_status_has_its_reply(gip_mds: WorkerClient, status: int, body: Any, reply: Reply) -> None:
     assert await reply_to(gip_mds, status, body) == reply
 
 
-async def test_a_known_person_without_a_contract_is_found(gip_mds: Asked) -> None:
+async def test_a_known_person_without_a_contract_is_found(gip_mds: WorkerClient) -> None:
     data = data_of(await reply_to(gip_mds, 404, WITHOUT_CONTRACT))
     assert data == {"statut_actuel": NOBODY, "statut_passe": NOBODY}
     assert_official(IDENTITE.id, data)
@@ -225,7 +227,7 @@ PLACE = "$.individu.entreprise[0]"
     ],
 )
 async def test_a_wrong_field_is_named_and_never_quoted(
-    gip_mds: Asked, caplog: pytest.LogCaptureFixture, wrong: Any, field: str
+    gip_mds: WorkerClient, caplog: pytest.LogCaptureFixture, wrong: Any, field: str
 ) -> None:
     with caplog.at_level(logging.INFO):
         assert await reply_to(gip_mds, 200, {"individu": {"entreprise": [wrong]}}) == MALFORMED
@@ -238,12 +240,12 @@ async def test_a_wrong_field_is_named_and_never_quoted(
     ("fault", "reason"),
     REASONS.items(),
 )
-async def test_every_fault_is_a_failure(gip_mds: Asked, fault: Fault | HTTPStatus, reason: str) -> None:
+async def test_every_fault_is_a_failure(gip_mds: WorkerClient, fault: Fault | HTTPStatus, reason: str) -> None:
     who = identite(f"panne-{fault.name.replace('_', '-')}", "Gaspard")
     assert await ask(gip_mds, who) == Failed(reason)
 
 
-async def test_a_silent_gip_mds_ends_with_the_deadline(gip_mds: Asked) -> None:
+async def test_a_silent_gip_mds_ends_with_the_deadline(gip_mds: WorkerClient) -> None:
     assert await ask(gip_mds, identite("panne-slow", "Gaspard"), within_s=SILENCE_S) == Failed("upstream_timeout")
 
 
@@ -263,7 +265,7 @@ RECORDED: dict[str, tuple[int, tuple[bool, bool] | Reply]] = {
 
 
 @pytest.mark.parametrize("name", RECORDED)
-async def test_a_recorded_answer_is_understood(gip_mds: Asked, name: str) -> None:
+async def test_a_recorded_answer_is_understood(gip_mds: WorkerClient, name: str) -> None:
     status, expected = RECORDED[name]
     reply = await reply_to(gip_mds, status, json.loads(upstream_sample(f"gip_mds/service_civique/{name}")))
     if not isinstance(expected, tuple):

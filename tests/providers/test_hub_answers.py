@@ -15,7 +15,7 @@ from bouquet_proto.failures import FAILURES
 from bouquet_proto.messages import NotFound, Rejected
 from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
-from tests.providers.asking import identite
+from tests.providers.worker_client import identite
 from tests.support.openapi import upstream_sample
 
 WHO = replace(identite("Le Gouädec", "Maëlys", born="1989-06-14"), nom_usage="KERVENNIC")

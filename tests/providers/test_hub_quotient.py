@@ -15,7 +15,7 @@ from bouquet_proto.quotient_familial import Adresse, Personne, QuotientFamilial,
 from bouquet_worker import Question
 from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
-from tests.providers.asking import TODAY, identite
+from tests.providers.worker_client import TODAY, identite
 from tests.support.openapi import upstream_sample
 
 CNAF, MSA, RNCPS = "00810011", "00171001", "99430000"

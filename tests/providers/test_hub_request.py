@@ -12,7 +12,7 @@ from bouquet_hub.request import headers_of, query_of, transliterate
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Caller
 from bouquet_worker import Question
-from tests.providers.asking import RECIPIENT, REQUEST_ID, TODAY, identite
+from tests.providers.worker_client import RECIPIENT, REQUEST_ID, TODAY, identite
 
 LETTERS = {
     "'n": "ŉ",

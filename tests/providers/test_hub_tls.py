@@ -12,7 +12,7 @@ from bouquet_msa.simulator import simulator
 from bouquet_msa.worker import worker
 from bouquet_proto.messages import Failed, Found
 from bouquet_proto.quotient_familial import OPERATION
-from tests.providers.asking import Asked, identite
+from tests.providers.worker_client import WorkerClient, identite
 from tests.support.tls import certificate_files, tls_site
 
 REMI = identite("Castagnos", "Rémi", "Gaston", born="1978-09-03", sexe="M", commune="32013")
@@ -33,11 +33,11 @@ async def test_a_worker_with_its_client_certificate_is_answered(hub: Mapping[str
     }
     bus = MemoryBus()
     async with worker.running(bus, {**hub, **shown}):
-        assert isinstance(await Asked(bus, "msa", simulator.app())(OPERATION.id, REMI), Found)
+        assert isinstance(await WorkerClient(bus, "msa", simulator.app())(OPERATION.id, REMI), Found)
 
 
 async def test_a_worker_without_a_client_certificate_has_a_typed_failure(hub: Mapping[str, str]) -> None:
     bus = MemoryBus()
     async with worker.running(bus, hub):
-        reply = await Asked(bus, "msa", simulator.app())(OPERATION.id, REMI)
+        reply = await WorkerClient(bus, "msa", simulator.app())(OPERATION.id, REMI)
     assert isinstance(reply, Failed) and reply.reason.startswith("upstream_")

@@ -26,7 +26,7 @@ from bouquet_proto.rules import RuleViolations, apply_rules
 from bouquet_proto.rules.civil_status import NAME
 from bouquet_worker.simulate import Fault, Received
 from bouquet_worker.testing.captured_telemetry import log_text_of
-from tests.providers.asking import RECIPIENT, SILENCE_S, TODAY, Asked, asking, data_of, identite
+from tests.providers.worker_client import RECIPIENT, SILENCE_S, TODAY, WorkerClient, data_of, identite, worker_client
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
 
@@ -51,16 +51,16 @@ SPOKEN_OF = identite("Belloncle", "Gaspard", born="2011-12-05", sexe="M")
 
 
 @pytest.fixture
-async def men(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    async with asking(worker, simulator, monkeypatch) as asked:
+async def men(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
+    async with worker_client(worker, simulator, monkeypatch) as asked:
         yield asked
 
 
-async def by_school(men: Asked, who: Identite, uai: str = COLLEGE.uai, operation: str = VERSIONS[5]) -> Reply:
+async def by_school(men: WorkerClient, who: Identite, uai: str = COLLEGE.uai, operation: str = VERSIONS[5]) -> Reply:
     return await men(operation, who, code_etablissement=uai, annee_scolaire=YEAR)
 
 
-async def reply_to(men: Asked, status: int, body: Any) -> Reply:
+async def reply_to(men: WorkerClient, status: int, body: Any) -> Reply:
     men.app[SIMULATED_ANSWERS][key_of("Belloncle", "Gaspard", 1, "2011-12-05")] = (status, body)
     return await by_school(men, SPOKEN_OF)
 
@@ -70,14 +70,14 @@ def persona_asked(persona: Persona) -> Identite:
     return identite(who.nom, who.prenom, born=who.naissance, sexe="M" if who.sexe == 1 else "F")
 
 
-def calls_of(men: Asked) -> list[Received]:
+def calls_of(men: WorkerClient) -> list[Received]:
     return [received for received in men.received if received.path != "/token"]
 
 
 # What is sent
 
 
-async def test_a_search_by_school_is_a_get(men: Asked) -> None:
+async def test_a_search_by_school_is_a_get(men: WorkerClient) -> None:
     await by_school(men, MAELINE)
     [call] = calls_of(men)
     assert (call.method, call.path, call.body) == ("GET", "/scolarites", b"")
@@ -103,7 +103,9 @@ async def test_a_search_by_school_is_a_get(men: Asked) -> None:
         ("codes_bcn_regions", "region", ("03",)),
     ],
 )
-async def test_a_search_by_perimeter_is_a_post(men: Asked, field: str, kind: str, codes: tuple[str, ...]) -> None:
+async def test_a_search_by_perimeter_is_a_post(
+    men: WorkerClient, field: str, kind: str, codes: tuple[str, ...]
+) -> None:
     where: dict[str, Any] = {"annee_scolaire": "2025", "degre_etablissement": "2D", field: codes}
     reply = await men(VERSIONS[5], MAELINE, **where)
     assert data_of(reply) == MAELINE_SAID | {"regime_pensionnat": EATS_THERE}
@@ -124,17 +126,17 @@ async def test_a_search_by_perimeter_is_a_post(men: Asked, field: str, kind: str
     assert call.headers["Content-Type"] == "application/json"
 
 
-async def test_the_sex_of_a_boy_is_sent_as_1(men: Asked) -> None:
+async def test_the_sex_of_a_boy_is_sent_as_1(men: WorkerClient) -> None:
     await by_school(men, SPOKEN_OF)
     assert dict(calls_of(men)[0].query)["sexe"] == "1"
 
 
-async def test_names_are_percent_encoded_and_nothing_else(men: Asked) -> None:
+async def test_names_are_percent_encoded_and_nothing_else(men: WorkerClient) -> None:
     await by_school(men, identite("D'Hérouville-Le Goff", "Zoë", born="2012-03-14"))
     assert dict(calls_of(men)[0].query)["nom"] == "D'Hérouville-Le Goff"
 
 
-async def test_the_token_is_asked_for_in_the_form_and_kept(men: Asked) -> None:
+async def test_the_token_is_asked_for_in_the_form_and_kept(men: WorkerClient) -> None:
     await by_school(men, MAELINE)
     await by_school(men, MAELINE)
     [token] = [received for received in men.received if received.path == "/token"]
@@ -146,7 +148,7 @@ async def test_the_token_is_asked_for_in_the_form_and_kept(men: Asked) -> None:
     }
 
 
-async def test_a_token_that_expires_early_is_renewed(men: Asked) -> None:
+async def test_a_token_that_expires_early_is_renewed(men: WorkerClient) -> None:
     await by_school(men, MAELINE)
     men.app[TOKENS].revoke_all()
     assert isinstance(await by_school(men, MAELINE), Found)
@@ -157,7 +159,7 @@ async def test_a_token_that_expires_early_is_renewed(men: Asked) -> None:
 
 
 @pytest.mark.parametrize(("version", "extra"), [(3, {}), (4, {}), (5, {"regime_pensionnat": EATS_THERE})])
-async def test_each_version_shows_its_fields(men: Asked, version: int, extra: dict[str, Any]) -> None:
+async def test_each_version_shows_its_fields(men: WorkerClient, version: int, extra: dict[str, Any]) -> None:
     data = data_of(await by_school(men, MAELINE, operation=VERSIONS[version]))
     assert data == MAELINE_SAID | extra
     assert_official(VERSIONS[version], data)
@@ -172,7 +174,7 @@ async def test_each_version_shows_its_fields(men: Asked, version: int, extra: di
         ("Vaudremont", (False, None, None, None)),
     ],
 )
-async def test_scholarship_and_regime_may_be_unknown(men: Asked, nom: str, shown: tuple[Any, ...]) -> None:
+async def test_scholarship_and_regime_may_be_unknown(men: WorkerClient, nom: str, shown: tuple[Any, ...]) -> None:
     persona = next(persona for persona in PERSONAS if persona.who.nom == nom)
     data = data_of(await by_school(men, persona_asked(persona), persona.school.uai))
     regime = data["regime_pensionnat"] or {"code": None, "libelle": None}
@@ -180,7 +182,7 @@ async def test_scholarship_and_regime_may_be_unknown(men: Asked, nom: str, shown
 
 
 @pytest.mark.parametrize("persona", PERSONAS, ids=lambda persona: persona.who.nom)
-async def test_whoever_is_enrolled_is_shown_as_the_document_says(men: Asked, persona: Persona) -> None:
+async def test_whoever_is_enrolled_is_shown_as_the_document_says(men: WorkerClient, persona: Persona) -> None:
     reply = await by_school(men, persona_asked(persona), persona.school.uai)
     if isinstance(reply, Found):
         assert_official(VERSIONS[5], data_of(reply))
@@ -192,13 +194,13 @@ async def test_whoever_is_enrolled_is_shown_as_the_document_says(men: Asked, per
     ("nom", "reason"),
     [("Brissonnet", NOT_ENROLLED), ("Lagardelle", UNKNOWN_PUPIL)],
 )
-async def test_a_pupil_without_schooling_is_told_apart(men: Asked, nom: str, reason: str) -> None:
+async def test_a_pupil_without_schooling_is_told_apart(men: WorkerClient, nom: str, reason: str) -> None:
     persona = next(persona for persona in PERSONAS if persona.who.nom == nom)
     assert await by_school(men, persona_asked(persona), persona.school.uai) == NotFound(reason)
 
 
 @pytest.mark.parametrize("uai", [LYCEE.uai, AGRICOLE.uai, ECOLE.uai, "0359999X"])
-async def test_a_search_at_another_school_does_not_find_the_pupil(men: Asked, uai: str) -> None:
+async def test_a_search_at_another_school_does_not_find_the_pupil(men: WorkerClient, uai: str) -> None:
     assert await by_school(men, MAELINE, uai) == NotFound(UNKNOWN_PUPIL)
 
 
@@ -206,7 +208,7 @@ async def test_a_search_at_another_school_does_not_find_the_pupil(men: Asked, ua
     ("degree", "codes"),
     [("1D", ("035",)), ("2D", ("056",))],
 )
-async def test_a_perimeter_has_its_limits(men: Asked, degree: str, codes: tuple[str, ...]) -> None:
+async def test_a_perimeter_has_its_limits(men: WorkerClient, degree: str, codes: tuple[str, ...]) -> None:
     reply = await men(
         VERSIONS[5], MAELINE, annee_scolaire=YEAR, degre_etablissement=degree, codes_bcn_departements=codes
     )
@@ -239,7 +241,7 @@ FILE: dict[str, Any] = {
         *((status, Failed("upstream_unknown")) for status in (201, 204, 206, 400, 401, 403, 404, 409, 422, 429, 501)),
     ],
 )
-async def test_every_status_has_its_reply(men: Asked, status: int, reply: Reply) -> None:
+async def test_every_status_has_its_reply(men: WorkerClient, status: int, reply: Reply) -> None:
     assert await reply_to(men, status, {}) == reply
 
 
@@ -252,7 +254,7 @@ async def test_every_status_has_its_reply(men: Asked, status: int, reply: Reply)
         ({"timestamp": "2026-04-15T08:00:00Z", "status": 404, "path": "/v9"}, Failed("upstream_unknown")),
     ],
 )
-async def test_an_absence_is_the_ministry_s_own_word(men: Asked, body: dict[str, Any], reply: Reply) -> None:
+async def test_an_absence_is_the_ministry_s_own_word(men: WorkerClient, body: dict[str, Any], reply: Reply) -> None:
     assert await reply_to(men, 404, body) == reply
 
 
@@ -270,7 +272,7 @@ async def test_an_absence_is_the_ministry_s_own_word(men: Asked, body: dict[str,
     ],
 )
 async def test_a_missing_or_wrong_field_is_named_and_never_quoted(
-    men: Asked, caplog: pytest.LogCaptureFixture, body: Any, field: str
+    men: WorkerClient, caplog: pytest.LogCaptureFixture, body: Any, field: str
 ) -> None:
     with caplog.at_level(logging.INFO):
         assert await reply_to(men, 200, body) == Failed("upstream_malformed")
@@ -279,7 +281,7 @@ async def test_a_missing_or_wrong_field_is_named_and_never_quoted(
     assert not [word for word in ("BELLONCLE", "gaspard", "2011-12-05", "certainement") if word in said]
 
 
-async def test_keys_that_the_first_interface_does_not_have_are_null(men: Asked) -> None:
+async def test_keys_that_the_first_interface_does_not_have_are_null(men: WorkerClient) -> None:
     data = data_of(await reply_to(men, 200, FILE))
     assert data["module_elementaire_formation"] == {"code_mef_stat": None, "libelle": None}
     assert data["etablissement"] == {"code_uai": "0359417N", "code_ministere_tutelle": None}
@@ -288,13 +290,13 @@ async def test_keys_that_the_first_interface_does_not_have_are_null(men: Asked) 
 
 @pytest.mark.parametrize(("code", "sexe"), [(1, "M"), (2, "F"), (0, None), (3, None), (None, None)])
 async def test_a_sex_that_the_ministry_does_not_tell_is_not_made_up(
-    men: Asked, code: int | None, sexe: str | None
+    men: WorkerClient, code: int | None, sexe: str | None
 ) -> None:
     pupil = FILE["identification"] | {"sexe": code}
     assert data_of(await reply_to(men, 200, FILE | {"identification": pupil}))["identite"]["sexe"] == sexe
 
 
-async def test_a_regime_that_the_nomenclature_does_not_have_is_shown_without_label(men: Asked) -> None:
+async def test_a_regime_that_the_nomenclature_does_not_have_is_shown_without_label(men: WorkerClient) -> None:
     schooling = FILE["info-scolarite"] | {"code-regime": "9"}
     data = data_of(await reply_to(men, 200, FILE | {"info-scolarite": schooling}))
     assert data["regime_pensionnat"] == {"code": "9", "libelle": None}
@@ -315,12 +317,12 @@ async def test_a_regime_that_the_nomenclature_does_not_have_is_shown_without_lab
         (HTTPStatus.FORBIDDEN.name, "upstream_unknown"),
     ],
 )
-async def test_every_fault_of_the_ministry_is_a_failure(men: Asked, name: str, reason: str) -> None:
+async def test_every_fault_of_the_ministry_is_a_failure(men: WorkerClient, name: str, reason: str) -> None:
     who = identite(f"PANNE-{name.replace('_', '-')}", "Alix", born="2012-03-14")
     assert await by_school(men, who) == Failed(reason)
 
 
-async def test_a_silent_ministry_ends_with_the_deadline(men: Asked) -> None:
+async def test_a_silent_ministry_ends_with_the_deadline(men: WorkerClient) -> None:
     who = identite("PANNE-SLOW", "Alix", born="2012-03-14")
     reply = await men(VERSIONS[5], who, within_s=SILENCE_S, code_etablissement=COLLEGE.uai, annee_scolaire=YEAR)
     assert reply == Failed("upstream_timeout")
@@ -351,7 +353,7 @@ RECORDED: dict[str, dict[str, Any] | NotFound] = {
 
 
 @pytest.mark.parametrize("name", RECORDED)
-async def test_a_recorded_answer_is_understood(men: Asked, name: str) -> None:
+async def test_a_recorded_answer_is_understood(men: WorkerClient, name: str) -> None:
     expected = RECORDED[name]
     body = json.loads(upstream_sample(f"men/scolarites/{name}"))
     reply = await reply_to(men, 404 if name == "not_found.json" else 200, body)
@@ -410,7 +412,7 @@ CIVILITY = (
         "degreEtablissement=2D&codesBcnRegions[]=03",
     ],
 )
-async def test_what_the_rules_read_is_what_the_ministry_is_asked(men: Asked, where: str) -> None:
+async def test_what_the_rules_read_is_what_the_ministry_is_asked(men: WorkerClient, where: str) -> None:
     values = apply_rules(V5.operation.checks, parse_query(f"{CIVILITY}&{where}"), TODAY)
     assert not isinstance(values, RuleViolations)
     who = msgspec.convert({key: values.pop(key) for key in Identite.__struct_fields__ if key in values}, Identite)

@@ -14,8 +14,8 @@ from bouquet_men.personas import COLLEGE, key_of
 from bouquet_men.simulator import SIMULATED_ANSWERS, simulator
 from bouquet_men.worker import worker
 from bouquet_proto.messages import NotFound
-from tests.providers.asking import Asked, asking
 from tests.providers.v2 import assert_retired, first_refusal, shown, typed
+from tests.providers.worker_client import WorkerClient, worker_client
 from tests.support.openapi import assert_official, upstream_sample
 
 PUPIL = V2.operation
@@ -36,12 +36,12 @@ SCHOOLING = {"eleve", "annee_scolaire", "est_scolarise", "status_eleve", "code_e
 
 
 @pytest.fixture
-async def men(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    async with asking(worker, simulator, monkeypatch) as asked:
+async def men(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
+    async with worker_client(worker, simulator, monkeypatch) as asked:
         yield asked
 
 
-async def test_a_pupil_is_shown_as_the_contract_says(men: Asked) -> None:
+async def test_a_pupil_is_shown_as_the_contract_says(men: WorkerClient) -> None:
     data = shown(await typed(men, PUPIL, MAELINE), PUPIL)
     assert data == MAELINE_SHOWN
     assert_official(PUPIL.id, data)
@@ -50,7 +50,7 @@ async def test_a_pupil_is_shown_as_the_contract_says(men: Asked) -> None:
     assert dict(call.query)["code-uai"] == COLLEGE.uai
 
 
-async def test_version_2_ignores_a_search_by_region(men: Asked) -> None:
+async def test_version_2_ignores_a_search_by_region(men: WorkerClient) -> None:
     query = f"{MAELINE}&degreEtablissement=2D&codesBcnDepartements[]=022"
     assert shown(await typed(men, PUPIL, query), PUPIL) == MAELINE_SHOWN
 
@@ -66,7 +66,7 @@ async def test_version_2_ignores_a_search_by_region(men: Asked) -> None:
         (("men_statut_identite", "men_regime_pensionnat"), {"code_etablissement"}),
     ],
 )
-async def test_scopes_open_their_fields(men: Asked, scopes: tuple[str, ...], fields: set[str]) -> None:
+async def test_scopes_open_their_fields(men: WorkerClient, scopes: tuple[str, ...], fields: set[str]) -> None:
     assert shown(await typed(men, PUPIL, MAELINE), PUPIL, *scopes).keys() == fields
 
 
@@ -80,7 +80,9 @@ async def test_scopes_open_their_fields(men: Asked, scopes: tuple[str, ...], fie
         ("valid_v2_with_bourse.json", (True, 2)),
     ],
 )
-async def test_a_recorded_answer_is_shown(men: Asked, name: str, scholarship: tuple[bool | None, int | None]) -> None:
+async def test_a_recorded_answer_is_shown(
+    men: WorkerClient, name: str, scholarship: tuple[bool | None, int | None]
+) -> None:
     body = json.loads(upstream_sample(f"men/scolarites/{name}"))
     men.app[SIMULATED_ANSWERS][key_of("Belloncle", "Gaspard", 1, "2011-12-05")] = (200, body)
     data = shown(await typed(men, PUPIL, GASPARD), PUPIL)
@@ -89,7 +91,7 @@ async def test_a_recorded_answer_is_shown(men: Asked, name: str, scholarship: tu
     assert data["code_etablissement"] == body["identification"]["etablissement"]["code-uai"]
 
 
-async def test_an_unknown_and_an_unenrolled_pupil_are_a_student_not_found(men: Asked) -> None:
+async def test_an_unknown_and_an_unenrolled_pupil_are_a_student_not_found(men: WorkerClient) -> None:
     assert await typed(men, PUPIL, MAELINE.replace("KERVADEC", "INCONNU")) == NotFound(UNKNOWN_PUPIL)
     problems = worker.offer().problems
     assert {problems[reason].v2_reason for reason in (UNKNOWN_PUPIL, NOT_ENROLLED)} == {"Student not found"}

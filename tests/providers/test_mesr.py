@@ -30,9 +30,9 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
 from bouquet_proto.query import parse_query
 from bouquet_worker.simulated_faults import INES, NAMES, as_ine
-from tests.providers import asking
-from tests.providers.asking import TOKEN_ID, Asked, data_of, identite
+from tests.providers import worker_client
 from tests.providers.places import MAIWENN, SENT_BY_CODE, UNRESOLVED
+from tests.providers.worker_client import TOKEN_ID, WorkerClient, data_of, identite
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
 
@@ -66,8 +66,8 @@ MAIWENN_SAID: dict[str, Any] = {
 
 
 @pytest.fixture
-async def mesr(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    async with asking.asking(worker, simulator, monkeypatch) as asked:
+async def mesr(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
+    async with worker_client.worker_client(worker, simulator, monkeypatch) as asked:
         yield asked
 
 
@@ -78,7 +78,7 @@ def named(nom: str) -> Identite:
 # What is sent (docs/reference/upstreams/mesr.md §1-2)
 
 
-async def test_a_search_by_civil_status(mesr: Asked) -> None:
+async def test_a_search_by_civil_status(mesr: WorkerClient) -> None:
     await mesr(BY_NAME, MAIWENN)
     [call] = mesr.received
     assert (call.method, call.path, call.query) == ("POST", "/api/etudiant", ())
@@ -95,7 +95,7 @@ async def test_a_search_by_civil_status(mesr: Asked) -> None:
 
 
 @pytest.mark.parametrize("typed", ["050617293HK", "050617293hk"])
-async def test_a_search_by_ine_is_in_upper_case(mesr: Asked, typed: str) -> None:
+async def test_a_search_by_ine_is_in_upper_case(mesr: WorkerClient, typed: str) -> None:
     await mesr(BY_INE, identity.Ine(ine=typed))
     [call] = mesr.received
     assert (call.method, call.path, call.query) == ("GET", "/api/etudiant", (("INE", "050617293HK"),))
@@ -105,7 +105,7 @@ async def test_a_search_by_ine_is_in_upper_case(mesr: Asked, typed: str) -> None
     assert "Content-Type" not in call.headers
 
 
-async def test_france_connect_asks_as_civil_status_does(mesr: Asked) -> None:
+async def test_france_connect_asks_as_civil_status_does(mesr: WorkerClient) -> None:
     await mesr(BY_NAME, MAIWENN)
     await mesr(BY_FRANCE_CONNECT, MAIWENN)
     first, second = mesr.received
@@ -113,19 +113,19 @@ async def test_france_connect_asks_as_civil_status_does(mesr: Asked) -> None:
 
 
 @pytest.mark.parametrize(("sexe", "sent"), [("M", "1"), ("F", "2")])
-async def test_a_sex_is_a_digit_in_a_text(mesr: Asked, sexe: str, sent: str) -> None:
+async def test_a_sex_is_a_digit_in_a_text(mesr: WorkerClient, sexe: str, sent: str) -> None:
     await mesr(BY_NAME, identite("LE GOFF", "Gwendal", sexe=sexe))
     assert json.loads(mesr.received[0].body)["sexe"] == sent
 
 
 @pytest.mark.parametrize(("who", "sent"), SENT_BY_CODE)
-async def test_a_birth_place_is_sent_by_its_code(mesr: Asked, who: Identite, sent: str | None) -> None:
+async def test_a_birth_place_is_sent_by_its_code(mesr: WorkerClient, who: Identite, sent: str | None) -> None:
     assert isinstance(await mesr(BY_NAME, who), Found)
     assert json.loads(mesr.received[0].body).get("lieuNaissance") == sent
 
 
 @pytest.mark.parametrize("who", UNRESOLVED)
-async def test_a_place_that_is_not_resolved_is_told_and_nobody_is_asked(mesr: Asked, who: Identite) -> None:
+async def test_a_place_that_is_not_resolved_is_told_and_nobody_is_asked(mesr: WorkerClient, who: Identite) -> None:
     assert await mesr(BY_NAME, who) == Rejected("00365")
     assert mesr.received == []
 
@@ -134,20 +134,22 @@ async def test_a_place_that_is_not_resolved_is_told_and_nobody_is_asked(mesr: As
 
 
 @pytest.mark.parametrize(("operation", "who"), [(BY_NAME, MAIWENN), (BY_INE, MAIWENN_INE)])
-async def test_a_student_is_shown_as_the_contract_says(mesr: Asked, operation: str, who: identity.Identity) -> None:
+async def test_a_student_is_shown_as_the_contract_says(
+    mesr: WorkerClient, operation: str, who: identity.Identity
+) -> None:
     data = data_of(await mesr(operation, who))
     assert data == MAIWENN_SAID
     assert_official(operation, data)
 
 
-async def test_france_connect_shows_no_identity(mesr: Asked) -> None:
+async def test_france_connect_shows_no_identity(mesr: WorkerClient) -> None:
     data = data_of(await mesr(BY_FRANCE_CONNECT, MAIWENN))
     assert data == {"admissions": MAIWENN_SAID["admissions"]}
     assert_official(BY_FRANCE_CONNECT, data)
 
 
 @pytest.mark.parametrize("student", STUDENTS, ids=lambda student: student.ine)
-async def test_every_simulated_student_is_found_by_ine_and_by_civil_status(mesr: Asked, student: Any) -> None:
+async def test_every_simulated_student_is_found_by_ine_and_by_civil_status(mesr: WorkerClient, student: Any) -> None:
     who = identite(student.nom, student.prenom, born=student.naissance, sexe="M" if student.sexe == "1" else "F")
     by_name = data_of(await mesr(BY_NAME, replace(who, code_cog_insee_commune_naissance=student.commune)))
     assert by_name == data_of(await mesr(BY_INE, identity.Ine(ine=student.ine)))
@@ -155,20 +157,20 @@ async def test_every_simulated_student_is_found_by_ine_and_by_civil_status(mesr:
     assert_official(BY_NAME, by_name)
 
 
-async def test_without_registration_there_is_no_admission(mesr: Asked) -> None:
+async def test_without_registration_there_is_no_admission(mesr: WorkerClient) -> None:
     data = data_of(await mesr(BY_INE, identity.Ine(ine="2904A10573T")))
     assert data["admissions"] == []
     assert_official(BY_INE, data)
 
 
 @pytest.mark.parametrize(("regime", "code"), [*REGIMES.items(), ("microcertification", None), (None, None)])
-async def test_every_regime_has_its_code(mesr: Asked, regime: str | None, code: str | None) -> None:
+async def test_every_regime_has_its_code(mesr: WorkerClient, regime: str | None, code: str | None) -> None:
     mesr.app[SIMULATED_ANSWERS]["DIT"] = (200, {"nomFamille": "DIT", "inscriptions": [{"regime": regime}]})
     [admission] = data_of(await mesr(BY_NAME, named("Dit")))["admissions"]
     assert admission["regime_formation"] == {"libelle": regime, "code": code}
 
 
-async def test_what_the_ministry_does_not_tell_is_null(mesr: Asked) -> None:
+async def test_what_the_ministry_does_not_tell_is_null(mesr: WorkerClient) -> None:
     mesr.app[SIMULATED_ANSWERS]["DIT"] = (200, {"nomFamille": "DIT", "inscriptions": [{}]})
     assert data_of(await mesr(BY_NAME, named("Dit"))) == {
         "identite": {"nom_naissance": "DIT", "prenom": None, "date_naissance": None},
@@ -201,7 +203,7 @@ data: it holds `est_inscrit` and the regime's code for each enrolment."""
 
 
 @pytest.mark.parametrize("name", RECORDED)
-async def test_a_recorded_answer_is_understood(mesr: Asked, name: str) -> None:
+async def test_a_recorded_answer_is_understood(mesr: WorkerClient, name: str) -> None:
     status, expected = RECORDED[name]
     mesr.app[SIMULATED_ANSWERS]["DIT"] = (status, json.loads(upstream_sample(f"mesri/{name}")))
     reply = await mesr(BY_NAME, named("Dit"))
@@ -262,9 +264,9 @@ TROUBLED = [
 
 @pytest.mark.parametrize(("operation", "who", "reason"), TROUBLED)
 async def test_a_fault_of_the_ministry_is_no_absence(
-    mesr: Asked, operation: str, who: identity.Identity, reason: str
+    mesr: WorkerClient, operation: str, who: identity.Identity, reason: str
 ) -> None:
-    within_s = asking.SILENCE_S if reason == "upstream_timeout" else asking.PATIENCE_S
+    within_s = worker_client.SILENCE_S if reason == "upstream_timeout" else worker_client.PATIENCE_S
     assert await mesr(operation, who, within_s=within_s) == Failed(reason)
 
 
@@ -280,12 +282,14 @@ async def test_a_fault_of_the_ministry_is_no_absence(
         (BY_INE, identity.Ine(ine="1234567890G")),
     ],
 )
-async def test_an_unknown_person_is_an_absence(mesr: Asked, operation: str, who: identity.Identity) -> None:
+async def test_an_unknown_person_is_an_absence(mesr: WorkerClient, operation: str, who: identity.Identity) -> None:
     assert await mesr(operation, who) == NotFound(UNKNOWN_STUDENT)
 
 
 @pytest.mark.parametrize("status", [201, 204, 400, 401, 403, 409, 422, 429, 500, 501])
-async def test_no_status_but_two_is_understood_without_the_ministry_s_own_words(mesr: Asked, status: int) -> None:
+async def test_no_status_but_two_is_understood_without_the_ministry_s_own_words(
+    mesr: WorkerClient, status: int
+) -> None:
     mesr.app[SIMULATED_ANSWERS]["DIT"] = (status, {"nomFamille": "DIT"})
     assert await mesr(BY_NAME, named("Dit")) == Failed("upstream_unknown")
 
@@ -306,7 +310,7 @@ REFUSED = """
     ("status", "of_an_ine", "of_a_person", "fault"), [row.split() for row in REFUSED.strip().splitlines()]
 )
 async def test_a_refusal_is_understood_by_its_status(
-    mesr: Asked, status: str, of_an_ine: str, of_a_person: str, fault: str
+    mesr: WorkerClient, status: str, of_an_ine: str, of_a_person: str, fault: str
 ) -> None:
     ine = identity.Ine(ine="1234567890G")
     mesr.app[SIMULATED_ANSWERS]["DIT"] = mesr.app[SIMULATED_ANSWERS][ine.ine] = (int(status), complaint("GET", WRONG))
@@ -317,14 +321,14 @@ async def test_a_refusal_is_understood_by_its_status(
 
 async def test_a_wrong_api_key_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     swapped = replace(simulator, settings=lambda url: simulator.settings(url) | {"BOUQUET_MESR_INE_KEY": IDENTITE_KEY})
-    async with asking.asking(worker, swapped, monkeypatch) as mesr:
+    async with worker_client.worker_client(worker, swapped, monkeypatch) as mesr:
         assert await mesr(BY_INE, MAIWENN_INE) == Failed("upstream_unknown")
         assert isinstance(await mesr(BY_NAME, MAIWENN), Found)
 
 
-async def test_the_academic_year_follows_the_calendar(mesr: Asked) -> None:
+async def test_the_academic_year_follows_the_calendar(mesr: WorkerClient) -> None:
     [admission, _] = data_of(await mesr(BY_INE, MAIWENN_INE))["admissions"]
-    assert admission["date_debut"] <= asking.TODAY.isoformat() <= admission["date_fin"]
+    assert admission["date_debut"] <= worker_client.TODAY.isoformat() <= admission["date_fin"]
 
 
 # What is offered
@@ -363,6 +367,6 @@ def test_the_identity_has_its_scope_and_france_connect_no_identity() -> None:
     ],
 )
 def test_every_wrong_field_is_told_at_once(query: str, codes: tuple[str, ...]) -> None:
-    refusals = rules.apply_rules(IDENTITE.operation.checks, parse_query(query), asking.TODAY)
+    refusals = rules.apply_rules(IDENTITE.operation.checks, parse_query(query), worker_client.TODAY)
     assert isinstance(refusals, rules.RuleViolations)
     assert refusals.codes == codes

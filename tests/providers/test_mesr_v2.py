@@ -14,9 +14,9 @@ from bouquet_mesr.simulator import SIMULATED_ANSWERS, simulator
 from bouquet_mesr.upstream import REGIMES
 from bouquet_mesr.worker import worker
 from bouquet_proto.messages import Failed, Found, NotFound
-from tests.providers import asking
-from tests.providers.asking import Asked, identite
+from tests.providers import worker_client
 from tests.providers.v2 import assert_retired, first_refusal, shown, typed
+from tests.providers.worker_client import WorkerClient, identite
 from tests.support.openapi import upstream_sample
 
 BY_NAME, BY_INE, BY_SESSION = IDENTITE_V2.operation, INE_V2.operation, FRANCE_CONNECT_V2.operation
@@ -48,8 +48,8 @@ MAIWENN: dict[str, Any] = {
 
 
 @pytest.fixture
-async def mesr(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    async with asking.asking(worker, simulator, monkeypatch) as asked:
+async def mesr(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
+    async with worker_client.worker_client(worker, simulator, monkeypatch) as asked:
         yield asked
 
 
@@ -64,14 +64,14 @@ def enrolled(regime: str | None, statut: str | None = "inscrit") -> dict[str, An
     }
 
 
-async def inscription(mesr: Asked, told: dict[str, Any], *scopes: str) -> Any:
+async def inscription(mesr: WorkerClient, told: dict[str, Any], *scopes: str) -> Any:
     mesr.app[SIMULATED_ANSWERS]["DIT"] = (200, {"nomFamille": "DIT", "inscriptions": [told]})
     reply = await mesr(BY_NAME.id, identite("Dit", "Alix", born="2005-06-17"))
     [only] = shown(reply, BY_NAME, *scopes)["inscriptions"]
     return only
 
 
-async def test_a_student_is_shown_flat(mesr: Asked) -> None:
+async def test_a_student_is_shown_flat(mesr: WorkerClient) -> None:
     assert shown(await typed(mesr, BY_NAME, CIVILITY), BY_NAME) == MAIWENN
     assert json.loads(mesr.received[0].body) == {
         "nomFamille": "LE GOFF",
@@ -82,13 +82,13 @@ async def test_a_student_is_shown_flat(mesr: Asked) -> None:
     }
 
 
-async def test_an_ine_is_shown_where_the_ministry_tells_it(mesr: Asked) -> None:
+async def test_an_ine_is_shown_where_the_ministry_tells_it(mesr: WorkerClient) -> None:
     reply = await typed(mesr, BY_INE, "ine=050617293hk")
     assert shown(reply, BY_INE) == MAIWENN | {"ine": "050617293HK"}
     assert "ine" not in shown(reply, BY_INE, "mesri_identite")
 
 
-async def test_france_connect_shows_the_identity_too(mesr: Asked) -> None:
+async def test_france_connect_shows_the_identity_too(mesr: WorkerClient) -> None:
     who = identite("LE GOFF", "Maïwenn", "Rozenn", born="2005-06-17", commune="29039")
     assert shown(await mesr(BY_SESSION.id, who), BY_SESSION) == MAIWENN
 
@@ -106,7 +106,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize(("regime", "code"), [(regime, code) for regime, code in REGIMES.items() if regime])
-async def test_an_enrolment_is_shown_with_the_scope_of_its_kind(mesr: Asked, regime: str, code: str) -> None:
+async def test_an_enrolment_is_shown_with_the_scope_of_its_kind(mesr: WorkerClient, regime: str, code: str) -> None:
     scope, kind = KINDS[code]
     assert await inscription(mesr, enrolled(regime), scope) == {
         "statut": "inscrit",
@@ -119,7 +119,7 @@ async def test_an_enrolment_is_shown_with_the_scope_of_its_kind(mesr: Asked, reg
 
 
 @pytest.mark.parametrize("regime", [*REGIMES, "microcertification", None])
-async def test_an_admission_keeps_the_ministry_s_own_words(mesr: Asked, regime: str | None) -> None:
+async def test_an_admission_keeps_the_ministry_s_own_words(mesr: WorkerClient, regime: str | None) -> None:
     assert await inscription(mesr, enrolled(regime, "admis"), "mesri_admission") == {
         "statut": "admis",
         "regime": regime,
@@ -130,16 +130,16 @@ async def test_an_admission_keeps_the_ministry_s_own_words(mesr: Asked, regime: 
 
 
 @pytest.mark.parametrize("statut", ["autre", "", None])
-async def test_an_enrolment_of_unknown_status_is_shown_as_neither_kind(mesr: Asked, statut: str | None) -> None:
+async def test_an_enrolment_of_unknown_status_is_shown_as_neither_kind(mesr: WorkerClient, statut: str | None) -> None:
     assert await inscription(mesr, enrolled("formation initiale", statut)) == {}
 
 
 @pytest.mark.parametrize("regime", ["microcertification", None])
-async def test_an_enrolment_of_no_known_kind_is_shown_to_nobody(mesr: Asked, regime: str | None) -> None:
+async def test_an_enrolment_of_no_known_kind_is_shown_to_nobody(mesr: WorkerClient, regime: str | None) -> None:
     assert await inscription(mesr, enrolled(regime)) == {}
 
 
-async def test_a_school_is_shown_beside_what_one_may_see(mesr: Asked) -> None:
+async def test_a_school_is_shown_beside_what_one_may_see(mesr: WorkerClient) -> None:
     told = await inscription(mesr, enrolled("formation initiale"), INITIALE, "mesri_etablissements")
     assert {"etablissement", "codeCommune"} <= told.keys()
     assert told["codeCommune"] == "29019"  # where API Particulier writes null (docs/contract.md, C10)
@@ -156,14 +156,14 @@ async def test_a_school_is_shown_beside_what_one_may_see(mesr: Asked) -> None:
         ("mesri_etablissements", {"inscriptions"}),
     ],
 )
-async def test_a_scope_opens_its_fields(mesr: Asked, scope: str, fields: set[str]) -> None:
+async def test_a_scope_opens_its_fields(mesr: WorkerClient, scope: str, fields: set[str]) -> None:
     assert shown(await typed(mesr, BY_INE, "ine=050617293HK"), BY_INE, scope).keys() == fields
 
 
 @pytest.mark.parametrize(
     "name", ["valid.json", "with_ine_valid_response.json", "with_ine_valid_response_with_admis_statut.json"]
 )
-async def test_a_recorded_answer_is_shown(mesr: Asked, name: str) -> None:
+async def test_a_recorded_answer_is_shown(mesr: WorkerClient, name: str) -> None:
     folder = "statut_etudiant" if name == "valid.json" else "student_status"
     mesr.app[SIMULATED_ANSWERS]["DIT"] = (200, json.loads(upstream_sample(f"mesri/{folder}/{name}")))
     data = shown(await mesr(BY_NAME.id, identite("Dit", "Alix", born="2005-06-17")), BY_NAME)
@@ -173,7 +173,7 @@ async def test_a_recorded_answer_is_shown(mesr: Asked, name: str) -> None:
     assert data["inscriptions"][0]["statut"] == statut
 
 
-async def test_a_stranger_and_a_silent_ministry_are_told_apart(mesr: Asked) -> None:
+async def test_a_stranger_and_a_silent_ministry_are_told_apart(mesr: WorkerClient) -> None:
     assert await typed(mesr, BY_INE, "ine=1234567890G") == NotFound(UNKNOWN_STUDENT)
     mesr.app[SIMULATED_ANSWERS]["DIT"] = (500, {})
     assert await mesr(BY_NAME.id, identite("Dit", "Alix", born="2005-06-17")) == Failed("upstream_unknown")
@@ -193,7 +193,7 @@ def test_version_2_reports_the_first_wrong_parameter_in_the_contract_s_order(que
     assert first_refusal(BY_NAME, query) == code
 
 
-async def test_a_birth_abroad_is_a_country_and_none_is_fine(mesr: Asked) -> None:
+async def test_a_birth_abroad_is_a_country_and_none_is_fine(mesr: WorkerClient) -> None:
     abroad = "nom=LE+GOFF&prenom=Maïwenn&dateDeNaissance=2005-06-17&sexe=F"
     await typed(mesr, BY_NAME, f"{abroad}&lieuDeNaissance=99109")
     assert json.loads(mesr.received[0].body)["lieuNaissance"] == "99109"

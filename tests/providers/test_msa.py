@@ -11,18 +11,18 @@ from bouquet_msa.simulator import simulator
 from bouquet_msa.worker import worker
 from bouquet_proto.messages import Found, NotFound
 from bouquet_proto.quotient_familial import OPERATION, OPERATIONS, QuotientFamilial
-from tests.providers.asking import Asked, asking, identite
+from tests.providers.worker_client import WorkerClient, identite, worker_client
 
 REMI = identite("Castagnos", "Rémi", "Gaston", born="1978-09-03", sexe="M", commune="32013")
 
 
 @pytest.fixture
-async def msa(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    async with asking(worker, simulator, monkeypatch) as asked:
+async def msa(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
+    async with worker_client(worker, simulator, monkeypatch) as asked:
         yield asked
 
 
-async def test_a_file_is_the_msas_and_of_today(msa: Asked) -> None:
+async def test_a_file_is_the_msas_and_of_today(msa: WorkerClient) -> None:
     reply = await msa(OPERATION.id, REMI)
     assert isinstance(reply, Found)
     value = msgspec.json.decode(reply.data, type=QuotientFamilial).quotient_familial
@@ -36,7 +36,7 @@ async def test_a_file_is_the_msas_and_of_today(msa: Asked) -> None:
     }
 
 
-async def test_a_person_of_the_caf_has_no_file_at_the_msa(msa: Asked) -> None:
+async def test_a_person_of_the_caf_has_no_file_at_the_msa(msa: WorkerClient) -> None:
     assert await msa(OPERATION.id, identite("LE GOUADEC", "MAELYS", "INES")) == NotFound("no_file")
 
 

@@ -18,8 +18,8 @@ from bouquet_msa.worker import worker as msa_worker
 from bouquet_proto.identity import Identite
 from bouquet_proto.quotient_familial import DATA_TYPES, IDENTITY_CHECKS_V2, OPERATIONS, QuotientFamilial
 from bouquet_proto.quotient_familial import V2 as OPERATIONS_V2
-from tests.providers.asking import Asked, asking, identite
 from tests.providers.v2 import assert_retired, first_refusal, shown, typed
+from tests.providers.worker_client import WorkerClient, identite, worker_client
 from tests.support.openapi import assert_official, upstream_sample
 
 BY_NAME, BY_SESSION = OPERATIONS_V2
@@ -27,13 +27,13 @@ WHO = identite("Dite", "Anne")
 
 
 @pytest.fixture(params=["cnaf", "msa"])
-async def fund(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
+async def fund(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
     worker, simulator = {"cnaf": (cnaf_worker, cnaf_simulator), "msa": (msa_worker, msa_simulator)}[request.param]
-    async with asking(worker, simulator, monkeypatch) as asked:
+    async with worker_client(worker, simulator, monkeypatch) as asked:
         yield asked
 
 
-async def reply_to(fund: Asked, body: dict[str, Any], **period: int) -> Any:
+async def reply_to(fund: WorkerClient, body: dict[str, Any], **period: int) -> Any:
     fund.app[SIMULATED_ANSWERS][person_asked_for(query_of(WHO))] = File(body)
     return shown(await fund(BY_NAME.id, WHO, **period), BY_NAME)
 
@@ -46,7 +46,7 @@ def part_of_date(year: str | None, month: str | None, day: str | None) -> dict[s
     return {"anneeDateDeNaissance": year, "moisDateDeNaissance": month, "jourDateDeNaissance": day}
 
 
-async def test_a_file_is_shown_flat(fund: Asked) -> None:
+async def test_a_file_is_shown_flat(fund: WorkerClient) -> None:
     body = {
         "allocataires": [person("1989-06-14")],
         "adresse": {
@@ -95,13 +95,13 @@ async def test_a_file_is_shown_flat(fund: Asked) -> None:
         (None, (None, None, None)),
     ],
 )
-async def test_an_unknown_part_of_a_date_is_null(fund: Asked, born: Any, parts: tuple[Any, Any, Any]) -> None:
+async def test_an_unknown_part_of_a_date_is_null(fund: WorkerClient, born: Any, parts: tuple[Any, Any, Any]) -> None:
     data = await reply_to(fund, {"enfants": [person(born)], "quotientFamilial": 1, "annee": 2026, "mois": 3})
     assert {name: data["enfants"][0][name] for name in part_of_date(None, None, None)} == part_of_date(*parts)
 
 
 @pytest.mark.parametrize("name", ["make_request_valid.json", "make_request_valid_without_children.json"])
-async def test_a_recorded_file_is_shown(fund: Asked, name: str) -> None:
+async def test_a_recorded_file_is_shown(fund: WorkerClient, name: str) -> None:
     recorded = json.loads(upstream_sample(f"cnav/quotient_familial_v2/{name}"))
     data = await reply_to(fund, recorded)
     assert_official(BY_NAME.folder, data)
@@ -109,7 +109,7 @@ async def test_a_recorded_file_is_shown(fund: Asked, name: str) -> None:
     assert len(data["enfants"]) == len(recorded.get("enfants") or [])
 
 
-async def test_france_connect_shows_the_same(fund: Asked) -> None:
+async def test_france_connect_shows_the_same(fund: WorkerClient) -> None:
     data = await reply_to(
         fund, {"allocataires": [person("1989-06-14")], "quotientFamilial": 7, "annee": 2026, "mois": 3}
     )
@@ -125,14 +125,14 @@ async def test_france_connect_shows_the_same(fund: Asked) -> None:
         ("cnaf_adresse", {"adresse"}),
     ],
 )
-async def test_a_scope_opens_its_fields(fund: Asked, scope: str, fields: set[str]) -> None:
+async def test_a_scope_opens_its_fields(fund: WorkerClient, scope: str, fields: set[str]) -> None:
     fund.app[SIMULATED_ANSWERS][person_asked_for(query_of(WHO))] = File(
         {"quotientFamilial": 1, "annee": 2026, "mois": 3}
     )
     assert shown(await fund(BY_NAME.id, WHO), BY_NAME, scope).keys() == fields
 
 
-async def test_version_2_asks_the_hub_as_version_3_does(fund: Asked) -> None:
+async def test_version_2_asks_the_hub_as_version_3_does(fund: WorkerClient) -> None:
     query = (
         "annee=2025&mois=12&nomUsage=MARTIN&nomNaissance=Dite&prenoms[]=Anne&sexe=f&anneeDateDeNaissance=1989"
         "&moisDateDeNaissance=6&codePaysLieuDeNaissance=99100&codeInseeLieuDeNaissance=29019"

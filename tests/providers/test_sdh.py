@@ -21,8 +21,8 @@ from bouquet_sdh.simulator import CLIENT_ID, CLIENT_SECRET, SIMULATED_ANSWERS, T
 from bouquet_sdh.worker import worker
 from bouquet_worker.simulate import Fault, Received
 from bouquet_worker.testing.captured_telemetry import log_text_of
-from tests.providers.asking import SILENCE_S, TODAY, Asked, asking, data_of
 from tests.providers.faults import REASONS
+from tests.providers.worker_client import SILENCE_S, TODAY, WorkerClient, data_of, worker_client
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
 
@@ -32,26 +32,26 @@ SPOKEN_OF = "500777"
 
 
 @pytest.fixture
-async def sdh(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    async with asking(worker, simulator, monkeypatch) as asked:
+async def sdh(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
+    async with worker_client(worker, simulator, monkeypatch) as asked:
         yield asked
 
 
-async def ask(sdh: Asked, number: str, **options: Any) -> Reply:
+async def ask(sdh: WorkerClient, number: str, **options: Any) -> Reply:
     return await sdh(STATUT_SPORTIF.id, Identifiant(identifiant=number), **options)
 
 
-async def reply_to(sdh: Asked, status: int, body: Any) -> Reply:
+async def reply_to(sdh: WorkerClient, status: int, body: Any) -> Reply:
     sdh.app[SIMULATED_ANSWERS][SPOKEN_OF] = (status, body)
     return await ask(sdh, SPOKEN_OF)
 
 
-async def data_about(sdh: Asked, **changes: Any) -> Any:
+async def data_about(sdh: WorkerClient, **changes: Any) -> Any:
     """Returns the data published about an athlete in whose file the keys `changes` have other values."""
     return data_of(await reply_to(sdh, 200, FILE | changes))
 
 
-def calls_of(sdh: Asked) -> list[Received]:
+def calls_of(sdh: WorkerClient) -> list[Received]:
     return [received for received in sdh.received if received.path != "/token"]
 
 
@@ -99,14 +99,14 @@ NOW, BEFORE = record("2026-01-01", "2026-12-31"), record("2024-01-01", "2024-12-
 # What is sent
 
 
-async def test_an_athlete_is_requested_by_number_with_the_token_alone(sdh: Asked) -> None:
+async def test_an_athlete_is_requested_by_number_with_the_token_alone(sdh: WorkerClient) -> None:
     await ask(sdh, NOLWENN)
     [call] = calls_of(sdh)
     assert (call.method, call.path, call.query, call.body) == ("GET", f"/sportifs/{NOLWENN}", (), b"")
     assert call.headers["Authorization"].startswith("Bearer ")
 
 
-async def test_a_token_is_requested_in_the_form_and_kept(sdh: Asked) -> None:
+async def test_a_token_is_requested_in_the_form_and_kept(sdh: WorkerClient) -> None:
     await ask(sdh, NOLWENN)
     await ask(sdh, NOLWENN)
     [token] = [received for received in sdh.received if received.path == "/token"]
@@ -117,7 +117,7 @@ async def test_a_token_is_requested_in_the_form_and_kept(sdh: Asked) -> None:
     }
 
 
-async def test_a_token_that_expires_early_is_renewed(sdh: Asked) -> None:
+async def test_a_token_that_expires_early_is_renewed(sdh: WorkerClient) -> None:
     await ask(sdh, NOLWENN)
     sdh.app[TOKENS].revoke_all()
     assert isinstance(await ask(sdh, NOLWENN), Found)
@@ -127,7 +127,7 @@ async def test_a_token_that_expires_early_is_renewed(sdh: Asked) -> None:
 
 
 @pytest.mark.parametrize("number", PERSONAS)
-async def test_every_athlete_is_published_as_the_document_says(sdh: Asked, number: str) -> None:
+async def test_every_athlete_is_published_as_the_document_says(sdh: WorkerClient, number: str) -> None:
     """Tests that the data fit the official document, which does not let `nom_usage` and `informations_statut` be null
     (docs/contract.md)."""
     data = data_of(await ask(sdh, number))
@@ -144,7 +144,7 @@ ETABLISSEMENT = {"code_etablissement": "1", "nom_etablissement": "POLE 1"}
 REGION = {"code_region": "53", "nom_region": "Bretagne"}
 
 
-async def test_the_current_record_has_the_place_of_the_active_training(sdh: Asked) -> None:
+async def test_the_current_record_has_the_place_of_the_active_training(sdh: WorkerClient) -> None:
     trainings = [training("2020-09-01", "2030-08-31", 7), training("2020-09-01", "2020-09-02", 1, active=True)]
     data = await data_about(sdh, fichesHN=[NOW], fichesSportif=trainings)
     assert data["informations_statut"] == {
@@ -161,7 +161,7 @@ async def test_the_current_record_has_the_place_of_the_active_training(sdh: Aske
     }
 
 
-async def test_a_former_record_has_the_place_of_its_own_period(sdh: Asked) -> None:
+async def test_a_former_record_has_the_place_of_its_own_period(sdh: WorkerClient) -> None:
     """Tests that a former record has the establishment where the athlete trained last in its period, and not today's
     (docs/contract.md)."""
     trainings = [
@@ -173,7 +173,7 @@ async def test_a_former_record_has_the_place_of_its_own_period(sdh: Asked) -> No
     assert (former["fiche"], former["etablissement"]["code_etablissement"]) == (2, "3")
 
 
-async def test_an_unknown_place_is_null_today_and_absent_before(sdh: Asked) -> None:
+async def test_an_unknown_place_is_null_today_and_absent_before(sdh: WorkerClient) -> None:
     data = await data_about(sdh, fichesHN=[NOW, BEFORE], fichesSportif=None)
     assert data["informations_statut"]["etablissement"] == dict.fromkeys(ETABLISSEMENT)
     assert data["informations_statut"]["region"] == dict.fromkeys(REGION)
@@ -200,7 +200,7 @@ LOWER_NOW, LOWER_BEFORE = record("2026-01-01", "2026-12-31", high=False), record
     ],
 )
 async def test_today_and_the_past_are_told_apart(
-    sdh: Asked, records: list[dict[str, Any]], is_now: bool, has_been: bool
+    sdh: WorkerClient, records: list[dict[str, Any]], is_now: bool, has_been: bool
 ) -> None:
     data = await data_about(sdh, fichesHN=records)
     assert (data["est_sportif_de_haut_niveau"], data["a_ete_sportif_de_haut_niveau"]) == (is_now, has_been)
@@ -208,7 +208,7 @@ async def test_today_and_the_past_are_told_apart(
 
 
 @pytest.mark.parametrize("genre", ["", "X", "m", None])
-async def test_an_unknown_sex_is_null(sdh: Asked, genre: str | None) -> None:
+async def test_an_unknown_sex_is_null(sdh: WorkerClient, genre: str | None) -> None:
     assert (await data_about(sdh, genre=genre))["identite"]["sexe"] is None
 
 
@@ -230,11 +230,11 @@ UNKNOWN, MALFORMED = Failed("upstream_unknown"), Failed("upstream_malformed")
         (200, {}, MALFORMED),
     ],
 )
-async def test_every_status_has_its_reply(sdh: Asked, status: int, body: Any, reply: Reply) -> None:
+async def test_every_status_has_its_reply(sdh: WorkerClient, status: int, body: Any, reply: Reply) -> None:
     assert await reply_to(sdh, status, body) == reply
 
 
-async def test_an_empty_404_is_an_absence(sdh: Asked) -> None:
+async def test_an_empty_404_is_an_absence(sdh: WorkerClient) -> None:
     assert await ask(sdh, "735319") == NotFound(UNKNOWN_ATHLETE)
 
 
@@ -252,7 +252,7 @@ async def test_an_empty_404_is_an_absence(sdh: Asked) -> None:
     ],
 )
 async def test_a_wrong_field_is_named_and_never_quoted(
-    sdh: Asked, caplog: pytest.LogCaptureFixture, changes: dict[str, Any], field: str
+    sdh: WorkerClient, caplog: pytest.LogCaptureFixture, changes: dict[str, Any], field: str
 ) -> None:
     with caplog.at_level(logging.INFO):
         assert await reply_to(sdh, 200, FILE | changes) == MALFORMED
@@ -265,18 +265,18 @@ async def test_a_wrong_field_is_named_and_never_quoted(
     ("fault", "reason"),
     REASONS.items(),
 )
-async def test_every_fault_is_a_failure(sdh: Asked, fault: Fault | HTTPStatus, reason: str) -> None:
+async def test_every_fault_is_a_failure(sdh: WorkerClient, fault: Fault | HTTPStatus, reason: str) -> None:
     assert await ask(sdh, f"panne-{fault.name.replace('_', '-').lower()}") == Failed(reason)
 
 
-async def test_a_silent_sport_data_hub_ends_with_the_deadline(sdh: Asked) -> None:
+async def test_a_silent_sport_data_hub_ends_with_the_deadline(sdh: WorkerClient) -> None:
     assert await ask(sdh, "panne-slow", within_s=SILENCE_S) == Failed("upstream_timeout")
 
 
 # The recorded answer
 
 
-async def test_the_recorded_answer_is_understood(sdh: Asked) -> None:
+async def test_the_recorded_answer_is_understood(sdh: WorkerClient) -> None:
     data = data_of(await reply_to(sdh, 200, json.loads(upstream_sample("sdh/statut_sportif/found.json"))))
     assert data["identite"] == {
         "nom_naissance": "DUPONT",

@@ -166,7 +166,7 @@ def every_token_is_admitted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def asking(question: Question) -> AsyncIterator[ClientSession]:
+async def simulator_client(question: Question) -> AsyncIterator[ClientSession]:
     headers = {"Content-Type": "application/json", **question.headers}
     async with listening(question.app, "127.0.0.1", 0) as url, ClientSession(url, headers=headers) as client:
         yield client
@@ -186,7 +186,7 @@ FIELDS = [(name, field) for name, question in questions().items() for field in q
 @pytest.mark.parametrize(("name", "field"), FIELDS)
 async def test_a_simulator_does_not_find_a_person_with_one_other_field(name: str, field: str) -> None:
     question = questions()[name]
-    async with asking(question) as client:
+    async with simulator_client(question) as client:
         whole = await status(question, client, question.asked)
         other = await status(question, client, {**question.asked, field: question.otherwise[field]})
     assert (whole, other in (400, 404)) == (200, True)
@@ -201,14 +201,14 @@ async def test_every_field_of_a_question_is_tested(name: str) -> None:
 @pytest.mark.parametrize("name", questions())
 async def test_a_simulator_refuses_an_unknown_field(name: str) -> None:
     question = questions()[name]
-    async with asking(question) as client:
+    async with simulator_client(question) as client:
         assert await status(question, client, {**question.asked, "couleur": "vert"}) == 400
 
 
 @pytest.mark.parametrize("name", [name for name, question in questions().items() if question.optional])
 async def test_optional_fields_of_a_question_may_be_left_out(name: str) -> None:
     question = questions()[name]
-    async with asking(question) as client:
+    async with simulator_client(question) as client:
         for left_out in (*({field} for field in question.optional), set(question.optional)):
             asked = {field: value for field, value in question.asked.items() if field not in left_out}
             assert await status(question, client, asked) == 200

@@ -185,10 +185,10 @@ MAELYS = Pivot(
     query={name: value for name, value in WHOLE.items() if name != "jourDateNaissance"} | {"anneeDateNaissance": "14"}
 )
 def test_every_value_sent_was_typed_by_the_caller(provider: str, query: Mapping[str, Any]) -> None:
-    asking = TYPED[provider]
-    if who := asked_for(asking.operation, query):
+    worker_client = TYPED[provider]
+    if who := asked_for(worker_client.operation, query):
         told = [item for value in query.values() for item in (value if isinstance(value, list) else [value])]
-        assert made_up(asking.sent(who), told) == []
+        assert made_up(worker_client.sent(who), told) == []
 
 
 @pytest.mark.parametrize("provider", BY_SESSION)
@@ -200,10 +200,10 @@ def test_every_value_sent_was_typed_by_the_caller(provider: str, query: Mapping[
 @example(pivot=structs.replace(MAELYS, family_name="L’HAŸ ©"))
 @example(pivot=structs.replace(MAELYS, birthcountry="99352", birthplace="Oran"))
 def test_every_value_sent_comes_from_france_connect(provider: str, pivot: Pivot) -> None:
-    asking, who = BY_SESSION[provider], identity_of(pivot)
-    if not is_usable(who, TODAY) or refused_codes(asking.operation.pivot, who, TODAY):
+    worker_client, who = BY_SESSION[provider], identity_of(pivot)
+    if not is_usable(who, TODAY) or refused_codes(worker_client.operation.pivot, who, TODAY):
         return
-    sent = asking.sent(who)
+    sent = worker_client.sent(who)
     listed = pivot.given_name_array or ()
     told = [text for text in structs.astuple(pivot) if isinstance(text, str)]
     assert made_up(sent, [*told, *listed]) == []

@@ -15,10 +15,10 @@ from bouquet_proto.messages import Found, Reply
 from bouquet_proto.offer import Operation
 from bouquet_proto.query import parse_query
 from bouquet_proto.rules import RuleViolations, apply_rules
-from tests.providers.asking import PATIENCE_S, TODAY, Asked
+from tests.providers.worker_client import PATIENCE_S, TODAY, WorkerClient
 
 
-async def typed(asked: Asked, operation: Operation, query: str) -> Reply:
+async def typed(asked: WorkerClient, operation: Operation, query: str) -> Reply:
     """Reads a query by the operation's rules, sends the resulting request to the worker, and returns the reply. Fails
     if the rules refuse the query."""
     values = apply_rules(operation.checks, parse_query(query), TODAY)

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from bouquet_casebook.cases import read_folder
 from bouquet_worker import paris_today
-from tests.clients.answers import typed_by_hand
+from tests.clients.answers import hand_written_call
 from tests.sandbox.gateway import OPERATIONS, OURS, SandboxClient, citizen_of, sandbox_at, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -87,7 +87,7 @@ async def test_a_found_answer_conforms_to_the_document_with_any_scopes(
         if case.status != 200:
             continue
         if operation.modality == "france_connect":
-            bodies = [await client.ask(operation_id, typed_by_hand(case), citizen=citizen_of(OURS, case))]
+            bodies = [await client.ask(operation_id, hand_written_call(case), citizen=citizen_of(OURS, case))]
         else:
             bodies = [await client.ask(operation_id, case.params, scopes=some) for some in some_of(operation.scopes)]
         for answer in bodies:

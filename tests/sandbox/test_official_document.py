@@ -16,7 +16,7 @@ import yaml
 from bouquet_casebook.cases import Case, read_folder
 from bouquet_worker import paris_today
 from tests.clients import python_client
-from tests.clients.answers import typed_by_hand
+from tests.clients.answers import hand_written_call
 from tests.clients.documents import in_production
 from tests.sandbox.gateway import OPERATIONS, OURS, RECIPIENT, SandboxClient, citizen_of, sandbox_at, token
 from tests.sandbox.public import CASES, reachable
@@ -59,7 +59,7 @@ def found(root: Path, operation_id: str) -> list[Case]:
 )
 async def test_our_cases_fit(operation_id: str, case: Case, ours: SandboxClient) -> None:
     if OPERATIONS[operation_id].modality == "france_connect":
-        answer = await ours.ask(operation_id, typed_by_hand(case), citizen=citizen_of(OURS, case))
+        answer = await ours.ask(operation_id, hand_written_call(case), citizen=citizen_of(OURS, case))
     else:
         answer = await ours.ask(operation_id, case.params)
     assert answer.status == 200
@@ -145,7 +145,7 @@ async def test_a_client_generated_from_the_official_document_reads_every_answer(
             continue
         for case in found(OURS, operation_id):
             by_session = operation.modality == "france_connect"
-            params = typed_by_hand(case) if by_session else case.params
+            params = hand_written_call(case) if by_session else case.params
             calls.append(
                 {
                     "module": "get" + operation.path.replace("/", "_"),

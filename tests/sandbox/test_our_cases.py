@@ -19,7 +19,7 @@ from bouquet_gateway.errors.problems import Problem, render
 from bouquet_gateway.offers.catalogue import Catalogue, ServedOperation
 from bouquet_proto.failures import PARAMETERS
 from bouquet_worker import paris_today
-from tests.clients.answers import typed_by_hand
+from tests.clients.answers import hand_written_call
 from tests.sandbox.gateway import OPERATIONS, OURS, SandboxClient, citizen_of, sandbox_at
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -60,7 +60,7 @@ async def test_each_case_is_answered_exactly(operation_id: str, case: Case, clie
     if OPERATIONS[operation_id].modality != "france_connect":
         answer = await client.ask(operation_id, case.params)
     else:
-        answer = await client.ask(operation_id, typed_by_hand(case), citizen=citizen_of(OURS, case))
+        answer = await client.ask(operation_id, hand_written_call(case), citizen=citizen_of(OURS, case))
     assert (answer.status, answer.body) == (case.status, _json(case))
 
 

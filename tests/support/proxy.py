@@ -66,12 +66,12 @@ class TcpProxy:
         await self._cut()
         self._forgetting = False
 
-    def hold(self, *, there: bool = True, back: bool = True) -> None:
-        """Stops forwarding data from clients (`there`), from the server (`back`), or both. Connections stay open until
-        their client closes them."""
-        if there:
+    def hold(self, *, from_client: bool = True, from_server: bool = True) -> None:
+        """Stops forwarding data from clients (`from_client`), from the server (`from_server`), or both. Connections
+        stay open until their client closes them."""
+        if from_client:
             self._there.clear()
-        if back:
+        if from_server:
             self._back.clear()
 
     def resume(self) -> None:

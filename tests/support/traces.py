@@ -15,7 +15,7 @@ from tests.support.daemon import Daemon, find_program, free_port
 PROGRAM = find_program(str(Path(sys.executable).parent / "tv"), "tv")
 
 
-class Stored(Struct, frozen=True):
+class StoredSpan(Struct, frozen=True):
     # The backend keeps a span's attributes, parent and times but not its name, and groups spans by process
     # (`service.instance.id`).
 
@@ -40,12 +40,12 @@ class TraceView(Daemon):
         connection.sendall(b"GET /api/sessions HTTP/1.0\r\n\r\n")
         return b"200" in connection.recv(20)
 
-    async def trace(self, trace_id: str) -> list[Stored]:
+    async def trace(self, trace_id: str) -> list[StoredSpan]:
         async with aiohttp.ClientSession(self.url) as session:
             processes = await _json(session, "/api/sessions")
             spans = [span for one in processes for span in await _json(session, f"/api/sessions/{one['id']}/spans")]
         stored = [
-            Stored(span["id"], span.get("parent_span_id") or "", span["metadata"], span["start_time"])
+            StoredSpan(span["id"], span.get("parent_span_id") or "", span["metadata"], span["start_time"])
             for span in spans
             if span["trace_id"] == trace_id
         ]

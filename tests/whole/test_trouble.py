@@ -260,13 +260,13 @@ async def garbage_worker(url: str, provider: str) -> AsyncIterator[Callable[[byt
             queue_of(provider), durable=True, auto_delete=True, arguments=QUEUE_ARGUMENTS
         )
 
-        async def babble(message: AbstractIncomingMessage) -> None:
+        async def reply_garbage(message: AbstractIncomingMessage) -> None:
             describing = isinstance(decode_request(message.body), Describe)
             reply = aio_pika.Message(offer if describing else words[0], correlation_id=message.correlation_id)
             await replies.publish(reply, message.reply_to or "")
             await message.ack()
 
-        await queue.consume(babble)
+        await queue.consume(reply_garbage)
         yield lambda said: words.__setitem__(0, said)
 
 

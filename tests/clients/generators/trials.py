@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.clients.answers import Asked
+from tests.clients.answers import ExampleCall
 from tests.clients.documents import operations_of
 
 HERE = Path(__file__).parent
@@ -38,7 +38,7 @@ class Trial(NamedTuple):
     document: Any
     url: str
     """URL of the sandbox that served the document; generated clients call it."""
-    answers: list[Asked]
+    answers: list[ExampleCall]
     """Calls to make with each generated client, and the expected answers."""
 
 

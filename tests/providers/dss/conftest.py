@@ -6,10 +6,10 @@ import pytest
 
 from bouquet_dss.simulator import simulator
 from bouquet_dss.worker import worker
-from tests.providers.asking import Asked, asking
+from tests.providers.worker_client import WorkerClient, worker_client
 
 
 @pytest.fixture
-async def dss(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    async with asking(worker, simulator, monkeypatch) as asked:
+async def dss(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
+    async with worker_client(worker, simulator, monkeypatch) as asked:
         yield asked

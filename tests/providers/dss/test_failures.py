@@ -17,8 +17,8 @@ from bouquet_proto.messages import Failed, Meta, NotFound, Rejected, Reply
 from bouquet_proto.rules.civil_status import NAME
 from bouquet_worker.simulate import Fault
 from bouquet_worker.testing.captured_telemetry import log_text_of
-from tests.providers.asking import PATIENCE_S, SILENCE_S, TODAY, Asked, identite
-from tests.providers.dss.asked import CNAF, MSA, OPERATIONS, refusal, reply_to
+from tests.providers.dss.replies import CNAF, MSA, OPERATIONS, refusal, reply_to
+from tests.providers.worker_client import PATIENCE_S, SILENCE_S, TODAY, WorkerClient, identite
 from tests.support.spans import recorded_spans, span_text
 
 ABSENT: dict[tuple[int, str], tuple[Reply, int, str, str, str, dict[str, str]]] = {
@@ -88,7 +88,7 @@ def error_of(reply: Reply) -> tuple[int, Any]:
 @pytest.mark.parametrize(("code", "signature"), ABSENT)
 @pytest.mark.parametrize("name", PRESTATIONS)
 async def test_an_absence_names_the_authority_that_reported_it(
-    dss: Asked, name: str, code: int, signature: str
+    dss: WorkerClient, name: str, code: int, signature: str
 ) -> None:
     reply = await reply_to(dss, name, refusal(code), signature=signature)
     expected, status, public_code, title, detail, meta = ABSENT[code, signature]
@@ -96,7 +96,7 @@ async def test_an_absence_names_the_authority_that_reported_it(
     assert error_of(reply) == (status, {"code": public_code, "title": title, "detail": detail, "meta": meta})
 
 
-async def test_a_household_without_a_young_child_is_an_error_of_the_cnav(dss: Asked) -> None:
+async def test_a_household_without_a_young_child_is_an_error_of_the_cnav(dss: WorkerClient) -> None:
     reply = await dss(OPERATIONS["eaje"], identite("CAF-NOT-ENTITLED"))
     assert error_of(reply) == (
         404,
@@ -124,14 +124,14 @@ async def test_a_household_without_a_young_child_is_an_error_of_the_cnav(dss: As
     ],
 )
 @pytest.mark.parametrize("name", PRESTATIONS)
-async def test_other_statuses_are_failures(dss: Asked, name: str, status: int, reason: str, code: str) -> None:
+async def test_other_statuses_are_failures(dss: WorkerClient, name: str, status: int, reason: str, code: str) -> None:
     reply = await reply_to(dss, name, refusal(50001, status))
     assert reply == Failed(reason)
     assert error_of(reply)[1]["code"] == code
     assert error_of(reply)[1]["meta"] == {"provider": "Sécurité sociale"}
 
 
-async def test_a_refusal_carries_the_hub_s_code_and_message(dss: Asked) -> None:
+async def test_a_refusal_carries_the_hub_s_code_and_message(dss: WorkerClient) -> None:
     meta: Meta = {"provider_error_code": 40013, "provider_error_message": "Civilité invalide"}
     reply = await dss(OPERATIONS["asf"], identite("HUB-REJECTED"))
     assert reply == Rejected("civil_status_refused", meta)
@@ -166,7 +166,7 @@ STAGED: dict[str, Reply] = {
 
 @pytest.mark.parametrize("nom", STAGED)
 @pytest.mark.parametrize("name", PRESTATIONS)
-async def test_each_outcome_can_be_staged(dss: Asked, name: str, nom: str) -> None:
+async def test_each_outcome_can_be_staged(dss: WorkerClient, name: str, nom: str) -> None:
     within_s = SILENCE_S if STAGED[nom] == Failed("upstream_timeout") else PATIENCE_S
     assert await dss(OPERATIONS[name], identite(nom), within_s=within_s) == STAGED[nom]
 
@@ -178,7 +178,7 @@ def test_every_fault_can_be_staged() -> None:
     assert all(NAME.fullmatch(nom) for nom in STAGED)
 
 
-async def test_a_household_without_address_is_no_answer(dss: Asked) -> None:
+async def test_a_household_without_address_is_no_answer(dss: WorkerClient) -> None:
     assert await dss(OPERATIONS["eaje"], identite("CAF-INCOMPLETE")) == Failed("upstream_malformed")
 
 
@@ -190,7 +190,7 @@ def test_an_ordinary_name_scripts_no_answer(nom: str) -> None:
 @pytest.mark.parametrize("nom", ["CAF-FOUND", "CAF-HTML", "HUB-REJECTED", "CAF-MALFORMED", "CAF-NOT-ENTITLED"])
 @pytest.mark.parametrize("name", ["ppa", "eaje"])
 async def test_no_trace_nor_log_names_the_person(
-    dss: Asked, name: str, nom: str, caplog: pytest.LogCaptureFixture
+    dss: WorkerClient, name: str, nom: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     who = identite(f"{nom} MSA-FOUND", "Ignace", born="1971-10-28")
     with caplog.at_level(logging.DEBUG), recorded_spans() as spans:

@@ -11,16 +11,16 @@ import pytest
 from bouquet_dss.household import is_younger_than
 from bouquet_dss.upstream import Member
 from bouquet_proto.messages import Failed, NotFound
-from tests.providers.asking import Asked, data_of
-from tests.providers.dss.asked import (
+from tests.providers.dss.replies import (
     OPERATIONS,
     household,
     reply_to,
 )
+from tests.providers.worker_client import WorkerClient, data_of
 from tests.support.openapi import assert_official
 
 
-async def test_a_household_is_a_straight_copy(dss: Asked) -> None:
+async def test_a_household_is_a_straight_copy(dss: WorkerClient) -> None:
     data = data_of(await reply_to(dss, "eaje", household()))
     assert_official(OPERATIONS["eaje"], data)
     assert data == {
@@ -64,7 +64,7 @@ async def test_a_household_is_a_straight_copy(dss: Asked) -> None:
 @pytest.mark.parametrize(("annee", "year"), [("2024", 2024), (2024, 2024)])
 @pytest.mark.parametrize(("amount", "euros"), [(21480, 21480), (21480.0, 21480), (21480.49, 21480), (0, 0)])
 async def test_the_year_is_a_number_and_the_amount_in_euros(
-    dss: Asked, annee: str | int, year: int, amount: float, euros: int
+    dss: WorkerClient, annee: str | int, year: int, amount: float, euros: int
 ) -> None:
     data = data_of(await reply_to(dss, "eaje", household(annee=annee, montantRessources=amount)))
     base = data["parametres_calcul_participation_familiale"]["base_ressources_annuelles"]
@@ -91,7 +91,9 @@ async def test_the_year_is_a_number_and_the_amount_in_euros(
     ids=str,
 )
 @pytest.mark.parametrize("how", ["null", "absent"])
-async def test_a_household_with_something_missing_is_malformed(dss: Asked, changed: dict[str, Any], how: str) -> None:
+async def test_a_household_with_something_missing_is_malformed(
+    dss: WorkerClient, changed: dict[str, Any], how: str
+) -> None:
     body = household(**changed)
     if how == "absent":
         body = {key: value for key, value in body.items() if value is not None}
@@ -100,14 +102,14 @@ async def test_a_household_with_something_missing_is_malformed(dss: Asked, chang
 
 @pytest.mark.parametrize("enfants", [None, [], [{}], [{"dateNaissance": "2019-04-15"}], [{"dateNaissance": ""}]])
 async def test_a_household_without_a_young_child_is_not_eligible(
-    dss: Asked, enfants: list[Any] | None, caplog: pytest.LogCaptureFixture
+    dss: WorkerClient, enfants: list[Any] | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     assert await reply_to(dss, "eaje", household(enfants=enfants)) == NotFound("no_young_child")
     assert "crèche rate asked for a household without a child of the age" in caplog.messages
 
 
-async def test_one_young_child_is_enough(dss: Asked) -> None:
+async def test_one_young_child_is_enough(dss: WorkerClient) -> None:
     children = [{"dateNaissance": "2010-03-15"}, {"dateNaissance": "2019-04-16"}]
     assert len(data_of(await reply_to(dss, "eaje", household(enfants=children)))["enfants"]) == 2
 

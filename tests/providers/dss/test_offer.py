@@ -13,7 +13,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_proto import rules
 from bouquet_proto.query import parse_query
 from bouquet_proto.quotient_familial import IDENTITY_CHECKS
-from tests.providers.asking import TODAY
+from tests.providers.worker_client import TODAY
 
 
 def test_the_offer_is_the_social_securitys() -> None:

@@ -10,13 +10,13 @@ import pytest
 
 from bouquet_dss.worker import PRESTATIONS
 from bouquet_proto.messages import NotFound, Rejected, Reply
-from tests.providers.asking import Asked, data_of
-from tests.providers.dss.asked import (
+from tests.providers.dss.replies import (
     OPERATIONS,
     refusal,
     reply_to,
     summary,
 )
+from tests.providers.worker_client import WorkerClient, data_of
 from tests.support.openapi import assert_official, upstream_sample
 from tests.support.reference import REFERENCE
 
@@ -100,7 +100,7 @@ def prestation_of(sample: str) -> str:
 
 
 @pytest.mark.parametrize("sample", RECORDED)
-async def test_a_recorded_answer_is_understood(dss: Asked, sample: str) -> None:
+async def test_a_recorded_answer_is_understood(dss: WorkerClient, sample: str) -> None:
     name, expected, answer = prestation_of(sample), RECORDED[sample], json.loads(upstream_sample(f"cnav/{sample}"))
     if "errorCode" in answer:
         answer = refusal(answer["errorCode"], 400 if "400" in sample else 404, answer["error"])

@@ -10,14 +10,14 @@ from bouquet_dss.personas import scripted_answer
 from bouquet_dss.worker import PRESTATIONS
 from bouquet_hub.personas import File, person_asked_for
 from bouquet_proto.messages import Failed
-from tests.providers.asking import TODAY, Asked, data_of, identite
-from tests.providers.dss.asked import (
+from tests.providers.dss.replies import (
     OPERATIONS,
     STATUSES,
     benefit,
     entitled,
     reply_to,
 )
+from tests.providers.worker_client import TODAY, WorkerClient, data_of, identite
 from tests.support.openapi import assert_official
 
 _DAY = "2025-09-01"
@@ -47,7 +47,7 @@ SHOWN: dict[tuple[str, str], dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(("name", "word"), SHOWN)
-async def test_a_right_is_shown_as_the_contract_says(dss: Asked, name: str, word: str) -> None:
+async def test_a_right_is_shown_as_the_contract_says(dss: WorkerClient, name: str, word: str) -> None:
     data = data_of(await dss(OPERATIONS[name], identite(f"MSA-{word}")))
     assert data == SHOWN[name, word]
     assert_official(OPERATIONS[name], data)
@@ -63,14 +63,14 @@ async def test_a_right_is_shown_as_the_contract_says(dss: Asked, name: str, word
         ("ars", "ALLOCATAIRE", {"status": "allocataire"}),
     ],
 )
-async def test_every_other_keyword_is_read(dss: Asked, name: str, word: str, shown: dict[str, Any]) -> None:
+async def test_every_other_keyword_is_read(dss: WorkerClient, name: str, word: str, shown: dict[str, Any]) -> None:
     data = data_of(await reply_to(dss, name, {"indicateur": word, "dateIndicateur": "2024-03-01"}))
     assert data == shown | {"date_debut_droit": "2024-03-01"}
 
 
 @pytest.mark.parametrize("blank", [None, "", " "])
 @pytest.mark.parametrize("name", STATUSES)
-async def test_a_right_may_have_no_date(dss: Asked, name: str, blank: str | None) -> None:
+async def test_a_right_may_have_no_date(dss: WorkerClient, name: str, blank: str | None) -> None:
     found = scripted_answer(person_asked_for({"nomNaissance": "CAF-FOUND"}), name, TODAY)
     assert found is not None
     assert isinstance(found.answer, File)
@@ -80,7 +80,7 @@ async def test_a_right_may_have_no_date(dss: Asked, name: str, blank: str | None
 
 
 @pytest.mark.parametrize("name", STATUSES)
-async def test_without_a_right_a_date_means_nothing(dss: Asked, name: str) -> None:
+async def test_without_a_right_a_date_means_nothing(dss: WorkerClient, name: str) -> None:
     word = "NON_BENEFICIAIRE_CSS" if name == "c2s" else "NON_BENEFICIAIRE"
     body = {"indicateur": word, "dateIndicateur": "2025-01-01", "listePrestation": [benefit("FA3102", "2025-01-01")]}
     data = data_of(await reply_to(dss, name, body))
@@ -106,7 +106,7 @@ INCREASED: list[tuple[list[dict[str, Any]] | None, bool | None]] = [
 
 @pytest.mark.parametrize(("benefits", "increased"), INCREASED)
 async def test_the_earliest_open_benefit_tells_whether_it_is_increased(
-    dss: Asked, benefits: list[dict[str, Any]] | None, increased: bool | None
+    dss: WorkerClient, benefits: list[dict[str, Any]] | None, increased: bool | None
 ) -> None:
     data = data_of(await reply_to(dss, "rsa", entitled() | {"listePrestation": benefits}))
     assert data["avec_majoration"] is increased
@@ -114,7 +114,7 @@ async def test_the_earliest_open_benefit_tells_whether_it_is_increased(
 
 
 @pytest.mark.parametrize(("code", "increased"), [("FA3105", False), ("FA3106", True), ("FA3102", None)])
-async def test_a_prime_is_increased_by_codes_of_its_own(dss: Asked, code: str, increased: bool | None) -> None:
+async def test_a_prime_is_increased_by_codes_of_its_own(dss: WorkerClient, code: str, increased: bool | None) -> None:
     assert data_of(await reply_to(dss, "ppa", entitled(benefit(code, "2025-01-01"))))["avec_majoration"] is increased
 
 
@@ -129,14 +129,14 @@ async def test_a_prime_is_increased_by_codes_of_its_own(dss: Asked, code: str, i
         {"dateIndicateur": 2025},
     ],
 )
-async def test_what_is_not_of_the_list_is_no_right(dss: Asked, name: str, changed: dict[str, Any]) -> None:
+async def test_what_is_not_of_the_list_is_no_right(dss: WorkerClient, name: str, changed: dict[str, Any]) -> None:
     assert await reply_to(dss, name, entitled() | changed) == Failed("upstream_malformed")
 
 
 @pytest.mark.parametrize("name", PRESTATIONS)
-async def test_a_file_without_anything_is_malformed(dss: Asked, name: str) -> None:
+async def test_a_file_without_anything_is_malformed(dss: WorkerClient, name: str) -> None:
     assert await reply_to(dss, name, {}) == Failed("upstream_malformed")
 
 
-async def test_an_answer_that_nobody_signed_is_still_an_answer(dss: Asked) -> None:
+async def test_an_answer_that_nobody_signed_is_still_an_answer(dss: WorkerClient) -> None:
     assert data_of(await reply_to(dss, "aah", entitled(), signature=""))["est_beneficiaire"]

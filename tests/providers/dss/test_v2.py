@@ -18,8 +18,8 @@ from bouquet_hub.request import query_of
 from bouquet_proto.messages import Rejected
 from bouquet_proto.quotient_familial import PROBLEMS as QUOTIENT_PROBLEMS
 from bouquet_proto.quotient_familial import UNIDENTIFIED
-from tests.providers.asking import Asked, asking, identite
 from tests.providers.v2 import assert_retired, first_refusal, shown, typed
+from tests.providers.worker_client import WorkerClient, identite, worker_client
 from tests.support.openapi import assert_official, upstream_sample
 
 RESOURCES = {
@@ -52,20 +52,20 @@ SHOWN: dict[tuple[str, str], dict[str, Any]] = {
 
 
 @pytest.fixture
-async def dss(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
-    async with asking(worker, simulator, monkeypatch) as asked:
+async def dss(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerClient]:
+    async with worker_client(worker, simulator, monkeypatch) as asked:
         yield asked
 
 
 @pytest.mark.parametrize(("name", "word"), SHOWN)
-async def test_a_right_is_shown_as_the_contract_says(dss: Asked, name: str, word: str) -> None:
+async def test_a_right_is_shown_as_the_contract_says(dss: WorkerClient, name: str, word: str) -> None:
     data = shown(await typed(dss, BY_NAME[name], CIVILITY.format(f"MSA-{word}")), BY_NAME[name])
     assert data == SHOWN[name, word]
     assert_official(BY_NAME[name].folder, data)
 
 
 @pytest.mark.parametrize("name", RESOURCES)
-async def test_france_connect_asks_and_shows_as_civil_status_does(dss: Asked, name: str) -> None:
+async def test_france_connect_asks_and_shows_as_civil_status_does(dss: WorkerClient, name: str) -> None:
     who = identite("MSA-FOUND", "Anne")
     assert shown(await dss(BY_SESSION[name].id, who), BY_SESSION[name]) == SHOWN[name, "FOUND"]
     await typed(dss, BY_NAME[name], CIVILITY.format("MSA-FOUND"))
@@ -73,7 +73,7 @@ async def test_france_connect_asks_and_shows_as_civil_status_does(dss: Asked, na
 
 
 @pytest.mark.parametrize("name", ["rsa", "ppa"])
-async def test_an_increase_has_a_scope_of_its_own(dss: Asked, name: str) -> None:
+async def test_an_increase_has_a_scope_of_its_own(dss: WorkerClient, name: str) -> None:
     scope, operation = RESOURCES[name], BY_NAME[name]
     reply = await typed(dss, operation, CIVILITY.format("MSA-FOUND"))
     assert shown(reply, operation, scope).keys() == {"status", "dateDebut", "dateFin"}
@@ -89,7 +89,7 @@ def test_one_scope_opens_the_others_whole(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RESOURCES)
-async def test_a_recorded_answer_is_shown(dss: Asked, name: str) -> None:
+async def test_a_recorded_answer_is_shown(dss: WorkerClient, name: str) -> None:
     recorded = json.loads(upstream_sample(f"cnav/{RESOURCES[name]}/make_request_valid.json"))
     who = identite("Dite", "Anne")
     dss.app[SIMULATED_ANSWERS][name, person_asked_for(query_of(who))] = SignedAnswer(File(recorded), "00810011")
@@ -116,7 +116,7 @@ def test_version_2_reports_the_first_wrong_parameter_in_the_contract_s_order(que
     assert {first_refusal(operation, query) for operation in BY_NAME.values()} == {code}
 
 
-async def test_a_place_of_birth_is_shown_by_name(dss: Asked) -> None:
+async def test_a_place_of_birth_is_shown_by_name(dss: WorkerClient) -> None:
     place = "&nomCommuneNaissance=Brest&codeInseeDepartementNaissance=29"
     await typed(dss, BY_NAME["aah"], CIVILITY.format("DITE").replace("&codeInseeLieuDeNaissance=29019", place))
     asked = dict(dss.received[-1].query)

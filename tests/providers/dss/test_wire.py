@@ -8,17 +8,17 @@ from msgspec.structs import replace
 from bouquet_dss.simulator import TOKENS, scope_of, simulator
 from bouquet_dss.worker import PRESTATIONS, worker
 from bouquet_proto.messages import Failed, Found
-from tests.providers.asking import RECIPIENT, REQUEST_ID, Asked, asking, data_of
-from tests.providers.dss.asked import (
+from tests.providers.dss.replies import (
     BY_FRANCE_CONNECT,
     CORALINE,
     OPERATIONS,
 )
+from tests.providers.worker_client import RECIPIENT, REQUEST_ID, WorkerClient, data_of, worker_client
 from tests.support.openapi import assert_official
 
 
 @pytest.mark.parametrize("name", PRESTATIONS)
-async def test_a_prestation_has_its_own_url_and_the_hubs_exact_question(dss: Asked, name: str) -> None:
+async def test_a_prestation_has_its_own_url_and_the_hubs_exact_question(dss: WorkerClient, name: str) -> None:
     await dss(OPERATIONS[name], CORALINE)
     _, question = dss.received
     assert (question.method, question.path, question.body) == ("GET", f"/{name}", b"")
@@ -35,7 +35,7 @@ async def test_a_prestation_has_its_own_url_and_the_hubs_exact_question(dss: Ask
     assert question.headers["X-APIPART-FSFINAL"] == RECIPIENT
 
 
-async def test_a_token_is_of_one_client_and_one_scope(dss: Asked) -> None:
+async def test_a_token_is_of_one_client_and_one_scope(dss: WorkerClient) -> None:
     await dss(OPERATIONS["rsa"], CORALINE)
     question = dss.received[0]
     assert (question.method, question.path) == ("POST", "/token")
@@ -43,13 +43,13 @@ async def test_a_token_is_of_one_client_and_one_scope(dss: Asked) -> None:
     assert question.body == b"grant_type=client_credentials&scope=simulateur.rsa"
 
 
-async def test_each_prestation_keeps_a_token_of_its_own(dss: Asked) -> None:
+async def test_each_prestation_keeps_a_token_of_its_own(dss: WorkerClient) -> None:
     for name in ("rsa", "aah", "rsa", "aah"):
         assert isinstance(await dss(OPERATIONS[name], CORALINE), Found)
     assert [question.path for question in dss.received] == ["/token", "/rsa", "/token", "/aah", "/rsa", "/aah"]
 
 
-async def test_a_token_refused_before_its_time_is_renewed(dss: Asked) -> None:
+async def test_a_token_refused_before_its_time_is_renewed(dss: WorkerClient) -> None:
     await dss(OPERATIONS["rsa"], CORALINE)
     dss.app[TOKENS][scope_of("rsa")].revoke_all()
     assert isinstance(await dss(OPERATIONS["rsa"], CORALINE), Found)
@@ -60,12 +60,12 @@ async def test_a_token_of_another_prestation_opens_nothing(monkeypatch: pytest.M
         settings = simulator.settings(url)
         return settings | {"BOUQUET_DSS_RSA_URL": settings["BOUQUET_DSS_AAH_URL"]}
 
-    async with asking(worker, replace(simulator, settings=mixed), monkeypatch) as dss:
+    async with worker_client(worker, replace(simulator, settings=mixed), monkeypatch) as dss:
         assert await dss(OPERATIONS["rsa"], CORALINE) == Failed("upstream_unknown")
 
 
 @pytest.mark.parametrize("name", PRESTATIONS)
-async def test_france_connect_asks_and_shows_as_civil_status_does(dss: Asked, name: str) -> None:
+async def test_france_connect_asks_and_shows_as_civil_status_does(dss: WorkerClient, name: str) -> None:
     by_name = data_of(await dss(OPERATIONS[name], CORALINE))
     assert data_of(await dss(BY_FRANCE_CONNECT[name], CORALINE)) == by_name
     assert dss.received[-1].query == dss.received[-2].query

@@ -26,9 +26,9 @@ from bouquet_registry.habilitations import Token
 from bouquet_registry.journal.schema import journal
 from bouquet_registry.store import open_store
 from bouquet_registry.token_signing import Signer
-from tests.deploy.hastened import write_hastened
+from tests.deploy.fast_rules import write_fast_rules
 from tests.deploy.manifests import ROOT
-from tests.deploy.watched import QUEUES, api_beside, gateway_at, portal_beside, registry_at
+from tests.deploy.monitored_mesh import QUEUES, api_beside, gateway_at, portal_beside, registry_at
 from tests.support.clock import DatetimeClock
 from tests.support.daemon import free_port
 from tests.support.gateway_client import TOKEN_KEY, GatewayClient
@@ -253,7 +253,7 @@ class Mesh:
         }
         ours.append(self._portal["BOUQUET_PORTAL_METRICS_PORT"])
         jobs["bouquet"] += [f"http://127.0.0.1:{port}/metrics" for port in [*self._health.values(), *ours]]
-        rules = write_hastened(RULES, self._folder / "rules")
+        rules = write_fast_rules(RULES, self._folder / "rules")
         server = PrometheusServer(self._folder / "prometheus", jobs, rules, every_ms=EVERY_MS)
         self.prometheus = self._stack.enter_context(server)
 
@@ -275,7 +275,7 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 
 @asynccontextmanager
-async def troubled(folder: Path, rabbit: RabbitNode) -> AsyncIterator[Mesh]:
+async def alert_mesh(folder: Path, rabbit: RabbitNode) -> AsyncIterator[Mesh]:
     async with process_mesh(rabbit.vhost()) as system, AsyncExitStack() as stack:
         mesh = Mesh(folder, rabbit, system, stack)
         await mesh.start()

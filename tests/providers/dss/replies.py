@@ -13,7 +13,7 @@ from bouquet_hub.personas import File, Persona, Refusal, person_asked_for
 from bouquet_hub.request import query_of
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Reply
-from tests.providers.asking import Asked, identite
+from tests.providers.worker_client import WorkerClient, identite
 
 OPERATIONS = {name: prestation.published[0].operation.id for name, prestation in PRESTATIONS.items()}
 BY_FRANCE_CONNECT = {name: prestation.published[1].operation.id for name, prestation in PRESTATIONS.items()}
@@ -29,7 +29,7 @@ def identity_of(resident: Resident | Persona) -> Identite:
     return replace(named, code_cog_insee_pays_naissance=resident.pays)
 
 
-async def reply_to(dss: Asked, name: str, answer: dict[str, Any] | Refusal, *, signature: str = CNAF) -> Reply:
+async def reply_to(dss: WorkerClient, name: str, answer: dict[str, Any] | Refusal, *, signature: str = CNAF) -> Reply:
     """Returns the worker's reply about the prestation `name` when the simulated hub gives `answer`. `signature` is the
     code of the fund that the hub names as the source of the answer."""
     who = identite("Dite", "Anne")

@@ -43,13 +43,13 @@ CROWD = 40
 """Number of simultaneous requests, more than the gateway accepts at once."""
 
 
-class Watched(Struct, frozen=True):
+class MonitoredMesh(Struct, frozen=True):
     prometheus: PrometheusServer
     at: float
     gateways: frozenset[str]
 
 
-async def watch(folder: Path, rabbit: RabbitNode, redis: RedisServer, stack: AsyncExitStack) -> Watched:
+async def monitored_mesh(folder: Path, rabbit: RabbitNode, redis: RedisServer, stack: AsyncExitStack) -> MonitoredMesh:
     """Runs the mesh under load for a while, then stops it. Its Prometheus answers queries until `stack` closes."""
     async with process_mesh(rabbit.vhost()) as system, AsyncExitStack() as stopping:
         registry = registry_at(folder, system.bus_url)
@@ -76,7 +76,7 @@ async def watch(folder: Path, rabbit: RabbitNode, redis: RedisServer, stack: Asy
             }
             prometheus = stack.enter_context(PrometheusServer(folder / "prometheus", jobs))
             await asyncio.gather(load(system, client, tokens), load_api(own), visit_portal(site))
-            return Watched(prometheus, time.time(), frozenset({urlsplit(client.url).netloc}))
+            return MonitoredMesh(prometheus, time.time(), frozenset({urlsplit(client.url).netloc}))
 
 
 def registry_at(folder: Path, bus_url: str) -> dict[str, str]:

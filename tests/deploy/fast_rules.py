@@ -11,15 +11,15 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 DURATION = re.compile(r"(?<=\[)(\d+)([smhd])(?=\])|(?<=offset )(\d+)([smhd])\b|(?<=for: )(\d+)([smhd])$", re.MULTILINE)
 
 
-def hastened(rules: str) -> str:
+def shortened_durations(rules: str) -> str:
     return DURATION.sub(_shorter, rules)
 
 
-def write_hastened(files: list[Path], folder: Path) -> list[Path]:
+def write_fast_rules(files: list[Path], folder: Path) -> list[Path]:
     folder.mkdir()
     written = [folder / file.name for file in files]
     for file, path in zip(files, written, strict=True):
-        path.write_text(hastened(file.read_text(encoding="utf-8")), encoding="utf-8")
+        path.write_text(shortened_durations(file.read_text(encoding="utf-8")), encoding="utf-8")
     return written
 
 

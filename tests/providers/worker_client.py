@@ -34,7 +34,7 @@ SILENCE_S = REPLY_MARGIN_S + 0.3
 for the upstream."""
 
 
-class Asked:
+class WorkerClient:
     """A running worker and the simulator that it calls. Calling the object sends the worker a request and returns the
     reply."""
 
@@ -66,13 +66,15 @@ class Asked:
 
 
 @asynccontextmanager
-async def asking(worker: Worker, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
+async def worker_client(
+    worker: Worker, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[WorkerClient]:
     monkeypatch.setattr(worker, "clock", lambda: TODAY)
     monkeypatch.setattr(deadline, "REPLY_MARGIN_S", REPLY_MARGIN_S)
     app, bus = simulator.app(), MemoryBus()
     app[CLOCK] = lambda: TODAY
     async with listening(app, "127.0.0.1", 0) as url, worker.running(bus, simulator.settings(url)):
-        yield Asked(bus, worker.provider, app)
+        yield WorkerClient(bus, worker.provider, app)
 
 
 def identite(nom: str, *prenoms: str, born: str = "1989-06-14", sexe: str = "F", commune: str = "29019") -> Identite:
