@@ -15,7 +15,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_registry import changes
 from bouquet_registry.acts import Author
 from bouquet_registry.administration import Administration
-from bouquet_registry.editors.administration import editors_of
+from bouquet_registry.editors.administration import editor_administration_of
 from bouquet_registry.keys.administration import KeyAdministration
 from bouquet_registry.refusals import InvalidFields, RefusalError
 from bouquet_registry.store import Store, open_store, upgrade
@@ -106,7 +106,7 @@ async def test_a_gateway_of_a_former_release_reads_of_a_withdrawn_key_s_tokens_t
 ) -> None:
     own, editor = await create_habilitation(store), await create_editor(store)
     issued = await administration(store, LEAKED).issue(ADMINISTRATOR, own.id)
-    of_editor = await editors_of(administration(store, LEAKED)).issue(ADMINISTRATOR, editor.id)
+    of_editor = await editor_administration_of(administration(store, LEAKED)).issue(ADMINISTRATOR, editor.id)
     other = await administration(store, NEXT).issue(ADMINISTRATOR, own.id)
     concerned = {issued.token.id, of_editor.token.id}
 
@@ -170,13 +170,13 @@ async def test_a_withdrawn_key_signs_nothing_more(store: Store) -> None:
     own, editor = await create_habilitation(store), await create_editor(store)
     leaked = administration(store, LEAKED)
     issued = await leaked.issue(ADMINISTRATOR, own.id)
-    of_editor = await editors_of(leaked).issue(ADMINISTRATOR, editor.id)
+    of_editor = await editor_administration_of(leaked).issue(ADMINISTRATOR, editor.id)
     await keys_of(store).withdraw(ADMINISTRATOR, "2026-01")
     for attempt in (
         leaked.issue(ADMINISTRATOR, own.id),
         leaked.text(ADMINISTRATOR, issued.token.id),
-        editors_of(leaked).issue(ADMINISTRATOR, editor.id),
-        editors_of(leaked).text(ADMINISTRATOR, of_editor.token.id),
+        editor_administration_of(leaked).issue(ADMINISTRATOR, editor.id),
+        editor_administration_of(leaked).text(ADMINISTRATOR, of_editor.token.id),
         keys_of(store).sign_again(ADMINISTRATOR, "2026-01"),
         keys_of(store).withdraw(ADMINISTRATOR, "2026-01"),
     ):

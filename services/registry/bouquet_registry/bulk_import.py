@@ -96,7 +96,7 @@ class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token"
 Line: TypeAlias = HabilitationLine | TokenLine
 
 
-class Known(Struct, frozen=True):
+class ExistingRecords(Struct, frozen=True):
     """Ids and scopes that the database contains before an import. The lines of the import file are checked against
     them."""
 
@@ -107,7 +107,7 @@ class Known(Struct, frozen=True):
     """Ids of all tokens, those of editors included."""
 
 
-class Plan(Struct, frozen=True):
+class ImportPlan(Struct, frozen=True):
     """Habilitations and tokens that the import of a file will create, and the report to print."""
 
     habilitations: list[Habilitation]
@@ -137,9 +137,9 @@ async def import_file(context: Context, arguments: argparse.Namespace) -> list[O
     if arguments.dry_run:
         async with context.store.reading() as connection:
             now = context.clock()
-            return await plan(text, await _known(connection), now).report_with_warnings(connection, now)
+            return await plan(text, await _existing_records(connection), now).report_with_warnings(connection, now)
     async with transactions.begin(context.store, author_of(arguments), context.clock) as transaction:
-        planned = plan(text, await _known(transaction.connection), transaction.now)
+        planned = plan(text, await _existing_records(transaction.connection), transaction.now)
         for habilitation in planned.habilitations:
             await transaction.add(habilitation, "habilitation import")
         for token in planned.tokens:
@@ -148,18 +148,18 @@ async def import_file(context: Context, arguments: argparse.Namespace) -> list[O
         return await planned.report_with_warnings(transaction.connection, transaction.now)
 
 
-def plan(text: bytes, known: Known, now: datetime) -> Plan:
+def plan(text: bytes, existing: ExistingRecords, now: datetime) -> ImportPlan:
     """Returns the habilitations and tokens that the import of a file with this text will create. The lines are checked
-    against `known`, what the database contains already. Raises `RefusalError`, with a line for each fault, if the file
-    is wrong or has no records."""
+    against `existing`, what the database contains already. Raises `RefusalError`, with a line for each fault, if the
+    file is wrong or has no records."""
     lines, faults = _decoded(text.removeprefix(BOM))
     if not lines and not faults:
         raise RefusalError("the file has no records: nothing was imported")
     habilitations: dict[str, Habilitation] = {}
-    datapass_ids = set(known.datapass_ids)
+    datapass_ids = set(existing.datapass_ids)
     for number, line in lines.items():
         if isinstance(line, HabilitationLine):
-            problems = [*_id_faults(line.id, known.habilitations, habilitations)]
+            problems = [*_id_faults(line.id, existing.habilitations, habilitations)]
             if line.datapass_id is not None and line.datapass_id in datapass_ids:
                 problems.append("datapass_id: is another habilitation's")
             problems += _time_faults(line, "created_at")
@@ -171,17 +171,17 @@ def plan(text: bytes, known: Known, now: datetime) -> Plan:
             faults[number] = problems
             habilitations.setdefault(made.id, made)
             datapass_ids |= {line.datapass_id} if line.datapass_id is not None else set()
-    scopes = known.habilitations | {own.id: frozenset(own.scopes) for own in habilitations.values()}
+    scopes = existing.habilitations | {own.id: frozenset(own.scopes) for own in habilitations.values()}
     tokens: dict[str, Token] = {}
     for number, line in lines.items():
         if isinstance(line, TokenLine):
-            faults[number] = [*_id_faults(line.id, known.tokens, tokens), *_token_faults(line, scopes)]
+            faults[number] = [*_id_faults(line.id, existing.tokens, tokens), *_token_faults(line, scopes)]
             tokens.setdefault(line.id, _token(line))
     if problems := [f"line {number}: {problem}" for number in sorted(faults) for problem in faults[number]]:
         raise RefusalError("\n".join([*problems, "nothing was imported"]))
     report = [{"line": number, "kind": _kind(line), "id": line.id} for number, line in lines.items()]
     kids = {line.id: line.kid for line in lines.values() if isinstance(line, TokenLine)}
-    return Plan(list(habilitations.values()), list(tokens.values()), kids, report)
+    return ImportPlan(list(habilitations.values()), list(tokens.values()), kids, report)
 
 
 def _decoded(text: bytes) -> tuple[dict[int, Line], dict[int, list[str]]]:
@@ -247,22 +247,22 @@ def _token(line: TokenLine) -> Token:
     return Token(siret="", name="", **fields)
 
 
-async def _known(connection: AsyncConnection) -> Known:
+async def _existing_records(connection: AsyncConnection) -> ExistingRecords:
     own = schema.habilitations.c
     rows = (await connection.execute(select(own.id, own.scopes, own.datapass_id))).all()
     tokens = [*await connection.scalars(select(schema.tokens.c.id))]
     tokens += await connection.scalars(select(schema.editor_tokens.c.id))
-    return Known(
+    return ExistingRecords(
         {row.id: frozenset(row.scopes) for row in rows},
         frozenset(row.datapass_id for row in rows if row.datapass_id is not None),
         frozenset(tokens),
     )
 
 
-def add_commands(commands: Any) -> None:
-    """Adds the subcommand `import` to `commands`, the subcommands of `bouquet-registry`."""
+def add_commands(subparsers: Any) -> None:
+    """Adds the subcommand `import` to the parser of `bouquet-registry`."""
     command = add_subcommand(
-        commands, "import", import_file, "create habilitations and tokens of another system, all or none"
+        subparsers, "import", import_file, "create habilitations and tokens of another system, all or none"
     )
     command.add_argument("file", type=Path, metavar="FILE", help="JSON lines: docs/operations/moving-in.md")
     command.add_argument("--dry-run", action="store_true", help="check the file, and create nothing")

@@ -32,7 +32,7 @@ CONTACT_KINDS = ("demandeur", "contact_metier", "contact_technique")
 
 MISSING = "is required: each act names its author and its reason"
 
-COLUMNS = (
+PRINTED_FIELDS = (
     *("kid", "is_current", "tokens", "withdrawn_at", "withdrawn_by", "withdrawn_why"),
     *("id", "siret", "at", "name", "state", "expires_at", "blacklisted_at", "last_used_at"),
     *("recipient", "operation", "outcome", "calls", "justificatifs_evites", "left_out"),
@@ -172,7 +172,7 @@ async def set_mcp(context: Context, arguments: argparse.Namespace) -> Output:
 
 
 def add_commands(subparsers: Any) -> None:
-    """Adds the subcommands `habilitation`, `token` and `act` to `nouns`, the subcommands of `bouquet-registry`."""
+    """Adds the subcommands `habilitation`, `token` and `act` to the parser of `bouquet-registry`."""
     group = add_command_group(
         subparsers, "habilitation", "administer habilitations: which administration may call what"
     )
@@ -220,13 +220,13 @@ def add_commands(subparsers: Any) -> None:
 
 
 def add_command_group(subparsers: Any, name: str, help_: str) -> Any:
-    """Adds the subcommand `name`, such as `token`, to `nouns`, the subcommands of `bouquet-registry`. Returns the
-    argparse object to which its own subcommands, such as `issue`, are added."""
+    """Adds the subcommand `name`, such as `token`, to the parser of `bouquet-registry`. Returns the argparse object to
+    which its own subcommands, such as `issue`, are added."""
     return subparsers.add_parser(name, help=help_).add_subparsers(required=True, metavar="COMMAND")
 
 
 def add_subcommand(group: Any, name: str, command: Command, help_: str) -> argparse.ArgumentParser:
-    """Adds the subcommand `name` to `verbs`, such as `issue` to the subcommands of `token`. The new subcommand runs the
+    """Adds the subcommand `name` to `group`, such as `issue` to the subcommands of `token`. The new subcommand runs the
     function `command`, and has the options `--json`, `--author` and `--why`. Returns its parser."""
     made: argparse.ArgumentParser = group.add_parser(name, help=help_, description=help_)
     made.add_argument("--json", action="store_true", help="print JSON")
@@ -343,7 +343,7 @@ def render(output: Output | list[Output], *, json: bool) -> str:
 
 
 def _line(row: Output) -> str:
-    return "  ".join(_cell(row[name]) for name in COLUMNS if name in row)
+    return "  ".join(_cell(row[name]) for name in PRINTED_FIELDS if name in row)
 
 
 def _cell(value: object) -> str:

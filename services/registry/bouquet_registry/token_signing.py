@@ -68,23 +68,23 @@ class _KeySet(Struct, frozen=True):
     keys: tuple[dict[str, Any], ...] = ()
 
 
-def verification_keys(secret: Secret, beside: bytes = b"{}") -> str:
+def verification_keys(secret: Secret, other_keys: bytes = b"{}") -> str:
     """Returns, as JSON, the key set (JWKS) with which gateways verify tokens signed with the key `secret`. Also
-    contains the keys of the JWKS `beside`, such as the former key. Raises `SettingsError` if `secret` is not a JWK with
-    a `kid`, or if `beside` is not a JWKS."""
-    # A key of `beside` with the same `kid` is left out. If `secret` is a shared secret, it both signs and verifies, so
-    # the set contains the secret itself.
+    contains the keys of the JWKS `other_keys`, such as the former key. Raises `SettingsError` if `secret` is not a JWK
+    with a `kid`, or if `other_keys` is not a JWKS."""
+    # A key of `other_keys` with the same `kid` is left out. If `secret` is a shared secret, it both signs and verifies,
+    # so the set contains the secret itself.
     key = _key_of(secret)
     if not key.kid:
         raise SettingsError([f"{PREFIX}SIGNING_KEY: is no JWK with a kid"])
     try:
-        others = [one for one in msgspec.json.decode(beside, type=_KeySet).keys if one.get("kid") != key.kid]
+        others = [one for one in msgspec.json.decode(other_keys, type=_KeySet).keys if one.get("kid") != key.kid]
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise SettingsError(["--beside: is no key set"]) from None
     return msgspec.json.encode(_KeySet((*others, key.as_dict(private=isinstance(key, OctKey))))).decode()
 
 
-def kid_in(secret: Secret, key_set: bytes) -> str | None:
+def kid_if_known(secret: Secret, key_set: bytes) -> str | None:
     """Returns the `kid` of the signing key `secret` if gateways know the key, or else None. `key_set` is the JWKS with
     which gateways verify tokens. Raises `SettingsError` if it is no JWKS."""
     # The set must contain the key under the same `kid`.

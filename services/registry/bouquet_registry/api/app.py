@@ -23,7 +23,7 @@ from bouquet_registry.acts import Author
 from bouquet_registry.administration import Administration
 from bouquet_registry.api import openapi
 from bouquet_registry.api.access import Clients
-from bouquet_registry.api.errors import STATUSES, UNKNOWN_RECORD, ApiError, Error, api_error_of
+from bouquet_registry.api.errors import MALFORMED_ID, STATUSES, ApiError, Error, api_error_of
 from bouquet_registry.api.inputs import read_author, read_body, read_query
 from bouquet_registry.api.route import ApiRequest, Route
 from bouquet_registry.refusals import RefusalError
@@ -34,9 +34,9 @@ MAX_BODY_BYTES = 256 * 1024
 """Largest accepted body of a request, in bytes."""
 TIMEOUT_S = 20.0
 """Longest time, in seconds, that a request may take. A longer request is cancelled and answered with 503."""
-DOCUMENT = "read_document"
+DOCUMENT_ROUTE_NAME = "read_document"
 """Name that logs and metrics give to requests for the OpenAPI document."""
-UNKNOWN = "unknown"
+UNKNOWN_ROUTE_NAME = "unknown"
 """Name that logs and metrics give to requests that match no route."""
 NOBODY = Author("")
 """Author with an empty name. Used for requests that only read data, whose author need not be recorded."""
@@ -54,7 +54,7 @@ OUTCOME: web.ResponseKey[str] = web.ResponseKey("outcome", str)
 metric counts requests by this code."""
 HEADERS = {"Cache-Control": "no-store", "Server": "bouquet"}
 
-Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+RequestHandler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(administration: Administration, routes: Iterable[Route], clients: Clients) -> web.Application:
@@ -62,23 +62,23 @@ def make_app(administration: Administration, routes: Iterable[Route], clients: C
     their TLS certificates only."""
     known = tuple(routes)
     document = openapi.document(known)
-    answers = {(route.method, route.path): (route.name, _answer_of(administration, route)) for route in known}
-    answers["GET", openapi.PATH] = (DOCUMENT, _constant(msgspec.json.encode(document)))
-    names = {answer: name for name, answer in answers.values()}
+    handlers = {(route.method, route.path): (route.name, _handler_of(administration, route)) for route in known}
+    handlers["GET", openapi.PATH] = (DOCUMENT_ROUTE_NAME, _constant(msgspec.json.encode(document)))
+    names = {handler: name for name, handler in handlers.values()}
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_middleware(clients, names)])
-    for (method, path), (_, answer) in answers.items():
-        app.router.add_route(method, path, answer)
+    for (method, path), (_, handler) in handlers.items():
+        app.router.add_route(method, path, handler)
     return app
 
 
-def _constant(body: bytes) -> Answer:
+def _constant(body: bytes) -> RequestHandler:
     async def answer(_: web.Request) -> web.StreamResponse:
         return _json(body, 200)
 
     return answer
 
 
-def _answer_of(administration: Administration, route: Route) -> Answer:
+def _handler_of(administration: Administration, route: Route) -> RequestHandler:
     """Returns the aiohttp handler of a route. It reads the request, calls `Route.handler`, and answers with the result
     as JSON."""
 
@@ -114,7 +114,7 @@ async def _read(request: web.Request, route: Route) -> ApiRequest:
         raise ApiError(*errors)
     ids = tuple(request.match_info.values())
     if not all(map(ID.fullmatch, ids)):
-        raise ApiError(UNKNOWN_RECORD)
+        raise ApiError(MALFORMED_ID)
     parent, id_ = ("", "", *ids)[-2:]
     query = tuple(request.query.items()) if route.has_open_query else ()
     return ApiRequest(id_, inputs, author, parent, query)
@@ -131,16 +131,16 @@ def _given(request: web.Request, body: bytes, route: Route, kind: type[Struct]) 
     return read_query(request.query, kind) if route.method == "GET" else read_body(body, kind, route.check)
 
 
-def _middleware(clients: Clients, names: Mapping[Answer, str]) -> Middleware:
+def _middleware(clients: Clients, names: Mapping[RequestHandler, str]) -> Middleware:
     """Returns the middleware that authenticates each request, answers all errors in the same format, and logs the
     answer. `names` gives each handler the name of its route in logs and metrics."""
 
     @web.middleware
-    async def answer(request: web.Request, handler: Answer) -> web.StreamResponse:
+    async def answer(request: web.Request, handler: RequestHandler) -> web.StreamResponse:
         began, client = time.monotonic(), clients.name_of(request.headers)
         id_ = request.headers.get(REQUEST_ID, "")
         request_id.set(id_ if ID.fullmatch(id_) else str(uuid4()))
-        name = names.get(request.match_info.handler, UNKNOWN)
+        name = names.get(request.match_info.handler, UNKNOWN_ROUTE_NAME)
         if clients and not client:
             response: web.StreamResponse = _refusal(
                 ApiError(Error("unauthenticated", "a client's secret is required as a bearer token"))
@@ -162,7 +162,7 @@ def _middleware(clients: Clients, names: Mapping[Answer, str]) -> Middleware:
     return answer
 
 
-async def _answered(request: web.Request, handler: Answer) -> web.StreamResponse:
+async def _answered(request: web.Request, handler: RequestHandler) -> web.StreamResponse:
     """Calls the handler of a request and returns its answer. If the handler raises an exception, returns an error
     answer."""
     try:

@@ -10,10 +10,10 @@ from bouquet_registry import queries as registry_queries
 from bouquet_registry import schema
 from bouquet_registry.administration import Administration
 from bouquet_registry.api.habilitations import VersionOnly
-from bouquet_registry.api.pages import Order, Page, PageRequest, Time, is_set, page_of
+from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of, presence_conditions
 from bouquet_registry.api.route import ApiRequest, Route, change_route
 from bouquet_registry.editors import queries
-from bouquet_registry.editors.administration import editors_of
+from bouquet_registry.editors.administration import editor_administration_of
 from bouquet_registry.editors.records import Delegation
 
 ORDER = Order((schema.delegations.c.created_at, schema.delegations.c.id), tuple[Time, str], newest_first=True)
@@ -44,7 +44,7 @@ async def search(administration: Administration, request: ApiRequest) -> Page[De
         query = query.where(known.editor == asked.editor)
     if asked.habilitation:
         query = query.where(known.habilitation == asked.habilitation)
-    query = query.where(*is_set(known.revoked_at, asked.is_revoked))
+    query = query.where(*presence_conditions(known.revoked_at, asked.is_revoked))
     async with administration.store.reading() as connection:
         return await page_of(connection, query, ORDER, asked, lambda row: registry_queries.record_of(row, Delegation))
 
@@ -59,13 +59,15 @@ async def delegate(administration: Administration, request: ApiRequest) -> Deleg
     """Delegates a habilitation to an editor. Raises `UnknownRecord` if one of them does not exist. Raises
     `RefusalError` if one of them is not active, or if the editor accepts no delegations. Raises `Conflict` if this
     editor has the delegation already."""
-    return await editors_of(administration).delegate(request.author, request.inputs.editor, request.inputs.habilitation)
+    return await editor_administration_of(administration).delegate(
+        request.author, request.inputs.editor, request.inputs.habilitation
+    )
 
 
 async def withdraw(administration: Administration, request: ApiRequest) -> Delegation:
     """Revokes a delegation. Raises `UnknownRecord` for an unknown id, `StaleVersion` for an outdated version, and
     `RefusalError` if the delegation is revoked already."""
-    return await editors_of(administration).withdraw(request.author, request.id, request.inputs.version)
+    return await editor_administration_of(administration).withdraw(request.author, request.id, request.inputs.version)
 
 
 ROUTES = (

@@ -44,24 +44,24 @@ async def examine_api(environ: Mapping[str, str], options: DoctorOptions, checks
     _, parts = read_all(environ, lambda reader: read_process(reader, read_settings))
     settings = parts.registry
     findings = [well("settings", "whole; clients: " + (", ".join(parts.clients.names) or "those with a certificate"))]
-    findings.append(_signing_key(settings, options.token_keys))
+    findings.append(_check_signing_key(settings, options.token_keys))
     deadline = Deadline.after(checks_s)
     rights = doctor.rights_check(API_RIGHTS)
     checks = {
         "database": doctor.check_database(settings, deadline, doctor.check_clock, rights),
-        "api": _answers(options, parts.clients, deadline),
+        "api": _check_api(options, parts.clients, deadline),
     }
-    return [*findings, *await run_checks(checks, deadline), *_certificates(settings)]
+    return [*findings, *await run_checks(checks, deadline), *_check_certificates(settings)]
 
 
-def _signing_key(settings: RegistrySettings, token_keys: bytes) -> Finding:
+def _check_signing_key(settings: RegistrySettings, token_keys: bytes) -> Finding:
     """Checks that gateways accept the tokens that this process signs: `token_keys`, the gateways' key set, must contain
     the signing key. The result is "unknown" if `token_keys` is empty."""
     subject = "signing key"
     if not token_keys:
         return unknown(subject, "not compared with the gateways' keys", "give those by --token-keys")
     try:
-        kid = token_signing.kid_in(settings.signing_key, token_keys)
+        kid = token_signing.kid_if_known(settings.signing_key, token_keys)
     except SettingsError as error:
         return wrong(subject, str(error), "give the file `token-keys` of the gateways, a key set")
     if kid is None:
@@ -69,14 +69,14 @@ def _signing_key(settings: RegistrySettings, token_keys: bytes) -> Finding:
     return well(subject, f"the gateways know it as {kid}")
 
 
-def _certificates(settings: RegistrySettings) -> Iterator[Finding]:
+def _check_certificates(settings: RegistrySettings) -> Iterator[Finding]:
     if settings.api_certificate:
         yield files.check_certificate(f"certificate of {CERTIFICATE}", Path(settings.api_certificate), RESTART_REMEDY)
     if settings.api_client_ca:
         yield files.check_certificate("authority of the clients", Path(settings.api_client_ca), RESTART_REMEDY)
 
 
-async def _answers(options: DoctorOptions, clients: Clients, deadline: Deadline) -> list[Finding]:
+async def _check_api(options: DoctorOptions, clients: Clients, deadline: Deadline) -> list[Finding]:
     """Calls the API at `options.url`, and checks that it answers and that its certificate is trusted. The result is
     "unknown" if `options.url` is empty."""
     subject = "api"

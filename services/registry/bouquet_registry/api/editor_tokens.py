@@ -14,11 +14,11 @@ from bouquet_registry.administration import Administration
 from bouquet_registry.api.editors import problems_of
 from bouquet_registry.api.habilitations import Addresses, Line, Version, VersionOnly
 from bouquet_registry.api.inputs import given_fields
-from bouquet_registry.api.pages import Order, Page, PageRequest, Time, is_set, page_of
+from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of, presence_conditions
 from bouquet_registry.api.route import ApiRequest, Handler, Method, Route, change_route
 from bouquet_registry.api.tokens import Revocation, SignedText
 from bouquet_registry.editors import queries
-from bouquet_registry.editors.administration import IssuedEditorToken, RotatedToken, editors_of
+from bouquet_registry.editors.administration import IssuedEditorToken, RotatedToken, editor_administration_of
 from bouquet_registry.editors.records import EditorToken
 
 TOKENS = Order((schema.editor_tokens.c.expires_at, schema.editor_tokens.c.id), tuple[Time, str])
@@ -105,13 +105,15 @@ async def issue(administration: Administration, request: ApiRequest) -> IssuedEd
     """Issues a token of an editor for 18 months, and returns it with its signed text. Raises `UnknownRecord` for an
     unknown editor, and `InvalidFields` for wrong fields. Raises `RefusalError` if the editor is archived, or if the key
     that signs tokens is withdrawn."""
-    return await editors_of(administration).issue(request.author, request.id, **given_fields(request.inputs))
+    return await editor_administration_of(administration).issue(
+        request.author, request.id, **given_fields(request.inputs)
+    )
 
 
 async def text(administration: Administration, request: ApiRequest) -> SignedText:
     """Returns the signed text of an editor's token, and records that the author has seen the text. Raises
     `UnknownRecord` for an unknown id, and `RefusalError` if the key that signs tokens is withdrawn."""
-    return SignedText(await editors_of(administration).text(request.author, request.id))
+    return SignedText(await editor_administration_of(administration).text(request.author, request.id))
 
 
 async def change(administration: Administration, request: ApiRequest) -> EditorToken:
@@ -119,14 +121,16 @@ async def change(administration: Administration, request: ApiRequest) -> EditorT
     `StaleVersion` for an outdated version. Raises `InvalidFields` for an address outside `Editor.allowed_ips`, or for a
     label that contains the text of a token."""
     fields = given_fields(request.inputs)
-    return await editors_of(administration).change_token(request.author, request.id, fields.pop("version"), **fields)
+    return await editor_administration_of(administration).change_token(
+        request.author, request.id, fields.pop("version"), **fields
+    )
 
 
 async def prolong(administration: Administration, request: ApiRequest) -> EditorToken:
     """Moves the expiry of an editor's token to 18 months from now; a blacklisted token stays blacklisted. Raises
     `UnknownRecord` for an unknown id, and `StaleVersion` for an outdated version. Raises `InvalidFields` if an address
     of the token is no longer in `Editor.allowed_ips`."""
-    return await editors_of(administration).prolong(request.author, request.id, request.inputs.version)
+    return await editor_administration_of(administration).prolong(request.author, request.id, request.inputs.version)
 
 
 async def rotate(administration: Administration, request: ApiRequest) -> RotatedToken:
@@ -134,7 +138,7 @@ async def rotate(administration: Administration, request: ApiRequest) -> Rotated
     hours. Raises `UnknownRecord` for an unknown id, and `StaleVersion` for an outdated version. Raises `RefusalError`
     if the editor is archived, or if a blacklisting of the older token has begun or is scheduled."""
     given: Rotation = request.inputs
-    return await editors_of(administration).rotate(
+    return await editor_administration_of(administration).rotate(
         request.author, request.id, given.version, timedelta(hours=given.grace_hours)
     )
 
@@ -144,7 +148,7 @@ async def revoke(administration: Administration, request: ApiRequest) -> EditorT
     `StaleVersion` for an outdated version. If the token is blacklisted already, raises `RefusalError` unless the given
     time is earlier."""
     given: Revocation = request.inputs
-    return await editors_of(administration).revoke(
+    return await editor_administration_of(administration).revoke(
         request.author, request.id, given.version, request.author.reason, given.begins_at
     )
 
@@ -159,7 +163,7 @@ async def list_notices(administration: Administration, request: ApiRequest) -> P
         query = query.where(schema.editor_tokens.c.editor == asked.editor)
     if asked.token:
         query = query.where(known.token == asked.token)
-    query = query.where(*is_set(known.sent_at, asked.is_sent))
+    query = query.where(*presence_conditions(known.sent_at, asked.is_sent))
     async with administration.store.reading() as connection:
         return await page_of(
             connection, query, NOTICES, asked, lambda row: registry_queries.record_of(row, EditorNoticeRow)

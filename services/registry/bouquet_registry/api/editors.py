@@ -17,7 +17,7 @@ from bouquet_registry.api.inputs import given_fields
 from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
 from bouquet_registry.api.route import ApiRequest, Handler, Method, Route, change_route
 from bouquet_registry.editors import queries
-from bouquet_registry.editors.administration import editors_of
+from bouquet_registry.editors.administration import editor_administration_of
 from bouquet_registry.editors.records import Editor, EditorState, EditorToken, validation_errors
 from bouquet_registry.habilitations import problems_in
 
@@ -101,26 +101,32 @@ async def read(administration: Administration, request: ApiRequest) -> EditorWit
 async def create(administration: Administration, request: ApiRequest) -> Editor:
     """Creates an editor: a company whose software calls gateways for the administrations that are its clients. Raises
     `InvalidFields` for wrong fields."""
-    return await editors_of(administration).create(request.author, **given_fields(request.inputs))
+    return await editor_administration_of(administration).create(request.author, **given_fields(request.inputs))
 
 
 async def change(administration: Administration, request: ApiRequest) -> Editor:
     """Changes the given fields of an editor. Raises `UnknownRecord` for an unknown id, `StaleVersion` for an outdated
     version, and `InvalidFields` for wrong fields."""
     fields = given_fields(request.inputs)
-    return await editors_of(administration).change(request.author, request.id, fields.pop("version"), **fields)
+    return await editor_administration_of(administration).change(
+        request.author, request.id, fields.pop("version"), **fields
+    )
 
 
 async def close(administration: Administration, request: ApiRequest) -> Editor:
     """Archives an editor, so that gateways refuse its tokens. Raises `UnknownRecord` for an unknown id, and
     `StaleVersion` for an outdated version."""
-    return await editors_of(administration).change(request.author, request.id, request.inputs.version, state="archived")
+    return await editor_administration_of(administration).change(
+        request.author, request.id, request.inputs.version, state="archived"
+    )
 
 
 async def reopen(administration: Administration, request: ApiRequest) -> Editor:
     """Makes an archived editor active again, so that gateways accept its tokens. Raises `UnknownRecord` for an unknown
     id, and `StaleVersion` for an outdated version."""
-    return await editors_of(administration).change(request.author, request.id, request.inputs.version, state="active")
+    return await editor_administration_of(administration).change(
+        request.author, request.id, request.inputs.version, state="active"
+    )
 
 
 _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (

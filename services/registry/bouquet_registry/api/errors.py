@@ -94,7 +94,7 @@ class ApiError(Exception):
         self.answer = Errors(errors, current, since if isinstance(since, UnsetType) else tuple(since))
 
 
-UNKNOWN_RECORD = Error("unknown_record", "no record has this id")
+MALFORMED_ID = Error("unknown_record", "no record has this id")
 """Error for a path with a malformed id, such as one with a space: no record can have such an id. For a well-formed id
 that no record has, handlers raise `UnknownRecord`."""
 

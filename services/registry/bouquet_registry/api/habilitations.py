@@ -60,7 +60,7 @@ class HabilitationWithTokens(Struct, frozen=True, kw_only=True):
     tokens: tuple[Token, ...]
 
 
-class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class HabilitationFields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Optional fields of a request that creates or changes a habilitation (right to call operations). A field that is
     left out gets its default in a new habilitation, and keeps its value in an existing one."""
 
@@ -84,13 +84,13 @@ class Fields(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     allowed_ips: Addresses | UnsetType = UNSET
 
 
-class NewHabilitation(Fields, frozen=True, kw_only=True):
+class NewHabilitation(HabilitationFields, frozen=True, kw_only=True):
     """Body of a request that creates a habilitation, an administration's right to call operations."""
 
     siret: str
 
 
-class HabilitationChange(Fields, frozen=True, kw_only=True):
+class HabilitationChange(HabilitationFields, frozen=True, kw_only=True):
     """Body of a request that changes a habilitation (right to call operations). Fields that are left out keep their
     values."""
 

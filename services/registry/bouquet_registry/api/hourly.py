@@ -20,7 +20,7 @@ from bouquet_registry.journal import rollups
 from bouquet_registry.journal.hourly import Callers, calls_by_hour
 from bouquet_registry.journal.rollups import HOUR_S
 
-Hour: TypeAlias = tuple[Number]
+HourCursor: TypeAlias = tuple[Number]
 """Content of the cursor of a page of hourly numbers: the page's first hour, in hours since 1970 (UTC)."""
 
 
@@ -65,7 +65,7 @@ async def read(administration: Administration, request: ApiRequest) -> HourlyCou
     _check(asked, callers)
     first = int(asked.since.timestamp() // HOUR_S)
     if asked.cursor:
-        first = max(first, decode_cursor(asked.cursor, Hour)[0])
+        first = max(first, decode_cursor(asked.cursor, HourCursor)[0])
     last = ceil(asked.until.timestamp() / HOUR_S)
     end = min(last, first + asked.limit)
     await administration.record(request.author, "journal stats", asked.habilitation or asked.token or asked.editor)

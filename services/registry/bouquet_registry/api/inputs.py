@@ -35,9 +35,9 @@ AUTHOR, REASON = "X-Author", "X-Reason"
 percent-encoded or not."""
 MAX_HEADER = 500
 """Largest number of characters in each of the headers `X-Author` and `X-Reason`, after percent-decoding."""
-NAME = re.compile(r"[A-Za-z_]{1,40}")
+QUOTABLE_NAME = re.compile(r"[A-Za-z_]{1,40}")
 """Pattern of unknown field names that an error may repeat. A name that does not match is shown as `?`."""
-QUOTED = re.compile(r"(?<! regex) '.*'", re.DOTALL)
+QUOTED_VALUE = re.compile(r"(?<! regex) '.*'", re.DOTALL)
 """Pattern of a client's value, such as ` 'abc'`, in an error message of msgspec. Answers leave the value out. A quoted
 regex is not the client's, and stays."""
 
@@ -128,7 +128,7 @@ def _struct_problems(given: Any, kind: type[Struct], path: str, *, strict: bool)
 
 
 def _shown(name: str) -> str:
-    return name if NAME.fullmatch(name) else "?"
+    return name if QUOTABLE_NAME.fullmatch(name) else "?"
 
 
 def _problems(given: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Error]:
@@ -178,7 +178,7 @@ def _detail(error: Exception, kind: Any) -> str:
     message = str(error).partition(" - at `")[0]
     if message.startswith("Invalid enum value"):
         return f"is none of {', '.join(map(str, _choices(kind)))}"
-    words = QUOTED.sub("", message)
+    words = QUOTED_VALUE.sub("", message)
     return words[:1].lower() + words[1:]
 
 

@@ -29,7 +29,7 @@ Key: TypeAlias = tuple[Any, ...]
 """Sort key of an item: the item's values in the columns by which the list is sorted."""
 
 
-def is_set(column: ColumnElement[Any], wanted: bool | UnsetType) -> tuple[ColumnElement[bool], ...]:
+def presence_conditions(column: ColumnElement[Any], wanted: bool | UnsetType) -> tuple[ColumnElement[bool], ...]:
     """Returns the SQL condition of a search by whether `column` has a value, as a tuple. If `wanted` is true, rows need
     a value; if false, they must have none. Returns an empty tuple if the client left the parameter out (`UNSET`)."""
     if isinstance(wanted, UnsetType):

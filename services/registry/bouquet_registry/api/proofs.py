@@ -11,7 +11,7 @@ from bouquet_registry import schema
 from bouquet_registry.administration import Administration
 from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of
 from bouquet_registry.api.route import ApiRequest, Route
-from bouquet_registry.proofs.administration import ALL, RECORD, RevokedProof, revoke_proof
+from bouquet_registry.proofs.administration import RECORD_ID, REVOKED_PROOFS_QUERY, RevokedProof, revoke_proof
 from bouquet_registry.queries import record_of
 
 BY_TIME = Order((schema.revoked_proofs.c.revoked_at, schema.revoked_proofs.c.record), tuple[Time, str], True)
@@ -24,7 +24,7 @@ class ProofOnly(Struct, frozen=True, forbid_unknown_fields=True):
     record: Annotated[
         str,
         Meta(
-            pattern=f"^{RECORD.pattern}$",
+            pattern=f"^{RECORD_ID.pattern}$",
             description="Id of the answer's record in the access journal, which the verification of the proof shows.",
         ),
     ]
@@ -34,7 +34,9 @@ async def list_revoked(administration: Administration, request: ApiRequest) -> P
     """Returns a page of the revoked proofs, the latest revocation first. A proof is an encrypted text by which anyone
     can verify later what an answer said."""
     async with administration.store.reading() as connection:
-        return await page_of(connection, ALL, BY_TIME, request.inputs, lambda row: record_of(row, RevokedProof))
+        return await page_of(
+            connection, REVOKED_PROOFS_QUERY, BY_TIME, request.inputs, lambda row: record_of(row, RevokedProof)
+        )
 
 
 async def revoke(administration: Administration, request: ApiRequest) -> RevokedProof:

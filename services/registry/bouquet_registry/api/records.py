@@ -60,7 +60,7 @@ class JournalSearch(PageRequest, frozen=True, kw_only=True):
     until: Time | None = None
 
 
-class Period(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StatisticsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Parameters of a request for statistics: a habilitation, and the period (at most 400 days) in which its calls are
     counted."""
 
@@ -109,6 +109,7 @@ class CallCount(Struct, frozen=True, kw_only=True):
 
     habilitation: str
     name: str | None
+    """Name of the administration that holds the habilitation; null if the registry does not know the habilitation."""
     operation: str
     outcome: Outcome
     calls: int
@@ -185,7 +186,7 @@ async def _habilitation_of(connection: AsyncConnection, token: str) -> str:
 async def statistics(administration: Administration, request: ApiRequest) -> Statistics:
     """Returns the numbers of calls with one habilitation in a period, for each operation and outcome. Also records who
     asked (an administrative act), because the numbers come from the access journal."""
-    asked: Period = request.inputs
+    asked: StatisticsRequest = request.inputs
     if not timedelta(0) <= asked.until - asked.since <= MAX_PERIOD:
         raise ApiError(Error("invalid", f"must be after `since`, by {MAX_PERIOD.days} days at most", "until"))
     await administration.record(request.author, "journal stats", asked.habilitation)
@@ -215,7 +216,7 @@ _ROWS: tuple[tuple[str, str, str, Any, type[Struct], Any, bool], ...] = (
         Page[CallRow],
         True,
     ),
-    ("/statistics", "read_statistics", "Count calls to gateways.", statistics, Period, Statistics, True),
+    ("/statistics", "read_statistics", "Count calls to gateways.", statistics, StatisticsRequest, Statistics, True),
 )
 ROUTES = tuple(
     Route(

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from bouquet_registry import queries, schema
 from bouquet_registry.administration import Administration, IssuedToken
 from bouquet_registry.api.habilitations import Version, VersionOnly
-from bouquet_registry.api.pages import Order, Page, PageRequest, Time, is_set, page_of
+from bouquet_registry.api.pages import Order, Page, PageRequest, Time, page_of, presence_conditions
 from bouquet_registry.api.route import ApiRequest, Handler, Method, Route, change_route
 from bouquet_registry.habilitations import Token
 
@@ -159,7 +159,7 @@ async def list_notices(administration: Administration, request: ApiRequest) -> P
         query = query.where(schema.notices.c.token == asked.token)
     if asked.habilitation:
         query = query.where(schema.tokens.c.habilitation == asked.habilitation)
-    query = query.where(*is_set(schema.notices.c.sent_at, asked.is_sent))
+    query = query.where(*presence_conditions(schema.notices.c.sent_at, asked.is_sent))
     async with administration.store.reading() as connection:
         return await page_of(connection, query, NOTICES, asked, _notice)
 

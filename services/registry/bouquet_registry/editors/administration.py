@@ -146,7 +146,7 @@ class EditorAdministration(Struct, frozen=True):
             yield transaction
 
 
-def editors_of(administration: Administration) -> EditorAdministration:
+def editor_administration_of(administration: Administration) -> EditorAdministration:
     """Returns an `EditorAdministration` that uses the database, signing key and clock of `administration`."""
     return EditorAdministration(administration.store, administration.signing_key, administration.clock)
 

@@ -22,7 +22,7 @@ from bouquet_registry.cli import (
     whole_number_argument,
 )
 from bouquet_registry.editors import queries
-from bouquet_registry.editors.administration import EditorAdministration, editors_of
+from bouquet_registry.editors.administration import EditorAdministration, editor_administration_of
 from bouquet_registry.editors.records import Editor, EditorToken
 
 
@@ -151,12 +151,11 @@ async def _change(context: Context, arguments: argparse.Namespace, **fields: Any
 
 
 def _own(context: Context) -> EditorAdministration:
-    return editors_of(context.administration)
+    return editor_administration_of(context.administration)
 
 
 def add_commands(subparsers: Any) -> None:
-    """Adds the subcommands `editor`, `editor-token` and `delegation` to `nouns`, the subcommands of
-    `bouquet-registry`."""
+    """Adds the subcommands `editor`, `editor-token` and `delegation` to the parser of `bouquet-registry`."""
     group = add_command_group(subparsers, "editor", "administer software editors, which call for administrations")
     command = add_subcommand(group, "create", create, "create an editor")
     _add_editor_fields(command, required=True)

@@ -150,7 +150,7 @@ def _read(text: bytes) -> dict[str, str]:
 
 
 def add_commands(subparsers: Any) -> None:
-    """Adds the subcommand `journal` to `nouns`, the subcommands of `bouquet-registry`."""
+    """Adds the subcommand `journal` to the parser of `bouquet-registry`."""
     group = add_command_group(subparsers, "journal", "verify, search and prune the access journal")
     command = group.add_parser("serve", help="write the journal until SIGTERM, if `bouquet-registry serve` does not")
     command.set_defaults(command=_serve)

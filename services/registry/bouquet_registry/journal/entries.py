@@ -18,7 +18,7 @@ from bouquet_proto.journal_messages import PROVIDER, EntryState, JournalEntry
 from bouquet_proto.messages import Failed, FindEntry, Found, Reply, Request, encode
 from bouquet_registry.journal.queries import HOUR_S
 from bouquet_registry.journal.schema import journal, pruned_hours
-from bouquet_registry.proofs.administration import RECORD
+from bouquet_registry.proofs.administration import RECORD_ID
 from bouquet_registry.store import Store
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ async def state_of(connection: AsyncConnection, record: str) -> EntryState:
     """Returns whether the journal has the record with this id (`kept`), has removed it (`pruned`) or never had it
     (`absent`). The id begins with the record's time. A missing record counts as pruned if the journal has removed
     records of the same hour."""
-    if not RECORD.fullmatch(record):
+    if not RECORD_ID.fullmatch(record):
         return "absent"
     if await connection.scalar(select(journal.c.number).where(journal.c.id == record)) is not None:
         return "kept"

@@ -46,7 +46,7 @@ def _own(context: Context) -> KeyAdministration:
 
 
 def add_commands(subparsers: Any) -> None:
-    """Adds the subcommand `key` to `nouns`, the subcommands of `bouquet-registry`."""
+    """Adds the subcommand `key` to the parser of `bouquet-registry`."""
     group = add_command_group(subparsers, "key", "withdraw keys that sign tokens, and sign tokens again")
     add_subcommand(group, "list", list_keys, "list the keys that have signed tokens")
     for name, command, help_ in (
@@ -55,5 +55,7 @@ def add_commands(subparsers: Any) -> None:
         ("restore", restore, "end the withdrawal of a key: its tokens are accepted again"),
         ("reissue", reissue, "sign the tokens of a key again with the present key, and show their texts"),
     ):
-        verb = add_subcommand(group, name, command, help_)
-        verb.add_argument("kid", metavar="KID", help="name of the key (kid); '' for a shared secret without a name")
+        subcommand = add_subcommand(group, name, command, help_)
+        subcommand.add_argument(
+            "kid", metavar="KID", help="name of the key (kid); '' for a shared secret without a name"
+        )

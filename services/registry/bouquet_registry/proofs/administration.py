@@ -17,9 +17,9 @@ from bouquet_registry.queries import record_of
 from bouquet_registry.refusals import InvalidFields
 from bouquet_registry.text import one_line
 
-RECORD = re.compile(r"[0-9a-f]{32}")
+RECORD_ID = re.compile(r"[0-9a-f]{32}")
 """Pattern of the ids of records in the access journal."""
-ALL = select(schema.revoked_proofs)
+REVOKED_PROOFS_QUERY = select(schema.revoked_proofs)
 """SQL query of all revoked proofs."""
 
 
@@ -38,7 +38,7 @@ async def revoke_proof(administration: Administration, author: Author, record: s
     id of the answer's record in the journal. Raises `InvalidFields` for a malformed id or without a reason, and
     `Conflict` if the proof is revoked already."""
     # Whether the journal has the record is not asked: a proof is valid for longer than records are kept.
-    problems = [] if RECORD.fullmatch(record) else ["record: is no id of a record of the journal"]
+    problems = [] if RECORD_ID.fullmatch(record) else ["record: is no id of a record of the journal"]
     problems += [] if one_line(author.reason) else ["reason: is required"]
     if problems:
         raise InvalidFields(problems)
@@ -59,7 +59,7 @@ async def revoked_proofs(connection: AsyncConnection) -> list[RevokedProof]:
     """Returns the revoked proofs, the latest revocation first. A proof is an encrypted text by which anyone can verify
     later what an answer said."""
     own = schema.revoked_proofs.c
-    rows = (await connection.execute(ALL.order_by(own.revoked_at.desc(), own.record))).mappings()
+    rows = (await connection.execute(REVOKED_PROOFS_QUERY.order_by(own.revoked_at.desc(), own.record))).mappings()
     return [record_of(row, RevokedProof) for row in rows]
 
 

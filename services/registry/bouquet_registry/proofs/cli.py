@@ -25,7 +25,7 @@ async def revoke(context: Context, arguments: argparse.Namespace) -> Output:
 
 
 def add_commands(subparsers: Any) -> None:
-    """Adds the subcommand `proof` to `nouns`, the subcommands of `bouquet-registry`."""
+    """Adds the subcommand `proof` to the parser of `bouquet-registry`."""
     group = add_command_group(subparsers, "proof", "revoke the proofs of answers")
     add_subcommand(group, "list", list_revoked, "list the revoked proofs")
     command = add_subcommand(
