@@ -15,7 +15,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_registry.api.pages import cursor_of
 from bouquet_registry.api.records import JOURNAL
 from bouquet_registry.journal import audit, queries, rollups, schema
-from bouquet_registry.journal.schema import found_index, journal
+from bouquet_registry.journal.schema import found_people, journal
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.support.postgres import PostgresServer
 
@@ -93,7 +93,7 @@ QUESTIONS: dict[str, Select[Any] | Delete] = {
     "who read of one person": select(journal.c.at, journal.c.outcome).where(journal.c.person.in_(PEOPLE)),
     "whose answers named one person": queries._calls_that_found([f"{number:064x}" for number in range(100)]),
     "a request by its id": select(journal.c.at).where(journal.c.request_id == "8d1f7e9e"),
-    "who was found in a piece to verify": select(found_index).where(found_index.c.number.between(50_000, 52_000)),
+    "who was found in a piece to verify": select(found_people).where(found_people.c.number.between(50_000, 52_000)),
     "calls of a habilitation": queries._counted(*months(12), "7"),
     "justificatifs of a habilitation": queries._avoided(*months(12), "7"),
     "calls of a month": queries._counted(*months(1), None),

@@ -131,7 +131,7 @@ async def test_a_pruning_in_a_rebuild_loses_no_calls(store: Store, monkeypatch: 
         patch.setattr(rollups, "roll_up", rollups.uncounted)
         await rollups.rebuild(store)
     async with store.writing() as connection:
-        await rollups.keep_counts(connection, 5)
+        await rollups.count_before_pruning(connection, 5)
     await rollups.roll_up(store)
     assert await by_hour(store) == calls_by_hand(calls)
 

@@ -53,7 +53,7 @@ async def test_a_record_is_kept_until_the_day_of_its_retention_is_over(store: St
 async def test_a_changed_record_is_not_removed_and_the_failure_is_in_a_metric(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "LOOK_INTERVAL_S", 0.05)
+    monkeypatch.setattr(retention, "PRUNE_INTERVAL_S", 0.05)
     await fill(store, NOW)
     await tamper(store, "UPDATE journal SET status = 404 WHERE number = 2")
     pruning = asyncio.create_task(prune_periodically(store, MONTHS, DatetimeClock(NOW)))

@@ -25,7 +25,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_proto.names import worker_prefix
 from bouquet_proto.quotient_familial import FIELDS
 from bouquet_registry.journal.audit import verify
-from bouquet_registry.journal.schema import aside, found_index, journal
+from bouquet_registry.journal.schema import aside, found_people, journal
 from bouquet_registry.store import open_store
 from tests.chaos.invariants import Caller
 from tests.chaos.upstreams import SIMULATORS
@@ -262,7 +262,7 @@ class UpgradeMesh:
     async def count_people_found(self) -> int:
         """Returns the number of rows in the table `journal_found`, by which the journal finds the records whose answers
         name a person."""
-        return await self._count(found_index)
+        return await self._count(found_people)
 
     async def _count(self, table: Any) -> int:
         async with open_store(self.database) as store, store.reading() as connection:

@@ -230,8 +230,8 @@ async def _select_rows(connection: AsyncConnection, after: int, last: int) -> li
     if not rows:
         return []
     indexed: dict[int, set[int]] = {row["number"]: set() for row in rows}
-    within = schema.found_index.c.number.between(min(indexed), max(indexed))
-    for entry in await connection.execute(select(schema.found_index).where(within)):
+    within = schema.found_people.c.number.between(min(indexed), max(indexed))
+    for entry in await connection.execute(select(schema.found_people).where(within)):
         indexed.setdefault(entry.number, set()).add(entry.prefix)
     return [Stored(row_of(row), frozenset(indexed[row["number"]])) for row in rows]
 
@@ -295,13 +295,13 @@ async def _prune_rows(store: Store, last: int) -> int:
         rows = await _select_rows(connection, after.number, last)
         for stored in rows:
             after = _next_link(after, stored)
-        await rollups.keep_counts(connection, after.number)
+        await rollups.count_before_pruning(connection, after.number)
         deleted = await connection.execute(delete(schema.journal).where(schema.journal.c.number <= after.number))
         if deleted.rowcount < len(rows):
             unlike = f"run `bouquet-registry migrate` with the same {PREFIX}JOURNAL_KEEP_MONTHS"
             raise RefusalError(f"the database's role may not remove all records up to {after.number}: {unlike}")
         # After the records: the role of the journal's writer may remove only index entries of removed records.
-        await connection.execute(delete(schema.found_index).where(schema.found_index.c.number <= after.number))
+        await connection.execute(delete(schema.found_people).where(schema.found_people.c.number <= after.number))
         pruned = {"pruned_number": after.number, "pruned_hash": after.hash}
         await connection.execute(update(schema.head).where(schema.ONLY_HEAD).values(pruned))
     return len(rows)

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, Table, cast, func, or_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bouquet_registry.journal.pseudonym_search import LeftOutParts
-from bouquet_registry.journal.schema import days, found_index, hours, journal, prefix_of
+from bouquet_registry.journal.schema import days, found_people, hours, journal, prefix_of
 from bouquet_registry.schema import habilitations
 
 Facts: TypeAlias = dict[str, Any]
@@ -37,14 +37,14 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
     for begin in range(0, len(names), PSEUDONYMS_PER_QUERY):
         some = names[begin : begin + PSEUDONYMS_PER_QUERY]
         for row in await connection.execute(_calls_about(some)):
-            _add(calls, row._mapping, "asked", pseudonyms[row.person])
+            _add_call(calls, row._mapping, "asked", pseudonyms[row.person])
         for row in await connection.execute(_calls_that_found(some)):
             for person in pseudonyms.keys() & row.found:
-                _add(calls, row._mapping, "found", pseudonyms[person])
+                _add_call(calls, row._mapping, "found", pseudonyms[person])
     return sorted(calls.values(), key=lambda call: call["at"], reverse=True)
 
 
-def _add(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
+def _add_call(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
     """Adds the call in `row`, a record of the journal, to `calls`, which maps record numbers to calls. Adds `named`
     (`asked` or `found`) to the call's list `named`. If the call has a list `left_out` already, keeps the shorter
     one."""
@@ -64,9 +64,9 @@ async def of_id(connection: AsyncConnection, id: str) -> list[Facts]:
     return [_facts(row._mapping) for row in await connection.execute(query.order_by(journal.c.number))]
 
 
-INDEXED = ("request_id", "habilitation")
-"""Columns by which `calls` can search with an index, the most selective first. It uses the first one that has a
-value."""
+INDEXED_FILTERS = ("request_id", "habilitation")
+"""Filters (columns) that `calls` can apply by an index, the most selective first. It uses the index of the first one
+that has a value."""
 ANSWER_COLUMNS = ("status", "duration_ms")
 CALL_COLUMNS = ("recipient", "operation", "outcome", "code", "provider", "cached", "trace_id", "request_id", "purpose")
 
@@ -106,7 +106,7 @@ async def calls(
     A page examines at most `MAX_EXAMINED` records, so it may have fewer than `most` calls although more pages follow.
     """
     given = {name: value for name, value in equal.items() if value}
-    selective = next((name for name in INDEXED if name in given), None)
+    selective = next((name for name in INDEXED_FILTERS if name in given), None)
     examined = _examined({} if selective is None else {selective: given[selective]}, since, until, after).subquery()
     rest = [examined.c[name] == value for name, value in given.items() if name != selective]
     order = (examined.c.at.desc(), examined.c.number.desc())
@@ -140,7 +140,7 @@ def _calls_about(names: Sequence[str]) -> Select[Any]:
 
 
 def _calls_that_found(names: Sequence[str]) -> Select[Any]:
-    numbers = select(found_index.c.number).where(found_index.c.prefix.in_(map(prefix_of, names)))
+    numbers = select(found_people.c.number).where(found_people.c.prefix.in_(map(prefix_of, names)))
     return _calls(journal.c.number, journal.c.found).where(journal.c.number.in_(numbers))
 
 

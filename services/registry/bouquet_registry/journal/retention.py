@@ -20,11 +20,11 @@ from bouquet_registry.store import PREFIX, Store
 
 log = logging.getLogger(__name__)
 
-LOOK_INTERVAL_S = 3600.0
+PRUNE_INTERVAL_S = 3600.0
 """Seconds between two removals of expired journal records."""
 DAY_TIMEOUT_S = 3600.0
 """Longest time, in seconds, to remove the records of one day. After it, the removal fails with `TimeoutError`, and is
-tried again after `LOOK_INTERVAL_S`."""
+tried again after `PRUNE_INTERVAL_S`."""
 MAX_MONTHS = 1200
 """Largest accepted value of the setting `journal_keep_months`: a hundred years."""
 
@@ -36,8 +36,8 @@ def check_retention(months: int) -> None:
 
 
 async def prune_periodically(store: Store, months: int, clock: Clock = utc_now) -> None:
-    """Removes records that have been kept for `months` months, now and every `LOOK_INTERVAL_S` seconds until cancelled.
-    After a failed removal, logs the error, sets a metric, and tries again after the same time."""
+    """Removes records that have been kept for `months` months, now and every `PRUNE_INTERVAL_S` seconds until
+    cancelled. After a failed removal, logs the error, sets a metric, and tries again after the same time."""
     while True:
         try:
             await prune_expired(store, months, clock())
@@ -46,7 +46,7 @@ async def prune_periodically(store: Store, months: int, clock: Clock = utc_now) 
             metrics.JOURNAL_PRUNING_FAILED.set(1)
         else:
             metrics.JOURNAL_PRUNING_FAILED.set(0)
-        await asyncio.sleep(LOOK_INTERVAL_S)
+        await asyncio.sleep(PRUNE_INTERVAL_S)
 
 
 async def prune_expired(store: Store, months: int, now: datetime) -> int:

@@ -130,7 +130,7 @@ async def rebuild(store: Store) -> int:
     return await roll_up(store)
 
 
-async def keep_counts(connection: AsyncConnection, last: int) -> None:
+async def count_before_pruning(connection: AsyncConnection, last: int) -> None:
     """Prepares the roll-ups (tables of counts) for the removal of all records up to number `last`. Counts those not
     counted yet, and notes the hours of all of them in `pruned_hours`. A rebuild keeps the counts of these hours."""
     progress = await _lock_progress(connection)
@@ -169,16 +169,18 @@ async def _count_next(connection: AsyncConnection, progress: Progress, last: int
     within = and_(journal.c.number > progress.number, journal.c.number <= to, _is_call(journal))
     if progress.number < progress.recounted_to:
         fresh = journal.c.number > progress.recounted_to
-        await _add(connection, hours, _calls_by_hour(within & (fresh | _hour_of(journal).not_in(_pruned_hours()))))
-        await _add(connection, days, _people_by_day(within & (fresh | _day_of(journal).not_in(_pruned_days()))))
+        await _add_counts(
+            connection, hours, _calls_by_hour(within & (fresh | _hour_of(journal).not_in(_pruned_hours())))
+        )
+        await _add_counts(connection, days, _people_by_day(within & (fresh | _day_of(journal).not_in(_pruned_days()))))
     else:
-        await _add(connection, hours, _calls_by_hour(within))
-        await _add(connection, days, _people_by_day(within))
+        await _add_counts(connection, hours, _calls_by_hour(within))
+        await _add_counts(connection, days, _people_by_day(within))
     await _note(connection, Progress(to, progress.recounted_to))
     return to - progress.number
 
 
-async def _add(connection: AsyncConnection, table: Table, counted: Select[Any]) -> None:
+async def _add_counts(connection: AsyncConnection, table: Table, counted: Select[Any]) -> None:
     """Adds the counts that the query `counted` returns to the roll-up table `table`. The query must have the table's
     columns."""
     insert = INSERTS[connection.dialect.name](table)

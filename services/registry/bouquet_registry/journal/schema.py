@@ -83,7 +83,7 @@ journal = Table(
 """Table of the journal's records, each with its number and hash in the chain. A record describes a call or a
 pruning."""
 
-found_index = Table(
+found_people = Table(
     "journal_found",
     metadata,
     Column("number", BigInteger, primary_key=True, autoincrement=False),

@@ -60,11 +60,11 @@ class JournalWriter:
         """Writes encoded records to the journal. After a failure, tries again until it succeeds."""
         batch = writer.parse_records(bodies)
         failures = 0
-        while not await self._is_written(batch):
+        while not await self._try_write(batch):
             await asyncio.sleep(pause_s(failures, FIRST_PAUSE_S, LAST_PAUSE_S))
             failures += 1
 
-    async def _is_written(self, batch: Batch) -> bool:
+    async def _try_write(self, batch: Batch) -> bool:
         """Tries to write a batch to the journal, and returns whether it is written. Logs an error if not."""
         began = time.perf_counter()
         try:

@@ -158,7 +158,7 @@ async def append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
     """Inserts rows at the end of the chain. The caller must have locked the end of the chain by `lock_head`."""
     if rows:
         await _insert(connection, schema.journal, [_journal_values(row) for row in rows])
-        await _insert(connection, schema.found_index, [entry for row in rows for entry in _index_values(row)])
+        await _insert(connection, schema.found_people, [entry for row in rows for entry in _index_values(row)])
         last = rows[-1].link
         moved = update(schema.head).where(schema.ONLY_HEAD).values(number=last.number, hash=last.hash)
         await connection.execute(moved)
