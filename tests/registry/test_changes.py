@@ -9,7 +9,7 @@ import pytest
 
 from bouquet_proto.registry_messages import GroupLimit, TokenChanges
 from bouquet_registry import changes, queries, transactions
-from bouquet_registry.changes import MAX_TOKENS
+from bouquet_registry.changes import MAX_CHANGED_IDS
 from bouquet_registry.editors import changes as editor_changes
 from bouquet_registry.store import Store
 from tests.support.clock import DatetimeClock
@@ -114,8 +114,8 @@ async def test_an_answer_never_claims_to_include_a_later_change(store: Store) ->
 
 
 async def test_too_many_changes_invalidate_every_token(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert MAX_TOKENS == 1000
-    monkeypatch.setattr(changes, "MAX_TOKENS", 2)
+    assert MAX_CHANGED_IDS == 1000
+    monkeypatch.setattr(changes, "MAX_CHANGED_IDS", 2)
     place = await news(store)
     for _ in range(2):
         await issue_token(store)

@@ -14,7 +14,7 @@ from bouquet_registry import transactions
 from bouquet_registry.delivery import open_channel
 from bouquet_registry.editors import changes, queries
 from bouquet_registry.editors.records import EditorToken
-from bouquet_registry.notices import CLAIM, THRESHOLDS, DeliveryError, Notice, send_due_notices
+from bouquet_registry.notices import CLAIM_DURATION, THRESHOLDS, DeliveryError, Notice, send_due_notices
 from bouquet_registry.store import Store
 from tests.registry.api_client import api_client
 from tests.registry.test_api import pages
@@ -88,11 +88,11 @@ async def test_an_undelivered_notice_to_an_editor_is_sent_later_and_once(
     recorder.broken = True
     for _ in range(3):
         await send_due_notices(store, recorder, clock)
-        clock.now += CLAIM
+        clock.now += CLAIM_DURATION
     recorder.broken = False
     for _ in range(3):
         await send_due_notices(store, recorder, clock)
-        clock.now += CLAIM
+        clock.now += CLAIM_DURATION
     assert recorder.days == [30]
 
 

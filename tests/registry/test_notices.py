@@ -25,7 +25,7 @@ from bouquet_registry import queries, transactions
 from bouquet_registry.delivery import days_left_in_french, open_channel
 from bouquet_registry.habilitations import Token
 from bouquet_registry.notices import (
-    CLAIM,
+    CLAIM_DURATION,
     THRESHOLDS,
     DeliveryError,
     Notice,
@@ -139,7 +139,7 @@ async def test_a_created_notice_is_not_sent_once_its_token_is_revoked(
     await send_due_notices(store, recorder, clock)
     await revoke_token(store, made, clock)
     recorder.broken = False
-    clock.now += CLAIM
+    clock.now += CLAIM_DURATION
     await send_due_notices(store, recorder, clock)
     assert recorder.given == []
 
@@ -167,11 +167,11 @@ async def test_an_undelivered_notice_is_sent_later_and_once(
     recorder.broken = True
     for _ in range(3):
         await send_due_notices(store, recorder, clock)
-        clock.now += CLAIM
+        clock.now += CLAIM_DURATION
     recorder.broken = False
     for _ in range(3):
         await send_due_notices(store, recorder, clock)
-        clock.now += CLAIM
+        clock.now += CLAIM_DURATION
     assert recorder.days == [30]
 
 
@@ -222,7 +222,7 @@ async def test_a_notice_of_a_crashed_process_is_sent_again_under_its_id(store: S
         await send_due_notices(store, crashing, clock)
     await send_due_notices(store, recorder, clock)
     assert recorder.given == []  # it is the other's still
-    clock.now += CLAIM
+    clock.now += CLAIM_DURATION
     await send_due_notices(store, recorder, clock)
     assert [notice.id for notice in recorder.given] == [notice.id for notice in crashing.given]
 
@@ -409,7 +409,7 @@ async def test_a_notice_without_contacts_is_logged(
         assert channel
         for _ in range(3):
             await send_due_notices(store, channel, clock)
-            clock.now += CLAIM
+            clock.now += CLAIM_DURATION
     assert inbox.mails == []
     assert [record.message for record in caplog.records if record.name.startswith("bouquet")] == [
         "notice without recipient"
@@ -438,7 +438,7 @@ async def test_a_webhook_notice_is_signed_and_has_its_id(store: Store, clock: Da
             assert channel
             for _ in range(3):
                 await send_due_notices(store, channel, clock)
-                clock.now += CLAIM
+                clock.now += CLAIM_DURATION
     finally:
         await runner.cleanup()
     (first, _), (body, headers) = heard

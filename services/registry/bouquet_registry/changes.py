@@ -22,7 +22,7 @@ from bouquet_registry import schema
 from bouquet_registry.editors import queries
 from bouquet_registry.keys.signatures import has_withdrawn_signature, withdrawn_keys
 
-MAX_TOKENS = 1000
+MAX_CHANGED_IDS = 1000
 """Largest number of changed tokens and editors, counted together, in one answer to a gateway. If more have changed, the
 gateway must treat all of them as changed."""
 SINCE_EVER = 0.0
@@ -32,7 +32,7 @@ refuse the token although nobody has blacklisted it."""
 # a withdrawn key may have signed.
 
 _own = schema.habilitations.c
-RIGHTS: tuple[ColumnElement[Any], ...] = (
+RIGHTS_COLUMNS: tuple[ColumnElement[Any], ...] = (
     *(_own.id.label("habilitation"), _own.siret, _own.scopes, _own.allowed_ips, _own.ine),
     *(_own.calls_per_minute, _own.calls_per_second, _own.group_limits, _own.datapass_id),
 )
@@ -49,7 +49,9 @@ async def find_token(
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = (
-        select(tokens.issued_at, tokens.expires_at, tokens.blacklisted_at, tokens.mcp, habilitations.state, *RIGHTS)
+        select(
+            tokens.issued_at, tokens.expires_at, tokens.blacklisted_at, tokens.mcp, habilitations.state, *RIGHTS_COLUMNS
+        )
         .join(schema.habilitations)
         .where(tokens.id == token)
     )
@@ -104,7 +106,7 @@ async def find_delegations(connection: AsyncConnection, editor: str, siret: str)
     delegations, habilitations = schema.delegations.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = (
-        select(delegations.id, *RIGHTS)
+        select(delegations.id, *RIGHTS_COLUMNS)
         .join(schema.habilitations)
         .where(
             delegations.editor == editor,
@@ -172,7 +174,7 @@ async def changes_since(connection: AsyncConnection, log: str, since: int) -> To
     """Returns all withdrawn keys, and the ids of the tokens and editors that changed after change number `since`. `log`
     is the name of the log of changes in which the gateway has seen this number. `tokens` is None in the result if
     gateways must treat all tokens and editors as changed."""
-    # That is the case if more than `MAX_TOKENS` of them have changed, or if the database's log has another name or
+    # That is the case if more than `MAX_CHANGED_IDS` of them have changed, or if the database's log has another name or
     # fewer changes than `since`, because the database is a new one or a restored backup.
     name, number = await log_position(connection)
     tokens: tuple[str, ...] | None = None
@@ -186,17 +188,17 @@ async def changes_since(connection: AsyncConnection, log: str, since: int) -> To
 
 async def _changed_since(connection: AsyncConnection, since: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
     """Returns the ids of the tokens, and of the editors, that changed after change number `since`. If more than
-    `MAX_TOKENS` have changed, returns None and an empty tuple."""
+    `MAX_CHANGED_IDS` have changed, returns None and an empty tuple."""
     tokens = (
         *await _changed(connection, schema.tokens, since),
         *await _changed(connection, schema.editor_tokens, since),
     )
     editors = await _changed(connection, schema.editors, since)
-    return (tokens, editors) if len(tokens) + len(editors) <= MAX_TOKENS else (None, ())
+    return (tokens, editors) if len(tokens) + len(editors) <= MAX_CHANGED_IDS else (None, ())
 
 
 async def _changed(connection: AsyncConnection, table: Table, since: int) -> tuple[str, ...]:
-    query = select(table.c.id).where(table.c.change > since).limit(MAX_TOKENS + 1)
+    query = select(table.c.id).where(table.c.change > since).limit(MAX_CHANGED_IDS + 1)
     return tuple(await connection.scalars(query))
 
 

@@ -19,10 +19,10 @@ from bouquet_registry.primary import connect_to_primary
 SETTING = "BOUQUET_REGISTRY_DATABASE_URL"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 """SQLAlchemy driver for each scheme of a database URL."""
-TLS_MODES = ("sslmode", "ssl")
+TLS_MODE_PARAMETERS = ("sslmode", "ssl")
 """Query parameters of a database URL, either of which sets the TLS mode: `sslmode` as in libpq, `ssl` as in asyncpg.
 The mode is `verify-full` or `disable`."""
-TLS_FILES = ("sslrootcert", "sslcert", "sslkey")
+TLS_FILE_PARAMETERS = ("sslrootcert", "sslcert", "sslkey")
 """Query parameters of a database URL, as in libpq, whose values are paths of PEM files for TLS."""
 VERIFIED, PLAIN = "verify-full", "disable"
 
@@ -76,9 +76,9 @@ def database_of(setting: Secret) -> Database:
     elif "host" in url.query:
         hosts = _hosts_in_query(url)
     options = url.query
-    modes = {options[name] for name in TLS_MODES if name in options} or {VERIFIED}
-    files = [str(options.get(name, "")) for name in TLS_FILES]
-    url = url.difference_update_query([*TLS_MODES, *TLS_FILES])
+    modes = {options[name] for name in TLS_MODE_PARAMETERS if name in options} or {VERIFIED}
+    files = [str(options.get(name, "")) for name in TLS_FILE_PARAMETERS]
+    url = url.difference_update_query([*TLS_MODE_PARAMETERS, *TLS_FILE_PARAMETERS])
     if modes == {PLAIN} and not any(files):
         return Database(url, hosts, ports)
     if modes != {VERIFIED}:

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 SETTING = f"{PREFIX}NOTICES_TO"
 """Name of the setting that contains the URL to which notices (warnings before a token expires) are sent."""
 MAIL = ("smtp", "smtps")
-CA_FILE = "cafile"
+CA_FILE_PARAMETER = "cafile"
 """Query parameter of the mail server's URL: path of the PEM file of the authority that signs its certificate."""
 TIMEOUT_S = 20.0
 """Longest time, in seconds, that the delivery of one notice (warning before a token expires) may take."""
@@ -89,17 +89,17 @@ def notice_destination(settings: RegistrySettings) -> NoticeDestination:
     if not url.scheme:
         return NoticeDestination(url, None)
     is_mail = url.scheme in MAIL
-    if is_mail and set(url.query) - {CA_FILE}:
-        raise SettingsError([f"{SETTING}: takes no option but {CA_FILE}"])
+    if is_mail and set(url.query) - {CA_FILE_PARAMETER}:
+        raise SettingsError([f"{SETTING}: takes no option but {CA_FILE_PARAMETER}"])
     if settings.notices_plain and url.scheme in ("smtp", "http"):
-        if url.user or url.password or url.query.get(CA_FILE):
+        if url.user or url.password or url.query.get(CA_FILE_PARAMETER):
             raise SettingsError(
                 [f"{SETTING}: a password never goes in plain, as {PREFIX}NOTICES_PLAIN lets notices go"]
             )
         return NoticeDestination(url, None)
     if url.scheme == "http":
         raise SettingsError([f"{SETTING}: must be encrypted, unless {PREFIX}NOTICES_PLAIN"])
-    return NoticeDestination(url, context_of(SETTING, url.query.get(CA_FILE, "") if is_mail else ""))
+    return NoticeDestination(url, context_of(SETTING, url.query.get(CA_FILE_PARAMETER, "") if is_mail else ""))
 
 
 def account_url(settings: RegistrySettings) -> str:
@@ -129,7 +129,7 @@ async def open_channel(settings: RegistrySettings) -> AsyncIterator[NoticeChanne
             yield Webhook(session, destination.url, settings.notices_secret)
 
 
-async def greet(destination: NoticeDestination, timeout_s: float) -> None:
+async def check_mail_server(destination: NoticeDestination, timeout_s: float) -> None:
     """Checks that a mail server can be reached, and that it begins TLS by STARTTLS. Used by `bouquet-registry doctor`;
     does not log in. Raises `DeliveryError` if the connection or TLS fails."""
     client = aiosmtplib.SMTP(

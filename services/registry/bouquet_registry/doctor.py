@@ -23,7 +23,7 @@ from bouquet_proto.deadline import CLOCK_TOLERANCE_S, Deadline
 from bouquet_proto.names import EMBEDDED
 from bouquet_proto.registry_messages import PROVIDER
 from bouquet_registry.datapass.inbox import count_aside
-from bouquet_registry.delivery import NoticeDestination, greet, notice_destination
+from bouquet_registry.delivery import NoticeDestination, check_mail_server, notice_destination
 from bouquet_registry.notices import DeliveryError
 from bouquet_registry.roles import compare_rights
 from bouquet_registry.settings import RegistrySettings
@@ -53,15 +53,15 @@ async def examine(environ: Mapping[str, str], checks_s: float = CHECKS_S) -> lis
     bus_url = mesh.bus_url
     deadline = Deadline.after(checks_s)
     checks = {
-        "database": check_database(settings, deadline, check_clock, _events_aside),
-        "broker": _broker(bus_url, deadline),
-        "notices": _notices(settings, deadline),
+        "database": check_database(settings, deadline, check_clock, _check_events_aside),
+        "broker": _check_broker(bus_url, deadline),
+        "notices": _check_notices(settings, deadline),
     }
     findings = await run_checks(checks, deadline)
-    return [_keys(settings), *findings, *files.check_certificates(broker.SETTING, bus_url)]
+    return [_check_signing_key(settings), *findings, *files.check_certificates(broker.SETTING, bus_url)]
 
 
-def _keys(settings: RegistrySettings) -> Finding:
+def _check_signing_key(settings: RegistrySettings) -> Finding:
     if not settings.signing_key:
         return unknown("settings", f"whole; no {PREFIX}SIGNING_KEY: this process issues no token")
     return well("settings", "whole; the signing key can be used")
@@ -125,7 +125,7 @@ async def check_clock(store: Store) -> Finding:
     return well("clock", words) if abs(apart_s) <= CLOCK_TOLERANCE_S else wrong("clock", words, NTP_REMEDY)
 
 
-async def _events_aside(store: Store) -> Finding:
+async def _check_events_aside(store: Store) -> Finding:
     async with store.reading() as connection:
         number = await count_aside(connection)
     if not number:
@@ -133,7 +133,7 @@ async def _events_aside(store: Store) -> Finding:
     return wrong("DataPass", f"{number} events could not be applied", REPLAY_REMEDY)
 
 
-async def _broker(bus_url: Secret, deadline: Deadline) -> list[Finding]:
+async def _check_broker(bus_url: Secret, deadline: Deadline) -> list[Finding]:
     url = bus_url.reveal()
     if url == EMBEDDED:
         return [wrong("broker", "no gateway reaches a registry alone on memory:", f"set {broker.SETTING}")]
@@ -145,22 +145,22 @@ async def _broker(bus_url: Secret, deadline: Deadline) -> list[Finding]:
         return [*findings, *served, journal, *files.check_servers(broker.SETTING, bus_url)]
 
 
-async def _notices(settings: RegistrySettings, deadline: Deadline) -> list[Finding]:
+async def _check_notices(settings: RegistrySettings, deadline: Deadline) -> list[Finding]:
     if not settings.notices_to:
         return [unknown("notices", f"nobody is warned before a token ends: no {PREFIX}NOTICES_TO")]
     destination = notice_destination(settings)
     if destination.starts_tls:
-        return [await _mail_server(destination, deadline)]
+        return [await _examine_mail_server(destination, deadline)]
     return [await check_reachable(f"{PREFIX}NOTICES_TO", settings.notices_to.reveal(), deadline, destination.tls)]
 
 
-async def _mail_server(destination: NoticeDestination, deadline: Deadline) -> Finding:
+async def _examine_mail_server(destination: NoticeDestination, deadline: Deadline) -> Finding:
     """Checks that the mail server of an `smtp://` URL can be reached. Also checks that it begins TLS by STARTTLS, with
     a valid certificate."""
     setting = f"{PREFIX}NOTICES_TO"
     subject, host = f"the way to {setting}", destination.url.host or ""
     try:
-        await greet(destination, deadline.left_s())
+        await check_mail_server(destination, deadline.left_s())
     except DeliveryError as error:
         return wrong(subject, f"{host} cannot be reached with TLS ({error})", REACH_REMEDY)
     shown = next(files.check_servers(setting, Secret(f"smtp://{host}")), None)

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 COUNT_INTERVAL_S = 10.0
 """Seconds between two counts of habilitations, tokens, and events (messages of DataPass) that could not be applied."""
-DAYS = (7, 14, 30)
+WITHIN_DAYS = (7, 14, 30)
 """Numbers of days. For each, the metric of expiring tokens counts the tokens that expire within that time (label
 `within_days`)."""
 IN_USE = timedelta(days=30)
@@ -84,7 +84,7 @@ async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
         select(tokens.expires_at)
         .select_from(schema.tokens.join(schema.habilitations))
         .where(
-            tokens.expires_at.between(*queries.within(now, max(DAYS))),
+            tokens.expires_at.between(*queries.within(now, max(WITHIN_DAYS))),
             tokens.last_used_at > now - IN_USE,
             queries.in_force(now),
         )
@@ -94,11 +94,11 @@ async def _count_expiring(connection: AsyncConnection, now: datetime) -> None:
         select(own.expires_at)
         .select_from(schema.editor_tokens.join(schema.editors))
         .where(
-            own.expires_at.between(*queries.within(now, max(DAYS))),
+            own.expires_at.between(*queries.within(now, max(WITHIN_DAYS))),
             own.last_used_at > now - IN_USE,
             editor_queries.in_force(now),
         )
     )
     ends = [*await connection.scalars(query), *await connection.scalars(of_editors)]
-    for days in DAYS:
+    for days in WITHIN_DAYS:
         metrics.TOKENS_EXPIRING.labels(days).set(sum(end <= now + timedelta(days=days) for end in ends))

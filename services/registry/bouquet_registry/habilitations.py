@@ -33,7 +33,7 @@ MAX_TEXTS = {"purpose": 2_000, "description": 20_000, "datapass_id": 64}
 SCOPE = re.compile(r"[a-z0-9_.:-]{1,100}")
 MAX_CALLS = 1_000_000
 """Largest rate limit that a habilitation may have, in calls per minute or per second."""
-PATHS = re.compile(r"/(?:v[1-9][0-9]*|api)/[a-z0-9_./-]*")
+PATH_PREFIX = re.compile(r"/(?:v[1-9][0-9]*|api)/[a-z0-9_./-]*")
 """Pattern of a path prefix, such as `/v3/dss/`. A prefix stands for the group of all operations whose paths begin with
 it."""
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -168,7 +168,7 @@ def _validation_errors(habilitation: Habilitation) -> Iterator[str]:
         if not 0 <= getattr(habilitation, name) <= MAX_CALLS:
             yield f"{name}: is not between 0 and {MAX_CALLS}"
     for number, limit in enumerate(habilitation.group_limits):
-        if not PATHS.fullmatch(limit.paths):
+        if not PATH_PREFIX.fullmatch(limit.paths):
             yield f"group_limits[{number}].paths: is not the beginning of a path"
         if limit.paths in {other.paths for other in habilitation.group_limits[:number]}:
             yield f"group_limits[{number}].paths: has a limit already"

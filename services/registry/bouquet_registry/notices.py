@@ -30,7 +30,7 @@ THRESHOLDS = (90, 60, 30, 14, 7, 0)
 """Days before a token's expiry at which a notice is due (docs/reference/contract.md §7)."""
 OUTCOMES = ("sent", "undelivered")
 """Outcomes of sending a notice (warning before a token expires). A metric counts each in its label `outcome`."""
-CLAIM = timedelta(minutes=10)
+CLAIM_DURATION = timedelta(minutes=10)
 """Time for which a process that claims a notice (warning before a token expires) is the only one that may send it. If
 the notice is unsent after this time, another process may claim it."""
 
@@ -56,7 +56,7 @@ class Notice(Struct, frozen=True, kw_only=True):
                 return tuple(sorted(set(members)))
 
 
-class _Kind(Struct, frozen=True):
+class _TokenKind(Struct, frozen=True):
     """Tables and queries for the notices (warnings before expiry) about one kind of tokens: those of habilitations, or
     those of software editors."""
 
@@ -106,11 +106,11 @@ async def send_due_notices(store: Store, channel: NoticeChannel, clock: Clock) -
             await _create_due_notices(transaction, kind)
     for kind in _KINDS:
         while notice := await _claim(store, kind, clock()):
-            if await _is_delivered(channel, notice):
+            if await _try_deliver(channel, notice):
                 await _mark_sent(store, kind, notice, clock())
 
 
-async def _is_delivered(channel: NoticeChannel, notice: Notice) -> bool:
+async def _try_deliver(channel: NoticeChannel, notice: Notice) -> bool:
     """Sends a notice (a warning before a token expires), and returns whether it was delivered. Logs a failure, and
     counts the outcome in a metric."""
     try:
@@ -132,7 +132,7 @@ def reached_threshold(left: timedelta) -> int | None:
     return min((days for days in THRESHOLDS if left.days <= days), default=None)
 
 
-async def _create_due_notices(transaction: Transaction, kind: _Kind) -> None:
+async def _create_due_notices(transaction: Transaction, kind: _TokenKind) -> None:
     """Creates the notices (warnings before a token expires) that are due, about tokens of habilitations or of editors
     (`kind`). A new notice replaces older unsent ones of the same token."""
     notices, now = kind.notices.c, transaction.now
@@ -150,9 +150,10 @@ async def _create_due_notices(transaction: Transaction, kind: _Kind) -> None:
         await transaction.connection.execute(insert(kind.notices).values(row))
 
 
-async def _claim(store: Store, kind: _Kind, now: datetime) -> Notice | None:
+async def _claim(store: Store, kind: _TokenKind, now: datetime) -> Notice | None:
     """Returns an unsent notice (warning before a token expires) about a token of a habilitation or of an editor
-    (`kind`). Reserves it for this process for 10 minutes (`CLAIM`). Returns None if no notice is to be sent."""
+    (`kind`). Reserves it for this process for 10 minutes (`CLAIM_DURATION`). Returns None if no notice is to be
+    sent."""
     # Leaves out a notice if, since its creation, the token has been prolonged, has expired, or is refused.
     notices, tokens = kind.notices.c, kind.tokens.c
     free = notices.sent_at.is_(None) & (notices.claimed_until.is_(None) | (notices.claimed_until <= now))
@@ -162,7 +163,9 @@ async def _claim(store: Store, kind: _Kind, now: datetime) -> Notice | None:
     async with store.writing() as connection:
         while row := (await connection.execute(due)).one_or_none():
             own = (notices.token == row.token) & (notices.expires_at == row.expires_at) & (notices.days == row.days)
-            claimed = await connection.execute(update(kind.notices).where(own, free).values(claimed_until=now + CLAIM))
+            claimed = await connection.execute(
+                update(kind.notices).where(own, free).values(claimed_until=now + CLAIM_DURATION)
+            )
             if claimed.rowcount:
                 return _notice(*await kind.read(connection, row.token), row.days, now)
     return None
@@ -178,7 +181,7 @@ def _notice(token: Token | EditorToken, owner: Habilitation | Editor, days: int,
     )
 
 
-async def _mark_sent(store: Store, kind: _Kind, notice: Notice, now: datetime) -> None:
+async def _mark_sent(store: Store, kind: _TokenKind, notice: Notice, now: datetime) -> None:
     notices = kind.notices.c
     own = (notices.token == notice.token.id) & (notices.expires_at == notice.token.expires_at)
     async with store.writing() as connection:
@@ -196,6 +199,6 @@ async def _token_and_editor(connection: AsyncConnection, id_: str) -> tuple[Edit
 
 
 _KINDS = (
-    _Kind(schema.notices, schema.tokens, schema.habilitations, queries.in_force, _token_and_habilitation),
-    _Kind(schema.editor_notices, schema.editor_tokens, schema.editors, editor_queries.in_force, _token_and_editor),
+    _TokenKind(schema.notices, schema.tokens, schema.habilitations, queries.in_force, _token_and_habilitation),
+    _TokenKind(schema.editor_notices, schema.editor_tokens, schema.editors, editor_queries.in_force, _token_and_editor),
 )

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from bouquet_registry.journal.schema import journal
 
-NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
+ROLE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
 """Pattern of names of PostgreSQL roles that need no quotes in SQL."""
 
 ALEMBIC = "alembic_version"
@@ -65,7 +65,7 @@ can change the roll-ups, which are only counts."""
 
 CHECKED_VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
 """Kinds of rights on tables that `compare_rights` checks. Other kinds of rights are ignored."""
-HELD = """
+HELD_RIGHTS_QUERY = """
     SELECT v.verb, c.relname AS table, a.attname AS column
     FROM pg_class c
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -76,7 +76,7 @@ HELD = """
 """
 """SQL query of the rights that the current user has on columns. A right on a whole table is listed for each of its
 columns."""
-OWNED = "SELECT pg_get_userbyid(relowner) = current_user FROM pg_class WHERE oid = to_regclass('journal')"
+OWNERSHIP_QUERY = "SELECT pg_get_userbyid(relowner) = current_user FROM pg_class WHERE oid = to_regclass('journal')"
 
 
 class Compared(Struct, frozen=True):
@@ -96,8 +96,8 @@ def compare_rights(connection: Connection, needed: tuple[str, ...]) -> Compared:
     columns[ALEMBIC] = ["version_num"]
     wanted = {each for right in needed for each in _columns_of(right, columns)}
     values = {"verbs": list(CHECKED_VERBS), "tables": list(columns)}
-    held = {(row.verb, row.table, row.column) for row in connection.execute(text(HELD), values)}
-    is_owner = bool(connection.scalar(text(OWNED)))
+    held = {(row.verb, row.table, row.column) for row in connection.execute(text(HELD_RIGHTS_QUERY), values)}
+    is_owner = bool(connection.scalar(text(OWNERSHIP_QUERY)))
     return Compared(_named(wanted - held), _named(held - wanted), is_owner)
 
 
@@ -123,7 +123,7 @@ PRUNING_RIGHTS = (
 to expired records."""
 
 
-POLICIES = """
+POLICIES_QUERY = """
     SELECT p.tablename AS table, p.policyname AS name, CAST(p.roles AS text[]) AS roles FROM pg_policies p
     WHERE p.schemaname = current_schema() AND p.policyname LIKE 'bouquet%'
 """
@@ -136,7 +136,7 @@ def limit_pruning(connection: Connection, role: str, keep_months: int) -> None:
     # A change of policies waits for readers of the table, such as a dump under way, and holds new readers up. So
     # policies that exist already stay.
     name = f"bouquet_expire_{keep_months}"
-    former = connection.execute(text(POLICIES)).all()
+    former = connection.execute(text(POLICIES_QUERY)).all()
     if [policy.roles for policy in former if policy.name == name] != [[role], [role]]:
         for policy in former:
             connection.execute(text(f"DROP POLICY {policy.name} ON {policy.table}"))

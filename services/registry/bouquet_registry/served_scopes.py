@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 WRITE_INTERVAL_S = 1.0
 """Seconds between writes of reported scopes to the database."""
-REFRESH = timedelta(hours=1)
+MIN_UPDATE_INTERVAL = timedelta(hours=1)
 """Shortest time between two updates of a scope's `reported_at` in the database. Reports in between are not written."""
 FORGOTTEN_AFTER = timedelta(days=30)
 """Time after which a scope no longer counts as served if no gateway has reported it again."""
@@ -41,7 +41,7 @@ worker cannot fill the database."""
 class ServedScope(Struct, frozen=True):
     scope: str
     reported_at: datetime
-    """Time of a gateway's last report that it serves the scope. It may be too early, by up to `REFRESH`."""
+    """Time of a gateway's last report that it serves the scope. It may be too early, by up to `MIN_UPDATE_INTERVAL`."""
 
 
 class ScopeReports:
@@ -102,7 +102,7 @@ def _within_limit(reported: list[str], known: Mapping[str, datetime], now: datet
 
 
 def _is_stale(reported_at: datetime | None, now: datetime) -> bool:
-    return reported_at is None or now - reported_at >= REFRESH
+    return reported_at is None or now - reported_at >= MIN_UPDATE_INTERVAL
 
 
 async def served_scopes(connection: AsyncConnection) -> list[ServedScope]:

@@ -21,7 +21,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_mesh.tls.context import warn_if_unencrypted
 from bouquet_registry.database_url import SETTING, database_of
-from bouquet_registry.roles import NAME, NO_ROLES, Roles, grant
+from bouquet_registry.roles import NO_ROLES, ROLE_NAME, Roles, grant
 from bouquet_registry.schema import REVISION
 
 PREFIX = "BOUQUET_REGISTRY_"
@@ -95,7 +95,7 @@ async def upgrade(url: Secret, roles: Roles = NO_ROLES, keep_months: int = 0) ->
 async def _check_roles(engine: AsyncEngine, roles: Roles) -> None:
     """Raises `SettingsError` if the database lacks one of `roles`, or if a role's name needs quotes in SQL."""
     for role in filter(None, structs.astuple(roles)):
-        if not NAME.fullmatch(role):
+        if not ROLE_NAME.fullmatch(role):
             raise SettingsError([f"{role!r} is no name of a role"])
         async with engine.connect() as connection:
             if not await connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}):
@@ -123,7 +123,7 @@ async def _engine(setting: Secret) -> AsyncIterator[AsyncEngine]:
     except ArgumentError:
         raise SettingsError([NOT_TAKEN]) from None
     if engine.dialect.name == "sqlite":
-        await asyncio.to_thread(_write_ahead, url.database or "")
+        await asyncio.to_thread(_enable_wal, url.database or "")
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     try:
@@ -144,7 +144,7 @@ async def _connect_once(engine: AsyncEngine) -> None:
         raise SettingsError([NOT_TAKEN]) from None
 
 
-def _write_ahead(file: str) -> None:
+def _enable_wal(file: str) -> None:
     """Sets write-ahead logging in an SQLite file. Creates a missing file, which only its owner can read. If `file` is a
     symbolic link, acts on the file to which the link leads."""
     # Retries if the file is locked, because SQLite does not wait for the lock when two processes set the mode at once.

@@ -36,7 +36,7 @@ DEFINITIONS: dict[str, RequestClass] = {
 }
 """Maps each kind of habilitation (a definition in DataPass), by its id, to DataPass's class of requests for it."""
 DEFINITION_OF = {class_: id_ for id_, class_ in DEFINITIONS.items()}
-CONTACTS = ("contact_metier_", "contact_technique_", "delegue_protection_donnees_")
+CONTACT_PREFIXES = ("contact_metier_", "contact_technique_", "delegue_protection_donnees_")
 """Prefixes of the names of the `RequestData` fields that describe contacts, such as `contact_metier_email`."""
 UID = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 PLACEHOLDER = re.compile(r"%\{(\w*)\}")
@@ -88,7 +88,7 @@ class RequestData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 def block_of(attribute: str) -> Block:
     """Returns the name of the part of a form that contains an attribute of `RequestData`."""
-    if attribute.startswith(CONTACTS):
+    if attribute.startswith(CONTACT_PREFIXES):
         return "contacts"
     if attribute.startswith(("fc_", "france_connect_")):
         return "modalities"

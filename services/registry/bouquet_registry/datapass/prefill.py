@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from bouquet_registry.datapass.forms import CONTACTS, Block, Form, RequestData, ServiceProviderEntry, block_of
+from bouquet_registry.datapass.forms import CONTACT_PREFIXES, Block, Form, RequestData, ServiceProviderEntry, block_of
 from bouquet_registry.habilitations import EMAIL
 from bouquet_registry.served_scopes import FRANCE_CONNECT_SCOPES
 
 LISTS = ("modalities", "scopes")
 """Names of the fields of `RequestData` whose values are lists."""
 TYPES = {field.name: field.type for field in structs.fields(RequestData)}
-LINKABLE = frozenset(name for name in TYPES if not name.startswith(CONTACTS))
+LINKABLE = frozenset(name for name in TYPES if not name.startswith(CONTACT_PREFIXES))
 """Names of the `RequestData` fields that the query string of a link to a form may fill in: all but those of
 contacts."""
 REQUIRED: dict[Block, tuple[str, ...]] = {
@@ -31,7 +31,7 @@ REQUIRED: dict[Block, tuple[str, ...]] = {
     ),
 }
 """Maps each part of a form to the attributes that must be filled in before a request may be submitted."""
-MAX_MONTHS = 36
+MAX_UNJUSTIFIED_MONTHS = 36
 """Longest retention of personal data, in months, that a request need not justify."""
 
 
@@ -95,7 +95,7 @@ def missing(form: Form, data: RequestData, provider: ServiceProviderEntry | None
     blocks = {*form.steps, *form.static_blocks} if form.steps else set(REQUIRED)
     filled = {name: value for name, value in data.filled().items() if value not in ("", ())}
     needed = [name for block, names in REQUIRED.items() if block in blocks for name in names]
-    if filled.get("duree_conservation_donnees_caractere_personnel", 0) > MAX_MONTHS:
+    if filled.get("duree_conservation_donnees_caractere_personnel", 0) > MAX_UNJUSTIFIED_MONTHS:
         needed.append("duree_conservation_donnees_caractere_personnel_justification")
     found = [name for name in needed if name not in filled]
     if "france_connect" in filled.get("modalities", ()) and "france_connect_authorization_id" not in filled:
