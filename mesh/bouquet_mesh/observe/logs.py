@@ -16,7 +16,7 @@ from bouquet_mesh.observe.request_context import request_id, trace_id
 
 _RESERVED = frozenset(RESERVED_ATTRS)
 
-OWN_LOGGERS = "bouquet"
+OWN_LOGGER_PREFIX = "bouquet"
 """Prefix of the names of Bouquet's own loggers, such as `bouquet_gateway`. Loggers in providers' workers have it
 too."""
 
@@ -59,7 +59,7 @@ class _Formatter(MsgspecFormatter):
 def _may_be_written(record: logging.LogRecord) -> bool:
     """Returns whether a log record is written. A record below level WARNING is written only if it comes from one of
     Bouquet's own loggers."""
-    return record.levelno >= logging.WARNING or record.name.startswith(OWN_LOGGERS)
+    return record.levelno >= logging.WARNING or record.name.startswith(OWN_LOGGER_PREFIX)
 
 
 def configure_logs(service: str, level: str) -> None:
