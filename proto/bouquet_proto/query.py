@@ -4,7 +4,7 @@ other text after them (`12abc`)."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
@@ -27,23 +27,23 @@ MALFORMED = Malformed()
 
 
 class Query(Struct, frozen=True):
-    """Parsed query string. `scalars` maps the names of parameters given as `name=x` to their values, and `lists` those
-    given as `name[]=x`."""
+    """Parsed query string: the value of each parameter by name. A text was given as `name=x`, a tuple as `name[]=x`."""
 
-    # A name given in the other form has the value `MALFORMED`. The last value of a repeated scalar counts.
+    # The last text of a repeated parameter counts. A parameter given in both forms has the value `MALFORMED`.
 
-    scalars: dict[str, str | Malformed]
-    lists: dict[str, tuple[str, ...] | Malformed]
+    given: dict[str, str | tuple[str, ...] | Malformed]
 
     def scalar(self, name: str) -> str | Malformed | None:
         """Returns the value of the parameter `name`, or None if it is absent. Returns `MALFORMED` if the query gives a
         list, `name[]=x`, instead."""
-        return self.scalars.get(name)
+        value = self.given.get(name)
+        return MALFORMED if isinstance(value, tuple) else value
 
     def list(self, name: str) -> tuple[str, ...] | Malformed | None:
         """Returns the values of the list parameter `name[]`, or None if it is absent. Returns `MALFORMED` if the query
         gives a single value, `name=x`, instead."""
-        return self.lists.get(name)
+        value = self.given.get(name)
+        return MALFORMED if isinstance(value, str) else value
 
 
 def parse_query(text: str) -> Query:
@@ -69,20 +69,14 @@ def parse_query(text: str) -> Query:
             items.append(MALFORMED)
         elif equals:
             items.append(value)
-    return _query(scalars, lists)
+    read = {name: _tuple_of(items) for name, items in lists.items()}
+    return Query(scalars | read | dict.fromkeys(scalars.keys() & read.keys(), MALFORMED))
 
 
-def query_of_values(values: Mapping[str, str | Sequence[str]]) -> Query:
-    """Returns a parsed query with the given values: a text counts as `name=x`, and an item of a list as `name[]=x`. The
-    names must consist of letters, digits and underscores."""
-    scalars: dict[str, str | Malformed] = {}
-    lists: dict[str, list[str | Malformed]] = {}
-    for name, value in values.items():
-        if isinstance(value, str):
-            scalars[name] = _checked(value)
-        elif value:
-            lists[name] = [_checked(item) for item in value]
-    return _query(scalars, lists)
+def checked_value(value: str | Sequence[str]) -> str | tuple[str, ...] | Malformed:
+    """Returns a parameter's value as a parsed query (`Query.given`) has it: a text counts as `name=x`, and an item of a
+    list as `name[]=x`."""
+    return _checked(value) if isinstance(value, str) else _tuple_of([_checked(item) for item in value])
 
 
 def leading_integer(text: str) -> int:
@@ -92,11 +86,6 @@ def leading_integer(text: str) -> int:
         return int(text)
     match = _LEADING_INTEGER.match(text)
     return int(match[1]) if match else 0
-
-
-def _query(scalars: dict[str, str | Malformed], lists: Mapping[str, Sequence[str | Malformed]]) -> Query:
-    read = {name: _tuple_of(items) for name, items in lists.items()}
-    return Query(scalars | dict.fromkeys(read, MALFORMED), read | dict.fromkeys(scalars, MALFORMED))
 
 
 def _tuple_of(items: Sequence[str | Malformed]) -> tuple[str, ...] | Malformed:

@@ -22,7 +22,7 @@ from tests.support.scripted_providers import offers
 TODAY = date(2026, 11, 30)
 MAELYS = {
     "nomNaissance": "LE GOUADEC",
-    "prenoms": ["Maëlys", "Anne"],
+    "prenoms": ("Maëlys", "Anne"),
     "sexeEtatCivil": "F",
     "anneeDateNaissance": 1989,
     "moisDateNaissance": 2,
@@ -103,7 +103,7 @@ def test_a_parameter_of_a_part_replaces_what_identifies_the_person() -> None:
 
 def test_the_query_of_a_part_is_read_as_that_of_a_single_call() -> None:
     values: Values = {
-        "prenoms": ["Maëlys", "Anne&x=1"],
+        "prenoms": ("Maëlys", "Anne&x=1"),
         "mois": 11,
         "nomNaissance": "É+",
         "ine": "a\n",

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bouquet_proto.query import MALFORMED, MAX_VALUE_LENGTH, Malformed, leading_integer, parse_query, query_of_values
+from bouquet_proto.query import (
+    MALFORMED,
+    MAX_VALUE_LENGTH,
+    Malformed,
+    Query,
+    checked_value,
+    leading_integer,
+    parse_query,
+)
 
 COUNTS = (2_000, 64_000)
 """Numbers of items of a short and a long list."""
@@ -58,7 +66,7 @@ def test_a_query_name_given_as_scalar_and_list_is_malformed() -> None:
 
 READERS: dict[str, Callable[[int], Callable[[], object]]] = {
     "a query string": lambda count: partial(parse_query, "a[]=1&" * count),
-    "values": lambda count: partial(query_of_values, {"a": ["1"] * count}),
+    "values": lambda count: partial(checked_value, ["1"] * count),
 }
 
 
@@ -97,7 +105,7 @@ def test_a_too_long_query_value_is_malformed() -> None:
 
 def test_a_query_pair_with_a_malformed_name_is_ignored() -> None:
     query = parse_query("%FF=A&nom=B")
-    assert query.scalars == {"nom": "B"}
+    assert query.given == {"nom": "B"}
 
 
 def test_a_malformed_query_value_keeps_no_text() -> None:
@@ -116,9 +124,10 @@ values = st.text() | st.text(alphabet="a%+\n\udcff", min_size=250, max_size=260)
 
 
 @given(st.dictionaries(st.sampled_from(["nom", "prenoms", "mois"]), values | st.lists(values, max_size=3)))
-def test_the_query_of_values_is_that_of_their_query_string(given: dict[str, str | list[str]]) -> None:
+def test_checked_values_are_those_of_their_query_string(given: dict[str, str | list[str]]) -> None:
     pairs = [(name, value) if isinstance(value, str) else (f"{name}[]", value) for name, value in given.items()]
-    assert query_of_values(given) == parse_query(urlencode(pairs, doseq=True, errors="surrogateescape"))
+    checked = {name: checked_value(value) for name, value in given.items() if value != []}
+    assert Query(checked) == parse_query(urlencode(pairs, doseq=True, errors="surrogateescape"))
 
 
 @given(st.binary())
@@ -129,8 +138,9 @@ def test_no_bytes_make_the_query_parser_raise(body: bytes) -> None:
 
 @given(queries)
 def test_every_parsed_query_value_is_one_line_of_unicode(text: str) -> None:
-    for value in parse_query(text).scalars.values():
-        assert isinstance(value, Malformed) or (value.encode() and len(value.splitlines()) == 1) or not value
+    for value in parse_query(text).given.values():
+        for item in value if isinstance(value, tuple) else (value,):
+            assert isinstance(item, Malformed) or (item.encode() and len(item.splitlines()) == 1) or not item
 
 
 @pytest.mark.parametrize(

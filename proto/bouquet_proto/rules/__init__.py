@@ -81,7 +81,7 @@ def apply_rules(
                 _apply(check, query, today, values, codes)
             else:
                 accepted, refused = _apply_once(check, query, today, shared)
-                values.update(accepted)
+                values |= accepted
                 codes += refused
         if codes:
             return RuleViolations(tuple(dict.fromkeys(codes)))
@@ -95,14 +95,11 @@ def _apply(check: Check, query: Query, today: date, values: Values, codes: list[
 def _apply_once(check: Check, query: Query, today: date, shared: SharedResults) -> tuple[Values, list[str]]:
     """Applies a rule to a query, and returns the accepted values and the error codes. If `shared` holds the result for
     the same date and parameter values, takes that; otherwise adds the new one."""
-    names = check.parameter_names.values()
-    key = (check.rule, today, *map(query.scalars.get, names), *map(query.lists.get, names))
-    if key not in shared:
-        values: Values = {}
-        codes: list[str] = []
-        _apply(check, query, today, values, codes)
-        shared[key] = values, codes
-    result: tuple[Values, list[str]] = shared[key]
+    key = (check.rule, today, *map(query.given.get, check.parameter_names.values()))
+    result: tuple[Values, list[str]] | None = shared.get(key)
+    if result is None:
+        result = shared[key] = {}, []
+        _apply(check, query, today, *result)
     return result
 
 
@@ -111,7 +108,7 @@ def refused_codes(checks: Iterable[Check], identity: Identite, today: date) -> t
     empty if there are none."""
     given = structs.asdict(identity)
     lists = {"prenoms": given.pop("prenoms")}
-    query = Query({field: str(value) for field, value in given.items() if value is not None}, lists)
+    query = Query({field: str(value) for field, value in given.items() if value is not None} | lists)
     canonical = tuple(Check(check.rule, {field: field for field in RULES[check.rule].fields}) for check in checks)
     read = apply_rules((canonical,), query, today)
     return read.codes if isinstance(read, RuleViolations) else ()

@@ -46,7 +46,7 @@ class RuleContext(Struct, gc=False):
 
     def text(self, field: str) -> str | Malformed | None:
         """Returns the normalised text of a field, `MALFORMED` for an invalid value, or None if the field is absent."""
-        given = self.query.scalars.get(self.names[field])
+        given = self.query.scalar(self.names[field])
         return normalised(field, given) if isinstance(given, str) else given
 
     def items(self, field: str) -> tuple[str, ...] | Malformed | None:

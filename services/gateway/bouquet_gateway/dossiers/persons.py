@@ -42,7 +42,7 @@ def _is_open(value: Any, path: str) -> bool:
 def _civil_status(node: Mapping[str, Any], people: People) -> dict[str, Value]:
     named = {field: _value(node.get(field)) for field in CIVIL_STATUS.values()}
     names = _value(node.get(people.prenoms))
-    first_names: Value | None = [*names.split()] if isinstance(names, str) else names
+    first_names: Value | None = tuple(names.split()) if isinstance(names, str) else names
     year, month, day = (int(part) for part in birth_date(tuple(map(node.get, people.naissance))).split("-"))
     found: dict[str, Value | None] = {
         **named,
@@ -57,7 +57,8 @@ def _civil_status(node: Mapping[str, Any], people: People) -> dict[str, Value]:
 
 
 def _value(value: Any) -> Value | None:
-    """Returns a text, a whole number or a list of texts unchanged; returns `None` for any other value."""
+    """Returns a text or a whole number unchanged, and a list of texts as a tuple; returns `None` for any other
+    value."""
     if isinstance(value, str) or type(value) is int:
         return value
-    return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
+    return tuple(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else None

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import TypeAlias
-from urllib.parse import quote_plus
 
 from msgspec import Raw, Struct
 
@@ -25,7 +24,7 @@ from bouquet_gateway.dossiers.result import (
     without_source,
 )
 from bouquet_gateway.single_calls.ask import OperationCaller
-from bouquet_gateway.single_calls.parameters import Parameters, Values, parameters_of
+from bouquet_gateway.single_calls.parameters import Parameters, Values, encoded, parameters_of
 from bouquet_gateway.single_calls.target import Target
 
 MAX_PERSONS = 12
@@ -61,9 +60,9 @@ class _Run:
         self._asker = asker
         self._group = group
         self._is_wanted = is_wanted
-        self._quote = cache(quote_plus)
-        """Function that encodes a value for a query string. It remembers its results, since the lookups of a dossier
-        often have the same values."""
+        self._encode = cache(encoded)
+        """Function that encodes a query parameter. It remembers its results, since the lookups of a dossier often have
+        the same values."""
         self._calls: dict[tuple[str, str], asyncio.Task[PartResult]] = {}
         """Tasks of the calls so far, by path and query."""
 
@@ -107,7 +106,7 @@ class _Run:
     def _call(self, target: Target, values: Values, *, is_counted: bool) -> asyncio.Task[PartResult]:
         """Begins a call of the operation `target` with the parameters `values`, and returns its task. If the same call
         has already begun, returns its task. `is_counted` says whether the rate limit has already counted the call."""
-        parameters = parameters_of(self._recipient, values, self._quote)
+        parameters = parameters_of(self._recipient, values, self._encode)
         key = (target.path, parameters.raw_query)
         call = self._calls.get(key)
         if call is None:

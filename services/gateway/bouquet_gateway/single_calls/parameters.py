@@ -9,13 +9,13 @@ from urllib.parse import quote_plus
 
 from msgspec import Meta, Struct
 
-from bouquet_proto.query import Query, query_of_values
+from bouquet_proto.query import Malformed, Query, checked_value
 
 MAX_INTEGER = 10**15
 
 Integer: TypeAlias = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
-Value: TypeAlias = str | Integer | list[str | Integer]
-"""Value of a query parameter. A list stands for a repeated parameter: the query contains `name[]=…` once for each
+Value: TypeAlias = str | Integer | tuple[str | Integer, ...]
+"""Value of a query parameter. A tuple stands for a repeated parameter: the query contains `name[]=…` once for each
 item."""
 Values: TypeAlias = Mapping[str, Value]
 
@@ -28,17 +28,29 @@ class Parameters(Struct, frozen=True):
     query: Query
 
 
-def parameters_of(recipient: str, values: Values, quote: Callable[[str], str] = quote_plus) -> Parameters:
+class EncodedParameter(Struct, frozen=True):
+    """Query parameter of a call, as text and parsed."""
+
+    text: str
+    """Part of the query string, such as `mois=11` or `prenoms[]=Anne&prenoms[]=Rose`."""
+    value: str | tuple[str, ...] | Malformed
+
+
+def encoded(name: str, value: Value) -> EncodedParameter:
+    """Encodes a query parameter. `name` needs no encoding: the caller has checked that it is a parameter's name."""
+    if isinstance(value, tuple):
+        items = [str(item) for item in value]
+        return EncodedParameter("&".join(f"{name}[]={quote_plus(item)}" for item in items), checked_value(items))
+    text = str(value)
+    return EncodedParameter(f"{name}={quote_plus(text)}", checked_value(text))
+
+
+def parameters_of(
+    recipient: str, values: Values, encode: Callable[[str, Value], EncodedParameter] = encoded
+) -> Parameters:
     """Returns the query parameters of one call: `recipient`, then `values` sorted by name. `recipient` is the SIRET of
-    the administration that receives the data. `quote` percent-encodes a value for the query string."""
-    # Names need no encoding: the caller has checked that they are names of parameters.
-    texts: dict[str, str | list[str]] = {"recipient": recipient}
-    pairs = [f"recipient={recipient}"]
-    for name, value in sorted(values.items()):
-        if isinstance(value, list):
-            texts[name] = items = [str(item) for item in value]
-            pairs += [f"{name}[]={quote(item)}" for item in items]
-        else:
-            texts[name] = text = str(value)
-            pairs.append(f"{name}={quote(text)}")
-    return Parameters("&".join(pairs), query_of_values(texts))
+    the administration that receives the data. `encode` is `encoded`, or a cache of it for calls that share values."""
+    parameters = {name: encode(name, value) for name, value in sorted(values.items()) if value != ()}
+    raw_query = "&".join([f"recipient={recipient}", *[one.text for one in parameters.values()]])
+    given = {name: one.value for name, one in parameters.items()}
+    return Parameters(raw_query, Query({"recipient": recipient, **given}))
