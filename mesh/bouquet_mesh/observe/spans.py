@@ -95,18 +95,11 @@ class _OpenSpan(AbstractContextManager[Span]):
         self._span.end()
 
 
-@contextmanager
-def within_trace(headers: Mapping[str, str]) -> Iterator[Span]:
+def within_trace(headers: Mapping[str, str]) -> AbstractContextManager[Span]:
     """Continues, while the context is open, the trace that the W3C `headers` name, without opening a span. Log lines
     written meanwhile contain the trace's id."""
-    above = _w3c.extract(headers)
-    current = trace.get_current_span(above)
-    token, id_token = context.attach(above), trace_id.set(_trace_id_of(current))
-    try:
-        yield current
-    finally:
-        trace_id.reset(id_token)
-        context.detach(token)
+    # The span of another process, which ends it: `end` does nothing here.
+    return _OpenSpan(trace.get_current_span(_w3c.extract(headers)))
 
 
 def traceparent(span: Span | None = None) -> str:

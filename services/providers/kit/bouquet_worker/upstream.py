@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from ssl import SSLContext
 from typing import Any, Self, TypeAlias
-from urllib.parse import quote, quote_plus, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, quote_plus, urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -121,7 +121,7 @@ class UpstreamClient:
         self._name = upstream.name
         self._observer = observer
         self._answers = answers
-        self._base_url = upstream.base_url
+        self._base = urlsplit(upstream.base_url)
         self._auth = upstream.auth
         self._timeout_s = settings.timeout_s if upstream.timeout_s is None else upstream.timeout_s
         self._headers = upstream.headers
@@ -211,14 +211,14 @@ class UpstreamClient:
     ) -> _Call:
         if route and not route.startswith("/"):
             raise UpstreamError("malformed_request", field="route", cause="does not begin with /")
-        base = self._base_url.rstrip("/") if route else self._base_url
+        base = self._base.path.rstrip("/") if route else self._base.path
         filled = route.format_map({name: _segment(name, value) for name, value in path.items()})
-        query = _query(params)
+        query = "&".join(filter(None, (self._base.query, _query(params))))
         body, merged = _body(json, data)
         merged.update(self._headers)
         merged.update(headers)
-        url = URL(base + filled + (f"?{query}" if query else ""), encoded=True)
-        return _Call(method, urlsplit(base).path + route or "/", url, merged, body)
+        url = URL(SplitResult(self._base.scheme, self._base.netloc, base + filled, query, ""), encoded=True)
+        return _Call(method, base + route or "/", url, merged, body)
 
     async def _exchange(self, call: _Call, *, idempotent: bool) -> Answer:
         """Sends a call and returns the answer. Retries a failed call at most once, and only if it is `idempotent`.
@@ -327,8 +327,7 @@ def _segment(name: str, value: str) -> str:
 
 
 def _query(params: Mapping[str, Param]) -> str:
-    pairs = ((name, value) for name, param in params.items() for value in _values(param))
-    return "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in pairs)
+    return "&".join([f"{_quoted(name)}={_quoted(value)}" for name, param in params.items() for value in _values(param)])
 
 
 def _values(param: Param) -> Sequence[str]:
