@@ -16,7 +16,7 @@ from bouquet_proto.quotient_familial import OPERATION
 from bouquet_registry.journal import queries, writer
 from bouquet_registry.journal.audit import verify
 from bouquet_registry.journal.rollups import roll_up
-from bouquet_registry.journal.writer import Batch
+from bouquet_registry.journal.writer import ParsedBatch
 
 ROWS = 30_000
 MONTH_S = 30 * 24 * 3600
@@ -54,7 +54,8 @@ async def figures(database: Database) -> list[Figure]:
 
 async def _written_us(place: Opened) -> float:
     batches = [
-        Batch([_access(first + n) for n in range(MAX_BATCH_RECORDS)], []) for first in range(0, ROWS, MAX_BATCH_RECORDS)
+        ParsedBatch([_access(first + n) for n in range(MAX_BATCH_RECORDS)], [])
+        for first in range(0, ROWS, MAX_BATCH_RECORDS)
     ]
     left = iter(batches)
     return (
@@ -75,7 +76,7 @@ async def _page_ms(place: Opened, outcome: str) -> float:
                 since=None,
                 until=None,
                 after=None,
-                most=PAGE,
+                limit=PAGE,
             )
         times.append((time.perf_counter() - began) * 1000)
     return median(times)

@@ -21,7 +21,7 @@ from bouquet_proto.names import JOURNAL_QUEUE
 from bouquet_registry import transactions
 from bouquet_registry.clock import utc_now
 from bouquet_registry.datapass import inbox
-from bouquet_registry.datapass.inbox import Received
+from bouquet_registry.datapass.inbox import ReceivedEvent
 from bouquet_registry.habilitations import Token
 from bouquet_registry.journal.schema import journal
 from bouquet_registry.store import open_store
@@ -172,7 +172,7 @@ class Mesh:
 
     async def set_event_aside(self) -> str:
         """Stores an event as if DataPass had sent it and Bouquet could not read it. Returns the event's digest."""
-        received = Received("v1", b"no event", utc_now())
+        received = ReceivedEvent("v1", b"no event", utc_now())
         async with open_store(self._database_url) as store:
             await inbox.set_aside(store, received, "is no event in format v1")
         return received.digest

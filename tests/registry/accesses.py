@@ -53,11 +53,11 @@ def access(id_: object, **fields: Any) -> Access:
     return Access(id=str(id_), **own | fields)
 
 
-async def write(store: Store, accesses: Iterable[Access]) -> writer.Written:
+async def write(store: Store, accesses: Iterable[Access]) -> writer.WriteResult:
     return await write_bodies(store, map(access_record.encode, accesses))
 
 
-async def write_bodies(store: Store, bodies: Iterable[bytes]) -> writer.Written:
+async def write_bodies(store: Store, bodies: Iterable[bytes]) -> writer.WriteResult:
     return await writer.write(store, writer.parse_records(bodies))
 
 

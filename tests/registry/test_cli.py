@@ -18,7 +18,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_registry.__main__ import main
 from bouquet_registry.clock import utc_now
 from bouquet_registry.datapass import inbox
-from bouquet_registry.datapass.inbox import Received
+from bouquet_registry.datapass.inbox import ReceivedEvent
 from bouquet_registry.schema import REVISION
 from bouquet_registry.store import open_store
 from tests.registry.datapass_events import v1
@@ -252,7 +252,7 @@ def test_migrate_creates_the_tables_and_prints_the_revision(
 def test_events_of_datapass_that_were_set_aside_are_shown_replayed_and_discarded(
     environ: dict[str, str], run: Run
 ) -> None:
-    good, bad = (Received("v1", body, utc_now()) for body in (v1("approve", 1_800_000_000), b"no event"))
+    good, bad = (ReceivedEvent("v1", body, utc_now()) for body in (v1("approve", 1_800_000_000), b"no event"))
 
     async def set_aside() -> None:
         async with open_store(Secret(environ["BOUQUET_REGISTRY_DATABASE_URL"])) as store:

@@ -10,7 +10,7 @@ import pytest
 
 from bouquet_registry import queries
 from bouquet_registry.datapass import inbox
-from bouquet_registry.datapass.inbox import Received
+from bouquet_registry.datapass.inbox import ReceivedEvent
 from bouquet_registry.refusals import UnknownRecord
 from bouquet_registry.store import Store
 from tests.registry.api_client import ApiClient, api_client
@@ -28,8 +28,8 @@ async def api(store: Store, clock: DatetimeClock) -> AsyncIterator[ApiClient]:
         yield client
 
 
-async def set_aside(store: Store, clock: DatetimeClock, *bodies: bytes) -> list[Received]:
-    made = [Received("v1", body, clock()) for body in bodies]
+async def set_aside(store: Store, clock: DatetimeClock, *bodies: bytes) -> list[ReceivedEvent]:
+    made = [ReceivedEvent("v1", body, clock()) for body in bodies]
     for received in made:
         await inbox.set_aside(store, received, "is dated ahead of the clock")
     return made
@@ -70,7 +70,7 @@ async def test_an_event_that_still_cannot_be_applied_stays_aside_until_it_is_dis
 async def test_a_late_event_stays_aside_unless_it_is_wanted_all_the_same(
     api: ApiClient, store: Store, clock: DatetimeClock
 ) -> None:
-    newer = Received("v1", v1("submit", clock().timestamp()), clock())
+    newer = ReceivedEvent("v1", v1("submit", clock().timestamp()), clock())
     (late,) = await set_aside(store, clock, v1("approve", clock().timestamp() - 3600))
     await inbox.set_aside(store, newer, "")
     assert (await api.act("POST", f"{PATH}/{newer.digest}/replay")).json["outcome"] == "obeyed"
@@ -88,7 +88,7 @@ async def test_of_many_replays_at_once_one_applies_the_event(
     assert set(outcomes) <= {"obeyed", "known", 404}
     async with store.reading() as connection:
         (own,) = await queries.habilitations(connection)
-        assert len(await queries.tokens(connection, of=own.id)) == 1
+        assert len(await queries.tokens(connection, habilitation=own.id)) == 1
 
 
 async def test_a_discarded_event_is_not_applied_by_a_replay_that_read_it_before(

@@ -14,7 +14,7 @@ from bouquet_mesh.settings import SettingsError
 from bouquet_registry import queries
 from bouquet_registry.datapass import formats, inbox
 from bouquet_registry.datapass.forms import EXAMPLES, Catalogue, forms_of, parse
-from bouquet_registry.datapass.inbox import Received
+from bouquet_registry.datapass.inbox import ReceivedEvent
 from bouquet_registry.served_scopes import FRANCE_CONNECT_SCOPES
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
@@ -207,7 +207,7 @@ async def test_an_approved_request_of_each_form_keeps_form_and_editor_and_is_del
         told["data"]["organization"]["insee_payload"] = {"etablissement": {"siret": SIRET}}
         told["data"]["authorizations"] = [{"id": 1, "slug": "production", "revoked": False, "state": "active"}]
         body = json.dumps(told).encode()
-        received = Received("v2", body, clock())
+        received = ReceivedEvent("v2", body, clock())
         assert (await inbox.apply_once(sqlite, received, formats.read("v2", body), clock))[1] == "obeyed"
     async with sqlite.reading() as connection:
         [own] = await queries.habilitations(connection)
@@ -222,7 +222,7 @@ async def test_reopening_in_datapass_leaves_an_active_habilitation_active(sqlite
     for event, state in (("approve", "validated"), ("reopen", "draft"), ("cancel_reopening", "validated")):
         clock.advance(minutes=1)
         body = v2(event, clock().timestamp(), state=state)
-        await inbox.apply_once(sqlite, Received("v2", body, clock()), formats.read("v2", body), clock)
+        await inbox.apply_once(sqlite, ReceivedEvent("v2", body, clock()), formats.read("v2", body), clock)
         async with sqlite.reading() as connection:
             [own] = await queries.habilitations(connection)
         assert own.state == "active"

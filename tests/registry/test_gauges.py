@@ -48,7 +48,7 @@ async def test_tokens_in_force_are_counted(store: Store) -> None:
 
 
 def test_habilitation_names_are_exported_up_to_a_limit() -> None:
-    usage = AccessCounter(most=2)
+    usage = AccessCounter(max_pairs=2)
     usage.count(
         [structs.replace(access(name), habilitation=name, operation="op") for name in ("a", "b", "c", "d", "a")]
     )

@@ -155,7 +155,7 @@ def pruned_under_way(monkeypatch: pytest.MonkeyPatch, store: Store, to: int) -> 
     monkeypatch.setattr(audit, "ROWS_PER_READ", 3)
     piece, reads = audit._read_rows, count_from(1)
 
-    async def meanwhile(store: Store, after: int, last: int) -> tuple[list[audit.Stored], Link]:
+    async def meanwhile(store: Store, after: int, last: int) -> tuple[list[audit.StoredRecord], Link]:
         if next(reads) == 2:
             await prune(store, NOON.timestamp() + to + 1)
         return await piece(store, after, last)

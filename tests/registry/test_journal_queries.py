@@ -345,13 +345,13 @@ async def test_a_call_is_found_by_the_request_id_that_its_caller_quotes(store: S
     quoted = "8d1f7e9e-6c30-4c47-a6b4-8d54b9a8f6c1"
     await write(store, [access(1, request_id=quoted), access(2, request_id="another"), access(3)])
     async with store.reading() as connection:
-        [only] = await queries.of_id(connection, quoted)
-        assert await queries.of_id(connection, "nobody's") == []
+        [only] = await queries.accesses_of_request(connection, quoted)
+        assert await queries.accesses_of_request(connection, "nobody's") == []
     assert (only["id"], only["request_id"], only["status"], only["duration_ms"]) == ("1", quoted, 200, 12.5)
 
 
 async def test_a_call_is_found_by_the_id_of_its_record_which_a_proof_names(store: Store) -> None:
     await write(store, [access(1, request_id="one"), access(2, request_id="another")])
     async with store.reading() as connection:
-        [only] = await queries.of_id(connection, "2")
+        [only] = await queries.accesses_of_request(connection, "2")
     assert (only["id"], only["request_id"]) == ("2", "another")

@@ -121,5 +121,5 @@ async def test_a_long_batch_delivered_again_is_all_duplicates(store: Store) -> N
 
 
 async def test_an_empty_batch_writes_nothing(store: Store) -> None:
-    assert await writer.write(store, writer.parse_records([])) == writer.Written(0, 0)
+    assert await writer.write(store, writer.parse_records([])) == writer.WriteResult(0, 0)
     assert await ids(store) == []

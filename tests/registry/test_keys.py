@@ -61,7 +61,7 @@ async def test_a_withdrawn_key_s_texts_are_refused_and_the_same_token_is_signed_
     for gate in gates:
         await becomes(gate, former.jwt, "401 00105")
     assert await (await here.start_gateway(token_keys=BOTH)).outcome(former.jwt) == "401 00105"
-    (again,) = await keys_of(here.store, NEXT).sign_again(ADMINISTRATOR, "2026-01")
+    (again,) = await keys_of(here.store, NEXT).reissue(ADMINISTRATOR, "2026-01")
     assert again.token.id == former.token.id
     assert [await gate.outcome(again.jwt) for gate in gates] == ["200", "200"]
     assert {act.act for act in await recorded(here.store, again.token.id)} == {"token issue", "token reveal"}
@@ -129,7 +129,7 @@ async def test_a_gateway_of_a_former_release_reads_of_a_withdrawn_key_s_tokens_t
     assert await changed_by(keys_of(store).withdraw(ADMINISTRATOR, "2026-01")) == concerned
     assert await blacklisted() == concerned
     assert await blacklisted(refuses_withdrawn=True) == set()
-    await keys_of(store, NEXT).sign_again(ADMINISTRATOR, "2026-01")
+    await keys_of(store, NEXT).reissue(ADMINISTRATOR, "2026-01")
     assert await blacklisted() == concerned  # such a gateway cannot tell the new text from the former
     assert await changed_by(keys_of(store).restore(ADMINISTRATOR, "2026-01")) == concerned
     assert await blacklisted() == set()
@@ -177,12 +177,12 @@ async def test_a_withdrawn_key_signs_nothing_more(store: Store) -> None:
         leaked.text(ADMINISTRATOR, issued.token.id),
         editor_administration_of(leaked).issue(ADMINISTRATOR, editor.id),
         editor_administration_of(leaked).text(ADMINISTRATOR, of_editor.token.id),
-        keys_of(store).sign_again(ADMINISTRATOR, "2026-01"),
+        keys_of(store).reissue(ADMINISTRATOR, "2026-01"),
         keys_of(store).withdraw(ADMINISTRATOR, "2026-01"),
     ):
         with pytest.raises(RefusalError):
             await attempt
-    assert {one.token.id for one in await keys_of(store, NEXT).sign_again(ADMINISTRATOR, "2026-01")} == {
+    assert {one.token.id for one in await keys_of(store, NEXT).reissue(ADMINISTRATOR, "2026-01")} == {
         issued.token.id,
         of_editor.token.id,
     }

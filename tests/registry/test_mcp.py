@@ -75,5 +75,5 @@ async def test_the_journal_shows_the_purpose_of_a_call(sqlite: Store, tmp_path: 
             while not await count(sqlite):  # noqa: ASYNC110 - the record takes its time
                 await asyncio.sleep(0.01)
     async with sqlite.reading() as connection:
-        [only] = await queries.of_id(connection, answer.headers["X-Request-Id"])
+        [only] = await queries.accesses_of_request(connection, answer.headers["X-Request-Id"])
     assert (only["operation"], only["outcome"], only["purpose"]) == ("acme_v3_dossier", "found", PURPOSE)

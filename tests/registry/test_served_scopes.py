@@ -14,7 +14,7 @@ from bouquet_mesh.secret import Secret
 from bouquet_registry import queries, served_scopes
 from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.datapass import formats, inbox
-from bouquet_registry.datapass.inbox import Received
+from bouquet_registry.datapass.inbox import ReceivedEvent
 from bouquet_registry.served_scopes import FORGOTTEN_AFTER, ScopeReports
 from bouquet_registry.store import Store, open_store
 from tests.registry.api_client import ApiClient, api_client
@@ -103,7 +103,7 @@ async def test_an_event_of_datapass_with_a_scope_that_no_provider_serves_is_appl
     for hour, scopes in enumerate((("a", "openid"), ("a", "z"), ("a", "z"))):
         clock.advance(hours=1)
         body = v2("approve", clock().timestamp(), state="approved", scopes=scopes)
-        received = Received("v2", body, clock())
+        received = ReceivedEvent("v2", body, clock())
         answer, outcome = await inbox.apply_once(store, received, formats.read("v2", body), clock)
         assert (outcome, bool(answer["token_id"])) == ("obeyed", True)
         warnings = [record for record in caplog.records if "served by no provider" in record.message]

@@ -161,9 +161,9 @@ async def test_tokens_that_will_expire_are_those_still_in_force(store: Store, cl
     clock.now = soon.expires_at - timedelta(days=30)
     await issue_token(store, clock)
     async with store.reading() as connection:
-        found = await queries.tokens(connection, between=queries.within(clock(), 30))
-        none = await queries.tokens(connection, between=queries.within(clock(), 29))
-        late = await queries.tokens(connection, between=queries.within(clock() + timedelta(days=31), 30))
+        found = await queries.tokens(connection, expiring=queries.within(clock(), 30))
+        none = await queries.tokens(connection, expiring=queries.within(clock(), 29))
+        late = await queries.tokens(connection, expiring=queries.within(clock() + timedelta(days=31), 30))
     assert {one.id for one in found} == {soon.id, planned.id}
     assert none == late == []
 

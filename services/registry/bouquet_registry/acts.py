@@ -83,10 +83,10 @@ def _new_id() -> str:
     return f"{time.time_ns():016x}{secrets.token_hex(8)}"
 
 
-async def acts(connection: AsyncConnection, *, target: str | None = None, most: int = 100) -> list[Act]:
-    """Returns the newest administrative acts, at most `most` of them, newest first. With `target`, the id of a record,
+async def acts(connection: AsyncConnection, *, target: str | None = None, limit: int = 100) -> list[Act]:
+    """Returns the newest administrative acts, at most `limit` of them, newest first. With `target`, the id of a record,
     returns only acts on this record."""
-    query = NEWEST_FIRST.limit(most)
+    query = NEWEST_FIRST.limit(limit)
     if target is not None:
         query = query.where(schema.acts.c.target == target)
     return [read(row) for row in (await connection.execute(query)).mappings()]

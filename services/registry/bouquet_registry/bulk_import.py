@@ -35,7 +35,7 @@ from bouquet_registry.served_scopes import unserved_problems, unserved_scopes
 from bouquet_registry.text import contains_token, one_line
 from bouquet_registry.transactions import checked
 
-Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
+ZonedDateTime: TypeAlias = Annotated[datetime, Meta(tz=True)]
 
 UUID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.ASCII)
 """Pattern of a token's id (claim `jti`), a lowercase UUID. Gateways refuse tokens with other ids."""
@@ -69,7 +69,7 @@ class HabilitationLine(
     service_provider: ServiceProvider | None = None
     data_protection_officer: Person | None = None
     state: State = "active"
-    created_at: Moment | None = None
+    created_at: ZonedDateTime | None = None
 
 
 class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token", forbid_unknown_fields=True):
@@ -79,11 +79,11 @@ class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token"
     id: str
     """Id of the token: claim `jti` of its signed text."""
     habilitation: str
-    issued_at: Moment
-    expires_at: Moment
-    blacklisted_at: Moment | None = None
+    issued_at: ZonedDateTime
+    expires_at: ZonedDateTime
+    blacklisted_at: ZonedDateTime | None = None
     blacklist_reason: str = ""
-    last_used_at: Moment | None = None
+    last_used_at: ZonedDateTime | None = None
     mcp: bool = False
     kid: str = signatures.UNRECORDED
     """Name of the key that signed the token, as in the header `kid` of its signed text; "" for a header without `kid`.

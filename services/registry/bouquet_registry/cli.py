@@ -67,7 +67,7 @@ class Context(Struct, frozen=True):
 async def list_acts(context: Context, arguments: argparse.Namespace) -> list[Output]:
     """Returns the newest administrative acts, at most `--most` of them. With `--of ID`, only acts on that record."""
     async with context.store.reading() as connection:
-        return [as_output(act) for act in await acts.acts(connection, target=arguments.of, most=arguments.most)]
+        return [as_output(act) for act in await acts.acts(connection, target=arguments.of, limit=arguments.most)]
 
 
 def author_of(arguments: argparse.Namespace) -> Author:
@@ -97,7 +97,7 @@ async def show(context: Context, arguments: argparse.Namespace) -> Output:
     """Returns a habilitation with its tokens. Raises `UnknownRecord` for an unknown id."""
     async with context.store.reading() as connection:
         found = await queries.habilitation(connection, arguments.id)
-        tokens = await queries.tokens(connection, of=found.id)
+        tokens = await queries.tokens(connection, habilitation=found.id)
         return as_output(found) | {"tokens": [as_output(token) for token in tokens]}
 
 
@@ -142,10 +142,11 @@ async def list_tokens(context: Context, arguments: argparse.Namespace) -> list[O
     """Returns the tokens of all habilitations, or of the one given by `--habilitation`, sorted by expiry. With
     `--expiring-within DAYS`, returns only tokens in force that expire within this number of days."""
     days = arguments.expiring_within
-    between = None if days is None else queries.within(context.clock(), days)
+    expiring = None if days is None else queries.within(context.clock(), days)
     async with context.store.reading() as connection:
         return [
-            as_output(token) for token in await queries.tokens(connection, of=arguments.habilitation, between=between)
+            as_output(token)
+            for token in await queries.tokens(connection, habilitation=arguments.habilitation, expiring=expiring)
         ]
 
 

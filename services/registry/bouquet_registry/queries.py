@@ -53,19 +53,19 @@ async def token(connection: AsyncConnection, id_: str) -> Token:
 async def tokens(
     connection: AsyncConnection,
     *,
-    of: str | None = None,
-    between: tuple[datetime, datetime] | None = None,
+    habilitation: str | None = None,
+    expiring: tuple[datetime, datetime] | None = None,
 ) -> list[Token]:
-    """Returns tokens of habilitations, sorted by expiry. With the id `of`, returns only the tokens of this
-    habilitation. With `between`, a start and an end, returns only tokens that expire in this period, and that gateways
+    """Returns tokens of habilitations, sorted by expiry. With the id `habilitation`, returns only the tokens of this
+    habilitation. With `expiring`, a start and an end, returns only tokens that expire in this period, and that gateways
     accept at its start."""
     # A token counts as accepted if it is in force at the start of the period.
     # Tokens not in force at the first of these times are left out.
     query = TOKENS.order_by(schema.tokens.c.expires_at, schema.tokens.c.id)
-    if of is not None:
-        query = query.where(schema.tokens.c.habilitation == of)
-    if between is not None:
-        query = query.where(schema.tokens.c.expires_at.between(*between), in_force(between[0]))
+    if habilitation is not None:
+        query = query.where(schema.tokens.c.habilitation == habilitation)
+    if expiring is not None:
+        query = query.where(schema.tokens.c.expires_at.between(*expiring), in_force(expiring[0]))
     return [record_of(row, Token) for row in (await connection.execute(query)).mappings()]
 
 

@@ -79,7 +79,7 @@ columns."""
 OWNERSHIP_QUERY = "SELECT pg_get_userbyid(relowner) = current_user FROM pg_class WHERE oid = to_regclass('journal')"
 
 
-class Compared(Struct, frozen=True):
+class RightsComparison(Struct, frozen=True):
     """Result of comparing a PostgreSQL role's rights with the rights that its process needs. `missing` lists the rights
     that the role lacks, and `surplus` those that it has without need, each as `VERB table`."""
 
@@ -89,7 +89,7 @@ class Compared(Struct, frozen=True):
     """Whether the role owns the tables, and so has every right."""
 
 
-def compare_rights(connection: Connection, needed: tuple[str, ...]) -> Compared:
+def compare_rights(connection: Connection, needed: tuple[str, ...]) -> RightsComparison:
     """Compares the rights of the current user of a PostgreSQL database with the rights `needed`, such as `API_RIGHTS`.
     Returns which needed ones are missing, and which others the user has."""
     columns = {name: [column.name for column in table.columns] for name, table in journal.metadata.tables.items()}
@@ -98,7 +98,7 @@ def compare_rights(connection: Connection, needed: tuple[str, ...]) -> Compared:
     values = {"verbs": list(CHECKED_VERBS), "tables": list(columns)}
     held = {(row.verb, row.table, row.column) for row in connection.execute(text(HELD_RIGHTS_QUERY), values)}
     is_owner = bool(connection.scalar(text(OWNERSHIP_QUERY)))
-    return Compared(_named(wanted - held), _named(held - wanted), is_owner)
+    return RightsComparison(_named(wanted - held), _named(held - wanted), is_owner)
 
 
 def _columns_of(right: str, columns: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str]]:

@@ -28,7 +28,7 @@ REVISION = "0014"
 create these tables."""
 
 
-class Moment(TypeDecorator[datetime]):
+class UtcDateTime(TypeDecorator[datetime]):
     """Column type for a datetime with a time zone, stored in UTC."""
 
     impl = DateTime
@@ -67,9 +67,9 @@ habilitations = Table(
     Column("data_protection_officer", JSON(none_as_null=True)),
     Column("state", String(16), nullable=False),
     Column("version", Integer, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("updated_at", Moment, nullable=False),
-    Column("told_at", Moment),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("told_at", UtcDateTime),
 )
 """Table of habilitations. The column `delegations` is always empty, and remains only for processes of the former
 version."""
@@ -79,11 +79,11 @@ tokens = Table(
     metadata,
     Column("id", String(36), primary_key=True),
     Column("habilitation", ForeignKey("habilitations.id"), nullable=False, index=True),
-    Column("issued_at", Moment, nullable=False),
-    Column("expires_at", Moment, nullable=False, index=True),
-    Column("blacklisted_at", Moment),
+    Column("issued_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    Column("blacklisted_at", UtcDateTime),
     Column("blacklist_reason", Text, nullable=False),
-    Column("last_used_at", Moment),
+    Column("last_used_at", UtcDateTime),
     Column("mcp", Boolean, nullable=False, server_default=text("false")),
     Column("version", Integer, nullable=False),
     Column("change", Integer, nullable=False, index=True),
@@ -104,8 +104,8 @@ editors = Table(
     Column("copies_tokens", Boolean, nullable=False),
     Column("state", String(16), nullable=False),
     Column("version", Integer, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("updated_at", Moment, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
 """Table of software editors. The column `change` is the number that the table `log` gave to the last change of the
@@ -118,11 +118,11 @@ editor_tokens = Table(
     Column("editor", ForeignKey("editors.id"), nullable=False, index=True),
     Column("label", Text, nullable=False),
     Column("allowed_ips", JSON, nullable=False),
-    Column("issued_at", Moment, nullable=False),
-    Column("expires_at", Moment, nullable=False, index=True),
-    Column("blacklisted_at", Moment),
+    Column("issued_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    Column("blacklisted_at", UtcDateTime),
     Column("blacklist_reason", Text, nullable=False),
-    Column("last_used_at", Moment),
+    Column("last_used_at", UtcDateTime),
     Column("version", Integer, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
@@ -135,10 +135,10 @@ delegations = Table(
     Column("id", String(36), primary_key=True),
     Column("editor", ForeignKey("editors.id"), nullable=False),
     Column("habilitation", ForeignKey("habilitations.id"), nullable=False, index=True),
-    Column("created_at", Moment, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("created_why", Text, nullable=False),
-    Column("revoked_at", Moment),
+    Column("revoked_at", UtcDateTime),
     Column("revoked_by", Text, nullable=False),
     Column("revoked_why", Text, nullable=False),
     Column("version", Integer, nullable=False),
@@ -168,7 +168,7 @@ withdrawn_keys = Table(
     "withdrawn_keys",
     metadata,
     Column("kid", String(255), primary_key=True),
-    Column("withdrawn_at", Moment, nullable=False),
+    Column("withdrawn_at", UtcDateTime, nullable=False),
     Column("withdrawn_by", Text, nullable=False),
     Column("withdrawn_why", Text, nullable=False),
 )
@@ -179,7 +179,7 @@ revoked_proofs = Table(
     "revoked_proofs",
     metadata,
     Column("record", String(32), primary_key=True),
-    Column("revoked_at", Moment, nullable=False),
+    Column("revoked_at", UtcDateTime, nullable=False),
     Column("revoked_by", Text, nullable=False),
     Column("revoked_why", Text, nullable=False),
 )
@@ -190,7 +190,7 @@ served_scopes = Table(
     "served_scopes",
     metadata,
     Column("scope", String(100), primary_key=True),
-    Column("reported_at", Moment, nullable=False),
+    Column("reported_at", UtcDateTime, nullable=False),
 )
 """Table of the scopes of the operations that gateways serve, with the time of each scope's last report. A row is
 deleted once its scope has not been reported for `served_scopes.FORGOTTEN_AFTER`."""
@@ -214,11 +214,11 @@ def _notices(name: str, tokens: str) -> Table:
         name,
         metadata,
         Column("token", ForeignKey(f"{tokens}.id"), primary_key=True),
-        Column("expires_at", Moment, primary_key=True),
+        Column("expires_at", UtcDateTime, primary_key=True),
         Column("days", Integer, primary_key=True),
-        Column("due_at", Moment, nullable=False),
-        Column("claimed_until", Moment),
-        Column("sent_at", Moment),
+        Column("due_at", UtcDateTime, nullable=False),
+        Column("claimed_until", UtcDateTime),
+        Column("sent_at", UtcDateTime),
         Index(f"{name}_unsent", "sent_at"),
     )
 
@@ -235,7 +235,7 @@ events = Table(
     metadata,
     Column("digest", String(64), primary_key=True),
     Column("event", String(64), nullable=False),
-    Column("received_at", Moment, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
     Column("answer", JSON, nullable=False),
 )
 """Table of the events (messages of DataPass) that were applied or came too late, with the answers given. `digest` is
@@ -246,7 +246,7 @@ events_aside = Table(
     metadata,
     Column("digest", String(64), primary_key=True),
     Column("dialect", String(8), nullable=False),
-    Column("received_at", Moment, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
     Column("reason", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
@@ -256,7 +256,7 @@ acts = Table(
     "acts",
     metadata,
     Column("id", String(36), primary_key=True),
-    Column("at", Moment, nullable=False, index=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
     Column("author", Text, nullable=False),
     Column("act", String(64), nullable=False),
     Column("target", Text, nullable=False, index=True),

@@ -93,7 +93,7 @@ async def read(administration: Administration, request: ApiRequest) -> EditorWit
         found = await queries.editor(connection, request.id)
         return EditorWithTokens(
             editor=found,
-            tokens=tuple(await queries.editor_tokens(connection, of=found.id)),
+            tokens=tuple(await queries.editor_tokens(connection, editor=found.id)),
             delegations=await queries.count_delegations(connection, found.id),
         )
 

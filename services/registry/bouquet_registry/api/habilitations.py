@@ -166,7 +166,9 @@ async def read(administration: Administration, request: ApiRequest) -> Habilitat
     """Returns a habilitation with its tokens. Raises `UnknownRecord` for an unknown id."""
     async with administration.store.reading() as connection:
         found = await queries.habilitation(connection, request.id)
-        return HabilitationWithTokens(habilitation=found, tokens=tuple(await queries.tokens(connection, of=found.id)))
+        return HabilitationWithTokens(
+            habilitation=found, tokens=tuple(await queries.tokens(connection, habilitation=found.id))
+        )
 
 
 async def create(administration: Administration, request: ApiRequest) -> Habilitation:

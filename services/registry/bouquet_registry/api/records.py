@@ -169,7 +169,7 @@ async def list_calls(administration: Administration, request: ApiRequest) -> Pag
             since=asked.since,
             until=asked.until,
             after=after,
-            most=asked.limit,
+            limit=asked.limit,
         )
     rows = tuple(queries.record_of(row, CallRow) for row in found.calls)
     return Page(rows, cursor_of(found.last) if found.last else None)

@@ -124,11 +124,11 @@ async def _delegate(transaction: Transaction, own: Habilitation, form_uid: str) 
 async def _longest_token(transaction: Transaction, own: Habilitation) -> Token | None:
     """Returns the habilitation's token that expires last, or None. Ignores blacklisted tokens, and tokens whose
     blacklisting is scheduled."""
-    tokens = await queries.tokens(transaction.connection, of=own.id)
+    tokens = await queries.tokens(transaction.connection, habilitation=own.id)
     return next((token for token in reversed(tokens) if token.blacklisted_at is None), None)
 
 
 async def _blacklist(transaction: Transaction, own: Habilitation) -> None:
-    for token in await queries.tokens(transaction.connection, of=own.id):
+    for token in await queries.tokens(transaction.connection, habilitation=own.id):
         if token.blacklisted_at is None or token.blacklisted_at > transaction.now:
             await transaction.revoke(token, "habilitation révoquée dans DataPass")

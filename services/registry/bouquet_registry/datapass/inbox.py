@@ -30,7 +30,7 @@ MAX_EVENT = 64
 """Largest length of an event's name in the database, in characters. Longer names are cut off."""
 
 
-class Received(Struct, frozen=True):
+class ReceivedEvent(Struct, frozen=True):
     """Message (webhook) that DataPass signed: its format, its body and the time of its arrival."""
 
     dialect: Dialect
@@ -62,13 +62,13 @@ class EventAsideWithBody(EventAside, frozen=True, kw_only=True):
     body: bytes
 
     @property
-    def received(self) -> Received:
-        return Received(self.dialect, self.body, self.received_at)
+    def received(self) -> ReceivedEvent:
+        return ReceivedEvent(self.dialect, self.body, self.received_at)
 
 
 async def apply_once(
     store: Store,
-    received: Received,
+    received: ReceivedEvent,
     event: DatapassEvent,
     clock: Clock,
     *,
@@ -106,7 +106,7 @@ async def apply_once(
         return answer or {}, "late" if answer is None else "obeyed"
 
 
-async def set_aside(store: Store, received: Received, reason: str) -> None:
+async def set_aside(store: Store, received: ReceivedEvent, reason: str) -> None:
     """Stores an event (message of DataPass) that cannot be applied, with the reason, for an operator. An event that is
     stored already stays as it is."""
     row = {

@@ -16,7 +16,7 @@ from bouquet_registry.clock import Clock, utc_now
 from bouquet_registry.datapass import formats, inbox
 from bouquet_registry.datapass.effects import Answer
 from bouquet_registry.datapass.formats import Dialect
-from bouquet_registry.datapass.inbox import Received
+from bouquet_registry.datapass.inbox import ReceivedEvent
 from bouquet_registry.refusals import RefusalError
 from bouquet_registry.store import Store
 from bouquet_registry.webhook_signature import HEADER, is_signed
@@ -67,7 +67,7 @@ class Webhooks:
         if formats.is_test(body):
             return 200, {}, "test"
         now = self._clock()
-        received = Received(dialect, body, now)
+        received = ReceivedEvent(dialect, body, now)
         try:
             try:
                 event = formats.read(dialect, body)

@@ -48,7 +48,7 @@ async def change_editor(transaction: Transaction, editor: Editor, **fields: Any)
     # Gateways learn of the change by the editor's tokens, which count as changed too.
     version = editor.version
     changed = _checked(structs.replace(editor, updated_at=transaction.now, version=version + 1, **fields), fields)
-    for token in await queries.editor_tokens(transaction.connection, of=editor.id):
+    for token in await queries.editor_tokens(transaction.connection, editor=editor.id):
         if _is_in_force(token, transaction.now):
             _check_addresses(token.allowed_ips, changed)
     values = columns_of(changed) | {"change": transaction.number}

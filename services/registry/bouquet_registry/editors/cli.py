@@ -41,7 +41,7 @@ async def show(context: Context, arguments: argparse.Namespace) -> Output:
     """Returns an editor with its tokens and the number of its delegations. Raises `UnknownRecord` for an unknown id."""
     async with context.store.reading() as connection:
         found = await queries.editor(connection, arguments.id)
-        tokens = await queries.editor_tokens(connection, of=found.id)
+        tokens = await queries.editor_tokens(connection, editor=found.id)
         delegations = await queries.count_delegations(connection, found.id)
     return as_output(found) | {"tokens": [as_output(token) for token in tokens], "delegations": delegations}
 
@@ -69,10 +69,11 @@ async def list_tokens(context: Context, arguments: argparse.Namespace) -> list[O
     """Returns the tokens of all editors, or of the one given by `--editor`, sorted by expiry. With `--expiring-within
     DAYS`, returns only tokens that gateways accept now, and that expire within this number of days."""
     days = arguments.expiring_within
-    between = None if days is None else registry_queries.within(context.clock(), days)
+    expiring = None if days is None else registry_queries.within(context.clock(), days)
     async with context.store.reading() as connection:
         return [
-            as_output(token) for token in await queries.editor_tokens(connection, of=arguments.editor, between=between)
+            as_output(token)
+            for token in await queries.editor_tokens(connection, editor=arguments.editor, expiring=expiring)
         ]
 
 

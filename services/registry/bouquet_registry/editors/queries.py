@@ -57,18 +57,18 @@ async def is_editor_token(connection: AsyncConnection, id_: str) -> bool:
 
 
 async def editor_tokens(
-    connection: AsyncConnection, *, of: str | None = None, between: tuple[datetime, datetime] | None = None
+    connection: AsyncConnection, *, editor: str | None = None, expiring: tuple[datetime, datetime] | None = None
 ) -> list[EditorToken]:
-    """Returns editors' tokens, sorted by expiry. With the id `of`, returns only the tokens of this editor. With
-    `between`, a start and an end, returns only tokens that expire in this period, and that gateways accept at its
+    """Returns editors' tokens, sorted by expiry. With the id `editor`, returns only the tokens of this editor. With
+    `expiring`, a start and an end, returns only tokens that expire in this period, and that gateways accept at its
     start."""
     # A token counts as accepted if it is in force at the start of the period.
     query = select(schema.editor_tokens).order_by(schema.editor_tokens.c.expires_at, schema.editor_tokens.c.id)
-    if of is not None:
-        query = query.where(schema.editor_tokens.c.editor == of)
-    if between is not None:
-        expiring = schema.editor_tokens.c.expires_at.between(*between)
-        query = query.join(schema.editors).where(expiring, in_force(between[0]))
+    if editor is not None:
+        query = query.where(schema.editor_tokens.c.editor == editor)
+    if expiring is not None:
+        is_expiring = schema.editor_tokens.c.expires_at.between(*expiring)
+        query = query.join(schema.editors).where(is_expiring, in_force(expiring[0]))
     return [record_of(row, EditorToken) for row in (await connection.execute(query)).mappings()]
 
 
@@ -99,13 +99,13 @@ async def delegations(
     editor: str | None = None,
     habilitation: str | None = None,
     revoked: bool = True,
-    most: int | None = None,
+    limit: int | None = None,
     skipped: int = 0,
 ) -> list[Delegation]:
     """Returns delegations, newest first. With the id `editor` or `habilitation`, returns only those of this editor or
-    habilitation. Skips the newest `skipped` delegations, then returns at most `most`, or all if `most` is None. Leaves
-    out revoked ones if `revoked` is false."""
-    query = DELEGATIONS.limit(most).offset(skipped or None)
+    habilitation. Skips the newest `skipped` delegations, then returns at most `limit`, or all if `limit` is None.
+    Leaves out revoked ones if `revoked` is false."""
+    query = DELEGATIONS.limit(limit).offset(skipped or None)
     own = schema.delegations.c
     if editor is not None:
         query = query.where(own.editor == editor)

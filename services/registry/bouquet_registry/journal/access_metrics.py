@@ -17,8 +17,8 @@ OTHER = ("other", "other")
 
 
 class AccessCounter:
-    def __init__(self, most: int = MAX_PAIRS) -> None:
-        self._most = most
+    def __init__(self, max_pairs: int = MAX_PAIRS) -> None:
+        self._max_pairs = max_pairs
         self._pairs: set[tuple[str, str]] = set()
 
     def count(self, accesses: Iterable[Access]) -> None:
@@ -27,7 +27,7 @@ class AccessCounter:
             metrics.ACCESSES.labels(*self._bounded((habilitation, operation)), outcome).inc(number)
 
     def _bounded(self, pair: tuple[str, str]) -> tuple[str, str]:
-        if pair not in self._pairs and len(self._pairs) >= self._most:
+        if pair not in self._pairs and len(self._pairs) >= self._max_pairs:
             return OTHER
         self._pairs.add(pair)
         return pair

@@ -50,7 +50,7 @@ class ChainEnds(Struct, frozen=True):
     """Journal record that describes the last pruning (removal of old records), or None if there is no such record."""
 
 
-class Stored(Struct, frozen=True):
+class StoredRecord(Struct, frozen=True):
     """Record as stored in the journal, with its entries in the index of people (`journal_found`). For each person whom
     the answer names, `indexed` has a number made from the person's pseudonym."""
 
@@ -58,7 +58,7 @@ class Stored(Struct, frozen=True):
     indexed: frozenset[int]
 
 
-class Verified(Struct, frozen=True):
+class VerifiedChain(Struct, frozen=True):
     """Result of verifying the journal's chain of records. `head` is the number and hash of the last verified record;
     `prunings` are the verified records that describe a removal of old records."""
 
@@ -93,7 +93,7 @@ async def read_ends(store: Store) -> ChainEnds:
     )
 
 
-async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Verified:
+async def verify(store: Store, since: int = 1, noted: Link | None = None) -> VerifiedChain:
     """Verifies the journal's records from number `since` on. Raises `BrokenChain` for a wrong or missing record, and
     `RefusalError` if the journal ends before record `since - 1`.
 
@@ -116,7 +116,7 @@ async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Ver
         raise BrokenChain(f"record {after.number} is not the one that was written last")
     if known.last > known.head.number:
         raise BrokenChain(f"record {known.head.number + 1} was not written by the journal")
-    return Verified(known.head, tuple(prunings))
+    return VerifiedChain(known.head, tuple(prunings))
 
 
 def _check_pruned(known: ChainEnds) -> None:
@@ -198,7 +198,7 @@ async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None,
     return after
 
 
-def _next_link(link: Link, stored: Stored) -> Link:
+def _next_link(link: Link, stored: StoredRecord) -> Link:
     """Verifies one record: it must directly follow the record `link`, be unchanged, and have the right entries in the
     index of people (`journal_found`). Returns its number and hash. Raises `BrokenChain` for a fault."""
     if wrong := fault(link, stored.row):
@@ -208,7 +208,7 @@ def _next_link(link: Link, stored: Stored) -> Link:
     return stored.row.link
 
 
-async def _read_rows(store: Store, after: int, last: int) -> tuple[list[Stored], Link]:
+async def _read_rows(store: Store, after: int, last: int) -> tuple[list[StoredRecord], Link]:
     """Returns the next rows after the record number `after`, at most `ROWS_PER_READ` and none beyond number `last`.
     Also returns the number and hash of the last pruned (removed) record."""
     # A pruning may have removed some of these rows meanwhile.
@@ -223,7 +223,7 @@ async def _read_pruned(connection: AsyncConnection) -> Link:
     return Link(row.pruned_number, row.pruned_hash)
 
 
-async def _select_rows(connection: AsyncConnection, after: int, last: int) -> list[Stored]:
+async def _select_rows(connection: AsyncConnection, after: int, last: int) -> list[StoredRecord]:
     number = schema.journal.c.number
     query = select(schema.journal).where(number > after, number <= last).order_by(number).limit(ROWS_PER_READ)
     rows = (await connection.execute(query)).mappings().all()
@@ -233,7 +233,7 @@ async def _select_rows(connection: AsyncConnection, after: int, last: int) -> li
     within = schema.found_people.c.number.between(min(indexed), max(indexed))
     for entry in await connection.execute(select(schema.found_people).where(within)):
         indexed.setdefault(entry.number, set()).add(entry.prefix)
-    return [Stored(row_of(row), frozenset(indexed[row["number"]])) for row in rows]
+    return [StoredRecord(row_of(row), frozenset(indexed[row["number"]])) for row in rows]
 
 
 async def prune(store: Store, before: float, now: Clock = time.time) -> int:

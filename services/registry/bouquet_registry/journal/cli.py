@@ -90,7 +90,7 @@ async def request(context: Context, arguments: argparse.Namespace) -> list[Outpu
     list for an unknown id. Records who searched, as an administrative act."""
     await context.record(arguments, "journal request")
     async with context.store.reading() as connection:
-        return await queries.of_id(connection, arguments.id)
+        return await queries.accesses_of_request(connection, arguments.id)
 
 
 async def stats(context: Context, arguments: argparse.Namespace) -> list[Output]:

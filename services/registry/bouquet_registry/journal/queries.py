@@ -56,7 +56,7 @@ def _add_call(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_
     known["left_out"] = min(known["left_out"], left_out, key=len)
 
 
-async def of_id(connection: AsyncConnection, id: str) -> list[Facts]:
+async def accesses_of_request(connection: AsyncConnection, id: str) -> list[Facts]:
     """Returns the calls with this id, oldest first. The id is an `X-Request-Id`, which several calls may share, or the
     id of a journal record."""
     is_named = or_(journal.c.request_id == id, journal.c.id == id)
@@ -97,13 +97,13 @@ async def calls(
     since: datetime | None = None,
     until: datetime | None = None,
     after: ColumnElement[bool] | None = None,
-    most: int,
+    limit: int,
 ) -> FoundCalls:
-    """Returns a page of calls, newest first, at most `most`. `equal` maps columns to the values that they must have;
+    """Returns a page of calls, newest first, at most `limit`. `equal` maps columns to the values that they must have;
     empty values are ignored. `after` is the SQL condition that selects the calls after the previous page, or None for
     the first page.
 
-    A page examines at most `MAX_EXAMINED` records, so it may have fewer than `most` calls although more pages follow.
+    A page examines at most `MAX_EXAMINED` records, so it may have fewer than `limit` calls although more pages follow.
     """
     given = {name: value for name, value in equal.items() if value}
     selective = next((name for name in INDEXED_FILTERS if name in given), None)
@@ -111,11 +111,11 @@ async def calls(
     rest = [examined.c[name] == value for name, value in given.items() if name != selective]
     order = (examined.c.at.desc(), examined.c.number.desc())
     named = examined.join(habilitations, habilitations.c.id == examined.c.habilitation, isouter=True)
-    query = select(*examined.c, habilitations.c.name).select_from(named).where(*rest).order_by(*order).limit(most + 1)
+    query = select(*examined.c, habilitations.c.name).select_from(named).where(*rest).order_by(*order).limit(limit + 1)
     rows = (await connection.execute(query)).mappings().all()
-    some = tuple(_facts(dict(row)) for row in rows[:most])
-    if len(rows) > most:
-        return FoundCalls(some, (rows[most - 1]["at"], rows[most - 1]["number"]))
+    some = tuple(_facts(dict(row)) for row in rows[:limit])
+    if len(rows) > limit:
+        return FoundCalls(some, (rows[limit - 1]["at"], rows[limit - 1]["number"]))
     last = select(examined.c.at, examined.c.number).order_by(*order).offset(MAX_EXAMINED - 1).limit(1)
     row = (await connection.execute(last)).one_or_none()
     return FoundCalls(some, None if row is None else (row.at, row.number))

@@ -11,13 +11,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from bouquet_mesh.backoff import pause_s
 from bouquet_mesh.observe import logs
-from bouquet_mesh.outbox.api import Batch as Collected
-from bouquet_mesh.outbox.api import Outbox
+from bouquet_mesh.outbox.api import Batch, Outbox
 from bouquet_mesh.tasks import alongside
 from bouquet_registry import metrics
 from bouquet_registry.journal import retention, rollups, writer
 from bouquet_registry.journal.access_metrics import AccessCounter
-from bouquet_registry.journal.writer import Batch
+from bouquet_registry.journal.writer import ParsedBatch
 from bouquet_registry.store import Store
 
 log = logging.getLogger(__name__)
@@ -35,7 +34,7 @@ class JournalWriter:
     """Background task that writes batches of records from the outbox (the queue from gateways) to the access
     journal."""
 
-    def __init__(self, outbox: Outbox, store: Store, batches: AsyncIterator[Collected]) -> None:
+    def __init__(self, outbox: Outbox, store: Store, batches: AsyncIterator[Batch]) -> None:
         self._outbox = outbox
         self._store = store
         self._usage = AccessCounter()
@@ -51,7 +50,7 @@ class JournalWriter:
         self._work.cancel()
         await asyncio.gather(self._work, return_exceptions=True)
 
-    async def _keep_writing(self, batches: AsyncIterator[Collected]) -> None:
+    async def _keep_writing(self, batches: AsyncIterator[Batch]) -> None:
         async for batch in batches:
             await self._write(batch.bodies)
             await batch.done()
@@ -64,7 +63,7 @@ class JournalWriter:
             await asyncio.sleep(pause_s(failures, FIRST_PAUSE_S, LAST_PAUSE_S))
             failures += 1
 
-    async def _try_write(self, batch: Batch) -> bool:
+    async def _try_write(self, batch: ParsedBatch) -> bool:
         """Tries to write a batch to the journal, and returns whether it is written. Logs an error if not."""
         began = time.perf_counter()
         try:

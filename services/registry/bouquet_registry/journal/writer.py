@@ -39,7 +39,7 @@ MAX_FOUND = 300
 """Largest number of people whom the answer in one record may name. A record with more is set aside as unreadable."""
 
 
-class Batch(Struct, frozen=True):
+class ParsedBatch(Struct, frozen=True):
     """Batch of messages from the outbox (the queue from gateways), sorted into records to write and unreadable messages
     to set aside."""
 
@@ -47,14 +47,14 @@ class Batch(Struct, frozen=True):
     aside: list[bytes]
 
 
-class Written(Struct, frozen=True):
+class WriteResult(Struct, frozen=True):
     records: int
     duplicates: int
 
 
-def parse_records(bodies: Iterable[bytes]) -> Batch:
+def parse_records(bodies: Iterable[bytes]) -> ParsedBatch:
     """Parses messages into a batch. A message that `read` cannot parse goes to the batch's `aside`."""
-    batch = Batch([], [])
+    batch = ParsedBatch([], [])
     for body in bodies:
         access = read(body)
         if access is None:
@@ -89,7 +89,7 @@ def read(body: bytes) -> Access | None:
     return access if fits else None
 
 
-async def write(store: Store, batch: Batch) -> Written:
+async def write(store: Store, batch: ParsedBatch) -> WriteResult:
     """Writes a batch in one transaction, and returns how many of its records were new and how many were duplicates. A
     record is a duplicate if its id is already in the journal or occurs earlier in the batch."""
     # A duplicate has an id that is already in the journal or earlier in the batch; it is not written.
@@ -99,7 +99,7 @@ async def write(store: Store, batch: Batch) -> Written:
         return await _write(store, batch, wary=True)
 
 
-async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
+async def _write(store: Store, batch: ParsedBatch, *, wary: bool) -> WriteResult:
     accesses = _first_by(lambda access: access.id, batch.accesses)
     bodies = _first_by(_digest, batch.aside)
     async with store.writing() as connection:
@@ -109,7 +109,7 @@ async def _write(store: Store, batch: Batch, *, wary: bool) -> Written:
             await _remove_known(connection, schema.aside.c.digest, bodies)
         await append(connection, list(chain(after, accesses.values())))
         await _put_aside(connection, bodies)
-    return Written(records=len(accesses), duplicates=len(batch.accesses) - len(accesses))
+    return WriteResult(records=len(accesses), duplicates=len(batch.accesses) - len(accesses))
 
 
 async def readmit(store: Store) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from bouquet_registry.token_signing import Signer
 from bouquet_registry.transactions import Transaction
 
 
-class SignedAgain(Struct, frozen=True):
+class ReissuedToken(Struct, frozen=True):
     """Token that was signed again with the present key, and its new signed text (`jwt`)."""
 
     token: SignedToken
@@ -75,7 +75,7 @@ class KeyAdministration(Struct, frozen=True):
             await transaction.record("key restore", kid)
             return await self._key(connection, kid, transaction.now)
 
-    async def sign_again(self, author: Author, kid: str) -> list[SignedAgain]:
+    async def reissue(self, author: Author, kid: str) -> list[ReissuedToken]:
         """Signs again, with the current key, the tokens in force that the key `kid` has signed. Includes tokens whose
         signing key is unknown, since `kid` may have signed them. Each keeps its id and expiry. Raises `RefusalError` if
         `kid` is the current key, or if the current key is withdrawn."""
@@ -95,7 +95,7 @@ class KeyAdministration(Struct, frozen=True):
                     editor_token = await editor_queries.editor_token(connection, one.id)
                     text = signer.sign_for_editor(editor_token, await editor_queries.editor(connection, one.owner))
                     await transaction.record("editor-token reveal", one.id)
-                made.append(SignedAgain(one, text))
+                made.append(ReissuedToken(one, text))
             await transaction.record("key reissue", kid)
             return made
 

@@ -37,7 +37,7 @@ async def reissue(context: Context, arguments: argparse.Namespace) -> list[Outpu
     """Signs again, with the current key, the tokens in force that another key has signed. Includes tokens whose signing
     key is unknown, since that key may have signed them. Returns the tokens with their new signed texts (`jwt`). Raises
     `RefusalError` if the given key is the current one, or if the current key is withdrawn."""
-    made = await _own(context).sign_again(author_of(arguments), arguments.kid)
+    made = await _own(context).reissue(author_of(arguments), arguments.kid)
     return [as_output(one.token) | {"jwt": one.jwt} for one in made]
 
 
