@@ -25,7 +25,7 @@ NEWEST_FIRST = select(schema.acts).order_by(schema.acts.c.at.desc(), schema.acts
 
 
 class Author(Struct, frozen=True):
-    """Person or system that makes an administrative change, and the reason for the change."""
+    """Person or system that makes an administrative change, with the reason for the change."""
 
     name: str
     reason: str = ""

@@ -51,11 +51,11 @@ class IssuedToken(Struct, frozen=True):
 
 
 class Administration(Struct, frozen=True):
-    """Administration of the habilitations (administrations' rights to call operations) and tokens in one database. The
-    methods that make the signed text of a token need `signing_key`, and raise `SettingsError` without it.
+    """Administration of the habilitations (administrations' rights to call operations) and tokens in one database.
+    Methods that make the signed text of a token need `signing_key`, and raise `SettingsError` without it.
 
     A method that changes a record takes the version of the record that the author has read. It raises `StaleVersion` if
-    the record has a newer version. With the version `None`, it changes any version.
+    the record has a newer version. The version `None` skips this check.
     """
 
     store: Store
@@ -119,10 +119,10 @@ class Administration(Struct, frozen=True):
     async def revoke(
         self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
     ) -> Token:
-        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `UnknownRecord` for an unknown id,
-        and `StaleVersion` unless `version` is the token's current version or None. If the token is blacklisted already,
-        raises `RefusalError` unless `at` is earlier. Raises `InvalidFields` if `reason` contains the text of a
-        token."""
+        """Blacklists a token from the time `at`, or at once if `at` is None. A token that is blacklisted already can
+        only be blacklisted earlier; otherwise raises `RefusalError`. Raises `UnknownRecord` for an unknown id, and
+        `StaleVersion` unless `version` is the token's current version or None. Raises `InvalidFields` if `reason`
+        contains the text of a token."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.revoke(await _token(transaction, id_, version), reason, at)
 

@@ -53,8 +53,8 @@ def registration(category: str, since: str, certification: str, until: str | Non
 
 
 def payments(*rows: tuple[str | float, ...], registered: bool = True) -> SimulatedAnswer:
-    """Returns an answer of the payments API about a person who is registered or not. Each of `rows` is one payment: its
-    date, then its total, allowances, aids and other amounts, in euros."""
+    """Returns an answer of the payments API. `registered` says whether the person is a registered jobseeker. Each of
+    `rows` is one payment: its date, then its total, allowances, aids and other amounts, in euros."""
     keys = ("datePaiement", "montantPaiement", "allocations", "aides", "autresPaiements")
     return SimulatedAnswer(
         200,

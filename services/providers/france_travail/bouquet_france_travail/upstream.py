@@ -92,9 +92,9 @@ def headers_of(caller: Caller) -> dict[str, str]:
 
 
 def has_data(answer: Answer, no_data_status: int) -> bool:
-    """Returns `True` for an answer with data (status 200). Returns `False` for an unknown person, that is, a 404 with
-    an error of France Travail as body. The status `no_data_status` gives `False`, too, such as 204 for a person without
-    payments. Raises `UpstreamError` for any other answer, such as a proxy's 404."""
+    """Returns whether an answer has data (status 200). Returns `False` for an unknown person (a 404 whose body France
+    Travail wrote) and for the status `no_data_status`. Raises `UpstreamError` for any other answer, such as a proxy's
+    404."""
     match answer.status:
         case 200:
             return True

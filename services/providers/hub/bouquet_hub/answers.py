@@ -19,13 +19,13 @@ from bouquet_worker import Answer, Identite, NotFound, Rejected, UpstreamError, 
 log = logging.getLogger(__name__)
 
 FUND_HEADER = "X-APISECU-FD"
-"""Header with the code of the provider from which the social-security hub has its answer: CNAF, MSA or the directory
-RNCPS."""
+"""Header by which the social-security hub says whose answer it passes on. Its value is a code of CNAF, MSA or the
+directory RNCPS."""
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_BY_FUND: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""Maps each provider behind the social-security hub to the reason to report if it answers 404: always `NO_FILE`. Some
-operations have other reasons (docs/reference/upstreams/regime.md §2)."""
+"""Maps each provider behind the social-security hub to the reason to report for a 404 from this provider: always
+`NO_FILE`. Some operations have other reasons (docs/reference/upstreams/regime.md §2)."""
 # A 404 without the header `FUND_HEADER` is a failure, unless its error code tells the reason.
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
 """Maps HTTP statuses of the social-security hub's failed answers to reasons of failure. For any other failed answer,
@@ -48,7 +48,7 @@ MALFORMED_REQUESTS = frozenset({40001, 40002, 40003, 40005})
 because the gateway should have refused the caller's request."""
 MESSAGE_LENGTH = 200
 MIN_HIDDEN_DIGITS = 6
-"""Smallest number of digits for which a message of the social-security hub is not shown to callers. So many digits may
+"""Number of digits from which on a message of the social-security hub is hidden from callers. So many digits may
 identify a person."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
@@ -82,8 +82,8 @@ def refusal_of(
     Args:
         answer: The hub's answer.
         who: The person asked about. A message of the hub that quotes this identity is not shown to the caller.
-        absences: Maps the provider that the header `FUND_HEADER` of a 404 names to the reason to report.
-        bad_requests: Maps the error code of a 400 to the reason to report.
+        absences: Reason to report for a 404, by the provider that the header `FUND_HEADER` names.
+        bad_requests: Reason to report for a 400, by the error code in its body.
     """
     # An error code for an unknown person counts even if the header names a provider.
     if answer.status == 200:

@@ -53,9 +53,9 @@ class File(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """Simulated error of the social-security hub: HTTP status, error code and message. `signed_by` says which provider
-    the header `X-APISECU-FD` names: the one that was asked (`fund`) or the directory RNCPS (`rncps`). With `nobody`,
-    the header is missing."""
+    """Simulated error of the social-security hub: HTTP status, error code and message. `signed_by` says whose code the
+    header `X-APISECU-FD` contains: that of the provider asked (`fund`) or of the directory RNCPS (`rncps`). With
+    `nobody`, the header is missing."""
 
     status: int
     code: int

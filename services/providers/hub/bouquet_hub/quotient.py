@@ -79,8 +79,8 @@ PUBLISHED: tuple[Operation | PublishedOperation[QuotientFamilial], ...] = (
     *V3,
     *(PublishedOperation(one, contract.composition_familiale, QuotientFamilial) for one in V2),
 )
-"""Operations about the quotient familial, of CNAF's worker and of MSA's. Version 3 publishes the handler's result as it
-is; version 2 publishes what `composition_familiale` makes of it."""
+"""Operations about the quotient familial, of CNAF's worker and of MSA's. Version 3 publishes the handler's result
+unchanged. Version 2 publishes the result of `composition_familiale`, which converts it."""
 
 
 class Month(NamedTuple):
@@ -113,7 +113,7 @@ def requested_month(question: Question[Identite]) -> Month:
 
 def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed:
     """Returns the household and its quotient familial for the requested `month`. Returns `Failed` if the answer has no
-    quotient. Raises `UpstreamError` for a malformed answer, or if `FUND_HEADER` does not name CNAF or MSA."""
+    quotient. Raises `UpstreamError` if the answer is malformed or does not come from CNAF or MSA."""
     # A quotient of 0 is valid; a blank one counts as missing. Without the header, no provider certifies the file.
     fund, file = fund_of(answer), answer.decode(File)
     if fund is None or fund == "RNCPS":

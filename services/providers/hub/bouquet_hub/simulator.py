@@ -36,8 +36,8 @@ SCOPE = "simulateur.quotient_familial"
 CLIENT_SECRET = "s3cr3t?????"
 
 Format: TypeAlias = tuple[str, str, int, str]
-"""Rule of the simulator for a query parameter: its name, the pattern of valid values, an error code and a message. Any
-other value is refused with this code and message."""
+"""Rule by which the simulator checks a query parameter: the parameter's name, the pattern of valid values, an error
+code and a message. An invalid value is refused with this code and message."""
 PERSON_FORMATS: tuple[Format, ...] = (
     # docs/reference/upstreams/hub.md §3, known error codes; the texts of 40001 and 40005 are ours, and 40001 for a
     # place.
@@ -142,17 +142,16 @@ def _month_asked(request: web.Request) -> tuple[int, int]:
 
 
 def _month_before(request: web.Request) -> dict[str, int]:
-    """Returns the month in which the simulated quotient was computed (`annee` and `mois` in the hub's JSON): the month
-    before the requested one (docs/reference/upstreams/cnaf.md §4)."""
+    """Returns the month in which the simulated quotient was computed, as `annee` and `mois` of the hub's JSON. It is
+    the month before the requested one (docs/reference/upstreams/cnaf.md §4)."""
     year, month = _month_asked(request)
     before = date(year, month - 1, 1) if month > 1 else date(year - 1, 12, 1)
     return {"annee": before.year, "mois": before.month}
 
 
 def refused(refusal: Refusal, fund_code: str) -> web.Response:
-    """Returns the HTTP answer for a simulated error of the social-security hub. `refusal.signed_by` says whom the
-    header `X-APISECU-FD` names. If it is `fund`, the header contains `fund_code`, the code of the provider that was
-    asked."""
+    """Returns the HTTP answer for a simulated error of the social-security hub. `fund_code` is the code of the provider
+    that was asked. The header `X-APISECU-FD` contains it if `refusal.signed_by` is `fund`."""
     code = {"nobody": "", "fund": fund_code, "rncps": RNCPS_CODE}[refusal.signed_by]
     return web.json_response(
         {"errorCode": refusal.code, "error": refusal.text},

@@ -27,11 +27,11 @@ class HubSettings(WorkerSettings, frozen=True, kw_only=True):
     hub_key_path: str = ""
     """Path of the PEM private key of the client certificate; empty if the certificate's file contains the key."""
     hub_ca_path: str = ""
-    """Path of the PEM certificate of the authority that signed the social-security hub's certificate; empty for an
-    authority that the system trusts."""
+    """Path of the PEM certificate of the authority that signed the social-security hub's certificate. Empty if the
+    system trusts this authority."""
     hub_timeout_s: Seconds | None = None
-    """Timeout of one call to the social-security hub, in seconds; by default the value of the worker's setting
-    `TIMEOUT_S`."""
+    """Timeout of one call to the social-security hub, in seconds. By default, the worker's setting `TIMEOUT_S`
+    applies."""
 
 
 def hub_upstream(provider: str, name: str, settings: HubSettings) -> Upstream:

@@ -21,8 +21,8 @@ _DATE = re.compile(
 _NUMBER = re.compile(r"(-?)(0(?!\d)|[1-9])(\d*)(\.\d+)?(e[+-]?\d+)?", re.ASCII)
 _FIRST_DAY, _DAYS = date(1930, 1, 1), 34_000
 _DRAWS = 50
-"""Number of random texts that are tried as an invented value. If all of them occur in the original data, longer texts
-are tried."""
+"""Number of random texts tried as the invented value for one original text. If all of them occur in the original data,
+longer texts are tried."""
 
 
 class Anonymiser:
@@ -30,8 +30,8 @@ class Anonymiser:
     value, which does not occur in the original JSON.
 
     Args:
-        original: Decoded JSON whose values no invented value may equal.
-        given: Invented values to use for certain original values, by original value.
+        original: Decoded JSON of the upstream. No invented value equals a value in it.
+        given: Maps some original values to the invented values that must replace them.
     """
 
     def __init__(self, original: Any, given: Mapping[str, str]) -> None:
@@ -39,9 +39,9 @@ class Anonymiser:
         self._invented = dict(given)
 
     def body(self, value: Any, fields: KnownFields, *, public: bool = False) -> Any:
-        """Returns JSON of the same shape as `value`, with invented texts and numbers. Keeps the values of the fields in
-        `fields.public`, and leaves out fields that are not in `fields.read`. With `public`, `value` is itself the value
-        of a public field, and is kept."""
+        """Returns a copy of the JSON `value` with invented texts and numbers. Keeps the values of the fields in
+        `fields.public`, and leaves out fields that are not in `fields.read`. `public` says that `value` is the value of
+        a field in `fields.public`."""
         match value:
             case dict():
                 kept = {name: item for name, item in value.items() if name in fields.read}
@@ -90,8 +90,8 @@ def scalars(value: Any) -> Iterator[Scalar]:
 
 
 def _drawn(text: str) -> str:
-    """Returns a random text of the same form as `text`, such as an ISO date for an ISO date. In other texts, a letter
-    replaces each letter, and a digit each digit."""
+    """Returns a random text of the same form as `text`, such as an ISO date for an ISO date. In texts other than
+    numbers and dates, a random letter replaces each letter, and a random digit each digit."""
     if number := _NUMBER.fullmatch(text):
         return _number(*number.groups())
     if found := _DATE.fullmatch(text):

@@ -64,7 +64,7 @@ def within_limits(reply: Reply, handled: HandledOperation, provider: str) -> Rep
 
 
 def place_of(function: Callable[..., object]) -> str:
-    """Returns where a function is defined, such as `worker.py:52`. For an object whose class defines `__call__`,
-    returns the name of the class."""
+    """Returns the place where a function is defined, such as `worker.py:52`, for logs and error messages. For an object
+    whose class defines `__call__`, returns the name of the class."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return f"{PurePath(code.co_filename).name}:{code.co_firstlineno}" if code else type(function).__name__

@@ -27,8 +27,7 @@ ATTEMPTS = 5
 ATTEMPT_PAUSE_S = 0.2
 """Seconds between two requests that are sent to obtain the same token."""
 REFUSED_PAUSE_S = 1.0
-"""Seconds to wait after a refused token request before the next one is sent. Repeated refusals could lock the
-account."""
+"""Seconds after a refused token request in which no further one is sent. Repeated refusals could lock the account."""
 _REFUSALS = {400, 401, 403}
 
 
@@ -87,8 +86,8 @@ class ClientCredentials:
         client_secret: The client's secret.
         style: Place of the id and the secret in a token request. `basic` sends them in the header `Authorization`, in
             base64. `basic_urlsafe` does so in URL-safe base64. `body` sends them in the form.
-        form: Fields of the token request's form besides `grant_type`, such as a scope. `None` leaves out `grant_type`
-            too.
+        form: Fields of the token request's form besides `grant_type`, such as a scope. With `None`, the form has no
+            such fields and no `grant_type`.
         clock: Monotonic clock, in seconds.
     """
 
@@ -155,7 +154,7 @@ class ClientCredentials:
 
     def _refusal(self, cause: str) -> UpstreamError:
         """Returns the error for a refused token request, and prevents further token requests for `REFUSED_PAUSE_S`
-        seconds. `cause` tells the log how the request was refused."""
+        seconds. `cause` says for the log how the request was refused."""
         # The contract has one code for every refusal (docs/reference/upstreams/shared.md §4). In the log, `cause` tells
         # them apart.
         self._refused = (cause, self._clock() + REFUSED_PAUSE_S)

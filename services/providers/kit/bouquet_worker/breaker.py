@@ -70,16 +70,15 @@ class Breaker:
         self._probing = 0
         self._timed_out_probes = 0
         self._failed_for: set[str] = set()
-        """Ids of callers who have had a timeout since the upstream last answered, at most `MIN_CALLERS`. Contains
-        `ANY_CALLER` after any other failure."""
+        """Ids of callers who have had a timeout since the upstream last answered, at most `MIN_CALLERS`. `ANY_CALLER`
+        stands for a failure other than a timeout."""
         self._gauge = metrics.BREAKER_OPEN.labels(provider, name)
         self._gauge.set(0)
 
     @contextmanager
     def guard(self, *, counts_timeout: bool = True) -> Iterator[None]:
         """Records whether the call inside the context gets an answer. Raises `UpstreamError("breaker_open")` on entry
-        if the breaker refuses the call. With `counts_timeout=False`, for a call with little time left, a timeout is not
-        recorded."""
+        if the breaker refuses the call. With `counts_timeout=False`, a timeout is not recorded."""
         # A call with little time left passes `counts_timeout=False`: its timeout says nothing about the upstream.
         probing = self._admit()
         failure: str | None = None  # a cancelled call says nothing of the upstream
@@ -104,7 +103,7 @@ class Breaker:
             raise UpstreamError("breaker_open")
 
     def _admit(self) -> bool:
-        """Counts a call that is about to start, and returns whether it is a probe. Raises
+        """Returns whether a call that is about to start is a probe, and counts the probe. Raises
         `UpstreamError("breaker_open")` if the breaker refuses the call."""
         self.check()
         probing = self._probe_at is not None

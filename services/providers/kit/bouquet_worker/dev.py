@@ -45,8 +45,8 @@ class Development(Struct, frozen=True, kw_only=True):
     port: int
     cases: Path
     token_key: str = ""
-    """Key that signs the token printed for the developer. If it is empty, the command makes a key and serves the
-    provider in a child process that receives it."""
+    """Key that signs the token printed for the developer. If it is empty, the command makes a key, and runs itself with
+    this key in a child process, which serves the provider."""
     # It comes from the process that watches, so that a token outlives a restart.
 
 

@@ -51,8 +51,8 @@ async def end(process: Process, within_s: float) -> None:
 
 
 def stop_event() -> asyncio.Event:
-    """Returns an event that is set by SIGINT, SIGTERM and the closing of the terminal. These then no longer end the
-    process."""
+    """Returns an event that SIGINT, SIGTERM and the closing of the terminal set. After this, they do not end the
+    process themselves."""
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)

@@ -33,7 +33,7 @@ RENEW_REMEDY = "renew it, and restart the worker, which reads it only when it st
 
 
 class _Readiness(Struct, frozen=True):
-    """Body of a worker's answer to `/readyz`. `causes` lists what gateways refuse in the worker's operations, such as
+    """Body of a worker's answer to `/readyz`. `causes` says what gateways refuse in the worker's operations, and why:
     `path already served: acme_dossier`."""
 
     status: str
@@ -86,9 +86,8 @@ def _with_tokens(clients: Iterable[UpstreamClient]) -> list[UpstreamClient]:
 
 
 async def _token(client: UpstreamClient, servers: Mapping[str, str], deadline: Deadline) -> Finding:
-    """Checks that a token can be obtained from an upstream's token endpoint. `servers` maps the names under which
-    servers are checked to their URLs. If the check of the token endpoint's server has failed too, the result names it
-    as the cause."""
+    """Checks that a token can be obtained from an upstream's token endpoint. `servers` holds the URLs that other checks
+    call, by the name of the check. A failure names the check of the token endpoint's URL as its possible cause."""
     subject = f"token for {client.upstream.name}"
     causes = tuple(reachability_subject(name) for name, url in servers.items() if url in client.upstream.urls[1:])
     limit_s = deadline.left_s()
@@ -104,8 +103,8 @@ async def _token(client: UpstreamClient, servers: Mapping[str, str], deadline: D
 
 
 async def _readiness(process: ProcessSettings, provider: str, deadline: Deadline) -> list[Finding]:
-    """Asks the running worker, by default on this machine, whether it is ready (`/readyz`). The result is `unknown` if
-    `health_port` is 0 or nothing answers there."""
+    """Asks the running worker whether it is ready, at `/readyz` on its `health_host` and `health_port`. The result is
+    `unknown` if the port is 0 or nothing answers there."""
     subject = "worker"
     if not process.health_port:
         return [unknown(subject, f"not asked: {PROCESS_PREFIX}HEALTH_PORT does not tell where its /readyz is")]

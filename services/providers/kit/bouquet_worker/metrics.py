@@ -10,17 +10,20 @@ from bouquet_mesh.observe.metrics import SECONDS
 
 UPSTREAM_CALLS = Counter(
     "bouquet_upstream_calls_total",
-    "Calls to an upstream, by outcome: `answered` (any HTTP status), `interrupted` (cancelled) or a reason of failure.",
+    "Calls to an upstream, by outcome: `answered` (any HTTP status), `interrupted` (cancelled) or a reason of failure. "
+    "A call counts once, even if it is retried. A request for a token counts as a call of its own.",
     ["provider", "upstream", "route", "outcome"],
 )
 UPSTREAM_SECONDS = Histogram(
     "bouquet_upstream_seconds",
-    "Duration of a call to an upstream, in seconds. Includes the request for a token and the retry, if any.",
+    "Duration of a call to an upstream, in seconds, with its retry and its request for a token, if any.",
     ["provider", "upstream", "route"],
     buckets=SECONDS,
 )
 UPSTREAM_REPEATS = Counter(
-    "bouquet_upstream_repeats_total", "Calls to an upstream that were retried.", ["provider", "upstream"]
+    "bouquet_upstream_repeats_total",
+    "Calls to an upstream that were retried after a failure. A retry with a new token, after a 401, does not count.",
+    ["provider", "upstream"],
 )
 BREAKER_OPEN = Gauge(
     "bouquet_upstream_breaker_open",
@@ -29,7 +32,7 @@ BREAKER_OPEN = Gauge(
 )
 CONCURRENCY = Gauge(
     "bouquet_worker_concurrency",
-    "Limit on the simultaneous requests of a worker: its setting `CONCURRENCY`.",
+    "Largest number of requests that a process of the worker handles at once: the worker's setting `CONCURRENCY`.",
     ["provider"],
 )
 

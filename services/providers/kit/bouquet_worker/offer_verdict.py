@@ -1,5 +1,5 @@
-"""Verdict of gateways on a worker's offer (the description of its operations): what they refuse. A gateway tells the
-worker when it next asks for the offer."""
+"""Verdict of a gateway on a worker's offer (the description of its operations): what the gateway refuses in it. The
+gateway tells the worker its verdict when it next asks for the offer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ log = logging.getLogger(__name__)
 
 
 class OfferVerdict:
-    """Latest verdict of a gateway on a worker's offer (the description of its operations): what the gateway refuses.
+    """Latest verdict of a gateway on a worker's offer (the description of its operations): what the gateway refuses in
+    it.
 
     Args:
         provider: Name of the worker's provider, for the log.
@@ -28,9 +29,9 @@ class OfferVerdict:
         Empty if it refuses nothing."""
 
     def note(self, describe: Describe) -> None:
-        """Remembers which parts of this worker's offer a gateway refuses, according to the gateway's request
-        `describe`. Logs the verdict if it has changed. Ignores a verdict on another offer, such as one of a former
-        version of the worker."""
+        """Remembers the verdict in `describe`, a gateway's request: what the gateway refuses in this worker's offer.
+        Logs the verdict if it has changed. Ignores a verdict on another offer, such as one of a former version of the
+        worker."""
         if describe.offer != self._digest or describe.refused == self.refused:
             return
         self.refused = describe.refused

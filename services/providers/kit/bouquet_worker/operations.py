@@ -23,7 +23,8 @@ for, or a reply such as `NotFound`."""
 
 
 class Question(Struct, Generic[I], frozen=True):
-    """Question about one person, sent by a gateway, as the handler (the function that answers it) receives it."""
+    """Question about one person, which a gateway sends. The worker's handler (the function that answers) receives
+    it."""
 
     identity: I
     """Identity of the person, in the form that the operation takes, such as civil status or INE (student number)."""
@@ -36,8 +37,8 @@ class Question(Struct, Generic[I], frozen=True):
 
 
 class PublishedOperation(Struct, Generic[R], frozen=True):
-    """Operation that gateways publish. `view` converts the result of the handler, the function that answers, to the
-    published data."""
+    """Operation that gateways publish. Its handler (the function that answers) returns a result, and `view` converts
+    this result to the published data."""
 
     # Several versions of a resource may share one handler.
 
@@ -45,8 +46,8 @@ class PublishedOperation(Struct, Generic[R], frozen=True):
     view: Callable[[R], Any]
     """Function that converts the handler's result to the operation's published data."""
     result: type[R] | None = None
-    """Type of the handler's result. Only needed if the sandbox makes an operation's answers from test cases of a later
-    version."""
+    """Type of the handler's result. Only needed for an old version of an operation if the sandbox is to answer it from
+    the test cases of its successor."""
 
 
 class InternalOperation(Struct, frozen=True):
@@ -63,8 +64,8 @@ DeclaredOperation: TypeAlias = PublishedOperation[Any] | Operation | InternalOpe
 
 
 class HandledOperation(Struct, frozen=True):
-    """Operation with its handler, the function that answers. `upstreams` are the upstreams whose clients the handler
-    takes."""
+    """Operation with its handler, the function that answers. `upstreams` contains the names of the upstreams that the
+    handler calls."""
 
     operation: Operation | InternalOperation
     view: Callable[[Any], Any]
@@ -88,8 +89,8 @@ def _unchanged(result: Any) -> Any:
 
 
 def objection_to(handled: HandledOperation) -> str:
-    """Returns what is wrong with an operation or its handler, such as a handler that is no `async def`; "" if nothing
-    is."""
+    """Returns what is wrong with an operation or its handler, for instance that the handler is no `async def`. Returns
+    "" if nothing is wrong."""
     operation, handler = handled.operation, handled.handler
     if not inspect.iscoroutinefunction(handler):
         return f"the handler of {operation.id} must be an `async def`"

@@ -1,5 +1,4 @@
-"""Type `Public`, which marks a field of an upstream's answers whose values identify no person, such as the code of a
-status."""
+"""Type `Public` for the fields of an upstream's answers whose values identify no person, such as a code of a status."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ class Quota:
 
     def __init__(self, calls_per_minute: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self._slots: deque[float] = deque(maxlen=calls_per_minute)
-        """Times of `clock`, in seconds, at which the latest calls start, oldest first, at most `calls_per_minute`. A
-        call that waits for its slot starts in the future."""
+        """Start of each of the latest calls, as a time of `clock` in seconds, oldest first, at most `calls_per_minute`.
+        For a call that still waits, the time lies in the future."""
         self._clock = clock
 
     async def wait_for_slot(self, max_wait_s: float) -> None:

@@ -88,8 +88,9 @@ async def make_recording(
     worker: Worker, simulator: Simulator, trial: Trial, invented: Lookup, invent: Callable[[Any], Any]
 ) -> Recording:
     """Makes a recording about an invented person from `trial`, a lookup about a real one. Replaces the values in the
-    upstream's answers by `invent`, and gives the worker these answers to the lookup `invented`. Raises `QuestionError`
-    if an answer is not JSON. Raises it, too, if the kind of reply or the number of requests is not as in `trial`."""
+    upstream's answers by `invent`. Sends the worker the lookup `invented`, to which the upstreams give these answers.
+    Raises `QuestionError` if an answer is not JSON, or if the reply's kind or the number of requests differs from
+    `trial`."""
     answers = [
         Answer(exchange.outcome.status, {}, msgspec.json.encode(invent(_body(exchange))))
         for exchange in trial.exchanges

@@ -79,8 +79,8 @@ def write_provider(name: str, target: Path) -> None:
 
 
 def _files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yields the path and the text of each file that is to be copied. The path is `prefix`, followed by the path
-    relative to `folder`."""
+    """Yields the path and the text of each file that is to be copied. The path is relative to `folder`, with `prefix`
+    in front of it."""
     for entry in folder.iterdir():
         if NOT_COPIED.fullmatch(entry.name):
             continue

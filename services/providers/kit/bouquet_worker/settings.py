@@ -16,7 +16,8 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     its own settings."""
 
     concurrency: Annotated[int, Meta(ge=1)] = 50
-    """Largest number of simultaneous requests in one process, and of simultaneous calls to each upstream."""
+    """Largest number of requests that one process handles at once. Also the largest number of its simultaneous calls to
+    each upstream."""
     upstream_calls_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     """Largest number of calls per minute that one process makes to each upstream; 0 for no limit. With several
     processes, divide the provider's limit by their number. A call that would wait too long fails with an error code

@@ -34,6 +34,6 @@ def published_operation(
 
 
 def view_of(data: type[Struct]) -> Callable[[Any], Any]:
-    """Returns a function that converts a handler's result to the struct `data`, whose fields are copied from the
-    result's attributes of the same names."""
+    """Returns a function that converts a handler's result to the struct `data`. It copies each field of the struct from
+    the result's attribute of the same name."""
     return partial(msgspec.convert, type=data, from_attributes=True)

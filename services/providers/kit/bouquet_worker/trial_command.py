@@ -26,8 +26,8 @@ from bouquet_worker.worker import Worker
 
 
 class RealTrial(Struct, frozen=True):
-    """Result of `bouquet-worker try` at the real upstream: the operation, the lookup, and the reply with the requests
-    to the upstream (`trial`)."""
+    """Result of `bouquet-worker try` at the real upstream. `trial` contains the worker's reply and its requests to the
+    upstream."""
 
     operation: Operation
     lookup: Lookup
@@ -50,8 +50,8 @@ async def try_question(
 
 
 async def ask_real(worker: Worker, words: Sequence[str], environ: Mapping[str, str]) -> RealTrial:
-    """Has a gateway record a lookup in its access journal, then sends the lookup to a worker that calls its real
-    upstream. `words` are the command line: an operation's id and `name=value` parameters. Raises `QuestionError` for a
+    """Sends a lookup to a worker that calls its real upstream, after a gateway has recorded the lookup in its access
+    journal. `words` are the command line: an operation's id and `name=value` parameters. Raises `QuestionError` for a
     lookup that is malformed or was not recorded, and `SettingsError` for wrong settings."""
     settings, asked = read_settings(environ), parse_command_line(words)
     operation, lookup = question_in(worker, asked)

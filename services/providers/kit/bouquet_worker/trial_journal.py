@@ -1,5 +1,5 @@
-"""Record in a gateway's access journal of a lookup that `bouquet-worker try --real` makes. The command first sends the
-lookup to the gateway, which records and answers it. Then the command asks the real upstream itself (docs/adr/0020)."""
+"""Recording of lookups by `bouquet-worker try --real` in a gateway's access journal. The command first sends the lookup
+to the gateway, which records and answers it. Then the command asks the real upstream itself (docs/adr/0020)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from bouquet_mesh.settings import SettingsError, load
 
 PREFIX = "BOUQUET_TRY_"
 NOT_ASKED_PREFIX = "00"
-"""First two digits of the error codes with which a gateway says that it asked no provider. The lookup then counts as
-not recorded in the access journal."""
+"""First two digits of a gateway's error codes for lookups about which it asked no provider. Such a lookup counts as not
+recorded in the access journal."""
 TIMEOUT_S = 30.0
 
 
 class TrySettings(Struct, frozen=True, kw_only=True):
-    """Settings of `bouquet-worker try --real`, which sends a lookup to a real upstream. Before, a gateway records the
-    lookup in its access journal."""
+    """Settings of `bouquet-worker try --real`, which sends a lookup to a real upstream. Before that, a gateway records
+    the lookup in its access journal."""
 
     real: Literal["no", "yes"] = "no"
     """`yes` to allow lookups about real persons at a real upstream. With `no`, the command refuses them."""

@@ -25,15 +25,15 @@ RECIPIENT = "recipient"
 SIMULATED_RECIPIENT = "13002526500013"
 """SIRET of the asking administration (the DINUM) if the command line gives no `recipient`."""
 CITIZEN_PARAMETERS = {field: public_name(field) for field in Identite.__struct_fields__}
-"""Maps the fields of `Identite` to the parameters of the command line that describe a FranceConnect citizen, such as
-`nomNaissance`. Gateways read no such parameters: they ask FranceConnect."""
+"""Maps the fields of `Identite` to parameters of the command line, such as `nomNaissance`. They describe the citizen of
+a FranceConnect session. Gateways read no such parameters: they ask FranceConnect."""
 PATIENCE_S = 30.0
 """Seconds that a worker has to answer the lookup of `bouquet-worker try`."""
 
 
 class QuestionError(Exception):
-    """Error for a command line that cannot be converted to a lookup, or for a lookup that cannot be sent or recorded.
-    The text has one line for each fault."""
+    """Error for a command line that cannot be converted to a lookup. Also raised for a lookup that cannot be sent or
+    recorded. The text has one line for each fault."""
 
     def __init__(self, faults: Iterable[str]) -> None:
         self.faults = tuple(faults)
@@ -92,9 +92,9 @@ def parameters_of(operation: Operation) -> dict[str, bool]:
 
 
 def query_for(command: CommandLine, operation: Operation) -> list[tuple[str, str]]:
-    """Converts a parsed command line to the names and values of the query string that the operation's rules read.
-    Leaves out the other parameters: `recipient`, and those that describe a FranceConnect citizen. Raises
-    `QuestionError` for parameters that the operation does not read."""
+    """Converts a parsed command line to names and values of a query string. Keeps the parameters that the operation's
+    rules read. Leaves out `recipient` and the parameters that describe a FranceConnect citizen. Raises `QuestionError`
+    for any other parameter."""
     known = parameters_of(operation)
     others = {RECIPIENT, *(CITIZEN_PARAMETERS.values() if operation.by_session else ())}
     if unknown := sorted(command.parameters.keys() - known.keys() - others):
@@ -123,8 +123,9 @@ def lookup_for(command: CommandLine, operation: Operation, recipient: str, today
 
 def _identity_of(command: CommandLine, operation: Operation, read: Values, today: date) -> Identity:
     """Returns the identity of the person whom a command line describes. Makes it from `read`, the values that the
-    operation's rules have accepted. For an operation by FranceConnect, makes it from `CITIZEN_PARAMETERS`. Raises
-    `QuestionError` for a citizen whom FranceConnect could not give or the operation refuses."""
+    operation's rules have accepted. If the operation takes the identity from FranceConnect, makes it from the
+    parameters in `CITIZEN_PARAMETERS`. Raises `QuestionError` for an identity that FranceConnect could not give or the
+    operation refuses."""
     if not operation.by_session:
         return msgspec.convert(read, MODALITIES[operation.modality])
     given = {

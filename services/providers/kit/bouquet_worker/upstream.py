@@ -286,7 +286,7 @@ class UpstreamClient:
         return await (self._observed(call, credentials, sending) if self._observer else sending)
 
     async def _observed(self, call: _Call, credentials: Mapping[str, str], sending: Awaitable[Answer]) -> Answer:
-        """Returns the answer of `sending`, which sends a call. When the call ends, the observer, if any, receives the
+        """Returns the answer of `sending`, which sends a call. Afterwards, tells the observer, if there is one, the
         request and its answer or error, with the `credentials` hidden. Only commands such as `bouquet-worker try` have
         an observer."""
         outcome: Answer | UpstreamError = UpstreamError("upstream_timeout")  # if it is cancelled

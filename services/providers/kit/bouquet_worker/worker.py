@@ -210,8 +210,8 @@ class Worker:
         }
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the worker's offer as a tuple of one item. The sandbox, which has the same method, returns several
-        offers."""
+        """Returns a tuple with the worker's only offer. The sandbox has the same method, and returns the offers of
+        several providers."""
         return (self.offer(),)
 
     def read(self, reader: Reader) -> WorkerSettings:
@@ -260,9 +260,9 @@ class Worker:
         observer: Observer | None = None,
         answers: Iterator[Answer] | None = None,
     ) -> AsyncIterator[Mapping[str, Any]]:
-        """Opens the worker's upstreams until the context ends, and yields their clients by name. The clients tell
-        `observer` about each request. If `answers` is given, they return these answers without calling the upstream.
-        Raises `SettingsError` for unusable settings."""
+        """Opens the worker's upstreams until the context ends, and yields their clients by name. `observer` receives
+        each request with its answer or error. If `answers` is given, the clients return these answers without calling
+        the upstream. Raises `SettingsError` for unusable settings."""
         # Only trials pass an observer, and only the replay of a recording passes answers.
         opened: dict[str, Any] = {}
         async with AsyncExitStack() as stack:

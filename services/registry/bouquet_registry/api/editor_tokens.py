@@ -136,7 +136,7 @@ async def prolong(administration: Administration, request: ApiRequest) -> Editor
 async def rotate(administration: Administration, request: ApiRequest) -> RotatedToken:
     """Issues a token that replaces an older one. Gateways accept the older token for another `Rotation.grace_hours`
     hours. Raises `UnknownRecord` for an unknown id, and `StaleVersion` for an outdated version. Raises `RefusalError`
-    if the editor is archived, or if a blacklisting of the older token has begun or is scheduled."""
+    if the editor is archived, or if the older token is blacklisted, at present or from a later time."""
     given: Rotation = request.inputs
     return await editor_administration_of(administration).rotate(
         request.author, request.id, given.version, timedelta(hours=given.grace_hours)
@@ -144,9 +144,9 @@ async def rotate(administration: Administration, request: ApiRequest) -> Rotated
 
 
 async def revoke(administration: Administration, request: ApiRequest) -> EditorToken:
-    """Blacklists an editor's token, at once or from a given time. Raises `UnknownRecord` for an unknown id, and
-    `StaleVersion` for an outdated version. If the token is blacklisted already, raises `RefusalError` unless the given
-    time is earlier."""
+    """Blacklists an editor's token, at once or from a given time. A token that is blacklisted already can only be
+    blacklisted earlier; otherwise raises `RefusalError`. Raises `UnknownRecord` for an unknown id, and `StaleVersion`
+    for an outdated version."""
     given: Revocation = request.inputs
     return await editor_administration_of(administration).revoke(
         request.author, request.id, given.version, request.author.reason, given.begins_at

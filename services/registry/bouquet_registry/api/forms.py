@@ -48,9 +48,11 @@ class FormRow(Struct, frozen=True, kw_only=True):
     definition_id: str
     authorization_request_class: RequestClass
     data: RequestData
-    """Data with which a request begins: the form's own data, and the values in `prefill`, which take precedence."""
+    """Data with which a request for a habilitation begins: the form's own data, replaced by the values in `prefill`
+    where both exist."""
     prefill: RequestData
-    """Data from the query string of the HTTP request; empty if it gives none. `data` contains them too."""
+    """Data from the query string of the HTTP request; empty if the query string contains none. They are in `data`
+    too."""
     multiple_steps: bool
     introduction: str
     service_provider: FormProvider | None
@@ -64,7 +66,7 @@ class FormRow(Struct, frozen=True, kw_only=True):
 
 
 class FormList(Struct, frozen=True):
-    """Public prefilled forms for requesting one kind of habilitation, which DataPass calls a definition."""
+    """Public prefilled forms for requests for one kind of habilitation. DataPass calls this kind a definition."""
 
     data: tuple[FormRow, ...]
 

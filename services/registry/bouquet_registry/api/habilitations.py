@@ -70,7 +70,7 @@ class HabilitationFields(Struct, frozen=True, kw_only=True, forbid_unknown_field
     contacts: tuple[Contact, ...] | UnsetType = UNSET
     scopes: tuple[str, ...] | UnsetType = UNSET
     unchecked: bool = False
-    """Whether scopes are accepted unchecked. If not, a request with scopes that no provider serves is refused."""
+    """Whether to accept scopes that no provider serves. By default, a request with such scopes is refused."""
     modalities: tuple[Annotated[str, Meta(pattern="^[a-z_]{1,40}$")], ...] | UnsetType = UNSET
     ine: bool | UnsetType = UNSET
     datapass_id: str | None | UnsetType = UNSET

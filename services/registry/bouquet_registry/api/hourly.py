@@ -21,7 +21,8 @@ from bouquet_registry.journal.hourly import Callers, calls_by_hour
 from bouquet_registry.journal.rollups import HOUR_S
 
 HourCursor: TypeAlias = tuple[Number]
-"""Content of the cursor of a page of hourly numbers: the page's first hour, in hours since 1970 (UTC)."""
+"""Content of a cursor in the list of hourly numbers: the first hour of the page, as a number of hours since 1970
+(UTC)."""
 
 
 class HourlySearch(PageRequest, frozen=True, kw_only=True):
@@ -54,7 +55,8 @@ class HourlyCounts(Struct, frozen=True):
     next: str | None
     """Cursor with which the next request gets the following hours; null on the last page."""
     uncounted: int
-    """Number of recent calls in the journal that are not counted yet. Calls with any habilitation are included."""
+    """Number of recent calls in the journal that are not counted yet, whatever habilitation, token or editor they
+    use."""
 
 
 async def read(administration: Administration, request: ApiRequest) -> HourlyCounts:

@@ -38,8 +38,8 @@ MAX_HEADER = 500
 QUOTABLE_NAME = re.compile(r"[A-Za-z_]{1,40}")
 """Pattern of unknown field names that an error may repeat. A name that does not match is shown as `?`."""
 QUOTED_VALUE = re.compile(r"(?<! regex) '.*'", re.DOTALL)
-"""Pattern of a client's value, such as ` 'abc'`, in an error message of msgspec. Answers leave the value out. A quoted
-regex is not the client's, and stays."""
+"""Pattern of the part of a msgspec error message that repeats the client's value, such as ` 'abc'`. It is removed from
+answers. The quoted regex of a pattern does not come from the client, and is kept."""
 
 
 def read_body(body: bytes, kind: type[S], check: Check = no_faults) -> S:
@@ -72,8 +72,8 @@ def read_author(headers: Mapping[str, str]) -> Author:
 
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:
-    """Returns the percent-decoded value of a header as one line. Returns "" if the header is missing, and None if its
-    value is not UTF-8."""
+    """Returns the percent-decoded value of the header `name` as one line. Returns "" if the header is missing, and None
+    if its value is not UTF-8."""
     try:
         text = unquote_to_bytes(headers.get(name, "").encode(errors="surrogateescape")).decode()
     except UnicodeDecodeError:
@@ -160,7 +160,7 @@ def _is_struct(kind: Any) -> bool:
 
 
 def value_problems(value: Any, path: str) -> Iterator[Error]:
-    """Yields an error for each text or `datetime` in `value` that a database cannot store. Types are not checked.
+    """Yields an error for each text or `datetime` in `value` that the database cannot store, such as a text with NUL.
     `path` is the value's name in the errors."""
     match value:
         case datetime() if not FIRST_YEAR <= value.year <= LAST_YEAR:

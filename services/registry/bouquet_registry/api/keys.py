@@ -31,8 +31,8 @@ class KeyOnly(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KeyTokens(PageRequest, frozen=True, kw_only=True):
-    """Parameters of a search for the tokens in force that a key has signed. Also finds tokens whose signing key is
-    unknown, since this key may have signed them."""
+    """Parameters of a search for the tokens in force that the key `kid` has signed. Tokens whose signing key is unknown
+    are found too."""
 
     kid: Kid
 

@@ -64,7 +64,7 @@ class Conformance:
     """Test cases of the suite, with the replies that the worker must give. Each operation needs a case whose reply
     contains data."""
     today: ClassVar[date] = TODAY
-    """Fixed date of the worker and its simulator."""
+    """Fixed date that the worker and its simulator take for today."""
 
     bare_404_is_absence: ClassVar[bool] = False
     """Whether the upstream reports an unknown person by the status 404 alone. If so, the suite accepts the reply
@@ -138,8 +138,9 @@ class Conformance:
     async def test_a_faulty_upstream_is_a_typed_failure(
         self, found_case: Case, behaviour: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Tests that the worker replies with `Failed` and a known reason if its upstream is faulty. For a worker that
-        sends several requests, the upstream fails from the first one on, then from the second one on, and so on."""
+        """Tests that the worker replies with `Failed` and a known reason if its upstream is faulty. A worker that sends
+        several requests is tested several times: with faults from the first request on, from the second on, and so
+        on."""
         for after in range(await self._requests_of(found_case)):
             reply = await self._reply_with_fault(found_case, behaviour, after)
             if self.bare_404_is_absence and behaviour in BARE_404S and isinstance(reply, NotFound):
@@ -270,8 +271,8 @@ def _difference(case: Case, reply: Reply) -> str:
 
 
 def _logged(caplog: pytest.LogCaptureFixture) -> str:
-    """Returns what the log says about the cause of a failed test, such as the place of an unexpected exception, one
-    line for each cause. Returns "" if the log says nothing about it."""
+    """Returns what the log says about the causes of a failed test, such as the place of an unexpected exception. Each
+    cause is one line. Returns "" if the log says nothing about it."""
     told = [record for record in caplog.records if record.getMessage() in _EXPLANATIONS]
     return "".join(dict.fromkeys(f"\n{_EXPLANATIONS[one.getMessage()].format_map(vars(one))}" for one in told))
 

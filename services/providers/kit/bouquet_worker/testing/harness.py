@@ -28,12 +28,12 @@ CALLER = Caller(recipient="13002526500013", token_id="9d2c1b0a-3f4e-4d5c-8b6a-7e
 PATIENCE_S = 60.0
 """Seconds that a worker has to answer a test's lookup."""
 SILENT_UPSTREAM_S = (0.3, 3.0, 30.0)
-"""Seconds that a worker under test waits for an upstream that does not answer. A test tries them in order, until one of
-them suffices to reach the unanswered request."""
+"""Seconds that a worker under test has before it must give up on an upstream that does not answer. A test uses the
+first value. It uses the next one only if the worker did not get to send the unanswered request in time."""
 # On a busy machine, the requests before the unanswered one can take the whole time.
 REPLY_MARGIN_S = 5.0
-"""Seconds reserved for the reply in tests of an upstream that does not answer, in place of `deadline.REPLY_MARGIN_S`.
-Calls to upstreams end this long before the request's deadline."""
+"""Seconds reserved for the reply in tests of an upstream that does not answer. Calls to upstreams end this long before
+the request's deadline. Used in place of `deadline.REPLY_MARGIN_S`."""
 
 Behaviour: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 """Function that answers a request in place of the simulator. Its arguments are the request and the simulator's
@@ -41,8 +41,8 @@ handler."""
 
 
 class FaultInjector:
-    """A middleware in front of a simulator: it passes the first `after` requests to the simulator, and lets `behaviour`
-    answer all later ones.
+    """A middleware in front of a simulator. The simulator answers the first `after` requests, and `behaviour` answers
+    all later ones.
 
     Args:
         behaviour: Function that answers in place of the simulator; `None` injects nothing.
@@ -61,8 +61,7 @@ class FaultInjector:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answers a request by the simulator if it is one of the first `after` requests, and by `behaviour` if it comes
-        later."""
+        """Answers a request. The simulator answers the first `after` requests, and `behaviour` all later ones."""
         self.requests += 1
         if self._behaviour is None or self.requests <= self._after:
             return await handler(request)
@@ -140,8 +139,8 @@ class WorkerHarness:
 
     async def ask_with_near_deadline(self, case: Case) -> Reply:
         """Sends the worker the lookup of a test case whose upstream does not answer, and returns the worker's reply.
-        The deadline is near, so that the test takes little time. If it passes before the unanswered request is sent,
-        sends the lookup again with the next time in `SILENT_UPSTREAM_S`."""
+        The deadline is near, so that the test takes little time. If the worker never got to send the unanswered
+        request, sends the lookup again with the next time in `SILENT_UPSTREAM_S`."""
         with mock.patch.object(deadline, "REPLY_MARGIN_S", REPLY_MARGIN_S):
             for silent_s in SILENT_UPSTREAM_S:
                 self.injector.requests = 0
@@ -167,7 +166,7 @@ async def worker_harness(
     Args:
         worker: The worker.
         simulator: The simulator of the worker's upstreams.
-        today: Date of the worker and of the simulator.
+        today: Date that the worker and the simulator take for today.
         behaviour: Function that answers in place of the simulator, such as a fault; `None` for the simulator's own
             answers.
         after: Number of requests that the simulator answers itself before `behaviour` takes its place.
@@ -184,7 +183,7 @@ async def simulating(
     simulator: Simulator, app: web.Application, injector: FaultInjector, today: date
 ) -> AsyncIterator[Mapping[str, str]]:
     """Serves `app`, the simulator's application, behind a fault injector. Yields the environment variables that make a
-    worker call it. `today` is the simulator's date."""
+    worker call it. `today` is the date that the simulator takes for today."""
     app[CLOCK] = lambda: today
     app.middlewares.insert(0, injector.middleware)
     async with listening(app, "127.0.0.1", 0) as url:
@@ -193,8 +192,8 @@ async def simulating(
 
 @contextmanager
 def without_pauses(worker: Worker, today: date) -> Iterator[None]:
-    """Until the context ends, sets the worker's date to `today` and removes the pauses before retries of calls and of
-    token requests."""
+    """Until the context ends, `worker` retries calls and token requests without a pause, and takes `today` for the
+    present date."""
     with (
         mock.patch.object(worker, "clock", lambda: today),
         mock.patch.object(auth, "ATTEMPT_PAUSE_S", 0.0),

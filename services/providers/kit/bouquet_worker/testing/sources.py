@@ -68,7 +68,7 @@ def _promises_value(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 
 def _open_end(body: list[ast.stmt]) -> ast.stmt | None:
-    """Returns a statement after which a function may end without `return`, or `None` if there is none. `body` is the
+    """Returns a statement at which a function ends without `return`, or `None` if there is none. `body` is the
     function's code."""
     match body[-1]:
         case ast.Return() | ast.Raise() | ast.While() | ast.Expr(value=ast.Call(func=ast.Name(id="assert_never"))):
