@@ -42,7 +42,7 @@ UUID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.ASCII)
 BOM = b"\xef\xbb\xbf"
 """Byte order mark of UTF-8, with which some text editors begin a file. The import skips the mark."""
 STAGING_TOKEN_ID = "00000000-0000-0000-0000-000000000000"
-"""Id that all tokens of staging environments share. The import refuses it, since gateways refuse it in production."""
+"""Id of the public token of staging environments. The import refuses it, since gateways refuse it in production."""
 
 
 class HabilitationLine(
@@ -118,7 +118,7 @@ class ImportPlan(Struct, frozen=True):
     """Report to print: line number, kind (habilitation or token) and id of each record in the file."""
 
     async def report_with_warnings(self, connection: AsyncConnection, now: datetime) -> list[Output]:
-        """Returns `report`, in which each habilitation with scopes that no gateway serves has a `warning`."""
+        """Returns `report`, with a `warning` added to each habilitation that has scopes which no gateway serves."""
         scopes = {own.id: own.scopes for own in self.habilitations}
         wanted = dict.fromkeys(scope for each in scopes.values() for scope in each)
         unserved = await unserved_scopes(connection, wanted, now)

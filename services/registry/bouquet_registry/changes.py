@@ -26,8 +26,8 @@ MAX_CHANGED_IDS = 1000
 """Largest number of changed tokens and editors, counted together, in one answer to a gateway. If more have changed, the
 gateway must treat all of them as changed."""
 SINCE_EVER = 0.0
-"""Blacklisting time, in epoch seconds, that gateways receive for a token of an archived habilitation or editor. So they
-refuse the token although nobody has blacklisted it."""
+"""Blacklisting time, in epoch seconds, that gateways receive for a token that nobody blacklisted but that they must
+refuse. An example is a token of an archived habilitation."""
 # Gateways of a former release do not refuse withdrawn keys themselves. So they also receive this time for a token that
 # a withdrawn key may have signed.
 
@@ -44,8 +44,8 @@ async def find_token(
     connection: AsyncConnection, token: str, *, refuses_withdrawn: bool
 ) -> tuple[KnownToken | None, int]:
     """Returns a token's rights, or None for an unknown token. Also returns the number of the last change (in the log of
-    changes) that the rights include. If `refuses_withdrawn` is false, the gateway is too old to know withdrawn keys. So
-    a token that a withdrawn key may have signed appears as blacklisted."""
+    changes) that the rights include. `refuses_withdrawn` says whether the gateway itself refuses tokens signed with
+    withdrawn keys. For a gateway that does not, such a token is returned as blacklisted."""
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = (
@@ -172,7 +172,7 @@ def _rights(row: Row[Any]) -> dict[str, Any]:
 
 async def changes_since(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
     """Returns all withdrawn keys, and the ids of the tokens and editors that changed after change number `since`. `log`
-    is the name of the log of changes in which the gateway has seen this number. `tokens` is None in the result if
+    is the name of the log of changes from which the gateway has this number. If `tokens` is None in the result,
     gateways must treat all tokens and editors as changed."""
     # That is the case if more than `MAX_CHANGED_IDS` of them have changed, or if the database's log has another name or
     # fewer changes than `since`, because the database is a new one or a restored backup.
@@ -203,8 +203,8 @@ async def _changed(connection: AsyncConnection, table: Table, since: int) -> tup
 
 
 async def log_position(connection: AsyncConnection) -> tuple[str, int]:
-    """Returns the name of the log of changes to tokens, and the number of the last change. Each database's log has
-    another name, so that gateways notice a replaced database."""
+    """Returns the name of the log of changes to tokens, and the number of the last change. The log of each database has
+    a name of its own, so that gateways notice a replaced database."""
     row = (await connection.execute(select(schema.log.c.name, schema.log.c.number))).one()
     return row.name, row.number
 

@@ -127,9 +127,8 @@ async def issue(context: Context, arguments: argparse.Namespace) -> Output:
 
 
 async def show_token(context: Context, arguments: argparse.Namespace) -> Output:
-    """Returns a token, and the warnings sent before its current expiry as `notices_sent`. There, 30 stands for the
-    warning due 30 days before expiry. With `--reveal`, also returns the token's signed text (`jwt`), and records who
-    has seen it."""
+    """Returns a token. Its field `notices_sent` lists the warnings sent before its current expiry: 30 is the one due 30
+    days before. With `--reveal`, also returns the token's signed text (`jwt`), and records who has seen it."""
     async with context.store.reading() as connection:
         token = await queries.token(connection, arguments.id)
         output = as_output(token) | {"notices_sent": await queries.notices_of(connection, token)}

@@ -20,8 +20,8 @@ SETTING = "BOUQUET_REGISTRY_DATABASE_URL"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 """SQLAlchemy driver for each scheme of a database URL."""
 TLS_MODE_PARAMETERS = ("sslmode", "ssl")
-"""Query parameters of a database URL, either of which sets the TLS mode: `sslmode` as in libpq, `ssl` as in asyncpg.
-The mode is `verify-full` or `disable`."""
+"""Query parameters of a database URL that set the TLS mode (`verify-full` or `disable`): `sslmode` as in libpq, or
+`ssl` as in asyncpg."""
 TLS_FILE_PARAMETERS = ("sslrootcert", "sslcert", "sslkey")
 """Query parameters of a database URL, as in libpq, whose values are paths of PEM files for TLS."""
 VERIFIED, PLAIN = "verify-full", "disable"
@@ -87,7 +87,7 @@ def database_of(setting: Secret) -> Database:
 
 
 def _ports_of(servers: Sequence[URL]) -> tuple[int, ...]:
-    """Returns the port of each server in the database URL. `servers` has one URL for each of them. Raises
+    """Returns the port of each server in the database URL. `servers` has one URL for each server. Raises
     `SettingsError` if a server has no host or occurs twice, or if the URL's query has `host` or `port` too."""
     ports = tuple(server.port or DEFAULT_PORTS["postgresql"] for server in servers)
     if not all(server.host for server in servers):

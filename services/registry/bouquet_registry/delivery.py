@@ -148,8 +148,8 @@ async def check_mail_server(destination: NoticeDestination, timeout_s: float) ->
 
 
 class Mail(NoticeChannel):
-    """Channel that mails warnings before a token expires, by SMTP. A warning about a habilitation's token goes to its
-    contacts, one about a software editor's token to the editor's members."""
+    """Channel that mails warnings before a token expires, by SMTP. A warning goes to the contacts of the token's
+    habilitation, or to the members of the software editor that has the token."""
 
     def __init__(self, destination: NoticeDestination, sender: str, account: str = "") -> None:
         """Takes the mail server, and the mail address of the sender. `account` is the URL of the portal's page that

@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 COUNT_INTERVAL_S = 10.0
 """Seconds between two counts of habilitations, tokens, and events (messages of DataPass) that could not be applied."""
 WITHIN_DAYS = (7, 14, 30)
-"""Numbers of days. For each, the metric of expiring tokens counts the tokens that expire within that time (label
-`within_days`)."""
+"""Values of the label `within_days` of the metric of expiring tokens. For each value, the metric counts the tokens that
+expire within this number of days."""
 IN_USE = timedelta(days=30)
 """Time for which a token counts as in use after its last use. Only tokens in use are counted as expiring."""
 MAX_NAMES = 500

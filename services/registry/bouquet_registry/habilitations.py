@@ -18,8 +18,8 @@ ContactKind: TypeAlias = Literal["demandeur", "contact_metier", "contact_techniq
 State: TypeAlias = Literal["requested", "active", "refused", "revoked", "archived"]
 
 BY_PARAMETERS = "params"
-"""Modality (way of calling) in which the parameters of a call identify the person. Other modalities require a citizen's
-session (docs/reference/contract.md §7)."""
+"""Modality (way of calling) in which the parameters of a call identify the person. In other modalities, the person must
+be logged in (docs/reference/contract.md §7)."""
 TOKEN_LIFE_MONTHS = 18
 """Months from the issue or prolongation of a token to its expiry."""
 MAX_ITEMS = 500
@@ -177,8 +177,8 @@ def _validation_errors(habilitation: Habilitation) -> Iterator[str]:
 
 
 def size_errors(record: Struct) -> Iterator[str]:
-    """Yields a text `field: problem` for each field of the record that is too long. A list may have `MAX_ITEMS` items.
-    A text may have as many characters as `MAX_TEXTS` says for its field, or `MAX_TEXT` by default."""
+    """Yields a text `field: problem` for each field of the record that is too long. A list may have at most `MAX_ITEMS`
+    items. A text may have at most `MAX_TEXT` characters, unless `MAX_TEXTS` gives another limit for its field."""
     for name in record.__struct_fields__:
         value, longest = getattr(record, name), MAX_TEXTS.get(name, MAX_TEXT)
         if isinstance(value, tuple) and len(value) > MAX_ITEMS:

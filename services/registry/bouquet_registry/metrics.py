@@ -8,7 +8,8 @@ from bouquet_mesh.observe.metrics import SECONDS
 
 NOTICES = Counter(
     "bouquet_registry_notices_total",
-    "Notices that warn of a token's expiry, by days before expiry and by outcome (`sent` or `undelivered`).",
+    "Attempts to send a notice (warning before a token expires), by days before expiry and by outcome: `sent` or "
+    "`undelivered`.",
     ["days", "outcome"],
 )
 TOKENS_EXPIRING = Gauge(
@@ -40,8 +41,8 @@ TOKENS = Gauge(
 )
 ACCESSES = Counter(
     "bouquet_registry_accesses_total",
-    "Accesses written to the journal, by habilitation, operation and outcome. After the first 2,000 pairs of "
-    "habilitation and operation, a process counts all further pairs as `other`.",
+    "Accesses (calls) written to the journal, by habilitation, operation and outcome. A process counts the first 2,000 "
+    "pairs of habilitation and operation separately, and all further pairs together under `other`.",
     ["habilitation", "operation", "outcome"],
 )
 

@@ -124,9 +124,8 @@ async def _try_deliver(channel: NoticeChannel, notice: Notice) -> bool:
 
 
 def reached_threshold(left: timedelta) -> int | None:
-    """Returns the threshold, in days before expiry, that a token has reached which expires after the time `left`. For
-    example, a token that expires in 20 days has reached 30. Returns None if it has reached no threshold yet, or has
-    expired."""
+    """Returns the threshold, in days before expiry, that a token has reached. `left` is the time until its expiry: with
+    20 days left, the token has reached 30. Returns None if it has reached no threshold yet, or has expired."""
     if left < timedelta(0):
         return None
     return min((days for days in THRESHOLDS if left.days <= days), default=None)

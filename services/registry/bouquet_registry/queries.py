@@ -57,10 +57,8 @@ async def tokens(
     expiring: tuple[datetime, datetime] | None = None,
 ) -> list[Token]:
     """Returns tokens of habilitations, sorted by expiry. With the id `habilitation`, returns only the tokens of this
-    habilitation. With `expiring`, a start and an end, returns only tokens that expire in this period, and that gateways
-    accept at its start."""
-    # A token counts as accepted if it is in force at the start of the period.
-    # Tokens not in force at the first of these times are left out.
+    habilitation. With `expiring`, a start and an end, returns only tokens that expire in this period and are in force
+    at its start."""
     query = TOKENS.order_by(schema.tokens.c.expires_at, schema.tokens.c.id)
     if habilitation is not None:
         query = query.where(schema.tokens.c.habilitation == habilitation)
@@ -77,8 +75,8 @@ def in_force(now: datetime) -> ColumnElement[bool]:
 
 
 async def notices_of(connection: AsyncConnection, token: Token) -> list[int]:
-    """Returns which warnings were sent before a token's current expiry, largest number first. The number 30 stands for
-    the warning due 30 days before expiry."""
+    """Returns the warnings sent before a token's current expiry, as numbers of days, the largest first. For example, 30
+    is the warning due 30 days before expiry."""
     own = (schema.notices.c.token == token.id) & (schema.notices.c.expires_at == token.expires_at)
     sent = select(schema.notices.c.days).where(own, schema.notices.c.sent_at.is_not(None))
     return list(await connection.scalars(sent.order_by(schema.notices.c.days.desc())))

@@ -146,7 +146,8 @@ def limit_pruning(connection: Connection, role: str, keep_months: int) -> None:
 
 def _retention_policies(name: str, role: str, keep_months: int) -> Iterator[str]:
     """Yields the SQL statements that create row-security policies with the name `name` for a role. These let the role
-    remove only journal records older than `keep_months` months, and their entries in the index of people."""
+    remove only journal records older than `keep_months` months, and what the table `journal_found` contains about these
+    records."""
     # Records dated more than a day in the future come from a wrong clock, and are removed with their neighbours.
     now = "extract(epoch FROM now())"
     oldest_kept = f"extract(epoch FROM (now() AT TIME ZONE 'UTC') - interval '{keep_months} months')"

@@ -88,8 +88,8 @@ tokens = Table(
     Column("version", Integer, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Table of the issued tokens of habilitations. The column `change` is the number that the table `log` gave to the last
-change of the token's rights."""
+"""Table of the issued tokens of habilitations. The column `change` is the number of the last change of the token's
+rights. The table `log` numbers the changes."""
 
 editors = Table(
     "editors",
@@ -108,8 +108,8 @@ editors = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Table of software editors. The column `change` is the number that the table `log` gave to the last change of the
-rights delegated to the editor."""
+"""Table of software editors. The column `change` is the number of the last change of the rights delegated to the
+editor. The table `log` numbers the changes."""
 
 editor_tokens = Table(
     "editor_tokens",
@@ -126,8 +126,8 @@ editor_tokens = Table(
     Column("version", Integer, nullable=False),
     Column("change", Integer, nullable=False, index=True),
 )
-"""Table of the tokens of software editors. The column `change` is the number that the table `log` gave to the last
-change of the token's rights."""
+"""Table of the tokens of software editors. The column `change` is the number of the last change of the token's rights.
+The table `log` numbers the changes."""
 
 delegations = Table(
     "delegations",
@@ -201,14 +201,14 @@ log = Table(
     Column("name", String(36), primary_key=True),
     Column("number", Integer, nullable=False),
 )
-"""Table of one row that numbers the registry's changes. `number` is the number of the last change. Gateways ask for the
-changes after a number (docs/adr/0008). Every change locks the row."""
+"""Table of one row that numbers the registry's changes: `number` is the number of the last one. Gateways ask for the
+changes after a number (docs/adr/0008). A change locks the row until it is written."""
 # So gateways see the changes in the order of their numbers.
 
 
 def _notices(name: str, tokens: str) -> Table:
-    """Returns a table with the name `name` of notices, each of which warns that a token will soon expire. `tokens` is
-    the name of the table of these tokens."""
+    """Returns a table of notices (warnings before a token expires), which has the name `name`. `tokens` is the name of
+    the table of the tokens that the notices are about."""
     # A prolonged token has a new expiry, so its notices are sent again. Rows of sent notices are never deleted.
     return Table(
         name,

@@ -41,7 +41,8 @@ worker cannot fill the database."""
 class ServedScope(Struct, frozen=True):
     scope: str
     reported_at: datetime
-    """Time of a gateway's last report that it serves the scope. It may be too early, by up to `MIN_UPDATE_INTERVAL`."""
+    """Time at which a gateway reported that it serves the scope. Further reports within `MIN_UPDATE_INTERVAL` do not
+    change it."""
 
 
 class ScopeReports:
@@ -114,7 +115,7 @@ async def served_scopes(connection: AsyncConnection) -> list[ServedScope]:
 async def unserved_scopes(
     connection: AsyncConnection, scopes: Iterable[str], now: datetime, known: Iterable[str] = ()
 ) -> tuple[str, ...]:
-    """Returns which of `scopes` no gateway serves. Never returns FranceConnect's own scopes, malformed scopes, or those
+    """Returns which of `scopes` no gateway serves. Leaves out FranceConnect's own scopes, malformed scopes, and those
     in `known`, which the habilitation has already. If no gateway has reported any scope within `FORGOTTEN_AFTER`, logs
     a warning and returns an empty tuple."""
     reported = await served_scopes(connection)

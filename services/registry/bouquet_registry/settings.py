@@ -15,9 +15,9 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     """Settings of the registry."""
 
     database_url: Secret = Secret("sqlite:///bouquet-registry.db")
-    """URL of the database: `postgresql://user:password@host/name` or `sqlite:///path`. A primary and its standbys are
-    several hosts, as in `@a:5432,b:5432/name`. The query string may give paths of PEM files for TLS: `sslrootcert`,
-    `sslcert` and `sslkey`. On a developer's machine, `sslmode=disable` turns TLS off."""
+    """URL of the database: `postgresql://user:password@host/name` or `sqlite:///path`. Several servers, a primary and
+    its standbys, are written `@a:5432,b:5432/name`. The query string may give paths of PEM files for TLS:
+    `sslrootcert`, `sslcert` and `sslkey`. On a developer's machine, `sslmode=disable` turns TLS off."""
     signing_key: Secret = Secret("")
     """Key that signs tokens: the secret shared with the gateways (HS256), or a private JWK with a `kid` (HS256 or
     ES256). Needed only by `api`, and by the commands that sign tokens or print the key set (`jwks`)."""
@@ -65,11 +65,11 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     api_host: str = "127.0.0.1"
     """Address on which `bouquet-registry api` listens. Without `api_certificate`, it must be a loopback address."""
     api_port: Port = 8020
-    """Port of the internal API of `bouquet-registry api`. The same process has its probes and metrics on the port
-    `port`."""
+    """Port of the internal API of `bouquet-registry api`. The setting `port` is the port of this process's probes and
+    metrics."""
     api_secrets: Secret = Secret("")
     """Secrets of the internal API's clients, each of 32 bytes or more, as `name:secret,…`. A client sends its secret as
-    a bearer token. May be empty if `api_client_ca` is set."""
+    a bearer token. Required unless `api_client_ca` is set."""
     api_certificate: str = ""
     """Path of the PEM certificate of the internal API's port. If empty, the port has no TLS."""
     api_key: str = ""

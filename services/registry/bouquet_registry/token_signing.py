@@ -1,5 +1,5 @@
-"""Signing of tokens: makes the signed text (JWT) of a token, in the portal's format (docs/reference/contract.md §2.1).
-The text is made each time that it is shown, and not stored."""
+"""Signing of tokens: makes the signed text (JWT) of a token, with the claims of docs/reference/contract.md §2.1. The
+text is made each time that it is shown, and not stored."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIt
 
 
 def lock_log(numbers: int = 0) -> Update:
-    """Returns the SQL statement that adds `numbers` to the number of the last change in the log of changes. It also
-    locks the log until the transaction ends, even if `numbers` is 0."""
+    """Returns the SQL statement that locks the log of changes until the transaction ends. It also increases the number
+    of the last change by `numbers`."""
     return update(schema.log).values(number=schema.log.c.number + numbers)
 
 
@@ -134,12 +134,13 @@ class Transaction:
 
     async def set_mcp(self, token: Token, *, mcp: bool) -> Token:
         """Sets or clears the flag `mcp` of a token, which allows its use with the Model Context Protocol. A JWT signed
-        before keeps the former flag as a claim, which gateways that ask the registry ignore."""
+        before keeps the former flag as a claim. Gateways that ask the registry ignore this claim."""
         return await self._change_token("token change", token, mcp=mcp)
 
     async def record(self, act: str, target: str, *, version: int | None = None, changed: tuple[str, ...] = ()) -> None:
-        """Records an administrative act (who did what) with the name `act`. If it changes the record with the id
-        `target`, `version` is the record's new version, and `changed` names the changed fields."""
+        """Records an administrative act (who did what) with the name `act`. `target` is the id of the record that it
+        concerns. If the act changes this record, `version` is the new version, and `changed` names the changed
+        fields."""
         await acts.record(self.connection, self.author, act, target, self.now, version=version, changed=changed)
 
     async def replace(self, table: Table, id_: str, version: int, values: dict[str, Any], taken: str = "") -> None:
@@ -190,8 +191,8 @@ class Transaction:
 
 
 def checked(made: Habilitation, fields: Container[str] = Habilitation.__struct_fields__) -> Habilitation:
-    """Returns a copy of the habilitation in which each free text is on one line. Raises `InvalidFields` if one of
-    `fields` is wrong. These are all fields by default; a change passes only the fields that it sets."""
+    """Returns a copy of the habilitation in which each free text is on one line. Raises `InvalidFields` if a field
+    named in `fields` is wrong. By default, `fields` names all fields; a change passes only those that it sets."""
     # A field that stays as it is may be wrong by the rules of this version: that must not keep anybody from closing
     # the habilitation.
     made = structs.replace(

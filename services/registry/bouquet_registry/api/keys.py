@@ -51,7 +51,7 @@ async def list_keys(administration: Administration, request: ApiRequest) -> KeyL
 
 async def list_tokens(administration: Administration, request: ApiRequest) -> Page[SignedToken]:
     """Returns a page of the tokens in force that a key has signed, sorted by expiry. Includes tokens whose signing key
-    is unknown, since this key may have signed them."""
+    is unknown, since it could be this key."""
     asked: KeyTokens = request.inputs
     query = tokens_signed_by(asked.kid, administration.clock())
     known = query.selected_columns
@@ -76,8 +76,8 @@ _ACTS: tuple[tuple[str, str, str, Handler, tuple[int, ...]], ...] = (
     ("withdraw", "withdraw_key", "Withdraw a key: gateways refuse the texts that it has signed.", withdraw, (409,)),
     ("restore", "restore_key", "End the withdrawal of a key: its tokens are accepted again.", restore, (404,)),
 )
-"""Routes of the administrative acts that withdraw a key or end its withdrawal. For each: end of the path, name,
-summary, handler, HTTP statuses of refusals."""
+"""Data of the routes that withdraw a key or end its withdrawal. For each route: end of the path, name, summary,
+handler, HTTP statuses of refusals."""
 
 
 ROUTES = (

@@ -30,8 +30,9 @@ Key: TypeAlias = tuple[Any, ...]
 
 
 def presence_conditions(column: ColumnElement[Any], wanted: bool | UnsetType) -> tuple[ColumnElement[bool], ...]:
-    """Returns the SQL condition of a search by whether `column` has a value, as a tuple. If `wanted` is true, rows need
-    a value; if false, they must have none. Returns an empty tuple if the client left the parameter out (`UNSET`)."""
+    """Returns the SQL conditions of a search, one or none, on whether `column` has a value. If `wanted` is true,
+    selects rows with a value; if false, rows without. If the client left the parameter out (`UNSET`), returns an empty
+    tuple."""
     if isinstance(wanted, UnsetType):
         return ()
     return (column.is_not(None) if wanted else column.is_(None),)

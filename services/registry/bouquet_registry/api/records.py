@@ -33,7 +33,7 @@ MAX_PERIOD = timedelta(days=400)
 
 class EventSearch(PageRequest, frozen=True, kw_only=True):
     """Parameters of a search for events, the messages that DataPass sent. The search finds the events with the name
-    `event`, or all events if it is empty. Events that could not be applied are left out."""
+    `event`, or all events if `event` is empty. Events that could not be applied are left out."""
 
     event: Annotated[str, Meta(max_length=64, description="Name of the event, such as `approve`.")] = ""
 
@@ -123,8 +123,8 @@ class Statistics(Struct, frozen=True):
 
     data: tuple[CallCount, ...]
     uncounted: int
-    """Number of recent calls in the journal, usually those of the last few seconds, that are not counted yet. Calls
-    with any habilitation are included."""
+    """Number of calls in the journal, with any habilitation, that are not counted yet. Usually, these are the calls of
+    the last few seconds."""
 
 
 async def list_events(administration: Administration, request: ApiRequest) -> Page[EventRow]:

@@ -20,7 +20,7 @@ from bouquet_registry.datapass.forms import Catalogue
 
 
 def routes_of(catalogue: Catalogue) -> tuple[Route, ...]:
-    """Returns all routes. The routes of forms (prefilled requests for habilitations) return those in `catalogue`."""
+    """Returns all routes of the API. The routes for DataPass's prefilled forms return the forms in `catalogue`."""
     return (
         *habilitations.ROUTES,
         *tokens.ROUTES,

@@ -177,8 +177,8 @@ _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (
     ("POST", "/prolong", "prolong_token", "Move the expiry to 18 months from now.", prolong, VersionOnly),
     ("POST", "/revoke", "revoke_token", "Blacklist a token, now or from a later time.", revoke, Revocation),
 )
-"""Routes of the administrative acts that change a habilitation's token. For each: HTTP method, end of the path, name,
-summary, handler, type of the body."""
+"""Data of the routes that change a habilitation's token. For each route: HTTP method, end of the path, name, summary,
+handler, type of the body."""
 
 
 ROUTES = (

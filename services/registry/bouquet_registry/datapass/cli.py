@@ -29,9 +29,9 @@ async def show(context: Context, arguments: argparse.Namespace) -> Output:
 
 
 async def replay(context: Context, arguments: argparse.Namespace) -> list[Output]:
-    """Tries again to apply events of DataPass that could not be applied on arrival. With `--all`, takes all of them,
-    oldest first. Returns the outcome of each. Raises `UnknownRecord`, before applying any, if no event or several
-    events fit a given id."""
+    """Tries again to apply events of DataPass that could not be applied on arrival. Takes those with the given ids, or
+    with `--all` all of them, oldest first. Returns the outcome of each. Raises `UnknownRecord`, before applying any, if
+    an id fits no event or several."""
     async with context.store.reading() as connection:
         if arguments.all:
             digests = [event.digest for event in await inbox.events_aside(connection)]

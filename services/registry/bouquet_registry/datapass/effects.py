@@ -47,8 +47,8 @@ async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = 
 
 async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitation | None) -> Habilitation:
     """Creates the habilitation that an event (a message of DataPass) is about, or changes `own`, the existing one. Sets
-    the scopes only if DataPass has granted them. Raises `InvalidFields` for wrong fields, and for the event `transfer`
-    if no contact is the new applicant."""
+    the scopes only if DataPass has granted them. Raises `InvalidFields` for wrong fields, and for a `transfer` without
+    a new applicant."""
     if event.event == TRANSFER and not any(contact.kind == "demandeur" for contact in event.contacts):
         raise InvalidFields(["contacts: a transfer to nobody"])
     state = _state(event.event, own)
@@ -95,9 +95,9 @@ def _state(event: str, own: Habilitation | None) -> State:
 
 
 async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
-    """Prolongs the habilitation's token that expires last, or issues one if there is none. Returns the answer to
-    DataPass, which contains the token's id. If there is no token and the habilitation is used only through
-    FranceConnect, issues none and returns an empty answer."""
+    """Prolongs the habilitation's token that expires last. If there is none, issues a token, but only for a
+    habilitation with the modality `params`. Returns the answer to DataPass: the token's id, or an empty answer without
+    a token."""
     token = await _longest_token(transaction, own)
     if token is not None:
         token = await transaction.prolong(token)

@@ -34,7 +34,7 @@ DEFINITIONS: dict[str, RequestClass] = {
     "api-particulier-demarche-numerique": "APIParticulierDemarcheNumerique",
     "formulaire-qf": "FormulaireQF",
 }
-"""Maps each kind of habilitation (a definition in DataPass), by its id, to DataPass's class of requests for it."""
+"""Maps the id of each kind of habilitation (a definition in DataPass) to DataPass's class of requests for this kind."""
 DEFINITION_OF = {class_: id_ for id_, class_ in DEFINITIONS.items()}
 CONTACT_PREFIXES = ("contact_metier_", "contact_technique_", "delegue_protection_donnees_")
 """Prefixes of the names of the `RequestData` fields that describe contacts, such as `contact_metier_email`."""
@@ -121,7 +121,7 @@ class ScopesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     disabled: tuple[str, ...] = ()
     """Scopes that are shown, and that the applicant can neither tick nor untick."""
     hide: tuple[str, ...] = ()
-    """Scopes that the form does not show, even if `displayed` lists them. A request may still begin with them
+    """Scopes that the form does not show, even if `displayed` lists them. The form can still prefill them
     (`Form.initialize_with`)."""
 
     def is_editable(self, scope: str) -> bool:
@@ -136,8 +136,8 @@ class Form(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
     description: str = ""
     introduction: str = ""
-    """Text shown before the form. The names of the form and of its editor replace `%{form_name}` and
-    `%{service_provider_name}` in it."""
+    """Text shown before the form. In it, `%{form_name}` and `%{service_provider_name}` stand for the names of the form
+    and of its editor."""
     authorization_request: RequestClass = "APIParticulier"
     service_provider_id: str = ""
     """Id of the editor that offers the form; empty if no editor does."""

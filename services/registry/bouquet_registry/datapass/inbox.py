@@ -78,9 +78,9 @@ async def apply_once(
     """Applies `event`, a message of DataPass parsed from the body of `received`, and stores the answer to DataPass. An
     event that was applied before has no effect, and gets the stored answer. Returns the answer and the outcome.
 
-    If a more recent event was applied before, the event is applied only if `late` is true. `author` is the operator who
-    tries again to apply a stored event; None for an event that has just arrived. Raises `RefusalError` if the event
-    cannot be applied, and `UnknownRecord` if an operator's event is no longer stored.
+    `author` is the operator who tries again to apply a stored event, or None for an event that has just arrived. If a
+    more recent event was applied before, `event` is applied only if `late` is true. Raises `RefusalError` if the event
+    cannot be applied, and `UnknownRecord` if the stored event was deleted meanwhile.
     """
     digest = received.digest
     async with transactions.begin(store, author or Author("DataPass", event.event), clock) as transaction:

@@ -1,6 +1,6 @@
 """Data with which a request for a habilitation (right to call operations) begins. It comes from the form, from the
-query string of a link to the form, and from the applicant. The applicant's values take precedence over the link's, and
-these over the form's."""
+query string of a link to the form, and from the applicant. A value from the link replaces one from the form. A value
+from the applicant replaces both."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def _converted(name: str, value: Any) -> Any:
 
 
 def faults_in(form: Form, typed: RequestData) -> Iterator[str]:
-    """Yields the faults in `typed`, the data from an applicant, each as `demande.data.field: problem`. For example, the
-    form does not let the applicant change the field, or does not offer a scope."""
+    """Yields the faults in `typed`, the data from an applicant, each as `demande.data.field: problem`. Examples are a
+    field that the applicant cannot change, and a scope that the form does not offer."""
     filled = typed.filled()
     for name, value in filled.items():
         if _is_fixed(form, name):

@@ -201,8 +201,8 @@ def _label(text: str) -> str:
 
 
 def _checked(made: Editor, fields: Container[str] = Editor.__struct_fields__) -> Editor:
-    """Returns a copy of the editor whose name is on one line. Raises `InvalidFields`, with all faults, if one of
-    `fields` is wrong. These are all fields by default; a change passes only the fields that it sets."""
+    """Returns a copy of the editor whose name is on one line. Raises `InvalidFields`, with all faults, if a field named
+    in `fields` is wrong. By default, `fields` names all fields; a change passes only those that it sets."""
     made = structs.replace(made, name=one_line(made.name))
     if problems := problems_in(fields, validation_errors(made)):
         raise InvalidFields(problems)

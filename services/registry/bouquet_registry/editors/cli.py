@@ -67,7 +67,7 @@ async def issue(context: Context, arguments: argparse.Namespace) -> Output:
 
 async def list_tokens(context: Context, arguments: argparse.Namespace) -> list[Output]:
     """Returns the tokens of all editors, or of the one given by `--editor`, sorted by expiry. With `--expiring-within
-    DAYS`, returns only tokens that gateways accept now, and that expire within this number of days."""
+    DAYS`, returns only tokens in force that expire within this number of days."""
     days = arguments.expiring_within
     expiring = None if days is None else registry_queries.within(context.clock(), days)
     async with context.store.reading() as connection:
@@ -78,9 +78,9 @@ async def list_tokens(context: Context, arguments: argparse.Namespace) -> list[O
 
 
 async def show_token(context: Context, arguments: argparse.Namespace) -> Output:
-    """Returns a token of an editor, and the warnings sent before its current expiry as `notices_sent`. There, 30 stands
-    for the warning due 30 days before expiry. With `--reveal`, also returns the token's signed text (`jwt`), and
-    records who has seen it."""
+    """Returns a token of an editor. Its field `notices_sent` lists the warnings sent before its current expiry: 30 is
+    the one due 30 days before. With `--reveal`, also returns the token's signed text (`jwt`), and records who has seen
+    it."""
     async with context.store.reading() as connection:
         token = await queries.editor_token(connection, arguments.id)
         output = as_output(token) | {"notices_sent": await queries.notices_of(connection, token)}

@@ -60,9 +60,7 @@ async def editor_tokens(
     connection: AsyncConnection, *, editor: str | None = None, expiring: tuple[datetime, datetime] | None = None
 ) -> list[EditorToken]:
     """Returns editors' tokens, sorted by expiry. With the id `editor`, returns only the tokens of this editor. With
-    `expiring`, a start and an end, returns only tokens that expire in this period, and that gateways accept at its
-    start."""
-    # A token counts as accepted if it is in force at the start of the period.
+    `expiring`, a start and an end, returns only tokens that expire in this period and are in force at its start."""
     query = select(schema.editor_tokens).order_by(schema.editor_tokens.c.expires_at, schema.editor_tokens.c.id)
     if editor is not None:
         query = query.where(schema.editor_tokens.c.editor == editor)
@@ -80,8 +78,8 @@ def in_force(now: datetime) -> ColumnElement[bool]:
 
 
 async def notices_of(connection: AsyncConnection, token: EditorToken) -> list[int]:
-    """Returns which warnings were sent before the current expiry of an editor's token, largest number first. The number
-    30 stands for the warning due 30 days before expiry."""
+    """Returns the warnings sent before the current expiry of an editor's token, as numbers of days, the largest first.
+    For example, 30 is the warning due 30 days before expiry."""
     notices = schema.editor_notices.c
     own = (notices.token == token.id) & (notices.expires_at == token.expires_at) & notices.sent_at.is_not(None)
     return list(await connection.scalars(select(notices.days).where(own).order_by(notices.days.desc())))

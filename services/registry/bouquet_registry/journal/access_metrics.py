@@ -10,8 +10,8 @@ from bouquet_proto.access_record import Access
 from bouquet_registry import metrics
 
 MAX_PAIRS = 2000
-"""Largest number of pairs of habilitation and operation for which the metric of accesses has time series of their
-own."""
+"""Largest number of pairs of habilitation and operation that the metric of accesses counts separately. All further
+pairs are counted together."""
 OTHER = ("other", "other")
 """Values of the labels `habilitation` and `operation` under which all pairs after the first `MAX_PAIRS` are counted."""
 

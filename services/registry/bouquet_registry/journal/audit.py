@@ -51,8 +51,8 @@ class ChainEnds(Struct, frozen=True):
 
 
 class StoredRecord(Struct, frozen=True):
-    """Record as stored in the journal, with its entries in the index of people (`journal_found`). For each person whom
-    the answer names, `indexed` has a number made from the person's pseudonym."""
+    """Record of the journal, as read from the database. `indexed` contains the numbers that the table `journal_found`
+    has for it: one for each person whom the answer names."""
 
     row: Row
     indexed: frozenset[int]
@@ -95,11 +95,11 @@ async def read_ends(store: Store) -> ChainEnds:
 
 async def verify(store: Store, since: int = 1, noted: Link | None = None) -> VerifiedChain:
     """Verifies the journal's records from number `since` on. Raises `BrokenChain` for a wrong or missing record, and
-    `RefusalError` if the journal ends before record `since - 1`.
+    `RefusalError` if `since` lies beyond the end of the journal.
 
-    `noted` is the number and hash of a record, which somebody copied earlier, or None. Raises `BrokenChain` if the
+    `noted` is None, or the number and hash of a record that somebody copied earlier. Raises `BrokenChain` if the
     journal now lacks this record or has another in its place. Raises `RefusalError` if the record was pruned (removed),
-    or is older than those to verify.
+    or comes before those to verify.
     """
     # Records are missing if no record describes their pruning. Raises `RefusalError` if the noted record was pruned or
     # is not in the range. Ignores records that are written meanwhile.
@@ -163,9 +163,9 @@ def _check_noted(link: Link, noted: Link | None) -> None:
 
 
 async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
-    """Returns the number and hash of the record `number - 1`, after which a verification begins. `known` has both ends
-    of the journal's chain. Raises `RefusalError` if the journal ends before the record, and `BrokenChain` if the
-    journal lacks it."""
+    """Returns the number and hash of the record before record `number`, with which a verification begins. `known` has
+    both ends of the journal's chain. Raises `RefusalError` if the journal ends even earlier, and `BrokenChain` if the
+    record is missing."""
     if number == known.pruned.number + 1:
         return known.pruned
     if number > known.head.number + 1:
@@ -181,7 +181,8 @@ async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
 async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
     """Verifies the next rows after the record `after`: at most `ROWS_PER_READ`, and none beyond number `last`. Returns
     the number and hash of the last verified row. Appends the rows that describe a pruning (removal of old records) to
-    `prunings`. Raises `BrokenChain` for a wrong or missing row, and if the row numbered as `noted` has another hash."""
+    `prunings`. Raises `BrokenChain` for a wrong or missing row, and for a row with the number but not the hash of
+    `noted`."""
     _check_noted(after, noted)
     rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
@@ -199,8 +200,8 @@ async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None,
 
 
 def _next_link(link: Link, stored: StoredRecord) -> Link:
-    """Verifies one record: it must directly follow the record `link`, be unchanged, and have the right entries in the
-    index of people (`journal_found`). Returns its number and hash. Raises `BrokenChain` for a fault."""
+    """Verifies one record: it must directly follow the record `link`, be unchanged, and have the right numbers in the
+    table `journal_found`. Returns its number and hash. Raises `BrokenChain` for a fault."""
     if wrong := fault(link, stored.row):
         raise BrokenChain(wrong)
     if stored.indexed != prefixes_of(stored.row):  # the chain does not cover the index
@@ -266,8 +267,8 @@ async def oldest_at(store: Store, now: float) -> float | None:
 
 
 async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: float) -> int:
-    """Returns the number of the last record to remove, if records dated `before` or later are to stay. The record after
-    it is the first of these. `before` and `now` are in epoch seconds."""
+    """Returns the number of the last record that `prune` removes: the one before the first record dated `before` or
+    later. `now` is the present time. Both times are in epoch seconds."""
     # Ignores records dated more than a day in the future, since a wrong clock must not keep older records from being
     # removed.
     number, at = schema.journal.c.number, schema.journal.c.at

@@ -32,8 +32,8 @@ from bouquet_registry.serve import serve_journal
 
 async def verify(context: Context, arguments: argparse.Namespace) -> Output:
     """Verifies the journal's chain from record `--from` on. Returns the range of verified records (`from`, `head`), and
-    the removals of old records (`prunings`) that are recorded in it. Raises `BrokenChain` for a wrong or missing
-    record, and if `--head`, a record that somebody noted earlier, has changed."""
+    the removals of old records (`prunings`) that they describe. Raises `BrokenChain` for a wrong or missing record.
+    `--head` is a record that somebody noted earlier: if it is no longer the same, also raises `BrokenChain`."""
     verified = await audit.verify(context.store, arguments.since, arguments.head)
     known = await audit.read_ends(context.store)
     return {

@@ -15,8 +15,8 @@ from bouquet_proto.identity import Identite, Identity
 from bouquet_proto.letters import ASCII_SPELLINGS
 
 KEPT_LETTERS = {letter: ASCII_SPELLINGS[letter] for letter in "æœþøðđł"}
-"""Letters, such as `œ`, that the former rule for pseudonyms did not replace. Each is mapped to what the present rule
-replaces it by, such as `oe`."""
+"""Maps each letter that the former rule for pseudonyms kept to the letters by which the present rule replaces it: `œ`
+to `oe`, for example."""
 
 
 def former_pseudonym(key: Secret, identity: Identity) -> str:

@@ -21,12 +21,12 @@ from bouquet_registry.store import PREFIX
 Given: TypeAlias = Mapping[str, str]
 """Parts of a person's identity, by names such as `nom` and `prenom`."""
 LeftOutParts: TypeAlias = tuple[str, ...]
-"""Names of the parts of an identity, such as `sexe`, that a caller left out. So the call may have been about a
-namesake."""
+"""Names of the parts of an identity, such as `sexe`, that a caller left out. A call without these parts could also be
+about a namesake."""
 
 Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
-"""One way in which a caller may have given a part of an identity: fields to replace, and names of parts left out. For a
-birth date without the day: `{"jour_date_naissance": None}` and `("jour",)`."""
+"""One way to write a part of an identity: the fields to replace in the full identity, and the names of the parts left
+out. For a birth date without the day, these are `{"jour_date_naissance": None}` and `("jour",)`."""
 
 NAMED_BY: dict[str, tuple[str, ...]] = {
     "nom": ("prenom", "naissance", "sexe", "commune", "pays"),
@@ -96,8 +96,8 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
 
 
 def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOutParts]:
-    """Returns every pseudonym under which the journal may contain a person. Callers may have given only parts of the
-    identity. So each pseudonym is mapped to the parts that it does not cover, such as `sexe`."""
+    """Returns every pseudonym under which the journal may contain a person. Each is mapped to the parts of the identity
+    that the caller left out, such as `sexe`. `keys` are those with which gateways have made the pseudonyms."""
     # One pseudonym for each key, each spelling, and the present and the former rule.
     found: dict[str, LeftOutParts] = {}
     for written, left_out in spellings(identity):

@@ -65,8 +65,8 @@ async def accesses_of_request(connection: AsyncConnection, id: str) -> list[Fact
 
 
 INDEXED_FILTERS = ("request_id", "habilitation")
-"""Filters (columns) that `calls` can apply by an index, the most selective first. It uses the index of the first one
-that has a value."""
+"""Columns of the journal that have an index, the most selective first. A search for calls uses the first of them for
+which a value is given."""
 ANSWER_COLUMNS = ("status", "duration_ms")
 CALL_COLUMNS = ("recipient", "operation", "outcome", "code", "provider", "cached", "trace_id", "request_id", "purpose")
 
@@ -124,8 +124,9 @@ async def calls(
 def _examined(
     equal: Mapping[str, str], since: datetime | None, until: datetime | None, after: ColumnElement[bool] | None
 ) -> Select[Any]:
-    """Returns the SQL query of the newest records, at most `MAX_EXAMINED`, among which `calls` searches for one page.
-    `equal` is empty, or maps an indexed column, such as `request_id`, to the value that it must have."""
+    """Returns the SQL query of the records that `calls` examines for one page: the newest ones that match, at most
+    `MAX_EXAMINED`. `equal` is empty, or maps an indexed column, such as `request_id`, to the value that it must have.
+    `after` selects the records after the previous page."""
     conditions = [journal.c[name] == value for name, value in equal.items()]
     conditions += [] if since is None else [journal.c.at >= since.timestamp()]
     conditions += [] if until is None else [journal.c.at < until.timestamp()]
@@ -185,8 +186,8 @@ def _avoided(since: datetime, until: datetime, habilitation: str | None) -> Sele
 def _during(
     table: Table, column: ColumnElement[int], unit_s: int, since: datetime, until: datetime, habilitation: str | None
 ) -> list[ColumnElement[bool]]:
-    """Returns the SQL conditions that select a period, and a habilitation if given, in a table of counts. `column`
-    contains numbers of hours or days since 1970, each `unit_s` seconds long. Selects each hour or day of which any part
-    lies between `since` and `until`."""
+    """Returns the SQL conditions that select a period, and a habilitation if given, in a table of counts by the hour or
+    day. `column` is the column of the hours or days, numbered from 1970, and `unit_s` is their length in seconds.
+    Selects each hour or day of which any part lies between `since` and `until`."""
     own = [] if habilitation is None else [table.c.habilitation == habilitation]
     return [*own, column >= int(since.timestamp() // unit_s), column < ceil(until.timestamp() / unit_s)]

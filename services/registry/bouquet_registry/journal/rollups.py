@@ -52,14 +52,13 @@ Condition: TypeAlias = ColumnElement[bool]
 
 
 class Progress(Struct, frozen=True):
-    """Progress of the roll-ups (tables of counts): the last counted record of the journal, and the last one that a
-    rebuild counts again."""
+    """Progress of the roll-ups (tables of counts): how far the journal's records are counted."""
 
     number: int
     """Number of the last counted record. A rebuild sets it back, and counts from there again."""
     recounted_to: int
-    """Number of the last record that the latest rebuild counts again. The records after it had not been counted
-    before."""
+    """Number of the last record that the latest rebuild counts again. The records after it are counted for the first
+    time."""
 
 
 class whole(FunctionElement[int]):
@@ -198,9 +197,9 @@ def _calls_by_hour(within: Condition) -> Select[Any]:
 
 
 def _people_by_day(within: Condition) -> Select[Any]:
-    """Returns the SQL query of two counts for each habilitation, day (UTC) and operation. It counts the people about
-    whom calls found something, and the supporting documents (`justificatifs`) that these calls replaced. `within` is
-    the condition on the records to count."""
+    """Returns the SQL query of two numbers for each habilitation, day (UTC) and operation. They are the number of
+    people about whom calls found something, and of supporting documents (`justificatifs`) that these calls replaced.
+    `within` is the condition on the records to count."""
     # Repeated calls about a person for the same recipient count as one document.
     # It counts even if the answers came from a cache. A call that names nobody counts as one document.
     own, before = journal.c, journal.alias("before")
@@ -221,8 +220,8 @@ def _people_by_day(within: Condition) -> Select[Any]:
 
 def _has_earlier(before: FromClause, *more: Condition) -> Condition:
     """Returns the SQL condition that an earlier call of the same day (UTC) found something about the same person. Both
-    calls must have the same habilitation and operation. `before` stands for the earlier call, and `more` are further
-    conditions on it."""
+    calls must have the same habilitation and operation. `before` is an alias of the table `journal` for the earlier
+    call, and `more` are further conditions on this call."""
     day = _day_of(journal)
     return exists().where(
         before.c.person == journal.c.person,

@@ -139,8 +139,8 @@ def _digest(body: bytes) -> str:
 
 
 def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
-    """Returns the items as a dictionary, whose keys the function `name` returns. Of items with the same key, keeps the
-    first."""
+    """Returns a dictionary of the items. The function `name` returns the key of an item. Of items with the same key,
+    keeps the first."""
     found: dict[str, T] = {}
     for item in items:
         found.setdefault(name(item), item)
@@ -148,8 +148,8 @@ def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
 
 
 async def _remove_known(connection: AsyncConnection, known: ColumnElement[str], named: dict[str, T]) -> None:
-    """Removes from the dictionary `named` the items whose keys the database already has in the column `known`. So items
-    written before are not written again."""
+    """Removes from the dictionary `named` the items that were written before: those whose key is in the database column
+    `known`."""
     for name in await connection.scalars(select(known).where(known.in_(named))):
         del named[name]
 
@@ -197,8 +197,8 @@ def _index_values(row: Row) -> Iterator[tuple[int, int]]:
 
 
 def prefixes_of(row: Row) -> frozenset[int]:
-    """Returns the record's entries in the index of people: one number for each person whom the answer names, made from
-    the person's pseudonym."""
+    """Returns the numbers that the table `journal_found` must have for a record. For each person whom the answer names,
+    one number is made from the person's pseudonym."""
     return frozenset(map(schema.prefix_of, row.access.found))
 
 

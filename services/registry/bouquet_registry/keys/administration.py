@@ -40,7 +40,7 @@ class KeyAdministration(Struct, frozen=True):
 
     async def tokens(self, kid: str) -> list[SignedToken]:
         """Returns the tokens in force that the key `kid` has signed, sorted by their owners' names, then by expiry.
-        Includes tokens whose signing key is unknown, since `kid` may have signed them."""
+        Includes tokens whose signing key is unknown, since it could be `kid`."""
         async with self.administration.store.reading() as connection:
             return await signatures.signed_tokens(connection, kid, self.administration.clock())
 
@@ -77,8 +77,8 @@ class KeyAdministration(Struct, frozen=True):
 
     async def reissue(self, author: Author, kid: str) -> list[ReissuedToken]:
         """Signs again, with the current key, the tokens in force that the key `kid` has signed. Includes tokens whose
-        signing key is unknown, since `kid` may have signed them. Each keeps its id and expiry. Raises `RefusalError` if
-        `kid` is the current key, or if the current key is withdrawn."""
+        signing key is unknown, since it could be `kid`. Each keeps its id and expiry. Raises `RefusalError` if `kid` is
+        the current key, or if the current key is withdrawn."""
         # Records, for each token, that the author has seen the new text.
         signer = Signer(self.administration.signing_key)
         if signer.kid == kid:
@@ -112,7 +112,7 @@ class KeyAdministration(Struct, frozen=True):
 
 async def _mark_changed(transaction: Transaction, kid: str) -> None:
     """Marks as changed the tokens that the key `kid` has signed, so that gateways ask for them again. Includes tokens
-    whose signing key is unknown, since `kid` may have signed them."""
+    whose signing key is unknown, since it could be `kid`."""
     # For gateways of a former release, which know withdrawn keys by the blacklisting of their tokens alone.
     own = schema.signatures.c
     signed = select(own.token).where(own.kid.in_((kid, UNRECORDED)))

@@ -16,8 +16,8 @@ async def list_keys(context: Context, arguments: argparse.Namespace) -> list[Out
 
 
 async def list_tokens(context: Context, arguments: argparse.Namespace) -> list[Output]:
-    """Returns the tokens in force that the given key has signed. Includes tokens whose signing key is unknown, since
-    this key may have signed them."""
+    """Returns the tokens in force that the given key has signed. Includes tokens whose signing key is unknown, since it
+    could be this key."""
     return [as_output(token) for token in await _own(context).tokens(arguments.kid)]
 
 
@@ -35,7 +35,7 @@ async def restore(context: Context, arguments: argparse.Namespace) -> Output:
 
 async def reissue(context: Context, arguments: argparse.Namespace) -> list[Output]:
     """Signs again, with the current key, the tokens in force that another key has signed. Includes tokens whose signing
-    key is unknown, since that key may have signed them. Returns the tokens with their new signed texts (`jwt`). Raises
+    key is unknown, since it could be that key. Returns the tokens with their new signed texts (`jwt`). Raises
     `RefusalError` if the given key is the current one, or if the current key is withdrawn."""
     made = await _own(context).reissue(author_of(arguments), arguments.kid)
     return [as_output(one.token) | {"jwt": one.jwt} for one in made]

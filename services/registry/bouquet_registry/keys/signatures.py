@@ -17,7 +17,7 @@ from bouquet_registry.store import INSERTS
 from bouquet_registry.text import contains_token
 
 UNRECORDED = "?"
-"""Stands in place of the name of a token's signing key if this key is unknown. Any key may have signed such a token."""
+"""Stands in place of the name of a key if it is unknown which key signed a token."""
 # The token was issued before the registry recorded keys, or imported without the name of its key.
 MAX_KID = 255
 """Largest length of a key's name, in characters: the width of the database's column."""
@@ -31,14 +31,16 @@ class SigningKey(Struct, frozen=True, kw_only=True):
     is_current: bool
     """Whether the registry signs tokens with this key now."""
     tokens: int
-    """Number of tokens in force, including editors' tokens, whose text this key has signed."""
+    """Number of tokens in force, including editors' tokens, whose text this key has signed. Tokens whose signing key is
+    unknown are not counted."""
     withdrawn_at: datetime | None = None
     withdrawn_by: str = ""
     withdrawn_why: str = ""
 
 
 class SignedToken(Struct, frozen=True, kw_only=True):
-    """Token in force that a key has signed, or whose signing key is unknown."""
+    """Token in force, in the list of the tokens that one key has signed. A token whose signing key is unknown is in the
+    list of every key."""
 
     id: str
     kind: Literal["token", "editor_token"]
@@ -49,8 +51,8 @@ class SignedToken(Struct, frozen=True, kw_only=True):
     """Name of the administration or editor that has the token."""
     expires_at: datetime
     is_recorded: bool
-    """Whether the registry has recorded that this key signed the token. If false, the key that signed the token is
-    unknown."""
+    """Whether the registry has recorded that this key signed the token. If false, it is unknown which key signed the
+    token."""
 
 
 def is_kid(text: str) -> bool:
@@ -86,8 +88,8 @@ async def withdrawn_keys(connection: AsyncConnection) -> tuple[str, ...]:
 
 
 async def has_withdrawn_signature(connection: AsyncConnection, token: str) -> bool:
-    """Returns whether a withdrawn key has signed the text of a token. If the token's signing key is unknown, any
-    withdrawn key may be it; so returns whether there is one."""
+    """Returns whether a withdrawn key has signed the text of a token. If it is unknown which key signed the text,
+    returns whether any key is withdrawn."""
     signed = select(schema.signatures.c.kid).where(schema.signatures.c.token == token)
     own = schema.withdrawn_keys.c.kid
     return (
@@ -113,7 +115,7 @@ async def signing_keys(connection: AsyncConnection, current: str | None, now: da
 
 def tokens_signed_by(kid: str, now: datetime) -> Select[Any]:
     """Returns the SQL query of the tokens in force that the key `kid` has signed, each once. Includes tokens whose
-    signing key is unknown, since `kid` may have signed them."""
+    signing key is unknown, since it could be `kid`."""
     signed = _signed_tokens(now).subquery()
     is_recorded = (func.max(case((signed.c.kid != UNRECORDED, 1), else_=0)) == 1).label("is_recorded")
     columns = (signed.c.id, signed.c.kind, signed.c.owner, signed.c.siret, signed.c.name, signed.c.expires_at)
@@ -123,7 +125,7 @@ def tokens_signed_by(kid: str, now: datetime) -> Select[Any]:
 
 async def signed_tokens(connection: AsyncConnection, kid: str, now: datetime) -> list[SignedToken]:
     """Returns the tokens in force that the key `kid` has signed, sorted by their owners' names, then by expiry.
-    Includes tokens whose signing key is unknown, since `kid` may have signed them."""
+    Includes tokens whose signing key is unknown, since it could be `kid`."""
     rows = (await connection.execute(tokens_signed_by(kid, now))).mappings()
     found = [record_of(row, SignedToken) for row in rows]
     return sorted(found, key=lambda token: (token.name, token.expires_at, token.id))
