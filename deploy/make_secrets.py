@@ -3,8 +3,10 @@
     python deploy/make_secrets.py DIR [--simulators http://simulators:8100] [--compose]
 
 Each process finds its secrets at /run/secrets/bouquet. deploy/compose mounts the process's folder there, and Kubernetes
-a secret of the same name (deploy/k8s/apply_secrets.sh). The script makes secrets for all providers whose packages are
-installed here, that the options name, or that an earlier run knew. All folders get mode 700 and all files mode 600.
+a secret of the same name (deploy/k8s/apply_secrets.sh). All folders get mode 700 and all files mode 600.
+
+The script makes secrets for all providers whose packages are installed here, and for those that the options name. It
+also does so for providers for which an earlier run made secrets.
 
 Existing files are kept: to change a secret, delete its file and run the script again. Only files that are made from
 other files, such as the broker's definitions and `api/signing-key`, are written again each time.
@@ -245,8 +247,8 @@ def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | Non
 
 
 def _settings(folder: Path, providers: list[str], simulators: str | None) -> None:
-    """Writes a settings file for each worker. With the URL `simulators`, the worker calls the simulated upstreams
-    there. Without it, a new file is empty, for the operator to fill in, and an existing file is kept."""
+    """Writes a settings file for each worker. If `simulators` is a URL, the worker calls the simulated upstreams there.
+    If it is None, a new file is empty, for the operator to fill in, and an existing file is kept."""
     lines = _output("bouquet-worker", "simulator-settings", simulators).splitlines() if simulators else []
     for name in providers:
         own = [line for line in lines if line.startswith(f"BOUQUET_{name.upper()}_")]

@@ -1,9 +1,9 @@
 """`make demo` and `make sandbox`: runs the gateway, the workers, the registry and the portal in the foreground. Prints
 the portal's address, a token and commands that call the gateway.
 
-The workers call simulators of the administrations' APIs. With `--cases DIR`, the recorded answers in DIR take the place
-of workers. By default, the workers run in the gateway's process. With `--bus amqp://…`, they are processes of their
-own. The script uses the standard library alone, and runs the installed commands as an operator would.
+The workers call simulators of the administrations' APIs. They run in the gateway's process or, with `--bus amqp://…`,
+in processes of their own. With `--cases DIR`, the recorded answers in DIR take the place of workers. The script uses
+the standard library alone, and runs the installed commands as an operator would.
 """
 
 from __future__ import annotations
@@ -274,8 +274,8 @@ def _folder(text: str) -> Path:
 
 
 def _environ(arguments: argparse.Namespace) -> dict[str, str]:
-    """Returns the environment variables of the demo's processes. They are those of this process, with the demo's own
-    settings in place of any `BOUQUET_…` variables."""
+    """Returns the environment variables for the demo's processes. Replaces this process's own `BOUQUET_…` variables by
+    the demo's settings, and passes on all others."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("BOUQUET_")},
         "BOUQUET_BUS_URL": arguments.bus,

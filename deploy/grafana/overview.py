@@ -19,7 +19,7 @@ from deploy.grafana.panels import (
 )
 
 ERROR_BUDGET = 0.0001
-"""Share (0 to 1) of requests that may fail through Bouquet's own fault. The availability is then 99.99 %."""
+"""Share (0 to 1) of requests that may fail through Bouquet's own fault, for an availability of 99.99 %."""
 REQUESTS = "bouquet_gateway_requests_total"
 LOOKUPS = 'bouquet_bus_calls_total{request="lookup"}'
 FAILED = 'bouquet_bus_calls_total{request="lookup", outcome="failed"}'

@@ -56,8 +56,8 @@ def timeseries_panel(
 def stat_panel(
     title: str, unit: str, expr: str, thresholds: Thresholds | None = None, *, help: str = "", decimals: int = 2
 ) -> Panel:
-    """Returns a panel, a quarter of a row wide, that shows the last value of `expr` as a number. `thresholds` gives the
-    thresholds at which the colour of the number changes."""
+    """Returns a panel, a quarter of a row wide, that shows the last value of `expr` as a number. The number changes its
+    colour at `thresholds`."""
     panel = stat.Panel().decimals(decimals).graph_mode(values.BigValueGraphMode.AREA)
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     panel.thresholds(_thresholds(thresholds))

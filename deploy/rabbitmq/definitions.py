@@ -4,9 +4,9 @@ named provider. Each user has as few rights as possible.
     python deploy/rabbitmq/definitions.py --passwords DIR cnaf msa mesr … > definitions.json
     rabbitmqctl import_definitions definitions.json        # or `load_definitions` in rabbitmq.conf
 
-DIR has a file with each user's name, which contains the user's password. The script makes missing files, with random
-passwords. The output contains only salted hashes of the passwords. A later import updates passwords and rights, and
-deletes no other users.
+DIR holds one file per user: its name is the user's name, and its content the user's password. The script makes missing
+files, with random passwords. The output contains only salted hashes of the passwords. A later import updates passwords
+and rights, and deletes no other users.
 """
 
 from __future__ import annotations
@@ -102,8 +102,9 @@ def _answering(*owners: str, limits: dict[str, int] | None = None) -> Rights:
 
 
 def definitions(vhost: str, rights_by_process: Iterable[tuple[str, Rights]], passwords: Path) -> dict[str, Any]:
-    """Returns RabbitMQ's definitions of a virtual host, its users and their rights. The folder `passwords` has a file
-    with each user's password; a missing file is made with a random password."""
+    """Returns RabbitMQ's definitions of a virtual host, with one user for each process in `rights_by_process`. The
+    folder `passwords` holds one file per user, with the user's password. A missing file is made, with a random
+    password."""
     named = {USER_PREFIX + process: allowed for process, allowed in rights_by_process}
     return {
         "vhosts": [{"name": vhost}],
