@@ -43,8 +43,8 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
 
     bus_url: Annotated[Secret, _BUS_URL] = Secret("memory:")
     """URL of the message broker, `amqp(s)://user:password@host/vhost`. The host part `a:5671,b:5671` names the nodes of
-    a cluster; the query string `?cafile=…&certfile=…&keyfile=…` names files for TLS. The text `memory:` runs gateway
-    and workers in one process without a broker."""
+    a cluster; the query string `?cafile=…&certfile=…&keyfile=…` names files for TLS. With `memory:`, there is no
+    broker: gateway and workers run in one process."""
     bus_max_age_s: Seconds = 300.0
     """Longest time in seconds that a process keeps one connection to a broker with several nodes. The process then
     connects to a node chosen at random, and closes the former connection when its calls have ended. The connection for
@@ -109,8 +109,8 @@ class Reader:
         `close` reports them.
 
         `removed` names settings, without the prefix, that this release has deleted; their variables have no effect. Any
-        other unknown variable is a problem, since its name may be misspelt. Only variables that begin with `prefix` or,
-        if `own` is given, with one of its prefixes are examined.
+        other unknown variable is a problem, since its name may be misspelt. This concerns variables that begin with one
+        of the prefixes `own`, by default with `prefix`.
         """
         # Each field has the variable `prefix` + its upper-case name, or the file named by `…_FILE`, unless `…_FILE` is
         # the variable of another field. Lists are comma-separated.

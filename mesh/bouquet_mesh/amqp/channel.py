@@ -157,10 +157,10 @@ class Channel:
 async def open_channel(
     connection: aio_pika.Connection, stream: StreamFactory, on_lost: OnLost | None, *, confirms: bool
 ) -> Channel:
-    """Opens a channel on `connection`, whose socket `stream` has opened. Calls `on_lost`, unless it is None, with the
-    error that ends the channel. If `confirms` is true, the broker confirms or refuses each published message."""
-    # `stream` is the factory that opened the connection's socket; it makes the `Wire` that reads and writes the
-    # channel's messages.
+    """Opens a channel on `connection`; `stream` is the factory that opened the connection's socket. Calls `on_lost`,
+    unless it is None, with the error that ends the channel. If `confirms` is true, the broker confirms or refuses each
+    published message."""
+    # `stream` makes the `Wire` that reads and writes the channel's messages.
     handle = await connection.channel(publisher_confirms=confirms)
     aiormq_channel = await handle.get_underlay_channel()
     assert isinstance(aiormq_channel, aiormq.Channel)

@@ -19,8 +19,8 @@ HEARTBEAT_S = 5
 """Seconds between heartbeats. After two or three missed heartbeats, the broker drops the connection
 (docs/faults.md)."""
 BLOCKED_CHECK_S = 0.01
-"""Longest wait, in seconds, until a connection accepts messages. A connection that takes longer counts as blocked by
-the broker (`Connection.is_blocked`)."""
+"""Time limit, in seconds, of the check whether the broker has blocked a connection (`Connection.is_blocked`). A
+connection that accepts no messages within this time counts as blocked."""
 
 
 class Connection:

@@ -73,8 +73,8 @@ def missing_right(error: BaseException) -> str:
 
 @contextmanager
 def cancellation_as_loss() -> Iterator[None]:
-    """Context manager that turns a cancellation of its block by aiormq into a `ConnectionResetError`. aiormq cancels
-    the tasks that wait on a channel when the channel is lost. Any other cancellation stays a `CancelledError`."""
+    """Context manager for code that waits on a channel. Raises `ConnectionResetError` if the channel is lost, which
+    aiormq reports by cancelling the task. Any other cancellation stays a `CancelledError`."""
     # When aiormq closes a channel, it raises `CancelledError` in the tasks that wait on the channel.
     try:
         yield

@@ -40,24 +40,24 @@ SETUP_TIMEOUT_S = 5.0
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 NEXT_SERVER_AFTER_S = 1.0
-"""Seconds to wait for one server to declare a queue before an attempt to connect to the next one begins. The attempt at
-the first server goes on meanwhile."""
+"""Seconds that an attempt to connect to one server may take before an attempt at the next server also begins. The first
+attempt goes on meanwhile."""
 # Several servers may be silent, each for the whole time that an attempt may take.
 STABLE_AFTER_S = 10.0
 """Age, in seconds, from which a connection counts as stable. When a stable connection is lost, the pauses between
 attempts to reconnect start short again."""
 PROBE_EVERY_S = 1.0
 PROBE_TIMEOUT_S = 3.0
-"""Timeout, in seconds, of a probe (a check that the broker still responds). After `MAX_MISSED_PROBES` timeouts, the
-connection is replaced."""
+"""Seconds without an answer from the broker that count as one missed probe. A probe is a check that the broker still
+responds."""
 MAX_MISSED_PROBES = 2
-"""Number of timeouts of a probe after which the connection is replaced. A probe checks that the broker still responds;
-each `PROBE_TIMEOUT_S` seconds without an answer count as one timeout."""
+"""Number of missed probes after which the connection is replaced. Each `PROBE_TIMEOUT_S` seconds without an answer from
+the broker count as one."""
 # Periods in which the broker announces a lack of memory or disk do not count.
 # The heartbeat would detect the loss much later.
 MIN_FRACTION_OF_MAX_AGE = 0.5
-"""Smallest fraction of its maximum age at which a connection is replaced. Each connection gets a random fraction, from
-this one to 1, so that processes do not all reconnect at once."""
+"""Smallest age at which a connection is replaced, as a fraction of the maximum age. Each connection gets a random
+fraction, from this one to 1, so that processes do not all reconnect at once."""
 MAJORITY_CHECK_EVERY_S = 3.0
 """Seconds between checks whether the broker node in use belongs to a majority of its cluster."""
 DRAIN_TIMEOUT_S = 90.0
@@ -73,8 +73,8 @@ class Component(Protocol):
     connection."""
 
     owner: str
-    """Name of the process to which the component belongs: `gateway`, or a provider's name such as `cnaf`. The name is
-    part of the names of the queues that the process declares to check the broker (`check_queue_of`)."""
+    """Kind of process that runs the component: `gateway`, `journal`, or a provider's name such as `cnaf`. It is part of
+    the name of each queue that the process declares to check the broker (`check_queue_of`)."""
     # The broker lets the process declare no other check queues.
 
     async def start(self, connection: Connection, on_lost: OnLost) -> Drain | None:
@@ -97,9 +97,8 @@ class Component(Protocol):
 class _Signal(Enum):
     """Signal to the task that runs a `Link` (connection that is opened again after a loss).
 
-    `WAKE` asks the task to check whether all users of the connection, such as consumers, are up. `MOVE` asks it to
-    replace the connection because of its age. `LEAVE` asks the same because the connection's node is in a minority of
-    its cluster.
+    `WAKE` asks the task to check whether all components, such as consumers, have started. `MOVE` asks it to replace the
+    connection because of its age. `LEAVE` asks the same because the connection's node is in a minority of its cluster.
     """
 
     WAKE = auto()
@@ -227,15 +226,15 @@ class Link:
             failures += 1
 
     async def _connect(self) -> _Session:
-        """Connects to one of the servers, and returns the session. Tries the servers in random order, and last the
-        server to which the link was connected before."""
+        """Connects to one of the servers, and returns the session. Tries the servers in random order, except that the
+        server of the last connection comes last."""
         former = self._session.server if self._session else ""
         return await self._connect_to_any(sorted(self._servers, key=lambda server: (server == former, random.random())))
 
     async def _connect_to_any(self, servers: Iterable[str]) -> _Session:
-        """Connects to the first server that declares a queue, and returns the session. Starts an attempt at the next
-        server when the one before has failed or has lasted `NEXT_SERVER_AFTER_S` seconds. If all attempts fail, raises
-        the last error."""
+        """Tries to connect to each of `servers`, and returns the session of the first attempt that succeeds. An attempt
+        at the next server begins when the one before has failed or has lasted `NEXT_SERVER_AFTER_S` seconds. If all
+        attempts fail, raises the last error."""
         untried = deque(servers)
         attempts: set[asyncio.Task[_Session]] = set()
         try:
@@ -448,8 +447,9 @@ class Link:
 async def open_link(
     url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED, *, max_age_s: float = math.inf
 ) -> AsyncIterator[Link]:
-    """Opens a link, which connects in the background. The broker's operators see the connection as `name`. Sets `gauge`
-    with the label `name` to 1 while the link is connected, else to 0. Raises `SettingsError` for an unusable URL."""
+    """Opens a link, which connects in the background. `name` is the connection's name for the broker's operators, and
+    in the label of `gauge`. The gauge is 1 while the link is connected, else 0. Raises `SettingsError` for an unusable
+    URL."""
     own = gauge.labels(name)
     own.set(0)
     link = Link(each_server(verified_url(Secret(url), f"{MESH_PREFIX}BUS_URL")), name, own, max_age_s)

@@ -17,9 +17,9 @@ counts as one that does not belong to a majority of its cluster."""
 
 
 async def has_majority(connection: Connection, owner: str) -> bool:
-    """Returns whether the broker's node belongs to a majority of its cluster. As a trial, declares and deletes a queue,
-    for which such a node needs at most `CHANGE_TIMEOUT_S` seconds. `owner` is the kind of process, such as `gateway`.
-    Raises `AccessRefused` if the broker's user may not declare the test queue of this kind of process."""
+    """Returns whether the broker's node belongs to a majority of its cluster. Tries to declare and delete a queue,
+    which only such a node does within `CHANGE_TIMEOUT_S` seconds. `owner` is the kind of process, such as `gateway`.
+    Raises `AccessRefused` if the broker's user may not declare this queue."""
     # Also True if the check is impossible: the connection is lost, or blocked for lack of memory or disk.
     try:
         async with asyncio.timeout(CHANGE_TIMEOUT_S), connection.temporary_channel() as channel:

@@ -1,4 +1,4 @@
-"""Trial run of a component of the bus, such as a consumer, on a connection of its own. Doctors use it."""
+"""Trial run of a component of the bus, such as a consumer, on a connection of its own. The `doctor` commands use it."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ MAX_FRAME_BYTES = 1 << 20
 """Largest size, in bytes, of a frame that is read. A larger frame ends the connection."""
 # RabbitMQ sends at most 128 kB, unless its operator chose otherwise.
 MAX_BODY_BYTES = 4 << 20
-"""Size, in bytes, from which the rest of a message's body is dropped. The message then counts as malformed."""
+"""Largest size, in bytes, of a message's body. The rest of a larger body is dropped, and the message counts as
+malformed."""
 
 
 class Delivery(msgspec.Struct, frozen=True):

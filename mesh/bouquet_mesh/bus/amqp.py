@@ -5,9 +5,9 @@ use a second queue, the reserve queue; callers try both. Messages are not persis
 Requests are published as `mandatory` and with confirms, so that a caller learns at once if there is no worker. A
 calling process has an exclusive reply queue per connection, bound to the exchange `bouquet.replies`.
 
-There is no dead-letter queue: it would be an unattended store of identities. For the same reason, a policy of the
-broker lets only one request wait in a queue, and refuses further ones. Further requests wait in workers, or in the
-calling process, which publishes them again (docs/adr/0015).
+There is no dead-letter queue: it would be an unattended store of identities. For the same reason, at most one request
+waits in a queue: a policy of the broker refuses further ones. The calling process keeps a refused request, and
+publishes it again (docs/adr/0015).
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ fails."""
 FIRST_REPUBLISH_S = 0.05
 LAST_REPUBLISH_S = 0.4
 REFUSED = Failed("provider_busy")
-"""Failure of a request that the provider's queue has refused. As no worker has received the request, it may be
-published again."""
+"""Failure of a request that the provider's queue has refused. It is safe to publish the request again, as no worker has
+received it."""
 NOT_DEPLOYED = Failed("not_deployed")
 UNQUEUED = (REFUSED, NOT_DEPLOYED)
 """Failures of a request that is in no queue: the provider's queue has refused it, or does not exist."""
@@ -118,9 +118,9 @@ class _PendingCalls:
         await channel.require_exchange(REPLY_EXCHANGE)
 
     async def send_and_wait(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Sends a request to a provider, and returns the body of the reply, or the failure. Tries the provider's two
-        queues, the usual and the reserve queue, one after the other until one accepts the request. The first is the one
-        that led to the provider's last reply."""
+        """Sends a request to a provider, and returns the body of the reply, or the failure. Tries first the queue,
+        usual or reserve, that led to the provider's last reply. If this queue does not accept the request, tries the
+        other one."""
         first, second = self._queues.get(provider) or (queue_of(provider), reserve_queue_of(provider))
         reply = await self._try_queue(first, body, deadline)
         if reply in UNQUEUED:
@@ -240,7 +240,8 @@ class AmqpBus:
         self, calls: _PendingCalls, provider: str, body: bytes, deadline: Deadline, reply: bytes | Failed
     ) -> bytes | Failed:
         """Publishes a request again until a queue accepts it, for at most `REPUBLISH_WITHIN_S` seconds. Returns the
-        reply, or the last failure if no queue accepts the request. `reply` is the failure of the first attempt."""
+        reply, or the last failure if no queue accepts the request. `reply` holds the failure of the first attempt,
+        which is returned if no time is left for another."""
         give_up_at = time.monotonic() + min(REPUBLISH_WITHIN_S, deadline.left_s())
         for refusals in itertools.count():
             await asyncio.sleep(pause_s(refusals, FIRST_REPUBLISH_S, LAST_REPUBLISH_S))

@@ -35,8 +35,8 @@ RETURN_EVERY_S = 5.0
 queue while the RabbitMQ node of the usual queue is down."""
 # If the usual queue was just lost, the first attempt also waits this long.
 REGISTER_EVERY_S = 5.0
-"""Seconds after which a consumer registers with the broker again. After a partition of its nodes, the broker may have
-forgotten the consumer's queue without reporting it."""
+"""Interval, in seconds, at which a consumer registers with the broker again. After a partition of its nodes, the broker
+may have forgotten the consumer's queue without reporting it."""
 # It may then give the queue's name to another queue, in which other consumers hide the absence of this one.
 RESERVE_TIMEOUT_S = 2.5
 """Longest wait, in seconds, for the declaration of a provider's reserve queue (`reserve_queue_of`). If it takes longer,
@@ -45,16 +45,17 @@ DELETE_AFTER_S = 15.0
 """Seconds after which a worker on the reserve queue deletes the usual queue, if it still cannot declare that queue. The
 deletion lets a later attempt declare it."""
 PREFETCH_PER_HANDLER = 2
-"""Number of requests that a worker may receive for each one that it can handle at once. With 2, the next request is
-already there when one is finished."""
+"""Number of unanswered requests that a worker may hold for each handler that it can run at once. With 2, one request is
+handled while the next one waits in the worker."""
 LOWEST_PRIORITY = -1
 """Consumer priority of a `doctor` command, which consumes a provider's queue for a moment as a check. The broker
 prefers workers, whose priority is 0."""
 
 
 class Consumer:
-    """Consumer that checks whether a provider's queue can be consumed, and handles no request. While the node of the
-    usual queue is down, it consumes the reserve queue. Its subclass `WorkerConsumer` also handles the requests."""
+    """Consumer of a provider's queue that handles no request, for checks whether the queue can be consumed. While the
+    node of the usual queue is down, it consumes the reserve queue. Its subclass `WorkerConsumer` also handles the
+    requests."""
 
     def __init__(self, provider: str, prefetch: int, priority: int = 0) -> None:
         self.owner = provider
@@ -75,9 +76,9 @@ class Consumer:
         return self._channel is not None
 
     async def start(self, connection: Connection, on_lost: OnLost) -> Drain:
-        """Declares the provider's request queue and starts to consume it. Returns a function that stops consuming, and
-        calls `on_lost` with the error if the channel or queue is lost later. Raises `AccessRefused` if the broker's
-        user lacks a right for this."""
+        """Declares the provider's request queue and starts to consume it. Calls `on_lost` with the error if the channel
+        or queue is lost later. Returns a function that stops consuming. Raises `AccessRefused` if the broker's user
+        lacks a right for this."""
         # Leaves no queue behind then.
         channel = await connection.channel(partial(self._report_loss, on_lost))
         await queues.check_reply_right(connection)

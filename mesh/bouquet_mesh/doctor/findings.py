@@ -90,8 +90,8 @@ def _consequences(cause: ReportedFinding, reported: Iterable[ReportedFinding]) -
 
 
 def as_text(findings: Sequence[Finding]) -> str:
-    """Returns the report of checks as text for a terminal: a line for each result, then the remedy. The consequences of
-    a failed check are only named below it, without lines of their own."""
+    """Returns the report of checks as text for a terminal: a line for each result, then a line with its remedy. A
+    result that follows from a failed check has no line of its own: it is only named below that check."""
     reported = report(findings)
     causes = [one for one in reported if not one.follows_from]
     return escape_control_characters(

@@ -76,7 +76,8 @@ def _losses(node: str, queues: Sequence[_Queue]) -> Iterator[str]:
 
 
 def _effect_on_calls(lost: _Queue, queues: Sequence[_Queue]) -> str:
-    """Returns what happens to a provider's calls while `lost`, one of the provider's two queues, is down."""
+    """Returns what happens to a provider's calls while `lost`, one of the provider's two queues, is down. `queues` are
+    all queues, among them the provider's other one."""
     for other in queues:
         if other.provider == lost.provider and other.is_reserve != lost.is_reserve and not other.is_down:
             return f"calls go by its {_kind(other)} on {other.node}"

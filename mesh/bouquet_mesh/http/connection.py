@@ -87,8 +87,8 @@ class Connection(asyncio.Protocol):
         self._handler: web.RequestHandler | None = None
         self._stage = Stage.HEAD
         self._tail: bytes | None = None
-        """Last three bytes received of the present request's head, in case `HEAD_END` arrives in two pieces. `None`
-        before the head's first byte."""
+        """Last three bytes received of the present request's head; None before its first byte. They are kept because
+        the blank line that ends a head (`HEAD_END`) may arrive in two pieces."""
         self._in_request_line = True
         self._held = b""
         self._is_paused = False

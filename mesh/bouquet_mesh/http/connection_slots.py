@@ -13,7 +13,7 @@ from bouquet_mesh.observe import metrics
 
 FullReason: TypeAlias = Literal["address", "connections", "descriptors"]
 """Limit that leaves no room for a further connection. `address` limits the connections of one client address, and
-`connections` those of the port. `descriptors` stands for the file descriptors of the process."""
+`connections` those of the port. `descriptors` is the process's limit of file descriptors."""
 
 
 class Closable(Protocol):

@@ -26,7 +26,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_connections_per_address: int = 1_000
     """Largest number of connections from one address (in IPv6, from one /48 network)."""
     may_use_reserve: bool = False
-    """Whether connections to this port may use the file descriptors that the process keeps in reserve."""
+    """Whether connections to this port may use the file descriptors that the process keeps in reserve for its own
+    work."""
     max_unsent_bytes: int = 1_000_000
     """Largest number of bytes of an answer that a connection may buffer for a slow client. The server closes a
     connection that exceeds this number."""

@@ -15,8 +15,8 @@ SUFFIXES = {"counter": "_total"}
 
 
 class FormerName(Collector):
-    """Copy of a renamed metric under its former name, with the same values and labels. The release after the renaming
-    deletes it."""
+    """Copy of a renamed metric under its former name, with the same values and labels. Only the release that renames
+    the metric exports this copy."""
 
     def __init__(self, name: str, metric: MetricWrapperBase) -> None:
         self._name = name

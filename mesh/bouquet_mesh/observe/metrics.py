@@ -82,9 +82,9 @@ HTTP_CONNECTIONS = Gauge("bouquet_http_connections", "Open HTTP connections to t
 HTTP_CLOSED = Counter(
     "bouquet_http_connections_closed_total",
     "HTTP connections that the server closed because of a limit, by `reason`. `head`, `body`, `write` and `idle` are "
-    "time limits; `unsent` limits unread response bytes. `address` (of one address), `connections` (all) and "
-    "`descriptors` (by free file descriptors) limit the open connections. `requests` means that the process could "
-    "take no further request, and ended one whose body had not arrived.",
+    "time limits; `unsent` limits unread response bytes. `address` limits the connections of one address, and "
+    "`connections` those of one port. `descriptors` is the process's limit of file descriptors. `requests` means that "
+    "the process could take no further request, and ended one whose body had not arrived.",
     ["reason"],
 )
 HTTP_REFUSED = Counter(

@@ -19,8 +19,8 @@ class NotSent(Exception):
 
 
 class Batch:
-    """Batch of encoded journal records. Until `done` has been called, the outbox (the records' queue) delivers the
-    batch again."""
+    """Batch of encoded journal records. `Outbox.collect` yields the same batch again until its `done` has been
+    called."""
 
     def __init__(self, bodies: tuple[bytes, ...], acknowledge: Callable[[], Awaitable[None]]) -> None:
         self.bodies = bodies

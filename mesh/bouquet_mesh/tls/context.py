@@ -52,9 +52,9 @@ def _first_present(asked: dict[str, str], names: tuple[str, ...]) -> str:
 def client_context(
     setting: str, url: str, ca_path: str = "", certificate_path: str = "", key_path: str = ""
 ) -> ssl.SSLContext:
-    """Returns the TLS context for connections to `url`. The arguments `…_path` are PEM files: the server's authority
-    (by default those of the system), the client's certificate and its key. Raises `SettingsError`, which names
-    `setting`, if files are unusable, or are given for a URL without TLS."""
+    """Returns the TLS context for connections to `url`. The arguments `…_path` are PEM files: the authorities to trust,
+    the client's certificate, and its key. By default, the system's authorities are trusted. Raises `SettingsError`,
+    which names `setting`, if a file is unusable, or is given for a URL without TLS."""
     # The key may be in the file of the certificate.
     if any((ca_path, certificate_path, key_path)) and urlsplit(url).scheme not in ENCRYPTED:
         raise SettingsError([f"{setting}: names certificates, and is not encrypted"])
