@@ -47,8 +47,8 @@ class Kind(StrEnum):
 
 
 class Rendering(NamedTuple):
-    """Parts of the error response that depend only on the kind of the failure: two HTTP statuses and a text. The text
-    stands under `error` in a response of version 2 of the API."""
+    """Parts of an error response that depend only on the kind of the failure. `v3_status` and `v2_status` are the HTTP
+    statuses in versions 3 and 2 of the API. `v2_word` is the value of `error` in a response of version 2."""
 
     v3_status: int
     v2_status: int
@@ -103,8 +103,8 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Value of the key `source` in the error that the caller gets, such as `{"parameter": "recipient"}`. The error has
     no `source` if the value is empty."""
     provider: str = ""
-    """Name that the error gives in `meta.provider`, such as the CAF for data that the CNAV passes on. If empty, the
-    error names the operation's authority or, if `code` has five digits, nobody."""
+    """Name that the error gives in `meta.provider`, such as `DSNJ`. If empty, the error names the operation's authority
+    or, if `code` has five digits, nobody."""
     retry_in_s: int = 0
     """Seconds after which the caller may try again; 0 if the error gives no such advice."""
     v2_word: str = ""

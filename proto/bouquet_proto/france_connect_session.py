@@ -27,7 +27,8 @@ RESOURCE = "resource"
 such as `statut_etudiant` (docs/reference/upstreams/france_connect.md §2)."""
 
 IDENTITY_UNUSABLE = "identity_unusable"
-"""Reason of failure if FranceConnect's identity of a citizen is too incomplete or malformed to ask a provider."""
+"""Reason of a call's failure: the identity that FranceConnect gives for a citizen is too incomplete or malformed to ask
+a provider."""
 
 SEXES: dict[str | None, Sexe] = {"male": "M", "female": "F"}
 """Codes of the sex in the contract, by the value of `gender` that FranceConnect gives. Any other value of `gender`

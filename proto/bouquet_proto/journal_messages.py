@@ -10,8 +10,8 @@ from msgspec import Struct
 from bouquet_proto.names import JOURNAL_OWNER
 
 PROVIDER = JOURNAL_OWNER
-"""Name to which a gateway addresses requests for the process that writes the access journal. For a worker, it uses the
-provider's name, such as `cnaf`."""
+"""Name that a gateway uses in place of a provider's name, such as `cnaf`, to call the process that writes the access
+journal."""
 
 EntryState: TypeAlias = Literal["kept", "pruned", "absent"]
 """State of a record: `kept` (in the journal), `pruned` (removed after its retention period) or `absent`. A record may

@@ -17,10 +17,11 @@ MAX_OFFER_BYTES = 256 * 1024
 MAX_OPERATIONS = 100
 """Largest number of operations in an offer, a worker's description of its operations."""
 MAX_REPLY_BYTES = 1_000_000
-"""Largest size, in bytes, that a worker may choose as the limit on the data of one reply (`ReplyLimits.size_bytes`)."""
+"""Largest value that a worker may choose for `ReplyLimits.size_bytes`, the limit on the size of one reply's data in
+bytes."""
 MAX_REPLY_ELEMENTS = 20_000
-"""Largest number that a worker may choose as the limit on object members and list items in one reply
-(`ReplyLimits.elements`)."""
+"""Largest value that a worker may choose for `ReplyLimits.elements`, the limit on object members and list items in one
+reply."""
 MAX_DEPTH = 60
 """Largest depth of nested JSON objects and lists in a worker's message. The gateway reads each level by a recursive
 call."""

@@ -143,8 +143,8 @@ class FindRevocation(Struct, frozen=True, kw_only=True, tag="find_revocation", o
 
 
 class FindEntry(Struct, frozen=True, kw_only=True, tag="find_entry", omit_defaults=True):
-    """Request to the access journal that asks whether the journal has a record. The reply is a
-    `journal_messages.JournalEntry`."""
+    """Request to the writer of the access journal that asks whether the journal has the record with this id. The reply
+    is a `journal_messages.JournalEntry`."""
 
     id: str
     deadline: float

@@ -22,8 +22,8 @@ CHECK_PREFIX = "bouquet.check."
 broker accepts changes."""
 GATEWAY_OWNER = "gateway"
 JOURNAL_OWNER = "journal"
-"""Name of the process that writes the access journal. The name is part of the names of the queues that the process
-declares to check the broker (`check_queue_of`)."""
+"""Name of the process that writes the access journal. It is part of the name of each queue that the process declares to
+check the broker (`check_queue_of`)."""
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
 """Arguments with which a provider's queue is declared. `x-expires` is in milliseconds: after this time without a

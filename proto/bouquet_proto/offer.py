@@ -22,7 +22,7 @@ session."""
 
 def digest_of(offer: bytes) -> str:
     """Returns the SHA-256, in hexadecimal, of an encoded offer (a worker's description of its operations). A gateway
-    that refuses parts of an offer tells the worker by this digest which offer it means (`Describe.offer`)."""
+    that refuses parts of an offer sends this digest to the worker, to say which offer it means (`Describe.offer`)."""
     return sha256(offer).hexdigest()
 
 
@@ -59,8 +59,8 @@ AUTHORITY_PREFIXES: Mapping[str, str] = {
 
 class Retirement(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Announced end of an operation, with days as `YYYY-MM-DD`. From `deprecated_on`, callers should no longer use the
-    operation; from `sunset_on`, it may no longer be served. The days become the response headers `Deprecation` (RFC
-    9745) and `Sunset` (RFC 8594)."""
+    operation; from `sunset_on`, they cannot rely on it. The days become the response headers `Deprecation` (RFC 9745)
+    and `Sunset` (RFC 8594)."""
 
     deprecated_on: str
     sunset_on: str = ""
@@ -69,8 +69,8 @@ class Retirement(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Place in an operation's data where people are named. The access journal records the people whom each answer names
-    there."""
+    """Place in an operation's data where people are named, and the fields there with their names and birth dates. The
+    access journal records these people."""
 
     at: str = ""
     """Dotted path, in the operation's data, of an object that describes a person, or of a list of such objects. Empty
