@@ -107,9 +107,9 @@ def departement_of(code: str) -> str:
 def with_yearly_releases(
     yearly_releases: list[tuple[int, list[Row]]], records: list[CommuneRecord]
 ) -> list[CommuneRecord]:
-    """Returns `records`, continued by `yearly_releases`, each given as its year and its rows. If a release lacks or
-    renames a commune, the commune's record ends. Each new commune or name begins a record. Changes are dated 1 January
-    of the release's year."""
+    """Returns `records`, updated with the changes in `yearly_releases`, which are pairs of a year and the rows of its
+    release. If a release lacks or renames a commune, the commune's record ends. Each new commune or name begins a
+    record. Changes are dated 1 January of the release's year."""
     ended = [record for record in records if record.last != OPEN_END]
     current = {record.code: record for record in records if record.last == OPEN_END}
     for year, communes in yearly_releases:
@@ -141,8 +141,8 @@ def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
 
 
 def with_known_dates(records: Iterable[CommuneRecord]) -> list[CommuneRecord]:
-    """Returns the records, completed with facts that the source files lack. They are dates of arrondissements
-    (districts of cities), former codes in Mayotte, and two communes that existed until 2007."""
+    """Returns the records, completed with facts that the source files lack: first days of arrondissements (districts of
+    cities), former codes in Mayotte, and two communes that existed until 2007."""
     since_their_day = [
         record._replace(first=max(record.first, ARRONDISSEMENTS_SINCE.get(record.code, BEGINNING)))
         for record in records
@@ -181,9 +181,9 @@ def day_before(day: str) -> str:
 
 
 def text(records: list[CommuneRecord]) -> str:
-    """Returns the text of the list. Each département has a line with its number, then a line for each record, whose
-    other fields are separated by tabs. An empty line separates départements. `records` must be sorted by
-    département."""
+    """Returns the text of the file that lists the communes. Each département has a section: a line with its number,
+    then one line per record with tabs between name, code, first day and last day. An empty line separates sections.
+    `records` must be sorted by département."""
     sections = groupby(records, key=lambda record: record.departement)
     return "\n\n".join("\n".join([number, *("\t".join(record[1:]) for record in rows)]) for number, rows in sections)
 

@@ -45,7 +45,7 @@ def check(name: str, wheels: Path, environment: Path) -> None:
     """Installs the distribution `name`, from the folder `wheels`, in a new virtual environment in the folder
     `environment`. Then loads its entry points, and runs its commands with `--help`.
 
-    Exits with an error if this fails, or if other packages were installed than `EXACT_DEPENDENCIES` allows.
+    Exits with an error if this fails, or if `EXACT_DEPENDENCIES` lists other packages than those installed.
     """
     python = str(environment / "bin" / "python")
     run("uv", "venv", "--quiet", "--python", sys.executable, str(environment))

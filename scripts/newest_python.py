@@ -1,4 +1,4 @@
-"""Prints the path of the newest installed Python that is newer than the running one, or an empty line if there is none.
+"""Prints the path of the newest installed Python, if it is newer than the running one. Otherwise prints an empty line.
 
 Searches PATH and the versions that pyenv has installed. Skips commands that do not run, such as those that pyenv puts
 on PATH for versions that are not active.

@@ -78,17 +78,16 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
     nom: str = "nom_naissance"
     """Name of the field that holds the family name."""
     prenoms: str = "prenoms"
-    """Name of the field that holds a person's first names, as a text or a list of texts. Only the first word is used.
-    If one field holds first names and last name, this is the same field as `nom`."""
+    """Name of the field that holds a person's first names, as a text or a list of texts. If one field holds the full
+    name, set both `nom` and `prenoms` to the name of this field."""
     naissance: tuple[str, ...] = ("date_naissance",)
     """Name of the field that holds the birth date, as `YYYY-MM-DD` or `DDMMYYYY`. Alternatively, names of three fields,
     for year, month and day."""
 
 
 ShownPart: TypeAlias = Literal["whole", "initials", "month", "sex"]
-"""Part of a field that a proof shows to the people who verify an answer by it. `whole` shows all of it, and `initials`
-the first three letters of a name. `month` shows the month and year of a date, and `sex` the French word for `F` or
-`M`."""
+"""Extent to which a proof shows a field: `whole` for all of it, `initials` for the first three letters of a name.
+`month` shows the month and year of a date, `sex` the French word for `F` or `M`."""
 
 SHOWN_PARTS: tuple[str, ...] = get_args(ShownPart)
 
@@ -103,8 +102,8 @@ class ProofField(Struct, frozen=True):
     """Dotted path of the field within the object that the section shows. In a section at `allocataires`, for example,
     `nom_naissance` stands for `allocataires.nom_naissance`."""
     shown: str = "whole"
-    """Extent to which the field is shown: one of the values of `ShownPart`. A gateway that does not know the value
-    makes no proof of the operation."""
+    """Extent to which the proof shows the field: one of the values of `ShownPart`. A gateway that does not know the
+    value makes no proofs for the operation."""
     # Not of that type: a gateway that lacks a later value must still read the rest of the offer.
 
 
@@ -251,9 +250,9 @@ def unlisted_fields(operation: Operation) -> tuple[str, ...]:
 
 
 def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator[str]:
-    """Yields the dotted path of each field of `schema` that `named` does not list. Each path begins with the text
-    `path`. Goes into objects and lists, and yields the fields there instead of the objects. Leaves out a listed object
-    with all that is inside it."""
+    """Yields the dotted paths of the fields in `schema` that `named` does not list. For an object or list, the fields
+    inside it are examined instead, unless `named` lists the object itself. `path` is the path of `schema`, with which
+    each result begins."""
     items = schema.get("items")
     inner = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *([items] if isinstance(items, Mapping) else ())]
     if path in named or schema.get("type") == "null":

@@ -26,7 +26,7 @@ MAX_CHECKS = 50
 MAX_SCHEMA_OBJECTS = 100
 """Largest number of objects in an operation's JSON schema, because the gateway makes a Python type for each."""
 MAX_FIELD_STEPS = 30
-"""Largest number of names in a dotted path; `adresse.pays` has two."""
+"""Largest number of names in the dotted path of a field; the path `adresse.pays` has two."""
 MAX_FIELDS = 300
 MAX_PEOPLE = 16
 MAX_META_FIELDS = 16

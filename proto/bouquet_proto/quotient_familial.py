@@ -189,8 +189,8 @@ IDENTITY_CHECKS = (
 # CNAV's hub.
 
 PIVOT_CHECKS = (Check("pays"), Check("date_partial"))
-"""Validation rules for an identity from FranceConnect, which may lack sex, commune of birth and first names. The CNAV's
-hub, which passes questions on to CAF or MSA, does not require them."""
+"""Validation rules for an identity from FranceConnect. Sex, commune of birth and first names may be missing. The CNAV's
+hub, through which CAF and MSA are asked, does not require them."""
 
 IDENTITY_CHECKS_V2 = with_query_names(
     IDENTITY_CHECKS,
@@ -215,7 +215,7 @@ PERIOD_REFUSED = "period_refused"
 QUOTIENT_MISSING = "quotient_missing"
 
 IDENTITY_UNKNOWN = REFUSALS["identity_unknown"]
-"""Failure for a person whom the CNAV's hub cannot identify. The hub passes a worker's questions on to CAF or MSA."""
+"""Error for a person whom the CNAV's hub cannot identify. The workers of CAF and MSA ask through this hub."""
 
 PROBLEMS: dict[str, Failure] = {
     # Of this resource alone, and still a 400 (docs/reference/contract.md §1.6.1).
@@ -312,8 +312,8 @@ is an encrypted text by which anyone can verify later what an answer said."""
 
 
 class Regimes(Struct, frozen=True, kw_only=True):
-    """Roles of the providers CAF and MSA in the gateway's choice between their answers
-    (docs/reference/upstreams/regime.md §6)."""
+    """Roles of the providers CAF and MSA: which of them the gateway asks first, and whose answer it prefers if both
+    have found the person (docs/reference/upstreams/regime.md §6)."""
 
     asked_first: str
     """Provider that serves 98 % of the families. The gateway asks this provider first if it does not know which of the

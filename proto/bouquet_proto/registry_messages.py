@@ -2,7 +2,7 @@
 reply, and whether a proof is revoked. A proof is an encrypted text by which anyone can verify later what an answer
 said.
 
-A gateway sends five kinds of request to `PROVIDER`:
+A gateway sends five kinds of request to the registry:
 
 - `WhoIs` for a token that the gateway does not know; reply: `KnownToken` or `NotFound`
 - `FindDelegations` for a call with a software editor's token; reply: `KnownDelegations`

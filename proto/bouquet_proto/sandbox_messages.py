@@ -42,8 +42,8 @@ class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SimulatedError(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Error that a sandbox simulates when the caller asks for it, by sending the error's code in the query or as
-    FranceConnect token."""
+    """Error that a sandbox simulates on request. The caller requests it by query parameters or, for operations with
+    FranceConnect, by a special FranceConnect token."""
 
     code: str
     status: int

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 _REF = "#/$defs/"
 ALWAYS = "x-always"
-"""Key in a field's JSON schema that makes the field compulsory in every reply of a worker. The schema itself lists the
-field as optional, since callers without its scopes do not get it."""
+"""Key in the JSON schema of a field that every reply of a worker must have. The schema does not list the field under
+`required`, since callers without its scopes do not get it."""
 
 
 class UnknownFieldError(LookupError):
@@ -41,7 +41,7 @@ def schema_of(data: type[Struct], fields: Mapping[str, tuple[str, ...]]) -> dict
 
 
 def _paths(node: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Yields the dotted path of each field in a schema. Each path begins with the text `path`."""
+    """Yields the dotted path of each field in the schema `node`, with the prefix `path`."""
     for name, field in node.get("properties", {}).items():
         yield f"{path}{name}"
         yield from _paths(field, f"{path}{name}.")

@@ -90,7 +90,7 @@ def _sexe_optional(context: RuleContext) -> None:
 
 
 def _sexe_free(context: RuleContext) -> None:
-    """Accepts any text as the sex but records only `M` or `F`, since the provider Cnous does not validate the sex
+    """Accepts any text as the sex, but records only `M` or `F`. The provider Cnous does not validate the sex
     (docs/contract.md, V14)."""
     if context.malformed("sexe_etat_civil"):
         context.refuse("00427")

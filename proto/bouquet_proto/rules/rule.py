@@ -69,14 +69,14 @@ class RuleContext(Struct, gc=False):
         return _whole(self.text(field), pattern)
 
     def integer(self, field: str) -> int:
-        """Returns the integer at the start of a field's text, or 0 if there is no such integer or no such field
-        (docs/reference/contract.md §0)."""
+        """Returns the integer at the start of a field's text: 12 for `12abc`, 0 for `abc` (docs/reference/contract.md
+        §0). Returns 0 if the field is absent."""
         text = self.text(field)
         return leading_integer(text) if isinstance(text, str) else 0
 
     def integers(self, fields: Iterable[str]) -> dict[str, int]:
-        """Returns the integer at the start of each field's text: 12 for `12abc`, 0 for `abc`. Leaves out fields that
-        are absent."""
+        """Returns the integer at the start of each field's text, by field: 12 for `12abc`, 0 for `abc`. Leaves out
+        fields that are absent."""
         return {
             field: leading_integer(text) if isinstance(text, str) else 0
             for field in fields

@@ -89,7 +89,7 @@ class Call(Struct):
     """Errors of the called operation's provider, by reason. They complete the failure table, which lists the errors
     common to all providers."""
     reached_data: bool = False
-    """Whether the caller may get data, since all checks up to the scopes have passed. The answer then has the header
+    """Whether the call has passed the checks of its caller, such as token and scopes. Its answer then has the header
     `X-Response-Cached`."""
     recipient: str = ""
     """SIRET of the administration that the data is for; empty until the query's `recipient` has been checked."""
@@ -103,11 +103,11 @@ class Call(Struct):
     cache_expires_in_s: int | None = None
     """Seconds for which the answer will still be in the cache; `None` if the answer did not come from the cache."""
     provider: str = ""
-    """Name of the provider that was asked; between CAF and MSA, name of the one that found the person. Empty if no
-    provider was asked, or if neither of these two found the person."""
+    """Name of the provider that was asked; empty if none was. If CAF and MSA were asked, name of the one that found the
+    person; empty if neither did."""
     authority: str = ""
-    """Label, such as `CNAF`, of the administration whose data (perhaps from the cache) or failure the caller gets.
-    Empty if the caller gets neither."""
+    """Label, such as `CNAF`, of the administration that the answer comes from: it gave the data, now or earlier
+    (cache), or it failed. Empty if the answer comes from the gateway alone."""
     regime: str = ""
     """Name of the provider that found the person, if the operation chooses between CAF and MSA; else empty."""
     waited_s: float = 0.0

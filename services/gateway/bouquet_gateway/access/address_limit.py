@@ -11,12 +11,12 @@ from bouquet_mesh.networks import networks_of
 
 
 class AddressLimit:
-    """Limit on the requests per minute from one IPv4 address or IPv6 /64 network. The limit on an IPv6 /48 network,
-    which may belong to one customer, is ten times as high."""
+    """Limit on the requests per minute from one network address: one IPv4 address, or one IPv6 /64 network. An IPv6 /48
+    network, which may belong to one customer, has a limit of its own, ten times as high."""
 
     def __init__(self, limiter: RateLimiter, group: str, per_minute: int, trusted_proxies: Networks) -> None:
-        """Takes `group`, the kind of requests that is counted, such as `proofs`. Each kind has a count of its own.
-        Behind `trusted_proxies`, the address is read from `X-Forwarded-For`."""
+        """Takes `group`, the kind of requests that is counted, such as `proofs`. Each kind has a count of its own. If a
+        request comes from one of `trusted_proxies`, the caller's address is read from `X-Forwarded-For`."""
         self._limiter = limiter
         self._limits = [Limit(per_minute * factor, MINUTE_S, group) for factor in (1, NETWORK_LIMIT_FACTOR)]
         self._trusted_proxies = trusted_proxies

@@ -23,9 +23,11 @@ def parse_networks(texts: Iterable[str]) -> Networks:
 
 
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
-    """Returns the caller's IP address. It is `peer`, the address of the TCP connection, unless that is a trusted proxy.
-    Behind trusted proxies, it is the last address in the `X-Forwarded-For` headers (`forwarded`) that is no trusted
-    proxy. If all are, it is the first."""
+    """Returns the caller's IP address. Usually it is `peer`, the address of the TCP connection.
+
+    If `peer` is a trusted proxy, the address is read from the `X-Forwarded-For` headers (`forwarded`). It is the last
+    address there that is not a trusted proxy's.
+    """
     if not trusted:
         return peer
 

@@ -46,14 +46,14 @@ class Admission(Struct, frozen=True):
     credential: Credential
     token: Token | CredentialRefusal
     digest: str
-    """Hash (SHA-256, hexadecimal) that identifies the caller: of the token's id or, without a valid token, of the
-    credential's text. Empty without a credential."""
+    """SHA-256, in hexadecimal, that identifies the caller. It is the hash of the token's id or, without a valid token,
+    of the credential's text. Empty without a credential."""
     is_rate_limited: bool
     """Whether the rate limit applies to this call. False for `/api/introspect` and `/v3/token/introspect`, true for all
     other paths."""
     undelegated: CredentialRefusal | None = None
-    """Reason why a software editor's valid token has no delegated rights in this call, such as a missing `recipient` or
-    delegation. `None` for all other calls."""
+    """Reason why a software editor's valid token gives no rights in this call. For example, `recipient` is missing, or
+    has delegated nothing to the editor. `None` for all other calls."""
 
     @property
     def may_be_session(self) -> bool:
@@ -70,8 +70,7 @@ class Requester(Struct, frozen=True):
     digest: str
     """Hash (SHA-256, hexadecimal) that identifies the caller, the same as `Admission.digest`."""
     undelegated: CredentialRefusal | None = None
-    """Reason why a software editor's token has no delegated rights in this call, the same as
-    `Admission.undelegated`."""
+    """Reason why a software editor's token gives no rights in this call, the same as `Admission.undelegated`."""
     citizen: Identite | None = None
     """Identity of the citizen whose FranceConnect session was forwarded; `None` without a session."""
 
@@ -164,8 +163,8 @@ class Authenticator:
     async def admit_token(
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Admission:
-        """Returns the result of checking the first credential of the request that is a token of Bouquet. `admission` is
-        the result for the very first credential. If that is no such token, the others are tried.
+        """Returns the result of checking the first of the request's credentials that is a token of Bouquet. `admission`
+        is the result for the very first credential, which is not checked again.
 
         Raises `Problem` if no credential is a token of Bouquet, or if the token is expired.
         """
@@ -193,11 +192,12 @@ class Authenticator:
         return bool(self._exempt) and hash_of(credential.text) in self._exempt
 
     def _refusal(self, reasons: list[str], request: HttpRequest, *, is_rate_limited: bool) -> Problem:
-        """Returns the error for a request of which no credential is a valid token. `reasons` holds the reason to refuse
-        each credential, in order.
+        """Returns the error for a request without any valid token. `reasons` holds the reason to refuse each
+        credential, in order.
 
-        The error has the first reason that does not merely say that the token is unknown (`UNKNOWN_TOKEN_REASONS`). If
-        all say that, it has the first. If `is_rate_limited`, unknown tokens count against the address's limit.
+        The error gets the first reason that is not in `UNKNOWN_TOKEN_REASONS`, since the others only say that a token
+        is unknown. Without such a reason, it gets the first of all. If `is_rate_limited`, each unknown token counts
+        against the limit of the caller's IP address.
         """
         if is_rate_limited and _unknown_bearers(reasons):
             self._check_throttle(request)
@@ -248,8 +248,8 @@ class Authenticator:
         deadline: Deadline,
         throttle: RecipientThrottle | None,
     ) -> Token | CredentialRefusal:
-        """Returns a software editor's token with the rights of the habilitation that is delegated to the editor for
-        this call. Returns a refusal if none is. Tokens of other callers, and refusals, are returned unchanged.
+        """Adds rights to a software editor's token: those of the habilitation that is delegated to the editor for this
+        call. Returns a refusal if no habilitation is delegated. Returns other tokens, and refusals, unchanged.
 
         `throttle` limits an editor's calls for administrations that delegate nothing to it.
         """
@@ -263,8 +263,8 @@ class Authenticator:
         return token.expires_at <= self._clock()
 
     def _check_token(self, token: Token, request: HttpRequest) -> None:
-        """Raises `Problem` if the token is blacklisted, or if the call comes from an IP address outside of the networks
-        to which the token is limited."""
+        """Raises `Problem` if the token is blacklisted, or if the caller's IP address is not in the networks that the
+        token allows."""
         if token.blacklisted_at is not None and token.blacklisted_at <= self._clock():
             raise Problem("token_blacklisted")
         self._check_address(token, request)
@@ -309,16 +309,16 @@ class Authenticator:
             raise Problem("too_many_requests", meta={"retry_in": allowance.retry_after_s})
 
     def _key_of_habilitation(self, token: Token, digest: str) -> str:
-        """Returns the key under which a token's calls are counted: one key for all tokens of a habilitation. An expired
-        token, or one without a habilitation, has the key `digest` for itself."""
+        """Returns the key under which the rate limiter counts a token's calls for its habilitation. All tokens of a
+        habilitation share one key. A token that is expired or has no habilitation has its own key, `digest`."""
         # An expired token counts for itself, so that it cannot use up the calls of the habilitation's other tokens.
         is_shared = token.habilitation and not self._is_expired(token)
         return digest_of_id(token.habilitation) if is_shared else digest
 
 
 def limits_of(rights: Rights, paths: Sequence[str]) -> tuple[Limit, ...]:
-    """Returns the limits per minute of a habilitation for calls of `paths`. They are the limit on all its calls, if
-    there is one, and the limit of each group of paths that contains one of `paths`."""
+    """Returns the limits per minute of a habilitation for calls of `paths`. The first, if there is one, concerns all
+    its calls. Each other concerns a group of paths that contains at least one of `paths`."""
     if not rights.calls_per_minute and not rights.group_limits:
         return ()
     whole = (Limit(rights.calls_per_minute, MINUTE_S, cost=len(paths)),) if rights.calls_per_minute else ()

@@ -29,7 +29,8 @@ class Credential(Struct, frozen=True):
 NO_CREDENTIAL = Credential()
 
 CACHED_IDS = 10_000
-"""Largest number of ids, of tokens and habilitations, whose hashes one process keeps in memory."""
+"""Largest number of hashes that one process keeps in memory. They are the hashes of the ids of tokens and
+habilitations, under which calls are counted."""
 
 
 def credentials_of(request: HttpRequest) -> Iterator[Credential]:

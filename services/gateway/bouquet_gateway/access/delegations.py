@@ -46,8 +46,9 @@ async def acting_token(
     """Returns a software editor's token with the rights of the habilitation that an administration has delegated to the
     editor. The parameter `recipient` of the query gives the administration's SIRET.
 
-    Returns a refusal if `recipient` is not a SIRET, if no delegation or more than one matches, or if the registry does
-    not answer. `throttle` refuses an editor that has called for too many administrations that delegate nothing to it.
+    Returns a refusal if `recipient` is not a SIRET, or if not exactly one delegation matches. Also returns one if the
+    registry does not answer. `throttle` refuses an editor that has called for too many administrations that delegate
+    nothing to it.
     """
     siret = query.scalar("recipient")
     if not isinstance(siret, str) or not is_siret(siret):

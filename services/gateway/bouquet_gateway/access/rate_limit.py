@@ -18,8 +18,8 @@ first is dropped."""
 
 
 class RateWindow(Struct, frozen=True):
-    """Period of `period_s` seconds in which calls are counted. Such periods follow each other since 1970; `number` is 0
-    for the first."""
+    """Period of `period_s` seconds in which calls are counted. Periods follow each other without a gap, and are
+    numbered from 0, the one that began on 1 January 1970."""
 
     period_s: int
     number: int
@@ -37,8 +37,8 @@ class Limit(Struct, frozen=True):
     period_s: int
     group: str = ""
     cost: int = 1
-    """Number that one request adds to the count: for a dossier (several lookups in one request), the number of its
-    lookups."""
+    """Number of calls that one request counts as. A dossier (several lookups in one request) counts as many calls as it
+    has lookups."""
 
 
 class Counters(Protocol):
@@ -90,15 +90,14 @@ class RateLimiter:
         habilitation_key: str | None = None,
         cost: int = 1,
     ) -> Allowance:
-        """Counts a call of the caller `key` against the caller's limit, then against each limit in
-        `habilitation_limits`. Returns the result for the first limit that refuses the call or, if none does, for the
-        last limit.
+        """Counts a call of the caller `key` against the caller's own limit and all `habilitation_limits`. Returns the
+        result for the first limit that is exceeded or, if none is, for the last limit.
 
-        The caller's limit is `calls_per_period`; 0 stands for the limiter's default. Against it, the call counts as
-        `cost` calls, and each `group`, such as `v2`, is counted separately.
+        The caller's own limit is `calls_per_period` or, if that is 0, the limiter's default. For this limit, the call
+        counts as `cost` calls, and each `group`, such as `v2`, has a count of its own.
 
-        `habilitation_limits` are counted under `habilitation_key`, by default `key`. Nothing is counted under an empty
-        key.
+        The calls for `habilitation_limits` are counted under `habilitation_key`; `None` stands for `key`. An empty key
+        counts nothing.
         """
         allowances = [await self.count(key, Limit(calls_per_period or self._limit, self._period_s, group, cost))]
         shared_key = key if habilitation_key is None else habilitation_key
@@ -114,8 +113,8 @@ class RateLimiter:
 
 
 def allowance_of(count: int, limit: int, reset_at: int, now: float) -> Allowance:
-    """Returns the allowance of call number `count` in a window in which `limit` calls are allowed. `reset_at`, the end
-    of the window, and `now` are in seconds since the epoch."""
+    """Returns the decision on a call that is number `count` in its window. The first `limit` calls in a window are
+    allowed. `reset_at`, the end of the window, and `now` are in seconds since the epoch."""
     # If several calls are counted at once, `count` is the number of the last.
     allowed = count <= limit
     return Allowance(

@@ -41,8 +41,8 @@ class PollState(Protocol):
 
     @property
     def is_tolerated(self) -> bool:
-        """Whether remembered answers may be used. They may be while the registry answers, and for a limited time after
-        it has stopped answering."""
+        """Whether remembered answers may be used. True while the registry answers, and for a limited time after it has
+        stopped."""
 
 
 class RegistryAnswer(Struct, Generic[V], frozen=True):
@@ -121,17 +121,17 @@ class RegistryAnswers(Generic[V]):
         self.forget([key for key in self._known if condition(key)])
 
     def _is_fresh(self, known: _Known[V]) -> bool:
-        """Returns whether a call may use the remembered answer `known` without a new request to the registry. The
-        answer may be up to one refresh interval old. While the registry is silent, its age does not matter, as long as
-        the silence is tolerated (`PollState.is_tolerated`)."""
+        """Returns whether a call may use the remembered answer `known` without a new request to the registry. Usually
+        the answer may be up to one refresh interval old. While the registry does not answer, any age is allowed, but
+        only for a limited time (`PollState.is_tolerated`)."""
         if self._polls.is_silent:  # a new request would not be answered
             return self._polls.is_tolerated
         return self._clock() - known.asked_at < self._refresh_s
 
     def _is_usable_meanwhile(self, known: _Known[V]) -> bool:
-        """Returns whether a call may use the remembered answer `known` while the gateway requests a new one. It may not
-        if the registry is silent, or if the answer is older than `MAX_AGE_IN_REFRESHES` refresh intervals; the call
-        then waits."""
+        """Returns whether a call may use the remembered answer `known` while the gateway requests a new one. The answer
+        must be younger than `MAX_AGE_IN_REFRESHES` refresh intervals. Returns false if the registry has stopped
+        answering."""
         return not self._polls.is_silent and self._clock() - known.asked_at < MAX_AGE_IN_REFRESHES * self._refresh_s
 
     async def _ask(self, key: str, question: Request) -> V | CredentialRefusal:

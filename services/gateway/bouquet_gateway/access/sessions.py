@@ -32,16 +32,17 @@ SESSION_REMEMBERED_S = 600.0
 """Seconds for which the gateway remembers that it has opened a FranceConnect session. Meanwhile, calls with this
 session are exempt from the limits on new sessions and on unknown bearer tokens."""
 REFUSAL_REMEMBERED_S = 10.0
-"""Seconds for which the gateway remembers that FranceConnect's worker has refused a token. Meanwhile, it refuses the
-token without asking the worker."""
+"""Seconds for which the gateway remembers that FranceConnect's worker has refused an access token. Meanwhile, it
+refuses the token without asking the worker."""
 MAX_REMEMBERED = 50_000
 """Largest number of opened FranceConnect sessions that one process remembers, at about 0.3 kB each. It remembers at
 most as many refused sessions."""
 MAX_WAIT_S = 2.0
-"""Longest time, in seconds, that a call waits for its turn to open a new session."""
+"""Longest time, in seconds, that a call waits before the gateway opens its FranceConnect session. The gateway opens a
+limited number of new sessions per second. If the wait would be longer, the call is refused at once."""
 RETRY_IN_S = 2
-"""Seconds after which a caller may try again, if its call was refused because too many new sessions were opened at
-once."""
+"""Seconds after which the caller of a refused call may try again. The call was refused because too many new
+FranceConnect sessions were being opened."""
 
 _session = msgspec.json.Decoder(Session)
 
@@ -74,8 +75,8 @@ class Sessions:
         self._refused: ExpiringValues[Reply] = ExpiringValues(MAX_REMEMBERED, refused_s)
 
     def is_recent(self, access_token: str, match: Match) -> bool:
-        """Returns whether a session of this access token was opened in the last ten minutes for the same resource. Such
-        a session does not count against the limits on unknown sessions."""
+        """Returns whether the access token has opened a session for the same resource, such as `statut_etudiant`, in
+        the last ten minutes. The token is then exempt from the limits on new sessions and unknown tokens."""
         return self._known.get(_key(access_token, match)) is not None
 
     async def open(self, access_token: str, match: Match, call: Call, deadline: Deadline) -> Session:
@@ -116,7 +117,8 @@ class Sessions:
 
 
 def _key(access_token: str, match: Match) -> bytes:
-    """Returns the key of a remembered session, a hash of the access token and the resource's name."""
+    """Returns the key under which an opened or refused session is remembered. It is a hash of the access token and the
+    name of the resource, such as `statut_etudiant`."""
     # The resource is part of the key, since FranceConnect issues an access token to one client, and each resource has a
     # client of its own.
     return hash_of(f"{match.resource} {access_token}")

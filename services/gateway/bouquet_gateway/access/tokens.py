@@ -46,8 +46,8 @@ environments."""
 
 
 class Rights(Struct, frozen=True, kw_only=True):
-    """Rights of a call. They come from the token's habilitation (an administration's right to call operations) or, for
-    a software editor's token, from a habilitation delegated to the editor."""
+    """Rights of a call, which come from a habilitation (an administration's right to call operations). It is the
+    token's own or, for a software editor's token, one that is delegated to the editor."""
 
     scopes: frozenset[str]
     siret: str
@@ -127,8 +127,8 @@ class TokenSource(Protocol):
     async def delegations_of(
         self, editor: str, siret: str, request_id: str, deadline: Deadline
     ) -> tuple[Delegation, ...] | CredentialRefusal:
-        """Returns the delegations in force that the organisation with the SIRET `siret` has given to a software editor,
-        or a refusal if the registry does not answer."""
+        """Returns the delegations in force from the organisation with the SIRET `siret` to the software editor with the
+        id `editor`. Returns a refusal if the registry does not answer."""
 
     async def run(self) -> None:
         """Keeps remembered tokens up to date until cancelled. Returns at once if this source remembers no tokens."""
@@ -159,8 +159,8 @@ class _Claims(Struct, frozen=True):
 
 
 class TokenVerifier:
-    """Verifier of tokens' signatures. A token is signed with the key that its header names (`kid`), or with the
-    gateway's only secret without a name."""
+    """Verifier of tokens' signatures. It accepts the key that the token's header names (`kid`), and one secret key
+    without a name."""
 
     # `secret` is tried on every token. The last `max_known` valid tokens are remembered by their hash.
 
@@ -243,8 +243,8 @@ class ClaimedTokens:
 
 
 def named_keys(jwks: Secret) -> tuple[tuple[str, Key], ...]:
-    """Parses a JSON Web Key Set into pairs of a key's name (`kid`) and the key; empty for an empty setting. Raises
-    `SettingsError` if the set is malformed or a key is too weak."""
+    """Parses a JSON Web Key Set into pairs of a key's name (`kid`) and the key. Returns an empty tuple for an empty
+    text. Raises `SettingsError` if the set is malformed or a key is too weak."""
     if not jwks:
         return ()
     try:

@@ -32,9 +32,12 @@ class _Count(Struct):
 
 
 class AddressThrottle:
-    """Limiter of unknown bearer tokens, by the IP address that sends them. Per minute, an address may send the larger
-    of a fixed number and the number of accepted tokens that it sends. Above that, it must wait until the next
-    minute."""
+    """Limiter of unknown bearer tokens, by the IP address that sends them. An address that sends too many must wait
+    until the next minute.
+
+    An address may send a fixed number of unknown tokens per minute. If it sends more accepted tokens than that, it may
+    send as many unknown ones.
+    """
 
     # In IPv6, the address is its /64 network; since one customer may have a /48 of 65,536 such networks, that is
     # limited too.

@@ -30,7 +30,7 @@ class RecipientThrottle:
 
     def __init__(self, limiter: RateLimiter, per_minute: int, clock: Callable[[], float] = time.time) -> None:
         """Takes `per_minute`, the largest number of calls for unknown recipients that one software editor may make per
-        minute, and `clock`, which returns the seconds since the epoch."""
+        minute. `clock` returns the seconds since the epoch."""
         self._limiter = limiter
         self._limit = Limit(per_minute, MINUTE_S, GROUP)
         self._clock = clock
@@ -38,8 +38,8 @@ class RecipientThrottle:
         self._served: ExpiringValues[bool] = ExpiringValues(MAX_REMEMBERED_DELEGATIONS, DELEGATION_REMEMBERED_S)
 
     def retry_in_s(self, editor: str, siret: str) -> int:
-        """Returns the seconds that a software editor must wait before a call for the administration `siret`; 0 if the
-        editor need not wait."""
+        """Returns the seconds that a software editor must wait before a call for the administration `siret`, because it
+        has exceeded its limit. Returns 0 if it has not, or if the administration is known to delegate to it."""
         wait_s = self._slowed_until.get(editor, 0) - self._clock()
         if wait_s <= 0:
             self._slowed_until.pop(editor, None)

@@ -28,8 +28,8 @@ class _Readiness(Struct, frozen=True):
 
 
 EXPLAINED_BY = {"bus": ("broker", RIGHTS_SUBJECT), "registry": (REGISTRY,), "journal": ("journal", SPOOL)}
-"""Names of the checks that may show why a gateway is not ready. Keys are what it lacks according to `/readyz`: if it
-lacks `journal`, the journal's queue or the spool may be the cause."""
+"""Names of the doctor's checks that may show why a gateway is not ready. Keys are what the gateway lacks according to
+`/readyz`. If it lacks `journal`, for example, the journal's queue or the spool may be the cause."""
 
 
 async def examine(url: str, providers: Iterable[str], deadline: Deadline) -> list[Finding]:
@@ -70,8 +70,9 @@ def _ready(readiness: _Readiness) -> Finding:
 
 
 def _resource_finding(name: str, status: Status, workers: tuple[str, ...]) -> Finding:
-    """Returns the result of checking the resource `name`, such as `quotient_familial`: its health, as the gateway shows
-    it. `workers` names the checks of its workers. If the health is unknown, the result refers to them."""
+    """Returns the result of the check of a resource, such as `quotient_familial`. `status` is its health, as the
+    running gateway shows it. If the health is unknown, the result refers to `workers`, the names of the checks of its
+    workers."""
     last = f"last success {status.last_ok_status}" if status.last_ok_status else "no success since it started"
     match status.status:
         case "ok":

@@ -31,9 +31,12 @@ def worker_subject(provider: str) -> str:
 
 
 async def examine(url: str, settings: GatewaySettings, deadline: Deadline) -> list[Finding]:
-    """Checks, over the bus at `url`, that each worker answers, and also the registry if tokens' rights come from there.
-    Returns one finding (result) for each of them. Adds one for each worker's offer (description of operations) that the
-    gateway refuses in part."""
+    """Checks that each worker answers over the bus at `url`. Also checks the registry if tokens' rights come from
+    there. Returns one finding (result) for each of them.
+
+    Adds one finding for each offer that the gateway would not serve in full. An offer is a worker's description of its
+    operations.
+    """
     async with closed_in_time(open_bus(url, "bouquet-gateway doctor")) as bus:
         describe = Describe(id=str(uuid.uuid4()), deadline=deadline.at)
         asking = (bus.call(provider, describe) for provider in settings.providers)
@@ -53,8 +56,10 @@ def _worker(provider: str, reply: Reply) -> Finding:
 
 def _refused_offers(replies: Mapping[str, Reply], allowed: Territories) -> Iterator[Finding]:
     """Yields a finding (result of a check) for each offer that the gateway would not serve in full. An offer is a
-    worker's description of its operations. `replies` holds them by provider; `allowed` gives the path prefixes that
-    each provider may use."""
+    worker's description of its operations.
+
+    `replies` holds the workers' replies by provider, and `allowed` the path prefixes that each provider may use.
+    """
     read = {name: read_offer(name, reply.data, allowed) for name, reply in replies.items() if isinstance(reply, Found)}
     catalogue = Catalogue(one.offer for one in read.values() if one.offer)
     for provider, one in read.items():
@@ -75,8 +80,8 @@ async def _registry(bus: BusClient, deadline: Deadline) -> Finding:
 
 
 def _path_to(provider: str) -> tuple[str, ...]:
-    """Returns the names of the checks that must pass for a message to reach a provider: those of the broker's
-    permissions and of the provider's queue."""
+    """Returns the names of two checks: of the gateway's permissions at the broker, and of the provider's queue. Unless
+    both pass, no message reaches the provider."""
     return RIGHTS_SUBJECT, queue_subject(provider)
 
 

@@ -52,8 +52,8 @@ def _unreachable(address: str, error: Exception) -> Finding:
 
 
 def _clock(ahead_s: float, whose: str) -> Finding:
-    """Returns the result of the check of this machine's clock, which is `ahead_s` seconds ahead of another (negative:
-    behind). `whose` names the other clock in the text, such as `redis's`."""
+    """Returns the result of comparing this machine's clock with another clock. `ahead_s` is the difference in seconds,
+    negative if this machine is behind. `whose` names the other clock in the text, such as `redis's`."""
     # `ahead_s` is negative if this machine is behind; it may be wrong by half of the time that redis took to answer.
     difference = f"{abs(ahead_s):.2f} s {'ahead of' if ahead_s > 0 else 'behind'} {whose}"
     if abs(ahead_s) > CLOCK_TOLERANCE_S:

@@ -1,5 +1,5 @@
-"""Reading of the persons whom the result of a lookup names, so that another lookup of the same dossier (several lookups
-in one request) can ask about them."""
+"""Reading of the persons whom the result of a lookup names. Another lookup of the same dossier (several lookups in one
+request) can then ask about them."""
 
 from __future__ import annotations
 

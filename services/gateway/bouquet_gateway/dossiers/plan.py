@@ -25,8 +25,8 @@ from bouquet_proto.offer import People
 
 
 class ForEach(Struct, frozen=True, kw_only=True):
-    """Member `for_each` of a part (one lookup of a dossier). It repeats the lookup for each person in the data of
-    another part."""
+    """JSON member `for_each` of a part (one lookup of a dossier). The lookup is made once for each person whom the data
+    of another part names."""
 
     source: str
     """Name of the part (lookup) whose data names the persons."""
@@ -34,7 +34,7 @@ class ForEach(Struct, frozen=True, kw_only=True):
     """Place of the persons, and names of their fields, in the data of the part `source`. `None` if that part has a
     fault, or if its operation is not offered yet."""
     fallback: Values
-    """Civil status that fills in the fields missing from the persons' data. Keys are canonical fields, such as
+    """Values for the fields of civil status that the persons' data lacks. Keys are canonical fields, such as
     `nom_naissance`."""
 
 
@@ -94,10 +94,10 @@ def plan_dossier(request: DossierRequest, offers: Discovery, today: date) -> Pla
 def _for_each(
     persons: PersonsOf, fallback: Values, request: DossierRequest, targets: Mapping[str, Target | None]
 ) -> ForEach | None:
-    """Checks the member `for_each` of a part (one lookup of a dossier). `persons` says in which other part's data the
-    persons are, and `fallback` fills in what is missing there. Returns both with the persons' place, or `None` if
-    `for_each` is wrong.
+    """Checks the JSON member `for_each` of a part (one lookup of a dossier), and returns it with the place of the
+    persons. Returns `None` if it is wrong.
 
+    `persons` names the other part that lists the persons. `fallback` has values for the fields that are missing there.
     `targets` holds the operation of each part of `request`, by the part's name.
     """
     # It is wrong if the other part does not exist, has a `for_each` of its own (which could make a circle), or has no
@@ -116,9 +116,8 @@ def _for_each(
 
 
 def _target(part: PartRequest, offers: Discovery, today: date) -> Target | None:
-    """Returns the operation that a part (one lookup) of a dossier calls. If the part names no version, it is the
-    newest, preferably one that is not deprecated on the day `today`. Returns `None` if the operation or its version is
-    unknown."""
+    """Returns the operation that a part (one lookup of a dossier) calls, or `None` if there is no such operation or
+    version. If the part names no version, prefers the newest that is not deprecated on the day `today`."""
     # A provider whose offer is still missing may offer the operation: the result is then a target without an operation.
     family = _family(part, offers)
     if family is None:

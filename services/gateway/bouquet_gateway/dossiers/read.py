@@ -35,20 +35,20 @@ PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
 CIVIL_STATUS: Mapping[str, str] = {public_name(field): field for field in Identite.__struct_fields__}
-"""Maps the JSON names of an identity's fields in a dossier's request, such as `nomNaissance`, to the names of these
-fields in `Identite`, such as `nom_naissance`."""
+"""Field of `Identite`, such as `nom_naissance`, for each name that a dossier's JSON uses for a person's civil status,
+such as `nomNaissance`."""
 IDENTIFIERS: Mapping[str, str] = {
     public_name(field): field for kind in (Ine, Identifiant, NumeroAllocataire) for field in kind.__struct_fields__
 }
-"""Maps the JSON name of each identifier of a person in a dossier's request, such as `numeroAllocataire`, to its
-canonical field, such as `numero_allocataire`."""
+"""Canonical field, such as `numero_allocataire`, for each name that a dossier's JSON uses for an identifier of a
+person, such as `numeroAllocataire`."""
 DOSSIER_PARAMETERS = frozenset({"recipient", "delegation_id", "token"})
 """Query parameters of a whole dossier (several lookups in one request). No single lookup may set them."""
 
 
 class PersonsOf(Struct, frozen=True):
-    """Value of `for_each` in a part (one lookup of a dossier): place of the persons for whom the lookup is repeated.
-    They are in the data of the part named `part`, at the dotted path `path`."""
+    """JSON member `for_each` of a part (one lookup of a dossier), which says for which persons the lookup is repeated.
+    They are in the data of another part, named `part`, at the dotted path `path`."""
 
     part: str
     path: str
@@ -68,8 +68,8 @@ class PartRequest(Struct, frozen=True, kw_only=True):
     """Query parameters of this lookup alone, by the names that the operation gives to them."""
     for_each: PersonsOf | None = None
     fallback: Values = {}
-    """Member `with` of the part: civil status that fills in the fields missing from the data about the persons of
-    `for_each`. Keys are canonical fields, such as `nom_naissance`."""
+    """JSON member `with` of a part with `for_each`: values for the fields of civil status that the persons' data lacks.
+    Keys are canonical fields, such as `nom_naissance`."""
 
 
 class Fault(Struct, frozen=True):

@@ -19,7 +19,8 @@ COMPLETE: frozenset[Status] = frozenset({"found", "not_found"})
 """Statuses of a dossier's lookup that need no second attempt: the provider has answered, with data or with "not
 found"."""
 REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
-"""HTTP statuses of an answer that make a dossier's lookup `refused`: the caller lacks a right, or calls too often."""
+"""HTTP statuses for which a dossier's lookup gets the status `refused`: the caller lacks a right, or calls too
+often."""
 # 401 is also the answer for an unknown FranceConnect session.
 BY_HTTP_STATUS: Mapping[int, Status] = {
     400: "rejected",
@@ -27,8 +28,8 @@ BY_HTTP_STATUS: Mapping[int, Status] = {
     409: "rejected",
     422: "rejected",
 }
-"""Status of a dossier's lookup that a sandbox answers with a recorded error, by the error's HTTP status. The HTTP
-statuses in `REFUSED` give `refused`, all others `failed`."""
+"""Status of a dossier's lookup that a sandbox has answered with an error from a test case. Keys are the error's HTTP
+statuses. Those in `REFUSED` give `refused`; all others that are not listed give `failed`."""
 
 
 class PartResult(Struct, frozen=True, kw_only=True):
@@ -89,21 +90,22 @@ def result_of(call: Call, answer: Answer, now: datetime, cache_s: int) -> PartRe
 
 
 def refused(reason: str) -> PartResult:
-    """Returns the result of a dossier's lookup that is not made: the error for `reason`, a key of the failure table."""
+    """Returns the result of a lookup that the dossier does not make. Its error has the reason `reason`, a key of the
+    failure table."""
     http_status, body = render(Problem(reason), NO_PROVIDER_FAILURES, "v3")
     return PartResult(status="refused" if http_status in REFUSED else "rejected", errors=_body.decode(body).errors)
 
 
 def without_source(source: Result) -> PartResult:
-    """Returns the result of a part (lookup) that is repeated for persons whom another lookup should have named.
-    `source` is the result of that lookup, which has given no data. Status, errors and waiting time are those of
-    `source`."""
+    """Returns the result of a part (lookup) that cannot be made: another lookup should have named its persons, but gave
+    no data. `source` is the result of that other lookup. Status, errors and waiting time are copied from it."""
     assert isinstance(source, PartResult)
     return PartResult(status=source.status, errors=source.errors, retry_in=source.retry_in)
 
 
 def results_in(result: Result) -> Sequence[PartResult]:
-    """Returns the results of the calls of one part: one, or one for each person of a part with `for_each`."""
+    """Returns the result of one part (lookup) of a dossier as a sequence. A part with `for_each` has a result for each
+    person, any other part has one result."""
     return result.parts if isinstance(result, PersonsResult) else (result,)
 
 

@@ -32,8 +32,8 @@ MAX_PERSONS = 12
 an error."""
 
 ReportResult: TypeAlias = Callable[[str, Result], Awaitable[None]]
-"""Function that is called with the name and the result of each part (lookup) of a dossier, as soon as the result is
-known."""
+"""Function that is called once for each part (lookup) of a dossier, as soon as its result is known. Arguments are the
+part's name and its result."""
 
 
 class Dossier(Struct, frozen=True):

@@ -136,14 +136,15 @@ class Nomenclature(Struct, frozen=True, kw_only=True):
     """Labels of the providers, such as `CNAF`, by the first two digits of their error codes."""
     generic_subcodes: dict[str, Subcode]
     platform_codes: Errors
-    """Errors of Bouquet itself, which calls of any operation may get."""
+    """Errors of Bouquet itself, by HTTP status. Calls of any operation may get them."""
     endpoints: dict[str, Endpoint]
     """Operations, by their ids, each with its possible errors. The errors in `platform_codes` are not repeated."""
 
 
 def reasons_of(served: ServedOperation) -> tuple[str, ...]:
-    """Returns the reasons of all errors that an operation may answer: the error codes of its validation rules, the
-    reasons that its worker declares, and the reasons common to all operations."""
+    """Returns the reasons of an operation's errors: the error codes of its validation rules, the reasons that its
+    worker declares, and the reasons common to all operations. Errors about sessions and delegations are not
+    included."""
     operation = served.operation
     checks = (*(check for stage in operation.checks for check in stage), *operation.identity_checks)
     codes = [code for check in checks for code in RULES[check.rule].codes]
@@ -151,8 +152,9 @@ def reasons_of(served: ServedOperation) -> tuple[str, ...]:
 
 
 def documented_reasons(served: ServedOperation) -> Iterator[tuple[str, Authority]]:
-    """Yields the reason of every error that an operation may answer, with the authority, such as CNAF or DSS, that the
-    error names."""
+    """Yields the reasons of all errors that an operation may answer, each with the authority, such as CNAF, that the
+    error names. In addition to `reasons_of`, these may be errors of FranceConnect, of delegations, or of CAF and
+    MSA."""
     operation = served.operation
     listed = [(reason, served.authority) for reason in reasons_of(served)]
     if operation.by_session:

@@ -50,7 +50,8 @@ MAX_SCOPES_BYTES = 16 * 1024
 """Largest size, in bytes, of the body of a request for a sandbox token. The body lists the scopes of the token."""
 DAY_S = 86_400
 OPERATION_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
-"""Pattern of the operation ids that `/api/errors` repeats in its error about an unknown operation."""
+"""Pattern of an operation id. The error of `/api/errors` about an unknown operation repeats the caller's id only if it
+matches."""
 
 
 def plain_request(request: web.Request) -> HttpRequest:
@@ -191,8 +192,8 @@ class SandboxEndpoints:
         return document_response(request, document, max_age_s=SANDBOX_MAX_AGE_S)
 
     async def check(self, request: web.Request) -> web.Response:
-        """Checks whether the test case in the request's body would be valid for an operation, and answers with what is
-        wrong in it. The query parameter `operation_id` names the operation."""
+        """Checks whether the test case in the request's body is valid for an operation, and answers with its faults.
+        The query parameter `operation_id` names the operation."""
         deadline = Deadline.after(self._settings.deadline_s)
         await self._requester(request, "sandbox_check", deadline)
         text = await read_text(request, MAX_CASE_BYTES)

@@ -24,8 +24,8 @@ from bouquet_proto.identity import Identite
 
 FULL = "journal_full"
 REFUSAL_STATUSES = frozenset({401, 403, 429})
-"""HTTP statuses of calls refused for their token, its scopes, the client's address or a rate limit. The journal records
-only some of these calls (`REFUSALS_PER_MINUTE`)."""
+"""HTTP statuses of calls that were refused because of their token, scopes, IP address or rate limit. The journal
+records only some of these calls (`REFUSALS_PER_MINUTE`)."""
 REFUSALS_PER_MINUTE = 60
 """Largest number of refused calls with one token that the journal records per minute. Further ones are only counted in
 a metric."""
@@ -167,8 +167,7 @@ def _new_id(at: float) -> str:
 
 
 def _time_of(id: str) -> float:
-    """Returns the time, in seconds since the epoch and exact to the millisecond, with which an id of `_new_id`
-    begins."""
+    """Returns the time at which an id was made by `_new_id`, in seconds since the epoch, exact to the millisecond."""
     return int(id[:12], 16) / 1000
 
 

@@ -30,8 +30,8 @@ SEGMENTS = "[0-9]*-[0-9]*.jsonl"
 
 
 class SpoolFull(Exception):
-    """Error for a journal record that was not written, because the spool (folder on disk) or its disk is full, or
-    because the disk fails."""
+    """Error for a journal record that could not be written: the spool (folder on disk) or its disk is full, or the disk
+    fails."""
 
 
 class Spool:

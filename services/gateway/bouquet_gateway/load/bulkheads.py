@@ -1,4 +1,4 @@
-"""Bulkheads: limits on the calls in flight to each provider, so that a slow provider does not use up the gateway's
+"""Bulkheads: limits on the calls in flight to each provider. They keep a slow provider from using up the gateway's
 capacity for the others."""
 
 from __future__ import annotations

@@ -100,8 +100,9 @@ class Lookups:
         call: Call,
         deadline: Deadline,
     ) -> Answer:
-        """Returns the answer to a call whose caller and operation are known. Serves single calls (`answer`) and each
-        lookup of a dossier (several lookups in one request). Raises `Problem` for the first check that fails."""
+        """Returns the answer to a call whose first credential has been checked (`admission`), and whose operation is
+        known (`match`). Raises `Problem` for the first further check that fails. Used for single calls, and for each
+        lookup of a dossier (several lookups in one request)."""
         requester = await self._authenticate.identify(admission, match, request, call, deadline)
         call.person, scopes = requester.citizen, requester.token.scopes
         if scopes.isdisjoint(match.family.scopes) or (is_by_ine(match) and not requester.token.allows_ine):
@@ -142,8 +143,8 @@ class Lookups:
         *,
         no_cache: bool,
     ) -> Found | Recorded:
-        """Returns the data from the cache or the provider or, in a sandbox, a test case. With `no_cache`, the provider
-        is always asked. Raises `Problem` if the gateway or the provider refuses the lookup, or if the lookup fails."""
+        """Returns the data from the cache or the provider. In a sandbox, the result may be a test case instead. With
+        `no_cache`, the provider is always asked. Raises `Problem` if the lookup is refused or fails."""
         # An announced maintenance is reported even if parameters are wrong too.
         call.recipient = recipient_of(query, requester.token.siret, call.envelope)
         now = self._clock()
@@ -207,9 +208,11 @@ def describe_call(call: Call, match: Match) -> None:
 
 
 def _enveloped(envelope: Envelope, data: Raw, meta_fields: tuple[str, ...], proof: ProofMembers) -> bytes:
-    """Returns the body of an answer with data. In `v2`, it is the data alone. In `v3`, it is an object with `data`,
-    `links` and `meta`. There, the fields `meta_fields` move from the data to `meta`, and `proof` adds members to
-    `links` and `meta`."""
+    """Returns the body of an answer with data. In version 2 (`envelope` is `v2`), the body is the data alone. From
+    version 3 on, it is an object with `data`, `links` and `meta`.
+
+    In version 3, the fields `meta_fields` move from the data to `meta`, and `proof` adds members to `links` and `meta`.
+    """
     if envelope == "v2":
         return bytes(data)
     links, meta = msgspec.json.encode(proof.links), dict[str, Any](proof.meta)

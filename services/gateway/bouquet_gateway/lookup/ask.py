@@ -36,13 +36,13 @@ BUSY, LATE = Failed("provider_busy"), Failed("deadline_exceeded")
 
 
 class LookupResult(Struct, frozen=True):
-    """Result of a lookup: the reply that the caller gets, and whether other callers with the same lookup may share
-    it."""
+    """Result of a lookup. Other callers that make the same lookup at the same time get it too, unless `was_busy` is
+    true."""
 
     chosen: ChosenReply
     was_busy: bool
-    """Whether the lookup failed because a limit on calls in flight was reached, perhaps this caller's own. Other
-    callers that waited for the same reply then ask again."""
+    """Whether a limit on calls in flight stopped the lookup at a provider. It may be this caller's own limit, so other
+    callers that make the same lookup ask again."""
 
 
 class Providers:
@@ -87,8 +87,8 @@ class Providers:
         ask: Callable[[], Coroutine[Any, Any, LookupResult]],
         deadline: Deadline,
     ) -> LookupResult:
-        """Returns the reply to an identical lookup, one with the same `key`, if such a lookup is in flight. Otherwise
-        calls `ask`, whose reply later identical lookups share."""
+        """Returns the result of a lookup. If an identical lookup (one with the same `key`) is in flight, waits for its
+        result. Otherwise calls `ask`; identical lookups that come meanwhile get the same result."""
         # If the other lookup fails because of a limit on calls in flight, which may be its caller's own limit, tries
         # again until `deadline`.
         answer, joined = await self._flights.join(key, ask)

@@ -102,9 +102,11 @@ def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: dat
 def _around(
     windows: MaintenanceWindows, label: str, now: datetime
 ) -> Iterator[tuple[MaintenanceWindow, datetime, datetime]]:
-    """Yields the maintenance windows of an administration that begin today or on the two days before, with start and
-    end. Those that are open at `now` or have just ended are among them. Times are in UTC. `label` names the
-    administration, such as `CNAF`."""
+    """Yields the maintenance windows of an administration that begin today or on the two days before. Each comes with
+    its start and end in UTC. `label` names the administration, such as `CNAF`.
+
+    Windows that are open at `now`, or have just ended, are among them.
+    """
     today = now.astimezone(PARIS).date()
     for window in windows:
         for day in (today - timedelta(days=days) for days in range(3)):

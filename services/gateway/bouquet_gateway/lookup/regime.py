@@ -82,8 +82,11 @@ class ChoiceCriteria(Struct, frozen=True):
 
 
 class ChosenReply(Struct, frozen=True):
-    """Reply that the caller of a lookup gets, and the authority (administration) that an error names. `provider` is the
-    one that replied or, of CAF and MSA, the one that found the person ("" if none did)."""
+    """Reply that the caller of a lookup gets, and the authority (administration) that an error names.
+
+    `provider` is the provider that replied. For lookups at CAF and MSA, it is the one that found the person, or "" if
+    neither did.
+    """
 
     reply: Reply
     authority: Authority
@@ -117,7 +120,7 @@ def choose_reply(
     one: ProviderReply, other: ProviderReply, criteria: ChoiceCriteria, regimes: Regimes, both: Authority
 ) -> ChosenReply:
     """Chooses between `one` and `other`, the replies of CAF and MSA to the same lookup. `criteria` describes the
-    lookup, and `regimes` says which provider is preferred when. An error that concerns both providers names the
+    lookup, and `regimes` the preference between the providers. An error that concerns both providers names the
     authority `both`."""
     outcomes = {one.outcome, other.outcome}
     if Outcome.FOUND in outcomes:
@@ -139,8 +142,8 @@ def choose_reply(
 def choose_reply_with_hint(
     hint: ProviderReply, other: ProviderReply, criteria: ChoiceCriteria, regimes: Regimes, both: Authority
 ) -> ChosenReply:
-    """Chooses between the replies of CAF and MSA, of which `hint` comes from the provider that last found the person.
-    The other arguments are those of `choose_reply`.
+    """Chooses between the replies of CAF and MSA. `hint` is the reply of the provider that found the person the last
+    time. The other arguments are those of `choose_reply`.
 
     If `hint` is a technical failure, the caller gets it, unless the other provider has found the person.
     """
@@ -163,7 +166,7 @@ def _found(one: ProviderReply, other: ProviderReply, criteria: ChoiceCriteria, r
 
 def _winner(finders: list[ProviderReply], criteria: ChoiceCriteria, regimes: Regimes) -> ProviderReply:
     """Chooses between `finders`, the replies of CAF and MSA, if both have found the person. `criteria` describes the
-    lookup, and `regimes` says which provider is preferred when."""
+    lookup, and `regimes` the preference between the providers."""
     # For a past month, it is the answer of the provider that keeps history. Otherwise it is the only answer that names
     # the person asked about or, if both or neither do, the answer of the provider with the freshest data. The
     # quotient's value and date of computation do not count, since one of the providers invents them

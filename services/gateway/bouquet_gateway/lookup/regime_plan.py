@@ -29,12 +29,13 @@ from bouquet_proto.quotient_familial import CNAF_AND_MSA, Regimes
 log = logging.getLogger(__name__)
 
 StartAsking: TypeAlias = Callable[[str, Lookup], "asyncio.Task[Reply]"]
-"""Function that sends a lookup to the provider with the given name, and returns the task of the call. The call ends by
-the lookup's deadline."""
+"""Function that sends a lookup to the provider with the given name, and returns the task that waits for the reply. The
+task ends at the lookup's deadline at the latest."""
 Source: TypeAlias = Literal["hint", "first", "second", "both"]
 
 HINT_DISPROVED_BY = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}
-"""Outcomes after which the gateway forgets that the provider found the person the last time."""
+"""Outcomes of a provider's reply after which the gateway no longer remembers that this provider has the person's
+data."""
 
 
 class HedgeTiming(Struct, frozen=True, kw_only=True):
