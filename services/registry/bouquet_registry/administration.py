@@ -75,10 +75,10 @@ class Administration(Struct, frozen=True):
     async def change(
         self, author: Author, id_: str, version: int | None, *, unchecked: bool = False, **fields: Any
     ) -> Habilitation:
-        """Changes these fields of a habilitation. Raises `UnknownRecord` for an unknown id, and `StaleVersion` unless
-        `version` is the habilitation's current version or None. Raises `InvalidFields` for wrong fields, and `Conflict`
-        if another habilitation has the same `datapass_id`. New scopes that no provider serves are wrong too, unless
-        `unchecked` is true."""
+        """Changes these fields of a habilitation. Raises `UnknownRecord` for an unknown id. Raises `StaleVersion` if
+        the habilitation's version is not `version`; None skips this check. Raises `InvalidFields` for wrong fields, and
+        `Conflict` if another habilitation has the same `datapass_id`. New scopes that no provider serves are wrong too,
+        unless `unchecked` is true."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             found = await queries.habilitation(transaction.connection, id_)
             await check_version(transaction, found, version)
@@ -111,8 +111,8 @@ class Administration(Struct, frozen=True):
 
     async def prolong(self, author: Author, id_: str, version: int | None) -> Token:
         """Moves the expiry of a token to 18 months from now. A blacklisted token stays blacklisted. Raises
-        `UnknownRecord` for an unknown id, and `StaleVersion` unless `version` is the token's current version or
-        None."""
+        `UnknownRecord` for an unknown id. Raises `StaleVersion` if the token's version is not `version`; None skips
+        this check."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.prolong(await _token(transaction, id_, version))
 
@@ -121,15 +121,15 @@ class Administration(Struct, frozen=True):
     ) -> Token:
         """Blacklists a token from the time `at`, or at once if `at` is None. A token that is blacklisted already can
         only be blacklisted earlier; otherwise raises `RefusalError`. Raises `UnknownRecord` for an unknown id, and
-        `StaleVersion` unless `version` is the token's current version or None. Raises `InvalidFields` if `reason`
-        contains the text of a token."""
+        `InvalidFields` if `reason` contains the text of a token. Raises `StaleVersion` if the token's version is not
+        `version`; None skips this check."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.revoke(await _token(transaction, id_, version), reason, at)
 
     async def set_mcp(self, author: Author, id_: str, version: int | None, *, mcp: bool) -> Token:
         """Sets or clears a token's flag `mcp`, which allows its use with the Model Context Protocol. Raises
-        `UnknownRecord` for an unknown id, and `StaleVersion` unless `version` is the token's current version or
-        None."""
+        `UnknownRecord` for an unknown id. Raises `StaleVersion` if the token's version is not `version`; None skips
+        this check."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.set_mcp(await _token(transaction, id_, version), mcp=mcp)
 

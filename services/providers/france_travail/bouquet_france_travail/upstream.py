@@ -19,7 +19,7 @@ UNPAID = 204
 """HTTP status with which France Travail's payments API answers about a person without payments."""
 
 TIMED_OUT = "java.util.concurrent.TimeoutException"
-"""Text in France Travail's error message (HTTP 500) if a service behind France Travail has timed out."""
+"""Text that France Travail's error message (HTTP 500) contains if a service behind France Travail timed out."""
 
 Number = Annotated[str, Meta(pattern=r"^\d{1,3}$")]
 """Number of one to three digits, which France Travail sends as text."""

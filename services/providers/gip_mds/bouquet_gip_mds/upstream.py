@@ -15,7 +15,7 @@ TOKEN = "/token"
 CIVIC_SERVICE = "89"
 """Value of `nature_contrat` that means civic service, as in employers' social declarations (DSN)."""
 NOT_ENDED = ("99", "100")
-"""Values of `motif_rupture` for a contract that has not ended although it has an end date. `99` means "not broken",
+"""Values of `motif_rupture` of contracts that count as not ended, whatever their end date. `99` means "not broken",
 `100` means "end not declared"."""
 
 

@@ -66,7 +66,7 @@ def gip_mds(settings: Settings) -> Upstream:
 async def service_civique(
     question: Question[Identite], gip_mds: UpstreamClient
 ) -> ServiceCivique | NotFound | Rejected:
-    """Answers with a person's current and former contract of civic service. Returns `NotFound` for a person whom the
+    """Answers with a person's current and past contract of civic service. Returns `NotFound` for a person whom the
     GIP-MDS does not know, and `Rejected` if several people have this civil status."""
     return read(await gip_mds.get(CONTRACTS, params=query_of(question.identity)))
 

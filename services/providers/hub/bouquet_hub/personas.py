@@ -179,8 +179,8 @@ class Persona(Struct, frozen=True, kw_only=True):
     commune: str = ""
     pays: str = "99100"
     usage: str = ""
-    """Name of use (nom d'usage) in the social-security hub's register; empty for none. The household's file may contain
-    another."""
+    """Name of use (nom d'usage) in the social-security hub's register; empty for none. The household's file can contain
+    another name of use."""
     answers: Mapping[Fund, SimulatedAnswer]
 
     @property
@@ -443,7 +443,7 @@ def answers_of_personas(fund: Fund) -> dict[CivilStatus, SimulatedAnswer]:
 
 
 def scripted_answer(who: CivilStatus, fund: Fund) -> SimulatedAnswer | None:
-    """Returns the answer of the provider `fund` that a special birth name stands for, such as `CAF-SLOW MSA-FOUND`.
+    """Returns the answer that a special birth name, such as `CAF-SLOW MSA-FOUND`, gives for the provider `fund`.
     Returns `None` for any other name."""
     words = dict(word.split("-", 1) for word in who.nom.split() if word.startswith(("CAF-", "MSA-")))
     if not words:

@@ -51,9 +51,9 @@ class Development(Struct, frozen=True, kw_only=True):
 
 
 def develop(development: Development) -> int:
-    """Serves the provider until Ctrl-C, and returns the command's exit status. The command that a developer starts runs
-    a child process, and starts it again whenever a file of the provider changes. The child process runs the same
-    command with a `token_key`, and serves the provider itself."""
+    """Serves the provider until Ctrl-C, and returns the command's exit status. Without a `token_key`, runs the same
+    command with one in a child process, and starts it again whenever a file of the provider changes. With a
+    `token_key`, serves the provider itself."""
     return asyncio.run(_serve(development) if development.token_key else _watch(development))
 
 

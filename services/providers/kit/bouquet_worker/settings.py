@@ -20,10 +20,11 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     each upstream."""
     upstream_calls_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     """Largest number of calls per minute that one process makes to each upstream; 0 for no limit. With several
-    processes, divide the provider's limit by their number. A call that would wait too long fails with an error code
-    that ends in `008`."""
+    processes, divide the provider's limit by their number. A call above the limit waits. If the wait would be too long,
+    it fails with an error code that ends in `008`."""
     timeout_s: Seconds = 10.0
-    """Timeout of one call to an upstream, in seconds. An upstream may have its own timeout instead."""
+    """Timeout of one call to an upstream, in seconds. It does not apply to upstreams that have a timeout of their
+    own."""
     drain_s: Annotated[float, Meta(ge=0)] = 10.0
     """Seconds that a stopping worker waits for its running requests. The pod's grace period must be longer."""
 

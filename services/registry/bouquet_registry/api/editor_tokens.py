@@ -55,7 +55,7 @@ class EditorNoticeRow(Struct, frozen=True, kw_only=True):
     expires_at: datetime
     due_at: datetime
     sent_at: datetime | None
-    """Time when the notice was sent; null for a notice that has not been delivered."""
+    """Time when the notice was sent; null if it has not been sent yet."""
 
 
 class NewEditorToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -155,7 +155,7 @@ async def revoke(administration: Administration, request: ApiRequest) -> EditorT
 
 async def list_notices(administration: Administration, request: ApiRequest) -> Page[EditorNoticeRow]:
     """Returns the notices (warnings before an editor's token expires) that match a search, latest due date first.
-    Notices that are not sent yet are included."""
+    Without `is_sent`, the search finds sent and unsent notices."""
     asked: EditorNoticeSearch = request.inputs
     known = schema.editor_notices.c
     query = select(schema.editor_notices, schema.editor_tokens.c.editor).join(schema.editor_tokens)

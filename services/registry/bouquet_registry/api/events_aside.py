@@ -42,7 +42,8 @@ class Replayed(Struct, frozen=True):
     """`obeyed` (the event is applied), `known` (it had been applied before), or `late` (not applied, because a more
     recent event was applied first)."""
     answer: dict[str, str]
-    """Answer that DataPass would get: `{"token_id": …}` with the id of the habilitation's token, or an empty object."""
+    """Answer that DataPass would get to this event: `{"token_id": …}` with the id of the habilitation's token, or an
+    empty object."""
 
 
 async def list_aside(administration: Administration, request: ApiRequest) -> Page[EventAside]:
@@ -64,9 +65,9 @@ async def show(administration: Administration, request: ApiRequest) -> EventAsid
 
 async def replay(administration: Administration, request: ApiRequest) -> Replayed:
     """Tries again to apply an event (message of DataPass) that could not be applied on arrival. Finds it by its digest
-    (hash of the body) or the digest's beginning. If a more recent event was applied meanwhile, the event is applied
-    only if the request has `late`. Raises `UnknownRecord` if no event or several events fit, and `RefusalError` if the
-    event still cannot be applied."""
+    (hash of the body) or the digest's beginning. If a more recent event was applied meanwhile, applies the event only
+    if the request sets `Replay.late`. Raises `UnknownRecord` if no event or several events fit, and `RefusalError` if
+    the event still cannot be applied."""
     async with administration.store.reading() as connection:
         found = await inbox.event_aside(connection, request.id)
     answer, outcome = await inbox.replay(

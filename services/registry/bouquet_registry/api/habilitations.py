@@ -31,7 +31,8 @@ from bouquet_registry.served_scopes import ServedScope, served_scopes
 Line: TypeAlias = Annotated[str, Meta(max_length=500)]
 """Line of text for human readers, of at most 500 characters."""
 MAX_VERSION = 2**31 - 1
-"""Largest version number of a record that a request may contain: the largest value of PostgreSQL's type INTEGER."""
+"""Largest version number of a record that a request can contain. It is the largest value of PostgreSQL's type
+INTEGER."""
 Version: TypeAlias = Annotated[
     int, Meta(ge=1, le=MAX_VERSION, description="Version of the record that the change is based on.")
 ]

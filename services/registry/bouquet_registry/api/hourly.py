@@ -110,4 +110,4 @@ ROUTES = (
         is_act=True,
     ),
 )
-"""Route that returns hourly numbers of calls, the only one of this module."""
+"""Routes of this module: only the one that returns hourly numbers of calls."""

@@ -36,15 +36,15 @@ percent-encoded or not."""
 MAX_HEADER = 500
 """Largest number of characters in each of the headers `X-Author` and `X-Reason`, after percent-decoding."""
 QUOTABLE_NAME = re.compile(r"[A-Za-z_]{1,40}")
-"""Pattern of unknown field names that an error may repeat. A name that does not match is shown as `?`."""
+"""Pattern of the unknown field names that an error message repeats. A name that does not match is shown as `?`."""
 QUOTED_VALUE = re.compile(r"(?<! regex) '.*'", re.DOTALL)
 """Pattern of the part of a msgspec error message that repeats the client's value, such as ` 'abc'`. It is removed from
 answers. The quoted regex of a pattern does not come from the client, and is kept."""
 
 
 def read_body(body: bytes, kind: type[S], check: Check = no_faults) -> S:
-    """Reads a JSON body as a struct of type `kind`. `check` returns the faults in its fields beyond wrong types. Raises
-    `ApiError`, which lists all wrong fields, or says that the body is not a JSON object."""
+    """Reads a JSON body as a struct of type `kind`. `check` finds further faults in its fields, besides values of a
+    wrong type. Raises `ApiError`, which lists all wrong fields, or says that the body is not a JSON object."""
     try:
         given = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -33,7 +33,7 @@ _STANDARD = vars(logging.makeLogRecord({})).keys()
 
 
 class CapturedTelemetry(logging.Handler):
-    """Logging handler that keeps log records in memory. Trace spans are kept too, in the exporter `spans`."""
+    """Logging handler that keeps log records in memory. `spans` is the exporter that keeps trace spans."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
