@@ -32,8 +32,8 @@ empty if Prometheus does not scrape RabbitMQ."""
 
 
 def failed_by_us(window: str) -> str:
-    """Returns PromQL for the share (0 to 1) of calls that failed through the platform's fault within a time range such
-    as `5m`. Probes, and calls that failed through the caller's fault, do not count."""
+    """Returns PromQL for the share (0 to 1) of calls that fail through the platform's fault. `window` is a time range
+    such as `5m`. Probes, and calls that fail through the caller's fault, do not count as calls."""
     # deploy/prometheus/rules/slo.yaml watches the same share.
     ours = f'sum(rate({REQUESTS}{{fault="platform"}}[{window}])) or vector(0)'
     failed = f'rate({REQUESTS}{{fault=~"platform|provider"}}[{window}])'

@@ -1,6 +1,6 @@
 """Types and rules that gateway, workers and registry share: messages, identities, failures, offers and validation.
 
-The names in `__all__` are the public interface. Modules that serve a single resource, such as `quotient_familial`,
+The names in `__all__` are the public interface. Modules for a single purpose, such as `quotient_familial`,
 `france_connect_session` or `registry_messages`, are not part of it: programs import them by their own names.
 """
 

@@ -51,8 +51,8 @@ NOT_DEPLOYED = Failed("not_deployed")
 UNQUEUED = (REFUSED, NOT_DEPLOYED)
 """Failures of a request that is in no queue: the provider's queue has refused it, or does not exist."""
 ANSWERED_WITHIN_S = 5.0
-"""Seconds after a provider's last reply during which a missing queue counts as a temporary fault. Later, a missing
-queue means that the provider is not deployed."""
+"""Seconds after its last reply for which a provider counts as deployed. If its queue is missing during this time, a
+call publishes its request again."""
 # The provider's workers will probably declare the queue again soon.
 
 

@@ -59,9 +59,9 @@ class ConnectionSlots(Generic[C]):
         return None
 
     def adapt_to_descriptors(self) -> None:
-        """Adapts the largest number of connections to the file descriptors that the rest of the process leaves free, up
-        to the port's limit. If there are now too many connections, closes waiting ones, longest wait first. Does
-        nothing if `Limits.may_use_reserve` is true."""
+        """Sets the largest number of connections to what the process's free file descriptors allow, up to the port's
+        limit. If there are now too many connections, closes waiting ones, longest wait first. Does nothing if
+        `Limits.may_use_reserve` is true."""
         if self._limits.may_use_reserve:
             return
         available = descriptors.unreserved() - (descriptors.in_use() - len(self._networks))

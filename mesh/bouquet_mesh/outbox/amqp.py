@@ -217,7 +217,7 @@ class AmqpOutbox:
 @asynccontextmanager
 async def open_amqp_outbox(url: str, name: str, *, max_age_s: float = math.inf) -> AsyncIterator[AmqpOutbox]:
     """Opens an outbox on the broker at `url`, which connects in the background. The broker's operators see the
-    connection as `name`. If `url` names several nodes, a connection that only sends moves to a random one of them at
-    the latest after `max_age_s` seconds."""
+    connection as `name`. If `url` names several nodes, a connection that only sends is replaced by one to a random
+    node, after at most `max_age_s` seconds."""
     async with open_link(url, name, metrics.OUTBOX_CONNECTED, max_age_s=max_age_s) as link:
         yield AmqpOutbox(link)

@@ -11,7 +11,7 @@ from bouquet_mesh.tls.certificates import export_certificate_end
 def server_context(setting: str, certificate_path: str, key_path: str, client_ca_path: str = "") -> ssl.SSLContext:
     """Returns the TLS context of a server. The server's certificate and its key are PEM files, which are read once.
 
-    If `client_ca_path` is not empty, it names the certificate of an authority, and each client must show a certificate
+    If `client_ca_path` is not empty, it names the certificate of an authority. Each client must then show a certificate
     that this authority has signed. Raises `SettingsError`, which names `setting`, if a file cannot be used.
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
