@@ -150,7 +150,7 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     mail_from: str = "ne-pas-repondre@bouquet.invalid"
     """Sender address of the mails that the portal sends."""
     editor_requests_keep_months: Annotated[int, Meta(ge=1, le=60)] = 24
-    """Months from a software editor's confirmation of a request to be listed until the request is deleted."""
+    """Months for which a software editor's request to be listed is kept after the editor has confirmed it."""
     environment_notice: str = ""
     """Text at the top of each page, for example to say that the site is a test environment. If empty, pages have no
     such text."""

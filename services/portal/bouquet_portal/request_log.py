@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 NO_ROUTE = "none"
-"""Route in logs and metrics of a request that reaches no page, such as one for a static file."""
+"""Name that stands for the route, in logs and metrics, if a request reaches no page. An example is a request for a
+static file."""
 
 
 def log_requests(get_response: GetResponse) -> GetResponse:

@@ -15,8 +15,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
 class _Reader(io.RawIOBase):
-    """Stream of the bytes received from a socket. Reading raises `TimeoutError` from the time `ends` on, in seconds of
-    the monotonic clock."""
+    """Stream of the bytes received from a socket. After the time `ends`, in seconds of the monotonic clock, reading
+    raises `TimeoutError`."""
 
     def __init__(self, sock: socket.socket, ends: float) -> None:
         self._sock = sock
@@ -66,10 +66,11 @@ class _TLSPool(HTTPSConnectionPool):
 
 
 def pool_manager(total_s: float, *, connections: int, cafile: str) -> urllib3.PoolManager:
-    """Returns a pool of connections to any host, with up to `connections` open ones for each. A request raises
-    `urllib3.exceptions.HTTPError` if its answer takes more than `total_s` seconds.
+    """Returns a pool of connections to any host, which keeps up to `connections` of them open for each host. A request
+    raises `urllib3.exceptions.HTTPError` if its answer takes more than `total_s` seconds.
 
-    With `preload_content=False`, the caller reads the body later. This reading raises `TimeoutError` instead.
+    If the caller reads the body itself (`preload_content=False`), this reading raises `TimeoutError` instead. `cafile`
+    names a PEM file with the authorities to trust; if it is empty, the system's are trusted.
     """
     pool = urllib3.PoolManager(
         maxsize=connections,

@@ -65,8 +65,8 @@ class Gateway(Struct, frozen=True):
     @classmethod
     def of(cls, settings: PortalSettings, note_states: NoteStates = ignore, archive: Archive | None = None) -> Gateway:
         """Returns the documents of the gateway that the settings name. They are read later, in the background. Each
-        reading of the APIs' states then calls `note_states`. `archive` stores the other documents, to be shown after a
-        restart."""
+        reading of the APIs' states then calls `note_states`. `archive` stores all documents except these states, to be
+        shown after a restart."""
         client = Client(settings.gateway_url, timeout_s=settings.gateway_timeout_s, cafile=settings.gateway_cafile)
 
         def refreshed(name: str, path: str, parse: Callable[[Any], T]) -> RefreshedValue[T]:

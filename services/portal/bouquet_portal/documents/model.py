@@ -29,7 +29,7 @@ class Parameter(Struct, frozen=True):
 
 
 class Field(Struct, frozen=True):
-    """Field of an answer. Callers without any of its scopes get answers without the field."""
+    """Field of an answer. If it has scopes, only callers with one of these scopes receive it."""
 
     name: str
     path: str
@@ -37,8 +37,8 @@ class Field(Struct, frozen=True):
     kind: str
     description: str = ""
     scopes: tuple[str, ...] = ()
-    """Scopes that give access to the field; a caller needs one of them, where `a&b` counts as one. By default, they are
-    the scopes of the object around the field."""
+    """Scopes that give access to the field; a caller needs one of them. An entry `a&b` requires both scopes. A field
+    without scopes of its own has those of the object around it."""
     begins_scopes: bool = False
     """Whether the field's scopes differ from those of the object around it."""
     may_be_null: bool = False
@@ -87,7 +87,7 @@ class Operation(Struct, frozen=True):
     statuses: tuple[int, ...]
     description: str = ""
     ends_on: date | None = None
-    """Day from which the deprecated operation may no longer be available; None if no day is announced."""
+    """First day on which the deprecated operation is no longer guaranteed to work; None if no day is announced."""
     deprecated_on: date | None = None
     meta: tuple[Field, ...] = ()
     """Fields of the answer's `meta` that the OpenAPI document describes."""

@@ -1,4 +1,5 @@
-"""Values that a background thread reads again and again. If a reading fails, the last value remains available."""
+"""Values that a background thread keeps up to date: it fetches them anew at regular intervals. If this fails, the last
+value remains available."""
 
 from __future__ import annotations
 
@@ -19,12 +20,13 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_S = 3.0
-"""Seconds from the start of a failed reading to the next attempt, but never more than `every_s`, the usual interval."""
+"""Seconds from the start of a failed reading to the next attempt. If `every_s`, the usual interval, is shorter, it
+counts instead."""
 
 
 class Reading(Struct, Generic[T], frozen=True, eq=False):
-    """Value that was read from a gateway, and the time of the reading. Readings compare by identity, so that caches can
-    use them as keys."""
+    """Value that was read from a gateway, and the time of the reading. Two readings are equal only if they are the same
+    object, so that caches can use them as keys."""
 
     value: T
     at: datetime
@@ -33,7 +35,8 @@ class Reading(Struct, Generic[T], frozen=True, eq=False):
 
 
 class RefreshedValue(Generic[T]):
-    """Value that a background thread reads again and again. If a reading fails, the last value remains available."""
+    """Value that a background thread keeps up to date: it fetches the value anew at regular intervals. If this fails,
+    the last value remains available."""
 
     def __init__(
         self,
@@ -46,8 +49,8 @@ class RefreshedValue(Generic[T]):
     ) -> None:
         """Prepares a thread that calls `read` every `every_s` seconds. `start` starts the thread.
 
-        Until a reading succeeds, `latest` returns the value of `restore`: one that an earlier process has read.
-        `latest` waits up to `first_wait_s` seconds for the first attempt.
+        `restore` returns the value that an earlier process has read last. It is used until a reading succeeds. `latest`
+        waits up to `first_wait_s` seconds for the first attempt to read a value.
         """
         self.name = name
         self.read = read

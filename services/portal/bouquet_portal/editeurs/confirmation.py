@@ -16,7 +16,7 @@ from bouquet_portal.theme.typography import french
 
 SALT = "bouquet_portal.editeurs.confirmation"
 LINK_LIFETIME = timedelta(days=3)
-"""Time after the sending of a confirmation mail for which its link is valid."""
+"""Time for which the link in a confirmation mail is valid, counted from when the mail is sent."""
 
 
 class LinkExpiredError(Exception):

@@ -30,8 +30,8 @@ MAIL_AGAIN_AFTER = timedelta(minutes=10)
 """Shortest time between two mails for the same request. A second mail is sent if the editor submits the same form
 again."""
 RETRY_AFTER = timedelta(minutes=2)
-"""Shortest time between the starts of two attempts to send a mail. An attempt always ends sooner, so that no mail is
-sent by two processes."""
+"""Shortest time from the start of an attempt to send a mail to the next attempt. Every attempt takes less time, so that
+two processes never send the same mail."""
 DAYS_PER_MONTH = 365.25 / 12
 
 Outcome = Literal["sent", "deferred", "refused", "too_many"]

@@ -21,7 +21,7 @@ ORDER = ("bad_gateway", "maintenance", "ok", "unknown")
 
 
 class ShownState(Struct, frozen=True):
-    """Row of the page with the states of APIs, such as out of service. `since` is the time at which the state began;
+    """Row of the page: an API with its state, such as out of service. `since` is the time at which the state began;
     None if unknown."""
 
     name: str
@@ -69,8 +69,8 @@ def _observed() -> Mapping[str, ObservedState]:
 def _read_states(
     states: Mapping[str, ResourceState], kept: Mapping[str, ObservedState], apis: Mapping[str, Api]
 ) -> list[ShownState]:
-    """Converts the states of APIs, read from the gateway, to what the page shows. `kept` holds the states recorded in
-    the database, which tell when an API's state began."""
+    """Converts the states that the portal has read from the gateway to rows of the page. `kept` holds the states
+    recorded in the database, which tell when a state began."""
     return [
         ShownState(
             state.name,
@@ -85,8 +85,8 @@ def _read_states(
 
 
 def _recorded_states(kept: Mapping[str, ObservedState], apis: Mapping[str, Api]) -> list[ShownState]:
-    """Returns the states recorded in the database, for the page to show until the portal has read states from the
-    gateway."""
+    """Converts the states recorded in the database to rows of the page. The page shows them until the portal has read
+    states from the gateway."""
     return [
         ShownState(
             row.name,

@@ -12,7 +12,8 @@ class Link(Struct, frozen=True):
     label: str
     url: str
     is_current: bool = False
-    """Whether the link leads to the current page or, if no link does, to the nearest page above it."""
+    """Whether the link leads to the current page. If no link does, the link to the nearest page above it counts as
+    current."""
 
 
 HEAD: tuple[tuple[str, str], ...] = (

@@ -59,8 +59,8 @@ def french_html(html: str) -> str:
 
 
 def _step(tag: str) -> int:
-    """Returns the change in the number of open elements whose text stays as it is (`LEFT_ALONE`). A start tag of such
-    an element counts 1, its end tag -1, and any other tag 0."""
+    """Returns 1 for the start tag of an element in `LEFT_ALONE`, -1 for its end tag, and 0 for any other tag. The sum
+    over all tags so far is the number of such elements that are still open."""
     match = _TAG.match(tag)
     if match is None or match[2].lower() not in LEFT_ALONE or tag.endswith("/>"):
         return 0

@@ -27,8 +27,8 @@ VALIDITY = timedelta(minutes=10)
 
 
 class Signer(Struct, frozen=True):
-    """Key and certificate that sign SAML assertions. Each assertion also contains `issuer` and `concentrator`, the
-    platform's name and code at the ANTS."""
+    """Key and certificate with which the platform signs SAML assertions. `issuer` and `concentrator` are the platform's
+    name and code at the ANTS, which each assertion contains."""
 
     key: RSAPrivateKey
     certificate: Certificate

@@ -33,8 +33,8 @@ SimulatedAnswer: TypeAlias = tuple[int, str]
 
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, SimulatedAnswer])
 USED_SESSION_NUMBERS = web.AppKey("used_session_numbers", set[str])
-"""Key under which the application keeps the session numbers of all requests so far. The simulator refuses a number used
-twice, as the SIV does."""
+"""Key under which the application keeps the session numbers (`numero_session`) of all requests so far. Like the SIV,
+the simulator refuses a request that repeats a number."""
 
 IDENTITY_PROVIDER, PARTNER, MIAT, CONCENTRATOR_CODE = "bouquet-simule", "131614", "QSIV", "CONC01"
 UNKNOWN_PLATE = "Aucune réponse trouvée pour les critères en entrée."

@@ -120,8 +120,8 @@ def record_in(answer: Answer) -> VehicleRecord | None:
 
 
 def _cause(code: str) -> str:
-    """Returns a text for logs about an error code of the SIV, such as `code 20`. If the code is not a number of up to
-    five digits, it might contain the number plate. The text is then only `code`."""
+    """Returns a text for logs about an error code of the SIV, such as `code 20`. The text is only `code` unless the
+    code is a number of up to five digits. Any other code might contain the number plate."""
     return f"code {code}" if code.isdecimal() and len(code) <= 5 else "code"
 
 

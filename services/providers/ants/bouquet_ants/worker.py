@@ -46,7 +46,7 @@ async def extrait_immatriculation(question: Question[Identite], siv: Siv) -> Ext
 
 
 def extract_for(who: Identite, record: VehicleRecord) -> ExtraitImmatriculation | NotFound:
-    """Returns the published extract of a vehicle's record, with the person in the record who is the citizen `who`.
-    Returns `NotFound` if the record does not name the citizen."""
+    """Returns the published extract of a vehicle's record: the vehicle, and the person in the record who is the citizen
+    `who`. Returns `NotFound` if the record does not name the citizen."""
     match = find_citizen(who, record)
     return NotFound(NO_SUCH_HOLDER) if match is None else to_contract(record, match)

@@ -26,8 +26,7 @@ log = logging.getLogger(__name__)
 
 SUFFIXES = (".yaml", ".yml")
 DEFAULT_FILE = "404.yaml"
-"""Name of the case file for all lookups of an operation that fit none of its other case files. Each operation has a
-folder of case files."""
+"""Name, in each operation's folder, of the case file that answers the lookups that fit no other case file."""
 
 STATUSES = range(200, 600)
 MAX_DEPTH = 50
@@ -36,15 +35,15 @@ MAX_VALUES = 20_000
 """Largest number of values in a case file, with YAML aliases written out. A few lines with nested aliases can stand for
 billions of values."""
 REQUIRED_KEYS = ("params", "status", "payload")
-"""Keys that every case file must have. A value under them is refused if YAML reads it differently from how it is
-written, such as `010` as 8."""
+"""Keys that every case file must have. A value under them is refused if YAML changes it. For example, YAML reads `010`
+as 8."""
 MONTH_OR_DAY = re.compile(r"(mois|jour)\w*")
 """Pattern of the names of parameters for months and days. Their values may be written as `01` to `07` without quotes,
 which YAML reads as 1 to 7."""
 # The State's own case files contain such numbers.
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-"""Pattern of texts that look like numbers. If YAML reads such a value, such as `08`, as text, the case file must quote
-it."""
+"""Pattern of texts that look like numbers. Where YAML reads one of them as text, as it does `08`, the case file must
+quote it."""
 # The pattern follows YAML 1.2, the library YAML 1.1. One person would take such a value for text and another for a
 # number.
 MERGE = "tag:yaml.org,2002:merge"
@@ -227,7 +226,7 @@ def dated(text: str, today: date) -> str:
 
 def _loaded(text: str) -> tuple[Any, list[Fault]]:
     """Returns the content of a YAML text, and the faults in it. With faults, the content is `None`. A fault is a
-    repeated key, or a value that YAML changes: it reads `010` as 8."""
+    repeated key, or a value that YAML changes, such as `010`, which it reads as 8."""
     loader = yaml.CSafeLoader(text)
     try:
         root = composed(text)
@@ -257,7 +256,7 @@ def _value(loader: yaml.CSafeLoader, scalar: yaml.ScalarNode) -> Any:
 
 def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]]:
     """Yields each key and each single value in a YAML node, with the name of its key. `mois: [1, 2]` yields `mois`, 1
-    and 2, each with the name `mois`. A value under no key gets the name `name`."""
+    and 2, each with the name `mois`. `name` is the name for values that are under no key of the node."""
     # Keys are scalars too: each is paired with its own name. The key `<<` is left out, since it is an instruction to
     # YAML.
     match node:
@@ -309,7 +308,8 @@ def _is_as_written(name: str, scalar: yaml.ScalarNode, value: Any) -> bool:
 
 
 def _misread(name: str, scalar: yaml.ScalarNode) -> Fault:
-    """Returns the fault of a value that YAML reads differently from how it is written, such as `010` as 8."""
+    """Returns the fault of a value that YAML changes, such as `010`, which it reads as 8. `name` is the name of the key
+    above the value."""
     # It names the key, not the value: files that are checked may hold data of real people.
     text = f"YAML does not read the value of `{name}` as it is written: quote it"
     return Fault(text, line=scalar.start_mark.line + 1)

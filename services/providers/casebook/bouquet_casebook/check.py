@@ -53,8 +53,8 @@ class Report(Struct, frozen=True):
 
 
 class CallOutcome(Struct, frozen=True):
-    """Outcome of a call that is tried with a test case's parameters. `signature` holds the parameters by which the
-    sandbox then searches for a case. `obstacle` says why the call is refused; empty if it is not."""
+    """Outcome of trying a call with a test case's parameters. If the call is refused, `obstacle` says why. Otherwise it
+    is empty, and `signature` holds the parameters by which the sandbox searches for a case."""
 
     signature: Signature = ()
     obstacle: str = ""

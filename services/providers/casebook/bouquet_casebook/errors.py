@@ -57,8 +57,8 @@ NOT_LISTED = frozenset(
         "several_matches",
     }
 )
-"""Reasons of errors that the list of simulated errors leaves out, unless the operation itself declares them. Most of
-them do not depend on the person, such as the error for an unknown path."""
+"""Reasons of errors that the list of simulated errors leaves out. Most of these errors do not depend on the person,
+such as the one for an unknown path. An operation's own errors (`Operation.reasons`) are always listed."""
 CITIZEN_AGE_YEARS = 20
 """Age, in years, of the invented citizens who make every operation answer with a chosen error. No operation refuses a
 person of this age."""
@@ -115,8 +115,8 @@ def failure_reply(
     code: str, operation: Operation, authority: Authority, problems: Mapping[str, Failure]
 ) -> Reply | None:
     """Returns a worker's reply that makes the gateway answer with the error `code`; `None` if the operation cannot fail
-    with it. `authority` is the administration that errors name, and `problems` are the provider's own errors, by
-    reason."""
+    with it. `authority` is the administration whose two digits begin error codes. `problems` are the provider's own
+    errors, by reason."""
     return _reply_of(code, (*operation.reasons, *PROVIDER, *PLATFORM), authority, problems)
 
 
@@ -126,7 +126,7 @@ def session_failure_reply(code: str, authority: Authority) -> Reply | None:
 
 def codes_of(operation: Operation, authority: Authority, problems: Mapping[str, Failure]) -> dict[str, int]:
     """Maps each error code that the sandbox can simulate for an operation to its HTTP status. `authority` is the
-    administration that errors name, and `problems` are the provider's own errors, by reason."""
+    administration whose two digits begin error codes. `problems` are the provider's own errors, by reason."""
     common = (reason for reason in (*PROVIDER, *PLATFORM) if reason not in NOT_LISTED)
     own = [(authority, row) for _, row in failures_of((*operation.reasons, *common), problems)]
     opening = (
@@ -157,9 +157,9 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
 
 
 def failures_of(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
-    """Yields each of `reasons` with its `Failure`: the error's code and texts. `problems` holds the provider's own
-    errors, by reason; other reasons stand for errors of all providers. Leaves out unknown reasons, and errors whose
-    text has a placeholder that only a gateway can fill."""
+    """Yields each of `reasons` with the code and texts of its error (`Failure`). `problems` holds the provider's own
+    errors, by reason; errors that all providers share need not be in it. Leaves out unknown reasons, and errors with a
+    placeholder that only a gateway can fill."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not GATEWAY_PLACEHOLDER.search(row.detail):

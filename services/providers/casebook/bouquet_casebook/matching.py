@@ -23,7 +23,7 @@ GENDERS = {"M": "male", "F": "female"}
 SESSION_ENDING = "_with_france_connect"
 CIVIL_STATUS_ENDINGS = ("_with_civility", "")
 """Endings of the ids of operations that find a person by civil status: `_with_civility` from version 3 on, none in
-version 2. In place of `_with_france_connect`, they give the id of the same operation by civil status."""
+version 2. The same operation by FranceConnect has the ending `_with_france_connect`."""
 
 
 class CaseKeys(Struct, frozen=True):
@@ -145,8 +145,9 @@ names has no entry (docs/reference/contract.md §6.4)."""
 
 
 def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> CaseKeys:
-    """Returns the names that parameters have in an operation's case files. `operations` holds all operations by id. An
-    operation by FranceConnect also uses names of the same operation by civil status."""
+    """Returns the names that parameters have in an operation's case files. `operations` holds all operations by id. For
+    an operation by FranceConnect, the names include those of the civil status, by which a case describes the
+    citizen."""
     # For an operation by FranceConnect, they include the names for the same operation by civil status, since a case
     # describes the citizen with them.
     if operation.id in CASE_KEYS:

@@ -135,8 +135,8 @@ def _workers() -> list[Worker]:
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """Returns copies of the descriptions (offers) of workers' operations, simplified because answers are recorded.
-    Gateways do not cache these answers (docs/reference/contract.md §1.4), and do not check identities from
+    """Returns copies of the descriptions (offers) of workers' operations, simplified for the sandbox, whose answers are
+    recorded. Gateways do not cache these answers (docs/reference/contract.md §1.4), and do not check identities from
     FranceConnect (§6.5). They ask one provider only, where they would ask several in production."""
     # If an operation of an offer has a plan (how a gateway asks several providers), the offer also gets the errors that
     # each of the asked providers answers in its own name.
@@ -157,8 +157,8 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Returns the errors that name CNAF or MSA, by new reasons such as `cnaf_upstream_internal`. They occur in
-    operations for which a gateway asks both. `problems` are the provider's own errors, by reason."""
+    """Returns the errors of CNAF and of MSA, each under a reason of its own, such as `cnaf_upstream_internal`. They
+    occur in operations for which a gateway asks both providers. `problems` are the provider's own errors, by reason."""
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
         for reason, row in failures_of(OF_AUTHORITIES, problems):
@@ -246,9 +246,9 @@ class _Answers:
         self._casebook = casebook
 
     def reply(self, lookup: Lookup, operation: Operation) -> Reply:
-        """Returns the reply to a lookup. If the invented identity contains an error code, this is the error. Otherwise
-        it is the case with the same parameters, or else the default case. Without a default case, the person is not
-        found."""
+        """Returns the reply to a lookup. An invented identity that contains an error code gets this error. Any other
+        gets the case with the same parameters, or else the default case (`404.yaml`). Without a default case, the
+        person is not found."""
         # For an operation of version 2, a matching case of its successor in a later version comes before the default
         # case.
         return (
@@ -299,7 +299,8 @@ def _recorded(case: Case | None) -> Recorded | None:
 
 def _sessions(casebook: Casebook, scopes: tuple[str, ...], case_service: CaseService) -> Handler:
     """Returns the function that answers all requests of gateways about simulated FranceConnect sessions. It opens a
-    session, and lists and checks the case files of sessions. A session that makes calls fail has all of `scopes`."""
+    session, and lists and checks the case files of sessions. `scopes` are the scopes of a session that serves only to
+    make calls fail."""
 
     async def handle(request: Request) -> Reply:
         match request:

@@ -27,8 +27,8 @@ class _Payload(Struct, frozen=True):
 
 def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) -> Reply:
     """Returns the FranceConnect session in the case file with the lookup's token. Refuses a token without a valid file.
-    A token such as `jeton-erreur-35002` makes the call fail with the error 35002. If such a token opens a session, the
-    session has all of `scopes`."""
+    A token such as `jeton-erreur-35002` leads to the error 35002 instead: at once, or by a session with all of `scopes`
+    for which every operation answers with the error."""
     # If sessions cannot fail with the error, the token opens a session with all of `scopes`, for which every operation
     # answers with the error.
     if code := code_in_identity(lookup.identity):

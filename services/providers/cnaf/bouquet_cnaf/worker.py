@@ -65,7 +65,8 @@ async def composition_familiale(
     question: Question[NumeroAllocataire], soap: UpstreamClient
 ) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
     """Answers with the composition of the family whose file at a CAF has this number and postal code. Returns
-    `NotFound` if there is no such file, and `Failed` if the file has no quotient familial."""
+    `NotFound` if there is no such file, `Rejected` if the CAF refuses the number or the postal code, and `Failed` if
+    the file has no quotient familial."""
     return read(await soap.post(data=upstream.envelope(question.identity), idempotent=True))
 
 

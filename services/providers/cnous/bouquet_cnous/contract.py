@@ -214,8 +214,8 @@ FRANCE_CONNECT = _every_version("france_connect", "france_connect", WRONG_IDENTI
 
 StatutLibelle: TypeAlias = Literal["définitif", "provisoire (conditionnel)"]
 STATUTS: dict[bool | None, StatutLibelle] = {False: "définitif", True: "provisoire (conditionnel)"}
-"""Maps whether a grant is provisional to the label that version 2 publishes. A grant of unknown status (`None`) has no
-label."""
+"""Labels that version 2 publishes for a final grant (`False`) and for a provisional one (`True`). A grant of unknown
+status (`None`) has no label."""
 
 
 class EtudiantBoursierV2(Struct, frozen=True, kw_only=True, rename="camel"):

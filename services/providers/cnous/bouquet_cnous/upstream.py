@@ -15,7 +15,7 @@ FRANCE_CONNECT = "/v1/boursier/find"
 body."""
 
 FAILURES = {500: "upstream_internal"}
-"""Maps the HTTP status of a failed call to Cnous to the reason that the worker reports
+"""Reasons that the worker reports for failed calls, by the HTTP status with which Cnous answers
 (docs/reference/upstreams/cnous.md §4)."""
 
 SEXES: dict[str | None, Literal["M", "F"]] = {"M": "M", "F": "F"}
@@ -23,7 +23,7 @@ REMOVED: dict[str | None, bool] = {"O": True, "N": False}
 
 
 class Search(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Search for a student by civil status: the body of a request. Unknown fields are not sent."""
+    """Body of a request to Cnous: a search for a student by civil status. Fields that are `None` are not sent."""
 
     last_name: str
     first_names: str

@@ -58,7 +58,7 @@ async def by_ine(question: Question[Ine], cnous: UpstreamClient) -> Dossier | No
 @worker.answers(*contract.IDENTITE, contract.IDENTITE_V2)
 async def by_identity(question: Question[Identite], cnous: UpstreamClient) -> Dossier | NotFound | Rejected:
     """Answers with the scholarship of the student with this civil status; `NotFound` if there is none. Returns
-    `Rejected` unless one commune fits the birth place and Cnous accepts the identity, or for several scholarships."""
+    `Rejected` if no single commune fits the birth place, if Cnous refuses the identity, or for several scholarships."""
     who = await with_commune_code(question.identity, Communes.packaged())
     if isinstance(who, Rejected):
         return who

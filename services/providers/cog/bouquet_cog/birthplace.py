@@ -13,9 +13,9 @@ get."""
 
 
 async def with_commune_code(who: Identite, communes: CommuneSource) -> Identite | Rejected:
-    """Returns the person with the code of the commune of birth. If only the commune's name or département is given,
-    looks up the code, and returns `Rejected` unless exactly one commune fits. Raises `UpstreamError` if the look-up
-    fails."""
+    """Returns the person, with the code of the commune of birth if a birth place is given. A missing code is looked up
+    by the commune's name, the département and the year of birth. Returns `Rejected` unless exactly one commune fits,
+    and raises `UpstreamError` if the look-up fails."""
     # A person who already has the code, or has neither name nor département, is returned unchanged. Any other place
     # must be found: a search without it might find another person.
     match who:

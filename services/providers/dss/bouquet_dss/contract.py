@@ -216,8 +216,8 @@ def _both_modalities(
     proof: Proof | None = None,
 ) -> tuple[PublishedOperation[Any], PublishedOperation[Any]]:
     """Returns a benefit's two operations in version 3: by civil status and by FranceConnect. `fields` maps each field
-    to the one of `scopes` that gives access to it. If `proof` is given, an answer by civil status comes with an
-    encrypted text by which anyone can verify the answer later."""
+    to the scope that a caller needs for it, one of `scopes`. If `proof` is given, callers by civil status can request
+    an encrypted text by which anyone can verify the answer later."""
     common: dict[str, Any] = {
         "summary": summary,
         "scopes": scopes,

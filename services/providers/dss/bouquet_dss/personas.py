@@ -128,8 +128,8 @@ class Resident(Struct, frozen=True, kw_only=True):
     """Household in the social-security hub's JSON, with the keys `allocataires`, `enfants` and `adresse`. The key
     `enfants` is missing if the field `child` is set."""
     child: Child | None = None
-    """Only child of the household, if the child's age must stay the same from year to year. `None` if `household`
-    contains the children."""
+    """Only child of the household, with an age that stays the same from year to year. `None` if `household` contains
+    the children."""
     rights: Mapping[str, Right] = {}
     usage: str = ""
     ressources: int = 17_400
@@ -312,8 +312,8 @@ def _signature(fund: Fund, prestation: str) -> str:
 
 
 def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
-    """Returns the social-security hub's answer, about the benefit `prestation`, that a special birth name stands for.
-    Returns `None` for any other name. `CAF-FOUND`, for example, stands for an answer of the CAF with data."""
+    """Returns the social-security hub's answer about a person whose birth name chooses it; `None` for any other name.
+    For example, `CAF-FOUND` chooses an answer of the CAF with data. `prestation` is the benefit asked about."""
     if not (staging := re.match(rf"({'|'.join(SIGNATURES)})-(\S+)", who.nom)):
         return None
     signature, word = SIGNATURES[staging[1]], staging[2]
@@ -322,8 +322,8 @@ def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAns
 
 
 def _scripted_file(who: CivilStatus, prestation: str, word: str, today: date) -> File | None:
-    """Returns the answer with status 200, about the benefit `prestation`, that `word` stands for. `word` is the part of
-    a special birth name after its first hyphen, such as `FOUND` in `CAF-FOUND`. Returns `None` for any other word."""
+    """Returns the answer with status 200 that `word` stands for; `None` for an unknown word. `word` is the part of a
+    birth name after its first hyphen, such as `FOUND` in `CAF-FOUND`. `prestation` is the benefit asked about."""
     age = {"FOUND": 3, "NOT-ENTITLED": 9, "INCOMPLETE": 0}.get(word)
     if age is None:
         return File({"indicateur": "EN_COURS"}) if word == "MALFORMED" else None

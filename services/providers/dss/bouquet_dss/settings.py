@@ -91,8 +91,8 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 
 BENEFIT_SETTINGS = ("url", "client_id", "client_secret", "scope")
-"""Names of the settings that each benefit has for itself, without the benefit's prefix: `url` stands for `rsa_url`, for
-instance. All other settings are common to all benefits."""
+"""Names of the settings that each benefit has for itself, without the benefit's prefix. For example, `url` stands for
+`rsa_url` and `ppa_url`. All other settings are common to all benefits."""
 
 
 def hub_settings_of(name: str, settings: Settings) -> HubSettings:

@@ -51,7 +51,7 @@ class ChildAllowance(Right, frozen=True, kw_only=True):
 
 
 class State(Struct, frozen=True):
-    """State of a benefit, as a code: 10 for an open benefit (being paid). Any other number means not open, and `None`
+    """State of a benefit, as a code. The code 10 means open (being paid), any other number not open, and `None`
     unknown."""
 
     cd: int | None = None

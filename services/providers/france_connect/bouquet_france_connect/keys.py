@@ -97,8 +97,8 @@ class SigningKeys:
         raise UpstreamError("upstream_unknown", cause="signed by an unknown key")
 
     async def _candidates(self, kid: object) -> tuple[ECKey, ...]:
-        """Returns the keys that may have signed a message: the key with the name `kid`, or all keys if `kid` is `None`.
-        Returns an empty tuple for an unknown name, and raises `UpstreamError` if FranceConnect's keys cannot be
+        """Returns the keys with which to verify a message: the key with the name `kid`, or all keys if `kid` is `None`.
+        Returns an empty tuple for an unknown name. Raises `UpstreamError` if FranceConnect's keys cannot be
         requested."""
         # Requests FranceConnect's keys first if the remembered ones are too old or none has this name.
         async with self._asking:

@@ -12,13 +12,13 @@ from bouquet_worker import Rejected
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")
 INCLUDED_SCOPES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "birth": BIRTH}
-"""Maps a scope of FranceConnect that includes other scopes to these. For example, `birth` includes `birthplace` and
-`birthcountry` (docs/reference/contract.md §2.4)."""
+"""Scopes of FranceConnect that include others, each with those that it includes. For example, `birth` includes
+`birthplace` and `birthcountry` (docs/reference/contract.md §2.4)."""
 
 
 def session_of(introspection: Introspection, today: date) -> Session | Rejected:
-    """Converts the introspection of an active token into a session. Returns a refusal if the citizen's identity does
-    not suffice to ask providers. One such identity has a birth date that is impossible on the day `today`."""
+    """Converts the introspection of an active token into a session. Returns `Rejected` if the citizen's identity does
+    not suffice to ask providers, for example without a year of birth. `today` is the date for the validation rules."""
     who = identity_of(introspection)
     if not is_usable(who, today):
         return Rejected(IDENTITY_UNUSABLE)

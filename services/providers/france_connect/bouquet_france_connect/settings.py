@@ -23,8 +23,8 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     """JSON object that maps each resource of the API to its OAuth 2.0 client at FranceConnect: `{"quotient_familial":
     {"id": "…", "secret": "…"}}`."""
     private_keys: Secret
-    """RSA private keys in PEM: first the one whose public key is published, then older ones for which FranceConnect may
-    still encrypt."""
+    """RSA private keys, in PEM, with which the worker decrypts FranceConnect's answers. The first is the one whose
+    public key is published. Older keys follow, for answers that are still encrypted for them."""
     timeout_s: Seconds = 5.0
     """Timeout of one call to FranceConnect, in seconds. The default is half of the time that a caller waits. The other
     half is left for the provider."""

@@ -79,8 +79,8 @@ class AnswerMaker(Struct, frozen=True):
     claims: Json
 
     def answer(self, **changes: Any) -> str:
-        """Returns a signed and encrypted answer. `changes` replace claims by name, such as `exp`. Only `key` and `alg`
-        are no claims: they replace the key and the algorithm of the signature."""
+        """Returns a signed and encrypted answer. Each of `changes`, such as `exp=0`, replaces the claim of the same
+        name. `key` and `alg` replace the key and the algorithm of the signature instead."""
         return self.sealed(self.signed(**changes))
 
     def signed(self, *, key: ECKey | None = None, alg: str = "ES256", **changes: Any) -> str:
@@ -89,8 +89,8 @@ class AnswerMaker(Struct, frozen=True):
         return jws.serialize_compact(header, claims, key or self.signer, [alg])
 
     def sealed(self, text: str, *, key: RSAKey | None = None, alg: str = "RSA-OAEP", enc: str = "A256GCM") -> str:
-        """Returns `text` encrypted for the public key `key`, by default the client's. `alg` and `enc` are the JOSE
-        algorithms that encrypt the content key and the content."""
+        """Returns `text` encrypted for the public key `key`, by default the client's. `alg` is the JOSE algorithm that
+        encrypts the content key, and `enc` the one that encrypts the content."""
         # The header repeats the claims `iss` and `aud`, as the OpenID server oidc-provider writes them (RFC 7519 §5.3).
         header = {"alg": alg, "enc": enc, "cty": "JWT", "iss": self.claims["iss"], "aud": self.claims["aud"]}
         registry = jwe.JWERegistry(algorithms=[alg, enc], strict_check_header=False)
@@ -145,8 +145,8 @@ FORGED_ANSWERS: dict[str, Callable[[AnswerMaker], str]] = {
 KEY_RING = web.AppKey("key_ring", SigningKeyRing)
 SESSIONS = web.AppKey("sessions", MutableMapping[str, Citizen])
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, tuple[int, Any]])
-"""Key of the answers that tests set, in the simulator's aiohttp application. Each access token has one, a pair of HTTP
-status and body."""
+"""Key under which the simulator's aiohttp application keeps the answers that tests set. They are pairs of HTTP status
+and body, by access token."""
 
 
 def app() -> web.Application:
