@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 
 from bouquet_france_connect import keys
-from bouquet_gateway.stores import optional
+from bouquet_gateway.stores import optional, redis_client
 from bouquet_mesh.amqp import link
 from bouquet_mesh.bus import amqp
 from tests.support import postgres, rabbitmq, redis
@@ -102,10 +102,22 @@ def rabbit(rabbitmq3: rabbitmq.RabbitNode) -> rabbitmq.RabbitNode:
 
 
 @pytest.fixture(autouse=True)
-def patient_publishing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gives the broker as long to confirm a request as a test may take. Otherwise, a call would fail whenever the
-    machine is so busy that the broker or the test stands still for two seconds."""
+def slow_servers_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives RabbitMQ and redis as long to respond as a test may take. On a busy machine, the server or the test may
+    stand still for longer than the product waits, and a call would fail."""
     monkeypatch.setattr(amqp, "PUBLISH_TIMEOUT_S", TEST_TIMEOUT_S)
+    _set_redis_timeout(monkeypatch, TEST_TIMEOUT_S)
+
+
+@pytest.fixture
+def short_redis_timeout(slow_servers_allowed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shortens the timeout of redis, for tests of a redis that is silent."""
+    _set_redis_timeout(monkeypatch, 0.3)
+
+
+def _set_redis_timeout(monkeypatch: pytest.MonkeyPatch, timeout_s: float) -> None:
+    monkeypatch.setattr(optional, "TIMEOUT_S", timeout_s)
+    monkeypatch.setattr(redis_client, "TIMEOUTS", dict.fromkeys(redis_client.TIMEOUTS, timeout_s))
 
 
 @pytest.fixture
@@ -125,12 +137,6 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Red
     need(redis.PROGRAM is not None, "redis")
     with redis.RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
-
-
-@pytest.fixture
-def slow_redis_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lengthens the timeout of redis to a minute, because redis may be slow on a busy machine."""
-    monkeypatch.setattr(optional, "TIMEOUT_S", 60.0)
 
 
 @pytest.fixture(scope="session")

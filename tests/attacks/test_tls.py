@@ -12,7 +12,6 @@ from aiohttp import web
 
 from bouquet_gateway.access.open_counters import open_counters
 from bouquet_gateway.access.rate_limit import RateWindow
-from bouquet_gateway.stores import optional, redis_client
 from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_mesh.bus.open import open_bus
 from bouquet_mesh.observe.metrics import CERTIFICATE_END
@@ -168,12 +167,8 @@ async def test_no_connection_falls_back_to_plain_text(
 
 
 @pytest.mark.broker
-async def test_cache_and_rate_limit_work_over_tls(
-    store: TlsRedis, ours: CertificateFiles, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_cache_and_rate_limit_work_over_tls(store: TlsRedis, ours: CertificateFiles) -> None:
     CERTIFICATE_END.clear()
-    monkeypatch.setattr(redis_client, "TIMEOUTS", dict.fromkeys(redis_client.TIMEOUTS, 30.0))
-    monkeypatch.setattr(optional, "TIMEOUT_S", 30.0)
     url = store_url(store, ours, shown=ours)
     async with open_cache(url, SECRET) as cache, open_counters(url) as one, open_counters(url) as other:
         await cache.set("key", b"value", 60)

@@ -22,8 +22,6 @@ from tests.support.redis import RedisServer
 from tests.support.waiting import until
 
 SECRET = Secret("k" * 32)
-pytestmark = pytest.mark.usefixtures("slow_redis_allowed")
-
 NOWHERE = Secret("redis://127.0.0.1:1/0")
 
 

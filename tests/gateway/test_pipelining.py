@@ -16,7 +16,6 @@ from redis.exceptions import ResponseError, TimeoutError
 
 from bouquet_gateway.access.open_counters import open_counters
 from bouquet_gateway.access.rate_limit import RateWindow
-from bouquet_gateway.stores import optional
 from bouquet_gateway.stores.cache import CachedValue
 from bouquet_gateway.stores.open_cache import open_cache
 from bouquet_gateway.stores.pipelining import MAX_IN_FLIGHT, PipeliningRedis
@@ -25,7 +24,7 @@ from bouquet_mesh.secret import Secret
 from tests.support.redis import RedisServer
 from tests.support.waiting import TEST_TIMEOUT_S
 
-pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("slow_redis_allowed")]
+pytestmark = pytest.mark.broker
 
 ROOT = Path(__file__).parents[2]
 KEY = Secret("the key of the tests that seals what is cached")
@@ -85,10 +84,8 @@ async def test_a_cancelled_redis_command_delays_no_other(client: PipeliningRedis
     assert await client.incr(key) >= 3
 
 
-async def test_a_silent_redis_fails_the_whole_batch_and_is_used_again(
-    key: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(optional, "TIMEOUT_S", 0.3)
+@pytest.mark.usefixtures("short_redis_timeout")
+async def test_a_silent_redis_fails_the_whole_batch_and_is_used_again(key: str, redis_server: RedisServer) -> None:
     async with open_redis(Secret(redis_server.url)) as client, asyncio.timeout(TEST_TIMEOUT_S):
         while await gathered(client, key, 1) != [None]:
             pass

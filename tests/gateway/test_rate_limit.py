@@ -30,8 +30,6 @@ from bouquet_proto.registry_messages import GroupLimit
 from tests.support.clock import Clock
 from tests.support.redis import RedisServer
 
-pytestmark = pytest.mark.usefixtures("slow_redis_allowed")
-
 NOWHERE = "redis://127.0.0.1:1/0"
 
 

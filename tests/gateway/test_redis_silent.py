@@ -21,7 +21,7 @@ from tests.support.mesh import mesh
 from tests.support.people import CAF_ALLOCATAIRE
 from tests.support.redis import RedisServer
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("short_redis_timeout")]
 
 SECRET = Secret("k" * 32)
 

@@ -83,7 +83,7 @@ async def test_a_worker_names_every_wrong_setting_and_no_value(settings: Mapping
         "BOUQUET_WORKER_HEALTH_PORT": "eighty",
         "BOUQUET_WORKER_HEALTH_PROT": "8081",
         "BOUQUET_CNAF_CONCURRENCY": "-7",
-        "BOUQUET_CNAF_HUB_TIMEOUT_S": "slow_redis_allowed",
+        "BOUQUET_CNAF_HUB_TIMEOUT_S": "long",
         "BOUQUET_CNAF_HUB_CLIENT_SECRET": "",
         "BOUQUET_CNAF_HUB_CLIENT_SECRTE": "kept-to-ourselves",
     }
