@@ -126,8 +126,8 @@ class ProofSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Proof(Struct, frozen=True, kw_only=True):
     """Content of a proof: its title, and the parts of an operation's answer that it shows. A proof is an encrypted text
-    by which its holder can verify for five years what the answer said. Fields outside the caller's scopes are left
-    out."""
+    by which anyone who has it can verify for five years what the answer said. Fields outside the caller's scopes are
+    left out."""
 
     title: str
     """French title of the proof, such as `Attestation de quotient familial`."""
@@ -192,8 +192,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     (`Offer.authority`)."""
     retirement: Retirement | None = None
     public_id: str = ""
-    """Id of the operation in API Particulier's OpenAPI document; empty if it is the same as `id`. There, all operations
-    at a path of version 2 share one id."""
+    """Id of the operation in API Particulier's OpenAPI document, where all operations at a path of version 2 share one
+    id. Empty if it is the same as `id`."""
     resource: str = ""
     """Name of the operation's resource in messages to FranceConnect's worker, such as `statut_etudiant`. If empty, the
     name is the second-to-last segment of `path`."""
@@ -215,7 +215,7 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def by_session(self) -> bool:
-        """Whether callers identify the person by a citizen's FranceConnect session."""
+        """Whether the person is identified by a FranceConnect session instead of query parameters."""
         return self.modality == "france_connect"
 
     @property

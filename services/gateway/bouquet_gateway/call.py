@@ -94,8 +94,8 @@ class Call(Struct):
     recipient: str = ""
     """SIRET of the administration that the data is for; empty until the query's `recipient` has been checked."""
     purpose: str = ""
-    """Purpose that the caller gives for the call, in its own words; empty if it gives none. Only the journal may show
-    it."""
+    """Purpose that the caller gives for the call, in its own words; empty if it gives none. It is shown only in the
+    access journal."""
     person: Identity | None = None
     """Identity of the person whom the call asks about; `None` until the identity is known."""
     people_found: Callable[[], tuple[NamedPerson, ...]] = tuple

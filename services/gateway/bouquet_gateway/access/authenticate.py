@@ -115,7 +115,7 @@ class Authenticator:
         """Checks the first credential of a request, and counts the call unless `is_rate_limited` is false. If the
         credential is not a valid token, the result holds the reason to refuse it.
 
-        Raises `Problem` if the token is blacklisted, exceeds its rate limit, or is used from a forbidden address.
+        Raises `Problem` if the token is blacklisted, has exceeded a rate limit, or is used from a forbidden address.
         """
         # The path of the request is matched to an operation only after these checks.
         return await self._admit(next(credentials_of(request), NO_CREDENTIAL), request, call, deadline, is_rate_limited)

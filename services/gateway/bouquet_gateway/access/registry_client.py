@@ -53,8 +53,7 @@ class RegistryClient:
     answers may be used for a limited time.
 
     It remembers tokens, and the delegations of each pair of a software editor and an administration. A remembered token
-    that is still used is requested again in the background at a regular interval. These requests also tell the registry
-    that the token is in use.
+    in use is requested again at a regular interval. This also tells the registry that the token is in use.
     """
 
     def __init__(
@@ -70,8 +69,9 @@ class RegistryClient:
     ) -> None:
         """Takes `served_scopes`, which returns the scopes of the operations that the gateway serves now.
 
-        Answers are used for up to `patience_s` seconds after the registry has stopped answering. They are requested
-        again after `refresh_s` seconds; at most `max_known` of each kind are kept. `clock` is monotonic, in seconds.
+        After the registry has stopped answering, remembered answers are used for up to `patience_s` seconds. An answer
+        older than `refresh_s` seconds is requested again. At most `max_known` answers of each kind (token, delegations)
+        are remembered. `clock` is monotonic, in seconds.
         """
         self._verifier = tokens
         self._bus = bus

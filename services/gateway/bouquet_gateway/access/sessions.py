@@ -126,6 +126,6 @@ def _key(access_token: str, match: Match) -> bytes:
 
 def token_of(session: Session, version: int) -> Token:
     """Returns a token with the scopes of a FranceConnect session, for an operation of the API version `version`. From
-    version 3 on, scopes that open the citizen's identity data are left out. FranceConnect itself gives the identity."""
+    version 3 on, scopes for the citizen's identity data are left out, since FranceConnect gives the identity."""
     scopes = frozenset(scope for scope in session.scopes if "_identite" not in scope or version == V2)
     return Token(id=CITIZEN_ID, scopes=scopes, siret="", expires_at=0.0)

@@ -50,7 +50,8 @@ class RecipientThrottle:
         return math.ceil(wait_s)
 
     def note_served(self, editor: str, siret: str) -> None:
-        """Remembers, for an hour, that the administration `siret` delegates a habilitation to a software editor."""
+        """Remembers, for an hour, that the administration `siret` delegates a habilitation to a software editor. The
+        editor's calls for it are then exempt from the limit."""
         self._served.put(_key(editor, siret), True)
 
     async def count_unknown(self, editor: str) -> int:

@@ -19,7 +19,7 @@ from bouquet_proto.offer import Authority
 from bouquet_proto.rules import RULES
 
 RECIPIENT = "00210"
-"""Reason, and public code, of the error for a missing or wrong parameter `recipient`."""
+"""Reason of the error for a missing or wrong parameter `recipient`. It is also the error's public code."""
 
 DELEGATION_REASONS = ("delegation_ambiguous", "recipient_not_delegated")
 """Reasons of two errors that only software editors get: several delegated habilitations match the call, or none

@@ -177,8 +177,8 @@ class DocumentEndpoints:
 
 
 class SandboxEndpoints:
-    """Endpoints of a sandbox: its list of test cases, the check of a proposed case, and tokens with fewer scopes. In
-    other environments, these paths are unknown. What callers send is neither kept nor logged."""
+    """Endpoints that only a sandbox has: the list of test cases, the check of a proposed test case, and tokens with
+    fewer scopes. In other environments, these paths are unknown. What callers send is neither kept nor logged."""
 
     def __init__(self, authenticate: Authenticator, cases: SandboxCases, settings: GatewaySettings) -> None:
         self._authenticate = authenticate
