@@ -14,8 +14,9 @@ OVERHEAD_SECONDS_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 
 
 REQUESTS = Counter(
     "bouquet_gateway_requests_total",
-    "HTTP requests answered, and lookups of dossiers (several lookups in one request). `fault` is the party at fault "
-    'for an error (caller, platform or provider), and empty for an answer with data or "not found".',
+    "HTTP requests answered. A dossier (several lookups in one request) counts once, and once more for each of its "
+    "lookups. A tool call at `/mcp` counts twice. `fault` is the party at fault for an error (caller, platform or "
+    'provider), and empty for an answer with data or "not found".',
     ["operation", "version", "status", "fault"],
 )
 REQUEST_SECONDS = Histogram(
@@ -48,7 +49,7 @@ IN_FLIGHT = Gauge(
 )
 MAX_IN_FLIGHT = Gauge("bouquet_gateway_max_requests", "Limit on the HTTP requests that one process answers at a time.")
 MAX_CALLS_IN_FLIGHT = Gauge(
-    "bouquet_gateway_max_calls_per_provider", "Limit on the calls of one process to one provider that have not ended."
+    "bouquet_gateway_max_calls_per_provider", "Limit on the calls that one process has in flight to one provider."
 )
 CALLS_IN_FLIGHT = Gauge(
     "bouquet_gateway_calls_in_flight",
@@ -118,16 +119,16 @@ REPLIES_REFUSED = Counter(
 )
 UNKNOWN_BEARERS = Counter(
     "bouquet_gateway_unknown_bearers_total",
-    "Refusals of unknown bearer tokens. `result` is `slowed` if the IP address has sent too many of them, `too_many` "
-    "if too many FranceConnect sessions were opened at once, else `refused`.",
+    "Refusals of unknown bearer tokens. `result` is `refused`, or `slowed` if the IP address has already sent too many "
+    "of them. It is `too_many` for a new FranceConnect session above the limit on new sessions per second.",
     ["result"],
 )
 for _result in ("refused", "slowed", "too_many"):
     UNKNOWN_BEARERS.labels(_result)
 UNKNOWN_RECIPIENTS = Counter(
     "bouquet_gateway_unknown_recipients_total",
-    "Editors' calls for administrations that delegate nothing to the editor. `result` is `refused` (403), or "
-    "`slowed` (429) once the editor has made too many such calls in a minute.",
+    "Refused calls of software editors for administrations that delegate nothing to the editor. `result` is `refused` "
+    "(403), or `slowed` (429) once the editor has made too many such calls in a minute.",
     ["result"],
 )
 for _result in ("refused", "slowed"):
@@ -141,8 +142,8 @@ CACHE_LOOKUPS = Counter(
 REGIME = Counter(
     "bouquet_gateway_regime_decisions_total",
     "Choices between CAF and MSA. `provider` is the one that found the person, or `none`. `source` says whose reply "
-    "decided: the one asked `first` or `second`; `both` if neither or both found the person. `hint` is the one asked "
-    "first because it found the person the last time.",
+    "was chosen: that of the provider asked `first` or `second`. It is `hint` instead of `first` if this provider had "
+    "found the person the last time. It is `both` if neither or both have found the person now.",
     ["provider", "source"],
 )
 REGIME_ANOMALIES = Counter(

@@ -119,12 +119,13 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Limit on the unknown bearer tokens per minute from one IPv4 address or IPv6 /64 network. Further unknown tokens
     get a 429 (error `00429`). The limit of an IPv6 /48 network is ten times as high."""
     unknown_recipients_per_minute: Annotated[int, Meta(ge=1)] = 60
-    """Limit on a software editor's calls per minute for administrations that have delegated nothing to the editor.
-    Further calls get a 429 (error `00429`), except for administrations served in the last hour."""
+    """Limit on a software editor's calls per minute for administrations that delegate nothing to the editor. Above it,
+    such calls get a 429 (error `00429`) until the minute ends. Calls for administrations served in the last hour
+    neither count nor get this 429."""
     # The calls with all tokens of the editor are counted together.
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
     """Limit on the new FranceConnect sessions per second in one process. A session is new if no call has used it in the
-    last ten minutes. Calls with further new sessions wait for up to two seconds, and may then get a 429."""
+    last ten minutes. Above the limit, calls wait for up to two seconds; those that would wait longer get a 429."""
     journal: bool | None = None
     """Whether calls for data are recorded in the registry's access journal. If unset, they are recorded only if
     `tokens_from` is `registry`."""

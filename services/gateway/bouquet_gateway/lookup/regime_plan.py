@@ -39,12 +39,12 @@ data."""
 
 
 class HedgeTiming(Struct, frozen=True, kw_only=True):
-    """Two waits in a lookup at CAF and MSA: until the second provider is asked, and for the slower of their replies."""
+    """Two waits in a lookup at CAF and MSA: one before the second provider is asked, one for the slower reply."""
 
     after_s: float = 2.0
-    """Seconds for which the gateway waits for the first provider before it also asks the second."""
+    """Longest wait, in seconds, for the reply of the first provider. Then the gateway also asks the second."""
     grace_s: float = 0.3
-    """Seconds for which the gateway still waits for the other provider once one has found the person."""
+    """Longest wait, in seconds, for the slower reply once one provider has found the person."""
     # The late answer shows whether both know the person.
 
 
@@ -53,13 +53,13 @@ class Resolution(Struct, frozen=True):
 
     chosen: ChosenReply
     source: Source
-    """Provider whose reply decided: the one asked `first` or `second`; `both` if neither or both found the person.
-    `hint` is the one asked first because it found the person the last time."""
+    """Says whose reply was chosen: that of the provider asked `first` or `second`. It is `hint` instead of `first` if
+    this provider had found the person the last time. It is `both` if neither or both have found the person now."""
     learned_provider: str = ""
     """Name of the provider to ask first the next time; empty unless exactly one provider has found the person."""
     forget_hint: bool = False
-    """Whether to forget which provider found the person the last time. True if that provider's new reply has an outcome
-    in `HINT_DISPROVED_BY`."""
+    """Whether to forget which provider found the person the last time. True if this provider has replied, but has not
+    found the person now (`HINT_DISPROVED_BY`)."""
 
 
 async def resolve(
@@ -116,9 +116,9 @@ def _source(chosen: ChosenReply, first: str, has_hint: bool) -> Source:
 
 
 async def _hedged(start: StartAsking, lookup: Lookup, order: tuple[str, str], timing: HedgeTiming) -> dict[str, Reply]:
-    """Asks the first provider in `order`. If it does not find the person within `timing.after_s` seconds, also asks the
-    second. Returns the replies by provider. Once one has found the person, the other's reply is awaited only
-    `timing.grace_s` seconds."""
+    """Asks the first provider in `order`, and returns the replies by provider. If the first does not find the person
+    within `timing.after_s` seconds, also asks the second. Once one of them finds the person, waits at most
+    `timing.grace_s` seconds for the other."""
     first, second = order
     tasks = {first: start(first, lookup)}
     await wait_at_most(timing.after_s, tasks[first])

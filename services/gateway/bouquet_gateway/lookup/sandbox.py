@@ -17,7 +17,8 @@ from bouquet_gateway.proofs.proofs import ProofMembers
 from bouquet_proto.messages import Recorded
 
 MakeProof: TypeAlias = Callable[[Raw], ProofMembers]
-"""Function that takes an answer's data and makes a proof, a text that shows later what the answer said."""
+"""Function that makes a proof (a text that shows later what an answer said) from the answer's data. It returns the
+members that the gateway adds to the answer for the proof."""
 
 
 class _Meta(Struct, frozen=True):

@@ -28,8 +28,8 @@ def open_fields(data: Raw, operation: Operation, scopes: frozenset[str]) -> Raw:
 
 
 def filter_data(data: Raw, fields: Mapping[str, tuple[str, ...]], scopes: frozenset[str]) -> Raw:
-    """Returns `data` without the fields to which `scopes` give no access. `fields` lists the scopes of each field by
-    its dotted path: any one of them gives access, and an entry `a&b` requires both `a` and `b`."""
+    """Returns `data` without the fields to which `scopes` give no access. `fields` lists the scopes of each field, by
+    its dotted path. Any one of them gives access; an entry `a&b` requires both `a` and `b`."""
     cuts = closed_fields(tuple(fields.items()), scopes)
     return _without(data, cuts) if cuts else data
 
@@ -75,9 +75,9 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
-    """Empties each object in `data` that the caller's scopes do not open, and removes the member `$any` from the
-    others. `$any` lists scopes, any one of which opens the object. `{"$any": ["a", "b"], "x": 1}` becomes `{"x": 1}`
-    with scope `a`, and `{}` without `a` and `b`."""
+    """Returns `data` after emptying the objects to which `scopes` give no access. An object's member `$any` lists
+    scopes, any one of which gives access; the member itself is removed. With scope `a`, `{"$any":["a","b"],"x":1}`
+    becomes `{"x":1}`; without `a` and `b`, it becomes `{}`."""
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 
 

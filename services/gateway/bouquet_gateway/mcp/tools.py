@@ -21,8 +21,8 @@ from bouquet_gateway.public.openapi_errors import object_schema
 from bouquet_gateway.single_calls.target import Target, newest_version
 
 TOOL_PATH = re.compile(r"[\w/-]{1,128}", re.ASCII)
-"""Pattern of the operations' paths, without version, for which there is a tool. The tool's name has a dot for each
-slash, as in `dss.quotient_familial.identite`."""
+"""Pattern of an operation's path, without version. An operation whose path does not match has no tool. A tool's name is
+the path with a dot for each slash, as in `dss.quotient_familial.identite`."""
 # See version 2026-07-28, section "Tool Names". Paths with a dot are left out, so that no two tools share a name.
 PURPOSE = "finalite"
 MAX_PURPOSE_LENGTH = 200
@@ -43,13 +43,13 @@ class Tool(Struct, frozen=True):
 
     target: Target
     parameters: frozenset[str]
-    """Names of the operation's query parameters, without `recipient`."""
+    """Names of the operation's query parameters, without `recipient` and `delegation_id`."""
     description: Raw
     """Description of the tool as JSON, as it appears in the list of tools for clients."""
 
     def is_open_to(self, token: Token) -> bool:
-        """Returns whether a token may call the tool: it has one of the operation's scopes and, if the operation
-        identifies students by INE (national student number), the right to do so."""
+        """Returns whether a token may call the tool. The token needs one of the operation's scopes. If the operation
+        identifies students by INE (national student number), the token also needs the right to do so."""
         match, operation = self.target.match, self.target.operation
         if match is None or operation is None or token.scopes.isdisjoint(operation.scopes):
             return False
@@ -59,8 +59,8 @@ class Tool(Struct, frozen=True):
 @lru_cache(maxsize=2)
 def tools_of(catalogue: Catalogue, today: date) -> Mapping[str, Tool]:
     """Returns the tools, by name: one for each offered operation of version 3 or later that needs no FranceConnect
-    session. Of several versions of an operation, the tool calls the newest, preferably one not deprecated on the day
-    `today`."""
+    session. A tool calls the newest version that is not deprecated on the day `today`. If all versions are deprecated,
+    it calls the newest."""
     return dict(sorted(_tools(catalogue, today)))
 
 
@@ -75,8 +75,8 @@ def _tools(catalogue: Catalogue, today: date) -> Iterator[tuple[str, Tool]]:
 
 
 def _match(family: OperationFamily, today: date) -> Match | None:
-    """Returns the version of an operation that a tool calls. It is the newest, preferably one that is not deprecated on
-    the day `today`. Returns `None` if that is version 2, for which there are no tools."""
+    """Returns the version of an operation that a tool calls: the newest that is not deprecated on the day `today`. If
+    all versions are deprecated, it is the newest. Returns `None` if that is version 2, for which there are no tools."""
     version = newest_version(family, today)
     return None if version == V2 else Match(family, version, family.versions[version][0])
 

@@ -63,8 +63,8 @@ def version_of(message: Message, headers: Mapping[str, str]) -> str:
 
 
 def agreed_version(message: Message) -> str:
-    """Returns the version to name in the answer to `initialize`, a method that only older versions (`FORMER`) have. It
-    is the one that the client asks for, if it is in `FORMER`, else the newest there."""
+    """Returns the protocol version to name in the answer to `initialize`, a method that newer versions do not have. It
+    is the one that the client asks for, if that is in `FORMER`, else the newest in `FORMER`."""
     wanted = param(message, "protocolVersion", str, "")
     return wanted if wanted in FORMER else FORMER[0]
 

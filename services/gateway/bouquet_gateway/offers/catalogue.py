@@ -25,8 +25,8 @@ OfferRefusals: TypeAlias = defaultdict[str, tuple[OfferRefusal, ...]]
 
 PING_NAME_PATTERN = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""Operations whose provider is chosen at each call, by plan (name of the rule that chooses) and operation id. The
-gateway uses these definitions instead of those in the providers' offers."""
+"""Operations whose provider is chosen by a rule at each call, by the rule's name (`Operation.plan`) and the operation's
+id. The gateway uses these definitions instead of those in the providers' offers."""
 # The offer of one provider must not decide which scopes open the data of another.
 
 
@@ -40,12 +40,12 @@ class ServedOperation(Struct, frozen=True, dict=True):
     """Administrations that answer for the operation, by provider: CNAF for the provider `cnaf`. Errors show their
     labels and codes."""
     problems: Mapping[str, Failure]
-    """Errors, by reason, that only the operation's provider has. They complete the failure table, which lists the
-    errors common to all providers."""
+    """Errors, by reason, that are special to the operation's provider. The failure table has only the errors common to
+    all providers."""
     reply_schema: ReplySchema
     ping_name: str = ""
-    """Name of the operation's resource in `/api/{status}/ping`; empty if the gateway does not show the resource's
-    health."""
+    """Name that replaces `{status}` in `/api/{status}/ping`, where the gateway shows the health of the operation's
+    resource. Empty if the gateway does not show it."""
 
     @property
     def provider(self) -> str:
@@ -65,7 +65,7 @@ class ServedOperation(Struct, frozen=True, dict=True):
 
 class MonitoredResource(Struct, frozen=True):
     """Resource (group of operations) whose health the gateway shows at `/api/{status}/ping`. `authority` is the
-    administration that errors name, `providers` holds the names of its providers."""
+    administration that errors name. `providers` holds the names of the resource's providers."""
 
     authority: Authority
     providers: frozenset[str]
@@ -97,13 +97,12 @@ class OperationFamily(Struct, frozen=True, dict=True):
 
 
 class Match(Struct, frozen=True):
-    """Operation that is found for a request's path (`served`), with all its versions (`family`) and the version in the
-    path."""
+    """Operation found for a request's path (`served`), all its versions (`family`), and the version in the path."""
 
     family: OperationFamily
     version: int
     served: ServedOperation | None
-    """Operation that answers; `None` if no operation has this version."""
+    """Operation that answers; `None` if the operation does not exist in this version."""
 
     @property
     def by_session(self) -> bool:
@@ -155,8 +154,8 @@ class Catalogue:
         return found
 
     def match(self, path: str, identified_by: IdentificationMethod) -> Match | None:
-        """Returns the operation that answers a request for `path`, with its other versions. If several share the path,
-        `identified_by` decides, which says how the request identifies the person.
+        """Returns the operation that answers a request for `path`, with its other versions. If several operations share
+        the path, `identified_by` (how the request identifies the person) decides between them.
 
         Returns `None` if no version is offered. If only other versions are offered, `Match.served` is `None`.
         """
@@ -199,7 +198,8 @@ def _add(
     modalities: dict[Modality, ServedOperation], offer: Offer, operation: Operation, ping_name_owners: dict[str, str]
 ) -> str:
     """Adds `operation` to `modalities`, the operations already served at its path. Returns the reason to refuse the
-    operation, or "" if it is added. `ping_name_owners` says which provider uses each name in `/api/{status}/ping`."""
+    operation, or "" if it is added. `ping_name_owners` holds the names already taken for `{status}` in
+    `/api/{status}/ping`."""
     # `ping_name_owners` holds each name that is taken in `/api/{status}/ping`, with the provider or plan that took it.
     if not _is_readable(operation):
         return "rule unknown"
@@ -232,8 +232,8 @@ def _add(
 def monitored_by_ping_name(
     offers: Iterable[Offer], by_path: Mapping[str, tuple[ServedOperation, ...]]
 ) -> dict[str, MonitoredResource]:
-    """Returns the resources (groups of operations) whose health the gateway shows at `/api/{status}/ping`, by `status`.
-    FranceConnect is among them if its worker has sent an offer."""
+    """Returns the resources (groups of operations) whose health the gateway shows at `/api/{status}/ping`. The keys are
+    the names that replace `{status}`. FranceConnect is among them if its worker has sent an offer."""
     table: dict[str, MonitoredResource] = {}
     if any(offer.provider == france_connect_session.PROVIDER for offer in offers):
         table[france_connect_session.PING_NAME] = MonitoredResource(
@@ -249,7 +249,7 @@ def documents_by_path(
     offers: Iterable[Offer], operation_paths: Container[str], refusals: OfferRefusals
 ) -> dict[str, bytes]:
     """Returns the public documents in the workers' offers as JSON, by path. A document is added to `refusals` instead
-    if its path is not below `/api/`, or is in use. `operation_paths` are the paths of operations."""
+    if its path is not below `/api/`, or is already taken. The paths of operations (`operation_paths`) are taken too."""
     table: dict[str, bytes] = {}
     for offer in offers:
         for path, document in offer.documents.items():
@@ -261,9 +261,9 @@ def documents_by_path(
 
 
 def _ping_name(operation: Operation, provider: str, ping_name_owners: dict[str, str]) -> str:
-    """Returns the name by which `/api/{status}/ping` shows the operation's health. Returns "" if the name in the offer
-    is malformed, or taken by another provider. `ping_name_owners` holds the provider of each name; a new name is added
-    to it."""
+    """Returns the name that replaces `{status}` in `/api/{status}/ping`, where the gateway shows the operation's
+    health. Returns "" if the name in the offer is malformed, or taken by another provider. `ping_name_owners` holds the
+    provider of each name; a new name is added to it."""
     name, owner = operation.status_name, operation.plan or provider
     if PING_NAME_PATTERN.fullmatch(name) and ping_name_owners.setdefault(name, owner) == owner:
         return name

@@ -51,8 +51,8 @@ def territories(entries: tuple[str, ...], setting: str) -> Territories:
 
 
 class OfferRefusal(Struct, frozen=True):
-    """Refusal of an offer (a worker's description of its operations), or of a part of it. If `operation` is empty, it
-    is about a document or the whole offer."""
+    """Refusal of an offer (a worker's description of its operations), or of a part of it. If `operation` is empty, the
+    refusal concerns a document or the whole offer."""
 
     reason: str
     """Reason for the refusal, one of a few fixed texts such as `offer too large`. The same text is a label of a metric

@@ -12,8 +12,8 @@ from bouquet_proto.offer_limits import MAX_WORD_LENGTH
 
 
 def lost_fields(served: Offer, later: Offer) -> Iterator[OfferRefusal]:
-    """Yields a refusal for each field of `served` that `later` removes or changes. A field has changed if it may have a
-    new type, such as null. Compares only operations that both offers have."""
+    """Yields a refusal for each field of `served` that `later` removes or changes. A changed field is one with an
+    additional JSON type, such as null. Compares only operations that both offers have."""
     # Operations with a plan are served as the gateway itself defines them.
     known = {operation.id: operation for operation in served.operations if not operation.plan}
     for operation in later.operations:
@@ -42,8 +42,8 @@ def _types(schema: Any, path: str) -> Iterator[tuple[str, frozenset[str]]]:
 
 
 def _options(schema: Any) -> Iterator[dict[str, Any]]:
-    """Yields the alternatives (`anyOf`) of a JSON schema or, for a list, of its items. A schema without alternatives
-    yields itself."""
+    """Yields the alternatives (`anyOf`) of a JSON schema, or the schema itself if it has none. If the schema describes
+    a list, yields those of the list's items."""
     match schema:
         case {"anyOf": list(options)}:
             for option in options:

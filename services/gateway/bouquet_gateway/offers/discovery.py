@@ -140,8 +140,8 @@ class Discovery:
             self._report_refusals(provider)
 
     def _report_refusals(self, provider: str) -> None:
-        """Logs and counts the newly refused parts of a provider's offer: those that were not refused at the last
-        call."""
+        """Logs and counts the parts of a provider's offer (description of operations) that are refused now, and were
+        not at the previous check."""
         _, refusals = self._verdict(provider)
         metrics.OFFER_REFUSALS.labels(provider).set(len(refusals))
         for refusal in refusals:

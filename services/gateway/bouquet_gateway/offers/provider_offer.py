@@ -13,13 +13,13 @@ from bouquet_gateway.offers.compatibility import lost_fields
 from bouquet_proto.offer import Offer, digest_of
 
 FIELDS_KEPT_S = 90.0
-"""Seconds for which the served offer (description of operations) keeps its fields after a worker last sent it.
-Meanwhile, another offer that removes or changes fields is refused."""
+"""Seconds for which the gateway refuses an offer (description of operations) that removes or changes fields of the
+served one. They count from the last time that a worker sent the served one."""
 # A worker that is rolled out beside the former one thus cannot take a field from callers. Once no former worker
 # answers, its offer counts: the provider has decided so.
 MAX_REMEMBERED_OFFERS = 20
-"""Largest number of offers (descriptions of operations) per provider that the gateway remembers as served. If an old
-worker sends one of them again, it is not reported as refused."""
+"""Largest number of offers (descriptions of operations) per provider that the gateway remembers as served. An offer
+that it remembers is not reported as refused when an old worker sends it again."""
 
 
 class _Received(Struct):
@@ -73,11 +73,13 @@ class ProviderOffer:
             self._refused = None
 
     def verdict(self, conflicts: tuple[OfferRefusal, ...]) -> tuple[str, tuple[OfferRefusal, ...]]:
-        """Returns what the gateway tells the provider's workers: the digest of their offer, and its refused parts.
-        Returns `("", ())` if no worker has sent an offer. `conflicts` are parts that the catalogue refuses, such as a
-        path that another provider already has."""
-        # It is about an offer that was refused as a whole, if a worker has sent one in the last `FIELDS_KEPT_S`
-        # seconds; otherwise, about the served offer.
+        """Returns what the gateway tells the provider's workers: the digest of an offer that they have sent, and its
+        refused parts. It is the served offer, unless another was refused as a whole in the last `FIELDS_KEPT_S`
+        seconds.
+
+        Returns `("", ())` if no worker has sent an offer. `conflicts` are the parts of the served offer that the
+        catalogue refuses, such as a path that another provider already has.
+        """
         refused, served = self._refused, self._served
         if refused and self._clock() - refused.heard_at < FIELDS_KEPT_S:
             return refused.digest, refused.refusals

@@ -19,8 +19,8 @@ Schema: TypeAlias = Mapping[str, Any]
 
 SCALARS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 GATE = {"$any": list[str]}
-"""Name and type of the field `$any` in an object of a reply, allowed only in operations declared as `gated`. It lists
-scopes: only a caller with one of them gets the object's content."""
+"""Name and type of the member `$any`, which hides an object in a reply from some callers. It lists scopes: only a
+caller with one of them gets the object's content. Only operations declared as `gated` may use it."""
 # Other callers get an empty object.
 
 

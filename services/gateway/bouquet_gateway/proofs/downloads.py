@@ -19,7 +19,7 @@ from bouquet_gateway.proofs.proofs import DOCUMENT_PARAMETER, Proofs, code_of
 from bouquet_proto.deadline import Deadline
 
 MAX_UNDER_WAY = 20
-"""Largest number of PDF downloads that one process draws or keeps waiting at a time. A further one gets an error."""
+"""Largest number of PDF files that one process draws or keeps waiting at a time. A further download gets an error."""
 # PDF files are drawn one after the other, and a waiting download counts toward `max_requests`.
 
 
@@ -33,7 +33,8 @@ class ProofDownloads:
     address may download only a limited number."""
 
     def __init__(self, proofs: Proofs, limit: AddressLimit, executor: Executor, *, is_sandbox: bool) -> None:
-        """Takes the executor that draws the PDF files; `drawing_thread` yields one."""
+        """Takes the executor that draws the PDF files, such as the one that `drawing_thread` yields. `limit` is the
+        limit on the downloads of each IP address. `is_sandbox` says whether the proofs are about invented data."""
         self._proofs = proofs
         self._limit = limit
         self._executor = executor

@@ -107,8 +107,9 @@ class _Pages:
         self._y -= 3 * mm
 
     def verification(self, url: str, code: str, issued_sentence: str) -> None:
-        """Draws the QR code with the address `url`, at which people verify the proof, and instructions beside it. They
-        quote `code`, the proof's short code, and end with `issued_sentence`. The QR code is also a link."""
+        """Draws the QR code with the address `url`, at which people verify the proof, and instructions beside it. The
+        instructions quote `code`, the proof's short code, and end with `issued_sentence`. The QR code is also a
+        link."""
         self._need(QR_SIDE + 8 * mm)
         self._y -= 6 * mm
         bottom, left = self._y - QR_SIDE, MARGIN + QR_SIDE + 6 * mm

@@ -65,8 +65,8 @@ class Statement(Struct, frozen=True, array_like=True):
 
 
 def sections_of(proof: Proof, data: Raw) -> tuple[Section, ...]:
-    """Returns the sections of a proof (a text that shows later what an answer said), with the values in `data`. Raises
-    `TooLarge` if they would have more than `MAX_ROWS` rows."""
+    """Returns the sections of a proof (a text that shows later what an answer said). `proof` declares the fields to
+    show, and `data` holds their values. Raises `TooLarge` if the sections would have more than `MAX_ROWS` rows."""
     # Fields that `data` lacks, such as those outside the caller's scopes, are left out, but count as rows.
     whole = msgspec.json.decode(data)
     left, sections = MAX_ROWS, []

@@ -16,14 +16,14 @@ SLICE_S = 30
 periods (ten minutes)."""
 # Since the last slice has not ended, the window covers nine and a half to ten minutes.
 TOO_MANY_OUTAGES = 0.10
-"""Share of outages among a resource's recent calls from which the resource is shown as down. Outages are answers with
-HTTP status 502, 503 or 504 (docs/reference/contract.md §5.3)."""
+"""Share of outages (answers with HTTP status 502, 503 or 504) among a resource's recent calls, from 0 to 1. At this
+share, the resource is shown as down (docs/reference/contract.md §5.3)."""
 LEAST_CALLS = 10
-"""Smallest number of calls in the last ten minutes at which a resource may be shown as down."""
+"""Number of calls in the last ten minutes below which a resource is not shown as down."""
 # So one caller cannot cause it.
 LEAST_OUTAGES = 2
-"""Smallest number of outages in the last ten minutes at which a resource may be shown as down. Outages are answers with
-HTTP status 502, 503 or 504."""
+"""Number of outages (answers with HTTP status 502, 503 or 504) in the last ten minutes below which a resource is not
+shown as down."""
 
 State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
@@ -63,16 +63,17 @@ class HealthWindow:
 
 
 class HealthWindows:
-    """Numbers of recent calls and outages (HTTP status 502, 503 or 504) by resource. The keys are the names in
-    `/api/{status}/ping`."""
+    """Numbers of recent calls and outages (HTTP status 502, 503 or 504) of each resource. The keys are the names that
+    replace `{status}` in `/api/{status}/ping`."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._windows: defaultdict[str, HealthWindow] = defaultdict(HealthWindow)
 
     def record(self, status: str, outage: bool | None) -> None:
-        """Counts a call to the resource that `/api/{status}/ping` shows; `outage` is true if the provider was out of
-        service. An `outage` of `None` means that the provider was not asked: nothing is counted."""
+        """Counts a call to the resource whose health is at `/api/{status}/ping`, with `status` as its name there.
+        `outage` says whether the provider was out of service. `None` means that the provider was not asked: nothing is
+        counted."""
         # Nothing is counted either for an empty `status`: the resource is not monitored.
         if status and outage is not None:
             self._windows[status].record(self._clock(), outage=outage)

@@ -96,8 +96,8 @@ def error_answers(
     """Returns the OpenAPI responses for the errors of `path`, with examples, by HTTP status. `reasons` holds failure
     reasons such as `overloaded`, each with the authority that the error names.
 
-    `provider_failures` are the provider's own rows of the failure table. `headers` names the headers of each response.
-    `more` is appended to each description.
+    `provider_failures` are the failures that only one provider has, by reason. `headers` names the headers of each
+    response. `more` is appended to each description.
     """
     examples: dict[int, dict[str, Json]] = defaultdict(dict)
     forms: dict[int, set[Envelope]] = defaultdict(set)

@@ -123,8 +123,8 @@ def _hosted(
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
     """Returns the settings with `providers` filled in: the names of the providers that the gateway may ask. They come
-    from the file of providers, if there is one, or else from the setting `providers`. If both are empty, they are
-    `hosted`, the providers whose workers run in this process.
+    from the file of providers, if the settings name one, or else from the setting `providers`. If that is empty too,
+    they are `hosted`, the providers whose workers run in this process.
 
     Raises `SettingsError` if the file is wrong, or if a gateway with a broker names no provider.
     """

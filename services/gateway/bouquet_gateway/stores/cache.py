@@ -26,8 +26,8 @@ class Cache(Protocol):
         """Stores a value under a key, for `ttl_s` seconds."""
 
     async def add(self, key: str, ttl_s: float) -> bool:
-        """Adds a key for `ttl_s` seconds, and returns whether the key was missing before. Of several processes that add
-        the same key at the same time, only one gets `True`. This serves as a lock.
+        """Adds a key for `ttl_s` seconds, and returns whether the key was missing before. It serves as a lock: of
+        several processes that add the same key at the same time, only one gets `True`.
 
         If the store fails, each of them gets `True`.
         """

@@ -30,7 +30,7 @@ SENTINEL_TIMEOUT_S = 0.15
 """Longest wait, in seconds, for the answer of one Sentinel (a server that names the current primary redis server)."""
 # Even if two Sentinels do not answer, there is then time to ask a third within `TIMEOUT_S`.
 SENTINEL_GROUP, SENTINEL_PASSWORD = "sentinel", "sentinel_password"
-"""Names of two parameters in the URL: the name of the Sentinel group, and the password of the Sentinels."""
+"""Names of two parameters in the URL of redis: the name of the Sentinel group, and the password of the Sentinels."""
 
 
 def client_of(url: Secret) -> Redis:

@@ -113,8 +113,8 @@ def _shown(value: Any) -> str:
 
 
 def data_from(fields: Iterable[Field], sent: MultiValueDict[str, str], path: str) -> dict[str, Any]:
-    """Returns the data of the object at `path`, as a visitor has entered them in the form. Blank fields are left out. A
-    blank field that the schema requires is null, if the schema allows null."""
+    """Returns the data of the object at `path`, as a visitor has entered them in the form. A blank field is null if the
+    schema requires it and allows null. Other blank fields are left out."""
     # Blank objects in lists are left out too.
     found = {one.name: _value(one, sent, f"{path}.{one.name}") for one in fields}
     return {name: value for name, value in found.items() if value is not UNSET}

@@ -14,7 +14,7 @@ from bouquet_portal.bac_a_sable.cases import CallParameters, Case
 from bouquet_portal.documents.model import ErrorCode, Operation
 
 DATA, META = "payload.data", "payload.meta"
-"""Paths, in a case file, of the two objects in a recorded answer for whose fields the form has inputs."""
+"""Paths, in a case file, of two objects in the recorded answer. The form has an input for each of their fields."""
 HEAD = ("description", "person", "family")
 
 
@@ -49,7 +49,7 @@ def case_from_form(form_sent: QueryDict, operation: Operation, errors: Iterable[
 
 def initial_case(operation: Operation, found: Case | None, errors: Iterable[ErrorCode]) -> ProposedCase:
     """Returns the test case with which the form is filled at first: `found`, or an empty one for None. `errors` are the
-    operation's errors, one of which `found` may have as its answer."""
+    operation's documented errors; if `found` has one of them as its answer, the form shows it as chosen."""
     if found is None:
         return ProposedCase(operation)
     head = Head(found.description, found.person, found.family)

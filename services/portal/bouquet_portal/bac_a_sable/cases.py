@@ -14,8 +14,8 @@ CallParameters: TypeAlias = dict[str, str | tuple[str, ...]]
 
 
 class Case(Struct, frozen=True):
-    """Test case of the sandbox: a call about an invented person, and the recorded answer. Relative dates in the answer,
-    such as last year, are those of the day on which the portal read it."""
+    """Test case of the sandbox: a call about an invented person, and the recorded answer. The sandbox computes some
+    dates in the answer, such as last year. They are those of the day when the portal read the test case."""
 
     id: str
     """Id of the operation and name of the test case, separated by a slash, such as `OPERATION/200_anne`."""

@@ -17,8 +17,8 @@ MODALITIES = {
     "identifiant": "par identifiant",
     "": "version 2",
 }
-"""French label of each way to identify a person, best one for new callers first. Operations of version 2 have no named
-way: their key is ""."""
+"""French label of each modality (way to identify a person), by its name. The best modality for new callers comes first.
+The key "" stands for the operations of version 2, which have none."""
 
 
 class OperationCase(Struct, frozen=True):
@@ -35,7 +35,7 @@ class OperationCase(Struct, frozen=True):
 
 
 class Topic(Struct, frozen=True):
-    """API of the portal, by its title, with all test cases of the sandbox for it."""
+    """Title of an API of the portal, with all test cases of the sandbox for this API."""
 
     title: str
     cases: tuple[OperationCase, ...]
@@ -50,8 +50,8 @@ class Row(Struct, frozen=True):
 
 
 class ErrorWithCall(Struct, frozen=True):
-    """Documented error, with a call that makes the sandbox return it. `operation` and `simulated` are None if no call
-    does."""
+    """Documented error, with a call that makes the sandbox return it. The call goes to `operation`, with the parameters
+    or the session in `simulated`. Both are None if the sandbox does not simulate the error."""
 
     error: ErrorCode
     operation: Operation | None = None
@@ -73,8 +73,8 @@ def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Itera
 
 
 def _sort_key(found: OperationCase) -> tuple[bool, int, int, int, str]:
-    """Returns a key that sorts an API's test cases, first those to recommend to new callers. Its order: operations that
-    are not deprecated, then the best way to identify the person (`MODALITIES`), then the newest version."""
+    """Returns the key that sorts the test cases of one API, the best for new callers first. Three things count, in this
+    order: not deprecated, best way to identify the person (`MODALITIES`), newest version."""
     # The order is that of `MODALITIES`, then that of the versions, newest first.
     operation = found.operation
     order = list(MODALITIES)
@@ -83,8 +83,8 @@ def _sort_key(found: OperationCase) -> tuple[bool, int, int, int, str]:
 
 
 def matrix(people: Iterable[Person], topics: Sequence[Topic]) -> Iterator[Row]:
-    """Yields one row for each person, with a cell for each of `topics`. The cell is the person's first test case there,
-    or None."""
+    """Yields one row for each person, with a cell for each API in `topics`. The cell is the person's first test case
+    for this API, or None."""
     for person in people:
         cells = (next((one for one in topic.cases if one.case.person == person.name), None) for topic in topics)
         yield Row(person, tuple(cells))

@@ -118,8 +118,8 @@ def faults_by_parameter(operation: Operation, body: Any, asked: Collection[str])
 
 
 def _parameter_at_fault(operation: Operation, error: Mapping[str, Any], asked: Collection[str]) -> str:
-    """Returns the name of the parameter that an error is about, or "" for none. If several have the error's code,
-    returns the first one that is missing in the call. `asked` are the names of the parameters in the call."""
+    """Returns the name of the parameter that an error is about, or "" for none. If the error's code belongs to several
+    parameters, returns the first that is missing in the call. `asked` are the names of the parameters in the call."""
     # Several parameters may share a code.
     source = error.get("source") or {}
     code = error.get("code", "")

@@ -102,7 +102,7 @@ class Sandbox:
         self, settings: PortalSettings, archive: Archive | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.url = settings.sandbox_api_url or settings.sandbox_url
-        """URL of the sandbox that pages show to visitors. The portal itself may call the sandbox at another URL."""
+        """URL of the sandbox, as pages show it to visitors. The portal itself may call the sandbox at another URL."""
         self.token = settings.sandbox_token.reveal()
         """Token with which the portal calls the sandbox. It is public: pages show it to every visitor."""
         reading = Client(settings.sandbox_url, timeout_s=settings.gateway_timeout_s, cafile=settings.sandbox_cafile)

@@ -198,7 +198,7 @@ def filtered(all_entries: Iterable[Entry], filters: Filters, use_cases: Iterable
 
 
 def providers(entry: Entry) -> tuple[str, ...]:
-    """Returns the names of an API's providers, which one text lists: `CAF` and `MSA` for `CAF et MSA`."""
+    """Returns the names of an API's providers one by one: `CAF` and `MSA` for the text `CAF et MSA`."""
     return tuple(name.strip() for name in BETWEEN_NAMES.split(entry.provider))
 
 

@@ -34,7 +34,7 @@ class Line(Struct, frozen=True):
 
 def lines(fields: Sequence[Field], scopes: Collection[str], data: Any = None) -> list[Line]:
     """Returns an example answer as lines of JSON. The fields that a caller with these scopes does not get are marked as
-    absent. The values come from `data`, those of a real answer. If `data` is None, they are made up."""
+    absent. `data` holds the values, such as those of a recorded answer; if it is None, values are made up."""
     members = data if isinstance(data, dict) else of_types(fields)
     return [Line("{"), Line('  "data": {'), *_members(fields, members, scopes, 2, False), Line("  }"), Line("}")]
 
@@ -68,8 +68,8 @@ def _members(
 
 
 class Place(Struct, frozen=True):
-    """Position and look of a field in an example answer. `depth` counts indentations of two spaces. `comma` is `,`, or
-    "" for the last field of an object."""
+    """Position and look of a field in an example answer. `depth` is its level of indentation. `comma` is the text after
+    its value: `,`, or "" for the last field of an object."""
 
     depth: int
     comma: str

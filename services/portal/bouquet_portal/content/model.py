@@ -175,9 +175,8 @@ class Content(Struct, frozen=True, eq=False):
         return next((api for api in self.apis if api.uid == uid), None)
 
     def advice_on(self, code: str) -> Text | None:
-        """Returns the advice on an error code, or None if there is none. For `37002`, this is the advice on `37002`
-        itself. Without it, the advice on `XX002` (the code 002 of any provider) counts, then that on `autre` (any
-        code)."""
+        """Returns the advice on an error code, or None if there is none. For `37002`, it looks for advice on `37002`
+        itself, then on `XX002` (the code 002 of any provider), then on `autre` (any code)."""
         names = (code, f"{ANY_PROVIDER}{code[2:]}", ANY_CODE)
         return next((self.advice[name] for name in names if name in self.advice), None)
 
