@@ -32,7 +32,7 @@ class Database(Struct, frozen=True):
 
     url: URL
     hosts: tuple[str | None, ...]
-    """Host of each server; None for a file or a socket."""
+    """Host of each server; None for an SQLite file or a Unix socket."""
     ports: tuple[int, ...] = ()
     """Ports of the servers, in the order of `hosts`. Empty unless the URL names several servers."""
     tls: ssl.SSLContext | None = None

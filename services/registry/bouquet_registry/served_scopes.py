@@ -137,7 +137,7 @@ def unserved_problems(scopes: Iterable[str], unserved: Iterable[str]) -> list[st
 async def check_scopes(
     connection: AsyncConnection, scopes: tuple[str, ...], now: datetime, known: Iterable[str] = ()
 ) -> None:
-    """Raises `InvalidFields` if no gateway serves one of `scopes`. The error gives the index of each such scope. Scopes
-    in `known`, which the habilitation has already, are accepted."""
+    """Raises `InvalidFields` if `scopes` has a scope that no gateway serves. The error gives the index of each such
+    scope. Scopes in `known`, which the habilitation has already, are accepted."""
     if problems := unserved_problems(scopes, await unserved_scopes(connection, scopes, now, known)):
         raise InvalidFields(problems)

@@ -208,8 +208,8 @@ _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct], Any], ...] = (
         EditorToken,
     ),
 )
-"""Routes of the administrative acts that change an editor's token. For each: HTTP method, end of the path, name,
-summary, handler, type of the body, type of the answer."""
+"""Data of the routes that change an editor's token. For each route: HTTP method, end of the path, name, summary,
+handler, type of the body, type of the answer."""
 
 
 ROUTES = (

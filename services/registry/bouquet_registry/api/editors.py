@@ -134,8 +134,8 @@ _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (
     ("POST", "/close", "close_editor", "Close an editor: its tokens are refused.", close, VersionOnly),
     ("POST", "/reopen", "reopen_editor", "Make an editor active again.", reopen, VersionOnly),
 )
-"""Routes of the administrative acts that change a software editor. For each: HTTP method, end of the path, name,
-summary, handler, type of the body."""
+"""Data of the routes that change a software editor. For each route: HTTP method, end of the path, name, summary,
+handler, type of the body."""
 
 
 ROUTES = (

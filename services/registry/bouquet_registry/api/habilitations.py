@@ -212,8 +212,8 @@ _ACTS: tuple[tuple[Method, str, str, str, Handler, type[Struct]], ...] = (
     ),
     ("POST", "/reopen", "reopen_habilitation", "Make a habilitation active again.", reopen, VersionOnly),
 )
-"""Routes of the administrative acts that change a habilitation. For each: HTTP method, end of the path, name, summary,
-handler, type of the body."""
+"""Data of the routes that change a habilitation. For each route: HTTP method, end of the path, name, summary, handler,
+type of the body."""
 
 
 async def list_scopes(administration: Administration, request: ApiRequest) -> ScopeList:

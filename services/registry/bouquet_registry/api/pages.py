@@ -88,8 +88,8 @@ async def page_of(
     asked: PageRequest,
     read: Callable[[Any], T],
 ) -> Page[T]:
-    """Runs a query and returns the page of its items that the client requested by `asked`. `read` converts a row to an
-    item. Raises `ApiError` for a malformed cursor."""
+    """Runs a query and returns one page of its items. `asked` has the client's cursor and the largest number of items.
+    `read` converts a row to an item. Raises `ApiError` for a malformed cursor."""
     names = [column.key for column in order.columns]
     rows = (await connection.execute(order.apply(query, asked.cursor).limit(asked.limit + 1))).mappings().all()
     some = rows[: asked.limit]

@@ -18,8 +18,8 @@ BY_TIME = Order((schema.revoked_proofs.c.revoked_at, schema.revoked_proofs.c.rec
 
 
 class ProofOnly(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of a request about one proof (encrypted text that shows later what an answer said). `record`, the id of the
-    answer's record in the access journal, identifies the proof."""
+    """Body of a request about one proof (encrypted text that shows later what an answer said). `record` identifies the
+    proof: it is the id of the answer's record in the access journal."""
 
     record: Annotated[
         str,
@@ -40,8 +40,8 @@ async def list_revoked(administration: Administration, request: ApiRequest) -> P
 
 
 async def revoke(administration: Administration, request: ApiRequest) -> RevokedProof:
-    """Revokes a proof (encrypted text by which anyone can verify later what an answer said) for ever. Raises `Conflict`
-    if the proof is revoked already."""
+    """Revokes a proof for ever. Raises `Conflict` if it is revoked already. A proof is an encrypted text by which
+    anyone can verify later what an answer said."""
     return await revoke_proof(administration, request.author, request.inputs.record)
 
 

@@ -150,9 +150,9 @@ async def list_acts(administration: Administration, request: ApiRequest) -> Page
 
 
 async def list_calls(administration: Administration, request: ApiRequest) -> Page[CallRow]:
-    """Returns the calls in the journal that match a search, newest first, and records who has read the journal. A page
-    may have fewer calls than requested, or none, although more pages follow. The reason is that at most
-    `journal.MAX_EXAMINED` records are examined for a page."""
+    """Returns the calls in the journal that match a search, newest first, and records who has read the journal. For
+    each page, at most `journal.MAX_EXAMINED` records are examined. So a page can have fewer calls than requested, or
+    none, although more pages follow."""
     asked: JournalSearch = request.inputs
     after = JOURNAL.after(asked.cursor)
     await administration.record(request.author, "journal read", asked.habilitation or asked.token)

@@ -29,8 +29,8 @@ STATES: dict[str, State] = {"refuse": "refused", "revoke": "revoked", "archive":
 
 async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = False) -> Answer | None:
     """Applies an event (a message of DataPass) to its habilitation, and returns the answer to DataPass. If a more
-    recent event was applied before, changes nothing and returns None, unless `late` is true. Raises `RefusalError` if
-    the event cannot be applied."""
+    recent event was applied before, changes nothing and returns None. With `late`, applies the event even then. Raises
+    `RefusalError` if the event cannot be applied."""
     own = await queries.habilitation_of_datapass(transaction.connection, event.datapass_id)
     if own is not None and own.told_at is not None and event.fired_at < own.told_at and not late:
         return None

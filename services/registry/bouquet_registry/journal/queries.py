@@ -103,7 +103,8 @@ async def calls(
     empty values are ignored. `after` is the SQL condition that selects the calls after the previous page, or None for
     the first page.
 
-    A page examines at most `MAX_EXAMINED` records, so it may have fewer than `limit` calls although more pages follow.
+    For each page, at most `MAX_EXAMINED` records are examined. So a page can have fewer than `limit` calls although
+    more pages follow.
     """
     given = {name: value for name, value in equal.items() if value}
     selective = next((name for name in INDEXED_FILTERS if name in given), None)

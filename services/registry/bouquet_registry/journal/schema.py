@@ -80,8 +80,8 @@ journal = Table(
     Index("journal_of_person", "person", "at"),
     Index("journal_of_habilitation", "habilitation", "at"),
 )
-"""Table of the journal's records, each with its number and hash in the chain. A record describes a call or a
-pruning."""
+"""Table of the journal's records, each with its number and hash in the chain. A record describes a call, or a pruning
+(removal of old records)."""
 
 found_people = Table(
     "journal_found",
@@ -140,8 +140,8 @@ hours = Table(
     Column("duration_ms", Double, nullable=False),
     Index("journal_hours_by_hour", "hour"),
 )
-"""Table of the number of calls in each hour, and of the sum of their durations. The column `hour` is the number of
-hours since 1970 (UTC)."""
+"""Table of the number of calls in each hour, and of the sum of their durations, by habilitation, token, operation and
+outcome. The column `hour` is the number of hours since 1970 (UTC)."""
 
 days = Table(
     "journal_days",
@@ -153,8 +153,8 @@ days = Table(
     Column("justificatifs_evites", BigInteger, nullable=False),
     Index("journal_days_by_day", "day"),
 )
-"""Table of daily counts: people about whom calls found something, and supporting documents (`justificatifs`) that these
-calls replaced. The column `day` is the number of days since 1970 (UTC)."""
+"""Table of daily counts by habilitation and operation: people about whom calls found something, and supporting
+documents (`justificatifs`) that these calls replaced. The column `day` is the number of days since 1970 (UTC)."""
 
 rollup = Table(
     "journal_rollup",

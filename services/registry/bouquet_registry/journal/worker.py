@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 WRITE_TIMEOUT_S = 30.0
 """Longest time, in seconds, for one attempt to write a batch of journal records."""
 FIRST_PAUSE_S = 0.2
-"""Longest pause, in seconds, before a failed write is repeated for the first time. Each further failure doubles it, up
-to `LAST_PAUSE_S`."""
+"""Pause, in seconds, before a failed write is repeated for the first time. Each further failure doubles it, up to
+`LAST_PAUSE_S`. Each pause is shortened at random, by at most half."""
 LAST_PAUSE_S = 5.0
 """Longest pause, in seconds, before a failed write is repeated."""
 

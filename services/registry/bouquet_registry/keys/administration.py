@@ -77,8 +77,8 @@ class KeyAdministration(Struct, frozen=True):
 
     async def reissue(self, author: Author, kid: str) -> list[ReissuedToken]:
         """Signs again, with the current key, the tokens in force that the key `kid` has signed. Includes tokens whose
-        signing key is unknown, since it could be `kid`. Each keeps its id and expiry. Raises `RefusalError` if `kid` is
-        the current key, or if the current key is withdrawn."""
+        signing key is unknown, since it could be `kid`. Each token keeps its id and expiry. Raises `RefusalError` if
+        `kid` is the current key, or if the current key is withdrawn."""
         # Records, for each token, that the author has seen the new text.
         signer = Signer(self.administration.signing_key)
         if signer.kid == kid:

@@ -24,19 +24,20 @@ REVOKED_PROOFS_QUERY = select(schema.revoked_proofs)
 
 
 class RevokedProof(Struct, frozen=True, kw_only=True):
-    """Proof (encrypted text that shows later what an answer said) that was revoked, and so is no longer valid."""
+    """Proof that was revoked, and so is no longer valid. A proof is an encrypted text by which anyone can verify later
+    what an answer said."""
 
     record: str
-    """Id of the record of the proven answer in the access journal. Whoever verifies the proof sees this id."""
+    """Id of the answer's record in the access journal. Whoever verifies the proof sees this id."""
     revoked_at: datetime
     revoked_by: str
     revoked_why: str
 
 
 async def revoke_proof(administration: Administration, author: Author, record: str) -> RevokedProof:
-    """Revokes a proof (encrypted text by which anyone can verify later what an answer said) for ever. `record` is the
-    id of the answer's record in the journal. Raises `InvalidFields` for a malformed id or without a reason, and
-    `Conflict` if the proof is revoked already."""
+    """Revokes a proof for ever. A proof is an encrypted text by which anyone can verify later what an answer said.
+    `record` is the id of the answer's record in the journal. Raises `InvalidFields` for a malformed id or a missing
+    reason, and `Conflict` if the proof is revoked already."""
     # Whether the journal has the record is not asked: a proof is valid for longer than records are kept.
     problems = [] if RECORD_ID.fullmatch(record) else ["record: is no id of a record of the journal"]
     problems += [] if one_line(author.reason) else ["reason: is required"]
@@ -64,7 +65,7 @@ async def revoked_proofs(connection: AsyncConnection) -> list[RevokedProof]:
 
 
 async def revoked_at(connection: AsyncConnection, record: str) -> datetime | None:
-    """Returns the time at which a proof was revoked, or None if it was not. A proof is an encrypted text by which
-    anyone can verify later what an answer said. `record` is the id of the answer's record in the journal."""
+    """Returns the time at which a proof was revoked, or None if it was not. `record` is the id of the answer's record
+    in the journal. A proof is an encrypted text by which anyone can verify later what an answer said."""
     own = schema.revoked_proofs.c
     return await connection.scalar(select(own.revoked_at).where(own.record == record))

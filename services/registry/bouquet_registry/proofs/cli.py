@@ -18,9 +18,9 @@ async def list_revoked(context: Context, arguments: argparse.Namespace) -> list[
 
 
 async def revoke(context: Context, arguments: argparse.Namespace) -> Output:
-    """Revokes a proof (encrypted text by which anyone can verify later what an answer said) for ever. Returns it with
-    the time of its revocation. Raises `InvalidFields` without a reason (`--why`), and `Conflict` if the proof is
-    revoked already."""
+    """Revokes a proof for ever, and returns it with the time of its revocation. A proof is an encrypted text by which
+    anyone can verify later what an answer said. Raises `InvalidFields` without a reason (`--why`), and `Conflict` if
+    the proof is revoked already."""
     return as_output(await administration.revoke_proof(context.administration, author_of(arguments), arguments.record))
 
 
