@@ -158,7 +158,7 @@ publishes. The second is the scope without which a caller does not see the enrol
 
 
 class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Inscription ; vide si aucun scope n'ouvre celles de son régime"""
+    """Inscription ou admission ; objet vide si le jeton n'a pas le scope de sa formation, initiale ou continue"""
 
     statut: Literal["inscrit", "admis"] | UnsetType = UNSET
     regime: str | UnsetType | None = UNSET
