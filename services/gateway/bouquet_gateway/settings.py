@@ -80,9 +80,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     health probes."""
     # Before it refuses a new request, the gateway drops the one that has waited longest for its body.
     max_calls_per_provider: int = 100
-    """Limit on the calls in flight from one process to one provider. One caller may use a quarter of the limit.
+    """Limit on the calls that one process has in flight to one provider. One caller gets at most a quarter of them.
 
-    Recommended: the sum of `…_CONCURRENCY` over the provider's workers, divided by the number of gateways.
+    Recommended: the sum of `…_CONCURRENCY` over the provider's workers, divided by the number of gateway processes.
     """
     hedge_after_s: float = 2.0
     """Longest wait, in seconds, for the first of two providers (CAF and MSA) in a lookup of a quotient familial. Then
@@ -106,8 +106,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Secret that encrypts cached values and hashes their keys; the same in all gateways that share a cache. If empty,
     the gateway derives a secret from `token_key`."""
     sandbox: bool = False
-    """Whether the gateway is a sandbox, whose workers may answer with test cases. Needs `tokens_from` to be
-    `claims`."""
+    """Whether the gateway is a sandbox. Only a sandbox accepts test cases as answers of workers. Needs `tokens_from` to
+    be `claims`."""
     # With the embedded bus, one service, the casebook, then answers from case files in place of all workers.
     calls_per_second: int = 20
     """Rate limit, in calls per second (docs/reference/contract.md §4). `rate_limit_per` says whether it applies to each

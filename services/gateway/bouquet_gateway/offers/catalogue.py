@@ -21,7 +21,8 @@ from bouquet_proto.offer import Authority, Modality, Offer, Operation
 from bouquet_proto.rules import RULES
 
 OfferRefusals: TypeAlias = defaultdict[str, tuple[OfferRefusal, ...]]
-"""Parts of offers that the gateway does not serve, by the provider's name."""
+"""Refusals of parts of offers (descriptions of operations), by the provider's name. The gateway does not serve these
+parts."""
 
 PING_NAME_PATTERN = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
@@ -124,8 +125,8 @@ class Catalogue:
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self.offers = tuple(offers)
         self.refusals: OfferRefusals = defaultdict(tuple)
-        """Operations and documents of valid offers that the gateway does not serve, by the provider's name. For
-        example, another provider's offer already has the path."""
+        """Refusals of operations and documents in offers that are otherwise valid, by the provider's name. For example,
+        another provider's offer already has the path."""
         self.by_path = served_by_path(self.offers, self.refusals)
         self.documents = documents_by_path(self.offers, self.by_path, self.refusals)
         self.monitored = monitored_by_ping_name(self.offers, self.by_path)
@@ -167,8 +168,8 @@ class Catalogue:
 
 
 def _pick(modalities: tuple[ServedOperation, ...], identified_by: IdentificationMethod) -> ServedOperation | None:
-    """Chooses between the operations of one path, by how the request identifies the person (docs/reference/contract.md
-    §1.2). Returns `None` if no operation fits `identified_by`."""
+    """Returns the one of `modalities`, the operations of one path, that fits how the request identifies the person
+    (docs/reference/contract.md §1.2). Returns `None` if none fits `identified_by`."""
     if len(modalities) == 1:
         return modalities[0]
     by_modality = {served.operation.modality: served for served in modalities}

@@ -31,8 +31,8 @@ def _lost(served: Operation, later: Operation) -> Iterator[OfferRefusal]:
 
 
 def _types(schema: Any, path: str) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yields the dotted path of each field of a JSON schema, with the names of the JSON types that the field may
-    have."""
+    """Yields each field of a JSON schema: its dotted path, which begins with `path`, and the names of the JSON types
+    that the schema allows for it."""
     for option in _options(schema):
         properties = option.get("properties")
         for name, field in properties.items() if isinstance(properties, dict) else ():

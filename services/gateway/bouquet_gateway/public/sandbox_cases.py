@@ -33,7 +33,8 @@ T = TypeVar("T")
 KEPT_S = 5.0
 """Seconds for which the document with all test cases is reused. The first request after that builds a new one."""
 OUTSIDE_SANDBOX_REASON = "malformed_request"
-"""Failure reason in the reply of a worker outside of a sandbox, which does not understand requests about test cases."""
+"""Reason of the failure with which a worker that belongs to no sandbox answers a request about test cases. Such a
+worker does not understand the request."""
 
 _page = msgspec.json.Decoder(CasePage)
 _report = msgspec.json.Decoder(CaseReport)

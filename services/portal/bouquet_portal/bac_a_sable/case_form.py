@@ -38,8 +38,8 @@ class ProposedCase(Struct, frozen=True):
 
 
 def case_from_form(form_sent: QueryDict, operation: Operation, errors: Iterable[ErrorCode]) -> ProposedCase:
-    """Returns the test case that a submitted form describes. Its answer may be one of `errors`, the errors of the
-    operation."""
+    """Returns the test case that a submitted form describes. `errors` are the errors of the operation. If the visitor
+    has chosen one of them, it is the test case's answer."""
     head = Head(*(" ".join(form_sent.get(name, "").split())[: form.MAX_LENGTH] for name in HEAD))
     data = answer_form.data_from(operation.fields, form_sent, DATA)
     meta = answer_form.data_from(operation.meta, form_sent, META)

@@ -42,8 +42,8 @@ class Topic(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """Row of a table with a line for each person and a column for each API. A cell is a test case about the person, or
-    None if the API has none."""
+    """Row of a table with a line for each person and a column for each API. A cell is a test case of the API about the
+    person, or None."""
 
     person: Person
     cells: tuple[OperationCase | None, ...]
