@@ -24,7 +24,7 @@ may add to the failure table."""
 MAX_DOCUMENTS = 20
 MAX_CHECKS = 50
 MAX_SCHEMA_OBJECTS = 100
-"""Largest number of objects in an operation's JSON schema, because the gateway makes a Python type for each."""
+"""Largest number of objects in an operation's JSON schema. The gateway makes a Python type for each object."""
 MAX_FIELD_STEPS = 30
 """Largest number of names in the dotted path of a field; the path `adresse.pays` has two."""
 MAX_FIELDS = 300

@@ -316,8 +316,8 @@ class Regimes(Struct, frozen=True, kw_only=True):
     have found the person (docs/reference/upstreams/regime.md §6)."""
 
     asked_first: str
-    """Provider that serves 98 % of the families. The gateway asks this provider first if it does not know which of the
-    two serves the person."""
+    """Provider that the gateway asks first if it does not know which of the two serves the person. It serves 98 % of
+    the families."""
     asked_second: str
     keeps_past_months: str
     """Provider that keeps the quotients of past months. For a past month, the gateway prefers this provider's

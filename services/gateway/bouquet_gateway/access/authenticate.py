@@ -29,8 +29,8 @@ from bouquet_proto.query import parse_query
 
 TOKEN_MISSING = CredentialRefusal("token_missing")
 UNKNOWN_TOKEN_REASONS = frozenset({"token_invalid", "token_of_production", "token_of_staging"})
-"""Reasons for refusing a credential that is not a token of this environment. Each such refusal counts against the
-caller's IP address (`AddressThrottle`)."""
+"""Reasons for refusing a credential that is not a token of this environment (production or staging). Each such refusal
+counts against the caller's IP address (`AddressThrottle`)."""
 UNKNOWN_SESSION_REASONS = frozenset({"session_malformed", "session_unknown"})
 """Reasons for refusing a bearer token that does not belong to a FranceConnect session. Each such refusal counts against
 the caller's IP address (`AddressThrottle`)."""

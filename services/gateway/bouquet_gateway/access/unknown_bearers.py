@@ -15,8 +15,8 @@ from bouquet_mesh.networks import networks_of
 
 MINUTE_S = 60
 MAX_NETWORKS = 100_000
-"""Largest number of networks for which unknown bearer tokens are counted. Above this number, the count of the oldest
-network is dropped."""
+"""Largest number of networks for which unknown bearer tokens are counted. Above this number, the count of the network
+that came first is dropped."""
 # All counts together take about 20 MB.
 NETWORK_LIMIT_FACTOR = 10
 """Limit of an IPv6 /48 network, as a multiple of the limit of one IP address. In IPv6, each /64 network counts as one

@@ -27,8 +27,8 @@ REFUSAL_STATUSES = frozenset({401, 403, 429})
 """HTTP statuses of calls that were refused because of their token, scopes, IP address or rate limit. The journal
 records only some of these calls (`REFUSALS_PER_MINUTE`)."""
 REFUSALS_PER_MINUTE = 60
-"""Largest number of refused calls with one token that the journal records per minute. Further ones are only counted in
-a metric."""
+"""Largest number of refused calls, with one token and habilitation, that the journal records per minute. Further ones
+are only counted in a metric."""
 # A software editor's token has this limit for each habilitation that it uses.
 
 

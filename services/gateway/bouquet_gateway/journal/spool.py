@@ -178,7 +178,7 @@ LEVEL_EVENTS = {
     "filling": (logging.WARNING, "journal spool is filling"),
     "full": (logging.ERROR, "journal spool is full"),
 }
-"""Severity and message of the log line that reports a new fill level of the spool, by level."""
+"""Severity and message of the line that is logged when the spool reaches a fill level, by that level."""
 
 
 @contextmanager

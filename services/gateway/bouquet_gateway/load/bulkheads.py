@@ -10,8 +10,8 @@ from bouquet_mesh.bus.api import BusClient
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Number of callers among whom the limit on calls in flight to a provider is divided. With 4, one caller may use at
-most a quarter of the limit."""
+"""Smallest number of callers who can together use up the limit on calls in flight to a provider. With 4, one caller may
+use at most a quarter of the limit."""
 
 
 class Bulkheads:

@@ -26,8 +26,8 @@ WINDOW = re.compile(
 
 
 class MaintenanceWindow(Struct, frozen=True):
-    """Announced time at which an administration does not answer because of maintenance: every day, on a weekday, or on
-    one date."""
+    """Announced period in which an administration does not answer because of maintenance. It recurs every day or every
+    week, or is on one date."""
 
     label: str
     start: time
