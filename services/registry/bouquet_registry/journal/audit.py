@@ -238,9 +238,9 @@ async def _select_rows(connection: AsyncConnection, after: int, last: int) -> li
 
 
 async def prune(store: Store, before: float, now: Clock = time.time) -> int:
-    """Removes the oldest records, up to but not including the first one dated `before` (epoch seconds) or later.
-    Returns the number of removed records. Appends a record that describes the pruning. Raises `BrokenChain` if a record
-    to remove is wrong, and `RefusalError` if the database role may not remove it."""
+    """Removes the oldest records, and stops at the first one dated `before` (epoch seconds) or later. Returns the
+    number of removed records. Appends a record that describes the pruning. Raises `BrokenChain` if a record to remove
+    is wrong, and `RefusalError` if the database role may not remove it."""
     # Records end at the first one that is not older.
     known = await read_ends(store)
     _check_pruned(known)

@@ -33,7 +33,7 @@ from bouquet_registry.serve import serve_journal
 async def verify(context: Context, arguments: argparse.Namespace) -> Output:
     """Verifies the journal's chain from record `--from` on. Returns the range of verified records (`from`, `head`), and
     the removals of old records (`prunings`) that they describe. Raises `BrokenChain` for a wrong or missing record.
-    `--head` is a record that somebody noted earlier: if it is no longer the same, also raises `BrokenChain`."""
+    Also raises it if the record `--head`, which somebody noted earlier, has changed or is missing."""
     verified = await audit.verify(context.store, arguments.since, arguments.head)
     known = await audit.read_ends(context.store)
     return {
@@ -58,8 +58,8 @@ async def head(context: Context, _: argparse.Namespace) -> Output:
 
 
 async def prune(context: Context, arguments: argparse.Namespace) -> Output:
-    """Removes the oldest records, up to but not including the first one dated `--before` or later. Returns the number
-    of removed records and both ends of the chain. Records who did so, as an administrative act."""
+    """Removes the oldest records, and stops at the first one dated `--before` or later. Returns the number of removed
+    records and both ends of the chain. Notes who did so, as an administrative act."""
     await context.record(arguments, "journal prune")
     pruned = await audit.prune(context.store, arguments.before.timestamp())
     return {"pruned": pruned} | await head(context, arguments)
@@ -67,7 +67,7 @@ async def prune(context: Context, arguments: argparse.Namespace) -> Output:
 
 async def readmit(context: Context, arguments: argparse.Namespace) -> Output:
     """Tries again to read the messages that were unreadable on arrival, and writes the readable ones to the journal.
-    Returns how many were readable, and how many remain unreadable. Records who did so, as an administrative act."""
+    Returns how many were readable, and how many remain unreadable. Notes who did so, as an administrative act."""
     await context.record(arguments, "journal readmit")
     readmitted, aside = await writer.readmit(context.store)
     return {"readmitted": readmitted, "aside": aside}
@@ -75,7 +75,7 @@ async def readmit(context: Context, arguments: argparse.Namespace) -> Output:
 
 async def who_read(context: Context, arguments: argparse.Namespace) -> list[Output]:
     """Returns the calls that asked about a citizen, or whose answers named the citizen. The citizen's identity comes
-    from options, JSON on standard input, or prompts. Records who searched, as an administrative act."""
+    from options, JSON on standard input, or prompts. Notes who searched, as an administrative act."""
     author_of(arguments)  # so that nobody types an identity for a command that lacks a reason
     keys = pseudonym_search.keys_of(context.settings.journal_keys)
     parts = {name: " ".join(words) for name, words in vars(arguments).items() if name in IDENTITY_PROMPTS and words}
@@ -87,7 +87,7 @@ async def who_read(context: Context, arguments: argparse.Namespace) -> list[Outp
 
 async def request(context: Context, arguments: argparse.Namespace) -> list[Output]:
     """Returns the calls with the given id, which is an `X-Request-Id` or the id of a journal record. Returns an empty
-    list for an unknown id. Records who searched, as an administrative act."""
+    list for an unknown id. Notes who searched, as an administrative act."""
     await context.record(arguments, "journal request")
     async with context.store.reading() as connection:
         return await queries.accesses_of_request(connection, arguments.id)
@@ -95,8 +95,8 @@ async def request(context: Context, arguments: argparse.Namespace) -> list[Outpu
 
 async def stats(context: Context, arguments: argparse.Namespace) -> list[Output]:
     """Returns, for each habilitation, operation and outcome, the number of calls in the last `--months` months. Also
-    returns how many supporting documents citizens did not have to supply thanks to these calls. Records who asked, as
-    an administrative act."""
+    returns how many supporting documents citizens did not have to supply thanks to these calls. Notes who asked, as an
+    administrative act."""
     await context.record(arguments, "journal stats")
     now = context.clock()
     await rollups.roll_up(context.store)
@@ -106,7 +106,7 @@ async def stats(context: Context, arguments: argparse.Namespace) -> list[Output]
 
 async def rollup(context: Context, arguments: argparse.Namespace) -> Output:
     """Adds the records that are not counted yet to the roll-ups (counts by hour and day), and returns their number.
-    With `--rebuild`, counts again all records in the journal. Records who did so, as an administrative act."""
+    With `--rebuild`, counts all records in the journal again. Notes who did so, as an administrative act."""
     await context.record(arguments, "journal rollup")
     return {"counted": await (rollups.rebuild if arguments.rebuild else rollups.roll_up)(context.store)}
 

@@ -25,7 +25,7 @@ PSEUDONYMS_PER_QUERY = 1000
 
 async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOutParts]) -> list[Facts]:
     """Returns the calls about the person who has these pseudonyms, newest first. `pseudonyms` maps each to the parts of
-    the identity that it does not cover.
+    the identity that it leaves out.
 
     The list `named` of a call contains `asked` if the caller asked about the person, and `found` if the answer named
     the person. `left_out` lists the parts of the identity that the caller did not give.
@@ -45,9 +45,9 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
 
 
 def _add_call(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
-    """Adds the call in `row`, a record of the journal, to `calls`, which maps record numbers to calls. Adds `named`
-    (`asked` or `found`) to the call's list `named`. If the call has a list `left_out` already, keeps the shorter
-    one."""
+    """Adds a call to `calls`, which maps record numbers to calls. `row` is the call's record in the journal. Adds
+    `named` (`asked` or `found`) to the call's list `named`. If the call has a list `left_out` already, keeps the
+    shorter one."""
     # Several pseudonyms may match one call, each with its own list of parts left out.
     facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person", "found")}
     known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})

@@ -197,7 +197,7 @@ def _calls_by_hour(within: Condition) -> Select[Any]:
 
 
 def _people_by_day(within: Condition) -> Select[Any]:
-    """Returns the SQL query of two numbers for each habilitation, day (UTC) and operation. They are the number of
+    """Returns the SQL query of two numbers for each habilitation, day (UTC) and operation. They are the numbers of
     people about whom calls found something, and of supporting documents (`justificatifs`) that these calls replaced.
     `within` is the condition on the records to count."""
     # Repeated calls about a person for the same recipient count as one document.
