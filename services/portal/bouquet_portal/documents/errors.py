@@ -19,8 +19,9 @@ class _ListedError(NamedTuple):
 
 
 def error_codes(document: Mapping[str, Any]) -> tuple[ErrorCode, ...]:
-    """Returns the errors that a gateway's `/api/errors` lists, each combination of code and HTTP status once. Raises
-    `KeyError`, `TypeError` or `ValueError` if the document does not have the expected form."""
+    """Returns the errors in `document`, the decoded answer of a gateway's `/api/errors`. Each combination of code and
+    HTTP status occurs once. Raises `KeyError`, `TypeError` or `ValueError` if the document does not have the expected
+    form."""
     groups: dict[tuple[str, int], list[_ListedError]] = {}
     for listed in _all(document):
         groups.setdefault((listed.error["code"], listed.status), []).append(listed)

@@ -25,7 +25,7 @@ COLUMNS = (
     "phone",
 )
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""First characters by which spreadsheets take a cell's text for a formula."""
+"""Characters that, at the beginning of a cell, make spreadsheets read its text as a formula."""
 
 
 def rows(*, with_unconfirmed: bool = False) -> Iterator[dict[str, str]]:

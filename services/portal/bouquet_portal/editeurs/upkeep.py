@@ -16,8 +16,8 @@ EVERY_S = 30.0
 
 
 def start(keep_months: int) -> None:
-    """Starts the thread, which ends with the process. `keep_months` is the number of months after which confirmed
-    requests are deleted."""
+    """Starts the thread that sends due mails and deletes old requests of software editors. Confirmed requests are
+    deleted after `keep_months` months."""
     threading.Thread(target=_keep_up, args=(keep_months,), name="editor-requests", daemon=True).start()
 
 

@@ -36,8 +36,8 @@ def see_other(route: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def request(request: HttpRequest) -> HttpResponse:
-    """Shows the form (GET), or handles the form that a visitor has sent (POST). A valid form is stored, and a
-    confirmation link is mailed to the e-mail address given."""
+    """Shows the form by which a software editor asks to be listed (GET), or handles the submitted form (POST). A valid
+    form is stored, and a confirmation link is mailed to the e-mail address given."""
     if not site().settings.mail_url.reveal():
         return render(request, "editeurs/closed.html", status=503 if request.method == "POST" else 200)
     if request.method != "POST":

@@ -143,8 +143,8 @@ class Casebook:
 
 
 def read_folder(path: Path, today: date) -> Folder:
-    """Returns the cases of a folder, and an error for each unreadable file. Placeholders for dates, such as
-    `{annee-3}`, are computed from `today`. A missing folder has no cases and no errors."""
+    """Returns the test cases of a folder, and an error for each unreadable file. Placeholders for dates, such as
+    `{annee-3}`, are computed from `today`. A missing folder has no test cases and no errors."""
     cases, errors = [], []
     for file in _files(path):
         try:
@@ -155,8 +155,8 @@ def read_folder(path: Path, today: date) -> Folder:
 
 
 def read_case(file: Path, today: date) -> Case:
-    """Returns the case in a file. Placeholders for dates, such as `{annee-3}`, are computed from `today`. Raises
-    `CaseError` for an invalid case."""
+    """Returns the test case in a case file. Placeholders for dates, such as `{annee-3}`, are computed from `today`.
+    Raises `CaseError` for an invalid file."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # ValueError: no UTF-8
@@ -165,8 +165,8 @@ def read_case(file: Path, today: date) -> Case:
 
 
 def parse_case(name: str, text: str, today: date) -> Case:
-    """Returns the case in a file's text. Placeholders for dates, such as `{annee-3}`, are computed from `today`. Raises
-    `CaseError` for an invalid case."""
+    """Returns the test case in the text of a case file. Placeholders for dates, such as `{annee-3}`, are computed from
+    `today`. Raises `CaseError` for an invalid text."""
     try:
         content, misread = _loaded(dated(text, today))
     except yaml.MarkedYAMLError as error:

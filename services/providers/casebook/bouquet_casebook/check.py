@@ -149,7 +149,7 @@ def check(
 
 def _unreachable(case: Case, own: Signature, operations: list[SimulatedOperation]) -> str:
     """Returns the reason why no call can get the answer recorded in `case`, or "" if a call can. `own` is the signature
-    of the case: its parameters in comparable form. `operations` are the operations that its folder answers."""
+    of this test case: its parameters in comparable form. `operations` are those that its folder answers."""
     # The default case answers any call that no other case answers, whatever its own parameters.
     outcomes = (outcome for simulated in operations for _, outcome in tried_calls(case, simulated))
     if case.name == DEFAULT_FILE or CallOutcome(own) in outcomes:
@@ -164,8 +164,8 @@ def _unreachable(case: Case, own: Signature, operations: list[SimulatedOperation
 
 
 def tried_calls(case: Case, simulated: SimulatedOperation) -> Iterator[tuple[str, CallOutcome]]:
-    """Tries calls of an operation with a case's parameters. Yields the outcome of each, with the FranceConnect token
-    sent. There is one call for each invented citizen who granted a scope of the operation. An operation without
+    """Tries calls of an operation with a test case's parameters. Yields the outcome of each, with the FranceConnect
+    token sent. There is one call for each invented citizen who granted a scope of the operation. An operation without
     FranceConnect is called once, with the token ""."""
     # Without a token, and if the rules refuse the parameters, yields one outcome with the token "".
     operation = simulated.operation
@@ -204,7 +204,7 @@ def _query(params: Mapping[str, Any]) -> str:
 
 
 def _difference(own: Signature, reached: Signature) -> str:
-    """Returns a text that tells a case's author which parameters differ between the case (`own`) and a call
+    """Returns a text for a test case's author: it says which parameters differ between the test case (`own`) and a call
     (`reached`)."""
     wanted, had = dict(own), dict(reached)
     words = {
@@ -216,7 +216,7 @@ def _difference(own: Signature, reached: Signature) -> str:
 
 
 def _schema_violations(case: Case, operation: Operation) -> Iterator[Fault]:
-    """Yields a fault for each place where the answer in a case violates the operation's schema, up to `MAX_VIOLATIONS`.
+    """Yields a fault for each place where a test case's answer violates the operation's schema, up to `MAX_VIOLATIONS`.
     If the status is not 200, the schema does not apply: the answer must be an error body."""
     # The texts never contain a value, which may be a real person's.
     payload = msgspec.json.decode(case.payload)
@@ -255,7 +255,7 @@ def _described(error: jsonschema.ValidationError) -> tuple[str, tuple[str | int,
 
 
 def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> Iterator[Fault]:
-    """Yields a fault for the first value in a case's payload that version 2 cannot show."""
+    """Yields a fault for the first value in a test case's payload that version 2 cannot show."""
     # A schema accepts `1.0` as an integer, which the conversion to the worker's result does not.
     for one in version_2 if case.status == 200 else ():
         try:

@@ -32,8 +32,8 @@ a message."""
 
 
 def page_of(cases: Iterable[RecordedCase], after: str) -> CasePage:
-    """Returns the page of the list that follows the case with the id `after`, or the first page if `after` is empty.
-    `cases` must be sorted by id."""
+    """Returns the page of the list of test cases that begins after the case with the id `after`. An empty `after` means
+    the first page. `cases` must be sorted by id."""
     chosen: list[RecordedCase] = []
     size = 0
     for case in cases:

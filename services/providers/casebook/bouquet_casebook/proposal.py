@@ -18,12 +18,12 @@ from bouquet_casebook.sessions import FOLDER
 from bouquet_proto.sandbox_messages import CaseFault, CaseReport
 
 PROPOSED_FILE_NAME = "proposition.yaml"
-"""File name given to a proposed case while it is checked, since its author may not have chosen one yet."""
+"""Name given to a proposed case file while it is checked, since its author has not necessarily chosen one yet."""
 
 
 def report_on(text: str, folder: str, checker: Checker, others: Sequence[Case], today: date) -> CaseReport:
-    """Checks `text`, a case file proposed for `folder`. Returns its faults, and the case if it can be read. `others`
-    are the cases that the folder already holds."""
+    """Checks `text`, a case file proposed for `folder`. Returns its faults, and the test case if the file can be read.
+    `others` are the test cases that the folder already holds."""
     try:
         case = parse_case(PROPOSED_FILE_NAME, text, today)
     except CaseError as error:

@@ -247,7 +247,7 @@ class _Answers:
 
     def reply(self, lookup: Lookup, operation: Operation) -> Reply:
         """Returns the reply to a lookup. An invented identity that contains an error code gets this error. Any other
-        gets the case with the same parameters, or else the default case (`404.yaml`). Without a default case, the
+        gets the test case with the same parameters, or else the default one (`404.yaml`). Without a default one, the
         person is not found."""
         # For an operation of version 2, a matching case of its successor in a later version comes before the default
         # case.
@@ -269,7 +269,7 @@ class _Answers:
 
     def _as_version_2(self, lookup: Lookup, operation: Operation) -> Reply | None:
         """Answers a lookup of version 2 from a test case of the same operation in a later version. Returns `None` if
-        the operation has cases of its own, or if no case fits."""
+        the operation has test cases of its own, or if no test case fits."""
         older = self._older.get(operation.id)
         if older is None or self._casebook.folder(operation.folder).cases:
             return None

@@ -39,8 +39,8 @@ class _Payload(Struct, frozen=True):
 def answered_from_successors(
     operations: Mapping[str, Operation], published: Mapping[str, PublishedOperation[Any]]
 ) -> dict[str, ServedVersion2]:
-    """Returns, by id, the operations of version 2 that can be answered from the cases of a later version. `published`
-    holds each operation with the function that converts a result to published data."""
+    """Returns, by id, the operations of version 2 that can be answered from the test cases of a later version.
+    `published` holds each operation with the function that converts a result to published data."""
     # By FranceConnect the successor is the operation by civil status, since later versions show citizens less.
 
     by_path = {operation.path: operation for operation in operations.values()}
