@@ -21,7 +21,8 @@ REQUESTS = Counter(
 )
 REQUEST_SECONDS = Histogram(
     "bouquet_gateway_request_seconds",
-    "Duration of a request in seconds, from the receipt of its headers until its answer is ready to be sent.",
+    "Duration of a request in seconds, from the receipt of its headers until its answer is ready to be sent. Each "
+    "lookup in a dossier and each tool call at `/mcp` is also measured by itself.",
     ["operation"],
     buckets=SECONDS,
 )

@@ -29,7 +29,7 @@ from bouquet_mesh.tasks import alongside
 NAMESPACE = "bouquet:cache"
 NONCE_BYTES = 12
 MAX_PENDING_DELETIONS = 10_000
-"""Limit on the deletions that redis has not confirmed yet, and that are repeated. Above it, the oldest is given up."""
+"""Largest number of deletions that wait until redis confirms them. Above it, the oldest is given up."""
 NO_TIMEOUT = 0
 """Value of aiocache's parameter `timeout` that turns off aiocache's own time limit."""
 # For its own timeout, aiocache would create a task at each call.
