@@ -54,8 +54,8 @@ COMMUNES_UNTIL_2007 = (
     CommuneRecord("971", "saint barthelemy", "97123", BEGINNING, "2007-07-14"),
     CommuneRecord("971", "saint martin", "97127", BEGINNING, "2007-07-14"),
 )
-"""Records of two islands as communes of Guadeloupe, until they became separate collectivities in 2007. The source of
-all other records, an npm package, lacks these."""
+"""Records of two islands as communes of Guadeloupe, until they became separate collectivities in 2007."""
+# The npm package from which all other records come lacks the two islands.
 
 
 def main(folders: list[str]) -> None:
@@ -74,7 +74,8 @@ def read(folder: str, name: str) -> Any:
 
 def before_2019(history: list[Row]) -> list[CommuneRecord]:
     """Returns records of the communes in `history`, a list of all communes from 1943 to 2019. A commune that was in
-    several départements has a record for each. For example, a commune of Corsica has one for 20 and one for 2A."""
+    several départements has a record for each. For example, a commune of Corsica has a record for 20 and another for
+    2A."""
     by_id = {row["id"]: row for row in history}
     return [
         CommuneRecord(
@@ -91,8 +92,8 @@ def before_2019(history: list[Row]) -> list[CommuneRecord]:
 
 
 def departements(row: Row, by_id: dict[str, Row]) -> Iterator[str]:
-    """Yields the numbers of the départements to which a commune and its successors have belonged. For a commune of
-    Corsica, these are 20, then 2A. `by_id` holds all rows of the history, where successors are looked up."""
+    """Yields the numbers of the départements to which a commune and its successors have belonged, such as 20, then 2A
+    in Corsica. `by_id` holds all rows of the history."""
     while row["type"] == "COM":
         yield departement_of(row["code"])
         if "successeur" not in row:
@@ -130,8 +131,9 @@ def is_commune(row: Row) -> bool:
 
 
 def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
-    """Returns records of the arrondissements (districts) of Paris, Lyon and Marseille. All begin on 1 January 1943, the
-    first day that the list covers. `with_known_dates` corrects those created later."""
+    """Returns records of the arrondissements (districts) of Paris, Lyon and Marseille. All records begin on 1 January
+    1943, the first day that the list covers."""
+    # `with_known_dates` corrects the records of arrondissements that were created later.
     # `with_known_dates` then replaces the dates of those created later.
     return [
         CommuneRecord(departement_of(row["code"]), normalised(row["nom"]), row["code"], BEGINNING, OPEN_END)

@@ -13,8 +13,8 @@ import tomllib
 from pathlib import Path
 
 EXACT_DEPENDENCIES = {"bouquet-proto": {"msgspec"}}
-"""Exact set of packages that must be installed along with a distribution, by the distribution's name. A distribution
-that is not listed may have any dependencies."""
+"""Exact set of packages that must be installed along with a distribution, by the distribution's name. Dependencies of
+other distributions are not checked."""
 
 # Program that runs inside the environment under test.
 PROBE = """
@@ -45,7 +45,7 @@ def check(name: str, wheels: Path, environment: Path) -> None:
     """Installs the distribution `name`, from the folder `wheels`, in a new virtual environment in the folder
     `environment`. Then loads its entry points, and runs its commands with `--help`.
 
-    Exits with an error if this fails, or if `EXACT_DEPENDENCIES` lists other packages than those installed.
+    Exits with an error if a step fails, or if the installed dependencies differ from `EXACT_DEPENDENCIES`.
     """
     python = str(environment / "bin" / "python")
     run("uv", "venv", "--quiet", "--python", sys.executable, str(environment))

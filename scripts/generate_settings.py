@@ -179,8 +179,8 @@ def _section(group: Group, known: dict[str, Group]) -> str:
 
 
 def _with_inherited(group: Group, known: dict[str, Group]) -> Iterator[Setting]:
-    """Yields the settings of the struct `group`, inherited ones first. `known` holds all structs of settings, by name;
-    base classes are looked up there."""
+    """Yields the settings of the struct `group`, inherited ones first. `known` holds all structs of settings, by
+    name."""
     for base in group.bases:
         if base in known:
             yield from _with_inherited(known[base], known)

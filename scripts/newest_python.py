@@ -1,7 +1,6 @@
 """Prints the path of the newest installed Python, if it is newer than the running one. Otherwise prints an empty line.
 
-Searches PATH and the versions that pyenv has installed. Skips commands that do not run, such as those that pyenv puts
-on PATH for versions that are not active.
+Searches PATH and the versions that pyenv has installed.
 """
 
 from __future__ import annotations

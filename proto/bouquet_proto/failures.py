@@ -117,13 +117,13 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def has_authority_prefix(self) -> bool:
-        """Whether the public code begins with the two digits of an authority. If so, `code` holds only the three digits
-        after them."""
+        """Whether the public code begins with the two digits of an authority. If so, `code` holds only the other three
+        digits."""
         return len(self.code) == 3
 
     def code_of(self, prefix: str) -> str:
-        """Returns the public code of five digits. If `code` has only three, `prefix` comes before them: the two digits
-        of the operation's authority."""
+        """Returns the public code of five digits. `prefix`, the two digits of the operation's authority, completes a
+        `code` of three digits."""
         return prefix + self.code if self.has_authority_prefix else self.code
 
 
@@ -135,8 +135,7 @@ PERIMETER = " Veuillez vérifier que votre recherche est couverte par le périm�
 GENERIC_ABSENCE = (
     "L'identifiant indiqué n'existe pas, n'est pas connu ou ne comporte aucune information pour cet appel."
 )
-"""Default text of a "not found" response, for a provider that has no text of its own in the contract. The sentence
-`PERIMETER` follows this text."""
+"""Default text of a "not found" response, for a provider that has no text of its own in the contract."""
 
 
 def absence(detail: str = GENERIC_ABSENCE, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:

@@ -19,16 +19,16 @@ PROVIDER = "france_connect"
 OPERATION = "france_connect_session"
 AUTHORITY = Authority("FranceConnect", "51")
 PING_NAME = "franceconnect"
-"""Name of FranceConnect in the path `/api/franceconnect/ping`, which reports whether FranceConnect works. The answer
-repeats the name (docs/reference/contract.md §5.3)."""
+"""Name of FranceConnect in the path `/api/franceconnect/ping`, which reports whether FranceConnect works
+(docs/reference/contract.md §5.3)."""
 
 RESOURCE = "resource"
 """Parameter in the gateway's request to FranceConnect's worker. Its value names the resource that the caller asks for,
 such as `statut_etudiant` (docs/reference/upstreams/france_connect.md §2)."""
 
 IDENTITY_UNUSABLE = "identity_unusable"
-"""Reason of a call's failure: the identity that FranceConnect gives for a citizen is too incomplete or malformed to ask
-a provider."""
+"""Reason of a call's failure: FranceConnect's identity of the citizen is too incomplete or malformed to ask a
+provider."""
 
 SEXES: dict[str | None, Sexe] = {"male": "M", "female": "F"}
 """Codes of the sex in the contract, by the value of `gender` that FranceConnect gives. Any other value of `gender`
@@ -64,8 +64,7 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 def identity_of(pivot: Pivot) -> Identite:
-    """Converts the identity in FranceConnect's form (`pivot`) to an `Identite`, the form on the bus. Unknown values
-    stay unknown."""
+    """Converts the identity in FranceConnect's form (`pivot`) to an `Identite`, the form on the bus."""
     # A first name with a space stays one name where FranceConnect sends a list (docs/contract.md, V11), the commune
     # counts only for a birth in France, and the name of use is always absent (docs/contract.md, V12).
     year, month, day = birth_parts(pivot.birthdate)
@@ -84,16 +83,16 @@ def identity_of(pivot: Pivot) -> Identite:
 
 
 def birth_parts(birthdate: str | None) -> tuple[int | None, int | None, int | None]:
-    """Returns the year, month and day of a date `YYYY-MM-DD`, `YYYY-MM` or `YYYY`. A missing or zero part is None. All
-    three are None for any other text."""
+    """Returns the year, month and day of a date `YYYY-MM-DD`, `YYYY-MM` or `YYYY`. A missing or zero part is None. For
+    other texts, all three are None."""
     form = BIRTHDATE.fullmatch(birthdate or "")
     year, month, day = (int(part or 0) or None for part in form.groups()) if form else (None, None, None)
     return year, month, day
 
 
 def is_usable(identity: Identite, today: date) -> bool:
-    """Returns whether an identity from FranceConnect suffices to ask a provider about the person. It needs names with
-    an ASCII spelling, and a possible birth date with a year. The commune's code, if given, must be valid."""
+    """Returns whether an identity from FranceConnect suffices to ask a provider about the person. Required are names
+    with an ASCII spelling, and a possible birth date with a year. A commune's code, if given, must be valid."""
     # First names may be missing.
     place = identity.code_cog_insee_commune_naissance
     return (

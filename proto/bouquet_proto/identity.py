@@ -64,8 +64,9 @@ class Identifiant(Struct, frozen=True, kw_only=True, tag="identifiant"):
 
 
 class NumeroAllocataire(Struct, frozen=True, kw_only=True, tag="numero_allocataire"):
-    """Number of a family's file at a CAF, with the postal code of the file's holder. The number has 5 to 7 digits, as
-    the caller gave them."""
+    """Number of a family's file at a CAF, with the postal code of the file's holder. The number has 5 to 7 digits."""
+
+    # The digits are kept as the caller gave them.
 
     numero_allocataire: str
     code_postal: str

@@ -1,5 +1,5 @@
 """Reply to a gateway that asks whether the access journal has a record. The process that writes the journal sends the
-reply, since the registry's process has no right to read the journal."""
+reply."""
 
 from __future__ import annotations
 

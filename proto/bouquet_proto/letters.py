@@ -17,8 +17,8 @@ ASCII_SPELLINGS = {
 _ASCII_SPELLINGS = str.maketrans(ASCII_SPELLINGS)
 _NOT_KEPT = re.compile(r"[^0-9a-z]+")
 LATIN_END = "\u0250"
-"""First Unicode character after the blocks of Latin letters. For names that have only earlier characters, `fold` uses a
-table, which is faster."""
+"""First Unicode character after the blocks of Latin letters. `fold` is faster for names with only earlier
+characters."""
 # Names with later characters need Unicode normalisation, which takes longer.
 # No character below this one combines with the character before it in a text, so `fold` can convert each Latin letter
 # by itself.
@@ -38,8 +38,8 @@ def to_ascii(text: str) -> str | None:
 
 
 def fold(text: str) -> str:
-    """Returns a name in lower case, reduced to ASCII letters and digits: `Zoé-Anne` becomes `zoeanne`. Spellings that
-    differ only in accents, case or punctuation give the same result; letters of other alphabets are dropped."""
+    """Returns a name in lower case, reduced to ASCII letters and digits: `Zoé-Anne` becomes `zoeanne`. Letters of other
+    alphabets are dropped."""
     if text.isascii() and text.isalnum():
         return text.lower()
     return text.translate(_FOLDED_LATIN) if text.isascii() or max(text) < LATIN_END else _folded(text)

@@ -1,5 +1,5 @@
-"""Limits on offers (descriptions of a worker's operations) and on replies to lookups, which workers send to gateways.
-A message is measured before it is decoded, so that the refusal of a large message costs almost nothing."""
+"""Limits on offers (descriptions of a worker's operations) and on replies to lookups, which workers send to gateways. A
+message is measured before it is decoded."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ MAX_REPLY_ELEMENTS = 20_000
 """Largest value that a worker may choose for `ReplyLimits.elements`, the limit on object members and list items in one
 reply."""
 MAX_DEPTH = 60
-"""Largest depth of nested JSON objects and lists in a worker's message. The gateway reads each level by a recursive
-call."""
+"""Largest depth of nested JSON objects and lists in a worker's message."""
+# The gateway reads each level by a recursive call.
 # The providers of this repository use fewer than 30 levels.
 
 ALLOWED_META: Mapping[str, int] = {"provider_error_code": 100, "provider_error_message": 1000, "retry_in": 0}
-"""Keys allowed in the `meta` of a reply without data. Each comes with the largest number of characters of its text, or
-with 0 if its value is a number."""
+"""Keys allowed in the `meta` of a reply without data, with the largest number of characters of each text. 0 stands for
+a number."""
 DAY_S = 86_400
 MAX_NUMBER = 2**53 - 1
-"""Largest integer accepted in the `meta` of a reply. JavaScript, which reads numbers as 64-bit floats, reads all
-integers up to this one exactly."""
+"""Largest integer accepted in the `meta` of a reply."""
+# JavaScript, which reads numbers as 64-bit floats, reads all integers up to this one exactly.
 
 Excess: TypeAlias = Literal["", "too large", "too many elements", "too deep", "meta not allowed"]
 """Reason to refuse a reply, or "" for none. `meta not allowed` means a key or value that `ALLOWED_META` does not
@@ -58,8 +58,7 @@ DEFAULT_LIMITS = ReplyLimits()
 
 
 def excess_of(reply: Reply, limits: ReplyLimits = DEFAULT_LIMITS) -> Excess:
-    """Returns the reason to refuse a worker's reply, such as `too large`, or "" if the reply is within the limits. If
-    there are several reasons, returns the first one found."""
+    """Returns the reason to refuse a worker's reply, such as `too large`, or "" if the reply is within the limits."""
     match reply:
         case Found(data=data) | Recorded(body=data):
             return _excess_of_data(data, limits)

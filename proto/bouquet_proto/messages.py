@@ -16,14 +16,13 @@ from bouquet_proto.identity import Identity
 T = TypeVar("T")
 
 MAX_REQUEST_BYTES = 64 * 1024
-"""Largest size, in bytes, of any request except `CheckCase`, which carries a whole file. A larger one is not
-decoded."""
+"""Largest size, in bytes, of all requests except `CheckCase`. Larger requests are not decoded."""
 
 MAX_CASE_BYTES = 64 * 1024
 """Largest size, in bytes, of a test case file that a sandbox checks."""
 MAX_CHECK_REQUEST_BYTES = 7 * MAX_CASE_BYTES
-"""Largest size, in bytes, of a `CheckCase` request, which carries a case file. JSON may write one byte of the file as
-six; the rest leaves room for the other fields."""
+"""Largest size, in bytes, of a `CheckCase` request, which carries a test case file."""
+# JSON may write one byte of the file as six; the rest leaves room for the other fields.
 
 Parameter: TypeAlias = str | int | tuple[str, ...]
 """Value of a lookup's parameter, such as a year or a list of codes."""
@@ -39,8 +38,9 @@ class Caller(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """SIRET of the administration that receives the data; empty if the lookup is for no administration."""
     token_id: str = ""
     mark: str = ""
-    """Keyed hash by which a worker tells callers apart, but cannot learn who they are. Empty if the gateway makes the
-    lookup for itself, or is too old to send this field."""
+    """Keyed hash by which a worker can tell callers apart without learning who they are. Empty if the gateway makes the
+    lookup for itself."""
+    # Also empty from older gateways.
     # Only gateways have the key.
 
 
@@ -59,8 +59,7 @@ class Lookup(Struct, frozen=True, kw_only=True, tag="lookup", omit_defaults=True
 
 
 class Describe(Struct, frozen=True, kw_only=True, tag="describe", omit_defaults=True):
-    """Request for the description of a worker's operations (`Offer`). It also tells the worker which parts of its last
-    offer the gateway does not serve."""
+    """Request for the description of a worker's operations (`Offer`)."""
 
     id: str
     deadline: float
@@ -69,8 +68,8 @@ class Describe(Struct, frozen=True, kw_only=True, tag="describe", omit_defaults=
     none."""
     # Also empty from older gateways.
     refused: tuple[str, ...] = ()
-    """Reasons why the gateway refuses the worker's offer or parts of it, such as `path already served: acme_dossier`.
-    If a reason is about an operation, the operation's id follows."""
+    """Reasons why the gateway refuses the worker's offer or parts of it, such as `path already served: acme_dossier`. A
+    reason about an operation ends with the operation's id."""
     traceparent: str = ""
 
 
@@ -101,8 +100,8 @@ class Changes(Struct, frozen=True, kw_only=True, tag="changes", omit_defaults=Tr
     """Number of the last change that the gateway knows; 0 if it knows none. The reply lists the changes with higher
     numbers."""
     scopes: tuple[str, ...] = ()
-    """Scopes of the operations that the gateway serves now, for the registry's list of scopes. They are sent when they
-    have changed and every ten minutes; otherwise the field is empty."""
+    """Scopes of the operations that the gateway serves now, for the registry's list of scopes. Sent after a change and
+    every ten minutes; otherwise empty."""
     traceparent: str = ""
 
 
@@ -118,8 +117,8 @@ class FindDelegations(Struct, frozen=True, kw_only=True, tag="find_delegations",
 
 
 class ListDelegations(Struct, frozen=True, kw_only=True, tag="list_delegations", omit_defaults=True):
-    """Request to the registry for one page of the delegations to a software editor. They let the editor call with other
-    organisations' rights. The reply is a `registry_messages.DelegationPage`."""
+    """Request to the registry for one page of the delegations to a software editor. A delegation lets the editor call
+    with another organisation's rights. The reply is a `registry_messages.DelegationPage`."""
 
     id: str
     deadline: float
@@ -192,18 +191,17 @@ Request: TypeAlias = (
 
 
 class Found(Struct, frozen=True, tag="found"):
-    """Reply with data, as JSON. In the reply to a lookup, these are all the data about the person; the gateway removes
-    the fields outside the caller's scopes."""
+    """Reply with data, as JSON. A reply to a lookup holds all the data about the person; the gateway removes the fields
+    outside the caller's scopes."""
 
     data: Raw
 
 
 class NotFound(Struct, frozen=True, tag="not_found", omit_defaults=True):
-    """Reply of a provider that has no data about the person. The registry sends it for an unknown token."""
+    """Reply of a provider that has no data about the person, or of the registry that does not know a token."""
 
     reason: str
-    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker adds to the table
-    (`Offer.problems`)."""
+    """Reason for this reply: a key of the failure table, or of the worker's own rows in `Offer.problems`."""
     meta: Meta = {}
 
 
@@ -212,8 +210,7 @@ class Rejected(Struct, frozen=True, tag="rejected", omit_defaults=True):
     people."""
 
     reason: str
-    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker adds to the table
-    (`Offer.problems`)."""
+    """Reason for this reply: a key of the failure table, or of the worker's own rows in `Offer.problems`."""
     meta: Meta = {}
 
 
@@ -221,8 +218,7 @@ class Failed(Struct, frozen=True, tag="failed", omit_defaults=True):
     """Reply without a result, because of a technical fault of the provider, its worker or Bouquet itself."""
 
     reason: str
-    """Reason for this reply: a key of the failure table (`failures`), or of the rows that the worker adds to the table
-    (`Offer.problems`)."""
+    """Reason for this reply: a key of the failure table, or of the worker's own rows in `Offer.problems`."""
     retry_in_s: int | None = None
     """Seconds after which the caller may try again; `None` if unknown."""
     meta: Meta = {}
@@ -237,11 +233,10 @@ class Recorded(Struct, frozen=True, tag="recorded"):
 
 
 MAX_BYTES = 1_100_000
-"""Largest size, in bytes, of any message on the bus; a larger one is not decoded. It leaves room for a reply with
-`limits.MAX_REPLY_BYTES` of data."""
+"""Largest size, in bytes, of a message on the bus. Larger messages are not decoded."""
+# Leaves room for a reply with `limits.MAX_REPLY_BYTES` of data.
 MAX_BYTES_WITHOUT_DATA = 8 * 1024
-"""Largest size, in bytes, of a reply without data. A larger reply is decoded only as a `Found` or a `Recorded`, the two
-replies with data."""
+"""Largest size, in bytes, of a reply without data. Larger replies must be a `Found` or a `Recorded`."""
 
 Reply: TypeAlias = Found | NotFound | Rejected | Failed | Recorded
 
@@ -251,15 +246,15 @@ _check: msgspec.json.Decoder[Request] = msgspec.json.Decoder(CheckCase)
 """Decoder of requests larger than `MAX_REQUEST_BYTES`, which accepts only a `CheckCase`."""
 _reply: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
 _data: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Found | Recorded)
-"""Decoder of replies larger than `MAX_BYTES_WITHOUT_DATA`, which accepts only a `Found` or a `Recorded`. The JSON in
-the reply's `data` stays undecoded."""
+"""Decoder of replies larger than `MAX_BYTES_WITHOUT_DATA`, which accepts only a `Found` or a `Recorded`."""
 
 encode = _encoder.encode
 
 
 def decode_request(body: bytes) -> Request:
-    """Decodes a request. Raises `msgspec.DecodeError` if the request is too large or malformed; the error has a fixed
-    text, because msgspec's own text may quote personal data."""
+    """Decodes a request. Raises `msgspec.DecodeError` if the request is too large or malformed. The error's text has no
+    personal data."""
+    # msgspec's own text may quote personal data.
     if len(body) > MAX_CHECK_REQUEST_BYTES:
         raise msgspec.DecodeError("larger than a request")
     return _decode(_request if len(body) <= MAX_REQUEST_BYTES else _check, body)
@@ -279,8 +274,8 @@ def decode_reply(body: bytes) -> Reply:
 
 
 def _is_object(data: Raw) -> bool:
-    """Returns whether `data` is a JSON object. Only from an object can the gateway remove the fields that a caller may
-    not see."""
+    """Returns whether `data` is a JSON object."""
+    # Only from an object can the gateway remove the fields that a caller may not see.
     return bytes(memoryview(data)[:1]) == b"{"
 
 

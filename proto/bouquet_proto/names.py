@@ -6,24 +6,23 @@ import re
 from typing import Any
 
 EMBEDDED = "memory:"
-"""URL that selects the process's own memory instead of a server. It can be given for the bus, the cache and the outbox
-(a queue of journal records)."""
+"""URL that selects the process's own memory instead of a server. Allowed for the bus, the cache and the outbox (queue
+of journal records)."""
 
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 """Pattern of a provider's name, such as `cnaf` or `france_travail`."""
 
 QUEUE_PREFIX = "bouquet.q."
 RESERVE_SUFFIX = ".reserve"
-"""Ending of the name of a provider's reserve queue, used while the broker node of the usual queue is down. No other
-queue's name ends like this, because providers' names contain no full stop."""
+"""Ending of the name of a provider's reserve queue, used while the broker node of the usual queue is down."""
+# No other queue's name ends like this, because providers' names contain no full stop.
 REPLY_EXCHANGE = "bouquet.replies"
 CHECK_PREFIX = "bouquet.check."
 """Prefix of the names of check queues. A process declares such a queue, and deletes it at once, to find out whether the
 broker accepts changes."""
 GATEWAY_OWNER = "gateway"
 JOURNAL_OWNER = "journal"
-"""Name of the process that writes the access journal. It is part of the name of each queue that the process declares to
-check the broker (`check_queue_of`)."""
+"""Name of the process that writes the access journal."""
 
 QUEUE_ARGUMENTS: dict[str, Any] = {"x-expires": 10_000}
 """Arguments with which a provider's queue is declared. `x-expires` is in milliseconds: after this time without a

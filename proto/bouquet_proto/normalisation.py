@@ -64,8 +64,7 @@ def normalised(field: str, text: str) -> str:
 
 
 def _is_code(field: str, text: str) -> bool:
-    """Returns whether `text` is really a code, for a field in `CODES` (fields that normally hold a code). In some of
-    them, providers also accept a name, such as a commune's."""
+    """Returns whether `text` is a code. Some fields in `CODES` may hold a name instead, such as a commune's."""
     return bool(_DIGIT.search(text)) and (field == "ine" or not _WORD.search(text))
 
 

@@ -21,8 +21,8 @@ session."""
 
 
 def digest_of(offer: bytes) -> str:
-    """Returns the SHA-256, in hexadecimal, of an encoded offer (a worker's description of its operations). A gateway
-    that refuses parts of an offer sends this digest to the worker, to say which offer it means (`Describe.offer`)."""
+    """Returns the SHA-256, in hexadecimal, of an encoded offer (a worker's description of its operations). Gateways
+    send the digest in `Describe.offer`."""
     return sha256(offer).hexdigest()
 
 
@@ -145,8 +145,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Operation of the public contract: one path, with one way to identify the person (`modality`)."""
 
     id: str
-    """Id of the operation, unique among all providers. It is the id in API Particulier's OpenAPI document, unless
-    several operations have the same id there."""
+    """Id of the operation, unique among all providers; usually the id in API Particulier's OpenAPI document."""
+    # Several operations of version 2 have the same id in that document (`public_id`).
     path: str
     modality: Modality
     summary: str
@@ -176,7 +176,7 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reasons: tuple[str, ...] = ()
     """Reasons of failure that replies of this operation may give, in addition to those that every provider may give."""
     schema: dict[str, Any]
-    """JSON schema (2020-12) of the data in a reply. It has no `$ref`: each schema stands where it is used."""
+    """JSON schema (2020-12) of the data in a reply, without `$ref`."""
     example: Any = None
     people: tuple[People, ...] = ()
     proof: Proof | None = None
@@ -192,8 +192,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     (`Offer.authority`)."""
     retirement: Retirement | None = None
     public_id: str = ""
-    """Id of the operation in API Particulier's OpenAPI document, where all operations at a path of version 2 share one
-    id. Empty if it is the same as `id`."""
+    """Id of the operation in API Particulier's OpenAPI document; empty if the same as `id`."""
+    # In that document, all operations at a path of version 2 share one id.
     resource: str = ""
     """Name of the operation's resource in messages to FranceConnect's worker, such as `statut_etudiant`. If empty, the
     name is the second-to-last segment of `path`."""
@@ -209,8 +209,8 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def folder(self) -> str:
-        """Returns the operation's id in API Particulier's OpenAPI document, which is also the name of the folder with
-        the operation's test cases."""
+        """Returns the name of the folder with the operation's test cases: the id in API Particulier's OpenAPI
+        document."""
         return self.public_id or self.id
 
     @property
@@ -251,8 +251,8 @@ def unlisted_fields(operation: Operation) -> tuple[str, ...]:
 
 def _unlisted(schema: Mapping[str, Any], named: Set[str], path: str) -> Iterator[str]:
     """Yields the dotted paths of the fields in `schema` that `named` does not list. For an object or list, the fields
-    inside it are examined instead, unless `named` lists the object itself. `path` is the path of `schema`, with which
-    each result begins."""
+    inside it are examined instead, unless `named` lists the object itself. Each result begins with `path`, the path of
+    `schema`."""
     items = schema.get("items")
     inner = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), *([items] if isinstance(items, Mapping) else ())]
     if path in named or schema.get("type") == "null":
@@ -287,8 +287,8 @@ def operation(*, data: type[Struct], fields: dict[str, tuple[str, ...]], **rest:
 
 
 V2_SUFFIXES: dict[Modality, str] = {"ine": "_with_ine", "france_connect": "_with_france_connect"}
-"""Endings of the ids of v2 operations, by modality (way to identify the person). They make the ids unique, since all v2
-operations at a path share one public id."""
+"""Endings of the ids of v2 operations, by modality (way to identify the person)."""
+# The endings make the ids unique, since all v2 operations at a path share one public id.
 
 
 def v2_operation(public_id: str, modality: Modality, *, becomes: str, **rest: Any) -> Operation:

@@ -12,8 +12,8 @@ from bouquet_proto.limits import MAX_OPERATIONS, MAX_REPLY_BYTES, MAX_REPLY_ELEM
 from bouquet_proto.offer import Offer, Operation
 
 MAX_WORD_LENGTH = 100
-"""Largest number of characters in a short text of an offer (a worker's description of its operations). These texts are
-an operation's id, its public id, its name in the path `/api/{name}/ping`, and an authority's label."""
+"""Largest number of characters in a short text of an offer: an operation's `id`, `public_id` or `status`, or an
+authority's label."""
 MAX_SUMMARY_LENGTH = 200
 MAX_ROW_BYTES = 2_000
 """Largest size, in bytes of JSON, of one row that a provider adds to the failure table. A row has the code and texts
@@ -24,14 +24,16 @@ may add to the failure table."""
 MAX_DOCUMENTS = 20
 MAX_CHECKS = 50
 MAX_SCHEMA_OBJECTS = 100
-"""Largest number of objects in an operation's JSON schema. The gateway makes a Python type for each object."""
+"""Largest number of objects in an operation's JSON schema."""
+# The gateway makes a Python type for each object.
 MAX_FIELD_STEPS = 30
 """Largest number of names in the dotted path of a field; the path `adresse.pays` has two."""
 MAX_FIELDS = 300
 MAX_PEOPLE = 16
 MAX_META_FIELDS = 16
 MAX_UNION = 10
-"""Largest number of alternatives in an `anyOf` of a JSON schema. The time to decode n alternatives grows with n²."""
+"""Largest number of alternatives in an `anyOf` of a JSON schema."""
+# The time to decode n alternatives grows with n².
 MAX_CACHE_S = 86_400
 
 

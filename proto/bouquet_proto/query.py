@@ -74,8 +74,8 @@ def parse_query(text: str) -> Query:
 
 
 def checked_value(value: str | Sequence[str]) -> str | tuple[str, ...] | Malformed:
-    """Returns a parameter's value as a parsed query (`Query.given`) has it: a text counts as `name=x`, and an item of a
-    list as `name[]=x`."""
+    """Returns a parameter's value as a parsed query (`Query.given`) holds it: a text, a tuple for a list, or
+    `MALFORMED`."""
     return _checked(value) if isinstance(value, str) else _tuple_of([_checked(item) for item in value])
 
 

@@ -189,8 +189,8 @@ IDENTITY_CHECKS = (
 # CNAV's hub.
 
 PIVOT_CHECKS = (Check("pays"), Check("date_partial"))
-"""Validation rules for an identity from FranceConnect. Sex, commune of birth and first names may be missing. The CNAV's
-hub, through which CAF and MSA are asked, does not require them."""
+"""Validation rules for an identity from FranceConnect. Sex, commune of birth and first names may be missing."""
+# The CNAV's hub, through which CAF and MSA are asked, does not require them.
 
 IDENTITY_CHECKS_V2 = with_query_names(
     IDENTITY_CHECKS,
@@ -316,8 +316,8 @@ class Regimes(Struct, frozen=True, kw_only=True):
     have found the person (docs/reference/upstreams/regime.md §6)."""
 
     asked_first: str
-    """Provider that the gateway asks first if it does not know which of the two serves the person. It serves 98 % of
-    the families."""
+    """Provider that the gateway asks first if it does not know which of the two serves the person."""
+    # The CAF serves 98 % of the families.
     asked_second: str
     keeps_past_months: str
     """Provider that keeps the quotients of past months. For a past month, the gateway prefers this provider's
@@ -388,12 +388,11 @@ BY_FRANCE_CONNECT = _v3("france_connect", "france_connect", pivot=PIVOT_CHECKS)
 V3 = (OPERATION, BY_FRANCE_CONNECT)
 V2 = (_v2("identite", *IDENTITY_CHECKS_V2), _v2("france_connect", pivot=PIVOT_CHECKS))
 OPERATIONS = (*V3, *V2)
-"""Operations that the workers of both CAF and MSA publish. Those of v3 return a `QuotientFamilial`, those of v2 a
-`CompositionFamiliale`."""
+"""Operations that the workers of both CAF and MSA publish. Operations of v3 return a `QuotientFamilial`, operations of
+v2 a `CompositionFamiliale`."""
 
 FamilyData: TypeAlias = QuotientFamilial | CompositionFamiliale
 DATA_TYPES: dict[str, type[FamilyData]] = dict.fromkeys((one.id for one in V3), QuotientFamilial) | dict.fromkeys(
     (one.id for one in V2), CompositionFamiliale
 )
-"""Type of the data that an operation returns about a family, by the operation's id. It is `QuotientFamilial` in v3 and
-`CompositionFamiliale` in v2."""
+"""Type of the data that an operation returns about a family, by the operation's id."""

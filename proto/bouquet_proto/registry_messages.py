@@ -33,8 +33,7 @@ class GroupLimit(Struct, frozen=True):
 
 
 class HabilitationRights(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Rights that a habilitation (an administration's right to call operations) gives. The registry sends only what a
-    gateway needs to know."""
+    """Rights that a habilitation (an administration's right to call operations) gives."""
 
     siret: str
     """SIRET of the habilitation's holder."""
@@ -49,11 +48,11 @@ class HabilitationRights(Struct, frozen=True, kw_only=True, omit_defaults=True):
     allowed_ips: tuple[str, ...] = ()
     """IP addresses and CIDR ranges from which the habilitation may be used; empty for any."""
     ine: bool = True
-    """Whether calls with the habilitation may identify students by the national student number (INE). True from older
-    registries, which do not send this field."""
+    """Whether calls with the habilitation may identify students by the national student number (INE)."""
+    # True from older registries, which do not send this field.
     datapass_id: str | None = None
-    """Id of the habilitation in DataPass. `None` if it has none there, or if the registry is too old to send this
-    field."""
+    """Id of the habilitation in DataPass; `None` if there is none, or if the registry does not send it."""
+    # Older registries do not send this field.
 
 
 class KnownToken(HabilitationRights, frozen=True, kw_only=True, omit_defaults=True):
@@ -70,11 +69,11 @@ class KnownToken(HabilitationRights, frozen=True, kw_only=True, omit_defaults=Tr
     editor: str = ""
     """Id of the software editor whose token this is; empty for the token of a habilitation."""
     issued_at: float | None = None
-    """Time at which the token was issued, in seconds since the epoch. `None` if the registry is too old to send this
-    field."""
+    """Time at which the token was issued, in seconds since the epoch; `None` if unknown."""
+    # Older registries do not send this field.
     mcp: bool = False
-    """Whether the token may be used with the Model Context Protocol. False from older registries, which do not send
-    this field."""
+    """Whether the token may be used with the Model Context Protocol."""
+    # False from older registries, which do not send this field.
 
 
 class KnownDelegation(HabilitationRights, frozen=True, kw_only=True, omit_defaults=True):
@@ -123,8 +122,7 @@ class Revocation(Struct, frozen=True, kw_only=True):
 
 
 class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Reply to `Changes`: what has changed since the change number `Changes.since`. It lists the changed tokens, the
-    software editors with changed delegations, and all withdrawn keys."""
+    """Reply to `Changes`: what has changed since the change number `Changes.since`."""
 
     log: str
     """Name of the log in which the registry numbers its changes. Numbers of different logs cannot be compared."""
@@ -136,9 +134,10 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     changed."""
     # There are too many changes, or the registry's log is not the one that the gateway named in `Changes.log`.
     editors: tuple[str, ...] = ()
-    """Ids of the software editors with at least one changed delegation. A delegation changes when it is created or
-    revoked, or when its habilitation changes."""
+    """Ids of the software editors with at least one changed delegation."""
+    # A delegation changes when it is created or revoked, or when its habilitation changes.
     withdrawn_keys: tuple[str, ...] | None = None
-    """Names (`kid`) of all withdrawn signing keys. Gateways refuse the tokens that these keys have signed. `None` if
-    the registry is too old to send this field; gateways then keep the names that they know."""
+    """Names (`kid`) of all withdrawn signing keys. `None` if the registry does not send them; gateways then keep the
+    names that they know."""
+    # Older registries do not send this field.
     # The name is empty for a shared secret without a name.

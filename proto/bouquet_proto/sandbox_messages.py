@@ -13,7 +13,8 @@ from msgspec import Raw, Struct
 
 CallParameters: TypeAlias = dict[str, str | tuple[str, ...]]
 """Query parameters of a call, by name: one text for `nomNaissance`, several for a list such as `prenoms[]`. The
-parameter `recipient` is left out, because the caller may send any SIRET."""
+parameter `recipient` is left out."""
+# The caller may send any SIRET as `recipient`.
 
 
 class RecordedCase(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,7 +60,7 @@ class SimulatedErrors(Struct, frozen=True, kw_only=True, omit_defaults=True):
     operation_id: str
     errors: tuple[SimulatedError, ...]
     parameters: CallParameters = {}
-    """Query parameters that a call must have to get any of the `errors`. In addition, each error needs its own
+    """Query parameters that a call must have to get one of the `errors`. In addition, each error needs its own
     parameters (`SimulatedError.parameters`)."""
 
 

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 _REF = "#/$defs/"
 ALWAYS = "x-always"
-"""Key in the JSON schema of a field that every reply of a worker must have. The schema does not list the field under
-`required`, since callers without its scopes do not get it."""
+"""Key in the JSON schema of a field that every reply of a worker must have."""
+# The schema does not list the field under `required`, since callers without its scopes do not get it.
 
 
 class UnknownFieldError(LookupError):
@@ -23,9 +23,8 @@ class UnknownFieldError(LookupError):
 
 
 def schema_of(data: type[Struct], fields: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """Returns the JSON schema of the struct `data`. `fields` maps dotted paths of fields to the scopes that give access
-    to them, which the schema shows as `x-scopes`. Raises `UnknownFieldError` for a path that the struct does not
-    have."""
+    """Returns the JSON schema of the struct `data`. `fields` maps dotted paths of fields to scopes, which the schema
+    shows as `x-scopes`. Raises `UnknownFieldError` for a path that the struct does not have."""
     # The schema has no references, so that it can be placed anywhere in a document. A field with scopes is not
     # required, since it may be filtered out.
     schema = msgspec.json.schema(data)
@@ -83,8 +82,8 @@ def _mark(node: dict[str, Any], path: list[str], scopes: tuple[str, ...]) -> Non
 
 
 def _object_of(node: dict[str, Any]) -> dict[str, Any]:
-    """Returns the schema of the object that `node` describes. `node` may also describe a list of such objects, or
-    either such an object or null."""
+    """Returns the schema of the object that `node` describes: directly, as the items of a list, or as an alternative to
+    null."""
     if "properties" in node:
         return node
     if "items" in node:

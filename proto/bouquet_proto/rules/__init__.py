@@ -70,8 +70,7 @@ def apply_rules(
     the public codes of these faults or, without faults, the accepted values by canonical field (the field's name inside
     Bouquet).
 
-    `shared` holds results of earlier queries. A result for the same rule, date and values is taken from it, and any
-    other is added to it.
+    `shared` holds results of earlier queries. New results are added to it.
     """
     values: Values = {}
     for stage in stages:
@@ -93,8 +92,8 @@ def _apply(check: Check, query: Query, today: date, values: Values, codes: list[
 
 
 def _apply_once(check: Check, query: Query, today: date, shared: SharedResults) -> tuple[Values, list[str]]:
-    """Applies a rule to a query, and returns the accepted values and the error codes. If `shared` holds the result for
-    the same date and parameter values, takes that; otherwise adds the new one."""
+    """Applies a rule to a query, and returns the accepted values and the error codes. Takes the result from `shared` if
+    it is there for the same date and values; otherwise adds the new result."""
     key = (check.rule, today, *map(query.given.get, check.parameter_names.values()))
     result: tuple[Values, list[str]] | None = shared.get(key)
     if result is None:

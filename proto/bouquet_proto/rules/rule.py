@@ -131,7 +131,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     """Query parameters that the rule reads, by canonical field (the field's name inside Bouquet)."""
     parts: tuple[str, ...] = ()
     """Names of the values that the rule makes from one parameter, such as the year, month and day of a date. Empty if
-    each parameter gives one value, which has the same key as the parameter in `fields`."""
+    each parameter gives one value."""
+    # The value then has the same key as the parameter in `fields`.
     codes: tuple[str, ...] = ()
     """Public error codes of the faults that the rule can find."""
 

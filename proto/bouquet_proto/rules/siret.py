@@ -8,7 +8,7 @@ from functools import lru_cache
 SIRET = re.compile(r"\d{14}", re.ASCII)
 DOUBLED = str.maketrans("0123456789", "0246813579")
 LA_POSTE = "356000000"
-"""SIREN of La Poste, with which the SIRETs of all its establishments begin. These SIRETs need no valid checksum."""
+"""SIREN of La Poste. The SIRETs of its establishments begin with this number, and need no valid checksum."""
 
 
 @lru_cache(maxsize=1024)  # nearly all calls name one of a few administrations

@@ -97,7 +97,7 @@ def _queues(file: str) -> bytes:
 
 def _token(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
     """Prints a signed token for demos and sandboxes. A gateway accepts the token only if the setting `tokens_from` is
-    `claims`: scopes and expiry are then read from the token itself (docs/reference/contract.md §2.1)."""
+    `claims` (docs/reference/contract.md §2.1)."""
     settings = load(GatewaySettings, environ, GATEWAY_PREFIX)
     scopes = arguments.scopes or sorted(embedded.scopes_of(embedded.installed_workers(sandbox=False)))
     expires_at = int(time.time()) + arguments.valid_s

@@ -86,8 +86,7 @@ class Call(Struct):
     """Announced retirement of the called operation: its dates and its successor. `None` if no retirement is
     announced."""
     failures: Mapping[str, Failure] = {}
-    """Errors of the called operation's provider, by reason. They complete the failure table, which lists the errors
-    common to all providers."""
+    """Errors of the called operation's provider, by reason, in addition to the failure table."""
     reached_data: bool = False
     """Whether the call has passed the checks of its caller, such as token and scopes. Its answer then has the header
     `X-Response-Cached`."""
@@ -103,11 +102,12 @@ class Call(Struct):
     cache_expires_in_s: int | None = None
     """Seconds for which the answer will still be in the cache; `None` if the answer did not come from the cache."""
     provider: str = ""
-    """Name of the provider that was asked; empty if none was. If CAF and MSA were asked, name of the one that found the
-    person; empty if neither did."""
+    """Name of the provider that was asked; empty if none was. If both CAF and MSA were asked, the provider that found
+    the person; empty if neither did."""
     authority: str = ""
-    """Label, such as `CNAF`, of the administration that the answer comes from: it gave the data, now or earlier
-    (cache), or it failed. Empty if the answer comes from the gateway alone."""
+    """Label, such as `CNAF`, of the administration that gave the data or failed. Empty if the answer comes from the
+    gateway alone."""
+    # The data may come from the cache.
     regime: str = ""
     """Name of the provider that found the person, if the operation chooses between CAF and MSA; else empty."""
     waited_s: float = 0.0
@@ -123,8 +123,8 @@ class Call(Struct):
     """Public code of the first error; empty if the answer is not an error."""
 
     shared: SharedResults | None = None
-    """Results, such as those of validation rules, that the lookups of one dossier (several lookups in one request)
-    share. `None` for any other call."""
+    """Results that all lookups of one dossier (several lookups in one request) share, such as results of validation
+    rules. `None` outside a dossier."""
 
     def compute_once(self, function: Callable[[*Ts], T], *given: *Ts) -> T:
         """Returns `function(*given)`, computed only once for all calls of a dossier (several lookups in one request).
@@ -147,8 +147,8 @@ class Answer(Struct, frozen=True):
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:
-    """Returns the client's `X-Request-Id` if it is a UUID, else a new UUID. The CNAV's hub, one of the upstreams,
-    requires request ids that are UUIDs."""
+    """Returns the client's `X-Request-Id` if it is a UUID, else a new UUID."""
+    # The CNAV's hub, one of the upstreams, requires request ids that are UUIDs.
     given = headers.get("X-Request-Id", "")
     return given if REQUEST_ID.fullmatch(given) else _new_request_id()
 

@@ -15,8 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def report_call(call: Call, method: str, status: int, span: Span) -> None:
-    """Reports an answered call in a log line, in the metrics, and in its trace span. The log line and the metrics tell
-    its operation, HTTP status and duration. `span` gets path and status, and must still be open."""
+    """Reports an answered call in a log line, in the metrics, and in its trace span. `span` must still be open."""
     if call.route:
         span.update_name(f"{method} {call.route}")
         span.set_attribute("http.route", call.route)

@@ -12,7 +12,9 @@ from bouquet_mesh.networks import networks_of
 
 class AddressLimit:
     """Limit on the requests per minute from one network address: one IPv4 address, or one IPv6 /64 network. An IPv6 /48
-    network, which may belong to one customer, has a limit of its own, ten times as high."""
+    network has a limit of its own, ten times as high."""
+
+    # One customer may have a whole /48 network.
 
     def __init__(self, limiter: RateLimiter, group: str, per_minute: int, trusted_proxies: Networks) -> None:
         """Takes `group`, the kind of requests that is counted, such as `proofs`. Each kind has a count of its own. If a

@@ -25,8 +25,8 @@ def parse_networks(texts: Iterable[str]) -> Networks:
 def client_address(peer: str, forwarded: Sequence[str], trusted: Networks) -> str:
     """Returns the caller's IP address. Usually it is `peer`, the address of the TCP connection.
 
-    If `peer` is a trusted proxy, the address is read from the `X-Forwarded-For` headers (`forwarded`). It is the last
-    address there that is not a trusted proxy's.
+    If `peer` is a trusted proxy, the address is read from `forwarded` (the `X-Forwarded-For` headers): the last address
+    that is not a trusted proxy's.
     """
     if not trusted:
         return peer

@@ -29,16 +29,16 @@ from bouquet_proto.query import parse_query
 
 TOKEN_MISSING = CredentialRefusal("token_missing")
 UNKNOWN_TOKEN_REASONS = frozenset({"token_invalid", "token_of_production", "token_of_staging"})
-"""Reasons for refusing a credential that is not a token of this environment (production or staging). Each such refusal
+"""Reasons for refusing a credential that is not a token of this environment (production or staging). Each refusal
 counts against the caller's IP address (`AddressThrottle`)."""
 UNKNOWN_SESSION_REASONS = frozenset({"session_malformed", "session_unknown"})
-"""Reasons for refusing a bearer token that does not belong to a FranceConnect session. Each such refusal counts against
-the caller's IP address (`AddressThrottle`)."""
+"""Reasons for refusing a bearer token that does not belong to a FranceConnect session. Each refusal counts against the
+caller's IP address (`AddressThrottle`)."""
 
 
 class Admission(Struct, frozen=True):
-    """Result of the first checks of a request, before its operation is known. It holds the request's credential, and
-    either the credential's token or the reason to refuse it."""
+    """Result of the first checks of a request, before its operation is known: its credential, and the credential's
+    token or the reason to refuse it."""
 
     # A refusal does not end the call yet, since another credential of the request may be valid, or this one may belong
     # to a FranceConnect session.
@@ -46,8 +46,8 @@ class Admission(Struct, frozen=True):
     credential: Credential
     token: Token | CredentialRefusal
     digest: str
-    """SHA-256, in hexadecimal, that identifies the caller. It is the hash of the token's id or, without a valid token,
-    of the credential's text. Empty without a credential."""
+    """SHA-256, in hexadecimal, that identifies the caller: of the token's id or, without a valid token, of the
+    credential's text. Empty without a credential."""
     is_rate_limited: bool
     """Whether the rate limit applies to this call. False for `/api/introspect` and `/v3/token/introspect`, true for all
     other paths."""
@@ -123,7 +123,7 @@ class Authenticator:
     async def identify(
         self, admission: Admission, match: Match, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
-        """Returns the caller of the operation in `match`. Most operations need a token of Bouquet; those with the
+        """Returns the caller of the operation in `match`. Most operations need a token of Bouquet; operations with the
         modality `france_connect` need the bearer token of a citizen's session. `admission` is the result of the
         request's first checks.
 
@@ -195,10 +195,10 @@ class Authenticator:
         """Returns the error for a request without any valid token. `reasons` holds the reason to refuse each
         credential, in order.
 
-        The error gets the first reason that is not in `UNKNOWN_TOKEN_REASONS`, since the others only say that a token
-        is unknown. Without such a reason, it gets the first of all. If `is_rate_limited`, each unknown token counts
-        against the limit of the caller's IP address.
+        The error gets the first reason outside `UNKNOWN_TOKEN_REASONS` or, without one, the first of all reasons. If
+        `is_rate_limited`, each unknown token counts against the limit of the caller's IP address.
         """
+        # The reasons in `UNKNOWN_TOKEN_REASONS` only say that a token is unknown.
         if is_rate_limited and _unknown_bearers(reasons):
             self._check_throttle(request)
             self._count_refused(request, _unknown_bearers(reasons))
@@ -248,7 +248,7 @@ class Authenticator:
         deadline: Deadline,
         throttle: RecipientThrottle | None,
     ) -> Token | CredentialRefusal:
-        """Adds rights to a software editor's token: those of the habilitation that is delegated to the editor for this
+        """Adds to a software editor's token the rights of the habilitation that is delegated to the editor for this
         call. Returns a refusal if no habilitation is delegated. Returns other tokens, and refusals, unchanged.
 
         `throttle` limits an editor's calls for administrations that delegate nothing to it.
@@ -317,8 +317,8 @@ class Authenticator:
 
 
 def limits_of(rights: Rights, paths: Sequence[str]) -> tuple[Limit, ...]:
-    """Returns the limits per minute of a habilitation for calls of `paths`. The first, if there is one, concerns all
-    its calls. Each other concerns a group of paths that contains at least one of `paths`."""
+    """Returns the limits per minute of a habilitation for calls of `paths`. The limit for all calls, if there is one,
+    comes first. The limits of the groups with at least one of `paths` follow."""
     if not rights.calls_per_minute and not rights.group_limits:
         return ()
     whole = (Limit(rights.calls_per_minute, MINUTE_S, cost=len(paths)),) if rights.calls_per_minute else ()

@@ -29,8 +29,8 @@ class Credential(Struct, frozen=True):
 NO_CREDENTIAL = Credential()
 
 CACHED_IDS = 10_000
-"""Largest number of hashes that one process keeps in memory. They are the hashes of the ids of tokens and
-habilitations, under which calls are counted."""
+"""Largest number of hashes of token and habilitation ids that one process keeps in memory."""
+# Calls are counted under these hashes.
 
 
 def credentials_of(request: HttpRequest) -> Iterator[Credential]:

@@ -46,9 +46,8 @@ async def acting_token(
     """Returns a software editor's token with the rights of the habilitation that an administration has delegated to the
     editor. The parameter `recipient` of the query gives the administration's SIRET.
 
-    Returns a refusal if `recipient` is not a SIRET, or if not exactly one delegation matches. Also returns one if the
-    registry does not answer. `throttle` refuses an editor that has called for too many administrations that delegate
-    nothing to it.
+    Returns a refusal if `recipient` is not a SIRET, if not exactly one delegation matches, or if the registry does not
+    answer. `throttle` refuses an editor that has called for too many administrations that delegate nothing to it.
     """
     siret = query.scalar("recipient")
     if not isinstance(siret, str) or not is_siret(siret):
@@ -74,7 +73,8 @@ def choose_delegation(
     delegations: tuple[Delegation, ...], delegation_id: str | Malformed | None
 ) -> Delegation | CredentialRefusal:
     """Returns the delegation with the id `delegation_id` or, if no id is given, the only delegation. Returns a refusal
-    if none has the id, or if there are several and no id. A `Malformed` id matches none."""
+    if no delegation has the id, or if no id is given and there are several delegations. A `Malformed` id matches no
+    delegation."""
     if not delegation_id:
         if len(delegations) > 1:
             return AMBIGUOUS

@@ -15,8 +15,8 @@ DATAPASS = "https://datapass.api.gouv.fr/demandes/"
 """Beginning of the URL of a habilitation in DataPass; the habilitation's id follows."""
 
 YEAR_9999_END_S = 253_402_300_799.0
-"""Last second of the year 9999, in seconds since the epoch. Later times are shown as this one, since ISO 8601 writes
-years with four digits."""
+"""Last second of the year 9999, in seconds since the epoch. Later times are shown as this time."""
+# ISO 8601 writes years with four digits.
 
 
 class DelegationInUse(Struct, frozen=True):

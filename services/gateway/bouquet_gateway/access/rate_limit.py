@@ -18,8 +18,8 @@ first is dropped."""
 
 
 class RateWindow(Struct, frozen=True):
-    """Period of `period_s` seconds in which calls are counted. Periods follow each other without a gap, and are
-    numbered from 0, the one that began on 1 January 1970."""
+    """Period of `period_s` seconds in which calls are counted. Periods follow each other without a gap; number 0 began
+    on 1 January 1970."""
 
     period_s: int
     number: int
@@ -150,7 +150,6 @@ class _WindowCounts(Struct):
     counts: dict[str, int] = {}
 
     def accepts(self, window: RateWindow) -> bool:
-        """Returns whether this object counts the calls of `window`. It counts those of its own window, and late calls
-        of the window before."""
+        """Returns whether this object counts the calls of `window`. True for its own window and the window before."""
         # A late call may have waited for redis until its own window was over.
         return window.number in (self.number, self.number - 1)

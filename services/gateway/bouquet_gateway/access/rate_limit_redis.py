@@ -37,8 +37,8 @@ class RedisCounters:
         return count or await self._local.increment(key, window, cost)
 
     async def _increment(self, key: str, window: RateWindow, cost: int) -> int:
-        """Adds `cost` to the counter of `key` in redis. The counter expires after twice the length of the window,
-        because the clocks of gateways may differ."""
+        """Adds `cost` to the counter of `key` in redis. The counter expires after twice the length of the window."""
+        # The clocks of gateways may differ.
         name = f"bouquet:pace:{window.period_s}:{window.number}:{key}"
         return int(await self._count(keys=[name], args=[2 * window.period_s * 1000, cost]))
 

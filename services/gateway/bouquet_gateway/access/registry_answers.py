@@ -32,8 +32,7 @@ class PollState(Protocol):
 
     @property
     def cursor(self) -> int:
-        """Number of the last change that the registry has reported. The registry numbers all changes of tokens and
-        delegations in its log."""
+        """Number of the last change that the registry has reported."""
 
     @property
     def is_silent(self) -> bool:
@@ -78,7 +77,7 @@ class RegistryAnswers(Generic[V]):
         max_known: int,
         clock: Callable[[], float],
     ) -> None:
-        """Takes `decode(key, reply)`, which extracts the answer about `key` from the registry's reply. It returns
+        """Takes `decode(key, reply)`, which extracts the answer about `key` from the registry's reply. `decode` returns
         `None` for a failure or an unreadable reply.
 
         An answer older than `refresh_s` seconds is requested again. `polls` says whether the registry still answers. At

@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 
 POLL_S = 2.0
 REPORT_SCOPES_S = 600.0
-"""Seconds after which the gateway reports the scopes of its operations to the registry again, even if unchanged.
-Changed scopes are reported with the next poll (regular request for changes)."""
+"""Seconds after which the gateway reports the scopes of its operations to the registry again, even if unchanged."""
+# Changed scopes are reported with the next poll.
 SILENT_AFTER_S = POLL_S + ASK_TIMEOUT_S + 1.0
 """Seconds since the last answered poll (regular request for changes) after which the registry counts as silent."""
 
@@ -52,9 +52,10 @@ class RegistryClient:
     """Source of tokens that asks the registry and remembers its answers. While the registry does not answer, remembered
     answers may be used for a limited time.
 
-    It remembers tokens, and the delegations of each pair of a software editor and an administration. A remembered token
-    in use is requested again at a regular interval. This also tells the registry that the token is in use.
+    A remembered token in use is requested again at a regular interval.
     """
+
+    # Each request also tells the registry that the token is in use.
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class RegistryClient:
         self._clock = clock
         self._log = ""
         self.cursor = 0
-        """Number of the last change that the registry has reported. The registry numbers all changes in its log."""
+        """Number of the last change that the registry has reported."""
         self._answered_at = -math.inf
         self._answered = asyncio.Event()
         """Event that is set once the registry has answered a poll (regular request for changes)."""
@@ -178,7 +179,7 @@ class RegistryClient:
 
     def _withdraw(self, kids: tuple[str, ...] | None) -> None:
         """Replaces the set of withdrawn signing keys by the keys with the names `kids`. Tokens signed with a withdrawn
-        key are refused. `None` means that the registry does not say, and changes nothing."""
+        key are refused. `None` changes nothing."""
         if kids is not None and self._verifier.withdraw(kids):
             log.warning("withdrawn token keys changed", extra={"kids": list(kids)})
 
@@ -194,8 +195,8 @@ class RegistryClient:
         return True
 
     def _log_silence(self, was_silent: bool) -> None:
-        """Logs an error if the registry has become silent since the last poll. `was_silent` says whether it was silent
-        then."""
+        """Logs an error if the registry has become silent since the last poll. `was_silent` says whether the registry
+        was silent at that poll."""
         if not was_silent and self.is_silent:
             log.error(
                 "registry does not answer", extra={"known_tokens": len(self._tokens), "patience_s": self._patience_s}

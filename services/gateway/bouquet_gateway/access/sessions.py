@@ -35,21 +35,21 @@ REFUSAL_REMEMBERED_S = 10.0
 """Seconds for which the gateway remembers that FranceConnect's worker has refused an access token. Meanwhile, it
 refuses the token without asking the worker."""
 MAX_REMEMBERED = 50_000
-"""Largest number of opened FranceConnect sessions that one process remembers, at about 0.3 kB each. It remembers at
-most as many refused sessions."""
+"""Largest number of opened FranceConnect sessions that one process remembers, at about 0.3 kB each. The same limit
+applies to refused sessions."""
 MAX_WAIT_S = 2.0
-"""Longest time, in seconds, that a call waits before the gateway opens its FranceConnect session. The gateway opens a
-limited number of new sessions per second. If the wait would be longer, the call is refused at once."""
+"""Longest time, in seconds, that a call waits before the gateway opens its FranceConnect session. If the wait would be
+longer, the call is refused at once."""
+# The gateway opens a limited number of new sessions per second.
 RETRY_IN_S = 2
-"""Seconds after which the caller of a refused call may try again. The call was refused because too many new
-FranceConnect sessions were being opened."""
+"""Seconds after which the caller may try again if too many new FranceConnect sessions were being opened."""
 
 _session = msgspec.json.Decoder(Session)
 
 
 class Sessions:
-    """Source of FranceConnect sessions. It asks FranceConnect's worker for each session, remembers refusals, and limits
-    the rate of new sessions."""
+    """Source of FranceConnect sessions. Asks FranceConnect's worker, remembers refusals, and limits the rate of new
+    sessions."""
 
     def __init__(
         self,
@@ -60,9 +60,9 @@ class Sessions:
         unknown_per_second: int,
         refused_s: float = REFUSAL_REMEMBERED_S,
     ) -> None:
-        """Takes `report(name, is_outage)`, called after each question to FranceConnect's worker, to note
-        FranceConnect's health. `name` is the name of FranceConnect in `/api/{status}/ping`. `is_outage` says whether it
-        is out of service; `None` means that it was not asked.
+        """Takes `report(name, is_outage)`, which notes the health of FranceConnect after each request to its worker.
+        `is_outage` says whether FranceConnect is out of service; `None` means unknown. `name` is FranceConnect's name
+        in `/api/{status}/ping`.
 
         `is_deployed` returns whether the gateway may ask that worker. At most `unknown_per_second` new sessions are
         opened per second. A refusal is remembered for `refused_s` seconds.
@@ -117,8 +117,8 @@ class Sessions:
 
 
 def _key(access_token: str, match: Match) -> bytes:
-    """Returns the key under which an opened or refused session is remembered. It is a hash of the access token and the
-    name of the resource, such as `statut_etudiant`."""
+    """Returns the key under which an opened or refused session is remembered: a hash of the access token and the name
+    of the resource."""
     # The resource is part of the key, since FranceConnect issues an access token to one client, and each resource has a
     # client of its own.
     return hash_of(f"{match.resource} {access_token}")

@@ -46,8 +46,8 @@ environments."""
 
 
 class Rights(Struct, frozen=True, kw_only=True):
-    """Rights of a call, which come from a habilitation (an administration's right to call operations). It is the
-    token's own or, for a software editor's token, one that is delegated to the editor."""
+    """Rights of a call, which come from a habilitation (an administration's right to call operations). A software
+    editor's token has the rights of the habilitation that is delegated to the editor."""
 
     scopes: frozenset[str]
     siret: str
@@ -174,7 +174,7 @@ class TokenVerifier:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Takes the keys that sign tokens: `secret`, which has no name, and `named_keys`. Raises `SettingsError` if
-        there is none. At most `max_known` verified tokens are remembered. `is_staging` says whether this is a staging
+        there is no key. At most `max_known` verified tokens are remembered. `is_staging` says whether this is a staging
         environment."""
         # A wrongly signed token that claims to be of the other environment, production or staging, is refused with a
         # reason that says so.
@@ -188,8 +188,8 @@ class TokenVerifier:
         self._known: dict[bytes, Token] = {}
 
     def withdraw(self, kids: Iterable[str]) -> bool:
-        """Replaces the set of withdrawn keys by those named in `kids`, and returns whether the set has changed. Tokens
-        signed with a withdrawn key are refused. The name "" stands for the secret without a name."""
+        """Replaces the set of withdrawn keys by the keys named in `kids`, and returns whether the set has changed.
+        Tokens signed with a withdrawn key are refused. The name "" stands for the secret without a name."""
         # A key that has several names is withdrawn under all of them.
         names = frozenset(kids)
         secrets = {key.thumbprint() for name, key in self._all_keys if name in names}
@@ -273,7 +273,7 @@ def issue(
     siret: str = "",
     mcp: bool = False,
 ) -> str:
-    """Returns a token signed with `secret`, for demos and sandboxes. It has the same claims as API Particulier's
+    """Returns a token signed with `secret`, for demos and sandboxes. The claims are the same as in API Particulier's
     tokens. `expires_at` is in seconds since the epoch. `mcp` allows the token for the Model Context Protocol."""
     claims: dict[str, Any] = {
         "uid": token_id,

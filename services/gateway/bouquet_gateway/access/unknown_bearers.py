@@ -1,5 +1,5 @@
-"""Limits on unknown bearer tokens, by the caller's IP address. A limit by token would be useless, since a caller can
-invent any number of tokens."""
+"""Limits on unknown bearer tokens, by the caller's IP address."""
+# A limit by token would be useless, since a caller can invent any number of tokens.
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class AddressThrottle:
     """Limiter of unknown bearer tokens, by the IP address that sends them. An address that sends too many must wait
     until the next minute.
 
-    An address may send a fixed number of unknown tokens per minute. If it sends more accepted tokens than that, it may
-    send as many unknown ones.
+    An address may send a fixed number of unknown tokens per minute, or as many as its accepted tokens if their number
+    is higher.
     """
 
     # In IPv6, the address is its /64 network; since one customer may have a /48 of 65,536 such networks, that is
@@ -57,8 +57,7 @@ class AddressThrottle:
             count.refused += 1
 
     def retry_in_s(self, address: str) -> int:
-        """Returns the seconds that `address` must wait, because it has sent too many unknown bearer tokens. Returns 0
-        if it need not wait."""
+        """Returns the seconds that `address` must wait after too many unknown bearer tokens; 0 if it need not wait."""
         limit = self._limit
         for count in self._counts_of(address):
             if count.refused > limit and count.refused > count.accepted:

@@ -1,5 +1,6 @@
 """Limit on a software editor's calls for unknown recipients: administrations that delegate no habilitation to the
-editor. Without the limit, each such call would make the gateway ask the registry."""
+editor."""
+# Without the limit, each of these calls would make the gateway ask the registry.
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ Meanwhile, the editor's calls for this administration are exempt from the limit 
 MAX_REMEMBERED_DELEGATIONS = 50_000
 """Largest number of delegations that one process remembers, as pairs of a software editor and an administration."""
 GROUP = " unknown recipients"
-"""Name under which the rate limiter counts a software editor's calls for unknown recipients, apart from its other
-calls. A recipient is unknown if it delegates nothing to the editor."""
+"""Name under which the rate limiter counts a software editor's calls for unknown recipients. A recipient is unknown if
+it delegates nothing to the editor."""
 
 
 class RecipientThrottle:
@@ -38,8 +39,8 @@ class RecipientThrottle:
         self._served: ExpiringValues[bool] = ExpiringValues(MAX_REMEMBERED_DELEGATIONS, DELEGATION_REMEMBERED_S)
 
     def retry_in_s(self, editor: str, siret: str) -> int:
-        """Returns the seconds that a software editor must wait before a call for the administration `siret`, because it
-        has exceeded its limit. Returns 0 if it has not, or if the administration is known to delegate to it."""
+        """Returns the seconds that a software editor must wait before a call for the administration `siret`. Returns 0
+        within the limit, and for an administration known to delegate to the editor."""
         wait_s = self._slowed_until.get(editor, 0) - self._clock()
         if wait_s <= 0:
             self._slowed_until.pop(editor, None)
@@ -51,7 +52,7 @@ class RecipientThrottle:
 
     def note_served(self, editor: str, siret: str) -> None:
         """Remembers, for an hour, that the administration `siret` delegates a habilitation to a software editor. The
-        editor's calls for it are then exempt from the limit."""
+        editor's calls for this administration are then exempt from the limit."""
         self._served.put(_key(editor, siret), True)
 
     async def count_unknown(self, editor: str) -> int:

@@ -71,8 +71,8 @@ def _ready(readiness: _Readiness) -> Finding:
 
 def _resource_finding(name: str, status: Status, workers: tuple[str, ...]) -> Finding:
     """Returns the result of the check of a resource, such as `quotient_familial`. `status` is its health, as the
-    running gateway shows it. If the health is unknown, the result refers to `workers`, the names of the checks of its
-    workers."""
+    running gateway shows it. If the health is unknown, the result refers to `workers`, the names of the checks of the
+    resource's workers."""
     last = f"last success {status.last_ok_status}" if status.last_ok_status else "no success since it started"
     match status.status:
         case "ok":

@@ -9,13 +9,13 @@ from bouquet_proto.names import GATEWAY_PREFIX
 
 SUBJECT = "proof keys"
 MIN_DISTINCT_CHARACTERS = 10
-"""Number of different characters below which a secret counts as not random. 32 random hexadecimal digits have 14 on
-average."""
+"""Number of different characters below which a secret counts as not random."""
+# 32 random hexadecimal digits have 14 on average.
 
 
 def examine(settings: GatewaySettings) -> Finding:
-    """Checks the keys that encrypt proofs. The finding names the unsafe keys. If all are safe, it names the key for new
-    proofs, and the former keys, whose proofs can still be verified."""
+    """Checks the keys that encrypt proofs. The finding names the unsafe keys. If all keys are safe, the finding names
+    the key for new proofs, and the former keys that still verify proofs."""
     keys = {name: secret.reveal() for name, secret in keys_of(settings.proof_keys).items()}
     if not keys:
         return well(SUBJECT, f"none: without {GATEWAY_PREFIX}PROOF_KEYS no proofs are made or verified")

@@ -18,8 +18,8 @@ from bouquet_proto.deadline import Deadline
 
 
 class Dossiers:
-    """Service that prepares dossiers (several lookups in one request): it reads the body, finds the operation and query
-    of each lookup, and checks the caller's token."""
+    """Service that prepares dossiers (several lookups in one request). Reads the body, finds the operation and query of
+    each lookup, and checks the caller's token."""
 
     def __init__(self, offers: Discovery, services: Services, deadline_s: float) -> None:
         """Takes `offers`, the operations that workers have offered, and `services`, by which each lookup is made. All
@@ -65,8 +65,8 @@ class Dossiers:
 
 
 def _with_recipient(raw_query: str, plan: Plan) -> str:
-    """Returns `raw_query`, completed with the parameters `recipient` and `delegation_id` of the dossier in `plan`. They
-    tell authentication which habilitation is delegated to a software editor."""
+    """Returns `raw_query`, completed with the parameters `recipient` and `delegation_id` of the dossier in `plan`."""
+    # Authentication needs them to find the habilitation that is delegated to a software editor.
     # They stand last, since the last value of a parameter counts.
     named = {"recipient": plan.recipient, "delegation_id": plan.delegation_id}
     return "&".join(filter(None, (raw_query, urlencode(named))))
