@@ -46,8 +46,8 @@ def find_citizen(who: Identite, record: VehicleRecord) -> Match | None:
 
 
 def _readings(person: Person, *, is_former: bool) -> Iterator[Name]:
-    """Yields every way to divide a person's name into birth name and first names. Only a name in the former register,
-    which is one text, has several ways. `LE GALL ANNE` may be `LE` and `GALL ANNE`, or `LE GALL` and `ANNE`."""
+    """Yields every way to divide a person's name into birth name and first names. `LE GALL ANNE` in the former register
+    may be `LE` and `GALL ANNE`, or `LE GALL` and `ANNE`."""
     if person.prenom or not is_former:
         yield Name(person.nom_naiss, (person.prenom,))
         return

@@ -35,7 +35,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     assertion_certificate: str
     """PEM certificate of `assertion_key`, as registered at the ANTS."""
     identity_provider: str
-    """Name that the ANTS gave the platform as an identity provider. It is the issuer of the SAML assertions."""
+    """Issuer of the SAML assertions: the name that the ANTS gave the platform as an identity provider."""
     partner_code: str
     """Code that the ANTS gave the platform as a partner, sent in each request (`code_partenaire`)."""
     miat_code: str

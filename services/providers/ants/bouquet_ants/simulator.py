@@ -96,8 +96,7 @@ simulator = Simulator(provider="ants", app=app, settings=settings)
 
 @cache
 def registered() -> Credentials:
-    """Returns the key with which a worker signs, and its certificate, as registered at the simulated SIV. Both are made
-    at the first call and kept for the life of the process."""
+    """Returns the signing key and the certificate that the simulated SIV accepts from a worker."""
     return new_credentials()
 
 

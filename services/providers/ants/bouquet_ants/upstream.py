@@ -23,8 +23,8 @@ UNKNOWN_PLATE_CODE = "20"
 """Value of `code_erreur` in the SIV's answer about an unknown number plate."""
 MESSAGE = "description_erreur/{*}item_erreur/{*}message_erreur"
 UNKNOWN_PLATE_MESSAGE = "Aucune réponse trouvée pour les critères en entrée"
-"""Beginning of the error message in the SIV's answer about an unknown number plate. Other refusals are not
-documented."""
+"""Beginning of the error message in the SIV's answer about an unknown number plate."""
+# Other refusals are not documented.
 FLAG = "identite_personne/{*}flag_pers_physique"
 IS_NATURAL = {"oui": True, "non": False}
 """Values of `flag_pers_physique` in the SIV's answer: `oui` for a natural person, `non` for an organisation."""
@@ -42,8 +42,9 @@ class Registration(Struct, frozen=True):
 
 
 class Vehicle(Struct, frozen=True):
-    """Technical characteristics of a vehicle in the SIV's answer. Numbers are floats, as some have decimals, such as
-    `2380.0`."""
+    """Technical characteristics of a vehicle in the SIV's answer."""
+
+    # Numbers are floats, as some have decimals, such as `2380.0`.
 
     marque_vehicule: str | None = None
     tvv: str | None = None
@@ -120,8 +121,8 @@ def record_in(answer: Answer) -> VehicleRecord | None:
 
 
 def _cause(code: str) -> str:
-    """Returns a text for logs about an error code of the SIV, such as `code 20`. The text is only `code` unless the
-    code is a number of up to five digits. Any other code might contain the number plate."""
+    """Returns a text for logs about an error code of the SIV, such as `code 20`. Leaves out a code that might contain
+    the number plate."""
     return f"code {code}" if code.isdecimal() and len(code) <= 5 else "code"
 
 
@@ -152,7 +153,7 @@ def _attached(person: Element) -> Attached:
 
 def _read(element: Element, model: type[T]) -> T:
     """Converts an XML element to a struct. Each child becomes the field of the same name; a blank child counts as
-    missing. Raises `UpstreamError`, which names the field, for an unsuitable text."""
+    missing. Raises `UpstreamError` for an unsuitable text."""
     texts: Mapping[str, str] = {
         child.tag.rpartition("}")[2]: text for child in element if (text := (child.text or "").strip())
     }

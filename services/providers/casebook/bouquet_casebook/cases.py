@@ -32,18 +32,17 @@ STATUSES = range(200, 600)
 MAX_DEPTH = 50
 """Largest depth of nested mappings and lists in a case file. Thousands of levels would crash the YAML library."""
 MAX_VALUES = 20_000
-"""Largest number of values in a case file, with YAML aliases written out. A few lines with nested aliases can stand for
-billions of values."""
+"""Largest number of values in a case file, with YAML aliases written out."""
+# A few lines with nested aliases can stand for billions of values.
 REQUIRED_KEYS = ("params", "status", "payload")
-"""Keys that every case file must have. A value under them is refused if YAML changes it. For example, YAML reads `010`
-as 8."""
+"""Keys that every case file must have."""
+# A value under one of the keys is refused if YAML changes it, as it reads `010` as 8.
 MONTH_OR_DAY = re.compile(r"(mois|jour)\w*")
-"""Pattern of the names of parameters for months and days. Their values may be written as `01` to `07` without quotes,
-which YAML reads as 1 to 7."""
+"""Pattern of the names of parameters for months and days. In case files, a month such as `01` needs no quotes."""
+# YAML reads `01` as 1.
 # The State's own case files contain such numbers.
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
-"""Pattern of texts that look like numbers. Where YAML reads one of them as text, as it does `08`, the case file must
-quote it."""
+"""Pattern of texts that look like numbers. A case file must quote a text such as `08`."""
 # The pattern follows YAML 1.2, the library YAML 1.1. One person would take such a value for text and another for a
 # number.
 MERGE = "tag:yaml.org,2002:merge"
@@ -53,8 +52,8 @@ FROM_TODAY = re.compile(r"\{(annee|mois|rentree)([+-]\d+)?\}")
 ago, and `{rentree}` the year in which the current school year began."""
 
 FolderState: TypeAlias = tuple[date, tuple[tuple[str, int, int], ...]]
-"""State of a folder of case files, compared to notice changes. It holds today's date and each file's name, time of
-change (nanoseconds since 1970) and size (bytes)."""
+"""State of a folder of case files: today's date, and each file's name, time of change (nanoseconds since 1970) and size
+(bytes)."""
 
 
 class Fault(Struct, frozen=True):
@@ -123,8 +122,8 @@ class Casebook:
         self._known: dict[str, tuple[FolderState, Folder]] = {}
 
     def folder(self, operation_id: str) -> Folder:
-        """Returns the test cases of an operation, kept in memory. If a file or the date has changed, reads all files of
-        the folder again, and logs unreadable ones. An operation without a folder has no cases."""
+        """Returns the test cases of an operation: none if it has no folder. Reads the folder again if a file or the
+        date has changed, and logs unreadable files."""
         path, today = self.root / operation_id, self.today()
         state = (today, _files_of(path))
         known = self._known.get(operation_id)
@@ -226,7 +225,7 @@ def dated(text: str, today: date) -> str:
 
 def _loaded(text: str) -> tuple[Any, list[Fault]]:
     """Returns the content of a YAML text, and the faults in it. With faults, the content is `None`. A fault is a
-    repeated key, or a value that YAML changes, such as `010`, which it reads as 8."""
+    repeated key, or a value that YAML changes (`010` becomes 8)."""
     loader = yaml.CSafeLoader(text)
     try:
         root = composed(text)
@@ -256,7 +255,7 @@ def _value(loader: yaml.CSafeLoader, scalar: yaml.ScalarNode) -> Any:
 
 def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]]:
     """Yields each key and each single value in a YAML node, with the name of its key. `mois: [1, 2]` yields `mois`, 1
-    and 2, each with the name `mois`. `name` is the name for values that are under no key of the node."""
+    and 2, each with the name `mois`. Values under no key get the name `name`."""
     # Keys are scalars too: each is paired with its own name. The key `<<` is left out, since it is an instruction to
     # YAML.
     match node:
@@ -274,8 +273,8 @@ def _scalars(name: str, node: yaml.Node) -> Iterator[tuple[str, yaml.ScalarNode]
 
 
 def _mappings(root: yaml.MappingNode) -> list[yaml.MappingNode]:
-    """Returns the mappings of a case file in which no key may occur twice. They are the file itself and the mappings
-    directly under its keys, such as `params`."""
+    """Returns the mappings of a case file in which no key may occur twice: the file itself, and the mappings directly
+    under its keys."""
     return [root, *(value for _, value in root.value if isinstance(value, yaml.MappingNode))]
 
 
@@ -308,8 +307,7 @@ def _is_as_written(name: str, scalar: yaml.ScalarNode, value: Any) -> bool:
 
 
 def _misread(name: str, scalar: yaml.ScalarNode) -> Fault:
-    """Returns the fault of a value that YAML changes, such as `010`, which it reads as 8. `name` is the name of the key
-    above the value."""
+    """Returns the fault of a value that YAML changes (`010` becomes 8). `name` is the key above the value."""
     # It names the key, not the value: files that are checked may hold data of real people.
     text = f"YAML does not read the value of `{name}` as it is written: quote it"
     return Fault(text, line=scalar.start_mark.line + 1)

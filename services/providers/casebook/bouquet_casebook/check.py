@@ -1,5 +1,4 @@
-"""Check of case files (recorded answers of the sandbox) by the command `bouquet-worker check-cases`. It finds, for
-example, a case that no call can reach."""
+"""Check of case files (recorded answers of the sandbox) by the command `bouquet-worker check-cases`."""
 
 from __future__ import annotations
 
@@ -53,8 +52,8 @@ class Report(Struct, frozen=True):
 
 
 class CallOutcome(Struct, frozen=True):
-    """Outcome of trying a call with a test case's parameters. If the call is refused, `obstacle` says why. Otherwise it
-    is empty, and `signature` holds the parameters by which the sandbox searches for a case."""
+    """Outcome of trying a call with a test case's parameters. `signature` holds the parameters by which the sandbox
+    searches for a case. `obstacle` says why the call is refused; empty if it is not."""
 
     signature: Signature = ()
     obstacle: str = ""
@@ -68,8 +67,8 @@ class Citizen(Struct, frozen=True):
 
 
 class SimulatedOperation(Struct, frozen=True):
-    """Operation that the sandbox answers from test cases, with what is needed to check these cases. `case_keys` holds
-    the parameter names in the case files, and `citizens` all invented citizens."""
+    """Operation that the sandbox answers from test cases. `case_keys` holds the parameter names in the case files, and
+    `citizens` all invented citizens."""
 
     # Operations of version 2 that have the same path share one folder of cases.
 
@@ -148,8 +147,8 @@ def check(
 
 
 def _unreachable(case: Case, own: Signature, operations: list[SimulatedOperation]) -> str:
-    """Returns the reason why no call can get the answer recorded in `case`, or "" if a call can. `own` is the signature
-    of this test case: its parameters in comparable form. `operations` are those that its folder answers."""
+    """Returns the reason why no call can get the answer recorded in `case`, or "" if a call can. `own` holds the case's
+    parameters in comparable form. `operations` are the operations of the case's folder."""
     # The default case answers any call that no other case answers, whatever its own parameters.
     outcomes = (outcome for simulated in operations for _, outcome in tried_calls(case, simulated))
     if case.name == DEFAULT_FILE or CallOutcome(own) in outcomes:
@@ -164,9 +163,9 @@ def _unreachable(case: Case, own: Signature, operations: list[SimulatedOperation
 
 
 def tried_calls(case: Case, simulated: SimulatedOperation) -> Iterator[tuple[str, CallOutcome]]:
-    """Tries calls of an operation with a test case's parameters. Yields the outcome of each, with the FranceConnect
-    token sent. There is one call for each invented citizen who granted a scope of the operation. An operation without
-    FranceConnect is called once, with the token ""."""
+    """Tries calls of an operation with a test case's parameters. Yields the FranceConnect token and the outcome of each
+    call. An operation without FranceConnect is called once, with the token ""."""
+    # By FranceConnect, there is one call for each invented citizen who granted a scope of the operation.
     # Without a token, and if the rules refuse the parameters, yields one outcome with the token "".
     operation = simulated.operation
     values = apply_rules(operation.checks, parse_query(_query(case.params)), simulated.today)
@@ -235,8 +234,9 @@ def _schema_violations(case: Case, operation: Operation) -> Iterator[Fault]:
 
 
 def _data_of(payload: Mapping[str, Any], operation: Operation) -> Any:
-    """Returns the part of an answer that the operation's schema describes, in version 3 or later. This is the object
-    `data`, with those fields of `meta` that the schema contains."""
+    """Returns the part of an answer that the operation's schema describes: `data`, and the fields of `meta` in the
+    schema."""
+    # The answer is of version 3 or later.
     match payload:
         case {"data": dict() as data, "meta": dict() as meta}:
             return data | {name: meta[name] for name in operation.meta_fields if name in meta}

@@ -57,16 +57,17 @@ NOT_LISTED = frozenset(
         "several_matches",
     }
 )
-"""Reasons of errors that the list of simulated errors leaves out. Most of these errors do not depend on the person,
-such as the one for an unknown path. An operation's own errors (`Operation.reasons`) are always listed."""
+"""Reasons of errors that the list of simulated errors leaves out. An operation's own errors (`Operation.reasons`) are
+always listed."""
+# Most of these errors do not depend on the person, such as the error for an unknown path.
 CITIZEN_AGE_YEARS = 20
-"""Age, in years, of the invented citizens who make every operation answer with a chosen error. No operation refuses a
-person of this age."""
+"""Age, in years, of the invented citizens who make every operation answer with a chosen error."""
+# No operation refuses a person of this age.
 RETRY_IN_S = 1
 """Value of `Retry-After`, in seconds, in a simulated 429 answer."""
 GATEWAY_PLACEHOLDER = re.compile(r"\{(?!provider\})\w+\}")
-"""Pattern of a placeholder that only a gateway can fill: any placeholder except `{provider}`. The sandbox does not
-simulate errors whose text contains one."""
+"""Pattern of a placeholder that only a gateway can fill: all placeholders except `{provider}`."""
+# The sandbox does not simulate errors whose text contains such a placeholder.
 
 
 def name_of(code: str) -> str:
@@ -76,8 +77,8 @@ def name_of(code: str) -> str:
 
 
 def identifier_of(code: str, operation: Operation) -> str:
-    """Returns the identifier for which the sandbox answers with the error `code`, such as `erreur-35002`. If an
-    operation's identifiers are numbers, returns one such as `999999935002`."""
+    """Returns the identifier for which the sandbox answers with the error `code`, such as `erreur-35002`. If the
+    operation's identifiers are numbers, returns a number such as `999999935002`."""
     rules = {check.rule for stage in operation.checks for check in stage}
     return f"{FILE_NUMBER}{code}" if "identifiant_numerique" in rules else f"erreur-{code}"
 
@@ -158,8 +159,7 @@ def session_failing_with(code: str, scopes: Iterable[str]) -> Session:
 
 def failures_of(reasons: Iterable[str], problems: Mapping[str, Failure]) -> Iterator[tuple[str, Failure]]:
     """Yields each of `reasons` with the code and texts of its error (`Failure`). `problems` holds the provider's own
-    errors, by reason; errors that all providers share need not be in it. Leaves out unknown reasons, and errors with a
-    placeholder that only a gateway can fill."""
+    errors, by reason. Leaves out unknown reasons, and errors whose text only a gateway can complete."""
     for reason in reasons:
         row = failure_of(reason, problems)
         if row and not GATEWAY_PLACEHOLDER.search(row.detail):

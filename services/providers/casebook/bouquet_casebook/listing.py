@@ -27,8 +27,8 @@ from bouquet_proto.sandbox_messages import (
 PAGE_BYTES = 400_000
 """Size, in bytes, above which a page of the list of test cases is full. The next case then begins a new page."""
 MAX_CASE_BYTES = 600_000
-"""Largest size, in bytes, of a test case in the list of test cases. Larger ones are left out, since they do not fit in
-a message."""
+"""Largest size, in bytes, of a test case in the list of test cases. Larger cases are left out."""
+# Larger cases would not fit in a message.
 
 
 def page_of(cases: Iterable[RecordedCase], after: str) -> CasePage:

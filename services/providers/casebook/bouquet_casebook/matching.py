@@ -1,5 +1,5 @@
-"""Search for the test case that answers a request: the case with the same parameters. They are compared as signatures,
-in which letter case does not matter (docs/reference/contract.md §6.3, §6.4)."""
+"""Search for the test case that answers a request: the case with the same parameters, whatever their letter case
+(docs/reference/contract.md §6.3, §6.4)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from bouquet_proto.normalisation import normalised
 from bouquet_proto.offer import Operation
 
 Signature: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
-"""Parameters of a lookup or of a test case, in a form that can be compared. Each is a pair of its name and its values;
-the pairs are sorted by name."""
+"""Parameters of a lookup or of a test case, in a form that can be compared: pairs of name and values, sorted by
+name."""
 
 GENDERS = {"M": "male", "F": "female"}
 
 SESSION_ENDING = "_with_france_connect"
 CIVIL_STATUS_ENDINGS = ("_with_civility", "")
 """Endings of the ids of operations that find a person by civil status: `_with_civility` from version 3 on, none in
-version 2. The same operation by FranceConnect has the ending `_with_france_connect`."""
+version 2."""
 
 
 class CaseKeys(Struct, frozen=True):
-    """Parameter names in an operation's case files. `keys` maps each of them, such as `nomNaissance`, to the name in
+    """Parameter names in an operation's case files. `keys` maps each name, such as `nomNaissance`, to the name in
     requests to workers, such as `nom_naissance`."""
 
     keys: Mapping[str, str]
@@ -145,9 +145,7 @@ names has no entry (docs/reference/contract.md §6.4)."""
 
 
 def case_keys_of(operation: Operation, operations: Mapping[str, Operation]) -> CaseKeys:
-    """Returns the names that parameters have in an operation's case files. `operations` holds all operations by id. For
-    an operation by FranceConnect, the names include those of the civil status, by which a case describes the
-    citizen."""
+    """Returns the names that parameters have in an operation's case files. `operations` holds all operations by id."""
     # For an operation by FranceConnect, they include the names for the same operation by civil status, since a case
     # describes the citizen with them.
     if operation.id in CASE_KEYS:

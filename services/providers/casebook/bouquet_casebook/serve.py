@@ -92,8 +92,8 @@ class Sandbox:
     provider = "casebook"
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the descriptions (offers) of all operations that the sandbox answers. They are those of the installed
-        workers, simplified by `sandboxed`, and one for FranceConnect sessions."""
+        """Returns the offers (descriptions of operations) that the sandbox answers: `SESSIONS`, and the offers of
+        installed workers, simplified by `sandboxed`."""
         return (*sandboxed(worker.offer() for worker in _workers()), SESSIONS)
 
     def published(self) -> dict[str, PublishedOperation[Any]]:
@@ -135,9 +135,9 @@ def _workers() -> list[Worker]:
 
 
 def sandboxed(offers: Iterable[Offer]) -> tuple[Offer, ...]:
-    """Returns copies of the descriptions (offers) of workers' operations, simplified for the sandbox, whose answers are
-    recorded. Gateways do not cache these answers (docs/reference/contract.md §1.4), and do not check identities from
-    FranceConnect (§6.5). They ask one provider only, where they would ask several in production."""
+    """Returns copies of workers' offers (descriptions of operations), simplified for the sandbox. Gateways then do not
+    cache answers or check identities from FranceConnect, and ask one provider only (docs/reference/contract.md §1.4,
+    §6.5)."""
     # If an operation of an offer has a plan (how a gateway asks several providers), the offer also gets the errors that
     # each of the asked providers answers in its own name.
     taken: set[str] = set()
@@ -157,8 +157,9 @@ def _without_plan(operation: Operation, reasons_of_authorities: tuple[str, ...])
 
 
 def _problems_of_authorities(problems: Mapping[str, Failure]) -> dict[str, Failure]:
-    """Returns the errors of CNAF and of MSA, each under a reason of its own, such as `cnaf_upstream_internal`. They
-    occur in operations for which a gateway asks both providers. `problems` are the provider's own errors, by reason."""
+    """Returns the errors of CNAF and of MSA, each under a reason of its own, such as `cnaf_upstream_internal`.
+    `problems` are the provider's own errors, by reason."""
+    # The errors occur in operations for which a gateway asks both providers.
     by_code: dict[str, tuple[str, Failure]] = {}
     for authority in quotient_familial.REGIMES.authorities.values():
         for reason, row in failures_of(OF_AUTHORITIES, problems):
@@ -246,9 +247,8 @@ class _Answers:
         self._casebook = casebook
 
     def reply(self, lookup: Lookup, operation: Operation) -> Reply:
-        """Returns the reply to a lookup. An invented identity that contains an error code gets this error. Any other
-        gets the test case with the same parameters, or else the default one (`404.yaml`). Without a default one, the
-        person is not found."""
+        """Returns the reply to a lookup: the error whose code the identity contains, or else the test case with the
+        same parameters. If no case fits, replies with the default case (`404.yaml`), or else `NotFound`."""
         # For an operation of version 2, a matching case of its successor in a later version comes before the default
         # case.
         return (

@@ -1,4 +1,4 @@
-"""FranceConnect sessions that the sandbox simulates. Each is a case file: `params` gives the token, and `payload`
+"""FranceConnect sessions that the sandbox simulates. In a session's case file, `params` gives the token, and `payload`
 describes the citizen and the scopes."""
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class _Payload(Struct, frozen=True):
 
 def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) -> Reply:
     """Returns the FranceConnect session in the case file with the lookup's token. Refuses a token without a valid file.
-    A token such as `jeton-erreur-35002` leads to the error 35002 instead: at once, or by a session with all of `scopes`
-    for which every operation answers with the error."""
+    For the token `jeton-erreur-35002`, returns the error 35002, or a session that makes every operation answer with the
+    error."""
     # If sessions cannot fail with the error, the token opens a session with all of `scopes`, for which every operation
     # answers with the error.
     if code := code_in_identity(lookup.identity):

@@ -1,5 +1,4 @@
-"""Answers of version 2, made from the test case files of later versions. A case is converted back to the worker's
-result, and this result to the data of version 2."""
+"""Answers of version 2, made from the test case files of later versions."""
 # An operation of version 2 has a successor (`Retirement.successor`): the operation of a later version that asks the
 # same question. A worker's result is the same for both.
 
@@ -54,8 +53,8 @@ def answered_from_successors(
 
 
 def missing_members(data: Json) -> Json:
-    """Returns the fields that version 2 needs but later versions do not publish, such as the status of a grant. They
-    are derived from `data`, the data of a later version."""
+    """Returns the fields that version 2 needs but later versions do not publish, such as the status of a grant. `data`
+    is the data of a later version."""
     match data:
         case {"est_beneficiaire": False, "avec_participation": _}:
             return {"status": "non_beneficiaire_css"}

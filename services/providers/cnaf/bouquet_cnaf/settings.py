@@ -1,4 +1,4 @@
-"""Settings of CNAF's worker for its two upstreams, and the TLS context for the SOAP service, made from these settings
+"""Settings of CNAF's worker for its two upstreams, and the TLS context for the SOAP service
 (docs/reference/upstreams/cnaf.md §1)."""
 
 from __future__ import annotations

@@ -115,8 +115,8 @@ def _someone(person: PersonOfFile) -> str:
 
 
 def _quotient_elements(dossier: Dossier, today: date) -> tuple[str, ...]:
-    """Returns the XML elements inside `quotients` in the CAF's document. There is one, with the quotient familial and
-    its month, or none for a file without a quotient. A file without a month gets the month before `today`."""
+    """Returns the XML elements inside `quotients` in the CAF's document; none for a file without a quotient familial. A
+    file without a month gets the month before `today`."""
     if dossier.quotient is None:
         return ()
     year, month = dossier.month or _month_before(today)

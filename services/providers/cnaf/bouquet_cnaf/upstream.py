@@ -35,7 +35,7 @@ ENVELOPE = """\
 """
 OPENING = re.compile(rb"<(\?xml|(\w+:)?Envelope\b)")
 CLOSING = re.compile(rb"</(\w+:)?Envelope\s*>")
-"""Pattern of the closing tag of a SOAP envelope. With `OPENING`, it finds the envelope inside a MIME message."""
+"""Pattern of the closing tag of a SOAP envelope."""
 # It is searched for on its own, since a pattern of the whole envelope would take minutes on a long body without a
 # closing tag.
 BEAN = "{*}Body/{*}demanderDocumentWebResponse/{*}return/{*}beanRetourDemandeDocumentWeb"

@@ -72,7 +72,7 @@ async def composition_familiale(
 
 def read(answer: Answer) -> contract.CompositionFamiliale | NotFound | Rejected | Failed:
     """Returns the family composition in the SOAP service's answer, or `Failed` if the file has no quotient familial.
-    Error codes are converted as in docs/reference/upstreams/cnaf.md §5-6; unknown ones raise `UpstreamError`."""
+    Raises `UpstreamError` for an unknown error code (docs/reference/upstreams/cnaf.md §5-6)."""
     if answer.status == 500 and b"Internal Server Error" in answer.body:
         raise UpstreamError("upstream_internal", cause="HTTP 500")
     if answer.status != 200:

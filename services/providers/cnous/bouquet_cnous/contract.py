@@ -104,7 +104,7 @@ class Dossier(EtudiantBoursier, frozen=True, kw_only=True):
 
     @property
     def est_boursier(self) -> bool:
-        """Whether the student holds a scholarship. Version 3 of the API publishes the value under this name."""
+        """Whether the student holds a scholarship, as version 3 of the API publishes it."""
         return self.statut_boursier.est_boursier
 
 
@@ -158,8 +158,7 @@ class Version(NamedTuple):
     number: int
     data: type[Struct]
     by_session: type[Struct]
-    """Struct of the answers to calls by FranceConnect, without the student's identity. All other calls are answered
-    with the struct `data`."""
+    """Struct of the answers to calls by FranceConnect, without the student's identity."""
     scopes: tuple[str, ...] = SCOPES
     superseded_on: str = ""
     """Date, `YYYY-MM-DD`, on which the next version replaced this one; empty for the latest version."""
@@ -171,8 +170,8 @@ VERSIONS = (
     Version(5, EtudiantBoursier, EtudiantBoursierSansIdentite, (*SCOPES, "cnous_ine")),
 )
 SUNSET = "2027-09-01"
-"""Date, `YYYY-MM-DD`, on which versions 3 and 4 of the operations about scholarship holders end. Bouquet itself has
-chosen the date."""
+"""Date, `YYYY-MM-DD`, on which versions 3 and 4 of the operations about scholarship holders end."""
+# Bouquet itself has chosen the date.
 # The date leaves software editors a whole school year, and is the time when a yearly campaign of scholarships begins.
 
 
@@ -180,8 +179,8 @@ def _every_version(
     name: str, modality: Modality, wrong: str, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> tuple[PublishedOperation[Dossier], ...]:
     """Returns the operations, one for each version from 3 on, that find a student by `modality` (kind of identity).
-    Their ids end with `name`. `checks` are the rules for the request's parameters, and `pivot` those for an identity
-    from FranceConnect. `wrong` is the reason to report if Cnous refuses the student's identity."""
+    `name` is the end of the operations' ids. `checks` are the rules for parameters, and `pivot` the rules for an
+    identity from FranceConnect. `wrong` is the reason to report if Cnous refuses the student's identity."""
     resource = f"cnous/etudiant_boursier/{modality}"
     latest = f"/v{VERSIONS[-1].number}/{resource}"
     return tuple(

@@ -41,7 +41,7 @@ class Student(Struct, frozen=True, kw_only=True):
     """Birth place in Cnous's JSON, under two keys: `birthPlace` (the commune's code and name) and `birthPlaceLibelle`
     (free text). One of the two is null."""
     grants: Mapping[int, Grant]
-    """Scholarships of the student by yearly campaign: 0 is the current campaign, 1 the one a year before."""
+    """Scholarships of the student by yearly campaign: 0 is the current campaign, 1 last year's campaign."""
 
     def is_named(self, nom: str, prenoms: str, naissance: str, sexe: str, commune: str) -> bool:
         """Returns whether the simulated Cnous finds this student when asked about this civil status. An empty `sexe` or

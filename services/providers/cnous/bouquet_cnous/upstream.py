@@ -80,7 +80,7 @@ class Absence(Struct, frozen=True):
 
 
 class Refusal(Struct, frozen=True):
-    """Body of a 400 that comes from Cnous itself: a parameter is wrong. The body does not say which one."""
+    """Body of a 400 that comes from Cnous itself: a parameter is wrong. The body does not name the parameter."""
 
     description: str
     code: Literal[400]

@@ -8,14 +8,13 @@ from bouquet_cog.source import CommuneSource
 from bouquet_worker import Identite, Rejected
 
 UNKNOWN_PLACE = "00365"
-"""Reason for refusing a birth place whose name fits no commune, or several. It is also the error code that callers
-get."""
+"""Reason and error code for a birth place whose name fits no commune, or several."""
 
 
 async def with_commune_code(who: Identite, communes: CommuneSource) -> Identite | Rejected:
-    """Returns the person, with the code of the commune of birth if a birth place is given. A missing code is looked up
-    by the commune's name, the département and the year of birth. Returns `Rejected` unless exactly one commune fits,
-    and raises `UpstreamError` if the look-up fails."""
+    """Returns the person, with the code of the commune of birth if a birth place is given. Returns `Rejected` unless
+    exactly one commune fits. Raises `UpstreamError` if the look-up fails."""
+    # A missing code is looked up by the commune's name, the département and the year of birth.
     # A person who already has the code, or has neither name nor département, is returned unchanged. Any other place
     # must be found: a search without it might find another person.
     match who:

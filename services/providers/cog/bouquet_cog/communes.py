@@ -25,14 +25,14 @@ class Communes:
     @classmethod
     @cache
     def packaged(cls) -> Self:
-        """Returns the communes in the data file of this package. The file is read only once."""
+        """Returns the communes in the data file of this package."""
         packed = resources.files("bouquet_cog").joinpath("communes.txt.gz").read_bytes()
         sections = gzip.decompress(packed).decode().split("\n\n")
         return cls(dict(section.split("\n", 1) for section in sections))
 
     def code(self, nom: str, departement: str, annee: int) -> str | None:
         """Returns the code of the commune in `departement` that had the name `nom` at the beginning of the year
-        `annee`. If there was none, looks at the end of the year. Returns `None` if no commune fits, or several do."""
+        `annee`, or else at its end. Returns `None` if no commune fits, or several do."""
         # The commune may have been created in between. `departement` may also be a later département of the same
         # commune, since forms list today's départements.
         days = [f"{year:04}-01-01" for year in (annee, annee + 1)]
@@ -44,8 +44,8 @@ class Communes:
         )
 
     def _is_name_of_a_commune(self, bare_name: str, days: list[str]) -> bool:
-        """Returns whether any commune of France had the name `bare_name`, with or without an article before it, on one
-        of `days` (`YYYY-MM-DD`)."""
+        """Returns whether a commune of France had the name `bare_name`, with or without an article, on one of `days`
+        (`YYYY-MM-DD`)."""
         sections = [section for section in self._sections.values() if f"{bare_name}\t" in section]
         return any(
             bare(name) == bare_name for section in sections for day in days for name, _ in _names_on(section, day)

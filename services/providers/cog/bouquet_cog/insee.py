@@ -47,7 +47,7 @@ class InseeCommunes:
 
     async def _code(self, nom: str, departement: str, annee: int) -> str | None:
         """Returns the code of the commune in `departement` that had the name `nom` at the beginning of the year
-        `annee`. If there was none, looks at the end of the year. Returns `None` if no commune fits, or several do."""
+        `annee`, or else at its end. Returns `None` if no commune fits, or several do."""
         # The commune may have been created in between.
         prefixes, whole_names = CODE_PREFIXES.get(departement, (departement,)), set[str]()
         for year in (annee, annee + 1):

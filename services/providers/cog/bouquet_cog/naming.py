@@ -35,9 +35,8 @@ def bare(name: str) -> str:
 def choose(nom: str, *groups: Collection[Named], is_whole_name: Callable[[str], bool]) -> str | None:
     """Returns the code of the commune that a typed name means, or `None` where no commune fits, or several fit equally.
 
-    The first words of a commune's name may stand for the commune, unless another commune of the country has just these
-    words as its name. `Dives` in département 14 therefore finds nothing: it may mean Dives-sur-Mer, or the Dives of
-    another département. Later words never stand for a commune: `Paris` does not mean Le Touquet-Paris-Plage.
+    The first words of a commune's name may stand for the commune, unless another commune of France has exactly this
+    name. Later words never do: `Paris` does not mean Le Touquet-Paris-Plage.
 
     Args:
         nom: Name as it was typed.
@@ -55,7 +54,7 @@ def choose(nom: str, *groups: Collection[Named], is_whole_name: Callable[[str], 
 
 
 def _first(groups: Iterable[Collection[Named]], is_alike: Callable[[str], bool]) -> set[str]:
-    """Returns the codes of the communes whose name `is_alike` accepts, in the first group that has any; else an empty
+    """Returns the codes of the communes whose name `is_alike` accepts, in the first group with a match; else an empty
     set."""
     found = ({code for name, code in group if is_alike(name)} for group in groups)
     return next(filter(None, found), set())

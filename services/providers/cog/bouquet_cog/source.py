@@ -24,6 +24,6 @@ class CommuneSource(Protocol):
 
 def counted(source: str, code: str | None) -> str | None:
     """Counts a look-up of a commune's code in the metric `bouquet_cog_lookups_total`. `source` is where the code was
-    looked up, such as `insee`; `code` is `None` if none was found. Returns `code` unchanged."""
+    looked up, such as `insee`; `code` is `None` if no code was found. Returns `code` unchanged."""
     COG_LOOKUPS.labels(source, "found" if code else "unknown").inc()
     return code

@@ -48,9 +48,11 @@ def _service_national(
     pivot: tuple[Check, ...] = (),
     identity_checks: tuple[Check, ...] = (),
 ) -> Operation:
-    """Returns the operation that finds a person by `modality` (kind of identity). The operation's id ends with `name`.
-    `checks` are the rules for the request's parameters. An identity from FranceConnect must first pass `pivot`, which
-    says whether it is usable, then `identity_checks`, whose errors have codes of their own."""
+    """Returns the operation that finds a person by `modality` (kind of identity). `name` is the end of the operation's
+    id. `checks` are the rules for parameters; `pivot` and `identity_checks` are the rules for an identity from
+    FranceConnect."""
+    # `pivot` comes first and says whether the identity is usable. The errors of `identity_checks` have codes of their
+    # own.
     return operation(
         id=f"api_particulier_v3_dsnj_service_national_with_{name}",
         path=f"/v3/dsnj/service_national/{modality}",

@@ -200,8 +200,7 @@ _PING_NAMES = {
     "allocation_soutien_familial": "cnaf_msa_allocation_soutien_familial",
     "participation_familiale_eaje": "cnaf_msa_participation_familiale_eaje",
 }
-"""Maps the name of each benefit to its name in the path `/api/{name}/ping`. This path tells whether the API about the
-benefit works (docs/reference/contract.md §5.3)."""
+"""Maps the name of each benefit to its name in the path `/api/{name}/ping` (docs/reference/contract.md §5.3)."""
 
 _REASONS = (UNIDENTIFIED, UNATTACHED, NO_FILE_CNAF, NO_FILE_MSA, NO_FILE_RNCPS, REFUSED)
 
@@ -216,8 +215,8 @@ def _both_modalities(
     proof: Proof | None = None,
 ) -> tuple[PublishedOperation[Any], PublishedOperation[Any]]:
     """Returns a benefit's two operations in version 3: by civil status and by FranceConnect. `fields` maps each field
-    to the scope that a caller needs for it, one of `scopes`. If `proof` is given, callers by civil status can request
-    an encrypted text by which anyone can verify the answer later."""
+    to the scope that it needs, one of `scopes`. If `proof` is given, callers by civil status can request an encrypted
+    text by which anyone can verify the answer later."""
     common: dict[str, Any] = {
         "summary": summary,
         "scopes": scopes,

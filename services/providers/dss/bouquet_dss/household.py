@@ -15,8 +15,7 @@ from bouquet_worker import Answer, NotFound
 log = logging.getLogger(__name__)
 
 CRECHE_AGE = 7
-"""Age, in years, below which a child may go to a crèche. A household without such a child is answered with
-`NotFound`."""
+"""Age, in years, below which a child may go to a crèche."""
 
 
 def participation(answer: Answer, today: date) -> contract.ParticipationFamiliale | NotFound:

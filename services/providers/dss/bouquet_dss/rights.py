@@ -15,21 +15,22 @@ UNKNOWN_DAY = "9999-99-99"
 
 def entitlement(model: type[Right], answer: Answer, _: date) -> Droit:
     """Returns the entitlement in the social-security hub's answer about a benefit. `model` is the type of the answer's
-    body, which differs between benefits. Raises `UpstreamError` for any other body. The date is not used."""
+    body. Raises `UpstreamError` for a malformed body."""
     return to_droit(answer.decode(model))
 
 
 def income_support_entitlement(majorations: Mapping[str, bool], answer: Answer, _: date) -> Droit:
     """Returns the entitlement in the social-security hub's answer about RSA or prime d'activité. `majorations` maps
     each benefit code, such as `FA3102`, to whether the benefit is increased. Raises `UpstreamError` for a malformed
-    body. The date is not used."""
+    body."""
     file = answer.decode(Income)
     return to_droit(file, majoration(file.liste_prestation or (), majorations))
 
 
 def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
     """Converts the body of the social-security hub's answer to an entitlement (docs/reference/upstreams/dss.md §2).
-    `avec_majoration` tells whether the benefit is increased; `None` if this is unknown, or if the benefit never is."""
+    `avec_majoration` tells whether the benefit is increased; `None` if unknown, or if the benefit is never
+    increased."""
     # For a person who is not entitled, the result has no date.
     droit = Droit(
         status=file.indicateur.lower(),
@@ -40,9 +41,8 @@ def to_droit(file: Right, avec_majoration: bool | None = None) -> Droit:
 
 
 def majoration(benefits: tuple[Benefit, ...], majorations: Mapping[str, bool]) -> bool | None:
-    """Returns whether a person's benefit is increased (docs/reference/upstreams/dss.md §2). `majorations` tells this
-    for each benefit code. If several open benefits have a code in `majorations`, the one that opened first counts.
-    Returns `None` if none has."""
+    """Returns whether a person's benefit is increased; `None` if no open benefit has a code in `majorations`. Of
+    several benefits, the first one opened counts (docs/reference/upstreams/dss.md §2)."""
     opened = [
         (day_or_none(benefit.dt_ouverture_droit) or UNKNOWN_DAY, majorations[benefit.cd])
         for benefit in benefits

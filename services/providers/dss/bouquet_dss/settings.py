@@ -92,12 +92,12 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
 
 BENEFIT_SETTINGS = ("url", "client_id", "client_secret", "scope")
 """Names of the settings that each benefit has for itself, without the benefit's prefix. For example, `url` stands for
-`rsa_url` and `ppa_url`. All other settings are common to all benefits."""
+`rsa_url` and `ppa_url`."""
 
 
 def hub_settings_of(name: str, settings: Settings) -> HubSettings:
-    """Returns the settings for asking the social-security hub about the benefit `name`. They are the benefit's own
-    settings and those that all benefits share."""
+    """Returns the settings for asking the social-security hub about the benefit `name`: the benefit's own settings, and
+    the settings that all benefits share."""
     own = {f"hub_{field}": getattr(settings, f"{name}_{field}") for field in BENEFIT_SETTINGS}
     shared = {field: getattr(settings, field) for field in HubSettings.__struct_fields__ if field not in own}
     return HubSettings(**own, **shared)

@@ -17,8 +17,7 @@ from bouquet_worker.simulate import CLOCK, Fault, Simulator, TokenEndpoint, resp
 
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", dict[tuple[str, CivilStatus], SignedAnswer])
 TOKENS = web.AppKey("tokens", Mapping[str, TokenEndpoint])
-"""Key under which the simulator's aiohttp application keeps its token endpoints. There is one for each benefit, by the
-benefit's OAuth 2.0 scope."""
+"""Key under which the simulator's aiohttp application keeps the token endpoint of each benefit, by OAuth 2.0 scope."""
 
 NOBODY = SignedAnswer(UNIDENTIFIED, "")
 

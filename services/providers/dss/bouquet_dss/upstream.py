@@ -1,5 +1,5 @@
 """Types of the social-security hub's answers about an entitlement (docs/reference/upstreams/dss.md §1) and about a
-household (docs/reference/contract.md §4), and the codes that these answers contain."""
+household (docs/reference/contract.md §4), with their codes."""
 
 from __future__ import annotations
 

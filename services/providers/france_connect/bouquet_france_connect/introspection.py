@@ -12,8 +12,8 @@ from bouquet_france_connect.upstream import REFUSALS, Claims, Introspection, Ref
 from bouquet_worker import Rejected, UpstreamClient, UpstreamError
 
 CLOCK_SKEW_S = 10.0
-"""Seconds for which an answer is still accepted after its expiry. They allow for a difference between the clocks of
-FranceConnect and of the worker."""
+"""Seconds for which an answer is still accepted after its expiry, since the clocks of FranceConnect and of the worker
+may differ."""
 
 
 class FranceConnect:

@@ -42,8 +42,8 @@ _PEM = re.compile(r"-----BEGIN (?:RSA )?PRIVATE KEY-----([\sA-Za-z0-9+/=]+)-----
 
 
 def private_keys(pem: str) -> PrivateKeys:
-    """Returns the RSA keys in a PEM text. Raises `ValueError` if the text contains no key, a key that is not RSA, or
-    one of fewer than `KEY_BITS` bits."""
+    """Returns the RSA keys in a PEM text. Raises `ValueError` if the text contains no key, a key that is not RSA, or a
+    key of fewer than `KEY_BITS` bits."""
     # The text may have spaces in place of line ends.
     keys = [load_der_private_key(b64decode(body), password=None) for body in _PEM.findall(pem)]
     good = tuple(RSAKey.import_key(key) for key in keys if isinstance(key, RSAPrivateKey) and key.key_size >= KEY_BITS)

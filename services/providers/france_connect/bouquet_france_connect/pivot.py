@@ -12,8 +12,8 @@ from bouquet_worker import Rejected
 PROFILE = ("given_name", "family_name", "birthdate", "gender")
 BIRTH = ("birthplace", "birthcountry")
 INCLUDED_SCOPES = {"identite_pivot": (*PROFILE, *BIRTH), "profile": PROFILE, "birth": BIRTH}
-"""Scopes of FranceConnect that include others, each with those that it includes. For example, `birth` includes
-`birthplace` and `birthcountry` (docs/reference/contract.md §2.4)."""
+"""Maps some scopes of FranceConnect to the scopes that they include. For example, `birth` includes `birthplace` and
+`birthcountry` (docs/reference/contract.md §2.4)."""
 
 
 def session_of(introspection: Introspection, today: date) -> Session | Rejected:

@@ -23,11 +23,11 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     """JSON object that maps each resource of the API to its OAuth 2.0 client at FranceConnect: `{"quotient_familial":
     {"id": "…", "secret": "…"}}`."""
     private_keys: Secret
-    """RSA private keys, in PEM, with which the worker decrypts FranceConnect's answers. The first is the one whose
-    public key is published. Older keys follow, for answers that are still encrypted for them."""
+    """RSA private keys, in PEM, with which the worker decrypts FranceConnect's answers. The public part of the first
+    key is published. Older keys follow, for answers encrypted before a replacement."""
     timeout_s: Seconds = 5.0
-    """Timeout of one call to FranceConnect, in seconds. The default is half of the time that a caller waits. The other
-    half is left for the provider."""
+    """Timeout of one call to FranceConnect, in seconds."""
+    # The default is half of the time that a caller waits. The other half is left for the provider.
 
 
 class Client(Struct, frozen=True):
@@ -45,8 +45,8 @@ def clients_of(settings: Settings) -> dict[object, Client]:
 
 
 def private_keys_of(settings: Settings) -> keys.PrivateKeys:
-    """Returns the private keys with which the worker decrypts FranceConnect's answers. The first one is the key whose
-    public part is published. Raises `SettingsError` unless all keys are readable RSA keys of 2048 bits or more."""
+    """Returns the private keys with which the worker decrypts FranceConnect's answers. The public part of the first key
+    is published. Raises `SettingsError` unless all keys are readable RSA keys of 2048 bits or more."""
     try:
         return keys.private_keys(settings.private_keys.reveal())
     except ValueError:

@@ -89,8 +89,8 @@ class AnswerMaker(Struct, frozen=True):
         return jws.serialize_compact(header, claims, key or self.signer, [alg])
 
     def sealed(self, text: str, *, key: RSAKey | None = None, alg: str = "RSA-OAEP", enc: str = "A256GCM") -> str:
-        """Returns `text` encrypted for the public key `key`, by default the client's. `alg` is the JOSE algorithm that
-        encrypts the content key, and `enc` the one that encrypts the content."""
+        """Returns `text` encrypted for the public key `key`, by default the client's. `alg` and `enc` are the JOSE
+        algorithms for the content key and for the content."""
         # The header repeats the claims `iss` and `aud`, as the OpenID server oidc-provider writes them (RFC 7519 §5.3).
         header = {"alg": alg, "enc": enc, "cty": "JWT", "iss": self.claims["iss"], "aud": self.claims["aud"]}
         registry = jwe.JWERegistry(algorithms=[alg, enc], strict_check_header=False)
@@ -102,8 +102,8 @@ class AnswerMaker(Struct, frozen=True):
         return f"{_text_segment(json.dumps(header))}.{_text_segment(json.dumps(self.claims))}.{_segment(signature)}"
 
     def signed_by_a_secret(self) -> str:
-        """Returns a forged answer with an HMAC signature, whose secret is FranceConnect's public key. Everybody knows
-        this key, so that anyone can make such a signature."""
+        """Returns a forged answer with an HMAC signature, whose secret is FranceConnect's public key."""
+        # Everybody knows the public key, so that anyone can make such a signature.
         # A worker that trusted the algorithm named in the header would accept it.
         body = self.unsigned({"alg": "HS256", "kid": self.signer.kid}).removesuffix(".")
         mac = hmac.new(self.signer.as_pem(private=False), body.encode(), hashlib.sha256)
@@ -145,8 +145,8 @@ FORGED_ANSWERS: dict[str, Callable[[AnswerMaker], str]] = {
 KEY_RING = web.AppKey("key_ring", SigningKeyRing)
 SESSIONS = web.AppKey("sessions", MutableMapping[str, Citizen])
 SIMULATED_ANSWERS = web.AppKey("simulated_answers", MutableMapping[str, tuple[int, Any]])
-"""Key under which the simulator's aiohttp application keeps the answers that tests set. They are pairs of HTTP status
-and body, by access token."""
+"""Key under which the simulator's aiohttp application keeps the answers that tests set: pairs of HTTP status and body,
+by access token."""
 
 
 def app() -> web.Application:
@@ -263,15 +263,15 @@ def _client_id(resource: str) -> str:
 
 
 def _client_secret(key: RSAKey) -> str:
-    """Returns the client secret that the simulator gives a worker: the modulus of the worker's public key. A worker
-    sends its secret with each request, and the simulator makes the public key from it (`_worker_public_key`)."""
+    """Returns the client secret that the simulator gives a worker: the modulus of the worker's public key."""
+    # A worker sends its secret with each request, and the simulator makes the public key from it
+    # (`_worker_public_key`).
     return str(key.as_dict(private=False)["n"])
 
 
 def _worker_public_key(form: Mapping[str, str]) -> RSAKey | None:
-    """Returns the public key of the worker that sent a request, with which the simulator encrypts its answer. The key
-    is made from the client secret in `form`, the request's fields. Returns `None` for an unknown client or an invalid
-    secret."""
+    """Returns the public key of the worker that sent a form, made from the form's client secret. Returns `None` for an
+    unknown client or an invalid secret."""
     if form.get("client_id", "") not in map(_client_id, RESOURCES):
         return None
     try:

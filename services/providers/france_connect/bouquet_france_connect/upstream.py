@@ -13,8 +13,8 @@ REFUSALS: dict[str | None, str] = {
     "invalid_request": "session_malformed",
     "invalid_client": "session_unknown",  # of an unknown token, or for every token where our own secret is wrong
 }
-"""Reasons for refusing a token, by FranceConnect's error code (HTTP 400 or 401). FranceConnect answers `invalid_client`
-for an unknown token too. Any other code counts as a failure of FranceConnect, with the reason `upstream_unknown`."""
+"""Reasons for refusing a token, by FranceConnect's error code (HTTP 400 or 401). Any other code counts as a failure of
+FranceConnect, with the reason `upstream_unknown`."""
 
 
 class Refusal(Struct, frozen=True):

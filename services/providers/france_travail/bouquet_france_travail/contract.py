@@ -16,8 +16,8 @@ CATEGORIES = {
     5: "PERSONNE POURVUE D'UN EMPLOI A LA RECHERCHE D'UN AUTRE",
 }
 CERTIFICATIONS = ("VC", "IC", "PC", "AC", "DC", "EC", "RC")
-"""Known values of the field `code_certification_cnav`. It says how far the CNAV (the national pension fund) has
-certified a person's identity."""
+"""Known values of `code_certification_cnav`: how far the CNAV (the national pension fund) has certified a person's
+identity."""
 
 
 def _among(*values: str | int) -> Meta:

@@ -63,8 +63,9 @@ class Unknown(Struct, frozen=True, rename="camel"):
 
 
 class Payment(Struct, frozen=True, rename="camel"):
-    """Payment in an answer of the payments API, with amounts in euros. Every amount is required, so that a missing
-    amount is not read as zero."""
+    """Payment in an answer of the payments API, with amounts in euros."""
+
+    # Every amount is required, so that a missing amount is not read as zero.
 
     date_paiement: IsoDate
     montant_paiement: float

@@ -62,9 +62,9 @@ PROBLEMS = {UNKNOWN_PERSON: absence()}
 def _service_civique(
     name: str, modality: Modality, *checks: tuple[Check, ...], pivot: tuple[Check, ...] = ()
 ) -> Operation:
-    """Returns the operation about the civic service of a person who is found by `modality` (kind of identity). The
-    operation's id ends with `name`. `checks` are the rules for the request's parameters, and `pivot` those for an
-    identity from FranceConnect."""
+    """Returns the operation about the civic service of a person who is found by `modality` (kind of identity). `name`
+    is the end of the operation's id. `checks` are the rules for parameters, and `pivot` the rules for an identity from
+    FranceConnect."""
     return operation(
         id=f"api_particulier_v3_gip_mds_service_civique_with_{name}",
         path=f"/v3/gip_mds/service_civique/{modality}",

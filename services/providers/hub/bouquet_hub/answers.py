@@ -1,5 +1,5 @@
-"""Reading of the social-security hub's answers without data: refusals, unknown people and failures. They are the same
-for every benefit (docs/reference/upstreams/hub.md §3)."""
+"""Reading of the social-security hub's answers without data: refusals, unknown people and failures
+(docs/reference/upstreams/hub.md §3)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ directory RNCPS."""
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_BY_FUND: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)
-"""Maps each provider behind the social-security hub to the reason to report for a 404 from this provider: always
-`NO_FILE`. Some operations have other reasons (docs/reference/upstreams/regime.md §2)."""
+"""Maps each provider behind the social-security hub to the usual reason for its 404: `NO_FILE`. Some operations have
+other reasons (docs/reference/upstreams/regime.md §2)."""
 # A 404 without the header `FUND_HEADER` is a failure, unless its error code tells the reason.
 FAILURES = {429: "upstream_rate_limited", 500: "upstream_internal"}
 """Maps HTTP statuses of the social-security hub's failed answers to reasons of failure. For any other failed answer,
@@ -44,12 +44,12 @@ BAD_REQUESTS: Mapping[int | None, str] = {
 """Maps the social-security hub's error codes in a 400 to the reasons that the worker reports. For any other code, the
 reason is `upstream_unknown`."""
 MALFORMED_REQUESTS = frozenset({40001, 40002, 40003, 40005})
-"""Error codes by which the social-security hub says that a request is malformed. The worker logs a warning for them,
-because the gateway should have refused the caller's request."""
+"""Error codes by which the social-security hub says that a request is malformed. The worker logs a warning."""
+# The gateway should have refused the caller's request.
 MESSAGE_LENGTH = 200
 MIN_HIDDEN_DIGITS = 6
-"""Number of digits from which on a message of the social-security hub is hidden from callers. So many digits may
-identify a person."""
+"""Smallest number of digits for which a message of the social-security hub is hidden from callers, as it may identify a
+person."""
 
 Code = Annotated[int, msgspec.Meta(ge=0, le=99_999)]
 """Error code of the social-security hub, of at most five digits. A longer number is not accepted, as it might be a

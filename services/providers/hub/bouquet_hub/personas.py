@@ -54,8 +54,7 @@ class File(Struct, frozen=True):
 
 class Refusal(Struct, frozen=True):
     """Simulated error of the social-security hub: HTTP status, error code and message. `signed_by` says whose code the
-    header `X-APISECU-FD` contains: that of the provider asked (`fund`) or of the directory RNCPS (`rncps`). With
-    `nobody`, the header is missing."""
+    header `X-APISECU-FD` contains: the provider's (`fund`), the directory RNCPS's (`rncps`) or none (`nobody`)."""
 
     status: int
     code: int
@@ -113,8 +112,8 @@ class CivilStatus(Struct, frozen=True):
     departement: str = ""
 
     def matches(self, asked: CivilStatus) -> bool:
-        """Returns whether a request about `asked` finds this person. Names and birth date must be equal. Any other
-        field must be equal only if both the request and the register contain it."""
+        """Returns whether a request about `asked` finds this person. Names and birth date must be equal. Other fields
+        are compared only if both the request and the register contain them."""
         named = (self.nom, self.prenoms, self.naissance) == (asked.nom, asked.prenoms, asked.naissance)
         return named and all(
             own == theirs or not own or not theirs for own, theirs in zip(_rest(self), _rest(asked), strict=True)
@@ -179,8 +178,8 @@ class Persona(Struct, frozen=True, kw_only=True):
     commune: str = ""
     pays: str = "99100"
     usage: str = ""
-    """Name of use (nom d'usage) in the social-security hub's register; empty for none. The household's file can contain
-    another name of use."""
+    """Name of use (nom d'usage) in the social-security hub's register; empty for none."""
+    # The household's file can contain another name of use.
     answers: Mapping[Fund, SimulatedAnswer]
 
     @property

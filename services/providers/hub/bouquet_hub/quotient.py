@@ -38,8 +38,8 @@ Blank = Annotated[str, msgspec.Meta(pattern=r"^\s*\Z")]
 SEXES: dict[str | None, Literal["F", "M"]] = {"F": "F", "M": "M"}
 UNKNOWN_DATE = "0000-00-00"
 BAD_REQUESTS_OF_A_MONTH = {**BAD_REQUESTS, 40029: PERIOD_REFUSED}
-"""Reasons to report for the social-security hub's error codes when a month's quotient familial is requested. They are
-those of `BAD_REQUESTS`, and one for 40029: the hub has no data for the month."""
+"""Reasons to report for the social-security hub's error codes when a month's quotient familial is requested. The code
+40029 means that the hub has no data for the month."""
 
 
 class Person(Struct, frozen=True, rename="camel"):
@@ -80,7 +80,7 @@ PUBLISHED: tuple[Operation | PublishedOperation[QuotientFamilial], ...] = (
     *(PublishedOperation(one, contract.composition_familiale, QuotientFamilial) for one in V2),
 )
 """Operations about the quotient familial, of CNAF's worker and of MSA's. Version 3 publishes the handler's result
-unchanged. Version 2 publishes the result of `composition_familiale`, which converts it."""
+unchanged. In version 2, `composition_familiale` converts the result."""
 
 
 class Month(NamedTuple):

@@ -37,8 +37,8 @@ def query_of(who: Identite) -> dict[str, str]:
 
 
 def headers_of(question: Question[Identite]) -> dict[str, str]:
-    """Returns the headers of a request to the social-security hub (docs/reference/upstreams/regime.md §8). They contain
-    the id of the caller's request, and the SIRET of the administration that receives the data."""
+    """Returns the headers of a request to the social-security hub (docs/reference/upstreams/regime.md §8): the id of
+    the caller's request, and the SIRET of the administration that receives the data."""
     # The id of the request is the same for CNAF and MSA.
     return {
         "Content-Type": "application/json",  # on a GET too, as the hub requires (docs/reference/upstreams/hub.md §1)

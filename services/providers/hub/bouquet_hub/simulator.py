@@ -36,8 +36,8 @@ SCOPE = "simulateur.quotient_familial"
 CLIENT_SECRET = "s3cr3t?????"
 
 Format: TypeAlias = tuple[str, str, int, str]
-"""Rule by which the simulator checks a query parameter: the parameter's name, the pattern of valid values, an error
-code and a message. An invalid value is refused with this code and message."""
+"""Rule by which the simulator checks a query parameter: the parameter's name, the pattern of valid values, and the
+error code and message for an invalid value."""
 PERSON_FORMATS: tuple[Format, ...] = (
     # docs/reference/upstreams/hub.md §3, known error codes; the texts of 40001 and 40005 are ours, and 40001 for a
     # place.
@@ -120,8 +120,7 @@ async def _quotient(request: web.Request) -> web.StreamResponse:
 
 def objection(query: Mapping[str, str], formats: tuple[Format, ...] = PERSON_FORMATS) -> Refusal | None:
     """Returns the social-security hub's error for an invalid query, or `None` for a valid one
-    (docs/reference/upstreams/hub.md §3). A query is invalid, for instance, if it has no name or an unknown parameter.
-    `formats` are the rules for the parameters' values."""
+    (docs/reference/upstreams/hub.md §3). `formats` are the rules for the parameters' values."""
     if not query.keys() <= {name for name, *_ in formats}:
         return UNKNOWN_PARAMETER
     if query.get("codeLieuNaissance") and query.get("codePaysNaissance") != FRANCE:
@@ -142,8 +141,9 @@ def _month_asked(request: web.Request) -> tuple[int, int]:
 
 
 def _month_before(request: web.Request) -> dict[str, int]:
-    """Returns the month in which the simulated quotient was computed, as `annee` and `mois` of the hub's JSON. It is
-    the month before the requested one (docs/reference/upstreams/cnaf.md §4)."""
+    """Returns the month before the requested month, as `annee` and `mois` of the hub's JSON
+    (docs/reference/upstreams/cnaf.md §4)."""
+    # In this month, the simulated quotient was computed.
     year, month = _month_asked(request)
     before = date(year, month - 1, 1) if month > 1 else date(year - 1, 12, 1)
     return {"annee": before.year, "mois": before.month}
@@ -151,7 +151,7 @@ def _month_before(request: web.Request) -> dict[str, int]:
 
 def refused(refusal: Refusal, fund_code: str) -> web.Response:
     """Returns the HTTP answer for a simulated error of the social-security hub. `fund_code` is the code of the provider
-    that was asked. The header `X-APISECU-FD` contains it if `refusal.signed_by` is `fund`."""
+    that was asked."""
     code = {"nobody": "", "fund": fund_code, "rncps": RNCPS_CODE}[refusal.signed_by]
     return web.json_response(
         {"errorCode": refusal.code, "error": refusal.text},

@@ -21,8 +21,7 @@ _DATE = re.compile(
 _NUMBER = re.compile(r"(-?)(0(?!\d)|[1-9])(\d*)(\.\d+)?(e[+-]?\d+)?", re.ASCII)
 _FIRST_DAY, _DAYS = date(1930, 1, 1), 34_000
 _DRAWS = 50
-"""Number of random texts tried as the invented value for one original text. If all of them occur in the original data,
-longer texts are tried."""
+"""Number of random texts tried as the invented value for one original text, before longer texts are tried."""
 
 
 class Anonymiser:
@@ -102,7 +101,8 @@ def _drawn(text: str) -> str:
 
 def _number(sign: str, _: str, digits: str, fraction: str | None, exponent: str | None) -> str:
     """Returns a random number as text, given the parts of a number's text. Keeps the sign and the number of digits, and
-    leaves out the exponent. The first digit is not 0, which a conversion to `int` would drop."""
+    leaves out the exponent."""
+    # The first digit is not 0, which a conversion to `int` would drop.
     whole = sign + secrets.choice("123456789") + "".join(map(_character, digits))
     return str(float(whole + "".join(map(_character, fraction or "")))) if fraction or exponent else whole
 

@@ -35,8 +35,8 @@ class Answer(Struct, frozen=True):
             raise UpstreamError("upstream_malformed", field=_field(str(error)), cause=type(error).__name__) from None
 
     def matches(self, model: type[Struct]) -> bool:
-        """Returns whether the body is valid JSON of type `model`. A worker uses this to tell the provider's own error
-        from the error of a proxy."""
+        """Returns whether the body is valid JSON of type `model`. For example, a worker tells the provider's own error
+        from a proxy's error."""
         # A status alone proves no absence: a proxy or a framework also answers 404, to a path that it does not know.
         try:
             msgspec.json.decode(self.body, type=model)

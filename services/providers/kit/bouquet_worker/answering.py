@@ -26,8 +26,8 @@ async def answer(
     handled: HandledOperation, lookup: Lookup, upstreams: Sequence[Any], today: date, on_error: OnError
 ) -> Reply:
     """Calls the handler of an operation and returns its result as a reply. The handler receives the `lookup` with the
-    date `today`, then the clients of its `upstreams`. If it raises `UpstreamError`, calls `on_error` with the error and
-    returns `Failed`."""
+    date `today`, then the clients of its `upstreams`. If the handler raises `UpstreamError`, calls `on_error` with the
+    error and returns `Failed`."""
     question = Question(
         identity=lookup.identity,
         parameters=lookup.parameters,

@@ -27,7 +27,8 @@ ATTEMPTS = 5
 ATTEMPT_PAUSE_S = 0.2
 """Seconds between two requests that are sent to obtain the same token."""
 REFUSED_PAUSE_S = 1.0
-"""Seconds after a refused token request in which no further one is sent. Repeated refusals could lock the account."""
+"""Seconds without token requests after a refused token request."""
+# Repeated refusals could lock the account.
 _REFUSALS = {400, 401, 403}
 
 

@@ -27,8 +27,8 @@ MAX_PROBES = 3
 # Also the number of probes that must time out before timeouts can open the breaker again, since one timeout may be due
 # to the person asked about.
 MIN_CALLERS = 3
-"""Number of different callers who must have had a timeout before timeouts open the breaker. The timeouts of one caller
-may be due to this caller's requests."""
+"""Number of different callers who must have had a timeout before timeouts open the breaker."""
+# The timeouts of one caller may be due to this caller's requests.
 ANY_CALLER = ""
 """Id recorded in place of the caller's id for a failure that concerns every caller, such as `upstream_unavailable`."""
 # It counts as much as `MIN_CALLERS` different callers.

@@ -1,5 +1,5 @@
-"""Id of the caller for whom the current task calls an upstream. By this id, a circuit breaker counts how many callers
-had a timeout. Gateways make the id, and nobody can learn from it who the caller is."""
+"""Id of the caller for whom the current task calls an upstream. The id does not tell who the caller is."""
+# By the id, which gateways make, a circuit breaker counts how many callers had a timeout.
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _current: ContextVar[str] = ContextVar("caller", default="")
 
 @contextmanager
 def on_behalf_of(caller_id: str) -> Iterator[None]:
-    """Until the context ends, `caller_id` is the id of the current task's caller. A gateway has made this id, from
-    which nobody can learn who the caller is. By it, circuit breakers count how many callers had a timeout."""
+    """Until the context ends, `caller_id` is the id of the current task's caller, for circuit breakers. The id does not
+    tell who the caller is."""
     token = _current.set(caller_id)
     try:
         yield
@@ -22,6 +22,5 @@ def on_behalf_of(caller_id: str) -> Iterator[None]:
 
 
 def caller_id() -> str:
-    """Returns the id that a gateway has made for the current task's caller; "" outside `on_behalf_of`. By this id,
-    circuit breakers count how many callers had a timeout."""
+    """Returns the id that a gateway has made for the current task's caller; "" outside `on_behalf_of`."""
     return _current.get()

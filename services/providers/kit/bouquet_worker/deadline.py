@@ -16,8 +16,7 @@ REPLY_MARGIN_S = 0.25
 
 @contextmanager
 def within(deadline: Deadline) -> Iterator[None]:
-    """Until the context ends, limits the time of the current task's calls to upstreams. They end `REPLY_MARGIN_S`
-    seconds before `deadline`, the deadline of the request."""
+    """Until the context ends, calls of the current task to upstreams end `REPLY_MARGIN_S` seconds before `deadline`."""
     token = _current.set(deadline.earlier_by(REPLY_MARGIN_S))
     try:
         yield

@@ -45,15 +45,14 @@ class Development(Struct, frozen=True, kw_only=True):
     port: int
     cases: Path
     token_key: str = ""
-    """Key that signs the token printed for the developer. If it is empty, the command makes a key, and runs itself with
-    this key in a child process, which serves the provider."""
+    """Key that signs the token printed for the developer. If empty, a child process with a new key serves the
+    provider."""
     # It comes from the process that watches, so that a token outlives a restart.
 
 
 def develop(development: Development) -> int:
-    """Serves the provider until Ctrl-C, and returns the command's exit status. Without a `token_key`, runs the same
-    command with one in a child process, and starts it again whenever a file of the provider changes. With a
-    `token_key`, serves the provider itself."""
+    """Serves the provider until Ctrl-C, and returns the command's exit status. Without a `token_key`, a child process
+    serves it, and starts again whenever a file of the provider changes."""
     return asyncio.run(_serve(development) if development.token_key else _watch(development))
 
 

@@ -15,8 +15,8 @@ from watchfiles import PythonFilter, awatch
 STOP_S = 3.0
 """Seconds that the gateway of `bouquet-worker dev` gets to stop before it is killed."""
 SERVER_STOP_S = 2 * STOP_S
-"""Seconds that the process that serves a provider gets to stop before it is killed. Within this time, it stops its
-gateway too."""
+"""Seconds that the process that serves a provider gets to stop before it is killed."""
+# Within this time, the process stops its gateway too.
 
 
 async def restart_on_change(command: Sequence[str], folders: Sequence[Path], stop: asyncio.Event) -> None:
@@ -51,8 +51,7 @@ async def end(process: Process, within_s: float) -> None:
 
 
 def stop_event() -> asyncio.Event:
-    """Returns an event that SIGINT, SIGTERM and the closing of the terminal set. After this, they do not end the
-    process themselves."""
+    """Returns an event that SIGINT, SIGTERM and SIGHUP set, instead of ending the process."""
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)

@@ -86,8 +86,9 @@ def _with_tokens(clients: Iterable[UpstreamClient]) -> list[UpstreamClient]:
 
 
 async def _token(client: UpstreamClient, servers: Mapping[str, str], deadline: Deadline) -> Finding:
-    """Checks that a token can be obtained from an upstream's token endpoint. `servers` holds the URLs that other checks
-    call, by the name of the check. A failure names the check of the token endpoint's URL as its possible cause."""
+    """Checks that a token can be obtained from an upstream's token endpoint. `servers` holds the URLs of other checks,
+    by name."""
+    # A failure names the check of the token endpoint's URL as its possible cause.
     subject = f"token for {client.upstream.name}"
     causes = tuple(reachability_subject(name) for name, url in servers.items() if url in client.upstream.urls[1:])
     limit_s = deadline.left_s()
@@ -121,8 +122,8 @@ async def _readiness(process: ProcessSettings, provider: str, deadline: Deadline
 
 
 def _urls(provider: str, settings: WorkerSettings, declared: Sequence[Upstream]) -> dict[str, str]:
-    """Returns the URLs that `bouquet-worker doctor` checks, by name. They come from the settings and from the upstreams
-    in `declared`. The name is the environment variable that holds the URL or, if there is none, the upstream's name."""
+    """Returns the URLs that `bouquet-worker doctor` checks, by name: the URLs in the settings, and in the upstreams of
+    `declared`. The name is the environment variable with the URL, or else the upstream's name."""
     texts = {name: value for name, value in structs.asdict(settings).items() if isinstance(value, str) and value}
     own = {_variable(provider, name): text for name, text in texts.items() if name.endswith("url") or "://" in text}
     return own | {one.name: url for one in declared for url in one.urls if url not in own.values()}

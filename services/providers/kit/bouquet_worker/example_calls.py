@@ -1,4 +1,4 @@
-"""Commands with which a developer calls a provider's operations. They send the lookups of the provider's test cases."""
+"""Commands with which a developer calls a provider's operations, with the lookups of the provider's test cases."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ Pairs: TypeAlias = list[tuple[str, str]]
 
 
 def call_lines(offer: Offer, cases: Iterable[Case], url: str, today: date) -> Iterator[str]:
-    """Yields one command for each operation, with which a developer can call it. It is curl to the gateway `url`, with
-    the token in the shell variable `TOKEN`. If the operation takes its identity from FranceConnect, it is
-    `bouquet-worker try`. If no test case is suitable, yields a comment that says so."""
+    """Yields one command for each operation: curl to the gateway `url`, with the token in the shell variable `TOKEN`.
+    For identities from FranceConnect, the command is `bouquet-worker try`. If no test case is suitable, yields a
+    comment."""
     # Cases with data come first.
     asked = sorted(cases, key=lambda case: not isinstance(case.reply, Found))
     for operation in offer.operations:

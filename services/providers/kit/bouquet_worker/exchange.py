@@ -31,5 +31,6 @@ class Exchange(Struct, frozen=True):
 
 
 Observer: TypeAlias = Callable[[Exchange], None]
-"""Function that receives each exchange (a request to an upstream with its outcome) when it has ended. Only commands for
-developers use one, since exchanges contain personal data."""
+"""Function that receives each exchange (a request to an upstream with its outcome) when it has ended. Exchanges contain
+personal data."""
+# Only commands for developers use an observer.
