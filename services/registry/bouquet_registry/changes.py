@@ -26,8 +26,7 @@ MAX_CHANGED_IDS = 1000
 """Largest number of changed tokens and editors, counted together, in one answer to a gateway. If more have changed, the
 gateway must treat all of them as changed."""
 SINCE_EVER = 0.0
-"""Blacklisting time, in epoch seconds, that gateways receive for a token that nobody blacklisted but that they must
-refuse. An example is a token of an archived habilitation."""
+"""Blacklisting time, in epoch seconds, that gateways receive for a token of an archived habilitation or editor."""
 # Gateways of a former release do not refuse withdrawn keys themselves. So they also receive this time for a token that
 # a withdrawn key may have signed.
 
@@ -36,16 +35,15 @@ RIGHTS_COLUMNS: tuple[ColumnElement[Any], ...] = (
     *(_own.id.label("habilitation"), _own.siret, _own.scopes, _own.allowed_ips, _own.ine),
     *(_own.calls_per_minute, _own.calls_per_second, _own.group_limits, _own.datapass_id),
 )
-"""Columns of a habilitation that gateways receive: who holds it, and what it allows, such as `scopes` and
-`allowed_ips`."""
+"""Columns of a habilitation that gateways receive, such as `scopes` and `allowed_ips`."""
 
 
 async def find_token(
     connection: AsyncConnection, token: str, *, refuses_withdrawn: bool
 ) -> tuple[KnownToken | None, int]:
-    """Returns a token's rights, or None for an unknown token. Also returns the number of the last change (in the log of
-    changes) that the rights include. `refuses_withdrawn` says whether the gateway itself refuses tokens signed with
-    withdrawn keys. For a gateway that does not, such a token is returned as blacklisted."""
+    """Returns a token's rights, or None for an unknown token. Also returns the number of the last change in the log of
+    changes. Unless `refuses_withdrawn` is true, a token signed with a withdrawn key is returned as blacklisted."""
+    # `refuses_withdrawn` says whether the gateway itself refuses such tokens.
     tokens, habilitations = schema.tokens.c, schema.habilitations.c
     _, as_of = await log_position(connection)
     query = (
@@ -100,8 +98,7 @@ async def _find_editor_token(connection: AsyncConnection, token: str, as_of: int
 
 
 async def find_delegations(connection: AsyncConnection, editor: str, siret: str) -> KnownDelegations:
-    """Returns the delegations in force by which an editor may call for the administration with the SIRET `siret`. Each
-    has the rights of the delegated habilitation."""
+    """Returns the delegations in force that let an editor call for the administration with the SIRET `siret`."""
     # A delegation is in force while it is not revoked and its habilitation is active.
     delegations, habilitations = schema.delegations.c, schema.habilitations.c
     _, as_of = await log_position(connection)
@@ -121,8 +118,8 @@ async def find_delegations(connection: AsyncConnection, editor: str, siret: str)
 
 
 async def delegation_page(connection: AsyncConnection, editor: str, page: int, per_page: int) -> DelegationPage:
-    """Returns one page of an editor's delegations, newest first, and the number of delegations on all pages. Revoked
-    ones are included. The first page has the number 1."""
+    """Returns one page of an editor's delegations, newest first, including revoked ones. The first page has the number
+    1."""
     delegations, habilitations = schema.delegations.c, schema.habilitations.c
     query = (
         select(
@@ -172,8 +169,8 @@ def _rights(row: Row[Any]) -> dict[str, Any]:
 
 async def changes_since(connection: AsyncConnection, log: str, since: int) -> TokenChanges:
     """Returns all withdrawn keys, and the ids of the tokens and editors that changed after change number `since`. `log`
-    is the name of the log of changes from which the gateway has this number. If `tokens` is None in the result,
-    gateways must treat all tokens and editors as changed."""
+    is the name of the log of changes that has this number. If `tokens` is None in the result, gateways must treat all
+    tokens and editors as changed."""
     # That is the case if more than `MAX_CHANGED_IDS` of them have changed, or if the database's log has another name or
     # fewer changes than `since`, because the database is a new one or a restored backup.
     name, number = await log_position(connection)

@@ -43,7 +43,7 @@ PRINTED_FIELDS = (
     *("author", "act", "target", "reason"),
     *("is_recorded", "jwt"),
 )
-"""Fields that a command may show in a printed list, in this order. Each row shows those that its record has."""
+"""Fields that a command may show in a printed list, in this order."""
 
 
 class Context(Struct, frozen=True):
@@ -59,8 +59,8 @@ class Context(Struct, frozen=True):
 
     async def record(self, arguments: argparse.Namespace, act: str, target: str = "") -> None:
         """Records an administrative act (who did what) of a command that changes no record. `act` is the name of the
-        act, such as `journal who-read`, and `target` the id of the record that it concerns. The act is stored before
-        the command shows its result."""
+        act, such as `journal who-read`, and `target` the id of the record that it concerns."""
+        # The act must be stored before the command shows its result.
         await self.administration.record(author_of(arguments), act, target)
 
 
@@ -127,8 +127,8 @@ async def issue(context: Context, arguments: argparse.Namespace) -> Output:
 
 
 async def show_token(context: Context, arguments: argparse.Namespace) -> Output:
-    """Returns a token. Its field `notices_sent` lists the warnings sent before its current expiry: 30 is the one due 30
-    days before. With `--reveal`, also returns the token's signed text (`jwt`), and records who has seen it."""
+    """Returns a token. `notices_sent` lists the warnings sent before its expiry: 30 means 30 days before. With
+    `--reveal`, also returns the token's signed text (`jwt`), and records who has seen the text."""
     async with context.store.reading() as connection:
         token = await queries.token(connection, arguments.id)
         output = as_output(token) | {"notices_sent": await queries.notices_of(connection, token)}
@@ -221,7 +221,7 @@ def add_commands(subparsers: Any) -> None:
 
 def add_command_group(subparsers: Any, name: str, help_: str) -> Any:
     """Adds the subcommand `name`, such as `token`, to the parser of `bouquet-registry`. Returns the argparse object to
-    which its own subcommands, such as `issue`, are added."""
+    which commands such as `token issue` are added."""
     return subparsers.add_parser(name, help=help_).add_subparsers(required=True, metavar="COMMAND")
 
 

@@ -1,5 +1,5 @@
-"""Delivery of notices (warnings before a token expires) by mail or by webhook. With the setting `notices_secret`, a
-webhook is signed in the same format as DataPass's webhooks to the registry."""
+"""Delivery of notices (warnings before a token expires) by mail or by webhook."""
+# With the setting `notices_secret`, a webhook is signed in the same format as DataPass's webhooks to the registry.
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SETTING = f"{PREFIX}NOTICES_TO"
 """Name of the setting that contains the URL to which notices (warnings before a token expires) are sent."""
 MAIL = ("smtp", "smtps")
 CA_FILE_PARAMETER = "cafile"
-"""Query parameter of the mail server's URL: path of the PEM file of the authority that signs its certificate."""
+"""Query parameter of the mail server's URL: path of a PEM file with the server's certificate authority."""
 TIMEOUT_S = 20.0
 """Longest time, in seconds, that the delivery of one notice (warning before a token expires) may take."""
 SUBJECT = "Votre jeton API Particulier expire {when}"

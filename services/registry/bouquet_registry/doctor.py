@@ -68,8 +68,8 @@ def _check_signing_key(settings: RegistrySettings) -> Finding:
 
 
 async def check_database(settings: RegistrySettings, deadline: Deadline, *checks: DatabaseCheck) -> list[Finding]:
-    """Checks that the database answers and has the tables of this version. If so, also runs `checks`. In any case,
-    checks that no TLS certificate of the database's servers will soon expire."""
+    """Checks that the database answers and has the tables of this version. If so, also runs `checks`. Always checks
+    that no TLS certificate of the database's servers will soon expire."""
     findings = await _examine_tables(settings.database_url, deadline.left_s(), checks)
     return [*findings, *files.check_servers(f"{PREFIX}DATABASE_URL", settings.database_url)]
 

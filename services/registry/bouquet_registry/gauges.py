@@ -22,13 +22,11 @@ log = logging.getLogger(__name__)
 COUNT_INTERVAL_S = 10.0
 """Seconds between two counts of habilitations, tokens, and events (messages of DataPass) that could not be applied."""
 WITHIN_DAYS = (7, 14, 30)
-"""Values of the label `within_days` of the metric of expiring tokens. For each value, the metric counts the tokens that
-expire within this number of days."""
+"""Values of the label `within_days` of the metric of expiring tokens."""
 IN_USE = timedelta(days=30)
-"""Time for which a token counts as in use after its last use. Only tokens in use are counted as expiring."""
+"""A token counts as in use for this time after its last use. Only tokens in use are counted as expiring."""
 MAX_NAMES = 500
-"""Largest number of habilitations whose names appear in the metrics. If more exist, the most recently changed ones
-appear."""
+"""Largest number of habilitations whose names appear in the metrics: the most recently changed ones."""
 
 
 async def count_periodically(store: Store, clock: Clock) -> None:

@@ -34,8 +34,8 @@ SCOPE = re.compile(r"[a-z0-9_.:-]{1,100}")
 MAX_CALLS = 1_000_000
 """Largest rate limit that a habilitation may have, in calls per minute or per second."""
 PATH_PREFIX = re.compile(r"/(?:v[1-9][0-9]*|api)/[a-z0-9_./-]*")
-"""Pattern of a path prefix, such as `/v3/dss/`. A prefix stands for the group of all operations whose paths begin with
-it."""
+"""Pattern of a path prefix, such as `/v3/dss/`. A prefix stands for all operations whose paths begin with the
+prefix."""
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 EMAIL = re.compile(rf"(?=.{{3,254}}\Z)(?!.*=\?)(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
@@ -111,7 +111,7 @@ class Habilitation(Struct, frozen=True, kw_only=True):
 
 class Token(Struct, frozen=True, kw_only=True):
     """Access token of a habilitation (an administration's right to call operations). The database does not contain the
-    token's signed text (JWT): the text is made again each time that somebody displays it."""
+    token's signed text (JWT)."""
 
     id: str
     """Id of the token, the claim `jti` of its signed text."""
@@ -124,8 +124,7 @@ class Token(Struct, frozen=True, kw_only=True):
     blacklisted_at: datetime | None = None
     blacklist_reason: str = ""
     last_used_at: datetime | None = None
-    """Time of the latest use of the token that the registry knows of, or None if it knows of no use. The registry may
-    learn of a use up to an hour later."""
+    """Time of the token's latest known use, or None. The registry may learn of a use up to an hour later."""
     # A gateway asks the registry only once an hour for a token in use.
     mcp: bool = False
     """Whether the token may be used with the Model Context Protocol. If so, the signed text has the claim `mcp`."""
@@ -199,8 +198,7 @@ def _texts_in(value: object) -> Iterator[str]:
 
 
 def address_errors(addresses: Iterable[str]) -> Iterator[str]:
-    """Yields a text `allowed_ips[number]: problem` for each item that is no IP address or CIDR range. Items are
-    numbered from 0. An address with an IPv6 zone, such as `fe80::1%eth0`, is also a problem."""
+    """Yields a text such as `allowed_ips[0]: problem` for each item that is no IP address or CIDR range."""
     for number, address in enumerate(addresses):
         try:
             # A zone (`fe80::1%eth0`) may be any text, and is of one machine alone.

@@ -1,4 +1,5 @@
-"""Migration of the tables by Alembic. The module is separate so that `serve` does not load Alembic."""
+"""Migration of the tables by Alembic."""
+# The module is separate so that `serve` does not load Alembic.
 
 from __future__ import annotations
 

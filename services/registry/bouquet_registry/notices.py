@@ -29,10 +29,9 @@ log = logging.getLogger(__name__)
 THRESHOLDS = (90, 60, 30, 14, 7, 0)
 """Days before a token's expiry at which a notice is due (docs/reference/contract.md §7)."""
 OUTCOMES = ("sent", "undelivered")
-"""Outcomes of sending a notice (warning before a token expires). A metric counts each in its label `outcome`."""
+"""Outcomes of sending a notice (warning before a token expires)."""
 CLAIM_DURATION = timedelta(minutes=10)
-"""Time for which a process that claims a notice (warning before a token expires) is the only one that may send it. If
-the notice is unsent after this time, another process may claim it."""
+"""Time for which only the process that claimed a notice (warning before a token expires) may send it."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):
@@ -64,8 +63,8 @@ class _TokenKind(Struct, frozen=True):
     tokens: Table
     owners: Table
     in_force: Callable[[datetime], ColumnElement[bool]]
-    """Function that returns an SQL condition on a token and its owner: at a given time, the token is not blacklisted
-    and its owner is not archived. Does not check the token's expiry."""
+    """Function that returns an SQL condition: at a given time, a token is not blacklisted and its owner is not
+    archived. Does not check the token's expiry."""
     read: Callable[[AsyncConnection, str], Awaitable[tuple[Token | EditorToken, Habilitation | Editor]]]
     """Function that returns a token and its owner, given the token's id."""
 
@@ -124,8 +123,8 @@ async def _try_deliver(channel: NoticeChannel, notice: Notice) -> bool:
 
 
 def reached_threshold(left: timedelta) -> int | None:
-    """Returns the threshold, in days before expiry, that a token has reached. `left` is the time until its expiry: with
-    20 days left, the token has reached 30. Returns None if it has reached no threshold yet, or has expired."""
+    """Returns the threshold, in days before expiry, that a token has reached: 30 with 20 days left. Returns None if it
+    has reached no threshold yet, or has expired."""
     if left < timedelta(0):
         return None
     return min((days for days in THRESHOLDS if left.days <= days), default=None)

@@ -75,8 +75,7 @@ def in_force(now: datetime) -> ColumnElement[bool]:
 
 
 async def notices_of(connection: AsyncConnection, token: Token) -> list[int]:
-    """Returns the warnings sent before a token's current expiry, as numbers of days, the largest first. For example, 30
-    is the warning due 30 days before expiry."""
+    """Returns the warnings sent before a token's current expiry, the largest first: 30 means 30 days before."""
     own = (schema.notices.c.token == token.id) & (schema.notices.c.expires_at == token.expires_at)
     sent = select(schema.notices.c.days).where(own, schema.notices.c.sent_at.is_not(None))
     return list(await connection.scalars(sent.order_by(schema.notices.c.days.desc())))

@@ -8,8 +8,9 @@ class RefusalError(Exception):
 
 
 class UnknownRecord(RefusalError):
-    """Refusal because no record has the given id or name. The message says which kind of record, and does not repeat
-    the id, which may be any text."""
+    """Refusal because no record has the given id or name. The message does not repeat the id."""
+
+    # The id may be any text.
 
 
 class Conflict(RefusalError):

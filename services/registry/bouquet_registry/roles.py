@@ -27,13 +27,13 @@ REGISTRY_RIGHTS = (
     "SELECT, INSERT, DELETE ON events_aside",
     "INSERT ON acts",
 )
-"""Rights of the role of `serve` if a separate process writes the journal. If `serve` writes it, its role also needs
+"""Rights of the role of `serve` if a separate process writes the journal. Otherwise, the role also needs
 `JOURNAL_RIGHTS`."""
 CALL_COLUMNS = (
     "number, id, at, habilitation, token, recipient, operation, outcome, status, code, provider, cached, duration_ms, "
     "trace_id, request_id, purpose"
 )
-"""Columns of the journal that the role of `api` may read. They describe calls, and contain no pseudonyms of people."""
+"""Columns of the journal that the role of `api` may read. None of them contains pseudonyms of people."""
 API_RIGHTS = (
     f"SELECT ON {ALEMBIC}",
     "SELECT, INSERT, UPDATE ON habilitations, tokens, editors, editor_tokens, delegations",
@@ -59,12 +59,12 @@ JOURNAL_RIGHTS = (
     "SELECT, UPDATE ON journal_rollup",
     "SELECT ON journal_pruned_hours",
 )
-"""Rights of the role of `journal serve`. The role can add records to the journal, but cannot change or remove them. It
-can change the roll-ups, which are only counts."""
+"""Rights of the role of `journal serve`. The role can add records to the journal, but cannot change or remove them."""
+# It can change the roll-ups, which are only counts.
 
 
 CHECKED_VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
-"""Kinds of rights on tables that `compare_rights` checks. Other kinds of rights are ignored."""
+"""Kinds of rights on tables that `compare_rights` checks."""
 HELD_RIGHTS_QUERY = """
     SELECT v.verb, c.relname AS table, a.attname AS column
     FROM pg_class c
@@ -81,7 +81,9 @@ OWNERSHIP_QUERY = "SELECT pg_get_userbyid(relowner) = current_user FROM pg_class
 
 class RightsComparison(Struct, frozen=True):
     """Result of comparing a PostgreSQL role's rights with the rights that its process needs. `missing` lists the rights
-    that the role lacks, and `surplus` those that it has without need, each as `VERB table`."""
+    that the role lacks, and `surplus` the rights that it does not need."""
+
+    # Each right is written `VERB table`.
 
     missing: tuple[str, ...]
     surplus: tuple[str, ...]
@@ -90,8 +92,8 @@ class RightsComparison(Struct, frozen=True):
 
 
 def compare_rights(connection: Connection, needed: tuple[str, ...]) -> RightsComparison:
-    """Compares the rights of the current user of a PostgreSQL database with the rights `needed`, such as `API_RIGHTS`.
-    Returns which needed ones are missing, and which others the user has."""
+    """Compares the rights of the current user of a PostgreSQL database with the rights `needed`, such as
+    `API_RIGHTS`."""
     columns = {name: [column.name for column in table.columns] for name, table in journal.metadata.tables.items()}
     columns[ALEMBIC] = ["version_num"]
     wanted = {each for right in needed for each in _columns_of(right, columns)}
@@ -103,7 +105,7 @@ def compare_rights(connection: Connection, needed: tuple[str, ...]) -> RightsCom
 
 def _columns_of(right: str, columns: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str]]:
     """Yields each verb, table and column that a right allows: for `SELECT (a, b) ON t`, yields `("SELECT", "t", "a")`
-    and `("SELECT", "t", "b")`. If the right names no columns, uses all of the table's in `columns`."""
+    and `("SELECT", "t", "b")`. If the right names no columns, yields all the table's `columns`."""
     verbs, _, tables = right.rpartition(" ON ")
     for verb, only in re.findall(r"(\w+)(?: \(([^)]*)\))?", verbs):
         for table in tables.split(", "):
@@ -145,9 +147,8 @@ def limit_pruning(connection: Connection, role: str, keep_months: int) -> None:
 
 
 def _retention_policies(name: str, role: str, keep_months: int) -> Iterator[str]:
-    """Yields the SQL statements that create row-security policies with the name `name` for a role. These let the role
-    remove only journal records older than `keep_months` months, and what the table `journal_found` contains about these
-    records."""
+    """Yields the SQL statements that create row-security policies with the name `name`. The policies let a role remove
+    only journal records older than `keep_months` months, and their rows in the table `journal_found`."""
     # Records dated more than a day in the future come from a wrong clock, and are removed with their neighbours.
     now = "extract(epoch FROM now())"
     oldest_kept = f"extract(epoch FROM (now() AT TIME ZONE 'UTC') - interval '{keep_months} months')"

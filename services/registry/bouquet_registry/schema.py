@@ -225,7 +225,8 @@ def _notices(name: str, tokens: str) -> Table:
 
 notices = _notices("notices", "tokens")
 """Table of the notices that warn that a token will expire. For each expiry time of a token, the table has at most one
-row per threshold (number of days before expiry). A prolonged token has a new expiry time, and so gets new rows."""
+row per threshold (number of days before expiry)."""
+# A prolonged token has a new expiry time, and so gets new rows.
 
 editor_notices = _notices("editor_notices", "editor_tokens")
 """Table of the notices that warn that an editor's token will expire, with the same columns as `notices`."""

@@ -79,8 +79,8 @@ async def _writing(process: Process, settings: RegistrySettings) -> AsyncIterato
 
 
 def warn_of_unused_keys(settings: RegistrySettings, *names: str) -> None:
-    """Logs a warning for each of the settings `names` that is set. They contain keys that the process does not need,
-    and that an attacker who takes over the process would get."""
+    """Logs a warning for each of the settings `names` that is set."""
+    # They contain keys that the process does not need, and that an attacker who takes over the process would get.
     for name in names:
         if getattr(settings, name):
             log.warning("unused key configured", extra={"setting": f"{PREFIX}{name.upper()}"})

@@ -34,15 +34,15 @@ FRANCE_CONNECT_SCOPES = frozenset(
 """Scopes of FranceConnect itself, which DataPass grants along with those of providers. `unserved_scopes` always accepts
 them, since no gateway reports them."""
 MAX_SCOPES = 5000
-"""Largest number of served scopes in the database, and in one report. Further scopes are ignored, so that a faulty
-worker cannot fill the database."""
+"""Largest number of served scopes in the database, and in one report. Further scopes are ignored."""
+# So a faulty worker cannot fill the database.
 
 
 class ServedScope(Struct, frozen=True):
     scope: str
     reported_at: datetime
-    """Time at which a gateway reported that it serves the scope. Further reports within `MIN_UPDATE_INTERVAL` do not
-    change it."""
+    """Time at which a gateway reported that it serves the scope. Further reports within `MIN_UPDATE_INTERVAL` are not
+    written."""
 
 
 class ScopeReports:
@@ -91,8 +91,9 @@ class ScopeReports:
 
 
 def _within_limit(reported: list[str], known: Mapping[str, datetime], now: datetime) -> list[str]:
-    """Returns the reported scopes that fit into the database: those already in it (`known`), and as many new ones as
-    `MAX_SCOPES` allows. Logs a warning with the number of scopes left out, if any."""
+    """Returns the reported scopes that fit into the database: the scopes already stored (`known`), and as many new ones
+    as `MAX_SCOPES` allows. Logs a warning with the number of scopes left out, if any."""
+    # A stored scope that is forgotten (`FORGOTTEN_AFTER`) counts as new.
     kept = {scope for scope, reported_at in known.items() if now - reported_at < FORGOTTEN_AFTER}
     refreshed = [scope for scope in reported if scope in kept]
     new = [scope for scope in reported if scope not in kept]
@@ -115,9 +116,9 @@ async def served_scopes(connection: AsyncConnection) -> list[ServedScope]:
 async def unserved_scopes(
     connection: AsyncConnection, scopes: Iterable[str], now: datetime, known: Iterable[str] = ()
 ) -> tuple[str, ...]:
-    """Returns which of `scopes` no gateway serves. Leaves out FranceConnect's own scopes, malformed scopes, and those
-    in `known`, which the habilitation has already. If no gateway has reported any scope within `FORGOTTEN_AFTER`, logs
-    a warning and returns an empty tuple."""
+    """Returns which of `scopes` no gateway serves. Leaves out FranceConnect's own scopes, malformed scopes, and the
+    habilitation's present scopes (`known`). If no scope was reported within `FORGOTTEN_AFTER`, logs a warning and
+    returns an empty tuple."""
     reported = await served_scopes(connection)
     served = {one.scope for one in reported if now - one.reported_at < FORGOTTEN_AFTER}
     if not served:

@@ -39,8 +39,8 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     twelve examples that come with the registry. If empty, there are no forms."""
     notices_to: Annotated[Secret, ServerUrl(("smtp", "http"), "")] = Secret("")
     """Destination of the notices (warnings before a token expires). If empty, no notices are sent. A mail server is
-    written `smtp(s)://user:password@host:port`, a webhook `https://…`. `smtp://` requires STARTTLS. `?cafile=…` gives
-    the PEM file of the certificate authority that signs the mail server's certificate."""
+    written `smtp(s)://user:password@host:port`, a webhook `https://…`. `smtp://` requires STARTTLS. `?cafile=…` is the
+    PEM file of the mail server's certificate authority."""
     notices_plain: bool = False
     """Whether notices (warnings before a token expires) may be sent without TLS (`smtp://`, `http://`), for a server on
     a developer's machine. The URL must then contain no user, no password and no `cafile`."""
@@ -75,5 +75,5 @@ class RegistrySettings(Struct, frozen=True, kw_only=True):
     api_key: str = ""
     """Path of the PEM key that belongs to `api_certificate`; needed if `api_certificate` is set."""
     api_client_ca: str = ""
-    """Path of the PEM certificate of the authority that signs the certificates of the internal API's clients. If set,
-    a client without such a certificate is refused."""
+    """Path of a PEM file with the certificate authority of the internal API's clients. If set, a client needs a
+    certificate signed by this authority."""

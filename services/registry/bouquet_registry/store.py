@@ -145,8 +145,8 @@ async def _connect_once(engine: AsyncEngine) -> None:
 
 
 def _enable_wal(file: str) -> None:
-    """Sets write-ahead logging in an SQLite file. Creates a missing file, which only its owner can read. If `file` is a
-    symbolic link, acts on the file to which the link leads."""
+    """Sets write-ahead logging in an SQLite file. Creates a missing file, which only its owner can read. Follows
+    symbolic links."""
     # Retries if the file is locked, because SQLite does not wait for the lock when two processes set the mode at once.
     # Ignores other errors, which will appear again at the first connection.
     with suppress(OSError):
@@ -182,9 +182,9 @@ async def _is_empty(engine: AsyncEngine) -> bool:
 
 
 async def _upgrade(engine: AsyncEngine, roles: Roles = NO_ROLES, keep_months: int = 0) -> None:
-    """Migrates the tables, and grants `roles` their rights in the same transaction. So no process finds a new table on
-    which it has no rights yet. If `keep_months` is not 0, the role of `journal serve` may remove records older than
-    this number of months."""
+    """Migrates the tables, and grants `roles` their rights in the same transaction. If `keep_months` is not 0, the role
+    of `journal serve` may remove records older than this number of months."""
+    # So no process finds a new table on which it has no rights yet.
     from bouquet_registry.migrating import migrate
 
     async with engine.execution_options(writing=True).begin() as connection:

@@ -1,5 +1,5 @@
-"""Signing of tokens: makes the signed text (JWT) of a token, with the claims of docs/reference/contract.md §2.1. The
-text is made each time that it is shown, and not stored."""
+"""Signing of tokens: makes the signed text (JWT) of a token, with the claims of docs/reference/contract.md §2.1."""
+# The text is made each time that it is shown, and not stored.
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def verification_keys(secret: Secret, other_keys: bytes = b"{}") -> str:
 
 def kid_if_known(secret: Secret, key_set: bytes) -> str | None:
     """Returns the `kid` of the signing key `secret` if gateways know the key, or else None. `key_set` is the JWKS with
-    which gateways verify tokens. Raises `SettingsError` if it is no JWKS."""
+    which gateways verify tokens. Raises `SettingsError` for a malformed set."""
     # The set must contain the key under the same `kid`.
     key = _key_of(secret)
     try:

@@ -134,18 +134,17 @@ class Transaction:
 
     async def set_mcp(self, token: Token, *, mcp: bool) -> Token:
         """Sets or clears the flag `mcp` of a token, which allows its use with the Model Context Protocol. A JWT signed
-        before keeps the former flag as a claim. Gateways that ask the registry ignore this claim."""
+        before keeps the former flag, but gateways that ask the registry ignore it."""
         return await self._change_token("token change", token, mcp=mcp)
 
     async def record(self, act: str, target: str, *, version: int | None = None, changed: tuple[str, ...] = ()) -> None:
-        """Records an administrative act (who did what) with the name `act`. `target` is the id of the record that it
-        concerns. If the act changes this record, `version` is the new version, and `changed` names the changed
-        fields."""
+        """Records an administrative act (who did what) with the name `act`. `target` is the id of the record concerned.
+        If the act changes this record, `version` is the new version, and `changed` names the changed fields."""
         await acts.record(self.connection, self.author, act, target, self.now, version=version, changed=changed)
 
     async def replace(self, table: Table, id_: str, version: int, values: dict[str, Any], taken: str = "") -> None:
-        """Sets `values` in the row with this id. Raises `Conflict` if the row's version is no longer `version`. Also
-        raises it, with the message `taken`, if another row has a value that must be unique."""
+        """Sets `values` in the row with this id. Raises `Conflict` if the row's version is no longer `version`, or,
+        with the message `taken`, if another row has a value that must be unique."""
         same = (table.c.id == id_) & (table.c.version == version)
         if not await self.execute(update(table).where(same).values(values), taken):
             raise Conflict(f"{id_} was changed by somebody else meanwhile: nothing was done")
@@ -159,8 +158,8 @@ class Transaction:
             raise Conflict(taken) from None
 
     async def _record_delegations(self, former: str, changed: Habilitation) -> None:
-        """If the state of a habilitation has changed from or to `active`, records that its delegations are suspended or
-        resumed. `former` is the state before the change, and `changed` the habilitation after it."""
+        """Records that a habilitation's delegations are suspended or resumed, if its state has changed from or to
+        `active`. `former` is the state before the change."""
         if (former == "active") == (changed.state == "active"):
             return
         act = "delegation resume" if changed.state == "active" else "delegation suspend"
@@ -191,8 +190,9 @@ class Transaction:
 
 
 def checked(made: Habilitation, fields: Container[str] = Habilitation.__struct_fields__) -> Habilitation:
-    """Returns a copy of the habilitation in which each free text is on one line. Raises `InvalidFields` if a field
-    named in `fields` is wrong. By default, `fields` names all fields; a change passes only those that it sets."""
+    """Returns the habilitation with each free text on one line. Raises `InvalidFields` if a field named in `fields` is
+    wrong."""
+    # A change passes only the fields that it sets.
     # A field that stays as it is may be wrong by the rules of this version: that must not keep anybody from closing
     # the habilitation.
     made = structs.replace(
@@ -215,8 +215,8 @@ def _on_one_line(part: S | None) -> S | None:
 
 
 def changed_fields(before: R, after: R) -> tuple[str, ...]:
-    """Returns the names of the fields in which two versions of a record differ. Leaves out those in `KEPT_BY_REGISTRY`,
-    such as `version`, which the registry sets itself."""
+    """Returns the names of the fields in which two versions of a record differ. Leaves out the fields in
+    `KEPT_BY_REGISTRY`, such as `version`."""
     names = (name for name in before.__struct_fields__ if name not in KEPT_BY_REGISTRY)
     return tuple(name for name in names if getattr(before, name) != getattr(after, name))
 

@@ -104,9 +104,9 @@ registry = Service()
 async def answering(
     bus: Bus, store: Store, settings: RegistrySettings, clock: Clock = utc_now
 ) -> AsyncIterator[RequestConsumer]:
-    """Runs the registry's tasks until the context ends, and yields the consumer of gateways' requests. The tasks answer
-    gateways, send notices, and set the metrics that count records. They also write the times of tokens' last use and
-    the scopes that gateways serve."""
+    """Runs the registry's tasks until the context ends, and yields the consumer of gateways' requests."""
+    # The tasks answer gateways, send notices, and set the metrics that count records. They also write the times of
+    # tokens' last use and the scopes that gateways serve.
     uses, scopes = LastUses(store), ScopeReports(store, clock)
     window = GatewayRequests(store, uses, scopes, clock)
     async with AsyncExitStack() as stack:
@@ -124,8 +124,7 @@ async def answering(
 
 
 class GatewayRequests:
-    """Handler of gateways' requests. A request about a known token also counts as a use of the token, at the present
-    time."""
+    """Handler of gateways' requests. A request about a known token also counts as a use of the token."""
 
     def __init__(self, store: Store, uses: LastUses, scopes: ScopeReports, clock: Clock = utc_now) -> None:
         self._store = store

@@ -19,9 +19,9 @@ async def list_events(context: Context, arguments: argparse.Namespace) -> list[O
 
 
 async def show(context: Context, arguments: argparse.Namespace) -> Output:
-    """Returns an event of DataPass that could not be applied, with its body. Records who has read the body, since it
-    names people. `arguments.id` is the beginning of the event's digest (hash of the body). Raises `UnknownRecord` if no
-    event or several events fit."""
+    """Returns an event of DataPass that could not be applied, with its body. Records who has read the body, which names
+    people. `arguments.id` is the beginning of the event's digest (hash of the body). Raises `UnknownRecord` if no event
+    or several events fit."""
     async with context.store.reading() as connection:
         found = await inbox.event_aside(connection, arguments.id)
     await context.record(arguments, "datapass-event show", found.digest)  # the body names people
@@ -29,9 +29,9 @@ async def show(context: Context, arguments: argparse.Namespace) -> Output:
 
 
 async def replay(context: Context, arguments: argparse.Namespace) -> list[Output]:
-    """Tries again to apply events of DataPass that could not be applied on arrival. Takes those with the given ids, or
-    with `--all` all of them, oldest first. Returns the outcome of each. Raises `UnknownRecord`, before applying any, if
-    an id fits no event or several."""
+    """Tries again to apply the events of DataPass with the given ids, or all unapplied ones with `--all`, oldest first.
+    Returns the outcome of each event. Raises `UnknownRecord`, before any event is applied, if an id fits no event or
+    several."""
     async with context.store.reading() as connection:
         if arguments.all:
             digests = [event.digest for event in await inbox.events_aside(connection)]

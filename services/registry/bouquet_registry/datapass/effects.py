@@ -29,8 +29,8 @@ STATES: dict[str, State] = {"refuse": "refused", "revoke": "revoked", "archive":
 
 async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = False) -> Answer | None:
     """Applies an event (a message of DataPass) to its habilitation, and returns the answer to DataPass. If a more
-    recent event was applied before, changes nothing and returns None. With `late`, applies the event even then. Raises
-    `RefusalError` if the event cannot be applied."""
+    recent event was applied before, changes nothing and returns None, unless `late` is true. Raises `RefusalError` if
+    the event cannot be applied."""
     own = await queries.habilitation_of_datapass(transaction.connection, event.datapass_id)
     if own is not None and own.told_at is not None and event.fired_at < own.told_at and not late:
         return None
@@ -46,7 +46,7 @@ async def apply(transaction: Transaction, event: DatapassEvent, *, late: bool = 
 
 
 async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitation | None) -> Habilitation:
-    """Creates the habilitation that an event (a message of DataPass) is about, or changes `own`, the existing one. Sets
+    """Changes the habilitation `own` as an event (a message of DataPass) says, or creates one if `own` is None. Sets
     the scopes only if DataPass has granted them. Raises `InvalidFields` for wrong fields, and for a `transfer` without
     a new applicant."""
     if event.event == TRANSFER and not any(contact.kind == "demandeur" for contact in event.contacts):
@@ -74,9 +74,8 @@ async def _save(transaction: Transaction, event: DatapassEvent, own: Habilitatio
 
 
 async def _report_unserved(transaction: Transaction, own: Habilitation, former: Habilitation | None) -> None:
-    """Logs a warning if an event has given the habilitation `own` new scopes that no gateway serves. `former` is the
-    habilitation before the event, or None if the event has created it. Also records the warning as an administrative
-    act, so that operators find it later."""
+    """Logs a warning, and records an administrative act, if an event has given `own` new scopes that no gateway serves.
+    `former` is the habilitation before the event, or None for a new habilitation."""
     # The event is applied all the same: DataPass has decided, and the provider's worker may be still to come.
     known = () if former is None else former.scopes
     if own.scopes == known:
@@ -95,9 +94,8 @@ def _state(event: str, own: Habilitation | None) -> State:
 
 
 async def _grant(transaction: Transaction, own: Habilitation) -> Answer:
-    """Prolongs the habilitation's token that expires last. If there is none, issues a token, but only for a
-    habilitation with the modality `params`. Returns the answer to DataPass: the token's id, or an empty answer without
-    a token."""
+    """Prolongs the habilitation's token that expires last. If there is none, issues a token for a habilitation with the
+    modality `params`. Returns the answer to DataPass, which is empty without a token."""
     token = await _longest_token(transaction, own)
     if token is not None:
         token = await transaction.prolong(token)

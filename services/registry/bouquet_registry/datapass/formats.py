@@ -35,8 +35,7 @@ class UnreadableEvent(RefusalError):
 
 
 class DatapassEvent(Struct, frozen=True, kw_only=True):
-    """Event: a message of DataPass about one habilitation (right to call operations), read from either of DataPass's
-    two formats."""
+    """Event: a message of DataPass about one habilitation (right to call operations)."""
 
     event: str
     fired_at: datetime
@@ -144,8 +143,8 @@ class _Test(Struct, frozen=True):
 
 
 def is_test(body: bytes) -> bool:
-    """Returns whether a body is a test message, which DataPass sends to a new webhook: a JSON object with `"test":
-    true` and no event."""
+    """Returns whether a body is the test message that DataPass sends to a new webhook."""
+    # It is a JSON object with `"test": true` and no event.
     try:
         sent = msgspec.json.decode(body, type=_Test)
     except (msgspec.DecodeError, ValueError, RecursionError):

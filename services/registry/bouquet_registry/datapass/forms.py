@@ -1,5 +1,5 @@
-"""Prefilled forms of DataPass, read from a YAML file. With them, administrations request habilitations (rights to call
-operations) without typing all the data."""
+"""Prefilled forms of DataPass, read from a YAML file. Administrations use the forms to request habilitations (rights to
+call operations)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ EXAMPLES = "examples"
 """Value of the setting `forms` that selects the example forms of this package (`forms.yaml`)."""
 
 Block: TypeAlias = Literal["basic_infos", "legal", "modalities", "scopes", "personal_data", "contacts"]
-"""Name of a block: a part of a form, such as `legal`. Each page in `Form.steps` is a block. The applicant cannot change
-the blocks in `Form.static_blocks`."""
+"""Name of a block (a part of a form), such as `legal`."""
 Modality: TypeAlias = Literal["params", "formulaire_qf", "france_connect"]
 RequestClass: TypeAlias = Literal["APIParticulier", "APIParticulierDemarcheNumerique", "FormulaireQF"]
 
@@ -121,8 +120,7 @@ class ScopesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     disabled: tuple[str, ...] = ()
     """Scopes that are shown, and that the applicant can neither tick nor untick."""
     hide: tuple[str, ...] = ()
-    """Scopes that the form does not show, even if `displayed` lists them. The form can still prefill them
-    (`Form.initialize_with`)."""
+    """Scopes that the form does not show, even if `displayed` lists them. The form can still prefill hidden scopes."""
 
     def is_editable(self, scope: str) -> bool:
         """Returns whether the applicant may change the choice of a scope in the form."""

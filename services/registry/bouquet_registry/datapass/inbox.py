@@ -1,5 +1,5 @@
-"""Events (messages about habilitations) received from DataPass. Each is applied once. An event that cannot be applied
-is stored for an operator ("set aside")."""
+"""Events (messages about habilitations) received from DataPass. Each event is applied once. An event that cannot be
+applied is stored for an operator."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from bouquet_registry.refusals import UnknownRecord
 from bouquet_registry.store import Store
 
 Outcome: TypeAlias = Literal["obeyed", "known", "late"]
-"""Outcome of an event: `obeyed` (the event is applied), `known` (it had been applied before), or `late` (no effect,
-because a more recent event was applied first)."""
+"""Outcome of an event: `obeyed` (applied now), `known` (applied before), or `late` (not applied, because a more recent
+event was applied first)."""
 
 MAX_EVENT = 64
 """Largest length of an event's name in the database, in characters. Longer names are cut off."""
@@ -75,8 +75,8 @@ async def apply_once(
     author: Author | None = None,
     late: bool = False,
 ) -> tuple[Answer, Outcome]:
-    """Applies `event`, a message of DataPass parsed from the body of `received`, and stores the answer to DataPass. An
-    event that was applied before has no effect, and gets the stored answer. Returns the answer and the outcome.
+    """Applies `event`, the parsed body of `received`, and returns the answer to DataPass and the outcome. An event that
+    was applied before has no effect, and gets the stored answer.
 
     `author` is the operator who tries again to apply a stored event, or None for an event that has just arrived. If a
     more recent event was applied before, `event` is applied only if `late` is true. Raises `RefusalError` if the event
@@ -127,8 +127,8 @@ async def replay(
     store: Store, aside: EventAsideWithBody, clock: Clock, author: Author, *, late: bool = False
 ) -> tuple[Answer, Outcome]:
     """Tries again to apply the stored event `aside` of DataPass, and returns the answer to DataPass and the outcome. If
-    a more recent event was applied meanwhile, the event is applied only if `late` is true. Raises `RefusalError` if the
-    event still cannot be applied; it remains stored."""
+    a more recent event was applied meanwhile, `aside` is applied only if `late` is true. Raises `RefusalError`, and
+    keeps the event stored, if it still cannot be applied."""
     event = formats.read(aside.dialect, aside.body)
     return await apply_once(store, aside.received, event, clock, author=author, late=late)
 
@@ -152,8 +152,8 @@ async def events_aside(connection: AsyncConnection) -> list[EventAside]:
 
 
 async def event_aside(connection: AsyncConnection, digest: str) -> EventAsideWithBody:
-    """Returns an event (message of DataPass) that could not be applied. Finds it by its digest (hash of the body) or
-    the digest's beginning. Raises `UnknownRecord` if no event or several events fit."""
+    """Returns an event (message of DataPass) that could not be applied. `digest` is the event's digest (hash of the
+    body) or its beginning. Raises `UnknownRecord` if no event or several events fit."""
     own = schema.events_aside.c.digest
     query = select(schema.events_aside).where(own.startswith(digest, autoescape=True)).limit(2)
     rows = (await connection.execute(query)).mappings().all()

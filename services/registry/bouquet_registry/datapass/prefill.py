@@ -1,6 +1,5 @@
-"""Data with which a request for a habilitation (right to call operations) begins. It comes from the form, from the
-query string of a link to the form, and from the applicant. A value from the link replaces one from the form. A value
-from the applicant replaces both."""
+"""Data with which a request for a habilitation (right to call operations) begins. Sources are the form, the query
+string of a link to the form, and the applicant. Values of a later source replace values of an earlier source."""
 
 from __future__ import annotations
 

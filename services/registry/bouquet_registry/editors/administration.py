@@ -1,6 +1,5 @@
 """Administration of software editors, their tokens and their delegations (rights to use administrations'
-habilitations), for the commands and the API. Each change is stored together with the record of who made it (the
-administrative act)."""
+habilitations), for the commands and the API. Each change is recorded as an administrative act (who did what)."""
 
 from __future__ import annotations
 
@@ -41,11 +40,11 @@ class RotatedToken(Struct, frozen=True):
 
 
 class EditorAdministration(Struct, frozen=True):
-    """Administration of the software editors in one database. Methods that return the signed text of a token need
-    `signing_key`. They raise `SettingsError` without it, and `RefusalError` if the key is withdrawn.
+    """Administration of the software editors in one database. Methods that return a token's signed text raise
+    `SettingsError` without `signing_key`, and `RefusalError` if the key is withdrawn.
 
-    Methods raise `UnknownRecord` for an unknown id. A method that takes `version`, the version that the author has
-    read, raises `StaleVersion` if it is outdated. None skips this check.
+    Methods raise `UnknownRecord` for an unknown id, and `StaleVersion` unless `version` is the record's current version
+    or None.
     """
 
     store: Store
@@ -103,9 +102,9 @@ class EditorAdministration(Struct, frozen=True):
             return await changes.prolong_token(transaction, await _token(transaction, id_, version))
 
     async def rotate(self, author: Author, id_: str, version: int | None, grace: timedelta) -> RotatedToken:
-        """Issues a token that replaces an older one, which stays valid for the time `grace`. Raises `UnknownRecord` for
-        an unknown id, and `StaleVersion` unless `version` is the older token's current version or None. Raises
-        `RefusalError` if the editor is archived, or if a blacklisting of the older token has begun or is scheduled."""
+        """Replaces a token by a new one. The old token stays valid for the time `grace`. Raises `UnknownRecord` for an
+        unknown id, and `StaleVersion` unless `version` is the old token's current version or None. Raises
+        `RefusalError` if the editor is archived, or if a blacklisting of the old token has begun or is scheduled."""
         signer = Signer(self.signing_key)
         async with self._begin(author) as transaction:
             token = await _token(transaction, id_, version)
@@ -125,8 +124,8 @@ class EditorAdministration(Struct, frozen=True):
             return await changes.revoke_token(transaction, await _token(transaction, id_, version), reason, at)
 
     async def delegate(self, author: Author, editor: str, habilitation: str) -> Delegation:
-        """Delegates a habilitation to an editor. Raises `RefusalError` if one of them is not active, or if the editor
-        accepts no delegations. Raises `Conflict` if this editor has the delegation already."""
+        """Delegates a habilitation to an editor. Raises `RefusalError` unless both are active and the editor accepts
+        delegations. Raises `Conflict` if this editor has the delegation already."""
         async with self._begin(author) as transaction:
             to = await queries.editor(transaction.connection, editor)
             own = await registry_queries.habilitation(transaction.connection, habilitation)

@@ -90,9 +90,9 @@ async def prolong_token(transaction: Transaction, token: EditorToken) -> EditorT
 async def rotate_token(
     transaction: Transaction, token: EditorToken, grace: timedelta = timedelta()
 ) -> tuple[EditorToken, EditorToken]:
-    """Replaces a token by a new one with the same label and addresses. Returns the new token, then the former one,
-    which stays valid for the time `grace`. Raises `RefusalError` if the editor is archived, or if a blacklisting of the
-    token has begun or is scheduled."""
+    """Replaces a token by a new one with the same label and addresses. Returns the new token, then the old token. The
+    old token stays valid for the time `grace`. Raises `RefusalError` if the editor is archived, or if a blacklisting of
+    the token has begun or is scheduled."""
     if token.blacklisted_at is not None:
         raise RefusalError(f"token {token.id} is blacklisted: issue another")
     editor = await queries.editor(transaction.connection, token.editor)
@@ -112,8 +112,8 @@ async def revoke_token(
 
 
 async def delegate(transaction: Transaction, editor: Editor, habilitation: Habilitation) -> Delegation:
-    """Delegates a habilitation to an editor. Raises `RefusalError` if one of them is not active, or if the editor
-    accepts no delegations. Raises `Conflict` if this editor has the delegation already."""
+    """Delegates a habilitation to an editor. Raises `RefusalError` unless both are active and the editor accepts
+    delegations. Raises `Conflict` if this editor has the delegation already."""
     if editor.state != "active" or not editor.delegable:
         raise RefusalError(f"editor {editor.id} takes no delegations")
     if habilitation.state != "active":
@@ -201,8 +201,9 @@ def _label(text: str) -> str:
 
 
 def _checked(made: Editor, fields: Container[str] = Editor.__struct_fields__) -> Editor:
-    """Returns a copy of the editor whose name is on one line. Raises `InvalidFields`, with all faults, if a field named
-    in `fields` is wrong. By default, `fields` names all fields; a change passes only those that it sets."""
+    """Returns the editor with its name on one line. Raises `InvalidFields`, with all faults, if a field named in
+    `fields` is wrong."""
+    # A change passes only the fields that it sets.
     made = structs.replace(made, name=one_line(made.name))
     if problems := problems_in(fields, validation_errors(made)):
         raise InvalidFields(problems)

@@ -78,9 +78,8 @@ async def list_tokens(context: Context, arguments: argparse.Namespace) -> list[O
 
 
 async def show_token(context: Context, arguments: argparse.Namespace) -> Output:
-    """Returns a token of an editor. Its field `notices_sent` lists the warnings sent before its current expiry: 30 is
-    the one due 30 days before. With `--reveal`, also returns the token's signed text (`jwt`), and records who has seen
-    it."""
+    """Returns a token of an editor. `notices_sent` lists the warnings sent before its expiry: 30 means 30 days before.
+    With `--reveal`, also returns the token's signed text (`jwt`), and records who has seen the text."""
     async with context.store.reading() as connection:
         token = await queries.editor_token(connection, arguments.id)
         output = as_output(token) | {"notices_sent": await queries.notices_of(connection, token)}
@@ -104,7 +103,7 @@ async def prolong(context: Context, arguments: argparse.Namespace) -> Output:
 
 async def rotate(context: Context, arguments: argparse.Namespace) -> Output:
     """Replaces an editor's token by a new one, and returns the new token with its signed text (`jwt`). Gateways accept
-    the former token for another `--grace-hours` hours. `former_until` in the result is the end of this time."""
+    the old token for `--grace-hours` more hours, until `former_until` in the result."""
     grace = timedelta(hours=arguments.grace_hours)
     made = await _own(context).rotate(author_of(arguments), arguments.id, arguments.version, grace)
     return as_output(made.token) | {"former_until": as_output(made.former)["blacklisted_at"], "jwt": made.jwt}
@@ -120,9 +119,8 @@ async def revoke(context: Context, arguments: argparse.Namespace) -> Output:
 
 
 async def delegate(context: Context, arguments: argparse.Namespace) -> Output:
-    """Delegates a habilitation to an editor, and returns the delegation. Raises `RefusalError` if one of them is not
-    active, or if the editor accepts no delegations. Raises `Conflict` if the habilitation is already delegated to this
-    editor."""
+    """Delegates a habilitation to an editor, and returns the delegation. Raises `RefusalError` unless both are active
+    and the editor accepts delegations. Raises `Conflict` if this editor has the delegation already."""
     return as_output(await _own(context).delegate(author_of(arguments), arguments.editor, arguments.habilitation))
 
 

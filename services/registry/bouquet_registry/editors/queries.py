@@ -78,8 +78,8 @@ def in_force(now: datetime) -> ColumnElement[bool]:
 
 
 async def notices_of(connection: AsyncConnection, token: EditorToken) -> list[int]:
-    """Returns the warnings sent before the current expiry of an editor's token, as numbers of days, the largest first.
-    For example, 30 is the warning due 30 days before expiry."""
+    """Returns the warnings sent before the current expiry of an editor's token, the largest first: 30 means 30 days
+    before."""
     notices = schema.editor_notices.c
     own = (notices.token == token.id) & (notices.expires_at == token.expires_at) & notices.sent_at.is_not(None)
     return list(await connection.scalars(select(notices.days).where(own).order_by(notices.days.desc())))
@@ -100,9 +100,9 @@ async def delegations(
     limit: int | None = None,
     skipped: int = 0,
 ) -> list[Delegation]:
-    """Returns delegations, newest first. With the id `editor` or `habilitation`, returns only those of this editor or
-    habilitation. Skips the newest `skipped` delegations, then returns at most `limit`, or all if `limit` is None.
-    Leaves out revoked ones if `revoked` is false."""
+    """Returns delegations, newest first, of all editors and habilitations unless `editor` or `habilitation` is given.
+    Skips the newest `skipped` delegations, then returns at most `limit`, or all if `limit` is None. Leaves out revoked
+    delegations if `revoked` is false."""
     query = DELEGATIONS.limit(limit).offset(skipped or None)
     own = schema.delegations.c
     if editor is not None:

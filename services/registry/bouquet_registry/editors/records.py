@@ -42,8 +42,8 @@ class Editor(Struct, frozen=True, kw_only=True):
 
 
 class EditorToken(Struct, frozen=True, kw_only=True):
-    """Access token of a software editor. A call with it uses the habilitation (right to call operations) of an
-    administration that has delegated this right to the editor."""
+    """Access token of a software editor, for calls with the habilitations (rights to call operations) delegated to the
+    editor."""
 
     id: str
     """Id of the token, the claim `jti` of its signed text."""
@@ -57,8 +57,7 @@ class EditorToken(Struct, frozen=True, kw_only=True):
     blacklisted_at: datetime | None = None
     blacklist_reason: str = ""
     last_used_at: datetime | None = None
-    """Time of the latest use of the token that the registry knows of, or None if it knows of no use. The registry may
-    learn of a use up to an hour later."""
+    """Time of the token's latest known use, or None. The registry may learn of a use up to an hour later."""
     version: int = 1
 
 

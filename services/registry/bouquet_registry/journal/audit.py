@@ -51,8 +51,10 @@ class ChainEnds(Struct, frozen=True):
 
 
 class StoredRecord(Struct, frozen=True):
-    """Record of the journal, as read from the database. `indexed` contains the numbers that the table `journal_found`
-    has for it: one for each person whom the answer names."""
+    """Record of the journal, as read from the database. `indexed` contains the record's numbers in the table
+    `journal_found`."""
+
+    # It has one number for each person whom the answer names.
 
     row: Row
     indexed: frozenset[int]
@@ -121,8 +123,7 @@ async def verify(store: Store, since: int = 1, noted: Link | None = None) -> Ver
 
 def _check_pruned(known: ChainEnds) -> None:
     """Checks that a journal record describes the last pruning (removal of old records), if there was one. Raises
-    `BrokenChain` if this record is missing, or does not fit the records that are left. `known` has both ends of the
-    journal's chain."""
+    `BrokenChain` if the record is missing, or does not fit the records that are left."""
     if known.pruned == START:
         return
     pruned_to = None if known.pruning is None else _pruned_to(known.pruning)
@@ -163,9 +164,8 @@ def _check_noted(link: Link, noted: Link | None) -> None:
 
 
 async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
-    """Returns the number and hash of the record before record `number`, with which a verification begins. `known` has
-    both ends of the journal's chain. Raises `RefusalError` if the journal ends even earlier, and `BrokenChain` if the
-    record is missing."""
+    """Returns the number and hash of the record before record `number`. Raises `RefusalError` if the journal ends even
+    earlier, and `BrokenChain` if the record is missing."""
     if number == known.pruned.number + 1:
         return known.pruned
     if number > known.head.number + 1:
@@ -181,8 +181,7 @@ async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
 async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
     """Verifies the next rows after the record `after`: at most `ROWS_PER_READ`, and none beyond number `last`. Returns
     the number and hash of the last verified row. Appends the rows that describe a pruning (removal of old records) to
-    `prunings`. Raises `BrokenChain` for a wrong or missing row, and for a row with the number but not the hash of
-    `noted`."""
+    `prunings`. Raises `BrokenChain` for a wrong or missing row, and for a row that differs from `noted`."""
     _check_noted(after, noted)
     rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
@@ -239,8 +238,8 @@ async def _select_rows(connection: AsyncConnection, after: int, last: int) -> li
 
 async def prune(store: Store, before: float, now: Clock = time.time) -> int:
     """Removes the oldest records, and stops at the first one dated `before` (epoch seconds) or later. Returns the
-    number of removed records. Appends a record that describes the pruning. Raises `BrokenChain` if a record to remove
-    is wrong, and `RefusalError` if the database role may not remove it."""
+    number of removed records. Appends a record that describes the pruning. Raises `BrokenChain` for a wrong record, and
+    `RefusalError` if the database role may not remove records."""
     # Records end at the first one that is not older.
     known = await read_ends(store)
     _check_pruned(known)
@@ -268,7 +267,7 @@ async def oldest_at(store: Store, now: float) -> float | None:
 
 async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: float) -> int:
     """Returns the number of the last record that `prune` removes: the one before the first record dated `before` or
-    later. `now` is the present time. Both times are in epoch seconds."""
+    later. `before` and `now` (the present time) are in epoch seconds."""
     # Ignores records dated more than a day in the future, since a wrong clock must not keep older records from being
     # removed.
     number, at = schema.journal.c.number, schema.journal.c.at

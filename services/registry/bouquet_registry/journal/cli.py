@@ -32,8 +32,8 @@ from bouquet_registry.serve import serve_journal
 
 async def verify(context: Context, arguments: argparse.Namespace) -> Output:
     """Verifies the journal's chain from record `--from` on. Returns the range of verified records (`from`, `head`), and
-    the removals of old records (`prunings`) that they describe. Raises `BrokenChain` for a wrong or missing record.
-    Also raises it if the record `--head`, which somebody noted earlier, has changed or is missing."""
+    the removals of old records (`prunings`). Raises `BrokenChain` for a wrong or missing record, and if the record
+    noted as `--head` has changed or is missing."""
     verified = await audit.verify(context.store, arguments.since, arguments.head)
     known = await audit.read_ends(context.store)
     return {

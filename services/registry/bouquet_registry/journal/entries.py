@@ -1,5 +1,5 @@
-"""Answers to gateways that verify a proof (encrypted text by which anyone can verify later what an answer said). The
-gateways ask whether the access journal still has the answer's record."""
+"""Answers to gateways that ask whether the access journal still has the record of a call."""
+# Gateways ask this when they verify a proof: an encrypted text by which anyone can verify later what an answer said.
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def answering_about_entries(bus: Bus, store: Store) -> AsyncIterator[None]
 
 async def answer(store: Store, request: Request) -> Reply:
     """Answers a gateway that asks whether a journal record is kept, pruned (removed) or absent. The answer is the
-    failure `registry_unavailable` if the database cannot be reached, and `malformed_request` for any other kind of
+    failure `registry_unavailable` if the database cannot be reached, and `malformed_request` for another kind of
     request."""
     if not isinstance(request, FindEntry):
         return Failed("malformed_request")
@@ -55,8 +55,8 @@ async def answer(store: Store, request: Request) -> Reply:
 
 async def state_of(connection: AsyncConnection, record: str) -> EntryState:
     """Returns whether the journal has the record with this id (`kept`), has removed it (`pruned`) or never had it
-    (`absent`). The id begins with the record's time. A missing record counts as pruned if the journal has removed
-    records of the same hour."""
+    (`absent`). A missing record counts as pruned if the journal has removed records of the same hour."""
+    # The id begins with the record's time.
     if not RECORD_ID.fullmatch(record):
         return "absent"
     if await connection.scalar(select(journal.c.number).where(journal.c.id == record)) is not None:

@@ -1,4 +1,4 @@
-"""Pseudonyms made by the rule in use before 29 November 2026. `journal who-read` also searches for these."""
+"""Pseudonyms made by the rule in use before 29 November 2026. `journal who-read` also searches for these pseudonyms."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from bouquet_proto.identity import Identite, Identity
 from bouquet_proto.letters import ASCII_SPELLINGS
 
 KEPT_LETTERS = {letter: ASCII_SPELLINGS[letter] for letter in "æœþøðđł"}
-"""Maps each letter that the former rule for pseudonyms kept to the letters by which the present rule replaces it: `œ`
-to `oe`, for example."""
+"""Maps letters, such as `œ`, to their replacements by the present rule for pseudonyms, such as `oe`. The former rule
+did not replace these letters."""
 
 
 def former_pseudonym(key: Secret, identity: Identity) -> str:
-    """Returns the pseudonym of an identity by the former rule. This rule ignores case and accents, and all characters
-    of a name except letters and digits."""
+    """Returns the pseudonym of an identity by the former rule."""
+    # The former rule ignores case and accents, and all characters of a name except letters and digits.
     # Unlike the present rule, uses the commune of birth even if the country of birth is a foreign one.
     return keyed_hash(key, msgspec.json.encode(_named(identity)))
 
 
 def former_spellings(identity: Identity) -> Iterator[Identity]:
-    """Yields the spellings of an identity that have different pseudonyms by the former rule, such as `Œuvrard` and
-    `Oeuvrard`. By the present rule, all of them have the same pseudonym."""
+    """Yields the spellings of an identity to which the former rule gives different pseudonyms, such as `Œuvrard` and
+    `Oeuvrard`."""
+    # By the present rule, all of them have the same pseudonym.
     # In each spelling, a letter such as `œ` is either kept or written out everywhere.
     if not isinstance(identity, Identite):
         yield identity

@@ -13,13 +13,13 @@ from bouquet_registry.schema import delegations, editor_tokens, tokens
 
 
 class Callers(Struct, frozen=True):
-    """Filter of the calls to count, by fields such as the habilitation. A call counts if it matches every field that is
-    not empty. At least one of `habilitation`, `token` and `editor` must be given."""
+    """Filter of the calls to count. A call counts if it matches every field that is not empty. At least one of
+    `habilitation`, `token` and `editor` must be given."""
 
     habilitation: str = ""
     token: str = ""
     editor: str = ""
-    """Id of the editor whose tokens made the calls; "" for any editor or none."""
+    """Id of the editor whose tokens made the calls; "" not to filter by editor."""
     operation: str = ""
 
 

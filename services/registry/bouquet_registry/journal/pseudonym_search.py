@@ -21,8 +21,8 @@ from bouquet_registry.store import PREFIX
 Given: TypeAlias = Mapping[str, str]
 """Parts of a person's identity, by names such as `nom` and `prenom`."""
 LeftOutParts: TypeAlias = tuple[str, ...]
-"""Names of the parts of an identity, such as `sexe`, that a caller left out. A call without these parts could also be
-about a namesake."""
+"""Names of the parts of an identity, such as `sexe`, that a caller left out."""
+# A call without these parts could also be about a namesake.
 
 Option: TypeAlias = tuple[dict[str, Any], LeftOutParts]
 """One way to write a part of an identity: the fields to replace in the full identity, and the names of the parts left
@@ -96,8 +96,8 @@ def _identite(nom: str, prenom: str, naissance: str, sexe: str, commune: str, pa
 
 
 def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, LeftOutParts]:
-    """Returns every pseudonym under which the journal may contain a person. Each is mapped to the parts of the identity
-    that the caller left out, such as `sexe`. `keys` are those with which gateways have made the pseudonyms."""
+    """Returns every pseudonym under which the journal may contain a person, with the parts left out of the identity,
+    such as `sexe`. `keys` are the keys with which gateways made pseudonyms."""
     # One pseudonym for each key, each spelling, and the present and the former rule.
     found: dict[str, LeftOutParts] = {}
     for written, left_out in spellings(identity):
@@ -108,8 +108,8 @@ def possible_pseudonyms(keys: list[Secret], identity: Identity) -> dict[str, Lef
 
 
 def spellings(identity: Identity) -> Iterator[tuple[Identity, LeftOutParts]]:
-    """Yields each form in which callers may have written an identity. Also yields the names of the parts that this form
-    leaves out, such as `sexe`."""
+    """Yields each form in which callers may have written an identity, with the names of the parts left out, such as
+    `sexe`."""
     if not isinstance(identity, Identite):
         yield identity, ()
         return

@@ -24,11 +24,11 @@ PSEUDONYMS_PER_QUERY = 1000
 
 
 async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOutParts]) -> list[Facts]:
-    """Returns the calls about the person who has these pseudonyms, newest first. `pseudonyms` maps each to the parts of
-    the identity that it leaves out.
+    """Returns the calls about the person who has these pseudonyms, newest first. `pseudonyms` maps pseudonyms to the
+    parts of the identity that they leave out.
 
-    The list `named` of a call contains `asked` if the caller asked about the person, and `found` if the answer named
-    the person. `left_out` lists the parts of the identity that the caller did not give.
+    A call's list `named` contains `asked` if the caller asked about the person, and `found` if the answer named the
+    person. `left_out` lists the parts of the identity that the caller did not give.
     """
     # `left_out` lists the parts of the identity that the caller left out; because they are missing, the call may have
     # been about a namesake.
@@ -45,9 +45,8 @@ async def who_read(connection: AsyncConnection, pseudonyms: Mapping[str, LeftOut
 
 
 def _add_call(calls: dict[int, Facts], row: Mapping[str, Any], named: str, left_out: LeftOutParts) -> None:
-    """Adds a call to `calls`, which maps record numbers to calls. `row` is the call's record in the journal. Adds
-    `named` (`asked` or `found`) to the call's list `named`. If the call has a list `left_out` already, keeps the
-    shorter one."""
+    """Adds the call that `row` describes to `calls`, under the record's number. Adds `named` (`asked` or `found`) to
+    the call's list `named`. If the call has a list `left_out` already, keeps the shorter one."""
     # Several pseudonyms may match one call, each with its own list of parts left out.
     facts = {name: value for name, value in _facts(row).items() if name not in ("number", "person", "found")}
     known = calls.setdefault(row["number"], facts | {"named": [], "left_out": left_out})
@@ -65,8 +64,8 @@ async def accesses_of_request(connection: AsyncConnection, id: str) -> list[Fact
 
 
 INDEXED_FILTERS = ("request_id", "habilitation")
-"""Columns of the journal that have an index, the most selective first. A search for calls uses the first of them for
-which a value is given."""
+"""Columns of the journal that have an index, the most selective first. A search uses only the first column that has a
+value."""
 ANSWER_COLUMNS = ("status", "duration_ms")
 CALL_COLUMNS = ("recipient", "operation", "outcome", "code", "provider", "cached", "trace_id", "request_id", "purpose")
 
@@ -78,8 +77,7 @@ def _calls(*more: ColumnElement[Any]) -> Select[Any]:
 
 
 MAX_EXAMINED = 10_000
-"""Largest number of journal records that the database reads for one page of a search for calls. So no search takes too
-long."""
+"""Largest number of journal records that the database reads for one page of a search for calls."""
 
 
 class FoundCalls(Struct, frozen=True):
@@ -187,8 +185,8 @@ def _avoided(since: datetime, until: datetime, habilitation: str | None) -> Sele
 def _during(
     table: Table, column: ColumnElement[int], unit_s: int, since: datetime, until: datetime, habilitation: str | None
 ) -> list[ColumnElement[bool]]:
-    """Returns the SQL conditions that select a period, and a habilitation if given, in a table of counts by the hour or
-    day. `column` is the column of the hours or days, numbered from 1970, and `unit_s` is their length in seconds.
-    Selects each hour or day of which any part lies between `since` and `until`."""
+    """Returns the SQL conditions that select a period, and a habilitation if given, in a table of hourly or daily
+    counts. `column` numbers the hours or days from 1970, and `unit_s` is their length in seconds. Includes hours and
+    days that lie only partly in the period."""
     own = [] if habilitation is None else [table.c.habilitation == habilitation]
     return [*own, column >= int(since.timestamp() // unit_s), column < ceil(until.timestamp() / unit_s)]

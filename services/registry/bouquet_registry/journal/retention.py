@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 PRUNE_INTERVAL_S = 3600.0
 """Seconds between two removals of expired journal records."""
 DAY_TIMEOUT_S = 3600.0
-"""Longest time, in seconds, to remove the records of one day. After it, the removal fails with `TimeoutError`, and is
-tried again after `PRUNE_INTERVAL_S`."""
+"""Longest time, in seconds, to remove the records of one day. A longer removal fails with `TimeoutError`, and is tried
+again later."""
 MAX_MONTHS = 1200
 """Largest accepted value of the setting `journal_keep_months`: a hundred years."""
 

@@ -55,10 +55,10 @@ class Progress(Struct, frozen=True):
     """Progress of the roll-ups (tables of counts): how far the journal's records are counted."""
 
     number: int
-    """Number of the last counted record. A rebuild sets it back, and counts from there again."""
+    """Number of the last counted record. A rebuild sets this number back."""
     recounted_to: int
-    """Number of the last record that the latest rebuild counts again. The records after it are counted for the first
-    time."""
+    """Number of the last record that the latest rebuild counts again."""
+    # The records after it are counted for the first time.
 
 
 class whole(FunctionElement[int]):
@@ -130,8 +130,9 @@ async def rebuild(store: Store) -> int:
 
 
 async def count_before_pruning(connection: AsyncConnection, last: int) -> None:
-    """Prepares the roll-ups (tables of counts) for the removal of all records up to number `last`. Counts those not
-    counted yet, and notes the hours of all of them in `pruned_hours`. A rebuild keeps the counts of these hours."""
+    """Prepares the roll-ups (tables of counts) for the removal of all records up to number `last`. Counts the records
+    not counted yet, and notes the hours of all removed records in `pruned_hours`."""
+    # A rebuild keeps the counts of these hours.
     progress = await _lock_progress(connection)
     # A rebuild ends first: it skips hours that are noted here.
     to = max(last, progress.recounted_to)
@@ -197,9 +198,9 @@ def _calls_by_hour(within: Condition) -> Select[Any]:
 
 
 def _people_by_day(within: Condition) -> Select[Any]:
-    """Returns the SQL query of two numbers for each habilitation, day (UTC) and operation. They are the numbers of
-    people about whom calls found something, and of supporting documents (`justificatifs`) that these calls replaced.
-    `within` is the condition on the records to count."""
+    """Returns the SQL query that counts people and supporting documents by habilitation, day (UTC) and operation.
+    Counts people about whom calls found something, and documents (`justificatifs`) that these calls replaced. `within`
+    is the condition on the records to count."""
     # Repeated calls about a person for the same recipient count as one document.
     # It counts even if the answers came from a cache. A call that names nobody counts as one document.
     own, before = journal.c, journal.alias("before")

@@ -97,8 +97,9 @@ person's pseudonym, and `number` the number of the record."""
 
 
 def prefix_of(pseudonym: str) -> int:
-    """Returns the first 60 bits of a pseudonym, a hexadecimal text, as a number. The table `journal_found` contains
-    this number in place of the pseudonym, to save space. Hardly any two people share a number."""
+    """Returns the first 60 bits of a pseudonym, a hexadecimal text, as a number. Hardly any two people share a
+    number."""
+    # The table `journal_found` contains the number in place of the pseudonym, to save space.
     # Of 10^18 pairs of people, about one pair has the same number.
     return int(pseudonym[:15], 16)
 
@@ -164,7 +165,7 @@ rollup = Table(
     Column("recounted_to", BigInteger, nullable=False),
 )
 """Table of one row about the progress of the roll-ups (tables of counts). `number` is the number of the last counted
-record, and `recounted_to` that of the last record that the latest rebuild counts again."""
+record. The latest rebuild counts the records up to `recounted_to` again."""
 ONLY_ROLLUP = rollup.c.id == HEAD_ID
 
 pruned_hours = Table(

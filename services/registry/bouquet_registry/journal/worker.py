@@ -1,5 +1,5 @@
-"""Writer of the access journal and of its roll-ups (tables of counts). It takes records from the outbox (a durable
-queue), writes them to the database, then acknowledges them."""
+"""Writer of the access journal and of its roll-ups (tables of counts). Takes records from the outbox (a durable queue),
+writes them to the database, then acknowledges them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ log = logging.getLogger(__name__)
 WRITE_TIMEOUT_S = 30.0
 """Longest time, in seconds, for one attempt to write a batch of journal records."""
 FIRST_PAUSE_S = 0.2
-"""Pause, in seconds, before a failed write is repeated for the first time. Each further failure doubles it, up to
-`LAST_PAUSE_S`. Each pause is shortened at random, by at most half."""
+"""Pause, in seconds, before a failed write is repeated for the first time. Each further failure doubles the pause, up
+to `LAST_PAUSE_S`."""
+# Each pause is shortened at random, by at most half.
 LAST_PAUSE_S = 5.0
 """Longest pause, in seconds, before a failed write is repeated."""
 

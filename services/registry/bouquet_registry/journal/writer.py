@@ -139,7 +139,7 @@ def _digest(body: bytes) -> str:
 
 
 def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
-    """Returns a dictionary of the items. The function `name` returns the key of an item. Of items with the same key,
+    """Returns a dictionary of the items by their keys, which the function `name` returns. Of items with the same key,
     keeps the first."""
     found: dict[str, T] = {}
     for item in items:
@@ -148,8 +148,7 @@ def _first_by(name: Callable[[T], str], items: Iterable[T]) -> dict[str, T]:
 
 
 async def _remove_known(connection: AsyncConnection, known: ColumnElement[str], named: dict[str, T]) -> None:
-    """Removes from the dictionary `named` the items that were written before: those whose key is in the database column
-    `known`."""
+    """Removes from the dictionary `named` the items whose key is already in the database column `known`."""
     for name in await connection.scalars(select(known).where(known.in_(named))):
         del named[name]
 
@@ -197,8 +196,8 @@ def _index_values(row: Row) -> Iterator[tuple[int, int]]:
 
 
 def prefixes_of(row: Row) -> frozenset[int]:
-    """Returns the numbers that the table `journal_found` must have for a record. For each person whom the answer names,
-    one number is made from the person's pseudonym."""
+    """Returns the numbers that the table `journal_found` must have for a record: one for each person whom the answer
+    names."""
     return frozenset(map(schema.prefix_of, row.access.found))
 
 

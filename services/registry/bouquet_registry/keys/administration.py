@@ -33,14 +33,14 @@ class KeyAdministration(Struct, frozen=True):
     administration: Administration
 
     async def keys(self) -> list[SigningKey]:
-        """Returns the key that signs tokens now, the keys that have signed tokens in force, and the withdrawn keys.
-        They are sorted by name."""
+        """Returns the key that signs tokens now, the keys that have signed tokens in force, and the withdrawn keys,
+        sorted by name."""
         async with self.administration.store.reading() as connection:
             return await signatures.signing_keys(connection, self._current, self.administration.clock())
 
     async def tokens(self, kid: str) -> list[SignedToken]:
         """Returns the tokens in force that the key `kid` has signed, sorted by their owners' names, then by expiry.
-        Includes tokens whose signing key is unknown, since it could be `kid`."""
+        Includes tokens whose signing key is unknown."""
         async with self.administration.store.reading() as connection:
             return await signatures.signed_tokens(connection, kid, self.administration.clock())
 
@@ -77,8 +77,8 @@ class KeyAdministration(Struct, frozen=True):
 
     async def reissue(self, author: Author, kid: str) -> list[ReissuedToken]:
         """Signs again, with the current key, the tokens in force that the key `kid` has signed. Includes tokens whose
-        signing key is unknown, since it could be `kid`. Each token keeps its id and expiry. Raises `RefusalError` if
-        `kid` is the current key, or if the current key is withdrawn."""
+        signing key is unknown. Each token keeps its id and expiry. Raises `RefusalError` if `kid` is the current key,
+        or if the current key is withdrawn."""
         # Records, for each token, that the author has seen the new text.
         signer = Signer(self.administration.signing_key)
         if signer.kid == kid:
@@ -112,7 +112,7 @@ class KeyAdministration(Struct, frozen=True):
 
 async def _mark_changed(transaction: Transaction, kid: str) -> None:
     """Marks as changed the tokens that the key `kid` has signed, so that gateways ask for them again. Includes tokens
-    whose signing key is unknown, since it could be `kid`."""
+    whose signing key is unknown."""
     # For gateways of a former release, which know withdrawn keys by the blacklisting of their tokens alone.
     own = schema.signatures.c
     signed = select(own.token).where(own.kid.in_((kid, UNRECORDED)))

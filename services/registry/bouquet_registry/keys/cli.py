@@ -10,14 +10,13 @@ from bouquet_registry.keys.administration import KeyAdministration
 
 
 async def list_keys(context: Context, arguments: argparse.Namespace) -> list[Output]:
-    """Returns the key that signs tokens now, the keys that have signed tokens in force, and the withdrawn keys. Each is
-    shown with the number of tokens in force that it has signed."""
+    """Returns the key that signs tokens now, the keys that have signed tokens in force, and the withdrawn keys. Each
+    key is shown with the number of its tokens in force."""
     return [as_output(key) for key in await _own(context).keys()]
 
 
 async def list_tokens(context: Context, arguments: argparse.Namespace) -> list[Output]:
-    """Returns the tokens in force that the given key has signed. Includes tokens whose signing key is unknown, since it
-    could be this key."""
+    """Returns the tokens in force that the given key has signed. Includes tokens whose signing key is unknown."""
     return [as_output(token) for token in await _own(context).tokens(arguments.kid)]
 
 
@@ -35,8 +34,8 @@ async def restore(context: Context, arguments: argparse.Namespace) -> Output:
 
 async def reissue(context: Context, arguments: argparse.Namespace) -> list[Output]:
     """Signs again, with the current key, the tokens in force that another key has signed. Includes tokens whose signing
-    key is unknown, since it could be that key. Returns the tokens with their new signed texts (`jwt`). Raises
-    `RefusalError` if the given key is the current one, or if the current key is withdrawn."""
+    key is unknown. Returns the tokens with their new signed texts (`jwt`). Raises `RefusalError` if the given key is
+    the current one, or if the current key is withdrawn."""
     made = await _own(context).reissue(author_of(arguments), arguments.kid)
     return [as_output(one.token) | {"jwt": one.jwt} for one in made]
 

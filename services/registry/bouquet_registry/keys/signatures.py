@@ -51,13 +51,12 @@ class SignedToken(Struct, frozen=True, kw_only=True):
     """Name of the administration or editor that has the token."""
     expires_at: datetime
     is_recorded: bool
-    """Whether the registry has recorded that this key signed the token. If false, it is unknown which key signed the
-    token."""
+    """Whether the registry has recorded that this key signed the token. If false, the signing key is unknown."""
 
 
 def is_kid(text: str) -> bool:
-    """Returns whether a text can be the name of a key: at most `MAX_KID` characters, all printable ASCII. `UNRECORDED`,
-    which stands for an unknown key, is not a name. Neither is a text that contains the text of a token."""
+    """Returns whether a text can be the name of a key: at most `MAX_KID` characters, all printable ASCII. Returns False
+    for `UNRECORDED`, and for a text that contains a token."""
     return (
         text.isascii()
         and text.isprintable()
@@ -88,8 +87,8 @@ async def withdrawn_keys(connection: AsyncConnection) -> tuple[str, ...]:
 
 
 async def has_withdrawn_signature(connection: AsyncConnection, token: str) -> bool:
-    """Returns whether a withdrawn key has signed the text of a token. If it is unknown which key signed the text,
-    returns whether any key is withdrawn."""
+    """Returns whether a withdrawn key has signed the text of a token. If the signing key is unknown, returns whether
+    any key is withdrawn."""
     signed = select(schema.signatures.c.kid).where(schema.signatures.c.token == token)
     own = schema.withdrawn_keys.c.kid
     return (
@@ -115,7 +114,7 @@ async def signing_keys(connection: AsyncConnection, current: str | None, now: da
 
 def tokens_signed_by(kid: str, now: datetime) -> Select[Any]:
     """Returns the SQL query of the tokens in force that the key `kid` has signed, each once. Includes tokens whose
-    signing key is unknown, since it could be `kid`."""
+    signing key is unknown."""
     signed = _signed_tokens(now).subquery()
     is_recorded = (func.max(case((signed.c.kid != UNRECORDED, 1), else_=0)) == 1).label("is_recorded")
     columns = (signed.c.id, signed.c.kind, signed.c.owner, signed.c.siret, signed.c.name, signed.c.expires_at)
@@ -125,7 +124,7 @@ def tokens_signed_by(kid: str, now: datetime) -> Select[Any]:
 
 async def signed_tokens(connection: AsyncConnection, kid: str, now: datetime) -> list[SignedToken]:
     """Returns the tokens in force that the key `kid` has signed, sorted by their owners' names, then by expiry.
-    Includes tokens whose signing key is unknown, since it could be `kid`."""
+    Includes tokens whose signing key is unknown."""
     rows = (await connection.execute(tokens_signed_by(kid, now))).mappings()
     found = [record_of(row, SignedToken) for row in rows]
     return sorted(found, key=lambda token: (token.name, token.expires_at, token.id))
