@@ -5,8 +5,7 @@
 Each process finds its secrets at /run/secrets/bouquet. deploy/compose mounts the process's folder there, and Kubernetes
 a secret of the same name (deploy/k8s/apply_secrets.sh). All folders get mode 700 and all files mode 600.
 
-The script makes secrets for all providers whose packages are installed here, and for those that the options name. It
-also does so for providers for which an earlier run made secrets.
+Providers get secrets if their package is installed here, an option names them, or an earlier run made their secrets.
 
 Existing files are kept: to change a secret, delete its file and run the script again. Only files that are made from
 other files, such as the broker's definitions and `api/signing-key`, are written again each time.
@@ -37,8 +36,7 @@ BIN = Path(sys.executable).parent
 VHOST = "bouquet"
 USER_PREFIX = "bouquet-"
 OWN_USERS = ("gateway", "registry", "journal")
-"""Names of the RabbitMQ users of Bouquet's own processes, without `USER_PREFIX`. The other RabbitMQ users belong to
-providers."""
+"""Names of the RabbitMQ users of Bouquet's own processes, without `USER_PREFIX`."""
 CACHE_USER = "gateway"
 CACHE_RIGHTS = "~bouquet:* +get +set +psetex +del +incr +pexpire +evalsha +script|load +time"
 """Rights of the gateway's user in redis, in ACL syntax: permitted keys (`~…`), then permitted commands (`+…`)."""
@@ -51,8 +49,9 @@ PORTAL = "bouquet_portal"
 API_CLIENTS = ("portal",)
 """Names of the clients of the registry's internal API. The script makes a secret for each of them."""
 FORMERLY_IN_REGISTRY = ("signing-key", "journal-keys")
-"""Secrets that older versions of this script wrote into the folder `registry`, although the registry's process does not
-need them. The script moves them to the folder `admin`."""
+"""Secrets that older versions of this script wrote into the folder `registry`. The script moves them to the folder
+`admin`."""
+# The registry's process does not need them.
 SERVERS = ("broker", "cache", "database")
 SERVERS_USER, OUR_USER = 999, 10001
 """User ids in containers: `SERVERS_USER` runs RabbitMQ, redis and PostgreSQL, and `OUR_USER` runs Bouquet's
@@ -248,7 +247,7 @@ def _certificates(folder: Path, servers: Mapping[str, str], namespace: str | Non
 
 def _settings(folder: Path, providers: list[str], simulators: str | None) -> None:
     """Writes a settings file for each worker. If `simulators` is a URL, the worker calls the simulated upstreams there.
-    If it is None, a new file is empty, for the operator to fill in, and an existing file is kept."""
+    If `simulators` is None, a new file is empty, and an existing file is kept."""
     lines = _output("bouquet-worker", "simulator-settings", simulators).splitlines() if simulators else []
     for name in providers:
         own = [line for line in lines if line.startswith(f"BOUQUET_{name.upper()}_")]

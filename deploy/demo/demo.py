@@ -1,10 +1,10 @@
 """`make demo` and `make sandbox`: runs the gateway, the workers, the registry and the portal in the foreground. Prints
 the portal's address, a token and commands that call the gateway.
 
-The workers call simulators of the administrations' APIs. They run in the gateway's process or, with `--bus amqp://…`,
-in processes of their own. With `--cases DIR`, the recorded answers in DIR take the place of workers. The script uses
-the standard library alone, and runs the installed commands as an operator would.
+The workers call simulators of the administrations' APIs. With `--bus amqp://…`, workers run in processes of their own,
+otherwise in the gateway's process. With `--cases DIR`, the recorded answers in DIR take the place of workers.
 """
+# The script uses the standard library alone, and runs the installed commands as an operator would.
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Processes:
 
 
 class RegistryApi:
-    """Client of the registry's internal API in the demo. It also starts the process that serves this API."""
+    """Client of the registry's internal API in the demo. Also starts the API's process."""
 
     def __init__(self, processes: Processes, environ: dict[str, str]) -> None:
         self._url = f"http://127.0.0.1:{_free_port()}"
@@ -94,8 +94,8 @@ class RegistryApi:
         _wait_for_status(processes, "the registry's API", f"{self._url}/acts", self._secret, 200)
 
     def tokens_with(self, scopes: list[str]) -> tuple[str, str]:
-        """Registers two habilitations with these scopes, and a software editor to which both are delegated. Returns two
-        tokens: that of the first habilitation, and that of the editor."""
+        """Registers two habilitations with these scopes, and a software editor to which both are delegated. Returns the
+        first habilitation's token and the editor's token."""
         first, second = (
             self._habilitation(siret, name, scopes)
             for siret, name in ((PERSON["recipient"], "Mairie de démonstration"), (SECOND, "Ville de démonstration"))
@@ -175,8 +175,8 @@ def main() -> int:
 
 
 def _interrupt(*_: object) -> None:
-    """Signal handler that ends the demo by `KeyboardInterrupt`. From then on signals are ignored, so that a second
-    Ctrl-C cannot keep the demo from stopping its processes."""
+    """Signal handler that ends the demo by `KeyboardInterrupt`. Later signals are ignored."""
+    # A second Ctrl-C could otherwise keep the demo from stopping its processes.
     _ignore_interruptions()
     raise KeyboardInterrupt
 
@@ -227,9 +227,8 @@ def _start_portal(
     sandbox: str,
     sandbox_token: str,
 ) -> str:
-    """Starts the portal, which shows the documents of the demo's gateway, and returns the portal's address. The
-    portal's console calls the sandbox gateway at the address `sandbox` with the token `sandbox_token`. The portal's
-    database and mails are files in `folder`."""
+    """Starts the portal, and returns its address. The portal's console calls the sandbox gateway at the address
+    `sandbox` with the token `sandbox_token`. The portal's database and mails are files in `folder`."""
     # It comes first, since it starts beside all others, and shows documents as soon as the gateway has them.
     port = arguments.portal_port or (PORTAL_PORT if _is_free(PORTAL_PORT) else _free_port())
     address = f"http://127.0.0.1:{port}"
@@ -289,7 +288,7 @@ def _environ(arguments: argparse.Namespace) -> dict[str, str]:
 
 def _journal_and_registry_settings(folder: str) -> dict[str, str]:
     """Returns the settings of the access journal and the registry. The registry's database and the gateway's spool
-    (journal records that are not yet sent) are in `folder`."""
+    (unsent journal records) are in `folder`."""
     return {
         "BOUQUET_GATEWAY_JOURNAL_KEY": f"demo:{secrets.token_hex(32)}",
         "BOUQUET_GATEWAY_JOURNAL_SPOOL": f"{folder}/spool",
@@ -342,8 +341,8 @@ def _curl_by_session(url: str) -> str:
 
 
 def _wait_for_status(processes: Processes, name: str, url: str, token: str, *statuses: int) -> None:
-    """Waits until a GET of `url` with this token is answered with one of the HTTP `statuses`. After `STARTUP_S`
-    seconds, raises `SystemExit` with the message that `name`, such as `the portal`, did not answer."""
+    """Waits until a GET of `url` with this token is answered with one of the HTTP `statuses`. Raises `SystemExit` after
+    `STARTUP_S` seconds. The message says that `name`, such as `the portal`, did not answer."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     give_up = time.monotonic() + STARTUP_S
     while time.monotonic() < give_up:

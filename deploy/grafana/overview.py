@@ -27,8 +27,8 @@ ALLOWED = "group by (provider) (bouquet_gateway_provider_operations)"
 CONSUMERS = 'rabbitmq_detailed_queue_consumers{queue=~"bouquet[.]q[.].+"}'
 SERVED = f'label_replace(max by (queue) ({CONSUMERS}) > 0, "provider", "$1", "queue", "bouquet[.]q[.](.+)")'
 WITHOUT_WORKER = f"(count({ALLOWED} unless on (provider) {SERVED}) or vector(0)) and on () group({CONSUMERS})"
-"""PromQL for the number of providers whose RabbitMQ queue has no consumer, because no worker is running. The result is
-empty if Prometheus does not scrape RabbitMQ."""
+"""PromQL for the number of providers whose RabbitMQ queue has no consumer. The result is empty if Prometheus does not
+scrape RabbitMQ."""
 
 
 def failed_by_us(window: str) -> str:

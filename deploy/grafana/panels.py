@@ -99,8 +99,8 @@ def board(
 
 def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99), legend: str = "") -> list[Query]:
     """Returns one query for each quantile in `of`, such as 0.95. `buckets` selects a histogram, as in
-    `x_seconds_bucket{a="b"}`. If `by` names a label, each value of this label gets a curve of its own. The names of the
-    curves begin with `legend`."""
+    `x_seconds_bucket{a="b"}`. If `by` names a label, each value of the label has its own curve. Names of curves begin
+    with `legend`."""
     labels = f"le, {by}" if by else "le"
     return [
         Query(
@@ -113,7 +113,7 @@ def quantiles(buckets: str, by: str = "", of: Sequence[float] = (0.5, 0.95, 0.99
 
 def rate(selector: str, by: str = "") -> str:
     """Returns PromQL for the increase per second of a counter, such as `requests_total{route="a"}`, summed over its
-    series. If `by` names labels, separated by commas, each combination of the labels' values has a sum of its own."""
+    series. `by` names labels, separated by commas, to group the sums by."""
     summed = f"sum by ({by})" if by else "sum"
     return f"{summed} (rate({selector}[$__rate_interval]))"
 

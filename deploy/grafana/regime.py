@@ -1,5 +1,4 @@
-"""Dashboard of the choice between CAF and MSA, two providers of the quotient familial: how the gateway finds out which
-of them knows a person (docs/adr/0003)."""
+"""Dashboard of the gateway's choice between CAF and MSA, two providers of the quotient familial (docs/adr/0003)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Dashboard of the API's resources: their states as in `/api/{resource}/ping`, requests for dossiers (several lookups
-in one request), and workers' replies in a wrong form."""
+"""Dashboard of the API's resources: their states, requests for dossiers (several lookups in one request), and workers'
+malformed replies."""
 
 from __future__ import annotations
 

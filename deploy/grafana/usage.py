@@ -1,5 +1,5 @@
-"""Dashboard of habilitations (administrations' rights to call operations) and of the calls made with each. The
-dashboard shows nothing about the people whom the calls ask about."""
+"""Dashboard of habilitations (administrations' rights to call operations) and of the calls made with each. Shows
+nothing about the persons concerned."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ ANSWERED = f'bouquet_registry_accesses_total{{{SELECTED}, outcome=~"found|not_fo
 FAILED = f'bouquet_registry_accesses_total{{{SELECTED}, outcome="failed"}}'
 REFUSED = f'bouquet_registry_accesses_total{{{SELECTED}, outcome="refused"}}'
 PROVIDERS = "topk by (operation) (1, bouquet_gateway_operation_info)"
-"""PromQL that gives the provider of each operation, in the label `provider`. Several gateways may export the same
-operation; `topk` keeps one series of it."""
+"""PromQL that gives the provider of each operation, in the label `provider`."""
+# Several gateways may export the same operation; `topk` keeps one series of it.
 NAMES = "topk by (habilitation) (1, bouquet_registry_habilitation_info)"
 
 

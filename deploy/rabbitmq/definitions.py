@@ -4,9 +4,9 @@ named provider. Each user has as few rights as possible.
     python deploy/rabbitmq/definitions.py --passwords DIR cnaf msa mesr … > definitions.json
     rabbitmqctl import_definitions definitions.json        # or `load_definitions` in rabbitmq.conf
 
-DIR holds one file per user: its name is the user's name, and its content the user's password. The script makes missing
-files, with random passwords. The output contains only salted hashes of the passwords. A later import updates passwords
-and rights, and deletes no other users.
+DIR holds one file per user, named after the user, with the user's password. Missing files are made, with random
+passwords. The output contains only salted hashes of the passwords. A later import updates passwords and rights, and
+deletes no other users.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ REPLIES_MAX_BYTES = 64 * 1024 * 1024
 replies."""
 WAITING_REQUESTS = 1
 """Largest number of requests that may wait in a provider's queue for a worker. RabbitMQ refuses any further request,
-which the gateway then sends again. With a higher limit, RabbitMQ 4 would write waiting requests to its disk
-(docs/adr/0015)."""
+which the gateway then sends again."""
+# With a higher limit, RabbitMQ 4 would write waiting requests to its disk (docs/adr/0015).
 MAX_WORKERS = 64
 MAX_CHANNELS_OF_WORKER = 32
 # While the node of its queue is lost, a worker tries to declare the queue every 5 s, and RabbitMQ 4 keeps the channel
 # of each try for 75 s. A user that has too many channels loses its connections.
 WORKER_LIMITS = {"max-connections": MAX_WORKERS, "max-channels": MAX_WORKERS * MAX_CHANNELS_OF_WORKER}
-"""Largest numbers of connections and channels that the workers of one provider may open together. All of them connect
-as the same RabbitMQ user, to which RabbitMQ applies these limits."""
+"""Largest numbers of connections and channels that the workers of one provider may open together."""
+# All of them connect as the same RabbitMQ user, to which RabbitMQ applies these limits.
 
 
 class Rights(Struct, frozen=True):
@@ -90,8 +90,9 @@ def _queues(owner: str) -> tuple[str, ...]:
 
 
 def _check_queue_pattern(owner: str) -> str:
-    """Returns a regular expression for the names of the test queues of the process `owner`. The process declares and
-    deletes such a queue to check that its RabbitMQ node accepts changes."""
+    """Returns a regular expression for the names of the queues with which the process `owner` checks its RabbitMQ
+    node."""
+    # The process declares and deletes a queue to check that the node accepts changes.
     return rf"^{re.escape(CHECK_PREFIX)}{owner}\.[0-9a-f]+$"
 
 

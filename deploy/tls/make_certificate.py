@@ -3,8 +3,8 @@
     python deploy/tls/make_certificate.py --authority DIR FOLDER broker broker.bouquet.svc
 
 If DIR has no authority, the script makes its key, its certificate and `trusted.pem` there. Clients trust the
-authorities in `trusted.pem`, to which an operator may add others. Existing files are kept: to renew a certificate,
-delete it and run the script again.
+authorities in `trusted.pem`. An operator may add authorities to the file. Existing files are kept: to renew a
+certificate, delete it and run the script again.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ import resource
 log = logging.getLogger(__name__)
 
 RESERVED = 128
-"""Number of file descriptors kept for the process's own work, so that incoming connections cannot use them. A process
-that may open fewer than 1024 keeps an eighth of its limit instead."""
+"""Number of file descriptors that incoming connections may not use. A process that may open fewer than 1024 keeps an
+eighth of its limit instead."""
 # Four times `http.accept.ACCEPTED_AT_ONCE`: more than are accepted before the server has closed as many others.
 CHECK_INTERVAL_S = 1.0
 

@@ -71,7 +71,8 @@ def value_of(name: str, text: str | None, field: structs.FieldInfo) -> Any:
 
 def unknown_setting_problem(name: str, prefix: str, known: Iterable[str]) -> str:
     """Returns the error text for a variable that names no setting. Suggests the most similar name in `known`, if there
-    is one. The comparison ignores `prefix`, with which all names begin."""
+    is one."""
+    # The comparison ignores `prefix`, with which all names begin.
     nearest = get_close_matches(name.removeprefix(prefix), [one.removeprefix(prefix) for one in known], 1)
     return f"{name}: unknown setting" + (f"; is it {prefix}{nearest[0]}?" if nearest else "")
 

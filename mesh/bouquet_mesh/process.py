@@ -42,8 +42,8 @@ ReadSettings: TypeAlias = Callable[[Reader, MeshSettings], T]
 
 
 class Process:
-    """Running process, such as a gateway, a worker or the registry. It opens the bus, the outbox (queue of journal
-    records) and the HTTP port where needed, and reports whether it is ready."""
+    """Running process, such as a gateway, a worker or the registry. Opens its bus, outbox (queue of journal records)
+    and HTTP port, and reports whether it is ready."""
 
     def __init__(self, service: str, name: str, environ: Mapping[str, str], mesh: MeshSettings) -> None:
         self.environ = environ
@@ -56,13 +56,11 @@ class Process:
         READY.labels(service).set_function(lambda: not self.unmet_condition())
 
     def bus(self, name: str = "") -> AbstractAsyncContextManager[Bus]:
-        """Opens the bus that the settings name. Its connection is called `name`, by default the process's name, at the
-        broker and in the connection's metric."""
+        """Opens the bus that the settings name. The connection is called `name`, by default the process's name."""
         return open_bus(self._bus_url, name or self.name, max_age_s=self._bus_max_age_s)
 
     def outbox(self, name: str = "") -> AbstractAsyncContextManager[Outbox]:
-        """Opens the outbox that the settings name. Its connection is called `name`, by default the process's name, at
-        the broker and in the connection's metric."""
+        """Opens the outbox that the settings name. The connection is called `name`, by default the process's name."""
         return open_outbox(self._bus_url, name or self.name, max_age_s=self._bus_max_age_s)
 
     def ready_when(self, unmet_condition: ReadinessCheck) -> None:
@@ -135,8 +133,7 @@ def prepare(environ: Mapping[str, str], read: ReadSettings[T], name: str) -> tup
 
 
 def read_process(reader: Reader, read: ReadSettings[T]) -> tuple[MeshSettings, T]:
-    """Returns two settings structs: the one that every process has, and the one that `read` returns for this kind of
-    process."""
+    """Returns the settings that every process has, and the settings that `read` returns for this kind of process."""
     mesh = read_mesh(reader)
     reader.check(_check_bus, mesh)
     return mesh, read(reader, mesh)

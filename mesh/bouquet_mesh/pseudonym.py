@@ -13,8 +13,8 @@ from bouquet_proto.identity import Identifiant, Identite, Identity
 from bouquet_proto.letters import fold
 
 CIVIL_STATUS_TAG = str(Identite.__struct_config__.tag)
-"""Tag of `Identite`, the kind of identity by civil status (names, sex, date and place of birth). The tag is hashed with
-the identity, so that identities of two kinds never give the same pseudonym."""
+"""Tag of `Identite`, the kind of identity by civil status (names, sex, date and place of birth)."""
+# The tag is hashed with the identity, so that identities of two kinds never give the same pseudonym.
 
 
 class Key(Struct, frozen=True):
@@ -26,7 +26,7 @@ class Key(Struct, frozen=True):
 
 
 class NamedPerson(Struct, frozen=True):
-    """Person of whom only the name and the birth date are known. Most answers of providers name people in this way."""
+    """Person of whom only the name and the birth date are known."""
 
     nom_naissance: str
     prenom: str
@@ -43,8 +43,8 @@ def pseudonym(key: Secret, identity: Identity) -> str:
 
 
 def distinct_pseudonyms(key: Secret, people: Iterable[NamedPerson]) -> tuple[str, ...]:
-    """Returns the pseudonyms of `people`, in the same order and without duplicates. Each is the pseudonym of a civil
-    status that has only the name, the first given name and the birth date."""
+    """Returns the pseudonyms of `people`, in the same order and without duplicates. Only the name, the first given name
+    and the birth date count."""
     folded = dict.fromkeys(
         msgspec.json.encode([CIVIL_STATUS_TAG, one.date_naissance, fold(one.nom_naissance), fold(one.prenom), "", ""])
         for one in people

@@ -18,8 +18,7 @@ class ServerUrl(Struct, frozen=True):
     "memory:")]` accepts `amqp://…`, `amqps://…` and `memory:`."""
 
     protocols: tuple[str, ...]
-    """Accepted schemes of the URL. Each also stands for its form with TLS: `amqp` accepts `amqp://…` and
-    `amqps://…`."""
+    """Accepted schemes of the URL, with or without TLS: `amqp` accepts `amqp://…` and `amqps://…`."""
     alternative: str | None = None
     """Text that is accepted in place of a URL, such as `memory:`; None if only URLs are accepted."""
     allows_several: bool = False
@@ -44,8 +43,8 @@ def each_server(url: str) -> tuple[str, ...]:
 
 
 def address_of(server: str, default_port: int = 0) -> str:
-    """Returns `host:port` of the server that a URL names. If the URL has no port, the port is `default_port`; if that
-    is 0, the usual port of the URL's scheme."""
+    """Returns `host:port` of the server that a URL names. If the URL has no port, the port is `default_port` or, if
+    `default_port` is 0, the scheme's usual port."""
     url = URL(server)
     return f"{url.host}:{url.port or default_port or DEFAULT_PORTS.get(url.scheme, 0)}"
 

@@ -47,23 +47,24 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     broker: gateway and workers run in one process."""
     bus_max_age_s: Seconds = 300.0
     """Longest time in seconds that a process keeps one connection to a broker with several nodes. The process then
-    connects to a node chosen at random, and closes the former connection when its calls have ended. The connection for
-    writing the access journal is kept."""
+    connects to a random node, and closes the former connection once its calls have ended. The connection for writing
+    the access journal is kept."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Lowest level of log lines that are written."""
     http_head_s: Seconds = 10.0
     """Longest time in seconds from the first to the last byte of an HTTP request's head, on every port. A connection
-    that exceeds this limit, or one of the other HTTP limits, is closed and counted in a metric."""
+    that exceeds an HTTP limit is closed and counted in a metric."""
     http_body_s: Seconds = 15.0
     """Longest time in seconds from the end of an HTTP request's head to the end of its body."""
     http_write_s: Seconds = 30.0
     """Longest time in seconds that bytes of an HTTP response may wait for the client to take them."""
     http_idle_s: Seconds = 75.0
     """Longest time in seconds that an HTTP connection stays open without a request. A proxy in front must close its
-    idle connections sooner. It could otherwise send a request on a connection that the server is closing."""
+    idle connections sooner."""
+    # A proxy could otherwise send a request on a connection that the server is closing.
     http_max_connections: Annotated[int, Meta(ge=1)] = 2_000
-    """Largest number of simultaneous HTTP connections on one port of one process. A further connection replaces the one
-    whose client has kept the server waiting longest."""
+    """Largest number of simultaneous HTTP connections on one port of one process. A further connection replaces the
+    connection that has waited longest for its client."""
     http_max_connections_per_address: Annotated[int, Meta(ge=1)] = 1_000
     """Largest number of simultaneous HTTP connections from one address (in IPv6, one /48 network) on one port of one
     process. Behind a proxy, all connections come from the proxy's address."""
@@ -108,9 +109,8 @@ class Reader:
         each of `checks` with the struct. Problems, such as invalid variables and failed checks, are collected until
         `close` reports them.
 
-        `removed` names settings, without the prefix, that this release has deleted; their variables have no effect. Any
-        other unknown variable is a problem, since its name may be misspelt. This concerns variables that begin with one
-        of the prefixes `own`, by default with `prefix`.
+        `removed` names settings, without the prefix, that this release has deleted; their variables have no effect.
+        Other unknown variables are problems if they begin with a prefix in `own`, by default with `prefix`.
         """
         # Each field has the variable `prefix` + its upper-case name, or the file named by `…_FILE`, unless `…_FILE` is
         # the variable of another field. Lists are comma-separated.
@@ -175,7 +175,8 @@ class _UnreadError(Exception):
 
 def _with_unread(model: type[S], unread: Iterable[str]) -> type[S]:
     """Returns a subclass of `model` for settings of which some could not be read. Access to a field named in `unread`
-    raises `_UnreadError`, so that a check that uses this field is skipped."""
+    raises `_UnreadError`."""
+    # The error makes `Reader.check` skip a check that uses the field.
     # A wrong variable is thus reported once, and not by each check.
 
     def refuse(_: object) -> NoReturn:

@@ -57,7 +57,7 @@ class Access(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Value of the header `X-Request-Id` in the answer to the call."""
     purpose: str = ""
     """Purpose of the call in the caller's own words, at most 200 characters; empty if none was given. Only calls by the
-    Model Context Protocol can give one."""
+    Model Context Protocol can give a purpose."""
     pruned_to: str = ""
     """Number and hash, as `NUMBER:HASH`, of the last record that the registry removed from the journal. Empty unless
     `outcome` is `pruned`."""

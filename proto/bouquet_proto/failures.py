@@ -108,7 +108,7 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry_in_s: int = 0
     """Seconds after which the caller may try again; 0 if the error gives no such advice."""
     v2_word: str = ""
-    """Value of `error` in the v2 response; empty for the usual value of this kind of failure (`Rendering`)."""
+    """Value of `error` in the v2 response. If empty, the kind's usual value is used (`Rendering`)."""
     v2_reason: str = ""
     """Value of `reason` in the v2 response. If empty, `reason` repeats `detail`."""
     v2_flat: bool = False

@@ -178,9 +178,9 @@ def _settle(confirmed: asyncio.Future[None], error: Exception | None) -> None:
 
 
 async def _ignore_message(_: object) -> None:
-    """Does nothing. aiormq requires a callback for messages but never calls this one, since `wire.py` reads all
-    messages before aiormq."""
+    """Does nothing. aiormq requires a callback for messages, but never calls this function."""
+    # `wire.py` reads all messages before aiormq.
 
 
 def _ignore_loss(_: Exception) -> None:
-    """Does nothing. Takes the place of `on_lost` if nobody needs to know that the channel has ended."""
+    """Does nothing. Takes the place of an `on_lost` that is None."""

@@ -19,8 +19,7 @@ HEARTBEAT_S = 5
 """Seconds between heartbeats. After two or three missed heartbeats, the broker drops the connection
 (docs/faults.md)."""
 BLOCKED_CHECK_S = 0.01
-"""Time limit, in seconds, of the check whether the broker has blocked a connection (`Connection.is_blocked`). A
-connection that accepts no messages within this time counts as blocked."""
+"""Seconds after which a connection that accepts no messages counts as blocked (`Connection.is_blocked`)."""
 
 
 class Connection:
@@ -64,8 +63,8 @@ class Connection:
         self._handle.stream.close()
 
     async def is_blocked(self) -> bool:
-        """Returns whether the broker has blocked the connection. A broker that is short of memory or disk accepts no
-        messages on its connections."""
+        """Returns whether the broker has blocked the connection. A broker blocks connections while it is short of
+        memory or disk."""
         transport = self._handle.transport
         if transport is None:
             return False

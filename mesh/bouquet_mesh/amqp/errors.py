@@ -22,8 +22,8 @@ from aiormq.exceptions import (
 CLOSE_TIMEOUT_S = 2.5
 
 CONNECTION_LOST = (*CONNECTION_EXCEPTIONS, AMQPError, OSError, TimeoutError, RuntimeError)
-"""Exceptions that mean either that the connection is lost, or that the broker refused an operation and closed the
-channel. aiormq raises `RuntimeError` for a closed connection."""
+"""Exceptions for a lost connection, or for an operation that the broker refused. A refusal also closes the channel."""
+# aiormq raises `RuntimeError` for a closed connection.
 
 AccessRefused = ChannelAccessRefused
 """Error for an operation to which the process's RabbitMQ user has no right. The broker also closes the channel."""
@@ -48,12 +48,12 @@ BAD_CREDENTIALS = (AuthenticationError, ProbableAuthenticationError)
 """Exceptions that mean that the user or the password is wrong."""
 
 BAD_VHOST = (ConnectionNotAllowed, ConnectionClosed, InvalidFrameError)
-"""Exceptions that aiormq raises if the virtual host does not exist, or if the user may not use it. `InvalidFrameError`
-is one of them because aiormq cannot parse the broker's refusal."""
+"""Exceptions that aiormq raises if the virtual host does not exist, or if the user may not use it."""
+# aiormq raises `InvalidFrameError` because it cannot parse the broker's refusal.
 
 _MISSING_RIGHT = re.compile(r"((?:\w+ )?access to \w+) '(.+?)(?:\.[0-9a-f]{16})?' in vhost")
 """Pattern of a missing right in the broker's error text, such as `write access to exchange 'bouquet.replies' in vhost`.
-It captures the right and the name of the exchange or queue; a random suffix of the name is left out."""
+Captures the right and the name of the exchange or queue, without the name's random suffix."""
 
 
 class MessageReturned(AMQPError):
@@ -73,8 +73,8 @@ def missing_right(error: BaseException) -> str:
 
 @contextmanager
 def cancellation_as_loss() -> Iterator[None]:
-    """Context manager for code that waits on a channel. Raises `ConnectionResetError` if the channel is lost, which
-    aiormq reports by cancelling the task. Any other cancellation stays a `CancelledError`."""
+    """Context manager for code that waits on a channel. Raises `ConnectionResetError` if the channel is lost."""
+    # aiormq reports the loss by cancelling the task. Any other cancellation stays a `CancelledError`.
     # When aiormq closes a channel, it raises `CancelledError` in the tasks that wait on the channel.
     try:
         yield

@@ -20,8 +20,8 @@ PUBLISH, RETURN, DELIVER, ACK, NACK = (BASIC << 16 | method for method in (40, 5
 CLOSE_CHANNEL = 20 << 16 | 40
 
 CACHED_PUBLISH_FRAMES = 1024
-"""Largest number of encoded `basic.publish` frames kept in memory for reuse. There is one frame for each combination of
-channel, exchange and routing key."""
+"""Largest number of encoded `basic.publish` frames kept in memory for reuse."""
+# There is one frame for each combination of channel, exchange and routing key.
 
 _METHOD = Struct(">I")
 _PUBLISH = Struct(">IH")
@@ -32,8 +32,7 @@ _LENGTH = Struct(">I")
 
 CONTENT_TYPE, CONTENT_ENCODING, HEADERS, DELIVERY_MODE, PRIORITY = (1 << bit for bit in (15, 14, 13, 12, 11))
 CORRELATION_ID, REPLY_TO, EXPIRATION, MESSAGE_ID = (1 << bit for bit in (10, 9, 8, 7))
-"""Bits that stand for AMQP properties in the property flags of a content header. The bit is set if the message has the
-property."""
+"""Bits that stand for AMQP properties in the property flags of a content header."""
 
 
 class Properties(msgspec.Struct, frozen=True, kw_only=True):

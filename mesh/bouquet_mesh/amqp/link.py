@@ -1,5 +1,4 @@
-"""Connection to the broker that is opened again after any loss. All components that use it are then started again
-(docs/adr/0002)."""
+"""Connection to the broker, opened again after each loss (docs/adr/0002). All its components are then started again."""
 
 from __future__ import annotations
 
@@ -40,8 +39,7 @@ SETUP_TIMEOUT_S = 5.0
 FIRST_RETRY_S = 0.2
 LAST_RETRY_S = 5.0
 NEXT_SERVER_AFTER_S = 1.0
-"""Seconds that an attempt to connect to one server may take before an attempt at the next server also begins. The first
-attempt goes on meanwhile."""
+"""Seconds after which an attempt at the next server begins if a server has not answered. The first attempt goes on."""
 # Several servers may be silent, each for the whole time that an attempt may take.
 STABLE_AFTER_S = 10.0
 """Age, in seconds, from which a connection counts as stable. When a stable connection is lost, the pauses between
@@ -51,13 +49,13 @@ PROBE_TIMEOUT_S = 3.0
 """Seconds without an answer from the broker that count as one missed probe. A probe is a check that the broker still
 responds."""
 MAX_MISSED_PROBES = 2
-"""Number of missed probes after which the connection is replaced. Each `PROBE_TIMEOUT_S` seconds without an answer from
-the broker count as one."""
+"""Number of missed probes after which the connection is replaced. `PROBE_TIMEOUT_S` seconds without an answer are one
+missed probe."""
 # Periods in which the broker announces a lack of memory or disk do not count.
 # The heartbeat would detect the loss much later.
 MIN_FRACTION_OF_MAX_AGE = 0.5
-"""Smallest age at which a connection is replaced, as a fraction of the maximum age. Each connection gets a random
-fraction, from this one to 1, so that processes do not all reconnect at once."""
+"""Smallest age at which a connection is replaced, as a fraction of the maximum age."""
+# Each connection gets a random fraction, from this one to 1, so that processes do not all reconnect at once.
 MAJORITY_CHECK_EVERY_S = 3.0
 """Seconds between checks whether the broker node in use belongs to a majority of its cluster."""
 DRAIN_TIMEOUT_S = 90.0
@@ -73,16 +71,16 @@ class Component(Protocol):
     connection."""
 
     owner: str
-    """Kind of process that runs the component: `gateway`, `journal`, or a provider's name such as `cnaf`. It is part of
-    the name of each queue that the process declares to check the broker (`check_queue_of`)."""
+    """Kind of process that runs the component: `gateway`, `journal`, or a provider's name such as `cnaf`."""
+    # The names of the process's check queues contain it (`check_queue_of`).
     # The broker lets the process declare no other check queues.
 
     async def start(self, connection: Connection, on_lost: OnLost) -> Drain | None:
         """Opens the channels, declares the queues and starts the consumer that this component needs. If a channel ends
         later, calls `on_lost` with the error.
 
-        Returns a function that waits until the work taken on these channels has ended. Returns None if the component
-        cannot move to another connection while this one is open.
+        Returns a function that waits until the work taken on the channels has ended. Returns None if the component
+        cannot move to another connection while `connection` is open.
         """
         # `Link` starts the component on the new connection first, then drains the former one.
 
@@ -95,10 +93,11 @@ class Component(Protocol):
 
 
 class _Signal(Enum):
-    """Signal to the task that runs a `Link` (connection that is opened again after a loss).
+    """Signal to the task that runs a `Link`.
 
     `WAKE` asks the task to check whether all components, such as consumers, have started. `MOVE` asks it to replace the
-    connection because of its age. `LEAVE` asks the same because the connection's node is in a minority of its cluster.
+    connection because of its age. `LEAVE` asks for a replacement because the connection's node is in a minority of its
+    cluster.
     """
 
     WAKE = auto()
@@ -142,8 +141,8 @@ class _Session:
 
 
 class Link:
-    """Connection to the broker that is opened again after any loss, and the components that use it. If there are
-    several servers, each connection is also replaced before it is older than `max_age_s` seconds."""
+    """Connection to the broker, opened again after each loss, and the components that use it. With several servers,
+    each connection is also replaced after at most `max_age_s` seconds."""
 
     # Without moves, the processes would not spread over the servers again after each server has been restarted.
 
@@ -156,8 +155,7 @@ class Link:
         reached."""
         self._servers = servers
         self._logged: dict[str, str] = {}
-        """Last logged reason why a server was unavailable, by the server's URL. The same reason is not logged twice in
-        a row."""
+        """Last logged reason why a server was unavailable, by the server's URL."""
         self._name = name
         self._gauge = gauge
         self._max_age_s = max_age_s if len(servers) > 1 else math.inf
@@ -169,8 +167,8 @@ class Link:
 
     @property
     def responsive(self) -> bool:
-        """Whether the broker has answered the last probe (check that it still responds) in time. False if the broker
-        hangs, even if the connection stays open."""
+        """Whether the broker has answered the last probe in time. False if the broker hangs, even if the connection
+        stays open."""
         return self._has_responded and not self._missed_last_probe
 
     def attach(self, component: Component) -> None:
@@ -346,10 +344,10 @@ class Link:
 
     async def _moved_from(self, session: _Session, *, must: bool) -> bool:
         """Moves all components to another server, and closes the former connection once the work on it has ended.
-        Returns False, with nothing changed, if this was not possible.
+        Returns False, with nothing changed, if the move was not possible.
 
         If `must` is true, tries all other servers, and raises `ConnectionResetError` if a component cannot move. If
-        `must` is false, tries a single server chosen at random, which may be the present one.
+        `must` is false, tries a single random server, perhaps the present server.
         """
         if None in session.drains:
             if must:
@@ -371,7 +369,7 @@ class Link:
 
     async def _start_all_on(self, successor: _Session) -> bool:
         """Starts all components on the connection of a new session. If the first component fails, closes the session
-        and returns False. If a later one fails, raises its error."""
+        and returns False. If a later component fails, raises the component's error."""
         # The components before it have then left their former connection already.
         try:
             with self._closed_on_error(successor), cancellation_as_loss():
@@ -401,7 +399,7 @@ class Link:
         session.events.put_nowait(TimeoutError())
 
     async def _has_majority(self, session: _Session) -> bool:
-        """Returns whether the broker's node belongs to a majority of its cluster. Checks this at most every
+        """Returns whether the broker's node belongs to a majority of its cluster. Checks at most every
         `MAJORITY_CHECK_EVERY_S` seconds, and returns True in between."""
         # Also True if the link knows only one server.
         if len(self._servers) == 1 or not self._components or time.monotonic() < session.majority_check_at:
@@ -434,8 +432,7 @@ class Link:
             await component.probe()
 
     def _note_probe(self, session: _Session, responds: bool) -> None:
-        """Records whether the broker has answered a probe in time. Logs a warning if the result differs from that of
-        the last probe."""
+        """Records whether the broker has answered a probe in time. Logs a warning if the result has changed."""
         if responds == self._missed_last_probe:
             log.warning("broker responds again" if responds else "broker does not respond")
         if not self.settled.is_set():
@@ -447,9 +444,8 @@ class Link:
 async def open_link(
     url: str, name: str, gauge: Gauge = metrics.BUS_CONNECTED, *, max_age_s: float = math.inf
 ) -> AsyncIterator[Link]:
-    """Opens a link, which connects in the background. `name` is the connection's name for the broker's operators, and
-    in the label of `gauge`. The gauge is 1 while the link is connected, else 0. Raises `SettingsError` for an unusable
-    URL."""
+    """Opens a link, which connects in the background. `name` names the connection at the broker and in the label of
+    `gauge`. The gauge is 1 while the link is connected, else 0. Raises `SettingsError` for an unusable URL."""
     own = gauge.labels(name)
     own.set(0)
     link = Link(each_server(verified_url(Secret(url), f"{MESH_PREFIX}BUS_URL")), name, own, max_age_s)

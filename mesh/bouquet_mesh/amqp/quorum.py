@@ -11,15 +11,15 @@ from bouquet_mesh.amqp.errors import CONNECTION_LOST, AccessRefused
 from bouquet_proto.names import check_queue_of
 
 CHANGE_TIMEOUT_S = 5.0
-"""Longest time, in seconds, that the broker's node may take to declare and delete a queue. A node that takes longer
-counts as one that does not belong to a majority of its cluster."""
+"""Longest time, in seconds, that the broker's node may take to declare and delete a queue. A slower node counts as
+being in a minority of its cluster."""
 # Electing a new leader of the definitions takes some 3 s.
 
 
 async def has_majority(connection: Connection, owner: str) -> bool:
-    """Returns whether the broker's node belongs to a majority of its cluster. Tries to declare and delete a queue,
-    which only such a node does within `CHANGE_TIMEOUT_S` seconds. `owner` is the kind of process, such as `gateway`.
-    Raises `AccessRefused` if the broker's user may not declare this queue."""
+    """Returns whether the broker's node belongs to a majority of its cluster. As a trial, declares and deletes a queue,
+    within `CHANGE_TIMEOUT_S` seconds. `owner` is the kind of process, such as `gateway`. Raises `AccessRefused` if the
+    broker's user may not declare the queue."""
     # Also True if the check is impossible: the connection is lost, or blocked for lack of memory or disk.
     try:
         async with asyncio.timeout(CHANGE_TIMEOUT_S), connection.temporary_channel() as channel:

@@ -66,8 +66,8 @@ class StreamFactory(TransportFactory):
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
     def wire(self, channel: int, max_payload_bytes: int) -> Wire:
-        """Returns a new `Wire`, which sends and receives the messages of the channel with this number. It sends frames
-        with at most `max_payload_bytes` of payload."""
+        """Returns a new `Wire` for the channel with this number. Sent frames have at most `max_payload_bytes` of
+        payload."""
         wire = self._wires[channel] = Wire(channel, max_payload_bytes, self._outlet)
         return wire
 

@@ -51,14 +51,14 @@ NOT_DEPLOYED = Failed("not_deployed")
 UNQUEUED = (REFUSED, NOT_DEPLOYED)
 """Failures of a request that is in no queue: the provider's queue has refused it, or does not exist."""
 ANSWERED_WITHIN_S = 5.0
-"""Seconds after its last reply for which a provider counts as deployed. If its queue is missing during this time, a
-call publishes its request again."""
+"""Seconds after its last reply for which a provider counts as deployed. During this time, calls publish their requests
+again if the provider's queue is missing."""
 # The provider's workers will probably declare the queue again soon.
 
 
 class _PendingCalls:
-    """Calls of this process that wait for a reply, each under its correlation id. Their replies arrive on one queue of
-    this process, the reply queue."""
+    """Calls of this process that wait for a reply, each under its correlation id. All replies arrive on one reply
+    queue."""
 
     owner = GATEWAY_OWNER
 
@@ -67,8 +67,8 @@ class _PendingCalls:
         self._reply_to = ""
         self._pending: dict[str, PendingReply] = {}
         self._queues: dict[str, tuple[str, str]] = {}
-        """Names of each provider's two queues, in the order in which the next call tries them. A provider without an
-        entry is tried on its usual queue first, then on its reserve queue."""
+        """Names of each provider's two queues, in the order in which the next call tries them. Without an entry, the
+        usual queue is tried first."""
         self._answered_at: dict[str, float] = {}
         """Time of the last reply of each provider, in seconds by the clock `time.monotonic`."""
         metrics.CALLS_PENDING.set_function(lambda: len(self._pending))
@@ -92,7 +92,7 @@ class _PendingCalls:
         return self._pending_ended
 
     async def _pending_ended(self) -> None:
-        """Waits for the end of all calls that are pending when it is called. Calls that begin later do not count."""
+        """Waits until all calls pending now have ended. Calls that begin later do not count."""
         if pending := tuple(self._pending.values()):
             await asyncio.wait(pending)
 
@@ -118,9 +118,8 @@ class _PendingCalls:
         await channel.require_exchange(REPLY_EXCHANGE)
 
     async def send_and_wait(self, provider: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Sends a request to a provider, and returns the body of the reply, or the failure. Tries first the queue,
-        usual or reserve, that led to the provider's last reply. If this queue does not accept the request, tries the
-        other one."""
+        """Sends a request to a provider, and returns the body of the reply, or the failure. Tries first the queue of
+        the provider's last reply, usual or reserve, then the other queue."""
         first, second = self._queues.get(provider) or (queue_of(provider), reserve_queue_of(provider))
         reply = await self._try_queue(first, body, deadline)
         if reply in UNQUEUED:
@@ -138,8 +137,7 @@ class _PendingCalls:
         return time.monotonic() - self._answered_at.get(provider, -math.inf) < ANSWERED_WITHIN_S
 
     async def _try_queue(self, queue: str, body: bytes, deadline: Deadline) -> bytes | Failed:
-        """Publishes a request to a queue and waits for the reply. Returns the reply's body, or a `Failed` with the
-        reason why there is none."""
+        """Publishes a request to a queue and waits for the reply. Returns the reply's body, or a `Failed`."""
         if self._channel is None:
             return Failed("bus_unavailable")
         left_s, loop = deadline.left_s(), asyncio.get_running_loop()
@@ -240,8 +238,7 @@ class AmqpBus:
         self, calls: _PendingCalls, provider: str, body: bytes, deadline: Deadline, reply: bytes | Failed
     ) -> bytes | Failed:
         """Publishes a request again until a queue accepts it, for at most `REPUBLISH_WITHIN_S` seconds. Returns the
-        reply, or the last failure if no queue accepts the request. `reply` holds the failure of the first attempt,
-        which is returned if no time is left for another."""
+        reply, or the last failure if no queue accepts the request. `reply` is the failure of the first attempt."""
         give_up_at = time.monotonic() + min(REPUBLISH_WITHIN_S, deadline.left_s())
         for refusals in itertools.count():
             await asyncio.sleep(pause_s(refusals, FIRST_REPUBLISH_S, LAST_REPUBLISH_S))

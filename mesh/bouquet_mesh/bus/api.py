@@ -126,9 +126,8 @@ async def answer(
 
 
 def _deadline_by_local_clock(sent_deadline: float, arrived_at: float, left_at_send_s: float) -> Deadline:
-    """Returns a request's deadline by this host's clock (docs/adr/0014). If the clocks of sender and receiver seem to
-    agree, this is `sent_deadline`, the deadline by the sender's clock. Otherwise it is `arrived_at` plus
-    `left_at_send_s`, the seconds that were left when the request was sent."""
+    """Returns a request's deadline by this host's clock (docs/adr/0014). Returns `sent_deadline` if the hosts' clocks
+    seem to agree, or if `left_at_send_s` is 0 (unknown). Otherwise returns `arrived_at` plus `left_at_send_s`."""
     # The broker drops expired messages, so a request that arrives had time left: at most `left_at_send_s`.
     latest = arrived_at + left_at_send_s
     return Deadline(sent_deadline if not left_at_send_s or 0 <= latest - sent_deadline <= CLOCK_TOLERANCE_S else latest)

@@ -1,5 +1,5 @@
-"""Workers' side of the bus on RabbitMQ: consumers of the requests to one provider. They consume the provider's reserve
-queue while the RabbitMQ node of the usual queue is down (docs/adr/0015)."""
+"""Workers' side of the bus on RabbitMQ: consumers of the requests to one provider. While the RabbitMQ node of the usual
+queue is down, the reserve queue is consumed (docs/adr/0015)."""
 
 from __future__ import annotations
 
@@ -26,36 +26,33 @@ log = logging.getLogger(__name__)
 SYSTEM = "rabbitmq"
 """Name of the messaging system, as recorded in OpenTelemetry spans."""
 FIRST_RETURN_S = 1.0
-"""Seconds after which a worker on the reserve queue first tries to return to the usual queue. Workers use the reserve
-queue while the RabbitMQ node of the usual queue is down."""
+"""Seconds after which a worker on the reserve queue first tries to return to the usual queue."""
 # Soon, because the broker may only have been slow. The usual queue may then be declared after all, and accept requests
 # without a consumer.
 RETURN_EVERY_S = 5.0
-"""Seconds between a worker's attempts to return from the reserve queue to the usual queue. Workers use the reserve
-queue while the RabbitMQ node of the usual queue is down."""
+"""Seconds between a worker's attempts to return from the reserve queue to the usual queue."""
 # If the usual queue was just lost, the first attempt also waits this long.
 REGISTER_EVERY_S = 5.0
-"""Interval, in seconds, at which a consumer registers with the broker again. After a partition of its nodes, the broker
-may have forgotten the consumer's queue without reporting it."""
+"""Interval, in seconds, at which a consumer registers with the broker again."""
+# After a partition of its nodes, the broker may have forgotten the consumer's queue without reporting it.
 # It may then give the queue's name to another queue, in which other consumers hide the absence of this one.
 RESERVE_TIMEOUT_S = 2.5
-"""Longest wait, in seconds, for the declaration of a provider's reserve queue (`reserve_queue_of`). If it takes longer,
-the worker deletes the queue, so that a later attempt can declare it."""
+"""Longest wait, in seconds, for the declaration of a provider's reserve queue. After that, the worker deletes the
+queue, and tries again later."""
 DELETE_AFTER_S = 15.0
-"""Seconds after which a worker on the reserve queue deletes the usual queue, if it still cannot declare that queue. The
-deletion lets a later attempt declare it."""
+"""Seconds after which a worker on the reserve queue deletes a usual queue that it cannot declare. A later attempt can
+then succeed."""
 PREFETCH_PER_HANDLER = 2
-"""Number of unanswered requests that a worker may hold for each handler that it can run at once. With 2, one request is
-handled while the next one waits in the worker."""
+"""Number of unanswered requests that a worker may hold for each handler that it can run at once."""
+# With 2, one request is handled while the next one waits in the worker.
 LOWEST_PRIORITY = -1
-"""Consumer priority of a `doctor` command, which consumes a provider's queue for a moment as a check. The broker
-prefers workers, whose priority is 0."""
+"""Consumer priority of a `doctor` command while it checks a provider's queue. The broker prefers workers, whose
+priority is 0."""
 
 
 class Consumer:
-    """Consumer of a provider's queue that handles no request, for checks whether the queue can be consumed. While the
-    node of the usual queue is down, it consumes the reserve queue. Its subclass `WorkerConsumer` also handles the
-    requests."""
+    """Consumer of a provider's usual queue or, while the queue's node is down, of the reserve queue. Handles no
+    requests, unlike its subclass `WorkerConsumer`."""
 
     def __init__(self, provider: str, prefetch: int, priority: int = 0) -> None:
         self.owner = provider
@@ -78,7 +75,7 @@ class Consumer:
     async def start(self, connection: Connection, on_lost: OnLost) -> Drain:
         """Declares the provider's request queue and starts to consume it. Calls `on_lost` with the error if the channel
         or queue is lost later. Returns a function that stops consuming. Raises `AccessRefused` if the broker's user
-        lacks a right for this."""
+        lacks a right."""
         # Leaves no queue behind then.
         channel = await connection.channel(partial(self._report_loss, on_lost))
         await queues.check_reply_right(connection)
@@ -98,8 +95,8 @@ class Consumer:
         return partial(self._drain_channel, channel)
 
     def _report_loss(self, on_lost: OnLost, cause: Exception) -> None:
-        """Passes the error `cause` to `on_lost`. If the cause is the loss of the usual queue, first records this, so
-        that the next start tries the reserve queue at once."""
+        """Passes the error `cause` to `on_lost`. If the usual queue is lost, the next start tries the reserve queue at
+        once."""
         if isinstance(cause, QUEUE_LOST):
             self._has_lost_usual_queue = self._queue == self._usual_queue
         on_lost(cause)
@@ -109,8 +106,8 @@ class Consumer:
             await channel.stop_consuming()
 
     async def _declare_queue(self, connection: Connection) -> str:
-        """Declares a queue for the provider's requests, and returns its name. This is the usual queue or, if that queue
-        was just lost or cannot be declared, the reserve queue. Raises `TimeoutError` if neither can be declared."""
+        """Declares the provider's usual queue, and returns its name. Declares the reserve queue instead if the usual
+        queue was just lost or cannot be declared. Raises `TimeoutError` if both fail."""
         # Does not try the usual queue if that was just lost. Starts to delete a reserve queue that cannot be declared.
         # A lost queue may live on without its name as long as it has a consumer, and its end deletes the name. So all
         # consumers leave it before one of them declares its successor.
@@ -127,8 +124,8 @@ class Consumer:
         return self._reserve_queue
 
     def _delete_lost(self, connection: Connection, queue: str) -> None:
-        """Starts to delete, in the background, a queue that no longer works but still exists under its name. A later
-        attempt can then declare a queue of this name. Does nothing while another deletion is running."""
+        """Starts to delete, in the background, a queue that no longer works but still exists under its name. Does
+        nothing while another deletion is running."""
         # Not awaited: the broker may answer later than a probe or a start may take.
         if self._deletion is None or self._deletion.done():
             self._deletion = asyncio.create_task(queues.delete_lost_queue(connection, queue))
@@ -139,8 +136,8 @@ class Consumer:
             await asyncio.wait([self._deletion])
 
     async def _return_to_usual_queue(self, connection: Connection, channel: Channel) -> None:
-        """Changes from the reserve queue to the usual queue, if the usual queue can be declared again. If it still
-        cannot after `DELETE_AFTER_S` seconds, starts to delete it, so that a later attempt can declare it anew."""
+        """Changes from the reserve queue to the usual queue, if the usual queue can be declared again. After
+        `DELETE_AFTER_S` seconds without success, starts to delete the usual queue."""
         self._return_at = time.monotonic() + RETURN_EVERY_S
         can_declare = await queues.try_to_declare(connection, self._usual_queue)
         if self._channel is not channel:
@@ -186,8 +183,7 @@ class Consumer:
             await self._register(channel, self._queue)
 
     def _on_request(self, channel: Channel, message: Delivery) -> None:
-        """Leaves a request to the workers: does not acknowledge it, so that the broker later delivers it to one of
-        them. `WorkerConsumer` overrides this method."""
+        """Leaves a request to the workers, by not acknowledging it. `WorkerConsumer` overrides this method."""
 
 
 class WorkerConsumer(Consumer):

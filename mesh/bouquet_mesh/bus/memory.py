@@ -19,7 +19,7 @@ SYSTEM = "memory"
 
 
 class _Consumer:
-    """Consumer of one provider's requests. It handles at most `concurrency` of them at a time."""
+    """Consumer of one provider's requests. Handles at most `concurrency` requests at a time."""
 
     def __init__(self, provider: str, handler: Handler, concurrency: int) -> None:
         self.consuming = True

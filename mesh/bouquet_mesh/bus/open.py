@@ -13,8 +13,8 @@ from bouquet_mesh.settings import is_embedded
 @asynccontextmanager
 async def open_bus(url: str, name: str, *, max_age_s: float = math.inf) -> AsyncIterator[Bus]:
     """Opens the bus on RabbitMQ (URL `amqp(s)://…`) or in memory (`memory:`). The broker's operators see the connection
-    as `name`. If the URL names several nodes, the connection moves to a random one of them at the latest after
-    `max_age_s` seconds."""
+    as `name`. With several nodes in the URL, the connection moves to a random node after at most `max_age_s`
+    seconds."""
     if is_embedded(url):
         from bouquet_mesh.bus.memory import MemoryBus
 

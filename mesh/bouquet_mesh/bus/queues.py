@@ -58,7 +58,7 @@ async def delete_unused_queue(connection: Connection, queue: str) -> None:
 
 
 async def _is_there(connection: Connection, queue: str) -> bool:
-    """Returns whether a queue exists. Returns False, too, if the broker does not answer within `DECLARE_TIMEOUT_S`
+    """Returns whether a queue exists. Also returns False if the broker does not answer within `DECLARE_TIMEOUT_S`
     seconds."""
     channel = await connection.channel()
     try:

@@ -35,9 +35,8 @@ RIGHTS_SUBJECT = "rights on the broker"
 
 @asynccontextmanager
 async def connected(url: str, name: str, deadline: Deadline) -> AsyncIterator[tuple[Connection | None, list[Finding]]]:
-    """Connects to each node of the broker. Yields one of the connections, or None if no node can be reached, and the
-    results of the checks of all nodes. The broker's operators see the connections as `name`. Connecting takes at most
-    half of the time until the deadline."""
+    """Connects to each node of the broker, within half of the time until the deadline. Yields one connection, or None
+    if no node can be reached, and the results of all checks. The broker's operators see the connections as `name`."""
     nodes, limit_s = each_server(url), deadline.left_s() / 2
     results = await asyncio.gather(*(_connect_to_node(node, name, _subject(nodes, node), limit_s) for node in nodes))
     connections = [connection for connection, _ in results if connection is not None]

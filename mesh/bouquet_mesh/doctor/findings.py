@@ -14,8 +14,8 @@ from bouquet_mesh.control_characters import escape_control_characters
 
 State: TypeAlias = Literal["well", "wrong", "unknown"]
 MARKS: dict[State, str] = {"wrong": "WRONG", "unknown": "?    ", "well": "ok   "}
-"""Word or mark that begins the line of a check in the report of a `doctor` command, by the check's result. The report
-lists wrong results first, then unknown ones, then good ones."""
+"""Mark before each check in the report of a `doctor` command, by state. The report lists states in the order of
+`MARKS`."""
 
 
 class Finding(Struct, frozen=True):
@@ -29,13 +29,13 @@ class Finding(Struct, frozen=True):
     remedy: str = ""
     """Advice to the operator; empty if there is none."""
     needs: tuple[str, ...] = ()
-    """Names of other checks on which this one depends. If this check does not pass, the report names the first of those
-    that failed as the cause."""
+    """Names of other checks on which this check depends. If this check does not pass, the report names the first failed
+    check as the cause."""
 
 
 class ReportedFinding(Struct, frozen=True):
-    """Finding (result of one check) as the report of a `doctor` command shows it. `follows_from` names the failed check
-    that explains this finding; it is empty if none does."""
+    """Result of a check, as the report of a `doctor` command shows it. `follows_from` names the failed check that is
+    the cause; empty if there is none."""
 
     subject: str
     state: State
@@ -91,7 +91,7 @@ def _consequences(cause: ReportedFinding, reported: Iterable[ReportedFinding]) -
 
 def as_text(findings: Sequence[Finding]) -> str:
     """Returns the report of checks as text for a terminal: a line for each result, then a line with its remedy. A
-    result that follows from a failed check has no line of its own: it is only named below that check."""
+    consequence of a failed check is only named below that check."""
     reported = report(findings)
     causes = [one for one in reported if not one.follows_from]
     return escape_control_characters(

@@ -1,5 +1,6 @@
-"""Report of the broker nodes that host each queue, and of the calls that the loss of a node would affect. The `doctor`
-command makes it from RabbitMQ's management API, since AMQP does not tell where a queue is."""
+"""Report of the broker nodes that host each queue, and of the calls that the loss of a node would affect. Made from an
+answer of RabbitMQ's management API."""
+# AMQP does not tell where a queue is.
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ FORMAT_REMEDY = "curl -u USER 'https://BROKER:15671/api/queues/VHOST?disable_sta
 
 
 class _Queue(Struct, frozen=True):
-    """Queue as RabbitMQ's management API lists it. `members` are the nodes that have a copy of a quorum queue; `online`
-    are those on which the copy runs."""
+    """Queue as RabbitMQ's management API lists it. `members` are the nodes with a copy of a quorum queue; `online` are
+    the nodes where the copy runs."""
 
     name: str
     node: str = ""
@@ -46,7 +47,7 @@ _queues = msgspec.json.Decoder(tuple[_Queue, ...])
 
 def check_hosts(document: bytes) -> list[Finding]:
     """Returns a result for each broker node that hosts queues, and one for the journal's queue. `document` is the body
-    of the management API's answer to `GET /api/queues/VHOST`. Any other text gives a single result with the state
+    of the management API's answer to `GET /api/queues/VHOST`. For an invalid `document`, the only result has the state
     "unknown"."""
     try:
         queues = _queues.decode(document)
@@ -76,8 +77,8 @@ def _losses(node: str, queues: Sequence[_Queue]) -> Iterator[str]:
 
 
 def _effect_on_calls(lost: _Queue, queues: Sequence[_Queue]) -> str:
-    """Returns what happens to a provider's calls while `lost`, one of the provider's two queues, is down. `queues` are
-    all queues, among them the provider's other one."""
+    """Returns what happens to a provider's calls while `lost`, one of the provider's two queues, is down. `queues` also
+    holds the other queue."""
     for other in queues:
         if other.provider == lost.provider and other.is_reserve != lost.is_reserve and not other.is_down:
             return f"calls go by its {_kind(other)} on {other.node}"

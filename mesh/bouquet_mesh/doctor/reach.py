@@ -29,8 +29,8 @@ def reachability_subject(setting: str) -> str:
 
 async def check_reachable(setting: str, url: str, deadline: Deadline, context: ssl.SSLContext | None = None) -> Finding:
     """Checks that the server of `url` accepts a connection, with TLS if the URL's scheme requires TLS. The setting
-    named `setting` holds the URL. TLS uses `context`, by default one that trusts the system's authorities. With TLS,
-    the result also says when the server's certificate expires."""
+    named `setting` holds the URL. By default, `context` trusts the system's authorities. With TLS, the result also says
+    when the server's certificate expires."""
     subject = reachability_subject(setting)
     if "://" not in url:
         return wrong(subject, "has no scheme, such as https://", f"mend {setting}")

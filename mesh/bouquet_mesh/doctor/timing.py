@@ -14,8 +14,8 @@ from bouquet_proto.deadline import Deadline
 T = TypeVar("T")
 
 CHECKS_S = 3.75
-"""Longest time, in seconds, that the checks of a `doctor` command wait for servers. With `END_S` more seconds for
-closing connections, the command takes less than five seconds."""
+"""Longest time, in seconds, that the checks of a `doctor` command wait for servers."""
+# With `END_S` more seconds for closing connections, the command takes less than five seconds.
 # Long enough to try a second database server when the first does not answer.
 CLOSE_S = 0.4
 """Longest time, in seconds, that a `doctor` command waits for a connection to close."""

@@ -1,5 +1,5 @@
-"""Requests whose bodies have not arrived yet. When an application can take no further request, it may end one of these
-to make room."""
+"""Requests whose bodies have not arrived yet. To make room for another request, an application may close the connection
+that has waited longest."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from bouquet_mesh.http.handler import Handler
 
 
 class AwaitedBodies:
-    """Requests whose bodies have not arrived yet, longest wait first. To make room for another request, the connection
-    of the first one can be closed."""
+    """Requests whose bodies have not arrived yet, longest wait first. `close_longest` makes room for another
+    request."""
 
     def __init__(self) -> None:
         self._requests: dict[int, web.BaseRequest] = {}

@@ -21,17 +21,16 @@ NOT_ASCII = re.compile(rb"[\x80-\xff]")
 HEAD_END = b"\r\n\r\n"
 CHUNKED = b"transfer-encoding"
 HTTP_2 = b"PRI * HTTP/2"
-"""First bytes that an HTTP/2 client sends, which the server refuses. They look like the request line of an HTTP/1
-request."""
+"""First bytes that an HTTP/2 client sends, which the server refuses."""
+# The bytes look like the request line of an HTTP/1 request.
 # The parser refuses this head only together with the bytes that follow it, so both are passed to it.
 MAX_HELD_BYTES = 65_536
-"""Number of bytes of a client's next requests that the server holds while it answers the present one. Beyond this
-number, the server reads no more from the client until the answer is sent."""
+"""Number of bytes of later requests above which the server stops reading from a client, until the present answer is
+sent."""
 
 CloseReason: TypeAlias = Literal["head", "body", "write", "idle", "unsent", "requests", FullReason]
-"""Reason why the server closed a connection. Most reasons are limits that were reached: `head`, for example, stands for
-`Limits.head_s`, and `unsent` for `Limits.max_unsent_bytes`. `requests` means that the application could take no further
-request, and ended one whose body had not arrived."""
+"""Reason why the server closed a connection. Most reasons are limits, such as `head` for `Limits.head_s`. `requests`
+means that the application could take no further request, and ended a request whose body had not arrived."""
 
 MakeHandler: TypeAlias = "Callable[[Connection], web.RequestHandler]"
 """Factory that makes aiohttp's protocol object for one connection."""
@@ -87,8 +86,8 @@ class Connection(asyncio.Protocol):
         self._handler: web.RequestHandler | None = None
         self._stage = Stage.HEAD
         self._tail: bytes | None = None
-        """Last three bytes received of the present request's head; None before its first byte. They are kept because
-        the blank line that ends a head (`HEAD_END`) may arrive in two pieces."""
+        """Last three bytes received of the present request's head; None before its first byte."""
+        # The blank line that ends a head (`HEAD_END`) may arrive in two pieces.
         self._in_request_line = True
         self._held = b""
         self._is_paused = False

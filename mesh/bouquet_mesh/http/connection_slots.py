@@ -1,5 +1,5 @@
-"""Limit on the number of connections of one port. Once the limit is reached, a new connection replaces the one whose
-client has kept the server waiting longest."""
+"""Limit on the number of connections of one port. At the limit, a new connection replaces the connection that has
+waited longest for its client."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ C = TypeVar("C", bound=Closable)
 
 
 class ConnectionSlots(Generic[C]):
-    """Open connections of one port, up to a largest number. Beyond it, a new connection replaces the one whose client
-    has kept the server waiting longest."""
+    """Open connections of one port, up to a limit. At the limit, a new connection replaces the connection that has
+    waited longest for its client."""
 
     # A client that sends nothing, or too slowly, thus keeps no other client from its place. A connection whose request
     # is being answered is never closed.
@@ -37,8 +37,8 @@ class ConnectionSlots(Generic[C]):
         self._networks: dict[C, str] = {}
         self._counts: Counter[str] = Counter()
         self._waiting: OrderedDict[C, None] = OrderedDict()
-        """Connections whose clients keep the server waiting, longest wait first. The values are unused: the mapping
-        serves as an ordered set."""
+        """Connections whose clients keep the server waiting, longest wait first."""
+        # The values are unused: the mapping serves as an ordered set.
         self._most = limits.max_connections
         self._most_reason: FullReason = "connections"
 
@@ -47,7 +47,7 @@ class ConnectionSlots(Generic[C]):
 
     def take(self, connection: C, address: str) -> FullReason | None:
         """Gives a new connection a place, and returns None. If no place is left, first closes the connection that has
-        waited longest for its client. If none waits, returns the name of the limit that is reached."""
+        waited longest for its client. If no connection waits, returns the name of the limit."""
         network = networks_of(address)[-1]
         if self._counts[network] >= self._limits.max_connections_per_address and not self._evict("address", network):
             return "address"
@@ -60,7 +60,7 @@ class ConnectionSlots(Generic[C]):
 
     def adapt_to_descriptors(self) -> None:
         """Sets the largest number of connections to what the process's free file descriptors allow, up to the port's
-        limit. If there are now too many connections, closes waiting ones, longest wait first. Does nothing if
+        limit. If too many connections are open, closes waiting connections, longest wait first. Does nothing if
         `Limits.may_use_reserve` is true."""
         if self._limits.may_use_reserve:
             return
@@ -92,8 +92,8 @@ class ConnectionSlots(Generic[C]):
         self._waiting.pop(connection, None)
 
     def _evict(self, reason: FullReason, network: str | None = None) -> bool:
-        """Closes the connection that has waited longest for its client. If `network` is given, considers only
-        connections from that network. Returns whether there was a connection to close."""
+        """Closes the connection that has waited longest for its client. If `network` is given, considers only its
+        connections. Returns whether there was a connection to close."""
         found = next((one for one in self._waiting if network in (None, self._networks[one])), None)
         if found is not None:
             found.close_for(reason)

@@ -1,5 +1,5 @@
-"""Extension of aiohttp's `RequestHandler`, the asyncio protocol of one connection. It refuses malformed HTTP requests
-with an error in JSON, and never logs a request."""
+"""Extension of aiohttp's `RequestHandler`, the asyncio protocol of one connection. Refuses malformed HTTP requests with
+an error in JSON, and never logs a request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOO_LARGE = re.compile(r"Got more than \d+ bytes|Too many headers")
 
 
 class Handler(web.RequestHandler):
-    """aiohttp's protocol of one connection, extended to answer errors in JSON and never to log a request. It uses only
+    """aiohttp's protocol of one connection, extended to answer errors in JSON and never to log a request. Uses only
     public names of aiohttp (docs/adr/0009)."""
 
     __slots__ = ("connection",)

@@ -9,7 +9,7 @@ OPERATORS_CONNECTIONS = 32
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Limits of a port and of each connection to the port. Operators change some of them by settings, such as
+    """Limits of a port and of each connection to the port. Operators may change some limits by settings, such as
     `BOUQUET_HTTP_HEAD_S` for `head_s`."""
 
     head_s: float = 10.0

@@ -19,8 +19,7 @@ SERVER_NAME = "bouquet"
 """Value of the HTTP response header `Server`. aiohttp's default value would tell the versions of aiohttp and Python."""
 
 REFUSALS = ("bad_request", "request_too_large", "encoded_body", "unknown_route")
-"""Reasons for which the HTTP server refuses a request before the request reaches the application. They are keys of the
-failure table (`failures.PLATFORM`)."""
+"""Reasons, in `failures.PLATFORM`, for which the HTTP server refuses a request before the application sees it."""
 
 
 def refuse(reason: str) -> web.Response:

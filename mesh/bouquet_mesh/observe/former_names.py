@@ -1,5 +1,5 @@
-"""Former names of renamed metrics. They are exported beside the new names, so that an operator's dashboards and rules
-go on working."""
+"""Former names of renamed metrics. Exported beside the new names, so that operators' dashboards and rules go on
+working."""
 
 from __future__ import annotations
 

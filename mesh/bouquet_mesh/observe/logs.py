@@ -17,11 +17,10 @@ from bouquet_mesh.observe.request_context import request_id, trace_id
 _RESERVED = frozenset(RESERVED_ATTRS)
 
 OWN_LOGGER_PREFIX = "bouquet"
-"""Prefix of the names of Bouquet's own loggers, such as `bouquet_gateway`. Loggers in providers' workers have it
-too."""
+"""Prefix of the names of Bouquet's own loggers, such as `bouquet_gateway`."""
 
 SILENCED_LOGGERS = ("aiormq", "aio_pika", "aiohttp.server", "aiohttp.client", "aiosqlite", "asyncio")
-"""Names of loggers that are turned off. The libraries that use them might log a message body or a request line."""
+"""Names of loggers that are turned off, because they might log a message body or a request line."""
 
 
 def raised_at(error: BaseException) -> str:
@@ -31,7 +30,7 @@ def raised_at(error: BaseException) -> str:
 
 
 class _Formatter(MsgspecFormatter):
-    """Formatter of log lines that adds the service, the request id and the trace id. It leaves out the texts of
+    """Formatter of log lines that adds the service, the request id and the trace id. Leaves out the texts of
     exceptions, which may quote personal data."""
 
     def __init__(self, service: str) -> None:

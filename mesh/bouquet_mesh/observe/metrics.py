@@ -54,8 +54,8 @@ LATE_REPLIES = Counter("bouquet_bus_late_replies_total", "Replies that arrived a
 CALLS_PENDING = Gauge("bouquet_bus_calls_pending", "Calls over the bus that wait for a reply.")
 BUS_CONNECTED = Gauge(
     "bouquet_bus_connected",
-    "1 if a bus of this process is connected to the broker, else 0. A process may have several buses: `connection` is "
-    "the name of the bus's connection at the broker.",
+    "1 if a bus of this process is connected to the broker, else 0. `connection` is the connection's name at the "
+    "broker.",
     ["connection"],
 )
 OUTBOX_CONNECTED = Gauge(
@@ -82,9 +82,9 @@ HTTP_CONNECTIONS = Gauge("bouquet_http_connections", "Open HTTP connections to t
 HTTP_CLOSED = Counter(
     "bouquet_http_connections_closed_total",
     "HTTP connections that the server closed because of a limit, by `reason`. `head`, `body`, `write` and `idle` are "
-    "time limits; `unsent` limits unread response bytes. `address` limits the connections of one address, and "
-    "`connections` those of one port. `descriptors` is the process's limit of file descriptors. `requests` means that "
-    "the process could take no further request, and ended one whose body had not arrived.",
+    "time limits; `unsent` limits unread response bytes. `address` and `connections` limit the connections of one "
+    "address and of one port. `descriptors` limits the process's file descriptors. `requests` means that the process "
+    "could take no further request, and ended a request whose body had not arrived.",
     ["reason"],
 )
 HTTP_REFUSED = Counter(

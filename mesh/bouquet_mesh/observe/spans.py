@@ -26,15 +26,15 @@ _tracer = trace.get_tracer("bouquet")
 _w3c = TraceContextTextMapPropagator()
 
 NOT_SAMPLED = tuple("02468ace")
-"""Possible last characters of a W3C `traceparent` header whose trace is not sampled. They are the hexadecimal digits
-whose lowest bit, the sampled flag, is 0."""
+"""Possible last characters of a W3C `traceparent` header whose trace is not sampled."""
+# These are the hexadecimal digits whose lowest bit, the sampled flag, is 0.
 
 
 def span(
     name: str, kind: SpanKind, attributes: Mapping[str, str | int], parent: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Span]:
-    """Opens a span that lasts as long as the context. The W3C headers `parent` name its parent span; by default, this
-    is the current span. Exceptions are not recorded, since their texts may quote personal data."""
+    """Opens a span that lasts as long as the context. The W3C headers `parent` name the parent span, by default the
+    current span. Exceptions are not recorded, since their texts may quote personal data."""
     # If the current span is not sampled, no new one is opened below it, since no sampler would keep it.
     above = trace.get_current_span()
     if parent is None and _is_unsampled(above.get_span_context()):

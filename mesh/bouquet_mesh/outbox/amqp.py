@@ -1,5 +1,6 @@
-"""The outbox on RabbitMQ: the queue by which gateways send journal records to the registry. It is a durable quorum
-queue of persistent messages, and the broker confirms each message."""
+"""The outbox on RabbitMQ: the queue by which gateways send journal records to the registry. The queue is durable, and
+the broker confirms each message."""
+# A quorum queue of persistent messages.
 # It uses a connection that the bus does not share, since a broker short of memory or disk blocks connections that
 # publish.
 
@@ -27,12 +28,12 @@ from bouquet_proto.names import GATEWAY_OWNER, JOURNAL_OWNER, JOURNAL_QUEUE
 
 SEND_TIMEOUT_S = 10.0
 BATCH_WAIT_S = 1.0
-"""Longest time, in seconds, to wait for further records after the first record of a batch. In larger batches, each
-record costs less."""
+"""Longest time, in seconds, to wait for further records after the first record of a batch."""
+# In larger batches, each record costs less.
 # The broker keeps the records meanwhile.
 UNLIMITED_DELIVERIES = 1_000_000_000
-"""Limit on how often the broker delivers a message again, so high that no message reaches it. RabbitMQ 4 would
-otherwise drop a message after 20 redeliveries."""
+"""Limit on how often the broker delivers a message again, so high that no message reaches it."""
+# RabbitMQ 4 would otherwise drop a message after 20 redeliveries.
 # RabbitMQ 3.10 has no value for "no limit".
 JOURNAL_QUEUE_ARGUMENTS: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": UNLIMITED_DELIVERIES}
 PREFETCHED_BATCHES = 2
@@ -105,13 +106,11 @@ class _Record(msgspec.Struct, frozen=True):
     body: bytes
     channel: Channel
     tag: int | None
-    """Delivery tag of the message that held this record; None unless the record was the last one in the message.
-    Acknowledging the tag acknowledges the whole message."""
+    """Delivery tag of the message, if this record was the last in the message; otherwise None."""
 
 
 class _Collector:
-    """Receiving side of the outbox, the queue of journal records. It consumes the queue, and keeps the records that are
-    in no batch yet."""
+    """Receiving side of the outbox, the queue of journal records. Keeps received records until they are in a batch."""
 
     owner = JOURNAL_OWNER
 
@@ -165,8 +164,7 @@ class _Collector:
 
 
 async def _acknowledge(records: Sequence[_Record]) -> None:
-    """Acknowledges the messages whose last record is in `records`, the records of one batch. A message of which the
-    batch holds only the first records is acknowledged with a later batch."""
+    """Acknowledges the messages whose last record is in `records`, the records of one batch."""
     # Correct because batches are formed, and done, in the order of delivery. A batch that spans a reconnection is
     # acknowledged on the later channel.
     for record in reversed(records):
@@ -217,7 +215,7 @@ class AmqpOutbox:
 @asynccontextmanager
 async def open_amqp_outbox(url: str, name: str, *, max_age_s: float = math.inf) -> AsyncIterator[AmqpOutbox]:
     """Opens an outbox on the broker at `url`, which connects in the background. The broker's operators see the
-    connection as `name`. If `url` names several nodes, a connection that only sends is replaced by one to a random
-    node, after at most `max_age_s` seconds."""
+    connection as `name`. With several nodes in `url`, a connection that only sends moves to a random node after at most
+    `max_age_s` seconds."""
     async with open_link(url, name, metrics.OUTBOX_CONNECTED, max_age_s=max_age_s) as link:
         yield AmqpOutbox(link)

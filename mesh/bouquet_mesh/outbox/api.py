@@ -14,8 +14,8 @@ MAX_BATCH_RECORDS = 500
 
 
 class NotSent(Exception):
-    """Error raised if the broker has not confirmed all records of one `Outbox.send`. The sender must send all these
-    records again."""
+    """Error raised if the broker has not confirmed all records of one `Outbox.send`. The sender must send all records
+    again."""
 
 
 class Batch:
@@ -43,8 +43,7 @@ class Outbox(Protocol):
         """Whether records can be sent and collected now."""
 
     async def send(self, bodies: Sequence[bytes]) -> None:
-        """Sends records, and returns once the outbox has stored all of them. Raises `NotSent` if the outbox has not
-        done so within ten seconds."""
+        """Sends records, and returns once the outbox has stored all of them. Raises `NotSent` after ten seconds."""
 
     def collect(
         self, *, max_records: int = MAX_BATCH_RECORDS, max_wait_s: float = ...

@@ -13,8 +13,8 @@ from bouquet_mesh.outbox.api import MAX_BATCH_RECORDS, Batch, NotSent, gather_ba
 
 SEND_TIMEOUT_S = 10.0
 BATCH_WAIT_S = 0.2
-"""Longest time, in seconds, to wait for further records after the first record of a batch. It is short because senders
-wait until the batch is acknowledged."""
+"""Longest time, in seconds, to wait for further records after the first record of a batch."""
+# Short, because senders wait until the batch is acknowledged.
 
 
 class _Record(Struct, frozen=True, eq=False):
@@ -28,8 +28,7 @@ class _Record(Struct, frozen=True, eq=False):
 
 
 class MemoryOutbox:
-    """Outbox (queue of journal records) within one process. If there are several collectors, each record goes to one of
-    them."""
+    """Outbox (queue of journal records) within one process. Each record goes to one collector."""
 
     connected = True
 

@@ -13,8 +13,7 @@ from bouquet_mesh.settings import is_embedded
 @asynccontextmanager
 async def open_outbox(url: str, name: str, *, max_age_s: float = math.inf) -> AsyncIterator[Outbox]:
     """Opens the outbox at `url`, on RabbitMQ (`amqp(s)://…`) or in memory (`memory:`). `name` and `max_age_s` concern
-    only RabbitMQ, as in `open_amqp_outbox`. An outbox in memory connects only those senders and collectors that share
-    the returned object."""
+    only RabbitMQ, as in `open_amqp_outbox`. In memory, senders and collectors must share the returned object."""
     if is_embedded(url):
         from bouquet_mesh.outbox.memory import MemoryOutbox
 

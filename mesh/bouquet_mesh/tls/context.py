@@ -26,7 +26,7 @@ UNVERIFIED = ("no_verify_ssl", "ssl_cert_reqs", "ssl_check_hostname")
 
 def verified_url(url: Secret, setting: str) -> str:
     """Returns `url` as plain text, after a check of its TLS parameters. Raises `SettingsError`, which names `setting`,
-    if they turn off verification or name an unusable certificate file."""
+    if the parameters turn off verification or name an unusable file."""
     first = each_server(url.reveal())[0]  # `urlsplit` takes one server: several with IPv6 addresses are an error
     asked = dict(parse_qsl(urlsplit(first).query, keep_blank_values=True))
     if any(name in asked for name in UNVERIFIED):
