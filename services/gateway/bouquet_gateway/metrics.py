@@ -96,8 +96,8 @@ PROVIDERS_FILE_REFUSED = Gauge(
 )
 OFFERS_REFUSED = Counter(
     "bouquet_gateway_offers_refused_total",
-    "Refusals of workers' offers (descriptions of operations), or of parts of them, by `reason`. An offer that a "
-    "worker sends again unchanged is not counted again.",
+    "Refusals of workers' offers (descriptions of operations) or of their parts, by `reason`. Repeats of an unchanged "
+    "offer are not counted.",
     ["provider", "reason"],
 )
 OFFER_REFUSALS = Gauge(
@@ -120,8 +120,8 @@ REPLIES_REFUSED = Counter(
 )
 UNKNOWN_BEARERS = Counter(
     "bouquet_gateway_unknown_bearers_total",
-    "Refusals of unknown bearer tokens. `result` is `refused`, or `slowed` if the IP address has already sent too many "
-    "of them. It is `too_many` for a new FranceConnect session above the limit on new sessions per second.",
+    "Refusals of unknown bearer tokens. `result` is `refused`, `slowed` if the IP address has sent too many unknown "
+    "tokens, or `too_many` for a new FranceConnect session above the limit per second.",
     ["result"],
 )
 for _result in ("refused", "slowed", "too_many"):
@@ -142,9 +142,9 @@ CACHE_LOOKUPS = Counter(
 )
 REGIME = Counter(
     "bouquet_gateway_regime_decisions_total",
-    "Choices between CAF and MSA. `provider` is the one that found the person, or `none`. `source` says whose reply "
-    "was chosen: that of the provider asked `first` or `second`. It is `hint` instead of `first` if this provider had "
-    "found the person the last time. It is `both` if neither or both have found the person now.",
+    "Choices between CAF and MSA. `provider` is the provider that found the person, or `none`. `source` says whether "
+    "this provider was asked `first` or `second`. `hint` stands for `first` if the provider had found the person the "
+    "last time. `both`: neither or both have found the person now.",
     ["provider", "source"],
 )
 REGIME_ANOMALIES = Counter(

@@ -42,8 +42,8 @@ OFFERED = re.compile(r"/(?:v[1-9][0-9]{0,8}|api)(?:/[\w.-]+)+", re.ASCII)
 
 
 def normalise_path(path: str) -> str:
-    """Returns a path without trailing and repeated slashes: `/v3//a/` becomes `/v3/a`. API Particulier also accepts
-    such paths."""
+    """Returns a path without trailing and repeated slashes: `/v3//a/` becomes `/v3/a`."""
+    # API Particulier also accepts such paths.
     return SLASHES.sub("/", path).rstrip("/") if path.endswith("/") or "//" in path else path
 
 
@@ -60,8 +60,8 @@ def split(path: str) -> tuple[str, int]:
 
 
 ENCODED = "%"
-"""Percent sign, with which an encoded character such as `%2F` begins. The gateway answers 404 to every path that
-contains it."""
+"""Percent sign, with which an encoded character such as `%2F` begins. The gateway answers 404 to every path with a
+percent sign."""
 # A second spelling of a path would bypass a proxy's rule for the first.
 
 READING = ("GET", "HEAD")

@@ -41,7 +41,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Seconds for which the gateway still accepts the tokens that it remembers, after the registry has stopped
     answering. Calls with other tokens get a 502."""
     registry_refresh_s: float = 3600.0
-    """Seconds after which the gateway asks the registry again about a remembered token that is still used. This request
+    """Seconds after which the gateway asks the registry again about a remembered token that is still used. The request
     also tells the registry that the token is in use."""
     known_tokens: int = 50_000
     """Largest number of tokens that one process remembers, at about 0.8 kB each. For any other token, it asks the

@@ -24,7 +24,7 @@ def persons_in(data: Raw, people: People) -> Sequence[Values] | None:
     their fields are named. Keys of the result are canonical fields, such as `nom_naissance`; unknown values are left
     out.
 
-    Returns `None` if the caller's scopes give no access to that place.
+    Returns `None` if the caller's scopes give no access to the persons.
     """
     whole = msgspec.json.decode(data)
     if not _is_open(whole, people.at):

@@ -1,5 +1,4 @@
-"""Plan of a dossier (several lookups in one request): the operation and the query of each lookup. If the dossier has
-faults, the caller gets all of them, and no plan is made."""
+"""Plan of a dossier (several lookups in one request): the operation and the query of each lookup."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ class ForEach(Struct, frozen=True, kw_only=True):
     source: str
     """Name of the part (lookup) whose data names the persons."""
     people: People | None
-    """Place of the persons, and names of their fields, in the data of the part `source`. `None` if that part has a
+    """Place of the persons, and names of their fields, in the data of the part `source`. `None` if the part has a
     fault, or if its operation is not offered yet."""
     fallback: Values
     """Values for the fields of civil status that the persons' data lacks. Keys are canonical fields, such as
@@ -59,8 +58,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def paths_without_for_each(self) -> tuple[str, ...]:
-        """Paths of the parts (lookups) without `for_each`. Authentication counts one call for each of them. The calls
-        of a part with `for_each` are counted later, once its persons are known."""
+        """Paths of the parts (lookups) without `for_each`. Authentication counts one call for each path."""
+        # The calls of a part with `for_each` are counted later, once its persons are known.
         return tuple(part.target.path for part in self.parts if part.for_each is None)
 
     @property
@@ -70,8 +69,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 def plan_dossier(request: DossierRequest, offers: Discovery, today: date) -> Plan | Problem:
-    """Returns the plan of a dossier: the operation and the query of each lookup. Returns a `Problem` (422) with all
-    faults of the dossier if there are any. Versions that are deprecated on the day `today` are avoided."""
+    """Returns the plan of a dossier, or a `Problem` (422) with all faults of the dossier. Versions that are deprecated
+    on the day `today` are avoided."""
     faults = list(request.faults)
     targets = {part.name: _target(part, offers, today) for part in request.parts}
     parts: list[Part] = []
@@ -95,10 +94,10 @@ def _for_each(
     persons: PersonsOf, fallback: Values, request: DossierRequest, targets: Mapping[str, Target | None]
 ) -> ForEach | None:
     """Checks the JSON member `for_each` of a part (one lookup of a dossier), and returns it with the place of the
-    persons. Returns `None` if it is wrong.
+    persons. Returns `None` if the member is wrong.
 
-    `persons` names the other part that lists the persons. `fallback` has values for the fields that are missing there.
-    `targets` holds the operation of each part of `request`, by the part's name.
+    `persons` names the other part that lists the persons. `fallback` has values for missing fields. `targets` holds the
+    operation of each part of `request`, by the part's name.
     """
     # It is wrong if the other part does not exist, has a `for_each` of its own (which could make a circle), or has no
     # persons at that place.
@@ -116,8 +115,8 @@ def _for_each(
 
 
 def _target(part: PartRequest, offers: Discovery, today: date) -> Target | None:
-    """Returns the operation that a part (one lookup of a dossier) calls, or `None` if there is no such operation or
-    version. If the part names no version, prefers the newest that is not deprecated on the day `today`."""
+    """Returns the operation that a part (one lookup of a dossier) calls, or `None` if the operation or version does not
+    exist. If the part names no version, prefers the newest that is not deprecated on the day `today`."""
     # A provider whose offer is still missing may offer the operation: the result is then a target without an operation.
     family = _family(part, offers)
     if family is None:

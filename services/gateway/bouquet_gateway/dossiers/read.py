@@ -24,8 +24,8 @@ MAX_MEMBERS = 32
 # It limits the work for a body whose sender is not known yet.
 
 FIELD, COUNT, OPERATION, FOR_EACH = "dossier_field", "dossier_count", "dossier_operation", "dossier_for_each"
-"""Reasons of the errors about a dossier (several lookups in one request): a wrong field, a wrong number of lookups or
-persons, an unknown operation, and a wrong `for_each`."""
+"""Reasons of the errors about a dossier: a wrong field, a wrong number of lookups or persons, an unknown operation, and
+a wrong `for_each`."""
 RECIPIENT = "00210"
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -48,7 +48,7 @@ DOSSIER_PARAMETERS = frozenset({"recipient", "delegation_id", "token"})
 
 class PersonsOf(Struct, frozen=True):
     """JSON member `for_each` of a part (one lookup of a dossier), which says for which persons the lookup is repeated.
-    They are in the data of another part, named `part`, at the dotted path `path`."""
+    The persons are in the data of the part `part`, at the dotted path `path`."""
 
     part: str
     path: str
@@ -90,7 +90,7 @@ class DossierRequest(Struct, frozen=True, kw_only=True):
     """Values that identify the person, by canonical field (such as `nom_naissance`)."""
     parts: tuple[PartRequest, ...]
     names: frozenset[str]
-    """Names of all parts (lookups) of the dossier. This includes parts with a fault, which are not in `parts`."""
+    """Names of all parts (lookups) of the dossier, also of parts with a fault, which `parts` lacks."""
     faults: tuple[Fault, ...]
 
 
@@ -198,8 +198,7 @@ def _values_of(raw: Raw | None, known: Mapping[str, str], pointer: str, faults: 
     """Returns the values of the JSON object `raw` by canonical field: `{"nomNaissance": "MARTIN"}` becomes
     `{"nom_naissance": "MARTIN"}`. `known` maps the names of members to fields.
 
-    Adds a fault to `faults` for each wrong member. `pointer` is the object's JSON pointer in the body, such as
-    `/identite`.
+    Adds a fault to `faults` for each wrong member. `pointer` is the object's JSON pointer, such as `/identite`.
     """
     # Returns an empty dict if `raw` is `None`.
     members = {} if raw is None else _objects(raw, pointer, faults)
@@ -219,7 +218,7 @@ def _read(
     members: Mapping[str, Raw], known: Mapping[str, msgspec.json.Decoder[Any]], pointer: str, faults: list[Fault]
 ) -> dict[str, Any]:
     """Decodes the members of a JSON object, each with its decoder in `known`. Adds a fault to `faults` for each wrong
-    or unknown member. `pointer` is the object's JSON pointer in the body, such as `/identite`."""
+    or unknown member. `pointer` is the object's JSON pointer, such as `/identite`."""
     # The fault of an unknown member names the object, so that an error never quotes a name that the caller invented.
     read: dict[str, Any] = {}
     if len(members) > MAX_MEMBERS:

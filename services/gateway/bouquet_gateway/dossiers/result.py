@@ -28,8 +28,8 @@ BY_HTTP_STATUS: Mapping[int, Status] = {
     409: "rejected",
     422: "rejected",
 }
-"""Status of a dossier's lookup that a sandbox has answered with an error from a test case. Keys are the error's HTTP
-statuses. Those in `REFUSED` give `refused`; all others that are not listed give `failed`."""
+"""Status of a dossier's lookup that a sandbox has answered with an error from a test case, by the error's HTTP status.
+HTTP statuses in `REFUSED` give `refused`, all others `failed`."""
 
 
 class PartResult(Struct, frozen=True, kw_only=True):
@@ -40,9 +40,9 @@ class PartResult(Struct, frozen=True, kw_only=True):
     data: Raw | UnsetType = UNSET
     errors: Raw | UnsetType = UNSET
     meta: Mapping[str, Raw] | UnsetType = UNSET
-    """Object `meta` of the answer to a single call; absent if that object is empty."""
+    """Object `meta` of the answer to a single call; absent if empty."""
     provider: str | UnsetType = UNSET
-    """Label, such as `CNAF`, of the administration that answered or failed; absent if none was asked."""
+    """Label, such as `CNAF`, of the administration that answered or failed; absent if no administration was asked."""
     obtained_at: str | UnsetType = UNSET
     """Time at which the administration answered, as ISO 8601 in UTC. Absent unless the status is `found` or
     `not_found`."""
@@ -53,8 +53,7 @@ class PartResult(Struct, frozen=True, kw_only=True):
 
 
 class PersonsResult(Struct, frozen=True):
-    """Results of a lookup that a dossier repeats for several persons (`for_each`). They have the same order as the
-    persons in the data that lists them."""
+    """Results of a lookup that a dossier repeats for several persons (`for_each`), in the order of the persons."""
 
     parts: Sequence[PartResult]
 
@@ -90,22 +89,20 @@ def result_of(call: Call, answer: Answer, now: datetime, cache_s: int) -> PartRe
 
 
 def refused(reason: str) -> PartResult:
-    """Returns the result of a lookup that the dossier does not make. Its error has the reason `reason`, a key of the
-    failure table."""
+    """Returns the result of a lookup that the dossier does not make. `reason` is a key of the failure table."""
     http_status, body = render(Problem(reason), NO_PROVIDER_FAILURES, "v3")
     return PartResult(status="refused" if http_status in REFUSED else "rejected", errors=_body.decode(body).errors)
 
 
 def without_source(source: Result) -> PartResult:
-    """Returns the result of a part (lookup) that cannot be made: another lookup should have named its persons, but gave
-    no data. `source` is the result of that other lookup. Status, errors and waiting time are copied from it."""
+    """Returns the result of a lookup that has no persons, because `source`, the result of another lookup, has no data.
+    Status, errors and waiting time are copied from `source`."""
     assert isinstance(source, PartResult)
     return PartResult(status=source.status, errors=source.errors, retry_in=source.retry_in)
 
 
 def results_in(result: Result) -> Sequence[PartResult]:
-    """Returns the result of one part (lookup) of a dossier as a sequence. A part with `for_each` has a result for each
-    person, any other part has one result."""
+    """Returns the results of one part (lookup) of a dossier: one for each person with `for_each`, else one."""
     return result.parts if isinstance(result, PersonsResult) else (result,)
 
 

@@ -61,8 +61,7 @@ class _Run:
         self._group = group
         self._is_wanted = is_wanted
         self._encode = cache(encoded)
-        """Function that encodes a query parameter. It remembers its results, since the lookups of a dossier often have
-        the same values."""
+        """Cached function that encodes a query parameter."""
         self._calls: dict[tuple[str, str], asyncio.Task[PartResult]] = {}
         """Tasks of the calls so far, by path and query."""
 

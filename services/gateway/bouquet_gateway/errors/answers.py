@@ -1,5 +1,4 @@
-"""Answers to calls that end with an error. Each error is noted in the facts about the call (`Call`), and counted in a
-metric."""
+"""Answers to calls that end with an error. Each error is stored in `Call`, and counted in a metric."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from bouquet_proto.offer import Authority
 from bouquet_proto.rules import RULES
 
 RECIPIENT = "00210"
-"""Reason of the error for a missing or wrong parameter `recipient`. It is also the error's public code."""
+"""Reason of the error for a missing or wrong parameter `recipient`; also the error's public code."""
 
 DELEGATION_REASONS = ("delegation_ambiguous", "recipient_not_delegated")
 """Reasons of two errors that only software editors get: several delegated habilitations match the call, or none
@@ -142,9 +142,8 @@ class Nomenclature(Struct, frozen=True, kw_only=True):
 
 
 def reasons_of(served: ServedOperation) -> tuple[str, ...]:
-    """Returns the reasons of an operation's errors: the error codes of its validation rules, the reasons that its
-    worker declares, and the reasons common to all operations. Errors about sessions and delegations are not
-    included."""
+    """Returns the reasons of an operation's errors: from its validation rules, from its worker, and common to all
+    operations. Errors about sessions and delegations are not included."""
     operation = served.operation
     checks = (*(check for stage in operation.checks for check in stage), *operation.identity_checks)
     codes = [code for check in checks for code in RULES[check.rule].codes]
@@ -152,9 +151,8 @@ def reasons_of(served: ServedOperation) -> tuple[str, ...]:
 
 
 def documented_reasons(served: ServedOperation) -> Iterator[tuple[str, Authority]]:
-    """Yields the reasons of all errors that an operation may answer, each with the authority, such as CNAF, that the
-    error names. In addition to `reasons_of`, these may be errors of FranceConnect, of delegations, or of CAF and
-    MSA."""
+    """Yields the reasons of all errors of an operation, each with the authority, such as CNAF, that the error names.
+    Unlike `reasons_of`, includes errors of FranceConnect, of delegations, and of CAF and MSA."""
     operation = served.operation
     listed = [(reason, served.authority) for reason in reasons_of(served)]
     if operation.by_session:

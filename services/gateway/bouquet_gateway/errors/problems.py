@@ -59,8 +59,8 @@ V3_OUTSIDE_V2_PATHS = BEFORE_ROUTING | {"unknown_operation"}
 # error codes, which callers of `/api/errors` need; only this path answers `unknown_operation`.
 
 GATEWAY_ONLY = frozenset({"session_missing", *PLATFORM} - {"bus_unavailable"})
-"""Reasons that only the gateway may give, such as an expired token. Outside of a sandbox, a worker's reply with one of
-them counts as the failure `upstream_unknown`."""
+"""Reasons that only the gateway may give, such as an expired token. Outside of a sandbox, a worker's reply with such a
+reason counts as `upstream_unknown`."""
 # The client of the bus gives `bus_unavailable` in place of a worker's reply.
 
 
@@ -73,7 +73,7 @@ OUTCOMES: dict[type[Reply], Outcome] = {NotFound: "not_found", Rejected: "reject
 
 class Problem(Exception):
     """Error with which the gateway answers a call. `reasons` are keys of the failure table, which has the error's code
-    and texts. `values` fill the placeholders in these texts; `meta` is added to each error in a body of version 3."""
+    and texts. `values` fill the placeholders in the texts; `meta` is added to each error in version 3."""
 
     # There is one reason, or the codes of several wrong parameters. `outcome` is the outcome of the provider's reply;
     # `None` if no provider was asked, or none replied. `pointers` are the JSON pointers of the wrong fields of a body,
@@ -105,8 +105,8 @@ class Problem(Exception):
         *,
         is_sandbox: bool = False,
     ) -> Problem:
-        """Converts a worker's reply without data to the error that the caller gets. The error names `authority`. Its
-        reason is the worker's, or `upstream_unknown` if the worker may not give this reason (`is_credible`)."""
+        """Converts a worker's reply without data to the error that the caller gets. The error names `authority`. The
+        reason is the worker's, or `upstream_unknown` if `is_credible` is false."""
         # A reply with data is unexpected here, and becomes `upstream_unknown` too.
         if isinstance(reply, Found | Recorded):
             return cls(UPSTREAM_UNKNOWN, authority=authority, outcome="failed")
@@ -119,8 +119,8 @@ class Problem(Exception):
 def is_credible(
     reply: NotFound | Rejected | Failed, allowed_reasons: Container[str] | None, *, is_sandbox: bool = False
 ) -> bool:
-    """Returns whether a worker may give the reason that is in its reply. The reason must be in `allowed_reasons`,
-    unless that is `None`. Outside of a sandbox, it must not be one that only the gateway may give (`GATEWAY_ONLY`)."""
+    """Returns whether a worker may give the reason in its reply. Only reasons in `allowed_reasons` are credible; `None`
+    stands for all. Outside of a sandbox, the reasons in `GATEWAY_ONLY` are not credible."""
     # Outside of a sandbox, a `Failed` reply may not give a reason that belongs to a `Rejected` reply.
     # Only a `Rejected` reply refuses the question. In a sandbox, test cases also show refusals by the gateway.
     disbelieved = GATEWAY_ONLY | REFUSALS.keys() if isinstance(reply, Failed) else GATEWAY_ONLY
@@ -162,8 +162,7 @@ def longest_wait(waits: Iterable[object]) -> int | None:
 
 def is_outage(reply: Reply, provider_failures: FailuresByReason = NO_PROVIDER_FAILURES) -> bool | None:
     """Returns whether a reply shows that the provider is out of service. Returns `None` if the lookup was not sent to
-    the upstream, so that the provider's state is unknown. `provider_failures` are the rows that the provider adds to
-    the failure table."""
+    the upstream. `provider_failures` are the rows that the provider adds to the failure table."""
     if isinstance(reply, Failed) and reply.reason in NOT_SENT:
         return None
     return (

@@ -119,8 +119,8 @@ def make_process_app(services: GatewayServices) -> web.Application:
 
 
 def metrics_at_other_ports(settings: GatewaySettings) -> web.RouteDef:
-    """Returns a route `/metrics` that answers 404, with a text that names the ports of the metrics. It is for the port
-    that all processes of a gateway share."""
+    """Returns the route `/metrics` of the port that all processes of a gateway share. The answer, a 404, names the
+    ports of the metrics."""
     # The shared port has no metrics, since each scrape of it would reach any one of the processes.
     ports = f"{settings.port + 1} to {settings.port + settings.processes}"
 

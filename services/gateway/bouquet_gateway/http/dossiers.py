@@ -73,8 +73,7 @@ async def _lines(request: web.Request, dossier: Dossier) -> web.StreamResponse:
 
 
 def _one_line(text: bytes) -> bytes:
-    """Returns a JSON text as one line of a streamed answer. Line breaks inside it, which are only white space in JSON,
-    are removed, and one is added at its end."""
+    """Returns a JSON text as one line, with a line break at its end."""
     # A provider's data is passed on as the provider wrote it: after a line break, it could give the line of another
     # provider's part.
     return text.translate(None, b"\r\n") + b"\n"

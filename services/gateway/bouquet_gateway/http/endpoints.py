@@ -1,5 +1,4 @@
-"""HTTP endpoints. Each converts a request to plain data, calls the code that finds the answer, and converts the answer
-to an HTTP response."""
+"""HTTP endpoints: conversion of requests to plain data, and of answers to HTTP responses."""
 
 from __future__ import annotations
 
@@ -47,11 +46,10 @@ ERRORS_MAX_AGE_S = 3600
 SANDBOX_MAX_AGE_S = 60
 """Seconds for which clients may keep the list of a sandbox's test cases (`max-age` of `Cache-Control`)."""
 MAX_SCOPES_BYTES = 16 * 1024
-"""Largest size, in bytes, of the body of a request for a sandbox token. The body lists the scopes of the token."""
+"""Largest size, in bytes, of the body of a request for a sandbox token."""
 DAY_S = 86_400
 OPERATION_ID = re.compile(r"[\w.-]{1,128}", re.ASCII)
-"""Pattern of an operation id. The error of `/api/errors` about an unknown operation repeats the caller's id only if it
-matches."""
+"""Pattern of an operation id. The error about an unknown operation quotes the caller's id only if the id matches."""
 
 
 def plain_request(request: web.Request) -> HttpRequest:
@@ -106,8 +104,8 @@ class IntrospectionEndpoints:
         return json_response({"_id": requester.token.id, "name": "", "scopes": sorted(requester.token.scopes)})
 
     async def token(self, request: web.Request) -> web.Response:
-        """Answers with the description of the caller's token. Raises `Problem` if the version in the path is not 3.
-        Also raises `Problem` if a software editor names a `recipient` that delegates nothing to it."""
+        """Answers with the description of the caller's token. Raises `Problem` if the version in the path is not 3, or
+        if a software editor names a `recipient` that delegates nothing to the editor."""
         requester = await self._requester(request, "token_introspect")
         version = int(request.match_info["version"])
         if version != VERSION:
@@ -202,8 +200,8 @@ class SandboxEndpoints:
         return json_response(report)
 
     async def issue(self, request: web.Request) -> web.Response:
-        """Answers with a new token, valid for at most a day. Its scopes are those in the request's body that the
-        caller's own token has too."""
+        """Answers with a new token, valid for at most a day. Scopes in the request's body that the caller's token lacks
+        are left out."""
         # Its calls count against the rate limit of the caller's token.
         requester = await self._requester(request, "sandbox_token", Deadline.after(self._settings.deadline_s))
         try:

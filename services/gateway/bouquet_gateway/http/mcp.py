@@ -20,8 +20,8 @@ from bouquet_proto.failures import Kind
 
 
 class McpEndpoint:
-    """Endpoint that answers one message of the Model Context Protocol for each POST. It refuses requests from web pages
-    that are not at the gateways' own URL."""
+    """Endpoint that answers one message of the Model Context Protocol for each POST. Requests from web pages outside
+    the gateways' own URL are refused."""
 
     # A browser names the page's address in the header `Origin`. Other HTTP methods than POST are refused too.
 

@@ -80,8 +80,8 @@ async def render_problems(request: web.Request, handler: Handler) -> web.StreamR
 
 
 def refuse_encoded_paths(lookups: Handler) -> Middleware:
-    """Returns a middleware that refuses every path with percent-encoded characters. It passes such a request to the
-    handler `lookups`, which answers 404 to it."""
+    """Returns a middleware that refuses every path with percent-encoded characters. The handler `lookups` answers 404
+    to such requests."""
     # Otherwise an encoded spelling of one of the gateway's own paths would be answered.
 
     @web.middleware

@@ -1,5 +1,5 @@
-"""HTTP endpoints for proofs (encrypted texts that show later what an answer said). One verifies a proof, the other
-answers with the PDF file of a proof."""
+"""HTTP endpoints for proofs (encrypted texts that show later what an answer said): verification, and download as a PDF
+file."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class ProofEndpoint:
 
 
 class ProofDocumentEndpoint:
-    """Endpoint that answers with a PDF file, which shows an answer and its proof. The file's link is valid for five
-    minutes. If the gateway makes no proofs, the path counts as unknown."""
+    """Endpoint of the PDF file that shows an answer and its proof. The file's link is valid for five minutes. If the
+    gateway makes no proofs, the path counts as unknown."""
 
     def __init__(self, downloads: ProofDownloads | None, deadline_s: float) -> None:
         self._downloads = downloads

@@ -27,8 +27,8 @@ REFUSAL_STATUSES = frozenset({401, 403, 429})
 """HTTP statuses of calls that were refused because of their token, scopes, IP address or rate limit. The journal
 records only some of these calls (`REFUSALS_PER_MINUTE`)."""
 REFUSALS_PER_MINUTE = 60
-"""Largest number of refused calls, with one token and habilitation, that the journal records per minute. Further ones
-are only counted in a metric."""
+"""Largest number of refused calls that the journal records per minute, for each pair of token and habilitation. Further
+refusals are only counted in a metric."""
 # A software editor's token has this limit for each habilitation that it uses.
 
 
@@ -43,7 +43,7 @@ class Journal(Protocol):
 
     def end(self, call: Call, status: int) -> None:
         """Writes the record of a call that `begin` has marked; does nothing for other calls. Raises `Problem` if the
-        record cannot be written."""
+        write fails."""
         # Calls without a valid token or a citizen's session, and refused calls beyond `REFUSALS_PER_MINUTE`, are only
         # counted.
 
@@ -67,8 +67,7 @@ class RefusalLimit:
         self._counts: dict[tuple[str, str], int] = {}
 
     def allow(self, token_id: str, habilitation: str) -> bool:
-        """Counts a refused call with this token and habilitation. Returns whether the journal records the call: only
-        the first `REFUSALS_PER_MINUTE` in each minute are recorded."""
+        """Counts a refused call with this token and habilitation, and returns whether the journal records the call."""
         # An editor's token acts for many habilitations: the refusals of one must not hide those of another.
         minute = int(time.monotonic() // 60)
         if minute != self._minute:
@@ -116,7 +115,7 @@ class SpooledJournal:
 @asynccontextmanager
 async def open_journal(folder: Path, max_bytes: int, keys: Keys, outbox: Outbox) -> AsyncIterator[Journal]:
     """Opens the journal, with its spool (records on disk that wait to be sent) in `folder`. The spool of this process
-    holds at most `max_bytes` bytes. Pseudonyms are made with one of `keys`.
+    holds at most `max_bytes` bytes. `keys` make pseudonyms.
 
     Sends the records to `outbox`, the durable queue to the registry. Raises `OSError` if `folder` cannot be written.
     """
@@ -129,8 +128,8 @@ async def open_journal(folder: Path, max_bytes: int, keys: Keys, outbox: Outbox)
 
 
 def record_of(call: Call, status: int, keys: Keys) -> Access:
-    """Returns the access record of a call. Persons appear in it only as pseudonyms, made with one of `keys`. `status`
-    is the HTTP status of the answer."""
+    """Returns the access record of a call that was answered with the HTTP status `status`. The record names persons
+    only by pseudonyms, made with `keys`."""
     # Of the caller's own input, it contains only a valid SIRET, a request id that is a UUID, and a checked purpose.
     elapsed_s = time.perf_counter() - call.began
     began_at = _time_of(call.record_id)

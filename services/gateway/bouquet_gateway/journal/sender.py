@@ -20,8 +20,7 @@ PAUSE_S = 0.25
 RETRY_S = 1.0
 """Seconds after which records that the broker has not confirmed are sent again."""
 ADOPT_S = 30.0
-"""Seconds between two searches for unsent records that ended processes have left on disk. The process that finds them
-sends them."""
+"""Seconds between two searches for unsent records that ended processes have left on disk."""
 LAST_ROUND_S = 2.0
 """Seconds for which a stopping gateway tries to send its last records."""
 

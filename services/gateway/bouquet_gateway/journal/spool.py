@@ -17,7 +17,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 1024 * 1024
-"""Size, in bytes, at which a segment (a file of records) is closed. The next record then begins a new segment."""
+"""Size, in bytes, at which a segment (a file of records) is closed."""
 FILLING_AT = 0.8
 """Fraction of the spool's maximum size from which a warning is logged."""
 FULL_AT = 0.95
@@ -45,8 +45,7 @@ class Spool:
         self._own = own
         self._segments_made = 0
         self._current: tuple[int, Path, int] | None = None
-        """File descriptor, path and size in bytes of the current segment. `None` if there is none: the next record then
-        begins a segment."""
+        """File descriptor, path and size in bytes of the current segment; `None` if no segment is open."""
         self._waiting: dict[Path, int] = {}
         """Sizes, in bytes, of the closed segments that wait to be sent, by path."""
         self._level = "room"
@@ -118,8 +117,8 @@ class Spool:
         self._log_level_change()
 
     def adopt(self) -> None:
-        """Takes over the records that ended processes have left in their folders. A folder belongs to an ended process
-        if no process has locked it."""
+        """Takes over the records that ended processes have left in their folders."""
+        # A folder belongs to an ended process if no process has locked it.
         for folder in sorted(self._folder.iterdir()):
             if folder != self._own and (lock := _lock(folder)) is not None:
                 try:
@@ -183,8 +182,8 @@ LEVEL_EVENTS = {
 
 @contextmanager
 def open_spool(folder: Path, max_bytes: int) -> Iterator[Spool]:
-    """Opens the spool of this process in `folder`, with at most `max_bytes` bytes. Takes over the records that ended
-    processes have left there. Raises `OSError` if `folder` cannot be written."""
+    """Opens the spool of this process in `folder`, with at most `max_bytes` bytes. Takes over the records of ended
+    processes. Raises `OSError` if `folder` cannot be written."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     own, lock = _own_folder(folder)
     spool = Spool(folder, own, max_bytes)

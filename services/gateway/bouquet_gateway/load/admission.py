@@ -1,5 +1,5 @@
-"""Admission control: a process answers a limited number of requests at a time. It refuses further requests at once and
-at little cost (docs/adr/0009)."""
+"""Admission control: a process answers a limited number of requests at a time, and refuses all others at once
+(docs/adr/0009)."""
 # A refusal reads no token, asks no store, opens no span and writes no log line of its own.
 
 from __future__ import annotations

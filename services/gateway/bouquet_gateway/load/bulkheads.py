@@ -1,5 +1,4 @@
-"""Bulkheads: limits on the calls in flight to each provider. They keep a slow provider from using up the gateway's
-capacity for the others."""
+"""Bulkheads: limits on the calls in flight to each provider. A slow provider thus leaves capacity for the others."""
 
 from __future__ import annotations
 
@@ -10,8 +9,8 @@ from bouquet_mesh.bus.api import BusClient
 from bouquet_proto.messages import Changes, Describe, Failed, Lookup, Reply, Request
 
 MIN_CALLERS = 4
-"""Smallest number of callers who can together use up the limit on calls in flight to a provider. With 4, one caller may
-use at most a quarter of the limit."""
+"""Number by which the limit on calls to a provider is divided to get one caller's limit. With 4, a caller may use at
+most a quarter."""
 
 
 class Bulkheads:
@@ -36,8 +35,8 @@ class Bulkheads:
         return self._bus.ready
 
     async def call(self, provider: str, request: Request) -> Reply:
-        """Sends a request to a provider and returns the reply. If too many calls to it are in flight, sends nothing and
-        returns the failure `provider_busy`."""
+        """Sends a request to a provider and returns the reply. If too many calls are in flight, returns the failure
+        `provider_busy` instead."""
         if isinstance(request, Describe | Changes):
             return await self._bus.call(provider, request)
         caller = (provider, request.caller.mark) if isinstance(request, Lookup) and request.caller.mark else None

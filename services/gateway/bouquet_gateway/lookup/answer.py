@@ -48,8 +48,8 @@ MAX_CACHED_HASHES = 10_000
 
 
 class Lookups:
-    """Service that answers requests for data about a person. It checks the request, gets the data from the cache or the
-    provider, and removes the fields outside the caller's scopes."""
+    """Service that answers requests for data about a person, from the cache or the provider. Fields outside the
+    caller's scopes are removed."""
 
     def __init__(
         self,
@@ -100,9 +100,8 @@ class Lookups:
         call: Call,
         deadline: Deadline,
     ) -> Answer:
-        """Returns the answer to a call whose first credential has been checked (`admission`), and whose operation is
-        known (`match`). Raises `Problem` for the first further check that fails. Used for single calls, and for each
-        lookup of a dossier (several lookups in one request)."""
+        """Returns the answer to a call with a checked credential (`admission`) and a known operation (`match`). Raises
+        `Problem` for the first further check that fails."""
         requester = await self._authenticate.identify(admission, match, request, call, deadline)
         call.person, scopes = requester.citizen, requester.token.scopes
         if scopes.isdisjoint(match.family.scopes) or (is_by_ine(match) and not requester.token.allows_ine):
@@ -128,7 +127,8 @@ class Lookups:
 
     def _prover(self, served: ServedOperation, header: str, call: Call) -> sandbox.MakeProof | None:
         """Returns a function that makes a proof from data. A proof is a text that shows later what the answer said.
-        Returns `None` if `header`, the value of `X-Generate-Proof`, requests no proof, or if the gateway makes none."""
+        Returns `None` if `header`, the value of `X-Generate-Proof`, requests no proof, or if the gateway makes no
+        proofs."""
         if self._proofs is None or not (kind := wanted_kind(served, header)):
             return None
         return partial(self._proofs.make, served, kind, call=call)

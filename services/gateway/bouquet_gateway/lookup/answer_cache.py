@@ -15,21 +15,22 @@ from bouquet_proto.offer import Operation
 
 
 class AnswerCache:
-    """Cache of providers' answers. The key of an answer is made of the operation, the person's identity, the parameters
-    and the current month."""
+    """Cache of providers' answers."""
+
+    # The key of an answer is made of the operation, the person's identity, the parameters and the current month.
 
     def __init__(self, cache: Cache, secret: Secret) -> None:
         self._cache = cache
         self._secret = secret
 
     def key(self, operation: Operation, parsed: ParsedQuery, today: date) -> str:
-        """Returns the key under which the answer to a lookup is cached. The key includes the current month, because a
-        lookup without a month is about the current one."""
+        """Returns the key under which the answer to a lookup is cached."""
+        # The key includes the current month, because a lookup without a month is about the current one.
         return key_of(self._secret, "data", operation.id, parsed, today.isoformat()[:7])
 
     async def get(self, key: str) -> CachedValue | None:
-        """Returns the cached answer, or `None` if there is none. Also returns `None` for an empty key, the key of a
-        lookup that must not be answered from the cache."""
+        """Returns the cached answer; `None` if there is none, or if the key is empty."""
+        # A lookup that must not be answered from the cache has an empty key.
         stored = await self._cache.get(key) if key else None
         metrics.cache_lookups("bypassed" if not key else "hit" if stored else "miss").inc()
         return stored

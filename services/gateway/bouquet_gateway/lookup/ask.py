@@ -36,13 +36,13 @@ BUSY, LATE = Failed("provider_busy"), Failed("deadline_exceeded")
 
 
 class LookupResult(Struct, frozen=True):
-    """Result of a lookup. Other callers that make the same lookup at the same time get it too, unless `was_busy` is
-    true."""
+    """Result of a lookup. Identical lookups at the same time get the same result, unless `was_busy` is true."""
 
     chosen: ChosenReply
     was_busy: bool
-    """Whether a limit on calls in flight stopped the lookup at a provider. It may be this caller's own limit, so other
-    callers that make the same lookup ask again."""
+    """Whether a limit on calls in flight stopped the lookup at a provider. Identical lookups of other callers then ask
+    again."""
+    # It may be the limit of this caller alone.
 
 
 class Providers:
@@ -57,9 +57,8 @@ class Providers:
         timing: HedgeTiming,
         report: Callable[[str, bool | None], None],
     ) -> None:
-        """Takes `report`, a function that is called after each lookup to note the health of a resource. Its arguments
-        are the resource's name in `/api/{status}/ping`, and whether the provider was out of service (`None` if
-        unknown)."""
+        """Takes `report`, a function that is called after each lookup. Arguments are the resource's name in
+        `/api/{status}/ping`, and whether the provider was out of service (`None` if unknown)."""
         self._bus = bus
         self._cache = cache
         self._hints = hints
@@ -67,14 +66,14 @@ class Providers:
         self._report = report
         self._flights: SingleFlight[LookupResult] = SingleFlight()
         self._asking: set[asyncio.Task[Reply]] = set()
-        """Running tasks that ask CAF or MSA. They are kept here because Python may destroy a task that nothing refers
-        to."""
+        """Running tasks that ask CAF or MSA."""
+        # Python may destroy a task that nothing refers to.
         # A lookup may be answered while a task still runs.
 
     async def ask(self, served: ServedOperation, lookup: Lookup, key: str, today: date) -> ChosenReply:
         """Asks the operation's providers, and returns the reply that the caller gets. `key` is the lookup's key in the
-        cache of answers. If it is empty, the reply is neither cached nor shared with identical lookups. `today` decides
-        whether the lookup is about a past month."""
+        cache of answers. With an empty key, the reply is neither cached nor shared. `today` decides whether the lookup
+        is about a past month."""
         ask = partial(self._ask, served, lookup, key, today)
         answer = await (self._share(served, key, ask, Deadline(lookup.deadline)) if key else ask())
         self._report(served.ping_name, is_outage(answer.chosen.reply, served.problems))
@@ -87,8 +86,8 @@ class Providers:
         ask: Callable[[], Coroutine[Any, Any, LookupResult]],
         deadline: Deadline,
     ) -> LookupResult:
-        """Returns the result of a lookup. If an identical lookup (one with the same `key`) is in flight, waits for its
-        result. Otherwise calls `ask`; identical lookups that come meanwhile get the same result."""
+        """Returns the result of a lookup. If a lookup with the same `key` is in flight, waits for its result. Otherwise
+        calls `ask`, and shares the result with identical lookups that come meanwhile."""
         # If the other lookup fails because of a limit on calls in flight, which may be its caller's own limit, tries
         # again until `deadline`.
         answer, joined = await self._flights.join(key, ask)

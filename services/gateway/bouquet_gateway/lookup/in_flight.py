@@ -10,8 +10,7 @@ from bouquet_gateway.stores.cache import Cache, key_of
 from bouquet_mesh.secret import Secret
 
 MARGIN_S = 1.0
-"""Seconds after a call's deadline at which the call expires from the list of calls in flight. Normally a call is
-removed earlier, when it ends."""
+"""Seconds after a call's deadline at which the call expires from the list of calls in flight."""
 # The expiry removes a marker that a process could not delete because it ended during the call.
 
 

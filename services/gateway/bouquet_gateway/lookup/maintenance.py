@@ -1,5 +1,5 @@
-"""Maintenance windows: announced times, in Paris time, at which an administration (authority) does not answer
-(docs/reference/contract.md §5.6). They are written like `MEN 01:10-02:30; CNAF & MSA sunday 23:00-23:45`."""
+"""Maintenance windows: announced times, in Paris time, at which an administration does not answer
+(docs/reference/contract.md §5.6). Example: `MEN 01:10-02:30; CNAF & MSA sunday 23:00-23:45`."""
 # A window is daily, weekly or on one date. If its end is not after its start, it ends on the next day.
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ WINDOW = re.compile(
 
 
 class MaintenanceWindow(Struct, frozen=True):
-    """Announced period in which an administration does not answer because of maintenance. It recurs every day or every
-    week, or is on one date."""
+    """Announced period of maintenance, in which an administration does not answer: daily, weekly, or on one date."""
 
     label: str
     start: time
@@ -58,8 +57,8 @@ class OpenWindow(Struct, frozen=True):
 
 
 def parse_windows(text: str) -> MaintenanceWindows:
-    """Parses maintenance windows, separated by semicolons or line ends. Raises `SettingsError` if any is malformed; the
-    error names each malformed one by its position, counted from 1."""
+    """Parses maintenance windows, separated by semicolons or line ends. Raises `SettingsError` with the position,
+    counted from 1, of each malformed window."""
     rows = [row.strip() for row in re.split("[;\n]", text) if row.strip()]
     windows = [_parse(row) for row in rows]
     if wrong := [str(number) for number, window in enumerate(windows, 1) if window is None]:
@@ -69,8 +68,8 @@ def parse_windows(text: str) -> MaintenanceWindows:
 
 
 def open_window(windows: MaintenanceWindows, label: str, now: datetime) -> OpenWindow | None:
-    """Returns the maintenance window that is open at `now`, or `None`. If several are open, returns the one that ends
-    last. `label` names the administration, such as `CNAF`."""
+    """Returns the maintenance window that is open at `now`, or `None`. Of several open windows, returns the last to
+    end. `label` names the administration, such as `CNAF`."""
     found = [
         OpenWindow(f"{window.start:%H:%M}", f"{window.end:%H:%M}", math.ceil((ends - now).total_seconds()))
         for window, starts, ends in _around(windows, label, now)
@@ -102,11 +101,8 @@ def refuse_in_window(windows: MaintenanceWindows, authority: Authority, now: dat
 def _around(
     windows: MaintenanceWindows, label: str, now: datetime
 ) -> Iterator[tuple[MaintenanceWindow, datetime, datetime]]:
-    """Yields the maintenance windows of an administration that begin today or on the two days before. Each comes with
-    its start and end in UTC. `label` names the administration, such as `CNAF`.
-
-    Windows that are open at `now`, or have just ended, are among them.
-    """
+    """Yields an administration's maintenance windows that begin today or on the two days before, with start and end in
+    UTC. `label` names the administration, such as `CNAF`."""
     today = now.astimezone(PARIS).date()
     for window in windows:
         for day in (today - timedelta(days=days) for days in range(3)):

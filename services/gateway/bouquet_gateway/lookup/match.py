@@ -24,8 +24,7 @@ def match_path(offers: Discovery, request: HttpRequest, path: str, credential: C
     """Returns the operation at `path`, with its other versions. Raises `Problem` if there is none. `path` has no
     superfluous slashes (`normalise_path`).
 
-    In v2, several operations may share a path. The credential and the query then decide, since they show how the person
-    is identified.
+    In v2, several operations may share a path. The credential and the query then decide.
     """
     # The error tells whether the path is unknown, withdrawn, or may belong to a provider whose offer is still missing.
     if ENCODED in request.raw_path:
@@ -42,8 +41,8 @@ def match_path(offers: Discovery, request: HttpRequest, path: str, credential: C
 
 
 def _identification_method(credential: Credential, query: Query) -> IdentificationMethod:
-    """Returns the way in which a v2 request identifies the person: by FranceConnect session, by INE (national student
-    number), or by other parameters."""
+    """Returns how a v2 request identifies the person: by FranceConnect session, by INE (national student number), or by
+    other parameters."""
     ine = query.scalar("ine")
     return IdentificationMethod(
         by_session=credential.place == "bearer", by_ine=bool(ine.strip() if isinstance(ine, str) else ine)

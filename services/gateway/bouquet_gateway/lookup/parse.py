@@ -28,8 +28,7 @@ class ParsedQuery(Struct, frozen=True):
 
 def recipient_of(query: Query, siret: str, envelope: Envelope) -> str:
     """Returns the SIRET of the administration that receives the data: the query's parameter `recipient`
-    (docs/reference/contract.md §1.5.1). In v2, where the parameter is optional, the default is `siret`, that of the
-    caller's habilitation.
+    (docs/reference/contract.md §1.5.1). In v2, the default is `siret`, the SIRET of the caller's habilitation.
 
     Raises `Problem` if `recipient` is no SIRET or, in v3, is missing.
     """

@@ -1,5 +1,5 @@
-"""Persons whom an answer names, read for the access journal. A provider may find another person than the one asked
-about."""
+"""Persons whom an answer names, read for the access journal."""
+# A provider may find another person than the caller has asked about.
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def people_named(data: Raw, operation: Operation) -> tuple[NamedPerson, ...]:
 
 
 def _people_of(node: Mapping[str, Any], fields: People) -> list[NamedPerson]:
-    """Returns the person that the JSON object `node` describes, or nothing if it has no name. `fields` names the
-    object's fields for name and birth date.
+    """Returns the person that the JSON object `node` describes, or an empty list if the object has no name. `fields`
+    names the object's fields for name and birth date.
 
     If one field holds the full name, returns a person for each way to divide it into two names.
     """

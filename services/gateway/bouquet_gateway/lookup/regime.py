@@ -29,7 +29,7 @@ NOT_ALPHANUMERIC = re.compile(r"[\W_]")
 
 
 class Outcome(StrEnum):
-    """Kind of the reply that CAF or MSA gives about a person. The choice between their two replies depends on it."""
+    """Kind of the reply that CAF or MSA gives about a person."""
 
     FOUND = auto()
     NO_FILE = auto()
@@ -84,8 +84,7 @@ class ChoiceCriteria(Struct, frozen=True):
 class ChosenReply(Struct, frozen=True):
     """Reply that the caller of a lookup gets, and the authority (administration) that an error names.
 
-    `provider` is the provider that replied. For lookups at CAF and MSA, it is the one that found the person, or "" if
-    neither did.
+    `provider` is the provider that replied. For lookups at CAF and MSA, `provider` is "" unless the person was found.
     """
 
     reply: Reply
@@ -95,8 +94,7 @@ class ChosenReply(Struct, frozen=True):
 
 
 def outcome_of(reply: Reply) -> Outcome:
-    """Returns the kind of a provider's reply. A `NotFound` with an unknown reason counts as `UNAVAILABLE`, so that it
-    never becomes "not found"."""
+    """Returns the kind of a provider's reply. A `NotFound` with an unknown reason counts as `UNAVAILABLE`."""
     match reply:
         case Found():
             return Outcome.FOUND
@@ -145,7 +143,7 @@ def choose_reply_with_hint(
     """Chooses between the replies of CAF and MSA. `hint` is the reply of the provider that found the person the last
     time. The other arguments are those of `choose_reply`.
 
-    If `hint` is a technical failure, the caller gets it, unless the other provider has found the person.
+    Returns a technical failure in `hint`, unless the other provider has found the person.
     """
     # See docs/reference/upstreams/regime.md §8.
     if hint.outcome in INCONCLUSIVE and other.outcome is not Outcome.FOUND:
@@ -165,7 +163,7 @@ def _found(one: ProviderReply, other: ProviderReply, criteria: ChoiceCriteria, r
 
 
 def _winner(finders: list[ProviderReply], criteria: ChoiceCriteria, regimes: Regimes) -> ProviderReply:
-    """Chooses between `finders`, the replies of CAF and MSA, if both have found the person. `criteria` describes the
+    """Chooses between `finders`, the replies of CAF and MSA, which have both found the person. `criteria` describes the
     lookup, and `regimes` the preference between the providers."""
     # For a past month, it is the answer of the provider that keeps history. Otherwise it is the only answer that names
     # the person asked about or, if both or neither do, the answer of the provider with the freshest data. The

@@ -53,8 +53,8 @@ class Resolution(Struct, frozen=True):
 
     chosen: ChosenReply
     source: Source
-    """Says whose reply was chosen: that of the provider asked `first` or `second`. It is `hint` instead of `first` if
-    this provider had found the person the last time. It is `both` if neither or both have found the person now."""
+    """Provider whose reply was chosen: the provider asked `first` or `second`. Instead of `first`, `hint` stands for
+    the provider that found the person the last time. `both`: neither or both have found the person."""
     learned_provider: str = ""
     """Name of the provider to ask first the next time; empty unless exactly one provider has found the person."""
     forget_hint: bool = False
@@ -73,8 +73,8 @@ async def resolve(
     """Asks CAF, MSA or both about a person, and decides between their replies. `hint` is the name of the provider that
     last found the person; "" if unknown.
 
-    `start` sends the lookup to one of them. `criteria` and `regimes` decide between the replies. `timing` says how long
-    to wait before the second is asked, and for the slower reply.
+    `start` sends the lookup to a provider. `criteria` and `regimes` decide between the replies. `timing` limits the
+    waits for the first and the slower reply.
     """
     first = hint or regimes.asked_first
     second = regimes.asked_second if first == regimes.asked_first else regimes.asked_first
@@ -117,7 +117,7 @@ def _source(chosen: ChosenReply, first: str, has_hint: bool) -> Source:
 
 async def _hedged(start: StartAsking, lookup: Lookup, order: tuple[str, str], timing: HedgeTiming) -> dict[str, Reply]:
     """Asks the first provider in `order`, and returns the replies by provider. If the first does not find the person
-    within `timing.after_s` seconds, also asks the second. Once one of them finds the person, waits at most
+    within `timing.after_s` seconds, also asks the second. Once a provider finds the person, waits at most
     `timing.grace_s` seconds for the other."""
     first, second = order
     tasks = {first: start(first, lookup)}

@@ -17,8 +17,8 @@ from bouquet_gateway.proofs.proofs import ProofMembers
 from bouquet_proto.messages import Recorded
 
 MakeProof: TypeAlias = Callable[[Raw], ProofMembers]
-"""Function that makes a proof (a text that shows later what an answer said) from the answer's data. It returns the
-members that the gateway adds to the answer for the proof."""
+"""Function that makes a proof (a text that shows later what an answer said) from the answer's data. Returns the members
+to add to the answer."""
 
 
 class _Meta(Struct, frozen=True):
@@ -40,14 +40,14 @@ _members = msgspec.json.Decoder(dict[str, Any])
 def body_of(
     case: Recorded, served: ServedOperation, scopes: frozenset[str], make_proof: MakeProof | None = None
 ) -> bytes:
-    """Returns the body of a recorded answer (`case`) of a sandbox. If the recorded HTTP status is 200, the body has
-    only the fields to which `scopes` give access, and the proof that `make_proof` makes of them."""
+    """Returns the body of a recorded answer (`case`) of a sandbox. With HTTP status 200, fields outside `scopes` are
+    removed, and `make_proof` adds the proof."""
     return bytes(_filtered(case, served, scopes, make_proof) if case.status == 200 else case.body)
 
 
 def retry_after_of(case: Recorded) -> int | None:
-    """Returns the longest `retry_in`, in seconds, of the errors in a sandbox's recorded answer. Returns `None` if no
-    error has one."""
+    """Returns the longest `retry_in`, in seconds, of the errors in a sandbox's recorded answer; `None` if no error has
+    `retry_in`."""
     try:
         errors = msgspec.json.decode(case.body, type=_Errors) if case.status >= 400 else _Errors()
     except msgspec.DecodeError:  # an error of version 2, or of another shape

@@ -29,15 +29,15 @@ def open_fields(data: Raw, operation: Operation, scopes: frozenset[str]) -> Raw:
 
 def filter_data(data: Raw, fields: Mapping[str, tuple[str, ...]], scopes: frozenset[str]) -> Raw:
     """Returns `data` without the fields to which `scopes` give no access. `fields` lists the scopes of each field, by
-    its dotted path. Any one of them gives access; an entry `a&b` requires both `a` and `b`."""
+    its dotted path. One listed scope is enough; an entry `a&b` requires both `a` and `b`."""
     cuts = closed_fields(tuple(fields.items()), scopes)
     return _without(data, cuts) if cuts else data
 
 
 @lru_cache(maxsize=4096)
 def closed_fields(fields: tuple[tuple[str, tuple[str, ...]], ...], scopes: frozenset[str]) -> ClosedFields:
-    """Returns the fields to which `scopes` give no access. Each item of `fields` is a field's dotted path and the
-    scopes that give access to the field."""
+    """Returns the fields to which `scopes` give no access. Each item of `fields` is a field's dotted path and its
+    scopes."""
     closed = {path for path, opening in fields if not _opens(opening, scopes)}
     cuts: ClosedFields = {}
     for path in closed:
@@ -76,8 +76,8 @@ def _without(data: Raw, cuts: ClosedFields) -> Raw:
 
 def open_gates(data: Raw, scopes: frozenset[str]) -> Raw:
     """Returns `data` after emptying the objects to which `scopes` give no access. An object's member `$any` lists
-    scopes, any one of which gives access; the member itself is removed. With scope `a`, `{"$any":["a","b"],"x":1}`
-    becomes `{"x":1}`; without `a` and `b`, it becomes `{}`."""
+    scopes, of which one is enough; the member is removed. With scope `a`, `{"$any":["a","b"],"x":1}` becomes `{"x":1}`;
+    without `a` and `b`, it becomes `{}`."""
     return Raw(msgspec.json.encode(_gated(msgspec.json.decode(data), scopes)))
 
 

@@ -102,8 +102,8 @@ class Mcp:
                 return _result(message, version, _content(answer))
 
     def _plan(self, body: bytes, headers: Mapping[str, str]) -> Response | ToolListRequest | ToolCallRequest:
-        """Reads a message. If it requests the list of tools or calls a tool, returns this request, to be answered
-        later. Returns the answer to any other message, such as `ping` or a wrong one."""
+        """Reads a message, and returns the request if it lists or calls tools. Returns the answer to all other
+        messages, such as `ping` or a wrong message."""
         # The two requests are answered later, since their answers depend on the caller's rights.
         message = None
         try:
@@ -174,7 +174,7 @@ class Mcp:
 
 def _result(message: Message, version: str, result: Json, cache_members: Json | None = None) -> Response:
     """Returns the answer to `message` with the given `result`, in the form of the protocol version `version`.
-    `cache_members` say for how long the client may keep the result. In older versions, they are left out."""
+    `cache_members`, left out in older versions, say for how long the client may keep the result."""
     # Versions before 2026-07-28 do not have these members, the server's name and `resultType`.
     if version == CURRENT:
         result = {"resultType": "complete"} | result | (cache_members or {}) | {"_meta": SERVER_META}

@@ -1,5 +1,5 @@
 """Tools of the Model Context Protocol. Each tool calls one operation; operations that need a FranceConnect session have
-none."""
+no tool."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Tool(Struct, frozen=True):
     """Description of the tool as JSON, as it appears in the list of tools for clients."""
 
     def is_open_to(self, token: Token) -> bool:
-        """Returns whether a token may call the tool. The token needs one of the operation's scopes. If the operation
-        identifies students by INE (national student number), the token also needs the right to do so."""
+        """Returns whether a token may call the tool. The token needs one of the operation's scopes and, for operations
+        by INE (national student number), the right to use INE."""
         match, operation = self.target.match, self.target.operation
         if match is None or operation is None or token.scopes.isdisjoint(operation.scopes):
             return False
@@ -75,8 +75,8 @@ def _tools(catalogue: Catalogue, today: date) -> Iterator[tuple[str, Tool]]:
 
 
 def _match(family: OperationFamily, today: date) -> Match | None:
-    """Returns the version of an operation that a tool calls: the newest that is not deprecated on the day `today`. If
-    all versions are deprecated, it is the newest. Returns `None` if that is version 2, for which there are no tools."""
+    """Returns the version of an operation that a tool calls: the newest that is not deprecated on the day `today`, else
+    the newest. Returns `None` for version 2, which has no tools."""
     version = newest_version(family, today)
     return None if version == V2 else Match(family, version, family.versions[version][0])
 

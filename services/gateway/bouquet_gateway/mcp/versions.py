@@ -1,7 +1,7 @@
 """Versions of the Model Context Protocol, and the headers in which a request repeats parts of its body.
 
-From version 2026-07-28 on, each request names its version. In earlier versions, client and server agree on one by the
-method `initialize`.
+From version 2026-07-28 on, each request names its version. In earlier versions, client and server agree on a version by
+the method `initialize`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from bouquet_gateway.mcp.messages import (
 
 CURRENT = "2026-07-28"
 FORMER = ("2025-11-25", "2025-06-18")
-"""Older versions of the Model Context Protocol that the server still speaks, newest first. In these, a client first
-agrees on a version by the method `initialize`."""
+"""Older versions of the Model Context Protocol that the server still speaks, newest first."""
 SUPPORTED = (CURRENT, *FORMER)
 INITIALIZE = "initialize"
 
@@ -63,8 +62,8 @@ def version_of(message: Message, headers: Mapping[str, str]) -> str:
 
 
 def agreed_version(message: Message) -> str:
-    """Returns the protocol version to name in the answer to `initialize`, a method that newer versions do not have. It
-    is the one that the client asks for, if that is in `FORMER`, else the newest in `FORMER`."""
+    """Returns the protocol version for the answer to `initialize`: the client's if `FORMER` has it, else the newest in
+    `FORMER`."""
     wanted = param(message, "protocolVersion", str, "")
     return wanted if wanted in FORMER else FORMER[0]
 
@@ -89,8 +88,7 @@ def invalid_params(name: str) -> RpcError:
 
 
 def unsupported(version: str) -> RpcError:
-    """Returns the error for a version that is not supported. The error quotes `version` only if it is a date, as all
-    versions are."""
+    """Returns the error for a version that is not supported. The error quotes `version` only if it is a date."""
     requested = version if VERSION.fullmatch(version) else ""
     data = {"supported": SUPPORTED, "requested": requested}
     return RpcError(UNSUPPORTED_VERSION, "Unsupported protocol version", data=data)

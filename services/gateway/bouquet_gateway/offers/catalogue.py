@@ -21,13 +21,12 @@ from bouquet_proto.offer import Authority, Modality, Offer, Operation
 from bouquet_proto.rules import RULES
 
 OfferRefusals: TypeAlias = defaultdict[str, tuple[OfferRefusal, ...]]
-"""Refusals of parts of offers (descriptions of operations), by the provider's name. The gateway does not serve these
-parts."""
+"""Refused parts of offers (descriptions of operations), by the provider's name."""
 
 PING_NAME_PATTERN = re.compile(r"[a-z\d_]+", re.ASCII)
 PLANS = {"regime": {operation.id: operation for operation in quotient_familial.OPERATIONS}}
-"""Operations whose provider is chosen by a rule at each call, by the rule's name (`Operation.plan`) and the operation's
-id. The gateway uses these definitions instead of those in the providers' offers."""
+"""Operations whose provider a rule chooses at each call, by the rule's name (`Operation.plan`) and the operation's id.
+The definitions in the providers' offers are not used."""
 # The offer of one provider must not decide which scopes open the data of another.
 
 
@@ -38,15 +37,13 @@ class ServedOperation(Struct, frozen=True, dict=True):
     operation: Operation
     authority: Authority
     authorities: Mapping[str, Authority]
-    """Administrations that answer for the operation, by provider: CNAF for the provider `cnaf`. Errors show their
-    labels and codes."""
+    """Administrations that answer for the operation, by provider: CNAF for the provider `cnaf`."""
     problems: Mapping[str, Failure]
-    """Errors, by reason, that are special to the operation's provider. The failure table has only the errors common to
-    all providers."""
+    """Errors, by reason, that are special to the operation's provider."""
     reply_schema: ReplySchema
     ping_name: str = ""
-    """Name that replaces `{status}` in `/api/{status}/ping`, where the gateway shows the health of the operation's
-    resource. Empty if the gateway does not show it."""
+    """Name that replaces `{status}` in `/api/{status}/ping`, which shows the health of the operation's resource. Empty
+    if the gateway does not show the health."""
 
     @property
     def provider(self) -> str:
@@ -74,7 +71,7 @@ class MonitoredResource(Struct, frozen=True):
 
 class IdentificationMethod(Struct, frozen=True):
     """Way in which a request identifies the person: by FranceConnect session, by INE (national student number), or
-    otherwise. This decides which operation of a v2 path answers (docs/reference/contract.md §1.2)."""
+    otherwise. In v2, the way decides between operations with the same path (docs/reference/contract.md §1.2)."""
 
     by_session: bool = False
     by_ine: bool = False
@@ -107,8 +104,8 @@ class Match(Struct, frozen=True):
 
     @property
     def by_session(self) -> bool:
-        """Whether the operation requires a FranceConnect session. If the requested version does not exist, whether all
-        other versions require one."""
+        """Whether the operation requires a FranceConnect session. For a missing version: whether all other versions
+        require a session."""
         candidates = [self.served] if self.served else list(self.family.each())
         return all(served.operation.by_session for served in candidates)
 
@@ -125,8 +122,8 @@ class Catalogue:
     def __init__(self, offers: Iterable[Offer] = ()) -> None:
         self.offers = tuple(offers)
         self.refusals: OfferRefusals = defaultdict(tuple)
-        """Refusals of operations and documents in offers that are otherwise valid, by the provider's name. For example,
-        another provider's offer already has the path."""
+        """Refusals of operations and documents in valid offers, by the provider's name. For example, another provider's
+        offer already has the path."""
         self.by_path = served_by_path(self.offers, self.refusals)
         self.documents = documents_by_path(self.offers, self.by_path, self.refusals)
         self.monitored = monitored_by_ping_name(self.offers, self.by_path)
@@ -156,7 +153,7 @@ class Catalogue:
 
     def match(self, path: str, identified_by: IdentificationMethod) -> Match | None:
         """Returns the operation that answers a request for `path`, with its other versions. If several operations share
-        the path, `identified_by` (how the request identifies the person) decides between them.
+        the path, `identified_by` decides.
 
         Returns `None` if no version is offered. If only other versions are offered, `Match.served` is `None`.
         """
@@ -168,8 +165,8 @@ class Catalogue:
 
 
 def _pick(modalities: tuple[ServedOperation, ...], identified_by: IdentificationMethod) -> ServedOperation | None:
-    """Returns the one of `modalities`, the operations of one path, that fits how the request identifies the person
-    (docs/reference/contract.md §1.2). Returns `None` if none fits `identified_by`."""
+    """Returns the operation in `modalities` that fits how the request identifies the person (docs/reference/contract.md
+    §1.2). Returns `None` if no operation fits."""
     if len(modalities) == 1:
         return modalities[0]
     by_modality = {served.operation.modality: served for served in modalities}
@@ -182,7 +179,7 @@ def _pick(modalities: tuple[ServedOperation, ...], identified_by: Identification
 
 
 def served_by_path(offers: Iterable[Offer], refusals: OfferRefusals) -> dict[str, tuple[ServedOperation, ...]]:
-    """Returns the operations that the gateway serves, by path, and adds the refused ones to `refusals`. If two
+    """Returns the operations that the gateway serves, by path, and adds refused operations to `refusals`. If two
     providers offer the same path, the first in `offers` gets all calls."""
     # This is otherwise for an operation with a plan: a rule, such as the one for CAF and MSA, that chooses the provider
     # at each call.
@@ -234,7 +231,7 @@ def monitored_by_ping_name(
     offers: Iterable[Offer], by_path: Mapping[str, tuple[ServedOperation, ...]]
 ) -> dict[str, MonitoredResource]:
     """Returns the resources (groups of operations) whose health the gateway shows at `/api/{status}/ping`. The keys are
-    the names that replace `{status}`. FranceConnect is among them if its worker has sent an offer."""
+    the names that replace `{status}`. FranceConnect is included once its worker has sent an offer."""
     table: dict[str, MonitoredResource] = {}
     if any(offer.provider == france_connect_session.PROVIDER for offer in offers):
         table[france_connect_session.PING_NAME] = MonitoredResource(
@@ -249,8 +246,8 @@ def monitored_by_ping_name(
 def documents_by_path(
     offers: Iterable[Offer], operation_paths: Container[str], refusals: OfferRefusals
 ) -> dict[str, bytes]:
-    """Returns the public documents in the workers' offers as JSON, by path. A document is added to `refusals` instead
-    if its path is not below `/api/`, or is already taken. The paths of operations (`operation_paths`) are taken too."""
+    """Returns the public documents in the workers' offers as JSON, by path. A document goes to `refusals` instead if
+    its path is not below `/api/`, or is taken by a document or an operation (`operation_paths`)."""
     table: dict[str, bytes] = {}
     for offer in offers:
         for path, document in offer.documents.items():
@@ -262,9 +259,9 @@ def documents_by_path(
 
 
 def _ping_name(operation: Operation, provider: str, ping_name_owners: dict[str, str]) -> str:
-    """Returns the name that replaces `{status}` in `/api/{status}/ping`, where the gateway shows the operation's
-    health. Returns "" if the name in the offer is malformed, or taken by another provider. `ping_name_owners` holds the
-    provider of each name; a new name is added to it."""
+    """Returns the name that replaces `{status}` in `/api/{status}/ping`, which shows the operation's health. Returns ""
+    if the name in the offer is malformed, or taken by another provider. `ping_name_owners` holds the provider of each
+    name; a new name is added."""
     name, owner = operation.status_name, operation.plan or provider
     if PING_NAME_PATTERN.fullmatch(name) and ping_name_owners.setdefault(name, owner) == owner:
         return name

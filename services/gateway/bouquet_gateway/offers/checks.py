@@ -1,5 +1,5 @@
 """Checks of an offer (a worker's description of its operations). The gateway refuses each operation or document that
-breaks a rule, such as one at a path that belongs to another provider, and serves the rest of the offer."""
+breaks a rule, and serves the rest of the offer."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class OfferRefusal(Struct, frozen=True):
     refusal concerns a document or the whole offer."""
 
     reason: str
-    """Reason for the refusal, one of a few fixed texts such as `offer too large`. The same text is a label of a metric
-    and the message of a log event."""
+    """Reason for the refusal, one of a few fixed texts such as `offer too large`."""
+    # The same text is a label of a metric and the message of a log event.
     operation: str = ""
     field: str = ""
     """Dotted path of the field at fault; empty if the refusal is not about one field."""
@@ -113,8 +113,8 @@ def _is_too_large(excesses: Iterator[str]) -> bool:
 
 
 def _has_reference(node: Any) -> bool:
-    """Returns whether a JSON schema refers to another one by an address, which is not allowed. Programs that read the
-    public documents would open that address."""
+    """Returns whether a JSON schema refers to another schema by an address, which is not allowed."""
+    # Programs that read the public documents would open the address.
     match node:
         case dict():
             return not REFERENCES.isdisjoint(node) or any(map(_has_reference, node.values()))

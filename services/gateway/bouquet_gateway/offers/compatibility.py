@@ -1,5 +1,5 @@
-"""Comparison of two offers (descriptions of operations) of the same provider: finds fields of the earlier offer that
-the later one has removed or changed, so that callers would no longer understand the answers."""
+"""Comparison of two offers (descriptions of operations) of the same provider: finds the fields that the later offer has
+removed or changed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from bouquet_proto.offer_limits import MAX_WORD_LENGTH
 
 
 def lost_fields(served: Offer, later: Offer) -> Iterator[OfferRefusal]:
-    """Yields a refusal for each field of `served` that `later` removes or changes. A changed field is one with an
-    additional JSON type, such as null. Compares only operations that both offers have."""
+    """Yields a refusal for each field of `served` that `later` removes or changes. An additional JSON type, such as
+    null, is a change. Compares only operations that both offers have."""
     # Operations with a plan are served as the gateway itself defines them.
     known = {operation.id: operation for operation in served.operations if not operation.plan}
     for operation in later.operations:
@@ -31,8 +31,8 @@ def _lost(served: Operation, later: Operation) -> Iterator[OfferRefusal]:
 
 
 def _types(schema: Any, path: str) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yields each field of a JSON schema: its dotted path, which begins with `path`, and the names of the JSON types
-    that the schema allows for it."""
+    """Yields each field of a JSON schema: its dotted path, which begins with `path`, and the names of its JSON
+    types."""
     for option in _options(schema):
         properties = option.get("properties")
         for name, field in properties.items() if isinstance(properties, dict) else ():
@@ -42,8 +42,8 @@ def _types(schema: Any, path: str) -> Iterator[tuple[str, frozenset[str]]]:
 
 
 def _options(schema: Any) -> Iterator[dict[str, Any]]:
-    """Yields the alternatives (`anyOf`) of a JSON schema, or the schema itself if it has none. If the schema describes
-    a list, yields those of the list's items."""
+    """Yields the alternatives (`anyOf`) of a JSON schema, or the schema itself without `anyOf`. For a list, yields the
+    alternatives of its items."""
     match schema:
         case {"anyOf": list(options)}:
             for option in options:

@@ -8,8 +8,8 @@ from typing import Any
 
 
 def objects_at(value: Any, path: str) -> list[Mapping[str, Any]]:
-    """Returns the objects at a dotted path such as `foyer.enfants`; empty if there are none. If a step of the path
-    leads to a list, the rest of the path is followed from each item."""
+    """Returns the objects at a dotted path such as `foyer.enfants`, or an empty list. The path is followed into each
+    item of a list."""
     if isinstance(value, list):
         return [node for item in value for node in objects_at(item, path)]
     if not isinstance(value, dict):

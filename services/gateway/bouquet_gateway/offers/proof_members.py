@@ -1,5 +1,5 @@
 """Names of the members of `meta` that the gateway writes for a proof, an encrypted text that shows later what an answer
-said. An operation whose own `meta` has one of these names is refused."""
+said. The gateway refuses an operation whose own `meta` has such a name."""
 
 from __future__ import annotations
 

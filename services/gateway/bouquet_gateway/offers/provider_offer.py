@@ -13,13 +13,13 @@ from bouquet_gateway.offers.compatibility import lost_fields
 from bouquet_proto.offer import Offer, digest_of
 
 FIELDS_KEPT_S = 90.0
-"""Seconds for which the gateway refuses an offer (description of operations) that removes or changes fields of the
-served one. They count from the last time that a worker sent the served one."""
+"""Seconds for which the gateway refuses an offer (description of operations) that removes or changes fields. The time
+begins when a worker last sent the served offer."""
 # A worker that is rolled out beside the former one thus cannot take a field from callers. Once no former worker
 # answers, its offer counts: the provider has decided so.
 MAX_REMEMBERED_OFFERS = 20
-"""Largest number of offers (descriptions of operations) per provider that the gateway remembers as served. An offer
-that it remembers is not reported as refused when an old worker sends it again."""
+"""Largest number of offers (descriptions of operations) per provider that the gateway remembers as served."""
+# A remembered offer is not reported as refused when an old worker sends it again.
 
 
 class _Received(Struct):
@@ -73,9 +73,8 @@ class ProviderOffer:
             self._refused = None
 
     def verdict(self, conflicts: tuple[OfferRefusal, ...]) -> tuple[str, tuple[OfferRefusal, ...]]:
-        """Returns what the gateway tells the provider's workers: the digest of an offer that they have sent, and its
-        refused parts. It is the served offer, unless another was refused as a whole in the last `FIELDS_KEPT_S`
-        seconds.
+        """Returns the digest of the served offer, with its refused parts, to tell the provider's workers. For
+        `FIELDS_KEPT_S` seconds, an offer refused as a whole replaces the served offer.
 
         Returns `("", ())` if no worker has sent an offer. `conflicts` are the parts of the served offer that the
         catalogue refuses, such as a path that another provider already has.

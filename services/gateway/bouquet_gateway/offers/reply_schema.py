@@ -19,8 +19,8 @@ Schema: TypeAlias = Mapping[str, Any]
 
 SCALARS: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 GATE = {"$any": list[str]}
-"""Name and type of the member `$any`, which hides an object in a reply from some callers. It lists scopes: only a
-caller with one of them gets the object's content. Only operations declared as `gated` may use it."""
+"""Name and type of the member `$any`, which lists scopes. A caller with none of the scopes gets an empty object. Only
+operations declared as `gated` may use `$any`."""
 # Other callers get an empty object.
 
 
@@ -98,7 +98,8 @@ class _TypeBuilder:
 
 
 def _count_members(text: bytes) -> int:
-    """Returns the number of members of all objects in a JSON text. It shows whether decoding has removed any."""
+    """Returns the number of members of all objects in a JSON text."""
+    # The number shows whether decoding has removed members.
     # Without its strings, in which a worker may spell a colon as it likes (`\\u003a`).
     return without_strings(text).count(b":")
 

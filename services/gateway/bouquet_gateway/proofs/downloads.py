@@ -33,8 +33,8 @@ class ProofDownloads:
     address may download only a limited number."""
 
     def __init__(self, proofs: Proofs, limit: AddressLimit, executor: Executor, *, is_sandbox: bool) -> None:
-        """Takes the executor that draws the PDF files, such as the one that `drawing_thread` yields. `limit` is the
-        limit on the downloads of each IP address. `is_sandbox` says whether the proofs are about invented data."""
+        """Takes the executor that draws the PDF files (`drawing_thread`), and the limit on the downloads of each IP
+        address. `is_sandbox` says whether the proofs are about invented data."""
         self._proofs = proofs
         self._limit = limit
         self._executor = executor

@@ -19,7 +19,7 @@ from bouquet_proto.names import GATEWAY_PREFIX
 
 NONCE_BYTES = 12
 NAME = re.compile(r"[A-Za-z0-9_-]{1,16}", re.ASCII)
-"""Pattern of the name of an encryption key. Each text that the key has encrypted begins with this name."""
+"""Pattern of the name of an encryption key, with which each encrypted text begins."""
 
 
 class NotSealed(Exception):
@@ -33,8 +33,7 @@ class KeyRing:
     # A nonce is random: one key may seal 2³² contents (NIST SP 800-38D, clause 8.3).
 
     def __init__(self, keys: dict[str, Secret]) -> None:
-        """Takes the secrets of the keys, by the keys' names. The first is the current key, with which new texts are
-        encrypted."""
+        """Takes the secrets of the keys, by the keys' names. The first key encrypts new texts."""
         self._ciphers = {
             name: AESGCM(hmac.digest(secret.reveal().encode(), b"proof", "sha256")) for name, secret in keys.items()
         }

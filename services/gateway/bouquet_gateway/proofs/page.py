@@ -24,8 +24,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
 }
-"""HTTP headers of the page. They keep the page's URL, which contains the proof, out of caches, search engines and
-`Referer` headers. They also forbid scripts, and frames that show the page."""
+"""HTTP headers that keep the page's URL, which contains the proof, out of caches, search engines and `Referer` headers.
+Scripts and frames are forbidden."""
 
 
 ENTRY_STATE_SENTENCES: Mapping[KnownState, str] = {

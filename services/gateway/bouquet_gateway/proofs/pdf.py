@@ -36,8 +36,8 @@ MAX_ROW_LINES = 40
 """Largest number of lines of text in one row of a table, so that a row fits on one page. A longer text goes on in the
 next row."""
 QR_SIDE = 52 * mm
-"""Width and height of the QR code on the page, in points. The library's `mm` is the number of points in a
-millimetre."""
+"""Width and height of the QR code on the page, in points."""
+# The library's `mm` is the number of points in a millimetre.
 # The QR code of a link of 1,000 characters has 121 modules (small squares) per side, so each is 0.4 mm wide.
 
 # Bitstream Vera is in the library's package, with its free licence, and has the letters of French and of most European
@@ -48,8 +48,8 @@ WITHOUT_WIDTH = ("Cf", "Mn")
 
 
 def pdf_of(document: Document, code: str, url: str, *, is_test: bool) -> bytes:
-    """Returns the PDF file with the content `document`. People compare `code`, the proof's short code, and verify the
-    proof at the address `url`. `is_test` says whether the data is a sandbox's, and so invented."""
+    """Returns the PDF file with the content `document`. `code` is the proof's short code, `url` the address at which
+    people verify the proof. `is_test` says whether the data is invented, as in a sandbox."""
     register_fonts()
     output = BytesIO()
     pages = _Pages(Canvas(output, pagesize=A4, lang="fr"), document.title, is_test=is_test)
@@ -108,8 +108,7 @@ class _Pages:
 
     def verification(self, url: str, code: str, issued_sentence: str) -> None:
         """Draws the QR code with the address `url`, at which people verify the proof, and instructions beside it. The
-        instructions quote `code`, the proof's short code, and end with `issued_sentence`. The QR code is also a
-        link."""
+        instructions quote `code`, the proof's short code, and end with `issued_sentence`."""
         self._need(QR_SIDE + 8 * mm)
         self._y -= 6 * mm
         bottom, left = self._y - QR_SIDE, MARGIN + QR_SIDE + 6 * mm
@@ -136,8 +135,8 @@ class _Pages:
             self._box(labels[start : start + MAX_ROW_LINES], values[start : start + MAX_ROW_LINES], width, split)
 
     def _box(self, labels: list[str], values: list[str], width: float, split: float) -> None:
-        """Draws a row of a table: the lines of the label in the left cell, those of the value in the right cell. The
-        row is `width` points wide, its left cell `split` points."""
+        """Draws a row of a table: the lines of the label at the left, the lines of the value at the right. The row is
+        `width` points wide, its left cell `split` points."""
         leading = NORMAL * LEADING
         height = max(len(labels), len(values)) * leading + CELL_PADDING
         self._need(height)

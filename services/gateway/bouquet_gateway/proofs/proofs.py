@@ -35,8 +35,8 @@ MAX_PROOF_LENGTH = 4000
 """Largest number of characters in the text of a proof. The link for its verification contains the text, and browsers
 and proxies refuse very long links."""
 PURPOSE, TEST_PURPOSE = "proof verification", "proof verification of test data"
-"""Purposes for which proofs are encrypted: the first in a gateway with real data, the second in a sandbox. A sandbox
-therefore cannot verify a proof about real data, and other gateways cannot verify a sandbox's proof."""
+"""Purposes for which proofs are encrypted: the first in a gateway with real data, the second in a sandbox. Neither kind
+of gateway can verify the other's proofs."""
 
 DOCUMENT_PURPOSE, TEST_DOCUMENT_PURPOSE = "proof document", "proof document of test data"
 
@@ -53,7 +53,7 @@ class ProofMembers(Struct, frozen=True):
 
 
 class Proofs:
-    """Service that makes and verifies proofs, encrypted texts that show later what an answer said. It stores nothing: a
+    """Service that makes and verifies proofs, encrypted texts that show later what an answer said. Nothing is stored: a
     proof contains everything that its verification shows."""
 
     def __init__(
@@ -147,7 +147,7 @@ def wanted_kind(served: ServedOperation, header: str) -> str:
 
 
 def code_of(text: str) -> str:
-    """Returns the short code of the proof `text`, `XXXX-XXXX-XX`, a part of its hash. People compare the code on paper
-    with the one that the verification shows."""
+    """Returns the short code of the proof `text`, `XXXX-XXXX-XX`. People compare the code on paper with the code in the
+    verification."""
     digits = sha256(text.encode()).hexdigest()[:10].upper()
     return f"{digits[:4]}-{digits[4:8]}-{digits[8:]}"

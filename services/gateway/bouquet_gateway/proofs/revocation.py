@@ -17,8 +17,8 @@ _decoder = msgspec.json.Decoder(Revocation)
 
 
 async def refuse_revoked(bus: BusClient, record: str, request_id: str, deadline: Deadline) -> None:
-    """Asks the registry whether a proof is revoked. Raises `Problem` if it is, or if the registry does not say.
-    `record` is the id of the answer's record in the access journal."""
+    """Asks the registry whether a proof is revoked. Raises `Problem` if the proof is revoked, or if the registry gives
+    no valid reply. `record` is the id of the answer's record in the access journal."""
     reply = await bus.call(PROVIDER, FindRevocation(id=request_id, deadline=deadline.at, record=record))
     if not isinstance(reply, Found):
         raise Problem("proof_status_unknown")

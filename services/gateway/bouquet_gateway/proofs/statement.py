@@ -1,5 +1,5 @@
 """Content of a proof (a text that shows later what an answer said): some fields of the answer, with French labels. Each
-operation declares its fields; people see them when they verify the proof."""
+operation declares its fields."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ INITIALS = 3
 GROUPED_FROM = 10_000
 """Smallest integer that is written with a space between each group of three digits, as in `10 000`."""
 MAX_ROWS = 2000
-"""Largest number of rows (label and value of a field) in a proof. Making 2,000 rows blocks the process for about 10
-ms."""
+"""Largest number of rows (label and value of a field) in a proof."""
+# Making 2,000 rows blocks the process for about 10 ms.
 DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 SEXES = {"F": "Féminin", "M": "Masculin"}
 YEAR_UNKNOWN, MONTH_UNKNOWN = "0000", "00"
@@ -46,8 +46,8 @@ class Section(Struct, frozen=True, array_like=True):
 
 
 class Statement(Struct, frozen=True, array_like=True):
-    """Content of a proof (a text that shows later what an answer said). It names the authority that answered, the
-    administration that asked and the day, and holds the fields to show."""
+    """Content of a proof (a text that shows later what an answer said): the authority that answered, the administration
+    that asked, the day, and the fields to show."""
 
     operation: str
     title: str

@@ -16,8 +16,8 @@ from bouquet_gateway.public.encoded_document import EncodedDocument, compress_do
 
 
 class Documents:
-    """Source of the public documents, such as the OpenAPI document. Each is built at its first request, and again once
-    a provider has changed the description of its operations."""
+    """Source of the public documents, such as the OpenAPI document. A document is built at its first request, and again
+    once a provider has changed its offer."""
 
     def __init__(
         self,

@@ -18,8 +18,8 @@ class EncodedDocument(Struct, frozen=True):
     plain: bytes
     gzipped: bytes
     etag: str
-    """`ETag` of the plain document, without quotes. It is a hash of the content, so that all gateways give the same
-    one."""
+    """`ETag` of the plain document, without quotes: a hash of the content."""
+    # All gateways thus give the same `ETag`.
 
     def etag_of(self, *, gzipped: bool) -> str:
         """Returns the `ETag`, without quotes, of the plain or the compressed document (RFC 9110 §8.8.3.3)."""

@@ -22,8 +22,8 @@ LEAST_CALLS = 10
 """Number of calls in the last ten minutes below which a resource is not shown as down."""
 # So one caller cannot cause it.
 LEAST_OUTAGES = 2
-"""Number of outages (answers with HTTP status 502, 503 or 504) in the last ten minutes below which a resource is not
-shown as down."""
+"""Smallest number of outages (HTTP status 502, 503 or 504) in the last ten minutes for which a resource is shown as
+down."""
 
 State: TypeAlias = Literal["ok", "bad_gateway", "unknown", "maintenance"]
 
@@ -71,9 +71,8 @@ class HealthWindows:
         self._windows: defaultdict[str, HealthWindow] = defaultdict(HealthWindow)
 
     def record(self, status: str, outage: bool | None) -> None:
-        """Counts a call to the resource whose health is at `/api/{status}/ping`, with `status` as its name there.
-        `outage` says whether the provider was out of service. `None` means that the provider was not asked: nothing is
-        counted."""
+        """Counts a call to the resource whose name in `/api/{status}/ping` is `status`. `outage` says whether the
+        provider was out of service. With `None` (provider not asked), counts nothing."""
         # Nothing is counted either for an empty `status`: the resource is not monitored.
         if status and outage is not None:
             self._windows[status].record(self._clock(), outage=outage)

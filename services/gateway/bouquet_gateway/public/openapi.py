@@ -148,8 +148,8 @@ def _checks(operation: Operation) -> Iterator[Check]:
 
 
 def _get(modalities: tuple[ServedOperation, ...], components: Components) -> Json:
-    """Returns the OpenAPI description of GET at one path. `modalities` holds the operations at this path, one for each
-    way to identify the person."""
+    """Returns the OpenAPI description of GET at one path. `modalities` holds the path's operations, one for each way to
+    identify the person."""
     operations = [served.operation for served in modalities]
     served, envelope = modalities[0], envelope_of(operations[0].path)
     errors: Json = {}

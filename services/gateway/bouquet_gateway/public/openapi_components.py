@@ -38,8 +38,7 @@ class Components:
         return {name: self._header(name, known[name]) for name in names}
 
     def schemas(self, known: Mapping[str, Json]) -> Json:
-        """Adds all schemas in `known` to the components, under their keys. Returns a reference to the first of them,
-        which may refer to the others."""
+        """Adds all schemas in `known` to the components, under their keys. Returns a reference to the first schema."""
         self._schemas |= known
         return _reference("schemas", next(iter(known)))
 

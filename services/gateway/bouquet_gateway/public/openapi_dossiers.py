@@ -1,5 +1,4 @@
-"""Description, in the OpenAPI document, of the endpoint for dossiers (several lookups in one request). It lists the
-operations and parameters that a dossier may use."""
+"""Description, in the OpenAPI document, of the endpoint for dossiers (several lookups in one request)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Error responses in an OpenAPI document, by HTTP status. Their examples are bodies exactly as the gateway sends
-them."""
+"""Error responses in an OpenAPI document, by HTTP status, with bodies of the gateway as examples."""
 
 from __future__ import annotations
 
@@ -26,8 +25,7 @@ JSON = "application/json"
 WITH_RETRY_AFTER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
 """HTTP statuses of the errors that can have a header `Retry-After`."""
 SAMPLE_VALUES = {"start": "01:10", "end": "02:30", "named": " (inconnue)"}
-"""Sample values for the placeholders in error texts, such as `{start}`. The examples of errors in the OpenAPI document
-contain them."""
+"""Sample values for the placeholders, such as `{start}`, in the examples of errors in the OpenAPI document."""
 
 
 def _header(description: str, kind: str = "integer") -> Json:
@@ -96,8 +94,8 @@ def error_answers(
     """Returns the OpenAPI responses for the errors of `path`, with examples, by HTTP status. `reasons` holds failure
     reasons such as `overloaded`, each with the authority that the error names.
 
-    `provider_failures` are the failures that only one provider has, by reason. `headers` names the headers of each
-    response. `more` is appended to each description.
+    `provider_failures` are the provider's own failures, by reason. `headers` names the headers of each response. `more`
+    is appended to each description.
     """
     examples: dict[int, dict[str, Json]] = defaultdict(dict)
     forms: dict[int, set[Envelope]] = defaultdict(set)

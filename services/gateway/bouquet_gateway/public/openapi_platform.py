@@ -150,7 +150,7 @@ BEARER = "jwt_bearer_token"
 
 def paths(monitored: Iterable[str], components: Components, security: Iterable[str]) -> Json:
     """Returns the OpenAPI paths of the gateway's own endpoints, and adds their schemas to `components`. `monitored` has
-    the names of the resources whose health `/api/{status}/ping` shows, `security` those of the security schemes."""
+    the names of the resources whose health `/api/{status}/ping` shows, `security` the names of the security schemes."""
     return _health(monitored, components) | {
         "/api/introspect": described(
             "introspect",
@@ -276,7 +276,7 @@ def described(
     body: Json | None = None,
 ) -> Json:
     """Returns the OpenAPI item of a path with one operation: a POST if `body` describes a body, else a GET. `answers`
-    and `errors` are its responses by HTTP status. `security` names the security schemes; without any, callers need no
+    and `errors` are the responses by HTTP status. `security` names the security schemes; empty if callers need no
     token."""
     return {
         "get" if body is None else "post": {

@@ -78,8 +78,7 @@ def add_header(operations: Mapping[str, Json], by_path: Mapping[str, tuple[Serve
 
 
 def paths(components: Components) -> Json:
-    """Returns the OpenAPI paths of the two endpoints for proofs: one verifies a proof, the other returns it as a PDF
-    file."""
+    """Returns the OpenAPI paths of the two endpoints for proofs: verification, and download as a PDF file."""
     valid = answer("La preuve est authentique", components.schemas(SCHEMAS), components)
     valid["content"]["text/html"] = {"schema": text()}
     file: Json = {"description": "Le document", "content": {"application/pdf": {"schema": {}}}}

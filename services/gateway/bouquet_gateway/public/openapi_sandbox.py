@@ -1,5 +1,5 @@
-"""Descriptions, in the OpenAPI document, of a sandbox's endpoints. They list test cases, check a proposed test case,
-and issue tokens with fewer scopes."""
+"""Descriptions, in the OpenAPI document, of a sandbox's endpoints: list of test cases, check of a proposed test case,
+and tokens with fewer scopes."""
 
 from __future__ import annotations
 

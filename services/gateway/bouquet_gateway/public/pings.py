@@ -17,7 +17,7 @@ from bouquet_gateway.public.health_window import WINDOW_S, Circumstances, Health
 
 
 class Status(Struct, frozen=True):
-    """Body of `/api/{status}/ping`: the health of a resource. All times are ISO 8601 texts with milliseconds and UTC
+    """Body of `/api/{status}/ping`: the health of a resource. All times are ISO 8601 with milliseconds and UTC
     offset."""
 
     status: State

@@ -31,18 +31,17 @@ from bouquet_proto.sandbox_messages import (
 T = TypeVar("T")
 
 KEPT_S = 5.0
-"""Seconds for which the document with all test cases is reused. The first request after that builds a new one."""
+"""Seconds for which the document with all test cases is reused."""
 OUTSIDE_SANDBOX_REASON = "malformed_request"
-"""Reason of the failure with which a worker that belongs to no sandbox answers a request about test cases. Such a
-worker does not understand the request."""
+"""Reason of the failure with which a worker outside of a sandbox answers a request about test cases."""
+# Such a worker does not understand the request.
 
 _page = msgspec.json.Decoder(CasePage)
 _report = msgspec.json.Decoder(CaseReport)
 
 
 class CaseDocument(Struct, frozen=True):
-    """Public list of what a sandbox answers: its test cases, and the errors and FranceConnect sessions that it
-    simulates."""
+    """Public list of what a sandbox answers: test cases, simulated errors, and simulated FranceConnect sessions."""
 
     cases: tuple[RecordedCase, ...]
     errors: tuple[SimulatedErrors, ...]
@@ -131,8 +130,7 @@ def _decoded(decoder: msgspec.json.Decoder[T], data: msgspec.Raw) -> T:
 
 
 def _folders(offer: Offer) -> set[str]:
-    """Returns the names of the folders for a provider's test cases. There is one for each operation in `offer`, named
-    after the operation's id."""
+    """Returns the names of the folders for a provider's test cases: one for each operation (`Operation.folder`)."""
     # FranceConnect's worker also has `france_connect`, whose cases describe the sessions of invented citizens.
     sessions = {france_connect_session.PROVIDER} & {offer.provider}
     return {operation.folder for operation in offer.operations} | sessions
