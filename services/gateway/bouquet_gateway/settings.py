@@ -44,7 +44,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Seconds after which the gateway asks the registry again about a remembered token that is still used. The request
     also tells the registry that the token is in use."""
     known_tokens: int = 50_000
-    """Largest number of tokens that one process remembers, at about 0.8 kB each. For any other token, it asks the
+    """Largest number of tokens that one process remembers, at about 0.8 kB each. For other tokens, the process asks the
     registry."""
     exempt_tokens: tuple[str, ...] = ()
     """Tokens exempt from blacklist, address check and rate limit, each as its SHA-256 in hexadecimal
@@ -57,7 +57,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """TCP port on which the gateway listens for HTTP."""
     public_url: str = ""
     """URL at which callers reach the gateways, such as `https://host`, for `/api/pings` and the OpenAPI document. If
-    empty, both show paths without a host."""
+    empty, paths have no host."""
     contact: str = ""
     """Address at which callers get help, for the OpenAPI document: a URL or an e-mail address. Empty for none."""
     processes: int = 1
@@ -85,8 +85,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     Recommended: the sum of `…_CONCURRENCY` over the provider's workers, divided by the number of gateway processes.
     """
     hedge_after_s: float = 2.0
-    """Longest wait, in seconds, for the first of two providers (CAF and MSA) in a lookup of a quotient familial. Then
-    the gateway also asks the second. With 0, it asks both at once."""
+    """Seconds that a lookup of a quotient familial waits for one provider (CAF or MSA) before it asks the other too.
+    With 0, both are asked at once."""
     double_file_grace_s: float = 0.3
     """Longest wait, in seconds, for the slower of CAF and MSA once the other has found the person. If both find the
     person, the gateway logs a warning and chooses one answer."""
@@ -100,8 +100,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     cache_max_items: int = 50_000
     """Limit on the items in the cache of one process, if `cache_url` is `memory:`. Ignored for redis."""
     cache_max_bytes: int = 64_000_000
-    """Limit, in bytes, on the cache of one process, if `cache_url` is `memory:`. Ignored for redis, which has its own
-    `maxmemory`."""
+    """Limit, in bytes, on the cache of one process, if `cache_url` is `memory:`. Ignored for redis."""
     cache_key: Secret = Secret("")
     """Secret that encrypts cached values and hashes their keys; the same in all gateways that share a cache. If empty,
     the gateway derives a secret from `token_key`."""
@@ -119,13 +118,13 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Limit on the unknown bearer tokens per minute from one IPv4 address or IPv6 /64 network. Further unknown tokens
     get a 429 (error `00429`). The limit of an IPv6 /48 network is ten times as high."""
     unknown_recipients_per_minute: Annotated[int, Meta(ge=1)] = 60
-    """Limit on a software editor's calls per minute for administrations that delegate nothing to the editor. Above it,
-    such calls get a 429 (error `00429`) until the minute ends. Calls for administrations served in the last hour
-    neither count nor get this 429."""
+    """Limit on a software editor's calls per minute for administrations that delegate nothing to the editor. Further
+    calls of this kind get a 429 (error `00429`) until the minute ends."""
+    # Calls for administrations served in the last hour neither count nor get this 429.
     # The calls with all tokens of the editor are counted together.
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
     """Limit on the new FranceConnect sessions per second in one process. A session is new if no call has used it in the
-    last ten minutes. Above the limit, calls wait for up to two seconds; those that would wait longer get a 429."""
+    last ten minutes. Calls that would wait for more than two seconds get a 429."""
     journal: bool | None = None
     """Whether calls for data are recorded in the registry's access journal. If unset, they are recorded only if
     `tokens_from` is `registry`."""
@@ -139,8 +138,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     """Path of the folder where journal records wait until they are sent. It must be on a disk that outlives the process
     and its container. Several gateways may share it."""
     journal_spool_max_bytes: int = 256 * 1024 * 1024
-    """Limit, in bytes, on the journal records that one process keeps on disk, at about 400 bytes each. At 80 % of it, a
-    warning is logged; at 95 %, calls are refused (error `00521`)."""
+    """Limit, in bytes, on the journal records that one process keeps on disk, at about 400 bytes each. A warning is
+    logged at 80 % of the limit. Calls are refused (error `00521`) at 95 %."""
     proof_keys: Secret = Secret("")
     """Keys of proofs (encrypted texts that show later what an answer said), as `name:secret,…`, with at least 32 bytes
     each. Required for proofs, and the same in all gateways.
@@ -148,17 +147,17 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     The first key encrypts new proofs. The other keys verify older proofs: keep each for five years.
     """
     proof_checks_per_minute: Annotated[int, Meta(ge=1)] = 5
-    """Limit on the verifications of proofs per minute from one IPv4 address or IPv6 /64 network. Further ones get a 429
-    (error `00429`). The limit of an IPv6 /48 network is ten times as high."""
+    """Limit on the verifications of proofs per minute from one IPv4 address or IPv6 /64 network. Further requests get a
+    429 (error `00429`). The limit of an IPv6 /48 network is ten times as high."""
     proof_documents_per_minute: Annotated[int, Meta(ge=1)] = 60
-    """Limit on the downloads of proofs as PDF files per minute from one IPv4 address or IPv6 /64 network. Further ones
-    get a 429 (error `00429`). The limit of an IPv6 /48 network is ten times as high."""
+    """Limit on the downloads of proofs as PDF files per minute from one IPv4 address or IPv6 /64 network. Further
+    requests get a 429 (error `00429`). The limit of an IPv6 /48 network is ten times as high."""
     mcp: bool = False
-    """Whether programs can call operations at `/mcp`, as tools of the Model Context Protocol. They need tokens that an
-    operator allows for this protocol (docs/operations/mcp.md)."""
+    """Whether programs can call operations at `/mcp`, as tools of the Model Context Protocol. An operator must allow
+    each token for the protocol (docs/operations/mcp.md)."""
     maintenance: str = ""
-    """Announced maintenance windows of providers, in Paris time, such as `MEN 01:10-02:30`; empty for none. The format
-    is described in docs/operations/maintenance-windows.md."""
+    """Announced maintenance windows of providers, in Paris time, such as `MEN 01:10-02:30`
+    (docs/operations/maintenance-windows.md). Empty for none."""
 
     def cache_secret(self) -> Secret:
         """Returns the secret that protects the cache: `cache_key` or, if that is empty, a secret derived from
@@ -183,8 +182,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
         return keys_of(self.journal_key)
 
     def proofs(self) -> KeyRing | None:
-        """Returns the keys in `proof_keys`, or `None` if it is empty. They encrypt proofs: texts that show later what
-        an answer said. Raises `SettingsError` if `proof_keys` is malformed."""
+        """Returns the keys that encrypt proofs, or `None` if `proof_keys` is empty. Raises `SettingsError` if
+        `proof_keys` is malformed."""
         return ring_of(self.proof_keys)
 
     def proxies(self) -> Networks:
@@ -202,7 +201,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
 
     def exempt_digests(self) -> frozenset[bytes]:
         """Returns the SHA-256 digests, as bytes, of the tokens exempt from blacklist, address check and rate limit.
-        They come from `exempt_tokens`. Raises `SettingsError` if an entry there is not a SHA-256 in hexadecimal."""
+        Raises `SettingsError` if an entry of `exempt_tokens` is not a SHA-256 in hexadecimal."""
         if not all(SHA256.fullmatch(digest) for digest in self.exempt_tokens):
             raise SettingsError([f"{GATEWAY_PREFIX}EXEMPT_TOKENS: must be SHA-256 digests in hexadecimal"])
         return frozenset(map(bytes.fromhex, self.exempt_tokens))
@@ -329,8 +328,8 @@ CHECKS: tuple[Callable[[GatewaySettings], object], ...] = (
     GatewaySettings.allowed_paths,
     lambda settings: parse_windows(settings.maintenance),
 )
-"""Functions that check the settings. Each raises `SettingsError` for a wrong setting; all run, so that all wrong
-settings are reported at once."""
+"""Functions that check the settings. Each raises `SettingsError` for a wrong setting."""
+# All run, so that all wrong settings are reported at once.
 
 REMOVED_SETTINGS = ("REGIME_STRATEGY", "TURN_S")
 """Names of settings that the previous release had, and that no longer have an effect."""

@@ -25,8 +25,8 @@ def migrate() -> None:
 
 
 def check() -> dict[str, list[str]]:
-    """Checks the portal, and returns the problems found: those of the application, of the content, of the database and
-    of the gateway, under these four names. An empty list means that all is well."""
+    """Checks the portal, and returns the problems of each part, such as `content` or `database`. An empty list means
+    that the part is well."""
     django.setup()
     return {part: list(examine()) for part, examine in PARTS.items()}
 

@@ -14,20 +14,20 @@ VERIFIED, PLAIN = "verify-full", "disable"
 FILES = ("sslrootcert", "sslcert", "sslkey")
 """TLS options of libpq, PostgreSQL's client library, whose values are paths of PEM files."""
 OPTIONS = ("host", "sslmode", *FILES, "application_name", "connect_timeout", "target_session_attrs")
-"""Options of libpq, PostgreSQL's client library, that a database URL may contain. `host` is allowed only for the folder
-of a Unix socket."""
+"""Options of libpq, PostgreSQL's client library, that a database URL may contain. `host` may name only the folder of a
+Unix socket."""
 SQLITE: Mapping[str, Any] = {
     "timeout": 10,
     "init_command": "PRAGMA journal_mode=WAL",
     "transaction_mode": "IMMEDIATE",
 }
 """Options of a connection to SQLite. A connection waits up to 10 seconds for another writer, and can read while another
-one writes."""
+connection writes."""
 
 
 def database_of(url: str) -> dict[str, Any]:
-    """Returns Django's settings for the database at `url`, which may name several PostgreSQL servers, as in
-    `a:5432,b:5432`. Raises `ValueError` for an unusable URL, with a message that does not quote the URL."""
+    """Returns Django's settings for the database at `url`. Raises `ValueError` for an unusable URL, with a message that
+    does not quote the URL."""
     try:
         parts = urlsplit(url)
         servers = [urlsplit(f"//{one}") for one in parts.netloc.rpartition("@")[2].split(",")]
@@ -55,8 +55,7 @@ def database_of(url: str) -> dict[str, Any]:
 
 
 def _options(query: str) -> dict[str, str]:
-    """Returns the options of libpq in a URL's query. If they lack `sslmode`, adds the value by which libpq verifies the
-    server's certificate and host name.
+    """Returns the options of libpq in a URL's query. If `sslmode` is missing, adds `sslmode=verify-full`.
 
     Raises `ValueError` for options that the portal does not accept.
     """

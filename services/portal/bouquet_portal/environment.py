@@ -1,5 +1,5 @@
-"""Settings of the portal, read from the variables `BOUQUET_PORTAL_*`. One error reports all wrong settings, each with
-its name and its problem, but without its value."""
+"""Settings of the portal, read from the variables `BOUQUET_PORTAL_*`. One error reports all wrong settings, without
+their values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ MAIL_URL = "must be smtp://host, smtps://host or file:///folder"
 
 _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)=.*|\w+_PORT=\w+://.*", re.DOTALL)
 """Pattern of the environment variables that Kubernetes sets for each Service, such as `WEB_SERVICE_HOST=10.0.0.1`. The
-portal ignores them, since they could be mistaken for its settings."""
+portal ignores these variables."""
+# They could be mistaken for its settings.
 
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65_535, description="must be a port, 0 to 65535")]
 """TCP port on which to listen; 0 stands for any free port."""
@@ -80,7 +81,7 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """
     secret_key: Secret = Secret("")
     """Secret of at least 32 characters that signs cookies and links. Required if `public_url` begins with `https`. If
-    empty, each start makes a new secret, which makes earlier cookies and links invalid."""
+    empty, each start makes a new secret, and earlier cookies and links become invalid."""
     host: str = "127.0.0.1"
     """Address on which the portal listens."""
     port: Port = 8030
@@ -119,8 +120,8 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     source_url: str = ""
     """Address of the source code, to which a link at the foot of each page leads. If empty, there is no link."""
     sandbox_url: str = ""
-    """Address of the sandbox gateway. The portal shows its test cases, and makes visitors' trial calls to it. If empty,
-    the portal has no sandbox."""
+    """Address of the sandbox gateway, for its test cases and visitors' trial calls. If empty, the portal has no
+    sandbox."""
     sandbox_api_url: str = ""
     """Address of the sandbox gateway in the examples on pages, such as `https://host`. If empty, examples contain
     `sandbox_url`."""
@@ -152,8 +153,7 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     editor_requests_keep_months: Annotated[int, Meta(ge=1, le=60)] = 24
     """Months for which a software editor's request to be listed is kept after the editor has confirmed it."""
     environment_notice: str = ""
-    """Text at the top of each page, for example to say that the site is a test environment. If empty, pages have no
-    such text."""
+    """Text at the top of each page, for example to say that the site is a test environment. Empty for none."""
 
 
 def read(environ: Mapping[str, str]) -> PortalSettings:
@@ -179,8 +179,8 @@ def read(environ: Mapping[str, str]) -> PortalSettings:
 
 
 def _text(name: str, environ: Mapping[str, str]) -> str | None:
-    """Returns the value of the setting `name`, or None if it is not set. If a variable `{name}_FILE` is set, the value
-    is the content of the file with this path."""
+    """Returns the value of the setting `name`, or None if it is not set. The variable `{name}_FILE`, if set, names a
+    file that contains the value."""
     if path := environ.get(f"{name}_FILE"):
         return Path(path).read_text(encoding="utf-8").strip()
     return environ.get(name)

@@ -13,7 +13,8 @@ PROBES = ("/livez", "/readyz")
 
 def answer_probes(get_response: GetResponse) -> GetResponse:
     """Returns a middleware that answers each probe (`/livez`, `/readyz`) with 200, whatever the request's `Host`
-    header. It checks nothing, since the process listens only after it has checked its content files."""
+    header. Checks nothing."""
+    # The process listens only after it has checked its content files.
     # The gateway is no condition: pages answer without it, with the last known documents.
 
     def middleware(request: HttpRequest) -> HttpResponseBase:

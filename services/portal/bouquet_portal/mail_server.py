@@ -12,7 +12,7 @@ from django.core.mail.backends.smtp import EmailBackend
 
 class Smtp(EmailBackend):
     """SMTP client that verifies the mail server's certificate. `cafile` in the server's URL names a PEM file with the
-    authority to trust. Without it, the system's authorities are trusted."""
+    authority to trust. Without `cafile`, the system's authorities are trusted."""
 
     @cached_property
     def ssl_context(self) -> ssl.SSLContext:

@@ -17,9 +17,9 @@ def networks(text: str) -> Networks:
 
 
 def visitor_address(peer: str, forwarded: str, trusted: Networks) -> str:
-    """Returns the IP address of the visitor who sent a request. Without a trusted proxy, it is `peer`, the other end of
-    the connection. If `peer` is in `trusted` (the networks of trusted proxies), it is the last address in `forwarded`
-    (the header `X-Forwarded-For`) that is not in `trusted`."""
+    """Returns the IP address of the visitor who sent a request: `peer`, the other end of the connection, unless `peer`
+    is a trusted proxy. Behind a trusted proxy, returns the last address in `forwarded` (the header `X-Forwarded-For`)
+    that is not in `trusted`."""
     # If all are trusted proxies, the first address counts.
     # Anybody can write `X-Forwarded-For`: a hop counts only when a trusted proxy has added it.
     hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()] + [peer]

@@ -15,8 +15,8 @@ from bouquet_portal.proxies import networks, visitor_address
 MAX_ADDRESSES = 10_000
 """Largest number of visitors' IP addresses counted in memory. At this number, all counts restart at 0."""
 IPV6_PREFIX = 64
-"""Length, in bits, of the beginning of an IPv6 address that identifies a visitor. One visitor usually has all addresses
-with the same beginning."""
+"""Length, in bits, of the beginning of an IPv6 address that identifies a visitor."""
+# One visitor usually has all addresses with the same beginning.
 
 
 class RateLimit:

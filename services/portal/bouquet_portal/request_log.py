@@ -17,8 +17,7 @@ log = logging.getLogger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 NO_ROUTE = "none"
-"""Name that stands for the route, in logs and metrics, if a request reaches no page. An example is a request for a
-static file."""
+"""Route, in logs and metrics, of a request that reaches no page, such as a request for a static file."""
 
 
 def log_requests(get_response: GetResponse) -> GetResponse:

@@ -20,8 +20,8 @@ def words(query: str) -> tuple[str, ...]:
 
 
 def rank(query: tuple[str, ...], *texts: str) -> int | None:
-    """Returns how well texts match the words of a search; 0 is best. It is a sum: each word adds the index of the first
-    text that contains it. Returns None if a word occurs in no text. `query` is a result of `words`, and `texts` are
-    results of `simplified`."""
+    """Returns how well texts, the most important first, match the words of a search; 0 is best. Returns None if a word
+    occurs in no text. `query` is a result of `words`, and `texts` are results of `simplified`."""
+    # Each word adds the index of the first text that contains it.
     places = [next((place for place, text in enumerate(texts) if word in text), None) for word in query]
     return None if None in places else sum(place for place in places if place is not None)

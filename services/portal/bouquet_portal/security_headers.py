@@ -33,8 +33,8 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 STRICT_TRANSPORT = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
-"""Header that makes browsers use only TLS for the site and its subdomains, for a year. It is sent only if the portal's
-public address begins with `https`."""
+"""Header that makes browsers use only TLS for the site and its subdomains, for a year. Sent only if the portal's public
+address begins with `https`."""
 
 
 def add_security_headers(get_response: GetResponse) -> GetResponse:

@@ -1,5 +1,5 @@
-"""Calls that the gateway itself makes to its operations. It makes them for a dossier (several lookups in one request),
-or for a tool of the Model Context Protocol. Each answer is the same as for a call by HTTP."""
+"""Calls that the gateway itself makes to its operations. Examples are the lookups of a dossier (several lookups in one
+request)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from bouquet_proto.deadline import Deadline
 from bouquet_proto.rules import SharedResults
 
 METHOD = "GET"
-"""HTTP method in traces and logs of the calls that the gateway makes itself, for example for a dossier (several lookups
-in one request). Callers use GET for the same operations."""
+"""HTTP method, in traces and logs, of the calls that the gateway itself makes to its operations."""
 
 
 class Services(Struct, frozen=True, kw_only=True):
@@ -46,14 +45,12 @@ class OperationCaller(Struct, frozen=True, kw_only=True):
     """Facts about the whole request for which the single calls are made."""
     admission: Admission
     is_session: bool
-    """Whether the credential belongs to a FranceConnect session. Such a credential gives access only to the citizen's
-    own data."""
+    """Whether the credential belongs to a FranceConnect session. If so, calls get only the citizen's own data."""
     deadline: Deadline
     refusal: Problem | None = None
     """Error that every call gets in place of a lookup; `None` if lookups are allowed."""
     shared: SharedResults = {}
-    """Results of validation rules, by rule, date and parameter values. Calls with the same values, such as those about
-    one person, share them."""
+    """Results of validation rules, by rule, date and parameter values. Calls with the same values share the results."""
 
     async def answer(self, target: Target, parameters: Parameters, *, is_counted: bool) -> tuple[Call, Answer]:
         """Calls the operation `target`, and returns the call and its answer. `is_counted` says whether the rate limit

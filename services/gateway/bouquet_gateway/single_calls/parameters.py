@@ -1,5 +1,5 @@
-"""Query parameters of the calls that the gateway itself makes. It makes them for a dossier (several lookups in one
-request), or for a tool of the Model Context Protocol."""
+"""Query parameters of the calls that the gateway itself makes. Examples are the lookups of a dossier (several lookups
+in one request)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Parameters(Struct, frozen=True):
     """Query parameters of one call, as the raw query string and in parsed form."""
 
     raw_query: str
-    """Query string of the call. Equal parameters give equal strings, so that identical calls can be recognized."""
+    """Query string of the call. Equal parameters give equal strings."""
     query: Query
 
 
@@ -49,7 +49,7 @@ def parameters_of(
     recipient: str, values: Values, encode: Callable[[str, Value], EncodedParameter] = encoded
 ) -> Parameters:
     """Returns the query parameters of one call: `recipient`, then `values` sorted by name. `recipient` is the SIRET of
-    the administration that receives the data. `encode` is `encoded`, or a cache of it for calls that share values."""
+    the administration that receives the data. `encode` may be a cache of `encoded`, for calls that share values."""
     parameters = {name: encode(name, value) for name, value in sorted(values.items()) if value != ()}
     raw_query = "&".join([f"recipient={recipient}", *[one.text for one in parameters.values()]])
     given = {name: one.value for name, one in parameters.items()}

@@ -1,5 +1,5 @@
-"""Choice of the operation that the gateway itself calls. It calls one for each lookup of a dossier (several lookups in
-one request), or for a tool of the Model Context Protocol."""
+"""Choice of the operation to call for one lookup of a dossier (several lookups in one request), or for a tool of the
+Model Context Protocol."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Target(Struct, frozen=True, kw_only=True):
         return self.operation is None or self.operation.modality == CIVIL_STATUS_MODALITY
 
     def people_at(self, path: str) -> People | None:
-        """Returns which fields of the operation's data hold the civil status of the people at `path`. For the path
-        `enfants`, these are fields of each child. Returns `None` if the operation declares no such fields there."""
+        """Returns which fields hold the civil status of the people at `path` in the data, such as each child at
+        `enfants`. Returns `None` if the operation declares no such fields there."""
         # The result is also `None` if one field holds both the family name and the first names.
         people = self.operation.people if self.operation else ()
         return next((one for one in people if one.at == path and one.nom != one.prenoms), None)

@@ -57,8 +57,8 @@ FIRST_OFFERS_WAIT_S = 3.0
 
 
 def paris_now() -> datetime:
-    """Returns the current time in Paris. Dates in the API's rules, such as the end of a version, are in this time
-    zone."""
+    """Returns the current time in Paris, with its time zone."""
+    # Dates in the API's rules, such as the end of a version, are in Paris time.
     return datetime.now(PARIS)
 
 

@@ -23,21 +23,21 @@ class EmbeddedWorker(Protocol):
     workers, and answers from test case files."""
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns the descriptions of operations (offers), one for each provider. A worker has one. The casebook has
-        one for each worker that it replaces."""
+        """Returns the descriptions of the worker's operations (offers), one for each provider that the worker
+        serves."""
 
     def read(self, reader: Reader) -> object:
-        """Returns the worker's settings. `reader` reads them, and collects the errors in them."""
+        """Reads and returns the worker's settings. `reader` collects the errors."""
 
     def running(self, bus: Bus, environ: Mapping[str, str]) -> AbstractAsyncContextManager[object]:
         """Returns a context in which the worker answers requests on the bus."""
 
 
 class EmbeddedService(Protocol):
-    """Service other than a worker that runs inside the gateway's process. The registry is the only one."""
+    """Service, other than a worker, that runs inside the gateway's process: the registry."""
 
     def read(self, reader: Reader) -> object:
-        """Returns the service's settings. `reader` reads them, and collects the errors in them."""
+        """Reads and returns the service's settings. `reader` collects the errors."""
 
     def running(
         self, bus: Bus, environ: Mapping[str, str], outbox: Outbox | None

@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.5
 LAST_PAUSE_S = 30.0
 STABLE_S = 60.0
-"""Seconds after its start from which a process counts as stable. If it ends earlier, the pause before the next start
-doubles, up to `LAST_PAUSE_S` seconds."""
+"""Seconds after which a started process counts as stable. If a process ends earlier, the pause before the next start
+doubles."""
 
 _PARENT = 0
 _STARTED = b"."
@@ -104,7 +104,7 @@ class _Supervisor:
 
     async def _supervise(self, number: int, child: _Child) -> int:
         """Replaces the child with this number each time it ends, until a signal stops the supervision. Returns the last
-        child's exit status. Returns 0 if the signal comes during the pause before a new child."""
+        child's exit status, or 0 if no child runs when the signal comes."""
         failures = 0
         while True:
             status = await child.ended()

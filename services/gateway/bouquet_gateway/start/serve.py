@@ -27,8 +27,8 @@ SERVICE = "bouquet-gateway"
 
 
 class StartConfiguration(Struct, frozen=True):
-    """Settings of a gateway, with the workers (`hosts`) and other services that run in its process. Both are empty with
-    a broker, since they then run in processes of their own."""
+    """Settings of a gateway, with the workers (`hosts`) and other services that run in its process. With a broker, both
+    are empty."""
 
     settings: GatewaySettings
     hosts: Mapping[str, embedded.EmbeddedWorker]
@@ -54,8 +54,8 @@ async def serve_processes(environ: Mapping[str, str]) -> int:
 
 
 def read(reader: Reader, mesh: MeshSettings) -> StartConfiguration:
-    """Returns the settings of a gateway, with the workers and services that run in its process. Checks the settings of
-    all of them. `reader` reads the settings, and collects the errors in them."""
+    """Reads, checks and returns the settings of a gateway, and of the workers and services in its process. `reader`
+    collects the errors."""
     settings = read_settings(reader)
     reader.check(_several_need_a_broker, settings, mesh)
     hosts, services = reader.check(_hosted, settings, mesh) or ({}, {})
@@ -109,8 +109,8 @@ def report_safeguards(settings: GatewaySettings) -> None:
 def _hosted(
     settings: GatewaySettings, mesh: MeshSettings
 ) -> tuple[Mapping[str, embedded.EmbeddedWorker], Mapping[str, embedded.EmbeddedService]]:
-    """Returns the workers and the services that run in the gateway's process. With a broker, both mappings are empty,
-    since each worker and service has its own process."""
+    """Returns the workers and the services that run in the gateway's process. With a broker, both mappings are
+    empty."""
     # On the embedded bus, these are the installed workers that the settings allow (in a sandbox, the casebook alone),
     # and the registry if tokens or journal need it.
     if settings.processes > 1 or not is_embedded(mesh.bus_url.reveal()):
@@ -122,9 +122,8 @@ def _hosted(
 
 
 def with_providers(settings: GatewaySettings, mesh: MeshSettings, hosted: tuple[str, ...]) -> GatewaySettings:
-    """Returns the settings with `providers` filled in: the names of the providers that the gateway may ask. They come
-    from the file of providers, if the settings name one, or else from the setting `providers`. If that is empty too,
-    they are `hosted`, the providers whose workers run in this process.
+    """Returns the settings with `providers` filled in from the file of providers, if the settings name one. Without a
+    file, an empty `providers` becomes `hosted`: the providers whose workers run in this process.
 
     Raises `SettingsError` if the file is wrong, or if a gateway with a broker names no provider.
     """

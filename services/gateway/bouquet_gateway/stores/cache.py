@@ -26,10 +26,10 @@ class Cache(Protocol):
         """Stores a value under a key, for `ttl_s` seconds."""
 
     async def add(self, key: str, ttl_s: float) -> bool:
-        """Adds a key for `ttl_s` seconds, and returns whether the key was missing before. It serves as a lock: of
-        several processes that add the same key at the same time, only one gets `True`.
+        """Adds a key for `ttl_s` seconds, and returns whether the key was missing before. If several processes add the
+        same key at the same time, only one gets `True`.
 
-        If the store fails, each of them gets `True`.
+        If the store fails, all of them get `True`.
         """
 
     async def delete(self, key: str) -> None:

@@ -29,7 +29,7 @@ from bouquet_mesh.tasks import alongside
 NAMESPACE = "bouquet:cache"
 NONCE_BYTES = 12
 MAX_PENDING_DELETIONS = 10_000
-"""Largest number of deletions that wait until redis confirms them. Above it, the oldest is given up."""
+"""Largest number of deletions that wait until redis confirms them. Above it, the oldest deletion is given up."""
 NO_TIMEOUT = 0
 """Value of aiocache's parameter `timeout` that turns off aiocache's own time limit."""
 # For its own timeout, aiocache would create a task at each call.
@@ -108,8 +108,9 @@ class RedisCache:
 
 
 class _Store(aiocache.RedisCache):  # type: ignore[misc]
-    """Redis store of aiocache that uses the gateway's redis client. The client that aiocache would create supports
-    neither TLS nor a user name in the URL."""
+    """Redis store of aiocache that uses the gateway's redis client."""
+
+    # The client that aiocache would create supports neither TLS nor a user name in the URL.
 
     def __init__(self, client: Redis, serializer: BaseSerializer) -> None:
         super().__init__(serializer=serializer, namespace=NAMESPACE, timeout=NO_TIMEOUT)

@@ -51,8 +51,8 @@ class PipeliningRedis(Redis):
         await super().aclose(close_connection_pool)
 
     def _release(self) -> None:
-        """Called when a request to redis has ended. Sends all waiting commands as one batch. If no command waits, lets
-        the next command be sent at once."""
+        """Called when a request to redis has ended. Sends all waiting commands as one batch."""
+        # If no command waits, the next command can be sent at once.
         commands = [
             command for command in self._waiting if not command.answer.done()
         ]  # its caller may have been cancelled

@@ -1,5 +1,4 @@
-"""Form in which a visitor writes the data of an answer: an input for each field of the answer. The data are read back
-from the submitted form."""
+"""Form in which a visitor writes the data of an answer: an input for each field of the answer."""
 
 from __future__ import annotations
 
@@ -30,8 +29,7 @@ class Entry(Struct, frozen=True):
 
     field: Field
     path: str
-    """Path of the field in a case file, such as `payload.data.enfants[0].sexe`. It is also the name of the HTML
-    input."""
+    """Path of the field in a case file, and name of the HTML input, such as `payload.data.enfants[0].sexe`."""
     texts: tuple[str, ...] = ()
     children: tuple[Entry, ...] = ()
     """Entries for the fields of a single object; empty for any other field."""
@@ -75,7 +73,7 @@ def entries(
     """Returns the form's entries for `fields`, the fields of the object at `path`. `data` holds their values, and
     `faults` the error texts by path.
 
-    `longer` is the path of a list that the visitor wants to extend. This list gets one more object, with blank inputs.
+    `longer` is the path of a list that gets one more object, with blank inputs.
     """
     members = data if isinstance(data, dict) else {}
     return tuple(_entry(one, members.get(one.name), faults, f"{path}.{one.name}", longer) for one in fields)
@@ -135,8 +133,8 @@ def _value(field: Field, sent: MultiValueDict[str, str], path: str) -> Any:
 
 
 def _count_objects(sent: Collection[str], path: str) -> int:
-    """Returns the number of objects in the list at `path`, at most `MAX_VALUES`. It is derived from the names of the
-    submitted inputs: `payload.data.enfants[2].sexe` shows that `payload.data.enfants` has three objects."""
+    """Returns the number of submitted objects in the list at `path`, at most `MAX_VALUES`."""
+    # An input named `payload.data.enfants[2].sexe` shows that `payload.data.enfants` has three objects.
     numbers = (re.match(r"\[(\d{1,3})\]", name[len(path) :]) for name in sent if name.startswith(f"{path}["))
     return min(MAX_VALUES, max((int(found[1]) + 1 for found in numbers if found), default=0))
 

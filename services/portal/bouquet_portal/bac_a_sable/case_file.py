@@ -17,7 +17,7 @@ from bouquet_portal.bac_a_sable.cases import CallParameters, Case
 from bouquet_portal.documents.model import Operation
 
 LEFT_OUT_PARAMETERS = ("recipient", "delegation_id")
-"""Parameters that a test case file never contains. They concern the caller, not the person."""
+"""Parameters that a test case file never contains. Both concern the caller, not the person."""
 
 
 class Computed(Struct, frozen=True):
@@ -42,8 +42,8 @@ def of_case(case: Case) -> str:
 
 
 def for_operation(operation: Operation) -> str:
-    """Returns a draft of a case file, for its author to complete. It has the operation's required parameters with
-    example values, and an empty answer. `operation` must come from `with_own_parameters`."""
+    """Returns a draft of a case file: the operation's required parameters with example values, and an empty answer.
+    `operation` must come from `with_own_parameters`."""
     asked: CallParameters = {
         one.name: _example(one.name, one.example)
         for one in operation.parameters
@@ -53,9 +53,8 @@ def for_operation(operation: Operation) -> str:
 
 
 def with_own_parameters(operation: Operation, operations: Iterable[Operation]) -> Operation:
-    """Returns the operation with only the parameters that its case files may contain: all but `LEFT_OUT_PARAMETERS`. An
-    operation for FranceConnect sessions also gets the parameters of the civil status. They are taken from another of
-    `operations`."""
+    """Returns the operation with only the parameters that its case files may contain. An operation for FranceConnect
+    sessions also gets the parameters of the civil status, from another of `operations`."""
     # Such an operation has no parameters of its own about the person.
     by_name = (
         one
@@ -69,14 +68,14 @@ def with_own_parameters(operation: Operation, operations: Iterable[Operation]) -
 
 
 def payload_of(operation: Operation, data: Any, meta: Any = None) -> Any:
-    """Returns the body of an answer that contains `data`. In version 2, this is `data` itself; from version 3 on, an
-    object with `data`, `links` and `meta`."""
+    """Returns the body of an answer: in version 2, `data` itself; from version 3 on, an object with `data`, `links` and
+    `meta`."""
     return {"data": data, "links": {}, "meta": meta or {}} if operation.version != "v2" else data
 
 
 def text_of(head: Head, asked: CallParameters, status: int, payload: Any) -> str:
-    """Returns the text of a case file. `head` is its top, such as a description. The file says that a call with the
-    parameters `asked` gets `payload` with this HTTP status."""
+    """Returns the text of a case file with `head` at its top. In the file, a call with the parameters `asked` gets
+    `payload` with this HTTP status."""
     about = {name: text for name, text in msgspec.structs.asdict(head).items() if text}
     params = {
         name.removesuffix("[]"): list(value) if isinstance(value, tuple) else value for name, value in asked.items()

@@ -14,15 +14,16 @@ from bouquet_portal.bac_a_sable.cases import CallParameters, Case
 from bouquet_portal.documents.model import ErrorCode, Operation
 
 DATA, META = "payload.data", "payload.meta"
-"""Paths, in a case file, of two objects in the recorded answer. The form has an input for each of their fields."""
+"""Paths of the answer's `data` and `meta` in a case file."""
 HEAD = ("description", "person", "family")
 
 
 class ProposedCase(Struct, frozen=True):
-    """Test case that a visitor describes in the form. Its answer is `error` or, if that is None, `data` and `meta`."""
+    """Test case that a visitor describes in the form. Its answer is `error` or, if `error` is None, `data` and
+    `meta`."""
 
     operation: Operation
-    """Operation that the test case calls. Its parameters are those that a test case file may contain."""
+    """Operation that the test case calls, with only the parameters that a test case file may contain."""
     head: Head = Head()
     asked: CallParameters = {}
     data: Any = None
@@ -38,8 +39,8 @@ class ProposedCase(Struct, frozen=True):
 
 
 def case_from_form(form_sent: QueryDict, operation: Operation, errors: Iterable[ErrorCode]) -> ProposedCase:
-    """Returns the test case that a submitted form describes. `errors` are the errors of the operation. If the visitor
-    has chosen one of them, it is the test case's answer."""
+    """Returns the test case that a submitted form describes. `errors` are the operation's documented errors, which the
+    form offers as answers."""
     head = Head(*(" ".join(form_sent.get(name, "").split())[: form.MAX_LENGTH] for name in HEAD))
     data = answer_form.data_from(operation.fields, form_sent, DATA)
     meta = answer_form.data_from(operation.meta, form_sent, META)
@@ -49,7 +50,7 @@ def case_from_form(form_sent: QueryDict, operation: Operation, errors: Iterable[
 
 def initial_case(operation: Operation, found: Case | None, errors: Iterable[ErrorCode]) -> ProposedCase:
     """Returns the test case with which the form is filled at first: `found`, or an empty one for None. `errors` are the
-    operation's documented errors; if `found` has one of them as its answer, the form shows it as chosen."""
+    operation's documented errors, which the form offers as answers."""
     if found is None:
         return ProposedCase(operation)
     head = Head(found.description, found.person, found.family)

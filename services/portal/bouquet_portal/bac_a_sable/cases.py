@@ -14,8 +14,9 @@ CallParameters: TypeAlias = dict[str, str | tuple[str, ...]]
 
 
 class Case(Struct, frozen=True):
-    """Test case of the sandbox: a call about an invented person, and the recorded answer. The sandbox computes some
-    dates in the answer, such as last year. They are those of the day when the portal read the test case."""
+    """Test case of the sandbox: a call about an invented person, and the recorded answer."""
+
+    # The sandbox has computed numbers in the answer, such as last year, on the day when the portal read the test case.
 
     id: str
     """Id of the operation and name of the test case, separated by a slash, such as `OPERATION/200_anne`."""
@@ -47,8 +48,8 @@ class Case(Struct, frozen=True):
 
 
 class SimulatedError(Struct, frozen=True):
-    """Error that the sandbox simulates on request. A call requests it by the FranceConnect token `session` or, if that
-    is empty, by these `parameters`."""
+    """Error that the sandbox simulates on request. A call requests the error by the FranceConnect token `session` or,
+    without a token, by `parameters`."""
 
     code: str
     status: int
@@ -66,8 +67,8 @@ class SimulatedError(Struct, frozen=True):
 
 
 class SimulatedErrors(Struct, frozen=True):
-    """Errors that the sandbox simulates for one operation. To get one, a call needs the `parameters` given here and
-    those of the error."""
+    """Errors that the sandbox simulates for one operation. To get an error, a call needs `parameters` and the error's
+    own parameters."""
 
     operation_id: str
     errors: tuple[SimulatedError, ...]

@@ -25,8 +25,8 @@ EXAMPLE = """{
     "emploi": { "operation": "france_travail/statut", "parameters": { "identifiant": "erreur-24003" } }
   }
 }"""
-"""Example of a dossier (one request for several lookups), with which the page's form is filled at first. Its lookups
-get answers with different statuses."""
+"""Example of a dossier (one request for several lookups), with which the page's form is filled at first."""
+# Its lookups get answers with different statuses.
 LABELS = {
     "found": "trouvée",
     "not_found": "absente chez le fournisseur",
@@ -57,8 +57,8 @@ class Row(Struct, frozen=True):
 
 
 class Fault(Struct, frozen=True):
-    """Error in the answer to a dossier (one request for several lookups). `pointer`, a JSON pointer, names the field of
-    the dossier at fault; it is empty if there is none."""
+    """Error in the answer to a dossier (one request for several lookups). `pointer` is a JSON pointer to the wrong
+    field of the dossier; empty for none."""
 
     code: str
     detail: str
@@ -77,8 +77,8 @@ def json_fault(text: str) -> str:
 
 
 def rows(body: Any) -> Iterator[Row]:
-    """Yields the rows of the table that shows the answer to a dossier. There is one for each lookup, or one for each
-    person if a lookup concerns several. `body` is the decoded body of a response with status 200."""
+    """Yields a row for each lookup of a dossier, or for each person if a lookup concerns several. `body` is the decoded
+    body of a response with status 200."""
     for name, part in _members(_members(body).get("data")).items():
         persons = _members(part).get("parts")
         if isinstance(persons, list):

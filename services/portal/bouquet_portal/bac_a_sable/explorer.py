@@ -18,7 +18,7 @@ MODALITIES = {
     "": "version 2",
 }
 """French label of each modality (way to identify a person), by its name. The best modality for new callers comes first.
-The key "" stands for the operations of version 2, which have none."""
+The key "" stands for version 2."""
 
 
 class OperationCase(Struct, frozen=True):
@@ -73,9 +73,8 @@ def by_topic(cases: Iterable[Case], operations: Sequence[Operation], apis: Itera
 
 
 def _sort_key(found: OperationCase) -> tuple[bool, int, int, int, str]:
-    """Returns the key that sorts the test cases of one API, the best for new callers first. Three things count, in this
-    order: not deprecated, best way to identify the person (`MODALITIES`), newest version."""
-    # The order is that of `MODALITIES`, then that of the versions, newest first.
+    """Returns the sort key of a test case: not deprecated first, then in the order of `MODALITIES`, then newest version
+    first."""
     operation = found.operation
     order = list(MODALITIES)
     rank = order.index(operation.modality) if operation.modality in order else len(order)
@@ -104,7 +103,8 @@ def errors_with_calls(
     errors: Iterable[ErrorCode], cases: Cases, operations: Mapping[str, Operation]
 ) -> Iterator[ErrorWithCall]:
     """Yields each of `errors`, with a call that makes the sandbox return it. An error that the sandbox does not
-    simulate has no call. Prefers calls of operations that are not deprecated."""
+    simulate has no call."""
+    # Calls of operations that are not deprecated are preferred.
     # Among these, it prefers operations without FranceConnect session.
     preferred = sorted(
         (one for one in cases.errors if one.operation_id in operations),

@@ -37,8 +37,7 @@ RARE_PARAMETERS = ("delegation_id",)
 
 
 class Input(Struct, frozen=True):
-    """Input for one parameter of an operation, with the values that the visitor has entered. It belongs to the form on
-    the page from which visitors call the sandbox."""
+    """Input for one parameter of an operation, with the values that the visitor has entered."""
 
     parameter: Parameter
     values: tuple[str, ...]
@@ -51,8 +50,8 @@ class Input(Struct, frozen=True):
 
     @property
     def first_id(self) -> str:
-        """HTML id of the parameter's input box, or of the first one if the parameter is a list. A link in the summary
-        of errors leads to this box."""
+        """HTML id of the parameter's input box, or of the first box if the parameter is a list."""
+        # A link in the summary of errors leads to the box.
         return f"{self.id}-1" if self.is_list else self.id
 
     @property
@@ -94,8 +93,7 @@ def asked_by(operation: Operation, sent: QueryDict) -> CallParameters:
 
 
 def with_recipient(operation: Operation, asked: CallParameters) -> CallParameters:
-    """Returns the parameters `asked`. If `recipient` (the administration that asks) is missing, adds it with its
-    example from the OpenAPI document."""
+    """Returns the parameters `asked`. Adds an example `recipient` (the administration that asks) if it is missing."""
     # An operation without this parameter, or without an example of it, gets none.
     examples = {
         parameter.name: str(parameter.example)
@@ -132,8 +130,7 @@ def _parameter_at_fault(operation: Operation, error: Mapping[str, Any], asked: C
 
 
 def relevant_scopes(operation: Operation) -> tuple[str, ...]:
-    """Returns the scopes on which the answers of an operation depend. They give access to the operation or to one of
-    its fields."""
+    """Returns the scopes that give access to an operation or to one of its fields."""
     of_fields: Iterable[str] = (
         part for field in operation.all_fields() for one in field.scopes for part in one.split("&")
     )

@@ -36,8 +36,8 @@ class PlacedFault(Struct, frozen=True):
 
 def place_faults(faults: Iterable[Fault], proposed: ProposedCase, errors: Iterable[ErrorCode]) -> Iterator[PlacedFault]:
     """Yields the faults of the test case `proposed`, in French, from the `faults` in the sandbox's report. A fault that
-    concerns several inputs is yielded for each of them. `errors` are the documented errors; if a fault quotes an error
-    code, the text of that error is shown."""
+    concerns several inputs is yielded for each of them. `errors` are the documented errors."""
+    # For a fault that quotes an error code, the text is the one of that error.
     details = {one.code: next((cause.detail for cause in one.causes), one.title) for one in errors}
     for fault in faults:
         yield from _placed(fault, proposed, details)

@@ -1,5 +1,4 @@
-"""Call that a visitor prepares in the console, the page on which visitors call the sandbox. The call is read from the
-submitted form or from a URL, and can be written as a URL."""
+"""Call that a visitor prepares in the console, the page on which visitors call the sandbox."""
 
 from __future__ import annotations
 
@@ -52,8 +51,8 @@ def call_from_url(url: QueryDict, operation: Operation, cases: Cases) -> Prepare
 
 
 def permalink(operation: Operation, prepared: PreparedCall, cases: Cases) -> str:
-    """Returns a URL that fills the console's form with this call. Only the call of a test case or of a simulated error
-    has one. Returns "" for any other call, which may be about a real person."""
+    """Returns a URL that fills the console's form with the call of a test case or simulated error. Returns "" for other
+    calls, which may be about real persons."""
     # Data about real people must not appear in a URL. All calls are the visitor's own, except those of test cases and
     # simulated errors.
     address = reverse("console", args=[operation.id])

@@ -33,13 +33,12 @@ TOKENS = "/bouquet/v1/sandbox/tokens"
 CALL_S = 10.0
 """Longest time, in seconds, that a call to the sandbox may take."""
 MAX_BYTES = 1_000_000
-"""Largest size, in bytes, of the body of a sandbox's answer. A larger one raises `GatewayError`."""
+"""Largest size, in bytes, of the body of a sandbox's answer. A larger body raises `GatewayError`."""
 TOKEN_KEPT_S = 3600.0
-"""Seconds for which the portal reuses a token that the sandbox issued for a choice of scopes. The sandbox accepts it
-for up to a day, so that visitors can use it in copied programs."""
+"""Seconds for which the portal reuses a token that the sandbox issued for a choice of scopes."""
+# The sandbox accepts the token for up to a day, so that visitors can use it in copied programs.
 MAX_TOKENS = 1_000
-"""Largest number of tokens, one for each choice of scopes, that the portal keeps in memory. At this number, it forgets
-all of them."""
+"""Largest number of tokens that the portal keeps in memory. At this number, the portal forgets all tokens."""
 
 
 class Call(Struct, frozen=True):

@@ -21,7 +21,7 @@ class Snippet(Struct, frozen=True):
 
 
 def snippets(call: Call, url: str) -> tuple[Snippet, ...]:
-    """Returns one program for each language. Each program makes this call to the sandbox at `url`."""
+    """Returns, for each language, a program that makes this call to the sandbox at `url`."""
     address = f"{url.rstrip('/')}{call.operation.path}"
     return (
         Snippet("curl", "curl", "", _curl(call, address)),

@@ -19,8 +19,8 @@ from bouquet_portal.documents.refreshed_value import Reading
 from bouquet_portal.theme.words import MODALITIES, modality_name
 
 BETWEEN_NAMES = re.compile(r", | & | et (?=[A-ZÀ-Þ])")
-"""Pattern of the separators between providers' names in a text: a comma, `&`, or `et` before a capital letter. Before a
-small letter, `et` belongs to a name."""
+"""Pattern of the separators between providers' names in a text: a comma, `&`, or `et` before a capital letter."""
+# Before a small letter, `et` belongs to a name.
 SEVERITY = ("bad_gateway", "maintenance", "unknown", "ok")
 """States of an API, worst first. `bad_gateway` stands for out of service."""
 
@@ -105,8 +105,7 @@ class Entry:
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """Fields of the API's answers in the newest version. If its operations return different fields, those of the
-        operation with the most fields."""
+        """Fields of the API's answers in the newest version, from the operation with the most fields."""
         return max((tuple(one.all_fields()) for one in self.newest.operations), key=_length)
 
     @cached_property
@@ -118,8 +117,8 @@ class Entry:
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """Texts in which a search of the catalogue looks for words, in lower case without accents. The most important
-        text, the title, comes first."""
+        """Texts in which a search of the catalogue looks for words, in lower case without accents. The title comes
+        first."""
         # Then follow keywords, provider and summary, sections, and fields.
         api = self.api
         fields = (f"{field.name} {field.description}" for field in self.fields) if self.operations else ()
@@ -149,8 +148,8 @@ def _opened(operations: Iterable[Operation], scope: str) -> Iterator[Field]:
 
 @lru_cache(maxsize=4)
 def entries(content: Content, read: Reading[tuple[Operation, ...]] | None) -> tuple[Entry, ...]:
-    """Returns all APIs of the catalogue. First come those with a content file, then those that only the gateway's
-    documents contain. `read` holds the operations last read from the gateway; None before the first reading."""
+    """Returns all APIs of the catalogue. APIs with a content file come first. `read` holds the operations last read
+    from the gateway; None before the first reading."""
     # The first are in the order of `content`, the others are sorted by title.
     by_resource: dict[str, list[Operation]] = {}
     for operation in read.value if read else ():

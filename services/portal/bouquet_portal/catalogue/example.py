@@ -19,22 +19,21 @@ VALUES: dict[str, Any] = {
     "date": "2026-09-01",
     "date et heure": "2026-09-01T08:00:00+02:00",
 }
-"""Example value of each type of field, by the type's French name. It is shown for a field without documented example or
-choices."""
+"""Example value of each type of field, by the type's French name, for fields without documented example or choices."""
 
 
 class Line(Struct, frozen=True):
     text: str
     scopes: tuple[str, ...] = ()
-    """Scopes that give access to the field on this line. Empty if they are those of the object around the field, or if
-    no field begins here."""
+    """Scopes that give access to the field on this line. Empty if no field begins here, or if the field has the same
+    scopes as the object around it."""
     is_absent: bool = False
     """Whether the caller's answer would lack the field on this line, since the caller has none of its scopes."""
 
 
 def lines(fields: Sequence[Field], scopes: Collection[str], data: Any = None) -> list[Line]:
-    """Returns an example answer as lines of JSON. The fields that a caller with these scopes does not get are marked as
-    absent. `data` holds the values, such as those of a recorded answer; if it is None, values are made up."""
+    """Returns an example answer as lines of JSON. Fields that a caller with these scopes does not get are marked as
+    absent. `data` holds the values; if `data` is None, values are made up."""
     members = data if isinstance(data, dict) else of_types(fields)
     return [Line("{"), Line('  "data": {'), *_members(fields, members, scopes, 2, False), Line("  }"), Line("}")]
 

@@ -107,8 +107,8 @@ def _call(operation: Operation) -> dict[str, Any]:
 
 
 def _errors(entry: Entry) -> dict[str, Any] | None:
-    """Returns the documented errors of an API's newest version: those of its provider, and those of the platform.
-    Returns None if the gateway does not serve the API, or if its errors are not known yet."""
+    """Returns the documented errors of an API's newest version, from its provider and from the platform. Returns None
+    if the gateway does not serve the API, or if its errors are not known yet."""
     latest = site().gateway.errors.latest()
     if latest is None or not entry.is_served:
         return None

@@ -158,7 +158,7 @@ class _File(Struct, frozen=True):
 
 
 class _Loader:
-    """Reader of content files. It collects the faults of all files, and does not stop at the first."""
+    """Reader of content files that collects the faults of all files."""
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self._folder = folder

@@ -15,8 +15,8 @@ from bouquet_portal.content.model import Text
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "linkify": False, "typographer": False}).enable("table")
 
 _BLOCKS = MarkdownIt("commonmark").disable("inline")
-"""Markdown parser that finds headings. It ignores markup within lines, and so takes half the time of the complete
-parser."""
+"""Markdown parser that finds headings, and ignores markup within lines."""
+# It takes half the time of the complete parser.
 
 
 class Parts(Struct, frozen=True):
@@ -30,7 +30,7 @@ class Parts(Struct, frozen=True):
 class Rendered(Struct, frozen=True):
     html: str
     plain: str
-    """Text of the page without Markdown marks. The site's search looks for words in it."""
+    """Text of the page without Markdown marks, for the site's search."""
 
 
 def render(text: str) -> Rendered:

@@ -37,7 +37,7 @@ class Text(Struct, frozen=True):
     anchor: str
     html: str
     plain: str
-    """Text of the section without Markdown marks. The site's search looks for words in it."""
+    """Text of the section without Markdown marks, for the site's search."""
 
 
 class Alert(Struct, frozen=True):
@@ -53,8 +53,7 @@ class Alert(Struct, frozen=True):
 
 
 class Api(Struct, frozen=True):
-    """Texts on the page of an API (fiche). The parameters and fields on the page come from the gateway's documents
-    instead."""
+    """Texts on the page of an API (fiche). The parameters and fields on the page come from the gateway's documents."""
 
     uid: str
     title: str
@@ -163,7 +162,7 @@ class Content(Struct, frozen=True, eq=False):
     legal: Mapping[str, Page]
     profiles: tuple[Profile, ...]
     advice: Mapping[str, Text]
-    """Advice on errors, by error code. The key `XX002` stands for the code 002 of any provider, and `autre` for all
+    """Advice on errors, by error code. The key `XX002` stands for the code 002 of all providers, and `autre` for all
     codes without other advice."""
     version_notes: Mapping[str, VersionNotes]
     """Notes for developers who move to a newer version of an API, by the API's uid. The key `general` has the notes
@@ -175,8 +174,8 @@ class Content(Struct, frozen=True, eq=False):
         return next((api for api in self.apis if api.uid == uid), None)
 
     def advice_on(self, code: str) -> Text | None:
-        """Returns the advice on an error code, or None if there is none. For `37002`, it looks for advice on `37002`
-        itself, then on `XX002` (the code 002 of any provider), then on `autre` (any code)."""
+        """Returns the advice on an error code, or None if there is none. For `37002`, tries the keys `37002`, `XX002`
+        (all providers) and `autre` (all codes), in this order."""
         names = (code, f"{ANY_PROVIDER}{code[2:]}", ANY_CODE)
         return next((self.advice[name] for name in names if name in self.advice), None)
 

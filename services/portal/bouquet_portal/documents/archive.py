@@ -23,8 +23,7 @@ class Archive(Protocol):
     def save(self, url: str, body: bytes) -> None: ...
 
     def confirm(self, url: str) -> None:
-        """Records that the stored document is still current: the gateway has just said that the document at `url` is
-        unchanged."""
+        """Records that the stored document of `url` is still current."""
 
 
 class NoArchive:

@@ -69,8 +69,8 @@ def pool_manager(total_s: float, *, connections: int, cafile: str) -> urllib3.Po
     """Returns a pool of connections to any host, which keeps up to `connections` of them open for each host. A request
     raises `urllib3.exceptions.HTTPError` if its answer takes more than `total_s` seconds.
 
-    If the caller reads the body itself (`preload_content=False`), this reading raises `TimeoutError` instead. `cafile`
-    names a PEM file with the authorities to trust; if it is empty, the system's are trusted.
+    With `preload_content=False`, reading the body later raises `TimeoutError` instead. `cafile` names a PEM file with
+    the authorities to trust; if empty, the system's authorities are trusted.
     """
     pool = urllib3.PoolManager(
         maxsize=connections,

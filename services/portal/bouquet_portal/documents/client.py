@@ -12,7 +12,7 @@ from msgspec import Struct
 from bouquet_portal.documents.bounded import pool_manager
 
 MAX_BYTES = 32 * 1024 * 1024
-"""Largest size, in bytes, of the body of a gateway's answer. A larger one raises `GatewayError`."""
+"""Largest size, in bytes, of the body of a gateway's answer. A larger body raises `GatewayError`."""
 
 
 class GatewayError(Exception):
@@ -44,13 +44,13 @@ class Client:
         self._pool = pool_manager(timeout_s, connections=connections, cafile=cafile)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """Returns the gateway's answer to a GET request, whatever its status. Raises `GatewayError` if the gateway
-        gives no answer in time, or one that is too large."""
+        """Returns the gateway's answer to a GET request, whatever its status. Raises `GatewayError` if the answer does
+        not come in time, or is too large."""
         return self._send("GET", path, None, headers or {})
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
-        """Returns the gateway's answer to a POST request, whatever its status. Raises `GatewayError` if the gateway
-        gives no answer in time, or one that is too large."""
+        """Returns the gateway's answer to a POST request, whatever its status. Raises `GatewayError` if the answer does
+        not come in time, or is too large."""
         return self._send("POST", path, body, headers or {})
 
     def _send(self, method: str, path: str, sent: bytes | None, headers: Mapping[str, str]) -> Answer:

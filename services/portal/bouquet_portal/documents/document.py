@@ -15,8 +15,8 @@ T = TypeVar("T")
 
 
 class Document(Generic[T]):
-    """JSON document at one path of a gateway. `parse` turns its decoded JSON into a value. If this succeeds, the
-    document is stored in `archive`."""
+    """JSON document at one path of a gateway. `parse` turns its decoded JSON into a value. A document that `parse`
+    accepts is stored in `archive`."""
 
     def __init__(self, client: Client, path: str, parse: Callable[[Any], T], archive: Archive | None = None) -> None:
         self._client = client
@@ -29,7 +29,7 @@ class Document(Generic[T]):
 
     def read(self) -> T:
         """Requests the document from the gateway and returns its value. Raises `GatewayError` if the gateway sends no
-        document, or one that does not have the expected form."""
+        document of the expected form."""
         # An unchanged document is not decoded again.
         # An OpenAPI document has more than a megabyte: to decode and understand it takes 0.1 s of a processor.
         known = {"If-None-Match": self._last[0]} if self._last else {}

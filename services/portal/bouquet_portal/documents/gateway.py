@@ -58,15 +58,13 @@ class Gateway(Struct, frozen=True):
     errors: RefreshedValue[tuple[ErrorCode, ...]]
     states: RefreshedValue[Mapping[str, ResourceState]]
     files: Mapping[str, RefreshedValue[bytes]]
-    """Content of the OpenAPI files, by their names in `FILES`. The portal reads a file's document only once a visitor
-    has requested the file."""
+    """Content of the OpenAPI files, by their names in `FILES`. A file is first read when a visitor requests it."""
     client: Client
 
     @classmethod
     def of(cls, settings: PortalSettings, note_states: NoteStates = ignore, archive: Archive | None = None) -> Gateway:
-        """Returns the documents of the gateway that the settings name. They are read later, in the background. Each
-        reading of the APIs' states then calls `note_states`. `archive` stores all documents except these states, to be
-        shown after a restart."""
+        """Returns the documents of the gateway that the settings name. The documents are read later, in the background.
+        Each reading of the APIs' states calls `note_states`. `archive` stores all other documents."""
         client = Client(settings.gateway_url, timeout_s=settings.gateway_timeout_s, cafile=settings.gateway_cafile)
 
         def refreshed(name: str, path: str, parse: Callable[[Any], T]) -> RefreshedValue[T]:

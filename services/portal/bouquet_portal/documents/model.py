@@ -38,7 +38,7 @@ class Field(Struct, frozen=True):
     description: str = ""
     scopes: tuple[str, ...] = ()
     """Scopes that give access to the field; a caller needs one of them. An entry `a&b` requires both scopes. A field
-    without scopes of its own has those of the object around it."""
+    without scopes of its own has the scopes of the object around it."""
     begins_scopes: bool = False
     """Whether the field's scopes differ from those of the object around it."""
     may_be_null: bool = False
@@ -74,8 +74,8 @@ class Operation(Struct, frozen=True):
     resource: str
     """Middle of the operation's path, the same in all versions and modalities, such as `dss/quotient_familial`."""
     modality: str
-    """Last part of the operation's path, such as `france_connect`. It says how the person is identified, and is empty
-    in version 2."""
+    """Last part of the operation's path, such as `france_connect`: the way to identify the person. Empty in version
+    2."""
     is_deprecated: bool
     scopes: tuple[str, ...]
     parameters: tuple[Parameter, ...]
@@ -96,8 +96,8 @@ class Operation(Struct, frozen=True):
 
     @property
     def credential(self) -> tuple[str, str]:
-        """Name of the header that carries the token, and the text before the token in its value. They are
-        `("Authorization", "Bearer ")`, but `("X-Api-Key", "")` in version 2 without FranceConnect."""
+        """Name of the header that carries the token, and text before the token: `("Authorization", "Bearer ")`. In
+        version 2 without FranceConnect, `("X-Api-Key", "")`."""
         by_key = self.version == "v2" and not self.is_by_session
         return ("X-Api-Key", "") if by_key else ("Authorization", "Bearer ")
 

@@ -12,10 +12,10 @@ from bouquet_portal.documents.model import Field, Operation, Parameter
 PATH = re.compile(r"/(?:api/)?(?P<version>v\d+)/(?P<rest>.+)")
 SCOPES = "x-scopes"
 """Key under which the OpenAPI document lists the scopes of an operation or a field. Operations that return no data
-about people lack it."""
+about people lack the key."""
 MAX_DEPTH = 12
-"""Largest depth of nested fields that are read from a schema. Reading therefore ends even for a schema that contains
-itself."""
+"""Largest depth of nested fields that are read from a schema."""
+# Reading therefore ends even for a schema that contains itself.
 
 KINDS = {
     "string": "texte",
@@ -114,7 +114,7 @@ def _fields(
     schema: Mapping[str, Any], schemas: Mapping[str, Any], prefix: str, scopes: tuple[str, ...], depth: int
 ) -> Iterator[Field]:
     """Yields the fields of an object's schema, with paths that begin with `prefix`, such as `enfants[].`. A field
-    without scopes of its own gets `scopes`, those of the object. `depth` is the object's level, 0 for the whole
+    without scopes of its own gets `scopes`, the scopes of the object. `depth` is the object's level, 0 for the whole
     answer."""
     # `depth` is the number of levels between the object and the top. Below `MAX_DEPTH`, there are no fields.
     if depth > MAX_DEPTH:

@@ -1,5 +1,5 @@
-"""Values that a background thread keeps up to date: it fetches them anew at regular intervals. If this fails, the last
-value remains available."""
+"""Values that a background thread fetches anew at regular intervals. If a fetch fails, the last value remains
+available."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_S = 3.0
-"""Seconds from the start of a failed reading to the next attempt. If `every_s`, the usual interval, is shorter, it
-counts instead."""
+"""Seconds from the start of a failed reading to the next attempt, unless the usual interval is shorter."""
 
 
 class Reading(Struct, Generic[T], frozen=True, eq=False):
     """Value that was read from a gateway, and the time of the reading. Two readings are equal only if they are the same
-    object, so that caches can use them as keys."""
+    object."""
+
+    # Caches can therefore use them as keys.
 
     value: T
     at: datetime
@@ -35,8 +36,8 @@ class Reading(Struct, Generic[T], frozen=True, eq=False):
 
 
 class RefreshedValue(Generic[T]):
-    """Value that a background thread keeps up to date: it fetches the value anew at regular intervals. If this fails,
-    the last value remains available."""
+    """Value that a background thread fetches anew at regular intervals. If a fetch fails, the last value remains
+    available."""
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class RefreshedValue(Generic[T]):
     ) -> None:
         """Prepares a thread that calls `read` every `every_s` seconds. `start` starts the thread.
 
-        `restore` returns the value that an earlier process has read last. It is used until a reading succeeds. `latest`
+        `restore` returns the last value that an earlier process has read, for use until a reading succeeds. `latest`
         waits up to `first_wait_s` seconds for the first attempt to read a value.
         """
         self.name = name
@@ -79,8 +80,8 @@ class RefreshedValue(Generic[T]):
             self._thread.join()
 
     def latest(self) -> Reading[T] | None:
-        """Returns the last known value, or None if no value is known yet. Waits for the end of the first attempt to
-        read one, at most `first_wait_s` seconds."""
+        """Returns the last known value, or None if no value is known yet. Waits up to `first_wait_s` seconds for the
+        first attempt to read a value."""
         # Starts the thread if nobody has.
         if self._latest is None:
             self.start()

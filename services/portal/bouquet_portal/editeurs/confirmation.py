@@ -1,5 +1,4 @@
-"""Mail that asks for confirmation of a request. It contains a signed link, which only the owner of the e-mail address
-receives."""
+"""Mail that asks, by a signed link, for confirmation of a request."""
 
 from __future__ import annotations
 
@@ -33,7 +32,7 @@ def token_of(request: EditorRequest) -> str:
 
 def request_id(token: str) -> int:
     """Returns the id of the request that a link's token names. Raises `LinkExpiredError` for a token older than
-    `LINK_LIFETIME`, and `LinkInvalidError` for one that this portal has not signed."""
+    `LINK_LIFETIME`, and `LinkInvalidError` for a token that this portal has not signed."""
     try:
         return int(signing.loads(token, salt=SALT, max_age=LINK_LIFETIME))
     except signing.SignatureExpired as error:

@@ -19,14 +19,14 @@ DEPLOYMENTS = (
     ("both", "L'un ou l'autre, selon le client"),
 )
 BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Invisible characters that change the direction of text. A line that contains them could look like another one."""
+"""Invisible characters that change the direction of text. A line with such characters could look like another line."""
 LA_POSTE = "356000000"
-"""SIREN of La Poste. The SIRET numbers of its establishments, which begin with it, have another checksum than usual."""
+"""SIREN of La Poste. Its SIRET numbers have another checksum than usual."""
 
 
 def check_line(text: str) -> None:
-    """Raises `ValidationError` if a text contains a character that could mislead a reader. Such characters are control
-    characters, for example line breaks, and those that change the direction of text (`BIDIRECTIONAL`)."""
+    """Raises `ValidationError` if a text contains a control character, such as a line break, or a character in
+    `BIDIRECTIONAL`."""
     if any(unicodedata.category(letter) == "Cc" or letter in BIDIRECTIONAL for letter in text):
         raise ValidationError("Retirez les caractères invisibles ou les retours à la ligne.")
 

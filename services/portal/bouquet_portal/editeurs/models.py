@@ -6,7 +6,8 @@ from django.db import models
 
 
 class EditorRequest(models.Model):
-    """Request of a software editor to be listed on the site. The owner of its e-mail address has to confirm it."""
+    """Request of a software editor to be listed on the site. The owner of its e-mail address has to confirm the
+    request."""
 
     created_at = models.DateTimeField()
     confirmed_at = models.DateTimeField(null=True)

@@ -1,5 +1,4 @@
-"""Steps in the life of an editor's request to be listed. It is submitted, confirmed by a mailed link, and deleted at
-the end of its retention."""
+"""Steps of an editor's request to be listed: submission, confirmation by a mailed link, and deletion."""
 
 from __future__ import annotations
 
@@ -20,18 +19,18 @@ from bouquet_portal.editeurs.models import EditorRequest
 log = logging.getLogger(__name__)
 
 MAX_UNCONFIRMED = 1_000
-"""Largest number of unconfirmed requests. Further ones are refused, so that nobody can fill the database or send many
-mails."""
+"""Largest number of unconfirmed requests. Further requests are refused."""
+# Otherwise somebody could fill the database or send many mails.
 MAX_OF_ADDRESS = 3
-"""Largest number of unconfirmed requests with the same e-mail address. Further ones are refused."""
+"""Largest number of unconfirmed requests with the same e-mail address. Further requests are refused."""
 UNCONFIRMED_LIFETIME = timedelta(days=7)
 """Time after which an unconfirmed request is deleted."""
 MAIL_AGAIN_AFTER = timedelta(minutes=10)
 """Shortest time between two mails for the same request. A second mail is sent if the editor submits the same form
 again."""
 RETRY_AFTER = timedelta(minutes=2)
-"""Shortest time from the start of an attempt to send a mail to the next attempt. Every attempt takes less time, so that
-two processes never send the same mail."""
+"""Shortest time from the start of an attempt to send a mail to the next attempt."""
+# Every attempt takes less time, so that two processes never send the same mail.
 DAYS_PER_MONTH = 365.25 / 12
 
 Outcome = Literal["sent", "deferred", "refused", "too_many"]

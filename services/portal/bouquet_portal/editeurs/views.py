@@ -28,8 +28,8 @@ def limit() -> RateLimit:
 
 
 def see_other(route: str) -> HttpResponse:
-    """Returns a redirect (303) to the page named `route`. After a redirect, reloading the page does not send the form
-    again."""
+    """Returns a redirect (303) to the page named `route`."""
+    # After a redirect, reloading the page does not send the form again.
     return HttpResponse(status=303, headers={"Location": reverse(route)})
 
 
@@ -85,7 +85,8 @@ def done(request: HttpRequest, *, act: str) -> HttpResponse:
 @never_cache
 def confirmation(request: HttpRequest, token: str) -> HttpResponse:
     """Shows the request that a confirmation link names, with a button to confirm it and one to remove it. Opening the
-    link changes nothing, since some programs open all links in mails."""
+    link changes nothing."""
+    # Some programs open all links in mails.
     try:
         found = EditorRequest.objects.filter(pk=request_id(token)).first()
     except LinkExpiredError:

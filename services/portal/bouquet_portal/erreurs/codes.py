@@ -104,9 +104,9 @@ def _texts(code: Code) -> Iterator[str]:
 
 
 def identities(code: Code, modalities: Iterable[str]) -> list[Identity]:
-    """Returns the invented persons for whom the sandbox answers with this error, such as the one with the INE
-    `ERREUR37002`. There is one for each of `modalities` (ways to identify a person); an empty `modalities` stands for
-    all. Returns an empty list if the sandbox does not simulate the error."""
+    """Returns the invented persons for whom the sandbox answers with this error, one for each of `modalities`. Empty
+    `modalities` stand for all ways to identify a person. Returns an empty list if the sandbox does not simulate the
+    error."""
     if code.code in CODES_WITHOUT_IDENTITY or (
         code.code[:2] == PLATFORM_PREFIX and code.status not in STATUSES_WITH_IDENTITY
     ):

@@ -1,5 +1,4 @@
-"""Table of the last known state of each API, such as out of service. The table outlives a restart of the portal and of
-the gateways."""
+"""Table of the last known state of each API, such as out of service."""
 
 from __future__ import annotations
 

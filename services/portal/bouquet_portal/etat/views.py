@@ -85,8 +85,8 @@ def _read_states(
 
 
 def _recorded_states(kept: Mapping[str, ObservedState], apis: Mapping[str, Api]) -> list[ShownState]:
-    """Converts the states recorded in the database to rows of the page. The page shows them until the portal has read
-    states from the gateway."""
+    """Converts the states recorded in the database to rows of the page, shown until the portal has read states from the
+    gateway."""
     return [
         ShownState(
             row.name,

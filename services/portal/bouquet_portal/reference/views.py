@@ -50,8 +50,8 @@ def operation(request: HttpRequest, operation_id: str) -> HttpResponse:
 
 
 def _resource_and_version(operation: Operation) -> tuple[str, str]:
-    """Returns the resource and the version of an operation, by which pages group operations. The operations of a group
-    differ only in the way to identify the person."""
+    """Returns the resource and the version of an operation, by which pages group operations."""
+    # The operations of a group differ only in the way to identify the person.
     return operation.resource, operation.version
 
 

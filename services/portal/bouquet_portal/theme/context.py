@@ -12,8 +12,8 @@ from bouquet_portal.theme import navigation
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """Returns variables for every template. They are the portal's settings, the addresses that pages show, and the
-    links in the head and foot of the page."""
+    """Returns variables for every template: the portal's settings, the addresses that pages show, and the links in the
+    head and foot."""
     settings = current_site().settings
     absent = () if settings.sandbox_url else ("sandbox",)
     is_technical = f"{request.path}/".startswith(f"{reverse('guide')}/")

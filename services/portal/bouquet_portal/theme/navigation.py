@@ -12,8 +12,7 @@ class Link(Struct, frozen=True):
     label: str
     url: str
     is_current: bool = False
-    """Whether the link leads to the current page. If no link does, the link to the nearest page above it counts as
-    current."""
+    """Whether the link leads to the current page or, if no link does, to the nearest page above it."""
 
 
 HEAD: tuple[tuple[str, str], ...] = (
@@ -51,7 +50,8 @@ FOOT: tuple[tuple[str, str], ...] = (
 
 def links(table: tuple[tuple[str, str], ...], path: str, *, without: Collection[str] = ()) -> list[Link]:
     """Returns the links in `table`, pairs of route and label, without the routes in `without`. Marks as current the
-    link to the page `path`. If none leads there, marks the nearest page above: on `/faq/jeton`, the link to `/faq`."""
+    link to the page `path`. If no link leads there, marks the nearest page above: on `/faq/jeton`, the link to
+    `/faq`."""
     made = [(label, reverse(route)) for route, label in table if route not in without]
     around = [url for _, url in made if path == url or path.startswith(f"{url}/")]
     return [Link(label, url, url == max(around, key=len, default="")) for label, url in made]

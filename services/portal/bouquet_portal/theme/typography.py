@@ -14,7 +14,8 @@ LEFT_ALONE = ("code", "pre", "script", "style", "textarea", "kbd", "samp", "svg"
 """HTML elements whose text keeps its spaces and signs, since it is not prose."""
 
 _SIGN = re.compile(r"['&;!?:«»%€.]|\d")
-"""Pattern of the signs that French typography may change. A text without any of them is returned unchanged at once."""
+"""Pattern of the signs that French typography may change."""
+# A text without them is returned unchanged at once.
 _TOKEN = re.compile(r"(<!--.*?-->|<[^>]*>)", re.DOTALL)
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)")
 _APOSTROPHE = "(?:'|&#x27;|&#39;)"
@@ -59,8 +60,8 @@ def french_html(html: str) -> str:
 
 
 def _step(tag: str) -> int:
-    """Returns 1 for the start tag of an element in `LEFT_ALONE`, -1 for its end tag, and 0 for any other tag. The sum
-    over all tags so far is the number of such elements that are still open."""
+    """Returns 1 for the start tag of an element in `LEFT_ALONE`, -1 for its end tag, and 0 for other tags."""
+    # The sum over all tags so far is the number of such elements that are still open.
     match = _TAG.match(tag)
     if match is None or match[2].lower() not in LEFT_ALONE or tag.endswith("/>"):
         return 0

@@ -28,7 +28,7 @@ VALIDITY = timedelta(minutes=10)
 
 class Signer(Struct, frozen=True):
     """Key and certificate with which the platform signs SAML assertions. `issuer` and `concentrator` are the platform's
-    name and code at the ANTS, which each assertion contains."""
+    name and code at the ANTS."""
 
     key: RSAPrivateKey
     certificate: Certificate
@@ -37,8 +37,7 @@ class Signer(Struct, frozen=True):
 
 
 def signed_assertion(signer: Signer, now: datetime) -> _Element:
-    """Returns a new signed assertion, valid for ten minutes from `now` (a time with a time zone). The signature
-    contains the signer's certificate."""
+    """Returns a new signed assertion, valid for ten minutes from `now` (a time with a time zone)."""
     begins, ends = _written(now), _written(now + VALIDITY)
     name = f"_{uuid.uuid4().hex}"
     root = new_element(QName(SAML, "Assertion"), ID=name, IssueInstant=begins, Version="2.0", nsmap={"saml2": SAML})

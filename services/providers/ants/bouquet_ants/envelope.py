@@ -1,4 +1,4 @@
-"""Client that asks the SIV, the State's register of vehicles, about a number plate. Its request is a SOAP 1.2 envelope
+"""Client that asks the SIV, the State's register of vehicles, about a number plate. Each request is a SOAP 1.2 envelope
 with a signed assertion (docs/reference/upstreams/ants.md §1-3)."""
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Page on which a visitor describes a test case field by field. The visitor can then have the test case checked, and
-download it as a file."""
+"""Page on which a visitor describes a test case field by field."""
 
 from __future__ import annotations
 
@@ -28,8 +27,8 @@ PAGE = "bac_a_sable/case_form.html"
 @require_http_methods(["GET", "HEAD", "POST"])
 @with_sandbox_contents
 def case_form_page(request: HttpRequest, contents: SandboxContents) -> HttpResponse:
-    """Shows the form in which a visitor describes a test case, or a list of operations if none is chosen. The visitor
-    can have a submitted form checked, returned as a file, or shown as YAML. The portal does not store it."""
+    """Shows the form in which a visitor describes a test case, or a list of operations if none is chosen. A submitted
+    form is checked, returned as a file, or shown as YAML; the portal does not store it."""
     given = request.POST if request.method == "POST" else request.GET
     chosen = next((one for one in contents.operations if one.id == given.get("operation")), None)
     if chosen is None:

@@ -1,5 +1,4 @@
-"""Page on which a visitor writes a new test case for the sandbox as YAML. The page shows the test case's faults line by
-line. The visitor can download the test case as a file."""
+"""Page on which a visitor writes a new test case for the sandbox as YAML. The page shows the test case's faults."""
 
 from __future__ import annotations
 
@@ -26,8 +25,8 @@ FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
 @require_http_methods(["GET", "HEAD", "POST"])
 @with_sandbox_contents
 def proposal(request: HttpRequest, contents: SandboxContents) -> HttpResponse:
-    """Shows the page on which a visitor writes a new test case for the sandbox. A test case that the visitor has sent
-    is checked by the sandbox, or returned as a file to download. The portal does not store it."""
+    """Shows the page on which a visitor writes a new test case for the sandbox. A submitted test case is checked by the
+    sandbox or returned as a file; the portal does not store it."""
     operation_id = (request.POST if request.method == "POST" else request.GET).get("operation", "")
     operation = next((one for one in contents.operations if one.id == operation_id), None)
     context = _context(contents, operation, _initial_text(request, operation, contents))
@@ -51,8 +50,7 @@ def as_file(text: str, name: str) -> HttpResponse:
 
 
 def yaml_page(request: HttpRequest, contents: SandboxContents, operation: Operation, text: str) -> HttpResponse:
-    """Shows the page of YAML with `text`, the test case that the visitor has described in the form. There the visitor
-    can edit it."""
+    """Shows the page of YAML with `text`, the test case that the visitor has described in the form."""
     return render(request, "bac_a_sable/proposal.html", _context(contents, operation, text))
 
 
@@ -100,8 +98,8 @@ def _numbered(text: str, report: Report) -> list[tuple[int, str, list[str]]]:
 
 
 def _initial_text(request: HttpRequest, operation: Operation | None, contents: SandboxContents) -> str:
-    """Returns the text that the page's text box contains at first. It is the test case that the URL parameter `cas`
-    names, or else a draft. Returns "" if the visitor has chosen no operation."""
+    """Returns the first text of the page's text box: the test case that the URL parameter `cas` names, or else a draft.
+    Returns "" if the visitor has chosen no operation."""
     # The draft has the operation's parameters and an empty answer.
     if operation is None:
         return ""
