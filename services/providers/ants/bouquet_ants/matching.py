@@ -61,7 +61,7 @@ def _share_first_name(some: Iterable[str], others: tuple[str, ...]) -> bool:
 
 
 def _is_one_of(word: str, name: str) -> bool:
-    """Returns whether `name` is equal to `word`, or contains it as one of its words: `JEAN-PIERRE` contains `JEAN`."""
+    """Returns whether `name` is equal to `word` or contains the word: `JEAN-PIERRE` contains `JEAN`."""
     # JEAN is a word of JEAN-PIERRE; JEAN-PAUL and JEAN-PIERRE, which share a word, are two names.
     plain, whole = normalised(word), normalised(name)
     return bool(plain) and (plain == whole or plain in whole.split())

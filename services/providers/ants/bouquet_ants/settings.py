@@ -86,8 +86,8 @@ def _certificate_of(settings: Settings) -> Certificate:
 
 
 def _pem(text: str) -> bytes:
-    """Converts the value of a setting to PEM with line ends, as libraries expect it. The value `text` is accepted with
-    spaces in place of line ends. Raises `ValueError` for a text that is not PEM."""
+    """Converts the value of a setting to PEM with line ends. `text` may have spaces in place of line ends. Raises
+    `ValueError` for a text that is not PEM."""
     found = _PEM.search(text)
     if found is None:
         raise ValueError("no PEM")

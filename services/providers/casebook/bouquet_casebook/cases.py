@@ -108,8 +108,8 @@ class Folder(Struct, frozen=True):
 
     @property
     def default(self) -> Case | None:
-        """Test case that answers a lookup if no other case of the folder fits. It is read from `404.yaml`; `None` if
-        the folder has no such file."""
+        """Test case in `404.yaml`, which answers a lookup if no other case of the folder fits; `None` without this
+        file."""
         return next((case for case in self.cases if case.name == DEFAULT_FILE), None)
 
 
@@ -142,8 +142,8 @@ class Casebook:
 
 
 def read_folder(path: Path, today: date) -> Folder:
-    """Returns the test cases of a folder, and an error for each unreadable file. Placeholders for dates, such as
-    `{annee-3}`, are computed from `today`. A missing folder has no test cases and no errors."""
+    """Returns the test cases of a folder, and an error for each unreadable file. `today` is the date for placeholders
+    such as `{annee-3}`. A missing folder has no test cases and no errors."""
     cases, errors = [], []
     for file in _files(path):
         try:
@@ -154,8 +154,8 @@ def read_folder(path: Path, today: date) -> Folder:
 
 
 def read_case(file: Path, today: date) -> Case:
-    """Returns the test case in a case file. Placeholders for dates, such as `{annee-3}`, are computed from `today`.
-    Raises `CaseError` for an invalid file."""
+    """Returns the test case in a case file. `today` is the date for placeholders such as `{annee-3}`. Raises
+    `CaseError` for an invalid file."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # ValueError: no UTF-8
@@ -164,8 +164,8 @@ def read_case(file: Path, today: date) -> Case:
 
 
 def parse_case(name: str, text: str, today: date) -> Case:
-    """Returns the test case in the text of a case file. Placeholders for dates, such as `{annee-3}`, are computed from
-    `today`. Raises `CaseError` for an invalid text."""
+    """Returns the test case in the text of a case file. `today` is the date for placeholders such as `{annee-3}`.
+    Raises `CaseError` for an invalid text."""
     try:
         content, misread = _loaded(dated(text, today))
     except yaml.MarkedYAMLError as error:

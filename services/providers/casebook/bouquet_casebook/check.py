@@ -82,8 +82,8 @@ class Checker:
     """Check of the test case files below the folder `root`.
 
     `offers` describe the operations that the sandbox answers. `published` holds these operations by id, each with the
-    function that converts a worker's result to published data. Ages, periods and placeholders such as `{annee-3}` are
-    computed from the date `today`.
+    function that converts a worker's result to published data. Ages and placeholders such as `{annee-3}` are computed
+    from `today`.
     """
 
     def __init__(
@@ -267,7 +267,7 @@ def _unfit_for_version_2(case: Case, version_2: list[ServedVersion2]) -> Iterato
 
 
 def _with_every_field_required(node: Any) -> Any:
-    """Returns a copy of a JSON schema that requires every field, even those that only some callers receive
+    """Returns a copy of a JSON schema that requires every field, even a field that only some callers receive
     (`x-scopes`)."""
     # A case must have these fields, since it must hold the data for a caller with every scope.
     match node:

@@ -1,4 +1,4 @@
-"""The commands `bouquet-worker casebook` and `bouquet-worker check-cases`, which this distribution adds.
+"""The commands `bouquet-worker casebook` and `bouquet-worker check-cases`.
 
 `bouquet-worker` imports this module at every start, so the commands import what they need only when they run.
 """

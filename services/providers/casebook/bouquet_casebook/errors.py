@@ -116,8 +116,8 @@ def failure_reply(
     code: str, operation: Operation, authority: Authority, problems: Mapping[str, Failure]
 ) -> Reply | None:
     """Returns a worker's reply that makes the gateway answer with the error `code`; `None` if the operation cannot fail
-    with it. `authority` is the administration whose two digits begin error codes. `problems` are the provider's own
-    errors, by reason."""
+    with this error. `authority` gives the first two digits of error codes. `problems` are the provider's own errors, by
+    reason."""
     return _reply_of(code, (*operation.reasons, *PROVIDER, *PLATFORM), authority, problems)
 
 
@@ -126,8 +126,8 @@ def session_failure_reply(code: str, authority: Authority) -> Reply | None:
 
 
 def codes_of(operation: Operation, authority: Authority, problems: Mapping[str, Failure]) -> dict[str, int]:
-    """Maps each error code that the sandbox can simulate for an operation to its HTTP status. `authority` is the
-    administration whose two digits begin error codes. `problems` are the provider's own errors, by reason."""
+    """Maps each error code that the sandbox can simulate for an operation to its HTTP status. `authority` gives the
+    first two digits of error codes. `problems` are the provider's own errors, by reason."""
     common = (reason for reason in (*PROVIDER, *PLATFORM) if reason not in NOT_LISTED)
     own = [(authority, row) for _, row in failures_of((*operation.reasons, *common), problems)]
     opening = (

@@ -32,8 +32,8 @@ MAX_CASE_BYTES = 600_000
 
 
 def page_of(cases: Iterable[RecordedCase], after: str) -> CasePage:
-    """Returns the page of the list of test cases that begins after the case with the id `after`. An empty `after` means
-    the first page. `cases` must be sorted by id."""
+    """Returns the page of test cases that begins after the case with the id `after`. An empty `after` means the first
+    page. `cases` must be sorted by id."""
     chosen: list[RecordedCase] = []
     size = 0
     for case in cases:

@@ -106,8 +106,8 @@ class Sandbox:
         return reader.read(CasebookSettings, PREFIX, _need_folder)
 
     def settings(self, environ: Mapping[str, str]) -> CasebookSettings:
-        """Returns the sandbox's settings, read from environment variables. Raises `SettingsError`, which names every
-        wrong setting."""
+        """Returns the sandbox's settings, read from environment variables. Raises `SettingsError` if a setting is
+        wrong."""
         return read_all(environ, self.read)
 
     @asynccontextmanager
@@ -216,8 +216,9 @@ class CaseService:
 def handler_of(
     offer: Offer, casebook: Casebook, published: Mapping[str, PublishedOperation[Any]], case_service: CaseService
 ) -> Handler:
-    """Returns the function that answers all requests of gateways to one provider. It answers lookups from case files,
-    describes the operations as in `offer`, and lists and checks test cases."""
+    """Returns the function that answers all requests of gateways to one provider. Lookups are answered from case
+    files."""
+    # The function also describes the operations as in `offer`, and lists and checks test cases.
     answers = _Answers(offer, casebook, published)
     folders = {operation.folder for operation in offer.operations}
 
@@ -298,9 +299,9 @@ def _recorded(case: Case | None) -> Recorded | None:
 
 
 def _sessions(casebook: Casebook, scopes: tuple[str, ...], case_service: CaseService) -> Handler:
-    """Returns the function that answers all requests of gateways about simulated FranceConnect sessions. It opens a
-    session, and lists and checks the case files of sessions. `scopes` are the scopes of a session that serves only to
-    make calls fail."""
+    """Returns the function that answers all requests of gateways about simulated FranceConnect sessions. `scopes` are
+    the scopes of a session that serves only to make calls fail."""
+    # The function opens a session, and lists and checks the case files of sessions.
 
     async def handle(request: Request) -> Reply:
         match request:

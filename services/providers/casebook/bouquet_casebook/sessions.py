@@ -45,8 +45,9 @@ def open_session(casebook: Casebook, lookup: Lookup, scopes: tuple[str, ...]) ->
 
 
 def session_of(case: Case) -> Session:
-    """Returns the FranceConnect session that a case file's payload describes. The payload need not be signed
-    (docs/reference/contract.md §6.5). Raises `CaseError` for an invalid payload."""
+    """Returns the FranceConnect session that a case file's payload describes. Raises `CaseError` for an invalid
+    payload."""
+    # The payload need not be signed (docs/reference/contract.md §6.5).
     try:
         introspection = msgspec.json.decode(case.payload, type=_Payload).token_introspection
     except msgspec.DecodeError:

@@ -24,7 +24,7 @@ class ServedVersion2(Struct, frozen=True):
     successor: Operation
 
     def body(self, payload: Raw, asked: Mapping[str, Any]) -> Raw:
-        """Converts the answer of a test case from the later version to the data of version 2. `asked` holds fields that
+        """Converts a later version's answer, from a test case, to the data of version 2. `asked` holds fields that
         repeat the request, such as the INE. Raises `msgspec.ValidationError` if version 2 cannot express the answer."""
         data = msgspec.json.decode(payload, type=_Payload).data
         result = msgspec.convert({**asked, **missing_members(data), **data}, self.published.result)

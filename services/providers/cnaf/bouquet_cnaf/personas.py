@@ -43,7 +43,7 @@ class Dossier(Struct, frozen=True, kw_only=True):
     persons: tuple[PersonOfFile, ...]
     children: tuple[PersonOfFile, ...] = ()
     lines: tuple[str, str, str, str, str, str, str]
-    """Seven lines of the address, unused ones empty."""
+    """Seven lines of the address; unused lines are empty."""
     quotient: str | None
     """Quotient familial in whole euros, as text; `None` for a file without a quotient."""
     month: tuple[int, int] | None = None

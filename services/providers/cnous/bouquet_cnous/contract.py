@@ -96,8 +96,7 @@ class EtudiantBoursier(EtudiantBoursierSansIdentite, frozen=True, kw_only=True, 
 
 
 class Dossier(EtudiantBoursier, frozen=True, kw_only=True):
-    """Scholarship of a student, as the worker's handlers return it. It has all the fields that any version of the API
-    publishes."""
+    """Scholarship of a student, as the worker's handlers return it, with the fields of all versions of the API."""
 
     statut_bourse: int | None
     """Status of the grant: 0 is final, a higher number provisional, `None` unknown (docs/contract.md, D13)."""

@@ -35,8 +35,8 @@ def bare(name: str) -> str:
 def choose(nom: str, *groups: Collection[Named], is_whole_name: Callable[[str], bool]) -> str | None:
     """Returns the code of the commune that a typed name means, or `None` where no commune fits, or several fit equally.
 
-    The first words of a commune's name may stand for the commune, unless another commune of France has exactly this
-    name. Later words never do: `Paris` does not mean Le Touquet-Paris-Plage.
+    The first words of a commune's name may stand for the commune, unless the words are another commune's whole name.
+    Later words never do: `Paris` does not mean Le Touquet-Paris-Plage.
 
     Args:
         nom: Name as it was typed.

@@ -16,7 +16,7 @@ STATUSES: dict[str | None, Statut] = {
     "Indéterminé": "indetermine",
     "Non concerné": "non_concerne",
 }
-"""Maps the DSNJ's label of a status to the published status. The status of any other label is published as null."""
+"""Maps the DSNJ's label of a status to the published status. The status of an unknown label is published as null."""
 
 
 class Pivot(Struct, frozen=True, kw_only=True):
@@ -53,8 +53,8 @@ class Results(Struct, frozen=True):
 
 
 def search_for(who: Identite) -> Search:
-    """Returns the search for a person, with names in ASCII and the birth name in capitals. If the person has several
-    first names, only the first one is sent."""
+    """Returns the search for a person, with names in ASCII and the birth name in capitals. Only the first of several
+    first names is sent."""
     return Search(
         identites_pivot=(
             Pivot(

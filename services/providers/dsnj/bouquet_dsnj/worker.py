@@ -30,8 +30,7 @@ class Settings(WorkerSettings, frozen=True, kw_only=True):
     token: Secret
     """Bearer token of every call, given by the DSNJ. The token does not expire by itself."""
     user_agent: str = "curl/8.15.0"
-    """Header `User-Agent` of every call. The DSNJ's firewall drops calls in which it is empty or names an unknown
-    program."""
+    """Header `User-Agent` of every call. The DSNJ's firewall drops calls with an empty header or an unknown program."""
 
 
 worker = Worker("dsnj", Settings, owner="team-dsnj", authority=Authority("DSNJ", "39"), problems=contract.PROBLEMS)
@@ -57,7 +56,7 @@ async def service_national(question: Question[Identite], dsnj: UpstreamClient) -
 
 def read(answer: Answer) -> ServiceNational | NotFound:
     """Returns the status in an answer of the DSNJ, or `NotFound` for an unknown person. Raises `UpstreamError` for any
-    other answer, such as one about several people."""
+    other answer, such as an answer about several people."""
     if answer.status != 200:
         raise answer.unexpected()
     [result] = answer.decode(Results).results

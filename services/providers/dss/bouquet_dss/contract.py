@@ -38,8 +38,7 @@ Fin: TypeAlias = Annotated[Day | None, Meta(description="Toujours null")]
 
 
 class Droit(Struct, frozen=True, kw_only=True):
-    """Entitlement to a benefit, as the worker's handlers return it. It has all the fields that any version of the API
-    publishes."""
+    """Entitlement to a benefit, as the worker's handlers return it, with the fields of all versions of the API."""
 
     status: str
     date_debut_droit: str | None
@@ -51,8 +50,8 @@ class Droit(Struct, frozen=True, kw_only=True):
 
     @property
     def avec_participation(self) -> bool:
-        """Whether the person pays a contribution for the complémentaire santé solidaire (C2S); false for a person who
-        is not entitled to the C2S (docs/contract.md, C12)."""
+        """Whether the person pays a contribution for the complémentaire santé solidaire (C2S); false if the person is
+        not entitled (docs/contract.md, C12)."""
         # API Particulier answers so, although its document says null.
         return self.status == "beneficiaire_avec_participation_financiere"
 
@@ -216,7 +215,7 @@ def _both_modalities(
 ) -> tuple[PublishedOperation[Any], PublishedOperation[Any]]:
     """Returns a benefit's two operations in version 3: by civil status and by FranceConnect. `fields` maps each field
     to the scope that it needs, one of `scopes`. If `proof` is given, callers by civil status can request an encrypted
-    text by which anyone can verify the answer later."""
+    proof of the answer."""
     common: dict[str, Any] = {
         "summary": summary,
         "scopes": scopes,
@@ -311,9 +310,9 @@ ASF = _right("allocation_soutien_familial", "Statut allocation de soutien famili
 
 
 def _for_a_child(resource: str, summary: str) -> tuple[PublishedOperation[Any], ...]:
-    """Returns the operations about an allowance for a child, which tell whether a person is the parent, the child or
-    neither (docs/reference/contract.md §1.6.3). Callers need the scope `cnav_{resource}`, where `resource` is the
-    allowance's name."""
+    """Returns the operations about an allowance for a child (docs/reference/contract.md §1.6.3). The answer says
+    whether the person is the parent, the child or neither. Callers need the scope `cnav_{resource}`, where `resource`
+    is the allowance's name."""
     scope = f"cnav_{resource}"
     fields = dict.fromkeys(StatutAllocation.__struct_fields__, scope)
     return _both_modalities(resource, summary, StatutAllocation, scope, fields=fields, reasons=_REASONS)

@@ -312,8 +312,8 @@ def _signature(fund: Fund, prestation: str) -> str:
 
 
 def scripted_answer(who: CivilStatus, prestation: str, today: date) -> SignedAnswer | None:
-    """Returns the social-security hub's answer about a person whose birth name chooses it; `None` for any other name.
-    For example, `CAF-FOUND` chooses an answer of the CAF with data. `prestation` is the benefit asked about."""
+    """Returns the social-security hub's answer about a person whose birth name chooses it, such as `CAF-FOUND`; `None`
+    for any other name. `prestation` is the benefit asked about."""
     if not (staging := re.match(rf"({'|'.join(SIGNATURES)})-(\S+)", who.nom)):
         return None
     signature, word = SIGNATURES[staging[1]], staging[2]

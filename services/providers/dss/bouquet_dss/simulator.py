@@ -1,6 +1,6 @@
-"""Simulator of the social-security hub for eight benefits (docs/reference/upstreams/hub.md). Its people, and the names
-that cause errors, are in `personas`; a test sets the answer about a benefit and a person by
-`app[SIMULATED_ANSWERS][benefit, civil_status] = SignedAnswer(…)`."""
+"""Simulator of the social-security hub for eight benefits (docs/reference/upstreams/hub.md). Its people are in
+`personas`. A test sets the answer about a benefit and a person by `app[SIMULATED_ANSWERS][benefit, civil_status] =
+SignedAnswer(…)`."""
 
 from __future__ import annotations
 

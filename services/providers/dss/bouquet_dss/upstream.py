@@ -20,7 +20,7 @@ PPA_MAJORATIONS = {"FA3105": False, "FA3106": True}
 
 class Right(Struct, frozen=True, kw_only=True, rename="camel"):
     """Answer about an entitlement. The field `indicateur` says whether the person is entitled, for instance by the
-    value `BENEFICIAIRE`. Each subclass lists the possible values."""
+    value `BENEFICIAIRE`."""
 
     # An answer with any other keyword is malformed, and is never taken for an entitlement.
 
@@ -51,7 +51,7 @@ class ChildAllowance(Right, frozen=True, kw_only=True):
 
 
 class State(Struct, frozen=True):
-    """State of a benefit, as a code. The code 10 means open (being paid), any other number not open, and `None`
+    """State of a benefit, as a code. The code 10 means open (being paid), other numbers not open, and `None`
     unknown."""
 
     cd: int | None = None

@@ -28,9 +28,9 @@ class FranceConnect:
         self._issuer = settings.issuer
 
     async def introspect(self, token: str, resource: object) -> Introspection | Rejected:
-        """Asks FranceConnect to describe a citizen's access token. Returns the description, or `Rejected` if
-        FranceConnect refuses the token. `resource`, such as `quotient_familial`, decides which OAuth 2.0 client asks.
-        Raises `UpstreamError` if the resource has no client, or if the answer cannot be trusted."""
+        """Returns FranceConnect's description of a citizen's access token, or `Rejected` if FranceConnect refuses the
+        token. `resource`, such as `quotient_familial`, decides which OAuth 2.0 client asks. Raises `UpstreamError` if
+        the resource has no client, or if the answer cannot be trusted."""
         # The client of the resource asks: FranceConnect has one OAuth 2.0 client for each resource.
         client = self._clients.get(resource)
         if client is None:

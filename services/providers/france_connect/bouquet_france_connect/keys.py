@@ -69,8 +69,8 @@ def decrypted(body: bytes, keys: PrivateKeys) -> bytes:
 
 
 class SigningKeys:
-    """FranceConnect's public keys, which verify its signatures. They are requested again after `KEPT_S` seconds, or
-    when a message names an unknown key.
+    """FranceConnect's public keys, for the verification of its signatures. The keys are requested again after `KEPT_S`
+    seconds, or when a message names an unknown key.
 
     Args:
         api: Client of FranceConnect's API of keys.

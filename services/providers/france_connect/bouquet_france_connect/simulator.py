@@ -1,5 +1,5 @@
-"""Simulator of FranceConnect (docs/reference/upstreams/france_connect.md), which knows the citizens of `personas`. For
-the access tokens in `FORGED_ANSWERS`, it gives answers that a worker must refuse."""
+"""Simulator of FranceConnect (docs/reference/upstreams/france_connect.md), which knows the citizens of `personas`. The
+access tokens in `FORGED_ANSWERS` get answers that a worker must refuse."""
 # It makes a signing key when it starts, and another at `POST /rotate`. Tokens like `panne-html` cause faults
 # (bouquet_worker.simulated_faults). The real FranceConnect encrypts for the public key that a client has registered.
 # This simulator reads the key from the client's secret instead, so that a simulator and a worker in different processes
@@ -66,12 +66,12 @@ class SigningKeyRing:
         return self.keys[-1]
 
     def rotate(self) -> None:
-        """Makes a new signing key. The simulator then publishes two keys: the new one and the one before."""
+        """Makes a new signing key. The simulator then publishes the new key and the previous key."""
         self.keys = [*self.keys[-1:], _signing_key(f"sim-fc-{len(self.keys) + 1}-{time.time_ns():x}")]
 
 
 class AnswerMaker(Struct, frozen=True):
-    """Makes the simulator's answers, genuine and forged ones. A genuine answer is signed with the key `signer`, then
+    """Makes the simulator's genuine and forged answers. A genuine answer is signed with the key `signer`, then
     encrypted with `client_key`, the public key of the client."""
 
     signer: ECKey

@@ -93,9 +93,8 @@ def headers_of(caller: Caller) -> dict[str, str]:
 
 
 def has_data(answer: Answer, no_data_status: int) -> bool:
-    """Returns whether an answer has data (status 200). Returns `False` for an unknown person (a 404 whose body France
-    Travail wrote) and for the status `no_data_status`. Raises `UpstreamError` for any other answer, such as a proxy's
-    404."""
+    """Returns whether an answer has data (status 200). Returns `False` for a 404 from France Travail itself (unknown
+    person), and for the status `no_data_status`. Raises `UpstreamError` for any other answer, such as a proxy's 404."""
     match answer.status:
         case 200:
             return True

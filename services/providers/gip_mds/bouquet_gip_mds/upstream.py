@@ -83,8 +83,8 @@ def error_of(answer: Answer) -> str:
 
 
 def current_and_past(person: Person) -> tuple[Engagement | None, Engagement | None]:
-    """Returns a person's current and past contract of civic service, with `None` for a missing one. Of several current
-    contracts, chooses the one that began last. Of several past contracts, chooses the one that ended last."""
+    """Returns a person's current and past contract of civic service, with `None` for a missing contract. Of several
+    contracts, chooses the current contract that began last, and the past contract that ended last."""
     every = tuple(_engagements(person))
     current = (one for one in every if one.contract.is_current)
     past = (one for one in every if not one.contract.is_current)
@@ -104,8 +104,7 @@ def _engagements(person: Person) -> Iterator[Engagement]:
 
 def query_of(who: Identite) -> dict[str, str]:
     """Returns the query parameters of a request for a person's contracts of civic service. The birth name is in
-    capitals, and the birth date has the form `DDMMYYYY`. If the person has several first names, only the first one is
-    sent."""
+    capitals, and the birth date has the form `DDMMYYYY`. Only the first of several first names is sent."""
     return {
         "nom": who.nom_naissance.upper(),
         "prenom": who.prenoms[0],

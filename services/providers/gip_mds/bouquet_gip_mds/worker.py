@@ -1,6 +1,5 @@
 """The worker of the GIP-MDS, which collects employers' social declarations: contracts of civic service of a person.
-Owner: team-gip-mds. Upstream: the API of contracts that the GIP-MDS makes from these declarations
-(docs/reference/upstreams/gip_mds.md)."""
+Owner: team-gip-mds. Upstream: the GIP-MDS's API of contracts (docs/reference/upstreams/gip_mds.md)."""
 
 from __future__ import annotations
 
@@ -72,7 +71,7 @@ async def service_civique(
 
 
 def read(answer: Answer) -> ServiceCivique | NotFound | Rejected:
-    """Returns the current and the past contract in an answer of the GIP-MDS, with `NO_CONTRACT` for a missing one.
+    """Returns the current and the past contract in an answer of the GIP-MDS, with `NO_CONTRACT` for a missing contract.
     Returns `NotFound` for an unknown person, and `Rejected` if several people have this civil status. Raises
     `UpstreamError` for any other answer."""
     match answer.status, error_of(answer):
@@ -89,8 +88,8 @@ def read(answer: Answer) -> ServiceCivique | NotFound | Rejected:
 
 
 def to_contract(person: Person) -> ServiceCivique:
-    """Returns a person's current and past contract as published, with `NO_CONTRACT` for a missing one. Of several
-    current contracts, chooses the one that began last. Of several past contracts, chooses the one that ended last."""
+    """Returns a person's current and past contract as published, with `NO_CONTRACT` for a missing contract."""
+    # Of several contracts, the current contract that began last and the past contract that ended last are chosen.
     current, past = current_and_past(person)
     return ServiceCivique(statut_actuel=block(current), statut_passe=block(past))
 

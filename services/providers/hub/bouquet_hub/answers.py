@@ -19,8 +19,8 @@ from bouquet_worker import Answer, Identite, NotFound, Rejected, UpstreamError, 
 log = logging.getLogger(__name__)
 
 FUND_HEADER = "X-APISECU-FD"
-"""Header by which the social-security hub says whose answer it passes on. Its value is a code of CNAF, MSA or the
-directory RNCPS."""
+"""Header of the social-security hub's answers with the code of the answer's source: CNAF, MSA or the directory
+RNCPS."""
 Fund: TypeAlias = Literal["CNAF", "MSA", "RNCPS"]
 FUNDS: dict[str, Fund] = {"00810011": "CNAF", "00171001": "MSA", "99430000": "RNCPS"}
 NO_FILE_BY_FUND: Mapping[Fund, str] = dict.fromkeys(FUNDS.values(), NO_FILE)

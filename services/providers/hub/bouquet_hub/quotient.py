@@ -79,7 +79,7 @@ PUBLISHED: tuple[Operation | PublishedOperation[QuotientFamilial], ...] = (
     *V3,
     *(PublishedOperation(one, contract.composition_familiale, QuotientFamilial) for one in V2),
 )
-"""Operations about the quotient familial, of CNAF's worker and of MSA's. Version 3 publishes the handler's result
+"""Operations about the quotient familial, for the workers of CNAF and MSA. Version 3 publishes the handler's result
 unchanged. In version 2, `composition_familiale` converts the result."""
 
 
@@ -138,7 +138,7 @@ def read(answer: Answer, month: Month, today: date) -> QuotientFamilial | Failed
 
 def computation(file: File, fund: Fournisseur, today: date) -> Month:
     """Returns the month in which a household's quotient was computed (docs/reference/upstreams/quotient.md §2). CNAF
-    gives the month in the file; for MSA it is the current month. Raises `UpstreamError` if a file from CNAF lacks the
+    gives the month in the file; MSA's month is the current month. Raises `UpstreamError` if a file from CNAF lacks the
     month."""
     # For the MSA this is always the current month, whatever the file says.
     if fund == "MSA":

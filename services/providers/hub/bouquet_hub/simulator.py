@@ -1,6 +1,5 @@
-"""Simulator of the social-security hub for the CAF or the MSA (docs/reference/upstreams/hub.md). Its people, and the
-birth names that cause errors, are in `personas`; a test adds a person by `app[SIMULATED_ANSWERS][civil_status] =
-answer`."""
+"""Simulator of the social-security hub for the CAF or the MSA (docs/reference/upstreams/hub.md). Its people are in
+`personas`. A test adds a person by `app[SIMULATED_ANSWERS][civil_status] = answer`."""
 
 from __future__ import annotations
 

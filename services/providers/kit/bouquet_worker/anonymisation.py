@@ -1,5 +1,5 @@
-"""Invented values that replace the real ones in an upstream's answer, so that a recording of the answer contains no
-person's data."""
+"""Invented values that replace the real values in an upstream's answer, so that a recording contains no person's
+data."""
 
 from __future__ import annotations
 
@@ -108,8 +108,8 @@ def _number(sign: str, _: str, digits: str, fraction: str | None, exponent: str 
 
 
 def _time(hour: str, minute: str, second: str | None, fraction: str | None, offset: str | None) -> str:
-    """Returns a random ISO time of day, such as `T10:30:00Z`, with the given offset. Midnight is kept, since it marks a
-    date without a time of day."""
+    """Returns a random ISO time of day, such as `T10:30:00Z`, with the given offset. Midnight is kept."""
+    # Midnight marks a date without a time of day.
     if {hour, minute, second or ":00"} != {"00", ":00"}:
         hour, minute = f"{secrets.randbelow(24):02}", f"{secrets.randbelow(60):02}"
         second = second and f":{secrets.randbelow(60):02}"

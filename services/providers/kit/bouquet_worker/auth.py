@@ -41,8 +41,8 @@ class Auth(Protocol):
         Raises `UpstreamError` if no token can be obtained."""
 
     def forget(self, refused: Mapping[str, str]) -> bool:
-        """Discards the credentials in the headers `refused`, which the upstream did not accept. Returns whether the
-        call may be repeated with new credentials."""
+        """Discards the credentials in `refused`, headers that the upstream did not accept. Returns whether the call may
+        be repeated with new credentials."""
 
 
 class ApiKey:

@@ -1,5 +1,5 @@
-"""Circuit breaker, which spares an upstream that does not answer. After several failures in a row it opens, that is,
-refuses calls. Later it lets a few calls through as probes, and closes if the upstream answers them."""
+"""Circuit breaker, which spares an upstream that does not answer. After several failures in a row, the breaker opens:
+it refuses calls. Later, a few calls go through as probes. If the upstream answers them, the breaker closes."""
 # A timeout may be due to the question of one caller, and is then no reason to refuse the others. So timeouts open the
 # breaker only if `MIN_CALLERS` different callers have met one. Failed connections open it even if all calls come from
 # one caller.
