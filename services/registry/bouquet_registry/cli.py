@@ -138,8 +138,8 @@ async def show_token(context: Context, arguments: argparse.Namespace) -> Output:
 
 
 async def list_tokens(context: Context, arguments: argparse.Namespace) -> list[Output]:
-    """Returns the tokens of all habilitations, or of the one given by `--habilitation`, sorted by expiry. With
-    `--expiring-within DAYS`, returns only tokens in force that expire within this number of days."""
+    """Returns the tokens of all habilitations, or of `--habilitation`, sorted by expiry. With `--expiring-within DAYS`,
+    returns only tokens in force that expire within this number of days."""
     days = arguments.expiring_within
     expiring = None if days is None else queries.within(context.clock(), days)
     async with context.store.reading() as connection:

@@ -155,8 +155,8 @@ async def _check_notices(settings: RegistrySettings, deadline: Deadline) -> list
 
 
 async def _examine_mail_server(destination: NoticeDestination, deadline: Deadline) -> Finding:
-    """Checks that the mail server of an `smtp://` URL can be reached. Also checks that it begins TLS by STARTTLS, with
-    a valid certificate."""
+    """Checks that the mail server of an `smtp://` URL can be reached, and begins TLS by STARTTLS with a valid
+    certificate."""
     setting = f"{PREFIX}NOTICES_TO"
     subject, host = f"the way to {setting}", destination.url.host or ""
     try:

@@ -132,8 +132,8 @@ class Token(Struct, frozen=True, kw_only=True):
 
 
 def problems_in(fields: Container[str], problems: Iterable[str]) -> list[str]:
-    """Returns those of `problems` that concern one of `fields`. For instance, the problem `scopes[0]: …` concerns the
-    field `scopes`."""
+    """Returns the texts in `problems` that concern one of `fields`. For instance, the problem `scopes[0]: …` concerns
+    `scopes`."""
     return [problem for problem in problems if re.split(r"[.:\[]", problem, maxsplit=1)[0] in fields]
 
 

@@ -56,8 +56,8 @@ class Notice(Struct, frozen=True, kw_only=True):
 
 
 class _TokenKind(Struct, frozen=True):
-    """Tables and queries for the notices (warnings before expiry) about one kind of tokens: those of habilitations, or
-    those of software editors."""
+    """Tables and queries for the notices (warnings before expiry) about one kind of tokens: tokens of habilitations or
+    of editors."""
 
     notices: Table
     tokens: Table

@@ -1,4 +1,4 @@
-"""Connection to the primary: the one among several PostgreSQL servers that accepts writes."""
+"""Connection to the primary, the PostgreSQL server that accepts writes."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ class UnknownRecord(RefusalError):
 
 
 class Conflict(RefusalError):
-    """Refusal of a change: somebody else has changed the record since it was read, or another record already has a
-    value that must be unique."""
+    """Refusal of a change: somebody else has changed the record, or another record already has a value that must be
+    unique."""
 
 
 class InvalidFields(RefusalError):

@@ -1,5 +1,4 @@
-"""Tables of the registry's database, except those of the journal. Examples are the tables of habilitations, tokens,
-software editors, and administrative acts (who did what)."""
+"""Tables of the registry's database, except the journal's tables."""
 
 from __future__ import annotations
 

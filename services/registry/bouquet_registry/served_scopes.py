@@ -31,8 +31,8 @@ FORGOTTEN_AFTER = timedelta(days=30)
 FRANCE_CONNECT_SCOPES = frozenset(
     ("family_name", "given_name", "birthdate", "birthplace", "birthcountry", "gender", "openid")
 )
-"""Scopes of FranceConnect itself, which DataPass grants along with those of providers. `unserved_scopes` always accepts
-them, since no gateway reports them."""
+"""Scopes of FranceConnect itself, which `unserved_scopes` always accepts."""
+# DataPass grants them along with providers' scopes, and no gateway reports them.
 MAX_SCOPES = 5000
 """Largest number of served scopes in the database, and in one report. Further scopes are ignored."""
 # So a faulty worker cannot fill the database.

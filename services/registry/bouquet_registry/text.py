@@ -10,8 +10,7 @@ TOKEN = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]{16,}")
 
 
 def one_line(text: str) -> str:
-    """Returns a text on one line. Each run of white space and of control and formatting characters (Unicode categories
-    C and Z) becomes one space."""
+    """Returns a text on one line. Each run of white space, control and formatting characters becomes one space."""
     # This also removes line breaks, escape codes, NUL and direction overrides.
     return " ".join("".join(" " if unicodedata.category(one)[0] in "CZ" else one for one in text).split())
 

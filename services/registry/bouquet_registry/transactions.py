@@ -44,8 +44,8 @@ async def begin(store: Store, author: Author, clock: Clock = utc_now) -> AsyncIt
 
 
 def lock_log(numbers: int = 0) -> Update:
-    """Returns the SQL statement that locks the log of changes until the transaction ends. It also increases the number
-    of the last change by `numbers`."""
+    """Returns the SQL statement that locks the log of changes until the transaction ends, and adds `numbers` to the
+    number of the last change."""
     return update(schema.log).values(number=schema.log.c.number + numbers)
 
 

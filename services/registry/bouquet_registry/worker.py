@@ -59,8 +59,8 @@ CHECKS: tuple[Callable[[RegistrySettings], object], ...] = (
     lambda settings: notice_destination(settings),
     lambda settings: account_url(settings),
 )
-"""Functions that check the settings at the start, before any connection is opened. Each raises `SettingsError` for a
-wrong setting."""
+"""Functions that check the settings at the start, before connections are opened. A function raises `SettingsError` for
+a wrong setting."""
 
 
 class Service:

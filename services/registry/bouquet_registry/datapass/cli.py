@@ -13,7 +13,8 @@ from bouquet_registry.refusals import RefusalError
 
 
 async def list_events(context: Context, arguments: argparse.Namespace) -> list[Output]:
-    """Returns the events of DataPass that could not be applied, oldest first. Each has the reason, but not the body."""
+    """Returns the events of DataPass that could not be applied, oldest first, with the reasons but without the
+    bodies."""
     async with context.store.reading() as connection:
         return [_shown(found) for found in await inbox.events_aside(connection)]
 

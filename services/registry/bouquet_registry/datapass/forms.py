@@ -45,7 +45,7 @@ PLACEHOLDERS = ("form_name", "service_provider_name")
 
 class RequestData(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Data in a request for a habilitation (right to call operations). Fields have the names of DataPass's attributes.
-    An attribute without a value is absent."""
+    An attribute without a value is `UNSET`."""
 
     intitule: str | UnsetType = UNSET
     description: str | UnsetType = UNSET

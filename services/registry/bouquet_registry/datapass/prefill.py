@@ -17,8 +17,7 @@ LISTS = ("modalities", "scopes")
 """Names of the fields of `RequestData` whose values are lists."""
 TYPES = {field.name: field.type for field in structs.fields(RequestData)}
 LINKABLE = frozenset(name for name in TYPES if not name.startswith(CONTACT_PREFIXES))
-"""Names of the `RequestData` fields that the query string of a link to a form may fill in: all but those of
-contacts."""
+"""Names of the `RequestData` fields that the query string of a link to a form may fill in. Contacts are left out."""
 REQUIRED: dict[Block, tuple[str, ...]] = {
     "basic_infos": ("intitule", "description"),
     "legal": ("cadre_juridique_nature", "cadre_juridique_url"),

@@ -66,8 +66,8 @@ async def issue(context: Context, arguments: argparse.Namespace) -> Output:
 
 
 async def list_tokens(context: Context, arguments: argparse.Namespace) -> list[Output]:
-    """Returns the tokens of all editors, or of the one given by `--editor`, sorted by expiry. With `--expiring-within
-    DAYS`, returns only tokens in force that expire within this number of days."""
+    """Returns the tokens of all editors, or of `--editor`, sorted by expiry. With `--expiring-within DAYS`, returns
+    only tokens in force that expire within this number of days."""
     days = arguments.expiring_within
     expiring = None if days is None else registry_queries.within(context.clock(), days)
     async with context.store.reading() as connection:

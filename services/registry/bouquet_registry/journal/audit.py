@@ -266,7 +266,7 @@ async def oldest_at(store: Store, now: float) -> float | None:
 
 
 async def _last_to_prune(store: Store, before: float, known: ChainEnds, now: float) -> int:
-    """Returns the number of the last record that `prune` removes: the one before the first record dated `before` or
+    """Returns the number of the last record that `prune` removes: the record before the first one dated `before` or
     later. `before` and `now` (the present time) are in epoch seconds."""
     # Ignores records dated more than a day in the future, since a wrong clock must not keep older records from being
     # removed.

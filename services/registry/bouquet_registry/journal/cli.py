@@ -51,7 +51,7 @@ def _pruning(row: Row) -> str:
 
 
 async def head(context: Context, _: argparse.Namespace) -> Output:
-    """Returns the journal's last record as `head`, and the last removed record as `pruned_to`. Each is written
+    """Returns the journal's last record as `head`, and the last removed record as `pruned_to`, each as
     `NUMBER:HASH`."""
     known = await audit.read_ends(context.store)
     return {"head": str(known.head), "pruned_to": str(known.pruned)}

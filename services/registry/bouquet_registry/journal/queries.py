@@ -101,9 +101,9 @@ async def calls(
     empty values are ignored. `after` is the SQL condition that selects the calls after the previous page, or None for
     the first page.
 
-    For each page, at most `MAX_EXAMINED` records are examined. So a page can have fewer than `limit` calls although
-    more pages follow.
+    A page can have fewer than `limit` calls although more pages follow.
     """
+    # For each page, at most `MAX_EXAMINED` records are examined.
     given = {name: value for name, value in equal.items() if value}
     selective = next((name for name in INDEXED_FILTERS if name in given), None)
     examined = _examined({} if selective is None else {selective: given[selective]}, since, until, after).subquery()

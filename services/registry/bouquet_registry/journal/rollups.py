@@ -45,8 +45,7 @@ HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 HOURS_PER_DAY = 24
 NOTHING_NEW, NEW_DOCUMENT, NEW_PERSON = range(3)
-"""Possible effects of a call on the daily counts of people and supporting documents: none, a further document, or a
-further document and a further person."""
+"""Effects of a call on the daily counts: none, a further document, or a further document and a further person."""
 
 Condition: TypeAlias = ColumnElement[bool]
 

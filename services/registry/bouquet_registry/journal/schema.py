@@ -36,8 +36,7 @@ class Digest(TypeDecorator[str]):
 
 
 class Digests(TypeDecorator[tuple[str, ...]]):
-    """Column type for a sequence of hexadecimal texts, each of `DIGEST_BYTES` bytes. The database stores the bytes of
-    all texts one after the other."""
+    """Column type for a sequence of hexadecimal texts, each of `DIGEST_BYTES` bytes."""
 
     impl = LargeBinary
     cache_ok = True
@@ -114,8 +113,8 @@ head = Table(
     Column("pruned_hash", Digest, nullable=False),
     Column("pruning", BigInteger, nullable=False, server_default="0"),
 )
-"""Table of one row about the ends of the chain: the newest record, the last pruned (removed) record, and the record
-that describes the last pruning. A writer locks the row, so that only one writes at a time."""
+"""Table of one row: the newest record, the last pruned (removed) record, and the record that describes the last
+pruning. A writer locks the row, so that writers take turns."""
 HEAD_ID = 1
 ONLY_HEAD = head.c.id == HEAD_ID
 

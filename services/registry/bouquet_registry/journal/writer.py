@@ -164,8 +164,8 @@ async def append(connection: AsyncConnection, rows: Sequence[Row]) -> None:
 
 
 async def _insert(connection: AsyncConnection, table: Table, rows: list[tuple[Any, ...]]) -> None:
-    """Inserts rows into a table. Each row holds one value for each column, in the order of the table's columns. The
-    values must have types that the database's driver accepts."""
+    """Inserts rows into a table. A row has one value for each column, in the order of the columns. The values must have
+    types that the database's driver accepts."""
     # Not `execute`, which processes each value of each row: that costs more than the database's own work.
     if rows:
         await connection.exec_driver_sql(_insert_statement(table, connection.dialect), rows)
