@@ -274,7 +274,7 @@ def _folder(text: str) -> Path:
 
 def _environ(arguments: argparse.Namespace) -> dict[str, str]:
     """Returns the environment variables for the demo's processes. Replaces this process's own `BOUQUET_…` variables by
-    the demo's settings, and passes on all others."""
+    the demo's settings, and passes on all other variables."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("BOUQUET_")},
         "BOUQUET_BUS_URL": arguments.bus,

@@ -58,7 +58,7 @@ WORKER_LIMITS = {"max-connections": MAX_WORKERS, "max-channels": MAX_WORKERS * M
 
 class Rights(Struct, frozen=True):
     """Rights of a RabbitMQ user to configure, write to and read from queues and exchanges. Each right is a regular
-    expression for their names. `limits` gives the user's largest numbers of connections and channels."""
+    expression for names. `limits` gives the user's largest numbers of connections and channels."""
 
     # An empty expression grants nothing.
 

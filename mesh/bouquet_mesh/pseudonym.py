@@ -18,8 +18,9 @@ CIVIL_STATUS_TAG = str(Identite.__struct_config__.tag)
 
 
 class Key(Struct, frozen=True):
-    """Secret key with which pseudonyms are made, and the key's name. Each journal record holds the name of the key used
-    for its pseudonyms."""
+    """Secret key with which pseudonyms are made, and the key's name."""
+
+    # Each journal record holds the name of the key used for its pseudonyms.
 
     name: str
     secret: Secret

@@ -43,8 +43,8 @@ async def alongside(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[
 
 
 async def finish_or_cancel(tasks: set[asyncio.Task[T]], limit_s: float) -> None:
-    """Waits up to `limit_s` seconds for tasks, then cancels those still running and waits until they have ended. If
-    this wait is cancelled, also cancels the tasks and waits until they have ended."""
+    """Waits up to `limit_s` seconds for tasks, then cancels the running tasks and waits for their end. Also cancels the
+    tasks if this wait is cancelled."""
     try:
         if tasks:
             await asyncio.wait(tasks, timeout=limit_s)

@@ -1,4 +1,4 @@
-"""A single connection to the broker. A lost connection is not restored here: `link.py` opens another one."""
+"""A single connection to the broker. After a loss, `link.py` opens another connection."""
 
 from __future__ import annotations
 

@@ -230,9 +230,9 @@ class Link:
         return await self._connect_to_any(sorted(self._servers, key=lambda server: (server == former, random.random())))
 
     async def _connect_to_any(self, servers: Iterable[str]) -> _Session:
-        """Tries to connect to each of `servers`, and returns the session of the first attempt that succeeds. An attempt
-        at the next server begins when the one before has failed or has lasted `NEXT_SERVER_AFTER_S` seconds. If all
-        attempts fail, raises the last error."""
+        """Tries to connect to each of `servers`, and returns the session of the first attempt that succeeds. The next
+        attempt begins once the present attempt has failed or has run for `NEXT_SERVER_AFTER_S` seconds. If all attempts
+        fail, raises the last error."""
         untried = deque(servers)
         attempts: set[asyncio.Task[_Session]] = set()
         try:
@@ -318,7 +318,7 @@ class Link:
             self._in_background(self._session.connection.close())
 
     async def _keep_components_up(self, session: _Session) -> None:
-        """Starts the components of a session, then probes them. Returns once another session has replaced this one.
+        """Starts the components of a session, then probes them. Returns once another session has replaced `session`.
         Raises the error that ends the session."""
         probing: asyncio.Task[None] | None = None
         try:

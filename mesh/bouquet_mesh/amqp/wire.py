@@ -123,7 +123,7 @@ class FrameReader(asyncio.StreamReader):
             self.set_exception(ConnectionResetError(type(error).__name__))
 
     def _pass_frames(self, data: bytes) -> None:
-        """Passes on each complete frame in `data`, and keeps an incomplete one until the rest arrives. Frames of
+        """Passes on each complete frame in `data`, and keeps an incomplete frame until the rest arrives. Frames of
         messages and confirms go to the `Wire` of their channel, all others to aiormq. Raises `ValueError` for an
         invalid frame."""
         at = passed = 0
@@ -193,8 +193,8 @@ class Wire:
 
     def takes(self, kind: int, data: bytes, start: int, end: int) -> bool:
         """Processes the frame with the payload `data[start:end]`, if it belongs to a message or a confirm. Returns
-        False for any other frame, which the caller then passes to aiormq. Raises `ValueError`, `IndexError` or
-        `struct.error` for an invalid frame."""
+        False for all other frames. Raises `ValueError`, `IndexError` or `struct.error` for an invalid frame."""
+        # The caller passes them to aiormq.
         match kind:
             case frames.METHOD:
                 # A copy of the payload: a false length inside it must not reach into the frames that follow.
@@ -233,8 +233,8 @@ class Wire:
         return True
 
     def _handle_complete_message(self) -> None:
-        """Handles a message whose frames have all arrived. Delivers a message from a queue to the consumer; reports the
-        error `MessageReturned` to the publisher of a message that the broker has returned."""
+        """Delivers a complete message to the consumer. For a message that the broker has returned, reports
+        `MessageReturned` to the publisher."""
         arrived = self._incoming
         if arrived.tag:
             self.deliver(Delivery(arrived.tag, arrived.redelivered, arrived.properties, arrived.body))

@@ -67,8 +67,8 @@ class _PendingCalls:
         self._reply_to = ""
         self._pending: dict[str, PendingReply] = {}
         self._queues: dict[str, tuple[str, str]] = {}
-        """Names of each provider's two queues, in the order in which the next call tries them. Without an entry, the
-        usual queue is tried first."""
+        """Names of each provider's two queues, in the order in which the next call tries them. For a provider without
+        an entry, the usual queue comes first."""
         self._answered_at: dict[str, float] = {}
         """Time of the last reply of each provider, in seconds by the clock `time.monotonic`."""
         metrics.CALLS_PENDING.set_function(lambda: len(self._pending))

@@ -114,7 +114,7 @@ async def check_provider_queue(
     connection: Connection, provider: str, remedy: str, deadline: Deadline, needs: tuple[str, ...] = ()
 ) -> Finding:
     """Checks that workers consume a provider's usual queue, and not its reserve queue. `remedy` is the advice to the
-    operator if no worker consumes either. `needs` names other checks whose failure may then be the cause."""
+    operator if no worker consumes either queue. `needs` names other checks whose failure may then be the cause."""
     # Workers on the reserve queue are reported as wrong, although calls are answered.
     subject = queue_subject(provider)
     # At once: the broker may answer neither of them, for example while the node of a queue is down.
@@ -146,7 +146,7 @@ async def check_service(connection: Connection, provider: str, remedy: str, dead
 
 
 async def check_journal_queue(connection: Connection, remedy: str, deadline: Deadline) -> Finding:
-    """Checks that a process consumes the queue of journal records. `remedy` is the advice to the operator if none
+    """Checks that a process consumes the queue of journal records. `remedy` is the advice to the operator if no process
     does."""
     subject = "journal"
     match await _count(connection, JOURNAL_QUEUE, deadline):

@@ -51,8 +51,8 @@ def check_certificate(subject: str, path: Path, remedy: str) -> Finding:
 
 def validity_finding(subject: str, ends: datetime, remedy: str) -> Finding:
     """Returns the result of the check of a certificate that expires at `ends`. The check fails if the certificate has
-    expired or will within `SOON_DAYS` days. `subject` names the check, and `remedy` is the advice to the operator if it
-    fails."""
+    expired or expires within `SOON_DAYS` days. `subject` names the check, and `remedy` is the advice to the
+    operator."""
     left = (ends - datetime.now(UTC)).days
     if left < 0:
         return wrong(subject, f"ended on {ends:%Y-%m-%d}", remedy)

@@ -115,8 +115,8 @@ def _lines(cause: ReportedFinding, consequences: Sequence[ReportedFinding]) -> I
 
 
 async def print_report(examination: Coroutine[Any, Any, list[Finding]], *, json: bool) -> int:
-    """Runs an examination (all checks of a `doctor` command), and prints its report, as JSON if `json` is true. Returns
-    the exit status: 1 if a check has failed, else 0."""
+    """Runs all checks of a `doctor` command, and prints their report, as JSON if `json` is true. Returns the exit
+    status: 1 if a check has failed, else 0."""
     findings = await examination
     sys.stdout.write((as_json(findings) if json else as_text(findings)) + "\n")
     sys.stdout.flush()  # the end of the event loop may wait for a name server that is silent

@@ -92,8 +92,8 @@ class ConnectionSlots(Generic[C]):
         self._waiting.pop(connection, None)
 
     def _evict(self, reason: FullReason, network: str | None = None) -> bool:
-        """Closes the connection that has waited longest for its client. If `network` is given, considers only its
-        connections. Returns whether there was a connection to close."""
+        """Closes the connection that has waited longest for its client. If `network` is given, considers only
+        connections from that network. Returns whether there was a connection to close."""
         found = next((one for one in self._waiting if network in (None, self._networks[one])), None)
         if found is not None:
             found.close_for(reason)

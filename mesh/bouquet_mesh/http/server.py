@@ -64,9 +64,9 @@ async def serving(
 async def connection_factory(
     app: web.Application, limits: Limits, *, drain_s: float = DRAIN_S, ends_with_client: bool = False
 ) -> AsyncIterator[ConnectionFactory]:
-    """Yields a factory of the protocol objects that serve the application, one for each new connection. At the end of
-    the context, waits up to `drain_s` seconds for running requests. If `ends_with_client` is true, a handler is
-    cancelled when its client disconnects."""
+    """Yields a factory of the protocol objects that serve the application, one for each new connection. The end of the
+    context waits up to `drain_s` seconds for running requests. If `ends_with_client` is true, a handler is cancelled
+    when its client disconnects."""
     runner = web.AppRunner(app, shutdown_timeout=drain_s, handler_cancellation=ends_with_client)
     await runner.setup()
     server = runner.server

@@ -96,7 +96,7 @@ class _OpenSpan(AbstractContextManager[Span]):
 
 
 def within_trace(headers: Mapping[str, str]) -> AbstractContextManager[Span]:
-    """Continues, while the context is open, the trace that the W3C `headers` name, without opening a span. Log lines
+    """While the context is open, continues the trace that the W3C `headers` name, without opening a span. Log lines
     written meanwhile contain the trace's id."""
     # The span of another process, which ends it: `end` does nothing here.
     return _OpenSpan(trace.get_current_span(_w3c.extract(headers)))
