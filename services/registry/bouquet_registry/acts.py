@@ -78,8 +78,7 @@ async def record(
 
 
 def _new_id() -> str:
-    """Returns a unique id that begins with the present time, in nanoseconds. So sorting by id keeps acts of the same
-    second in the order in which they were recorded."""
+    """Returns a unique id that begins with the present time in nanoseconds, so that ids sort by time."""
     return f"{time.time_ns():016x}{secrets.token_hex(8)}"
 
 
@@ -106,8 +105,8 @@ def read(row: Mapping[Any, Any]) -> Act:
 
 
 def operator_name() -> str:
-    """Returns the login name of the user who runs the command. Under `sudo`, this is the user who called `sudo`. Raises
-    `SettingsError` if the user has no name, as in many containers."""
+    """Returns the login name of the user who runs the command, or who called `sudo` to run it. Raises `SettingsError`
+    if the user has no name, as in many containers."""
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (KeyError, OSError):  # a container's user often has a number alone, which is nobody's

@@ -36,8 +36,8 @@ class StaleVersion(Conflict):
     """Error raised for a change that is based on an outdated version of the record."""
 
     def __init__(self, current: Versioned, version: int, since: list[Act]) -> None:
-        """Takes the current record, and the outdated `version` that the author of the change had read. `since` lists
-        the administrative acts (who did what) that changed the record after that version."""
+        """Takes the `current` record, and the outdated `version` that the author had read. `since` lists the
+        administrative acts (who did what) after `version`."""
         super().__init__(f"{current.id} is at version {current.version}, not {version}: nothing was done")
         self.current = current
         self.since = since
@@ -54,8 +54,8 @@ class Administration(Struct, frozen=True):
     """Administration of the habilitations (administrations' rights to call operations) and tokens in one database.
     Methods that make the signed text of a token need `signing_key`, and raise `SettingsError` without it.
 
-    A method that changes a record takes the version of the record that the author has read. It raises `StaleVersion` if
-    the record has a newer version. The version `None` skips this check.
+    A method that changes a record takes the version that the author has read, and raises `StaleVersion` if the record
+    has a newer version. `None` skips this check.
     """
 
     store: Store
@@ -119,10 +119,10 @@ class Administration(Struct, frozen=True):
     async def revoke(
         self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
     ) -> Token:
-        """Blacklists a token from the time `at`, or at once if `at` is None. A token that is blacklisted already can
-        only be blacklisted earlier; otherwise raises `RefusalError`. Raises `UnknownRecord` for an unknown id, and
-        `InvalidFields` if `reason` contains the text of a token. Raises `StaleVersion` if the token's version is not
-        `version`; None skips this check."""
+        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `RefusalError` if a blacklisting in
+        effect would move to a later time. Raises `UnknownRecord` for an unknown id, and `InvalidFields` if `reason`
+        contains the text of a token. Raises `StaleVersion` if the token's version is not `version`; None skips this
+        check."""
         async with transactions.begin(self.store, author, self.clock) as transaction:
             return await transaction.revoke(await _token(transaction, id_, version), reason, at)
 

@@ -42,7 +42,7 @@ UUID = re.compile(r"[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}", re.ASCII)
 BOM = b"\xef\xbb\xbf"
 """Byte order mark of UTF-8, with which some text editors begin a file. The import skips the mark."""
 STAGING_TOKEN_ID = "00000000-0000-0000-0000-000000000000"
-"""Id of the public token of staging environments. The import refuses it, since gateways refuse it in production."""
+"""Id of the public token of staging environments, which the import refuses."""
 
 
 class HabilitationLine(
@@ -89,16 +89,14 @@ class TokenLine(Struct, frozen=True, kw_only=True, tag_field="kind", tag="token"
     """Name of the key that signed the token, as in the header `kid` of its signed text; "" for a header without `kid`.
     If left out, the key counts as unknown."""
     scopes: tuple[str, ...] | UnsetType = UNSET
-    """Scopes in the token's signed text. They are not stored, only checked: if given, they must equal the
-    habilitation's scopes."""
+    """Scopes in the token's signed text, which must equal the habilitation's scopes. Not stored."""
 
 
 Line: TypeAlias = HabilitationLine | TokenLine
 
 
 class ExistingRecords(Struct, frozen=True):
-    """Ids and scopes that the database contains before an import. The lines of the import file are checked against
-    them."""
+    """Ids and scopes in the database before an import, against which the import file is checked."""
 
     habilitations: dict[str, frozenset[str]]
     """Scopes of each existing habilitation, by the habilitation's id."""
@@ -128,8 +126,8 @@ class ImportPlan(Struct, frozen=True):
 
 async def import_file(context: Context, arguments: argparse.Namespace) -> list[Output]:
     """Creates the habilitations and tokens of a file, and returns a report with a row for each. With `--dry-run`, only
-    checks the file. If any line is wrong, creates nothing and raises `RefusalError`, which names every wrong line.
-    Raises `SettingsError` for an unreadable file."""
+    checks the file. If a line is wrong, creates nothing and raises `RefusalError`, which names every wrong line. Raises
+    `SettingsError` for an unreadable file."""
     try:
         text = arguments.file.read_bytes()
     except OSError as error:
@@ -149,9 +147,9 @@ async def import_file(context: Context, arguments: argparse.Namespace) -> list[O
 
 
 def plan(text: bytes, existing: ExistingRecords, now: datetime) -> ImportPlan:
-    """Returns the habilitations and tokens that the import of a file with this text will create. The lines are checked
-    against `existing`, what the database contains already. Raises `RefusalError`, with a line for each fault, if the
-    file is wrong or has no records."""
+    """Returns the habilitations and tokens that the import of a file with this text will create. `existing` is what the
+    database already contains. Raises `RefusalError`, with a line for each fault, if the file is wrong or has no
+    records."""
     lines, faults = _decoded(text.removeprefix(BOM))
     if not lines and not faults:
         raise RefusalError("the file has no records: nothing was imported")

@@ -24,7 +24,7 @@ from bouquet_registry.keys.signatures import has_withdrawn_signature, withdrawn_
 
 MAX_CHANGED_IDS = 1000
 """Largest number of changed tokens and editors, counted together, in one answer to a gateway. If more have changed, the
-gateway must treat all of them as changed."""
+gateway must treat all tokens and editors as changed."""
 SINCE_EVER = 0.0
 """Blacklisting time, in epoch seconds, that gateways receive for a token of an archived habilitation or editor."""
 # Gateways of a former release do not refuse withdrawn keys themselves. So they also receive this time for a token that

@@ -156,8 +156,8 @@ async def prolong(context: Context, arguments: argparse.Namespace) -> Output:
 
 
 async def revoke(context: Context, arguments: argparse.Namespace) -> Output:
-    """Blacklists a token, at once or from the time `--at`, and returns the token. If the token is blacklisted already,
-    raises `RefusalError` unless `--at` is earlier."""
+    """Blacklists a token, at once or from the time `--at`, and returns the token. Raises `RefusalError` if a
+    blacklisting in effect would move to a later time."""
     own = context.administration
     return as_output(
         await own.revoke(author_of(arguments), arguments.id, arguments.version, arguments.reason, arguments.at)

@@ -117,9 +117,8 @@ class Transaction:
         return await self._change_token("token prolong", token, expires_at=expiry_after(self.now))
 
     async def revoke(self, token: Token, reason: str, at: datetime | None = None) -> Token:
-        """Blacklists a token from the time `at`, or at once if `at` is None. If the token is blacklisted already,
-        raises `RefusalError` unless `at` is earlier. Raises `InvalidFields` if `reason` contains the text of a
-        token."""
+        """Blacklists a token from the time `at`, or at once if `at` is None. Raises `RefusalError` if a blacklisting in
+        effect would move to a later time. Raises `InvalidFields` if `reason` contains the text of a token."""
         return await self._change_token("token revoke", token, **self.blacklisting(token, reason, at))
 
     def blacklisting(self, token: Token | EditorToken, reason: str, at: datetime | None) -> dict[str, Any]:

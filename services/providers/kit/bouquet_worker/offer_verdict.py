@@ -1,5 +1,4 @@
-"""Verdict of a gateway on a worker's offer (the description of its operations): what the gateway refuses in it. The
-gateway tells the worker its verdict when it next asks for the offer."""
+"""Verdict of a gateway on a worker's offer, the description of the worker's operations."""
 
 from __future__ import annotations
 
@@ -13,8 +12,7 @@ log = logging.getLogger(__name__)
 
 
 class OfferVerdict:
-    """Latest verdict of a gateway on a worker's offer (the description of its operations): what the gateway refuses in
-    it.
+    """Latest verdict of a gateway on a worker's offer, the description of the worker's operations.
 
     Args:
         provider: Name of the worker's provider, for the log.
@@ -25,13 +23,12 @@ class OfferVerdict:
         self._provider = provider
         self._digest = digest_of(offer)
         self.refused: tuple[str, ...] = ()
-        """Reasons why the gateway refuses the offer or an operation in it, such as `path already served: acme_dossier`.
-        Empty if it refuses nothing."""
+        """Reasons why the gateway refuses operations, such as `path already served: acme_dossier`. Empty if it refuses
+        nothing."""
 
     def note(self, describe: Describe) -> None:
-        """Remembers the verdict in `describe`, a gateway's request: what the gateway refuses in this worker's offer.
-        Logs the verdict if it has changed. Ignores a verdict on another offer, such as one of a former version of the
-        worker."""
+        """Stores and logs what a gateway refuses according to its request `describe`. Ignores a request about another
+        version of the worker's offer."""
         if describe.offer != self._digest or describe.refused == self.refused:
             return
         self.refused = describe.refused

@@ -18,13 +18,12 @@ from bouquet_proto.offer import Modality, Operation, unlisted_fields
 I = TypeVar("I", bound=Identity)  # noqa: E741 - the one type parameter that reads as a word: Question[Identite]
 R = TypeVar("R")
 AnswerHandler: TypeAlias = Callable[..., Awaitable[Any]]
-"""Handler of a worker. It takes a `Question`, then clients of upstreams. It returns the resource that the question asks
-for, or a reply such as `NotFound`."""
+"""Function of a worker that answers questions. Takes a `Question`, then clients of upstreams. Returns the resource, or
+a reply such as `NotFound`."""
 
 
 class Question(Struct, Generic[I], frozen=True):
-    """Question about one person, which a gateway sends. The worker's handler (the function that answers) receives
-    it."""
+    """Question of a gateway about one person, as the worker's handler receives it."""
 
     identity: I
     """Identity of the person, in the form that the operation takes, such as civil status or INE (student number)."""
@@ -37,8 +36,7 @@ class Question(Struct, Generic[I], frozen=True):
 
 
 class PublishedOperation(Struct, Generic[R], frozen=True):
-    """Operation that gateways publish. Its handler (the function that answers) returns a result, and `view` converts
-    this result to the published data."""
+    """Operation that gateways publish. `view` converts the handler's result to the published data."""
 
     # Several versions of a resource may share one handler.
 
@@ -51,8 +49,7 @@ class PublishedOperation(Struct, Generic[R], frozen=True):
 
 
 class InternalOperation(Struct, frozen=True):
-    """Operation that only gateways call, such as the opening of a FranceConnect session. It has no path, and the
-    worker's description of its operations leaves it out."""
+    """Operation without a path, which only gateways call, such as the opening of a FranceConnect session."""
 
     id: str
     modality: Modality

@@ -12,21 +12,21 @@ T = TypeVar("T")
 
 _MARK = "public"
 Public: TypeAlias = Annotated[T, Meta(extra={_MARK: True})]
-"""Type of a field of an upstream's answer whose values identify no person, as in `state: Public[str]`. `bouquet-worker
-record` keeps the values of these fields, and replaces the values of all others."""
+"""Type of a field whose values identify no person, as in `state: Public[str]`. `bouquet-worker record` keeps the values
+of public fields, and replaces all others."""
 
 
 class KnownFields(Struct, frozen=True):
-    """Names of fields in an upstream's answers. `read` contains the fields that a worker reads, and `public` the fields
-    among them whose values identify no person."""
+    """Names of fields in an upstream's answers. `read` contains all fields that a worker reads. `public` contains only
+    fields whose values identify no person."""
 
     read: frozenset[str]
     public: frozenset[str]
 
 
 def known_fields(models: Iterable[type[Struct]]) -> KnownFields:
-    """Returns the JSON names of the fields of the structs `models`, and which of them are public. A name is public only
-    if every struct that has a field of this name marks the field `Public`."""
+    """Returns the JSON names of all fields in the structs `models`. A name is public only if all fields with this name
+    are marked `Public`."""
     marks: dict[str, bool] = {}
     for model in models:
         info = msgspec.inspect.type_info(model)

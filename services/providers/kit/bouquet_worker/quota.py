@@ -23,8 +23,8 @@ class Quota:
 
     def __init__(self, calls_per_minute: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self._slots: deque[float] = deque(maxlen=calls_per_minute)
-        """Start of each of the latest calls, as a time of `clock` in seconds, oldest first, at most `calls_per_minute`.
-        For a call that still waits, the time lies in the future."""
+        """Starts of the latest `calls_per_minute` calls, as times of `clock`, oldest first. A call that still waits has
+        a start in the future."""
         self._clock = clock
 
     async def wait_for_slot(self, max_wait_s: float) -> None:

@@ -1,5 +1,5 @@
 """Command `bouquet-worker record`: records a real upstream's answers about a person, with invented values in place of
-the real ones. The simulator can then give these answers, and the conformance suite has one more test case."""
+the real ones."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ async def record_question(
 
     Args:
         worker: The worker that asks.
-        simulator: Simulator of the worker's upstreams, which can give the recorded answers later.
-        fields: Fields of the upstream's answers that the recording contains, and those whose values it keeps.
+        simulator: Simulator that will give the recorded answers.
+        fields: Fields that the recording contains (`read`), and fields whose values it keeps (`public`).
         words: Command line with the real person: an operation's id and `name=value` parameters.
         invented_words: The `name=value` parameters of the invented person.
         environ: Environment variables with the worker's settings and those of `bouquet-worker try`.
@@ -72,9 +72,8 @@ async def record_question(
 
 
 def fields_of(worker_module: str) -> KnownFields:
-    """Returns the fields that a worker knows in its upstream's answers. They are the fields of all structs in the
-    module `upstream`, which is in the same package as `worker_module`. Raises `QuestionError` if there is no such
-    module."""
+    """Returns the fields of all structs in the module `upstream` beside `worker_module`. Raises `QuestionError` if
+    there is no module `upstream`."""
     name = f"{worker_module.rpartition('.')[0]}.upstream"
     if find_spec(name) is None:
         raise QuestionError([f"{name}: there is no such module, so no field of the upstream is known"])
@@ -87,10 +86,9 @@ def fields_of(worker_module: str) -> KnownFields:
 async def make_recording(
     worker: Worker, simulator: Simulator, trial: Trial, invented: Lookup, invent: Callable[[Any], Any]
 ) -> Recording:
-    """Makes a recording about an invented person from `trial`, a lookup about a real one. Replaces the values in the
-    upstream's answers by `invent`. Sends the worker the lookup `invented`, to which the upstreams give these answers.
-    Raises `QuestionError` if an answer is not JSON, or if the reply's kind or the number of requests differs from
-    `trial`."""
+    """Makes a recording about an invented person from `trial`, a lookup about a real one. `invented` is the lookup
+    about the invented person. `invent` replaces the values in an upstream's answer. Raises `QuestionError` if an answer
+    is not JSON, or if the reply's kind or the number of requests differs from `trial`."""
     answers = [
         Answer(exchange.outcome.status, {}, msgspec.json.encode(invent(_body(exchange))))
         for exchange in trial.exchanges
@@ -144,8 +142,8 @@ def _values(question: Lookup) -> dict[str, Any]:
 
 
 def _replacements(real_lookup: Lookup, invented_lookup: Lookup) -> dict[str, str]:
-    """Maps each value of the real identity to the invented value of the same field, as texts. `real_lookup` has
-    the real identity, and `invented_lookup` the invented one. Raises `QuestionError` if a field is the same in both."""
+    """Maps each value of the real identity to the invented value of the same field, as texts. Raises `QuestionError` if
+    a field is the same in both."""
     real, invented = _values(real_lookup), _values(invented_lookup)
     pairs = {name: (list(scalars([real[name]])), list(scalars([invented[name]]))) for name in real}
     same = [name for name, (values, others) in pairs.items() if set(values) & set(others)]

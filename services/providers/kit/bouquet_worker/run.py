@@ -32,8 +32,8 @@ class Running(RequestConsumer, Protocol):
     """Interface of a worker that serves its queue."""
 
     def unmet_condition(self) -> Mapping[str, object]:
-        """Returns the body of `/readyz` for a worker that serves its queue but is not ready, for instance because
-        gateways refuse its operations. Returns an empty mapping for a ready worker."""
+        """Returns the body of `/readyz` for a worker that is not ready, for instance because gateways refuse its
+        operations. Returns an empty mapping for a ready worker."""
 
 
 class RunnableWorker(Protocol):
@@ -50,15 +50,15 @@ class RunnableWorker(Protocol):
 
 
 async def run(worker: RunnableWorker, environ: Mapping[str, str]) -> None:
-    """Runs the worker, which serves its queue until SIGTERM. If a setting is wrong, raises `SettingsError` before the
-    worker serves anything."""
+    """Serves the worker's queue until SIGTERM. Raises `SettingsError` for wrong settings before the worker serves
+    anything."""
     await run_process(f"bouquet-{worker.provider}", environ, partial(read, worker), partial(_serving, worker))
 
 
 def read(worker: RunnableWorker, reader: Reader, mesh: MeshSettings) -> ProcessSettings:
-    """Reads the settings of the worker and of its process, and returns those of the process. Reports wrong settings to
-    `reader`. `mesh` says which bus is used. A bus in memory is wrong, since no gateway can reach the worker through
-    it."""
+    """Reads and checks the worker's settings, and returns the settings of its process. Reports wrong settings to
+    `reader`. A bus in memory counts as wrong."""
+    # No gateway can reach the worker through a bus in memory.
     reader.check(require_broker, mesh, "a worker")
     worker.read(reader)
     return reader.read(ProcessSettings, PROCESS_PREFIX)

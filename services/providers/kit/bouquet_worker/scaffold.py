@@ -1,5 +1,5 @@
-"""Command `bouquet-worker new`, which writes the package of a new provider. The package is a copy, under another name,
-of the folder `template/`, which holds a working provider called `acme`."""
+"""Command `bouquet-worker new`: writes the package of a new provider, as a copy of the provider `acme` in
+`template/`."""
 
 from __future__ import annotations
 

@@ -14,8 +14,7 @@ _HTTP = ServerUrl(("http",))
 
 
 def check_urls(provider: str, settings: WorkerSettings, upstream: Upstream) -> None:
-    """Raises `SettingsError` if a URL of an upstream is not an HTTP or HTTPS URL of exactly one server. The error names
-    the setting that holds the URL, or the upstream if no setting holds the URL."""
+    """Raises `SettingsError` if a URL of an upstream is not an HTTP or HTTPS URL of exactly one server."""
     faults = {url: _HTTP.fault(url) for url in upstream.urls}
     texts = {name: value for name, value in structs.asdict(settings).items() if isinstance(value, str)}
     names = {text: worker_prefix(provider) + name.upper() for name, text in texts.items()}

@@ -16,15 +16,13 @@ class WorkerSettings(Struct, frozen=True, kw_only=True):
     its own settings."""
 
     concurrency: Annotated[int, Meta(ge=1)] = 50
-    """Largest number of requests that one process handles at once. Also the largest number of its simultaneous calls to
-    each upstream."""
+    """Largest number of requests that one process handles at once, and of its simultaneous calls to each upstream."""
     upstream_calls_per_minute: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     """Largest number of calls per minute that one process makes to each upstream; 0 for no limit. With several
-    processes, divide the provider's limit by their number. A call above the limit waits. If the wait would be too long,
-    it fails with an error code that ends in `008`."""
+    processes, give each its share of the provider's limit. A call above the limit waits, or fails with an error code
+    that ends in `008` if the wait would be too long."""
     timeout_s: Seconds = 10.0
-    """Timeout of one call to an upstream, in seconds. It does not apply to upstreams that have a timeout of their
-    own."""
+    """Timeout of one call to an upstream, in seconds, unless the upstream has a timeout of its own."""
     drain_s: Annotated[float, Meta(ge=0)] = 10.0
     """Seconds that a stopping worker waits for its running requests. The pod's grace period must be longer."""
 

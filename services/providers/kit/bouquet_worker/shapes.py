@@ -1,5 +1,4 @@
-"""Operations that publish only a part of their handler's result, such as the fields that exist in one version of the
-contract."""
+"""Operations that publish only a part of their handler's result, such as the fields of one version of the API."""
 
 from __future__ import annotations
 
@@ -23,9 +22,8 @@ def published_operation(
     Args:
         data: Struct of the published resource.
         fields: Maps the dotted path of each field to the scopes that give access to it, as in `Operation`. Paths that
-            begin with a name that `data` does not have are ignored.
-        people: Parts of `data` that describe people, as in `Operation`. Parts whose path begins with a name that `data`
-            does not have are ignored.
+            do not begin with a field of `data` are ignored.
+        people: Parts of `data` that describe people, as in `Operation`. Parts outside `data` are ignored.
         rest: Further arguments, passed unchanged to `operation`.
     """
     own = {path: scopes for path, scopes in fields.items() if path.split(".")[0] in data.__struct_fields__}
@@ -34,6 +32,6 @@ def published_operation(
 
 
 def view_of(data: type[Struct]) -> Callable[[Any], Any]:
-    """Returns a function that converts a handler's result to the struct `data`. It copies each field of the struct from
-    the result's attribute of the same name."""
+    """Returns a function that makes a struct `data` from a handler's result, by copying the attributes of the same
+    names."""
     return partial(msgspec.convert, type=data, from_attributes=True)

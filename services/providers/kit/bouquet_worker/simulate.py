@@ -51,7 +51,7 @@ class Received(Struct, frozen=True):
 RECEIVED = web.AppKey("received", list[Received])
 """Key of a simulator's last 100 requests, in its aiohttp application."""
 CLOCK = web.AppKey[Callable[[], date]]("clock")
-"""Key of a simulator's clock, in its aiohttp application. The clock is a function that returns today's date."""
+"""Key, in a simulator's aiohttp application, of the function that returns today's date."""
 
 
 @web.middleware

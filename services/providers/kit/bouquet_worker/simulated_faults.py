@@ -13,8 +13,8 @@ from aiohttp import web
 from bouquet_worker.simulate import Fault, respond_with_fault
 
 STATUSES = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
-"""HTTP statuses with which every simulator answers on request. For instance, the birth name `PANNE-CONFLICT` or the INE
-(student number) `HTTP0000409` causes a 409."""
+"""HTTP statuses that a test can make every simulator answer. For instance, the birth name `PANNE-CONFLICT` causes a
+409."""
 
 SimulatedFault: TypeAlias = Fault | HTTPStatus
 

@@ -34,10 +34,9 @@ _ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientError, "upstream_malformed"),
 )
 _EXCHANGE_ERRORS = (aiohttp.ClientError, OSError)
-"""Exceptions of aiohttp and of sockets. `send` raises `UpstreamError` in place of them."""
+"""Exceptions of aiohttp and of sockets that `send` replaces by `UpstreamError`."""
 _UNREACHABLE = (errno.ENETUNREACH, errno.ENETDOWN)
-"""Error numbers with which the operating system says that this machine has no network. The failure then has the reason
-`upstream_unreachable`."""
+"""Error numbers of the operating system for a machine without network."""
 _STATUSES = {
     **dict.fromkeys((301, 302, 303, 307, 308), "upstream_redirected"),
     **dict.fromkeys((502, 503), "upstream_unavailable"),
@@ -53,7 +52,7 @@ class Transport:
         name: Upstream's name, a label of the metrics.
         concurrency: Largest number of connections at a time.
         ssl: TLS context; `None` trusts the system's authorities.
-        max_body_bytes: Length of a body, in bytes, above which an answer is refused as `upstream_malformed`.
+        max_body_bytes: Largest accepted length of an answer's body, in bytes.
     """
 
     def __init__(
@@ -87,8 +86,8 @@ class Transport:
 
     @contextmanager
     def observed(self, method: str, url: URL, route: str) -> Iterator[None]:
-        """Records the call inside the context in a span and in the metrics. They contain `route`, such as
-        `/students/{ine}`, in place of the path, which may name a person."""
+        """Records the call inside the context in a span and in the metrics, with its `route`, such as
+        `/students/{ine}`. Leaves out the path, since it may name a person."""
         # The path itself may name a person.
         attributes = _attributes(method, url.host or "", url.port or 0, route)
         began = time.perf_counter()
@@ -133,8 +132,7 @@ class Transport:
 
 
 async def _exchange_once(request: aiohttp.ClientRequest, exchange: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Sends a request and returns the response. Without this middleware, aiohttp sends a GET again if the connection
-    was cut."""
+    """Sends a request only once, even if the connection is cut, and returns the response."""
     # aiohttp retries after its own errors only: `UpstreamError`, raised here, is none.
     try:
         return await exchange(request)

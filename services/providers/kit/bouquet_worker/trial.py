@@ -59,8 +59,8 @@ async def ask(
 
 
 def secrets_of(settings: WorkerSettings) -> Iterator[str]:
-    """Yields the secret values among the settings, longest first, so that `report` can hide them. A value that
-    URL-encoding changes is yielded in its encoded form too."""
+    """Yields the secret values of the settings, as they are and URL-encoded, longest first, so that `report` can hide
+    them."""
     values = {value.reveal() for value in structs.asdict(settings).values() if isinstance(value, Secret)} - {""}
     yield from sorted(values | {quote_plus(value) for value in values}, key=len, reverse=True)
 

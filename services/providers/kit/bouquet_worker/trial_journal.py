@@ -16,14 +16,12 @@ from bouquet_mesh.settings import SettingsError, load
 
 PREFIX = "BOUQUET_TRY_"
 NOT_ASKED_PREFIX = "00"
-"""First two digits of a gateway's error codes for lookups about which it asked no provider. Such a lookup counts as not
-recorded in the access journal."""
+"""First two digits of a gateway's error code if it asked no provider. The lookup then counts as not recorded."""
 TIMEOUT_S = 30.0
 
 
 class TrySettings(Struct, frozen=True, kw_only=True):
-    """Settings of `bouquet-worker try --real`, which sends a lookup to a real upstream. Before that, a gateway records
-    the lookup in its access journal."""
+    """Settings of `bouquet-worker try --real`, which sends a lookup to a real upstream."""
 
     real: Literal["no", "yes"] = "no"
     """`yes` to allow lookups about real persons at a real upstream. With `no`, the command refuses them."""

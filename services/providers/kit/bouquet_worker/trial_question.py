@@ -25,15 +25,15 @@ RECIPIENT = "recipient"
 SIMULATED_RECIPIENT = "13002526500013"
 """SIRET of the asking administration (the DINUM) if the command line gives no `recipient`."""
 CITIZEN_PARAMETERS = {field: public_name(field) for field in Identite.__struct_fields__}
-"""Maps the fields of `Identite` to parameters of the command line, such as `nomNaissance`. They describe the citizen of
-a FranceConnect session. Gateways read no such parameters: they ask FranceConnect."""
+"""Maps the fields of a FranceConnect citizen's `Identite` to parameters of the command line, such as `nomNaissance`."""
+# Gateways read no such parameters: they ask FranceConnect.
 PATIENCE_S = 30.0
 """Seconds that a worker has to answer the lookup of `bouquet-worker try`."""
 
 
 class QuestionError(Exception):
-    """Error for a command line that cannot be converted to a lookup. Also raised for a lookup that cannot be sent or
-    recorded. The text has one line for each fault."""
+    """Error for a command line that cannot be converted to a lookup, or for a lookup that cannot be sent or recorded.
+    The text has one line for each fault."""
 
     def __init__(self, faults: Iterable[str]) -> None:
         self.faults = tuple(faults)
@@ -64,7 +64,7 @@ def parse_command_line(words: Sequence[str]) -> CommandLine:
 
 def operation_for(command: CommandLine, operations: Sequence[Operation]) -> Operation:
     """Returns the operation that a parsed command line asks for. If the command line names no operation, returns the
-    only one that reads all of its parameters. Raises `QuestionError` if not exactly one operation fits."""
+    only operation that reads all given parameters. Raises `QuestionError` if not exactly one operation fits."""
     # A worker's only operation fits in any case. Operations by FranceConnect must be named if there are others.
     if command.operation:
         fitting = [operation for operation in operations if operation.id == command.operation]
@@ -122,10 +122,10 @@ def lookup_for(command: CommandLine, operation: Operation, recipient: str, today
 
 
 def _identity_of(command: CommandLine, operation: Operation, read: Values, today: date) -> Identity:
-    """Returns the identity of the person whom a command line describes. Makes it from `read`, the values that the
-    operation's rules have accepted. If the operation takes the identity from FranceConnect, makes it from the
-    parameters in `CITIZEN_PARAMETERS`. Raises `QuestionError` for an identity that FranceConnect could not give or the
-    operation refuses."""
+    """Returns the identity of the person whom a command line describes. `read` holds the values that the operation's
+    rules have accepted. Raises `QuestionError` for an identity that FranceConnect could not give or the operation
+    refuses."""
+    # The parameters in `CITIZEN_PARAMETERS` stand for the identity that FranceConnect would give.
     if not operation.by_session:
         return msgspec.convert(read, MODALITIES[operation.modality])
     given = {

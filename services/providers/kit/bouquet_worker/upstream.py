@@ -1,5 +1,4 @@
-"""Calls to an upstream, a provider's HTTP API. Each call is subject to a circuit breaker, a rate limit, a deadline and
-a timeout. It may be retried once, and is recorded in a span and in metrics."""
+"""Calls to an upstream, a provider's HTTP API, with circuit breaker, rate limit, deadline, timeout and retry."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ from bouquet_worker.quota import Quota
 from bouquet_worker.settings import WorkerSettings
 
 Param: TypeAlias = str | int | Sequence[str] | None
-"""Value of a query parameter. For a sequence, the parameter is sent once for each item. For `None`, it is not sent."""
+"""Value of a query parameter. A sequence is sent as one parameter for each item. `None` is not sent."""
 Data: TypeAlias = bytes | str | Mapping[str, str]
 """Body of a request: a mapping is sent as a form, a text or bytes unchanged."""
 
@@ -222,8 +221,7 @@ class UpstreamClient:
 
     async def _exchange(self, call: _Call, *, idempotent: bool) -> Answer:
         """Sends a call and returns the answer. Retries a failed call at most once, and only if it is `idempotent`.
-        Raises `UpstreamError` for a failure, and for a call that was not sent, for instance because the breaker is
-        open."""
+        Raises `UpstreamError` if the call fails or is not sent, for instance because the breaker is open."""
         self._breaker.check()  # before the rate limit: a call that is not sent takes no slot
         await self._quota.wait_for_slot(left_s(self._timeout_s) / 2)
         time_s = left_s(self._timeout_s)
@@ -286,9 +284,9 @@ class UpstreamClient:
         return await (self._observed(call, credentials, sending) if self._observer else sending)
 
     async def _observed(self, call: _Call, credentials: Mapping[str, str], sending: Awaitable[Answer]) -> Answer:
-        """Returns the answer of `sending`, which sends a call. Afterwards, tells the observer, if there is one, the
-        request and its answer or error, with the `credentials` hidden. Only commands such as `bouquet-worker try` have
-        an observer."""
+        """Awaits `sending` and returns its answer. Tells the observer the request and its outcome, with the
+        `credentials` hidden."""
+        # Only commands such as `bouquet-worker try` have an observer.
         outcome: Answer | UpstreamError = UpstreamError("upstream_timeout")  # if it is cancelled
         try:
             outcome = await sending

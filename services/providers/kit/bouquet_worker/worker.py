@@ -91,13 +91,12 @@ class Worker:
         provider: Name of the provider, such as `france_travail`, by which the queue, the settings and the metrics are
             named.
         settings: Struct of the worker's settings, read from `BOUQUET_<PROVIDER>_*`.
-        owner: Team or organisation that runs the worker. Gateways receive its name with the description of the
-            operations.
+        owner: Team or organisation that runs the worker.
         authority: Administration that error answers name in `meta.provider`, and the first two digits of their codes.
         problems: Failures that only this provider has, by reason. The failures that all providers share are in
             `bouquet_proto.failures.FAILURES`.
-        checks: Functions that check the settings before anything starts. They raise `SettingsError` for a setting that
-            cannot be used, such as a malformed key.
+        checks: Functions that raise `SettingsError` for unusable settings, such as a malformed key, before anything
+            starts.
         clock: Function that returns today's date; tests replace it.
     """
 
@@ -125,8 +124,8 @@ class Worker:
 
     def upstream(self, factory: F, name: str = "") -> F:
         """Declares an upstream, which the decorated function makes from the settings. Handlers call it by `name`, by
-        default the function's name. The function may also take clients of upstreams declared before, as parameters with
-        the names of these upstreams."""
+        default the function's name. The function may also take clients of upstreams declared before it, each under the
+        upstream's name."""
         # It returns an `Upstream`, or an object of the author's own. If that object is an async context manager, it is
         # entered when the worker starts.
         name = name or factory.__name__
@@ -166,9 +165,8 @@ class Worker:
         return declare
 
     def _upstreams_of(self, function: Callable[..., Any], asking: Sequence[str] = ()) -> tuple[str, ...]:
-        """Returns the names of the upstreams whose clients a function takes after its first parameter. They are the
-        parameters' names, unless `asking` gives others. Raises `TypeError` for an undeclared upstream, or if `asking`
-        has too few or too many names."""
+        """Returns the names of the upstreams that a function calls: `asking`, or else its parameters after the first.
+        Raises `TypeError` for an undeclared upstream, or if `asking` has too few or too many names."""
         _, *parameters = inspect.signature(function).parameters.values()
         own = tuple(parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY)
         names = tuple(asking) or own
@@ -210,8 +208,8 @@ class Worker:
         }
 
     def offers(self) -> tuple[Offer, ...]:
-        """Returns a tuple with the worker's only offer. The sandbox has the same method, and returns the offers of
-        several providers."""
+        """Returns a tuple with the worker's only offer."""
+        # The sandbox, which answers for several providers, returns several offers from its method of this name.
         return (self.offer(),)
 
     def read(self, reader: Reader) -> WorkerSettings:
@@ -221,8 +219,8 @@ class Worker:
         return reader.read(self._settings, worker_prefix(self.provider), *made, *self._checks)
 
     def _check_upstream(self, factory: Callable[..., Any], settings: WorkerSettings) -> None:
-        """Raises `SettingsError` if the upstream that a factory makes is unusable. Each of its URLs must name exactly
-        one server. `FAILURES` or the worker's `problems` must contain each reason in its `failures`."""
+        """Raises `SettingsError` if the upstream that a factory makes has a wrong URL or an unknown reason of
+        failure."""
         match factory(settings):
             case Upstream() as upstream:
                 check_urls(self.provider, settings, upstream)

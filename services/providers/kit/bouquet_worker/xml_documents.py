@@ -15,8 +15,7 @@ MAX_XML_DEPTH = 50
 
 def parse_xml(document: bytes) -> Element:
     """Returns the root element of an XML document in UTF-8, whatever encoding the document declares. Raises
-    `UpstreamError("upstream_malformed")` for a malformed or deeply nested document, or for one with a document type
-    (DOCTYPE)."""
+    `UpstreamError("upstream_malformed")` if the document is malformed or deeply nested, or has a DOCTYPE."""
     try:
         return ElementTree.fromstring(document, ElementTree.XMLParser(target=_ShallowTree(), encoding="utf-8"))
     except ElementTree.ParseError as error:  # its text quotes the document

@@ -120,8 +120,7 @@ PROBLEMS = {
 }
 
 SUPERSEDED = Retirement(deprecated_on="2026-04-28", sunset_on="2027-09-01", successor="/v5/men/scolarites/identite")
-"""End of versions 3 and 4 of the operations about a pupil's schooling. They are deprecated on `deprecated_on` and
-removed on `sunset_on`. `successor` is the path of the operation that replaces them."""
+"""End of versions 3 and 4 of the operations about a pupil's schooling: the dates, and the path of their successor."""
 # Bouquet's own date leaves software editors a whole school year, and falls just after the ministry's yearly purge
 # (docs/reference/upstreams/men.md §3).
 

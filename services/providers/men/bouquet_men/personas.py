@@ -27,7 +27,7 @@ class School(Struct, frozen=True):
 
 class PupilKey(Struct, frozen=True):
     """Identity by which the simulator finds an invented pupil. `sexe` is the ministry's code, 1 (male) or 2 (female).
-    Lookups use keys made by `key_of`, whose names are in lower case."""
+    Make keys with `key_of`, which puts the names in lower case."""
 
     nom: str
     prenom: str
@@ -51,7 +51,7 @@ class Persona(Struct, frozen=True, kw_only=True):
 def schooling(mef: str, libelle: str, regime: str | None = None, statut: str = "ST SCOLAIRE") -> dict[str, Any]:
     """Returns the part `info-scolarite` of the ministry's JSON about an enrolled pupil. `mef` and `libelle` are the
     code and the label of the training. `regime` is the code of the boarding regime, or `None` to leave it out. `statut`
-    is the code of the pupil's status, a space and the label of this status."""
+    holds the code and the label of the pupil's status."""
     code, _, label = statut.partition(" ")
     return {
         "est-scolarise": True,
@@ -121,8 +121,7 @@ PERSONAS = (
 
 
 def key_of(nom: str, prenom: str, sexe: int, naissance: str) -> PupilKey:
-    """Returns the key under which `BY_KEY` holds the pupil with this civil status. The key contains the names in lower
-    case, so that a search ignores case."""
+    """Returns the key in `BY_KEY` of the pupil with this civil status, whatever the case of the names."""
     return PupilKey(nom.casefold(), prenom.casefold(), sexe, naissance)
 
 

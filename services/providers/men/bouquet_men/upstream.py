@@ -18,7 +18,7 @@ SEXES = {"M": 1, "F": 2}
 SEXES_BY_CODE: dict[int | None, Sexe] = {1: "M", 2: "F"}
 """Maps the ministry of education's code to a person's sex. Other codes mean an unknown sex."""
 SCOPE = "men_statut_scolarite,men_statut_boursier,men_echelon_bourse"
-"""All scopes that the ministry of education defines, separated by commas. The worker sends them with every request."""
+"""All scopes that the ministry of education defines, as the worker sends them with every request."""
 
 PERIMETERS = {"codes_bcn_departements": "departement", "codes_bcn_regions": "region"}
 
@@ -77,8 +77,7 @@ class Absence(Struct, frozen=True):
 
 
 class Enrolment(Struct, frozen=True, rename="kebab"):
-    """Value of the key `info-scolarite` in the ministry's answer. Only the field that says whether the pupil is
-    enrolled is read."""
+    """Value of the key `info-scolarite` in the ministry's answer, reduced to whether the pupil is enrolled."""
 
     est_scolarise: bool
 
@@ -91,8 +90,8 @@ class Enrolled(Struct, frozen=True, rename="kebab"):
 
 
 def query_of(who: Identite, where: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """Returns the ministry's query parameters for a pupil and a school year. `where` holds the parameters of the
-    caller's request that are not part of the identity, such as the school year."""
+    """Returns the ministry's query parameters for a pupil and a school year. `where` holds the caller's parameters
+    besides the identity, such as the school year."""
     # Only the first of several first names is sent; accents are kept, and the school year stays as the caller typed it.
     return {
         "nom": who.nom_naissance,

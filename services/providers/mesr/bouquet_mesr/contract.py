@@ -153,8 +153,8 @@ FORMATIONS: dict[CodeRegime | None, tuple[str, str]] = {
     **dict.fromkeys(("RF1", "RF2", "RF3", "RF4"), INITIALE),
     **dict.fromkeys(("RF5", "RF6", "RF7"), CONTINUE),
 }
-"""Maps the code of an enrolment's training regime to two texts. The first is the kind of training that version 2
-publishes. The second is the scope without which a caller does not see the enrolment."""
+"""Maps the code of a training regime to the kind of training in version 2, and to the scope needed to see the
+enrolment."""
 
 
 class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -202,8 +202,7 @@ def etudiant_v2(etudiant: Etudiant) -> EtudiantV2:
 
 
 def _inscription_v2(admission: Admission) -> InscriptionFermee:
-    """Converts an admission or an enrolment to the form in which version 2 publishes it. A caller sees the result only
-    with one of the scopes in the result's `opened_by`."""
+    """Converts an admission or an enrolment to the form in which version 2 publishes it."""
     # No scope opens an enrolment in an unknown regime, or one that may be an enrolment or an admission.
 
     place: dict[str, Any] = {

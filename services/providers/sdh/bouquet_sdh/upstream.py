@@ -81,8 +81,7 @@ def current_record(records: Iterable[Record], today: str) -> Record | None:
 
 
 def training_today(trainings: Iterable[Training]) -> Training | None:
-    """Returns the first training that the Sport Data Hub marks as active, which means today; `None` if there is
-    none."""
+    """Returns the first training that the Sport Data Hub marks as active (today); `None` if no training is active."""
     return next((training for training in trainings if training.active), None)
 
 

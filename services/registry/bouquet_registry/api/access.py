@@ -24,8 +24,8 @@ class Clients:
     """Clients of the API, each with a name and a secret."""
 
     def __init__(self, setting: Secret) -> None:
-        """Parses the setting `api_secrets`, such as `portal:secret1,desk:secret2`. If it is empty, there are no
-        clients. Raises `SettingsError` if a pair is malformed or a secret is shorter than `SECRET_BYTES`."""
+        """Parses the setting `api_secrets`, such as `portal:secret1,desk:secret2`. An empty setting means no clients.
+        Raises `SettingsError` if a pair is malformed or a secret is shorter than `SECRET_BYTES`."""
         pairs = [pair.strip().partition(":") for pair in setting.reveal().split(",")] if setting else []
         if not all(name and len(secret.encode()) >= SECRET_BYTES for name, _, secret in pairs):
             raise SettingsError([f"{SECRETS}: must be name:secret,… with secrets of {SECRET_BYTES} bytes at least"])
@@ -42,8 +42,8 @@ class Clients:
         return tuple(dict.fromkeys(self._names.values()))
 
     def authorization(self) -> dict[str, str]:
-        """Returns the header `Authorization` with the secret of the first client, with which `bouquet-registry doctor
-        api` calls the API. Returns an empty dictionary if no client has a secret."""
+        """Returns the header `Authorization` with the secret of the first client, for `bouquet-registry doctor api`.
+        Returns an empty dictionary if no client has a secret."""
         return {"Authorization": f"Bearer {self._own.reveal()}"} if self._own else {}
 
     def name_of(self, headers: Mapping[str, str]) -> str:
@@ -66,8 +66,7 @@ def clients_of(settings: RegistrySettings) -> Clients:
 
 def check_access(settings: RegistrySettings) -> ssl.SSLContext | None:
     """Returns the TLS context of the API's port, or None for a port without TLS. Raises `SettingsError` for unusable
-    TLS files. Also raises it if other machines could connect without TLS, or if clients need neither a secret nor a
-    certificate."""
+    TLS files, if other machines could connect without TLS, or if clients need neither a secret nor a certificate."""
     has_clients = bool(clients_of(settings))
     if not settings.api_certificate:
         if settings.api_client_ca:

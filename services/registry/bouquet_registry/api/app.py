@@ -41,8 +41,8 @@ UNKNOWN_ROUTE_NAME = "unknown"
 NOBODY = Author("")
 """Author with an empty name. Used for requests that only read data, whose author need not be recorded."""
 ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
-"""Pattern of the ids in the paths of requests and in `X-Request-Id`. A path with any other id is answered with 404. Any
-other `X-Request-Id` is replaced by a new id."""
+"""Pattern of the ids in paths and in `X-Request-Id`. Paths with other ids are answered with 404. The API replaces other
+values of `X-Request-Id`."""
 UNAVAILABLE = "the database is unavailable; an act may have been done: read its record before trying again"
 REQUEST_ID = "X-Request-Id"
 """Header with the id of a request, which the answer and the logs repeat. A client may choose an id that matches the
@@ -50,8 +50,8 @@ pattern `ID`; otherwise the API makes one."""
 DONE = "done"
 """Value of the metrics' label `outcome` for a request that was answered without error."""
 OUTCOME: web.ResponseKey[str] = web.ResponseKey("outcome", str)
-"""Key of an aiohttp response, under which an error answer keeps the code of its first error, such as `invalid`. A
-metric counts requests by this code."""
+"""Key under which an error answer (aiohttp response) keeps the code of its first error, such as `invalid`, for a
+metric."""
 HEADERS = {"Cache-Control": "no-store", "Server": "bouquet"}
 
 RequestHandler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -79,8 +79,7 @@ def _constant(body: bytes) -> RequestHandler:
 
 
 def _handler_of(administration: Administration, route: Route) -> RequestHandler:
-    """Returns the aiohttp handler of a route. It reads the request, calls `Route.handler`, and answers with the result
-    as JSON."""
+    """Returns the aiohttp handler of a route, which answers with the result of `Route.handler` as JSON."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         call = await _read(request, route)
@@ -93,8 +92,7 @@ def _handler_of(administration: Administration, route: Route) -> RequestHandler:
 
 
 async def _read(request: web.Request, route: Route) -> ApiRequest:
-    """Reads the headers and parameters (or body) of a request. Raises `ApiError`, which lists every error found in
-    them."""
+    """Reads the headers and parameters (or body) of a request. Raises one `ApiError` for all errors found."""
     errors: list[Error] = []
     author, inputs = NOBODY, None
     body = await _body(request)

@@ -56,9 +56,9 @@ async def read(administration: Administration, request: ApiRequest) -> Delegatio
 
 
 async def delegate(administration: Administration, request: ApiRequest) -> Delegation:
-    """Delegates a habilitation to an editor. Raises `UnknownRecord` if one of them does not exist. Raises
-    `RefusalError` if one of them is not active, or if the editor accepts no delegations. Raises `Conflict` if this
-    editor has the delegation already."""
+    """Delegates a habilitation to an editor. Raises `UnknownRecord` for an unknown habilitation or editor. Raises
+    `RefusalError` unless both are active and the editor accepts delegations. Raises `Conflict` if the editor has the
+    delegation already."""
     return await editor_administration_of(administration).delegate(
         request.author, request.inputs.editor, request.inputs.habilitation
     )

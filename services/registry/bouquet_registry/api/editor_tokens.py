@@ -144,9 +144,8 @@ async def rotate(administration: Administration, request: ApiRequest) -> Rotated
 
 
 async def revoke(administration: Administration, request: ApiRequest) -> EditorToken:
-    """Blacklists an editor's token, at once or from a given time. A token that is blacklisted already can only be
-    blacklisted earlier; otherwise raises `RefusalError`. Raises `UnknownRecord` for an unknown id, and `StaleVersion`
-    for an outdated version."""
+    """Blacklists an editor's token, at once or from a given time. Raises `RefusalError` if a blacklisting in effect
+    would move to a later time. Raises `UnknownRecord` for an unknown id, and `StaleVersion` for an outdated version."""
     given: Revocation = request.inputs
     return await editor_administration_of(administration).revoke(
         request.author, request.id, given.version, request.author.reason, given.begins_at

@@ -22,8 +22,7 @@ from bouquet_registry.editors.records import Editor, EditorState, EditorToken, v
 from bouquet_registry.habilitations import problems_in
 
 BLANK = Editor(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
-"""Editor with empty fields. `problems_of` copies the given fields of a request into it, and checks the resulting
-editor."""
+"""Editor with empty fields, into which `problems_of` copies the fields of a request to check them."""
 ORDER = Order((schema.editors.c.created_at, schema.editors.c.id), tuple[Time, str])
 
 

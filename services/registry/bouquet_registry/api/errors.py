@@ -68,8 +68,7 @@ class Errors(Struct, frozen=True, omit_defaults=True):
 
 
 class ServerError(Struct, frozen=True):
-    """Error of a request that the HTTP server itself refuses, for instance because its body is too large. No route
-    receives such a request."""
+    """Error of a request that the HTTP server itself refuses, for instance because its body is too large."""
 
     code: str
     title: str
@@ -95,8 +94,8 @@ class ApiError(Exception):
 
 
 MALFORMED_ID = Error("unknown_record", "no record has this id")
-"""Error for a path with a malformed id, such as one with a space: no record can have such an id. For a well-formed id
-that no record has, handlers raise `UnknownRecord`."""
+"""Error for a path with a malformed id, such as an id with a space."""
+# For a well-formed id that no record has, handlers raise `UnknownRecord`.
 
 
 def api_error_of(refusal: RefusalError) -> ApiError:

@@ -48,11 +48,9 @@ class FormRow(Struct, frozen=True, kw_only=True):
     definition_id: str
     authorization_request_class: RequestClass
     data: RequestData
-    """Data with which a request for a habilitation begins: the form's own data, replaced by the values in `prefill`
-    where both exist."""
+    """Data with which a request for a habilitation begins: `prefill`, completed by the form's own data."""
     prefill: RequestData
-    """Data from the query string of the HTTP request; empty if the query string contains none. They are in `data`
-    too."""
+    """Data from the query string of the HTTP request, also contained in `data`; empty if the query string has none."""
     multiple_steps: bool
     introduction: str
     service_provider: FormProvider | None

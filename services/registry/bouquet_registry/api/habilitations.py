@@ -31,16 +31,14 @@ from bouquet_registry.served_scopes import ServedScope, served_scopes
 Line: TypeAlias = Annotated[str, Meta(max_length=500)]
 """Line of text for human readers, of at most 500 characters."""
 MAX_VERSION = 2**31 - 1
-"""Largest version number of a record that a request can contain. It is the largest value of PostgreSQL's type
-INTEGER."""
+"""Largest version number that a request can contain: the maximum of PostgreSQL's type INTEGER."""
 Version: TypeAlias = Annotated[
     int, Meta(ge=1, le=MAX_VERSION, description="Version of the record that the change is based on.")
 ]
 Addresses: TypeAlias = tuple[Annotated[str, Meta(max_length=64)], ...]
 
 BLANK = Habilitation(id="", siret="", created_at=datetime.min, updated_at=datetime.min)
-"""Habilitation with empty fields. `problems_of` copies the given fields of a request into it, and checks the resulting
-habilitation."""
+"""Habilitation with empty fields, into which `problems_of` copies the fields of a request to check them."""
 ORDER = Order((schema.habilitations.c.created_at, schema.habilitations.c.id), tuple[Time, str])
 
 
@@ -116,15 +114,15 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AllowedAddresses(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """New list of the IP addresses and CIDR ranges from which a habilitation's tokens may be used. The list replaces
-    the former one; an empty list allows any address."""
+    """New list of the IP addresses and CIDR ranges from which a habilitation's tokens may be used. An empty list allows
+    all addresses."""
 
     version: Version
     allowed_ips: Addresses
 
 
 class ScopeList(Struct, frozen=True):
-    """List of the scopes of the operations that gateways serve, sorted by name. Gateways report these scopes."""
+    """List of the scopes of the operations that gateways serve, sorted by name."""
 
     data: tuple[ServedScope, ...]
 

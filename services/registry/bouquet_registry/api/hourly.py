@@ -60,8 +60,9 @@ class HourlyCounts(Struct, frozen=True):
 
 
 async def read(administration: Administration, request: ApiRequest) -> HourlyCounts:
-    """Returns the numbers of calls in a period, by hour, operation and outcome. Also records who asked (an
-    administrative act), because the numbers come from the access journal."""
+    """Returns the numbers of calls in a period, by hour, operation and outcome. Also records who asked, in an
+    administrative act."""
+    # The numbers come from the access journal.
     asked: HourlySearch = request.inputs
     callers = Callers(**{name: getattr(asked, name) for name in Callers.__struct_fields__})
     _check(asked, callers)
@@ -110,4 +111,4 @@ ROUTES = (
         is_act=True,
     ),
 )
-"""Routes of this module: only the one that returns hourly numbers of calls."""
+"""The only route of this module, which returns hourly numbers of calls."""

@@ -21,8 +21,8 @@ from bouquet_registry.text import contains_token, one_line
 S = TypeVar("S", bound=Struct)
 
 Check: TypeAlias = Callable[[Mapping[str, Any]], list[str]]
-"""Function that checks the fields of a request body, and returns a text `field: problem` for each fault. Fields with a
-value of the wrong type are not passed to it."""
+"""Function that checks the fields of a request body, and returns a text `field: problem` for each fault. Receives only
+fields with a value of the right type."""
 
 
 def no_faults(_: Mapping[str, Any]) -> list[str]:
@@ -38,13 +38,13 @@ MAX_HEADER = 500
 QUOTABLE_NAME = re.compile(r"[A-Za-z_]{1,40}")
 """Pattern of the unknown field names that an error message repeats. A name that does not match is shown as `?`."""
 QUOTED_VALUE = re.compile(r"(?<! regex) '.*'", re.DOTALL)
-"""Pattern of the part of a msgspec error message that repeats the client's value, such as ` 'abc'`. It is removed from
-answers. The quoted regex of a pattern does not come from the client, and is kept."""
+"""Pattern of the client's value in a msgspec error message, such as ` 'abc'`. Answers leave the value out."""
+# The quoted regex of a pattern does not come from the client, and is kept.
 
 
 def read_body(body: bytes, kind: type[S], check: Check = no_faults) -> S:
-    """Reads a JSON body as a struct of type `kind`. `check` finds further faults in its fields, besides values of a
-    wrong type. Raises `ApiError`, which lists all wrong fields, or says that the body is not a JSON object."""
+    """Reads a JSON body as a struct of type `kind`. `check` finds faults besides values of a wrong type. Raises
+    `ApiError`, which lists all wrong fields, or says that the body is not a JSON object."""
     try:
         given = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

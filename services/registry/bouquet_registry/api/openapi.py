@@ -21,7 +21,7 @@ REFERENCE = "#/components/schemas/{name}"
 BY_SERVER = (400, 413)
 """HTTP statuses with which the HTTP server refuses a request itself, before any route receives the request."""
 ALWAYS = (400, 401, 413, 500, 503)
-"""HTTP statuses of the errors that every route may answer. `Route.refusals` adds those of one route."""
+"""HTTP statuses of the errors that every route may answer. `Route.refusals` adds the statuses of one route."""
 DESCRIPTION = """Habilitations, tokens, acts and the access journal, for the operator's own programs: a portal, scripts.
 
 Each route needs the shared secret of one of the API's clients as a bearer token, a client certificate, or both, as the

@@ -30,9 +30,8 @@ Key: TypeAlias = tuple[Any, ...]
 
 
 def presence_conditions(column: ColumnElement[Any], wanted: bool | UnsetType) -> tuple[ColumnElement[bool], ...]:
-    """Returns the SQL conditions of a search, one or none, on whether `column` has a value. If `wanted` is true,
-    selects rows with a value; if false, rows without. If the client left the parameter out (`UNSET`), returns an empty
-    tuple."""
+    """Returns the SQL condition for rows with a value in `column` if `wanted` is true, and for rows without a value if
+    false. Returns an empty tuple if `wanted` is `UNSET`."""
     if isinstance(wanted, UnsetType):
         return ()
     return (column.is_not(None) if wanted else column.is_(None),)

@@ -31,8 +31,7 @@ class ProofOnly(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def list_revoked(administration: Administration, request: ApiRequest) -> Page[RevokedProof]:
-    """Returns a page of the revoked proofs, the latest revocation first. A proof is an encrypted text by which anyone
-    can verify later what an answer said."""
+    """Returns a page of the revoked proofs (encrypted texts that show what an answer said), latest revocation first."""
     async with administration.store.reading() as connection:
         return await page_of(
             connection, REVOKED_PROOFS_QUERY, BY_TIME, request.inputs, lambda row: record_of(row, RevokedProof)
@@ -40,8 +39,8 @@ async def list_revoked(administration: Administration, request: ApiRequest) -> P
 
 
 async def revoke(administration: Administration, request: ApiRequest) -> RevokedProof:
-    """Revokes a proof for ever. Raises `Conflict` if it is revoked already. A proof is an encrypted text by which
-    anyone can verify later what an answer said."""
+    """Revokes for ever a proof, an encrypted text that shows what an answer said. Raises `Conflict` if the proof is
+    revoked already."""
     return await revoke_proof(administration, request.author, request.inputs.record)
 
 

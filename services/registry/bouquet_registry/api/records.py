@@ -123,8 +123,7 @@ class Statistics(Struct, frozen=True):
 
     data: tuple[CallCount, ...]
     uncounted: int
-    """Number of calls in the journal, with any habilitation, that are not counted yet. Usually, these are the calls of
-    the last few seconds."""
+    """Number of the journal's latest calls, of all habilitations, that are not counted yet."""
 
 
 async def list_events(administration: Administration, request: ApiRequest) -> Page[EventRow]:
@@ -150,9 +149,9 @@ async def list_acts(administration: Administration, request: ApiRequest) -> Page
 
 
 async def list_calls(administration: Administration, request: ApiRequest) -> Page[CallRow]:
-    """Returns the calls in the journal that match a search, newest first, and records who has read the journal. For
-    each page, at most `journal.MAX_EXAMINED` records are examined. So a page can have fewer calls than requested, or
-    none, although more pages follow."""
+    """Returns the calls in the journal that match a search, newest first, and records who has read the journal. A page
+    can have fewer calls than requested, or none, although more pages follow."""
+    # For each page, at most `journal.MAX_EXAMINED` records are examined.
     asked: JournalSearch = request.inputs
     after = JOURNAL.after(asked.cursor)
     await administration.record(request.author, "journal read", asked.habilitation or asked.token)
@@ -176,8 +175,9 @@ async def list_calls(administration: Administration, request: ApiRequest) -> Pag
 
 
 async def _habilitation_of(connection: AsyncConnection, token: str) -> str:
-    """Returns the id of the habilitation of the token with the id `token`. Returns "" if `token` is empty, or is the id
-    of an editor's token, which may be used with many habilitations. Raises `UnknownRecord` if no token has this id."""
+    """Returns the id of the habilitation of the token with the id `token`. Returns "" for an empty id or an editor's
+    token. Raises `UnknownRecord` if no token has this id."""
+    # An editor's token may be used with many habilitations.
     if not token or await editors.is_editor_token(connection, token):
         return ""
     return (await queries.token(connection, token)).habilitation
@@ -185,7 +185,8 @@ async def _habilitation_of(connection: AsyncConnection, token: str) -> str:
 
 async def statistics(administration: Administration, request: ApiRequest) -> Statistics:
     """Returns the numbers of calls with one habilitation in a period, for each operation and outcome. Also records who
-    asked (an administrative act), because the numbers come from the access journal."""
+    asked, in an administrative act."""
+    # The numbers come from the access journal.
     asked: StatisticsRequest = request.inputs
     if not timedelta(0) <= asked.until - asked.since <= MAX_PERIOD:
         raise ApiError(Error("invalid", f"must be after `since`, by {MAX_PERIOD.days} days at most", "until"))

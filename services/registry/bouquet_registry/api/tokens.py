@@ -117,8 +117,8 @@ async def read(administration: Administration, request: ApiRequest) -> TokenWith
 
 async def issue(administration: Administration, request: ApiRequest) -> IssuedToken:
     """Issues a token of a habilitation for 18 months, and returns it with its signed text. Raises `UnknownRecord` for
-    an unknown habilitation, and `RefusalError` if it is not active. Also raises `RefusalError` if the key that signs
-    tokens is withdrawn."""
+    an unknown habilitation. Raises `RefusalError` if the habilitation is not active, or if the key that signs tokens is
+    withdrawn."""
     return await administration.issue(request.author, request.id, mcp=request.inputs.mcp)
 
 
@@ -142,8 +142,7 @@ async def prolong(administration: Administration, request: ApiRequest) -> Token:
 
 async def revoke(administration: Administration, request: ApiRequest) -> Token:
     """Blacklists a token, at once or from a given time. Raises `UnknownRecord` for an unknown id, and `StaleVersion`
-    for an outdated version. If the token is blacklisted already, raises `RefusalError` unless the given time is
-    earlier."""
+    for an outdated version. Raises `RefusalError` if a blacklisting in effect would move to a later time."""
     given: Revocation = request.inputs
     return await administration.revoke(
         request.author, request.id, given.version, request.author.reason, given.begins_at

@@ -117,8 +117,8 @@ class EditorAdministration(Struct, frozen=True):
         self, author: Author, id_: str, version: int | None, reason: str, at: datetime | None = None
     ) -> EditorToken:
         """Blacklists a token from the time `at`, or at once if `at` is None. Raises `UnknownRecord` for an unknown id,
-        and `StaleVersion` unless `version` is the token's current version or None. If the token is blacklisted already,
-        raises `RefusalError` unless `at` is earlier. Raises `InvalidFields` if `reason` contains the text of a
+        and `StaleVersion` unless `version` is the token's current version or None. Raises `RefusalError` if a
+        blacklisting in effect would move to a later time. Raises `InvalidFields` if `reason` contains the text of a
         token."""
         async with self._begin(author) as transaction:
             return await changes.revoke_token(transaction, await _token(transaction, id_, version), reason, at)

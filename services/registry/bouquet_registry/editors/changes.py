@@ -106,8 +106,8 @@ async def rotate_token(
 async def revoke_token(
     transaction: Transaction, token: EditorToken, reason: str, at: datetime | None = None
 ) -> EditorToken:
-    """Blacklists a token from the time `at`, or at once if `at` is None. If the token is blacklisted already, raises
-    `RefusalError` unless `at` is earlier. Raises `InvalidFields` if `reason` contains the text of a token."""
+    """Blacklists a token from the time `at`, or at once if `at` is None. Raises `RefusalError` if a blacklisting in
+    effect would move to a later time. Raises `InvalidFields` if `reason` contains the text of a token."""
     return await _change_token(transaction, "editor-token revoke", token, **transaction.blacklisting(token, reason, at))
 
 

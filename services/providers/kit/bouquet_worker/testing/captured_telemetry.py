@@ -93,9 +93,8 @@ def words_of(text: str) -> set[str]:
 
 
 def personal_words(case: Case, offer: Offer) -> set[str]:
-    """Returns the words of a test case that telemetry must not contain, since they may identify the person. They come
-    from the identity, the parameters and the reply. Leaves out words that are public, such as those of the operation's
-    description."""
+    """Returns the words of a test case that may identify the person, so that telemetry must not contain them. Leaves
+    out public words, such as the names of the operation's fields."""
     personal = [msgspec.to_builtins(case.identity), case.parameters]
     if isinstance(case.identity, Identite):
         personal.append(case.identity.date_naissance())
@@ -105,8 +104,8 @@ def personal_words(case: Case, offer: Offer) -> set[str]:
 
 
 def _vocabulary(offer: Offer) -> set[str]:
-    """Returns the words that identify nobody, so that telemetry may contain them. They come from the reasons of
-    failures, from the outcomes, and from the description of the worker's operations without its examples."""
+    """Returns the words that telemetry may contain: reasons of failures, outcomes, and the worker's offer without its
+    examples."""
     plain = tuple(msgspec.structs.replace(operation, example=None) for operation in offer.operations)
     public = msgspec.json.encode(msgspec.structs.replace(offer, operations=plain)).decode()
     return words_of(" ".join((public, *FAILURES, *OUTCOMES)))

@@ -1,5 +1,4 @@
-"""Conformance suite: tests that every provider must pass. The tests' messages tell the provider's author what is
-wrong."""
+"""Conformance suite: tests that every provider must pass."""
 
 from __future__ import annotations
 
@@ -50,8 +49,7 @@ NO_REPLY_IN_TIME = "deadline_exceeded"
 HANG_S = 30.0
 """Seconds that a test waits for an event before it fails."""
 QUOTABLE_BEHAVIOURS = (Fault.INTERNAL, Fault.TRUNCATED, "other_shape")
-"""Faulty answers of an upstream whose text a careless worker might log. The suite tests that no personal data gets into
-the logs."""
+"""Faulty answers with personal data, for tests that the worker does not log the upstream's text."""
 
 
 class Conformance:
@@ -68,7 +66,7 @@ class Conformance:
 
     bare_404_is_absence: ClassVar[bool] = False
     """Whether the upstream reports an unknown person by the status 404 alone. If so, the suite accepts the reply
-    `not_found` to any 404 without HTML, even to a proxy's."""
+    `not_found` to all 404s without HTML."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Parametrizes the tests: a test with the argument `case`, `operation`, `behaviour` or `found_case` runs once
@@ -139,8 +137,7 @@ class Conformance:
         self, found_case: Case, behaviour: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Tests that the worker replies with `Failed` and a known reason if its upstream is faulty. A worker that sends
-        several requests is tested several times: with faults from the first request on, from the second on, and so
-        on."""
+        several requests is also tested with faults from a later request on."""
         for after in range(await self._requests_of(found_case)):
             reply = await self._reply_with_fault(found_case, behaviour, after)
             if self.bare_404_is_absence and behaviour in BARE_404S and isinstance(reply, NotFound):
@@ -271,8 +268,8 @@ def _difference(case: Case, reply: Reply) -> str:
 
 
 def _logged(caplog: pytest.LogCaptureFixture) -> str:
-    """Returns what the log says about the causes of a failed test, such as the place of an unexpected exception. Each
-    cause is one line. Returns "" if the log says nothing about it."""
+    """Returns the causes of a failed test that the log contains, such as the place of an exception, one on each line.
+    Returns "" if the log contains no cause."""
     told = [record for record in caplog.records if record.getMessage() in _EXPLANATIONS]
     return "".join(dict.fromkeys(f"\n{_EXPLANATIONS[one.getMessage()].format_map(vars(one))}" for one in told))
 

@@ -28,12 +28,11 @@ CALLER = Caller(recipient="13002526500013", token_id="9d2c1b0a-3f4e-4d5c-8b6a-7e
 PATIENCE_S = 60.0
 """Seconds that a worker has to answer a test's lookup."""
 SILENT_UPSTREAM_S = (0.3, 3.0, 30.0)
-"""Seconds that a worker under test has before it must give up on an upstream that does not answer. A test uses the
-first value. It uses the next one only if the worker did not get to send the unanswered request in time."""
+"""Seconds after which a worker under test must give up on an upstream that does not answer. A test tries the next value
+only if the worker had no time to send its request."""
 # On a busy machine, the requests before the unanswered one can take the whole time.
 REPLY_MARGIN_S = 5.0
-"""Seconds reserved for the reply in tests of an upstream that does not answer. Calls to upstreams end this long before
-the request's deadline. Used in place of `deadline.REPLY_MARGIN_S`."""
+"""Replaces `deadline.REPLY_MARGIN_S`, in seconds, in tests of an upstream that does not answer."""
 
 Behaviour: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 """Function that answers a request in place of the simulator. Its arguments are the request and the simulator's
@@ -41,8 +40,7 @@ handler."""
 
 
 class FaultInjector:
-    """A middleware in front of a simulator. The simulator answers the first `after` requests, and `behaviour` answers
-    all later ones.
+    """A middleware that injects faults in front of a simulator.
 
     Args:
         behaviour: Function that answers in place of the simulator; `None` injects nothing.
@@ -98,8 +96,7 @@ async def _other_shape(_: web.Request, __: Handler) -> web.StreamResponse:
 async def _answer_of_a_proxy(
     _: web.Request, __: Handler, *, status: int, text: str, content_type: str
 ) -> web.StreamResponse:
-    """Answers with an error made by a proxy, in place of the upstream. Such an error says nothing about the person, so
-    that the worker must not reply `not_found`."""
+    """Answers with an error of a proxy, to which the worker must not reply `not_found`."""
     return web.Response(status=status, text=text, content_type=content_type)
 
 
@@ -139,8 +136,8 @@ class WorkerHarness:
 
     async def ask_with_near_deadline(self, case: Case) -> Reply:
         """Sends the worker the lookup of a test case whose upstream does not answer, and returns the worker's reply.
-        The deadline is near, so that the test takes little time. If the worker never got to send the unanswered
-        request, sends the lookup again with the next time in `SILENT_UPSTREAM_S`."""
+        The deadline is near, so that the test takes little time."""
+        # If the worker had no time to send the unanswered request, the lookup is sent again with the next value.
         with mock.patch.object(deadline, "REPLY_MARGIN_S", REPLY_MARGIN_S):
             for silent_s in SILENT_UPSTREAM_S:
                 self.injector.requests = 0
@@ -183,7 +180,7 @@ async def simulating(
     simulator: Simulator, app: web.Application, injector: FaultInjector, today: date
 ) -> AsyncIterator[Mapping[str, str]]:
     """Serves `app`, the simulator's application, behind a fault injector. Yields the environment variables that make a
-    worker call it. `today` is the date that the simulator takes for today."""
+    worker call the simulator. `today` is the date that the simulator takes for today."""
     app[CLOCK] = lambda: today
     app.middlewares.insert(0, injector.middleware)
     async with listening(app, "127.0.0.1", 0) as url:

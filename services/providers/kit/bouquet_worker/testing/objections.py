@@ -1,5 +1,4 @@
-"""Checks of a worker's source, of its test cases, and of the description of its operations (offer). They send the
-worker no lookup."""
+"""Checks of a worker's source, test cases and offer (description of operations), without any lookup."""
 
 from __future__ import annotations
 
@@ -12,8 +11,7 @@ from bouquet_worker.worker import Worker
 
 
 def objections(worker: Worker, cases: Iterable[Case]) -> Iterator[str]:
-    """Yields one line for each fault of the worker's source, its test cases, or the description of its operations
-    (offer). The line names the place, such as an operation, and says what is wrong there."""
+    """Yields one line for each fault in the worker's source, test cases or offer (description of operations)."""
     offer = worker.offer()
     yield from (f"offer of {offer.provider}: {fault}" for fault in objections_to_offer(offer))
     for operation in offer.operations:

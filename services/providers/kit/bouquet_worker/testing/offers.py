@@ -70,8 +70,8 @@ def _refused(excesses: Iterable[str]) -> Iterator[str]:
 
 
 def _place_of(operation: Operation) -> str:
-    """Returns the path of an operation; in version 2, together with its modality (kind of identity). A worker's
-    operations must all differ in this."""
+    """Returns the path of an operation; in version 2, together with its modality (kind of identity). No two operations
+    of a worker may have the same place."""
     by = f" by {operation.modality}" if operation.path.startswith("/api/") else ""
     return f"path {operation.path}{by}"
 
@@ -105,9 +105,8 @@ def _of_meta_fields(operation: Operation) -> Iterator[str]:
 
 
 def _of_proof(operation: Operation) -> Iterator[str]:
-    """Checks `operation.proof`, which lists the fields that the verification of an answer's proof shows. Yields a fault
-    for each field that is not in the schema, and for each unknown value of `shown`. In version 2, yields a fault for
-    the list itself, since answers of version 2 have no proof."""
+    """Yields the faults of `operation.proof`, the fields that the verification of a proof shows. Faults are a field
+    outside the schema, an unknown value of `shown`, and a proof in version 2."""
     if operation.proof is None:
         return
     if operation.path.startswith("/api/"):
@@ -121,9 +120,8 @@ def _of_proof(operation: Operation) -> Iterator[str]:
 
 
 def _of_people(operation: Operation) -> Iterator[str]:
-    """Checks `operation.people`, which lists the objects in an answer that describe a person. Yields a fault for each
-    field in this list that is not in the schema. Also yields one for each object in the schema that has a name and a
-    birth date and is not in the list."""
+    """Yields the faults of `operation.people`, the list of objects that describe a person. Faults are a field outside
+    the schema, and an object with name and birth date that the list lacks."""
     # The access journal records whom an answer names, and finds them by `people`.
     for people in operation.people:
         for name in (people.nom, people.prenoms, *people.naissance):
@@ -202,8 +200,8 @@ def _of_schema(operation: Operation) -> Iterator[str]:
 
 
 def _null_alone(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Yields the dotted path of each field in a schema whose value can only be null. `path` is the path at which
-    `schema` itself stands."""
+    """Yields the dotted path of each field in a schema whose value can only be null. `path` is the path of `schema`
+    itself."""
     if schema.get("type") == "null":
         yield path or "the data"
     for name, inner in schema.get("properties", {}).items():
@@ -222,8 +220,8 @@ def schema_violations(operation: Operation, data: Any) -> list[str]:
 
 
 def _opened(node: Any) -> Any:
-    """Returns the data as a caller with every scope receives it: without the keys `$any`. Such a key lists the scopes
-    of which a caller needs one to see the object that contains the key."""
+    """Returns the data as a caller with all scopes receives it: without the keys `$any`."""
+    # `$any` lists the scopes of which a caller needs one to see the object that contains the key.
     match node:
         case dict():
             return {name: _opened(value) for name, value in node.items() if name != "$any"}

@@ -15,7 +15,7 @@ PERSONAL = frozenset({"body", "headers"})
 """Attributes of an upstream's answer that may hold personal data. A log event or an `UpstreamError` must not quote
 them."""
 SIMULATOR_MODULE_ENDINGS = ("simulator", "simulate")
-"""Endings of the names of modules whose source is not checked: they are simulators, which no worker runs."""
+"""Endings of the names of simulators' modules, whose source is not checked."""
 
 
 def objections_to_sources(worker: Worker) -> Iterator[str]:
@@ -68,8 +68,7 @@ def _promises_value(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 
 def _open_end(body: list[ast.stmt]) -> ast.stmt | None:
-    """Returns a statement at which a function ends without `return`, or `None` if there is none. `body` is the
-    function's code."""
+    """Returns a statement at which a function ends without `return`, or `None` if there is no such statement."""
     match body[-1]:
         case ast.Return() | ast.Raise() | ast.While() | ast.Expr(value=ast.Call(func=ast.Name(id="assert_never"))):
             return None
