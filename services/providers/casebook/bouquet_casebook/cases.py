@@ -38,8 +38,8 @@ REQUIRED_KEYS = ("params", "status", "payload")
 """Keys that every case file must have."""
 # A value under one of the keys is refused if YAML changes it, as it reads `010` as 8.
 MONTH_OR_DAY = re.compile(r"(mois|jour)\w*")
-"""Pattern of the names of parameters for months and days. In case files, a month such as `01` needs no quotes."""
-# YAML reads `01` as 1.
+"""Pattern of the names of parameters for months and days. In case files, values from `01` to `07` need no quotes."""
+# YAML reads `01` to `07` as 1 to 7, but `08` and `09` as text.
 # The State's own case files contain such numbers.
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+", re.ASCII)
 """Pattern of texts that look like numbers. A case file must quote a text such as `08`."""

@@ -250,6 +250,7 @@ class _Answers:
     def reply(self, lookup: Lookup, operation: Operation) -> Reply:
         """Returns the reply to a lookup: the error whose code the identity contains, or else the test case with the
         same parameters. If no case fits, replies with the default case (`404.yaml`), or else `NotFound`."""
+        # Without a reason for `NotFound`, the operation fails with `upstream_unknown`.
         # For an operation of version 2, a matching case of its successor in a later version comes before the default
         # case.
         return (
