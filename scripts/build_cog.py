@@ -108,9 +108,9 @@ def departement_of(code: str) -> str:
 def with_yearly_releases(
     yearly_releases: list[tuple[int, list[Row]]], records: list[CommuneRecord]
 ) -> list[CommuneRecord]:
-    """Returns `records`, updated with the changes in `yearly_releases`, which are pairs of a year and the rows of its
-    release. If a release lacks or renames a commune, the commune's record ends. Each new commune or name begins a
-    record. Changes are dated 1 January of the release's year."""
+    """Returns `records`, updated with the changes in `yearly_releases` (pairs of a year and the release's rows). If a
+    release lacks or renames a commune, the commune's record ends. Each new commune or name begins a record. Changes are
+    dated 1 January of the release's year."""
     ended = [record for record in records if record.last != OPEN_END]
     current = {record.code: record for record in records if record.last == OPEN_END}
     for year, communes in yearly_releases:
@@ -133,7 +133,6 @@ def is_commune(row: Row) -> bool:
 def arrondissements(communes: list[Row]) -> list[CommuneRecord]:
     """Returns records of the arrondissements (districts) of Paris, Lyon and Marseille. All records begin on 1 January
     1943, the first day that the list covers."""
-    # `with_known_dates` corrects the records of arrondissements that were created later.
     # `with_known_dates` then replaces the dates of those created later.
     return [
         CommuneRecord(departement_of(row["code"]), normalised(row["nom"]), row["code"], BEGINNING, OPEN_END)
@@ -184,8 +183,8 @@ def day_before(day: str) -> str:
 
 def text(records: list[CommuneRecord]) -> str:
     """Returns the text of the file that lists the communes. Each département has a section: a line with its number,
-    then one line per record with tabs between name, code, first day and last day. An empty line separates sections.
-    `records` must be sorted by département."""
+    then one line per record with tabs between name, code, first day and last day. `records` must be sorted by
+    département."""
     sections = groupby(records, key=lambda record: record.departement)
     return "\n\n".join("\n".join([number, *("\t".join(record[1:]) for record in rows)]) for number, rows in sections)
 

@@ -166,7 +166,7 @@ def _text(node: ast.stmt | None) -> str:
 
 def _members(node: ast.ClassDef) -> Iterator[str]:
     """Yields a Markdown list item for each field and each documented method of a class, with signature and docstring.
-    Private methods, and those that `MEMBERS` omits, are not documented."""
+    Leaves out private methods, and members that `MEMBERS` omits."""
     items = []
     for member, following in zip(node.body, [*node.body[1:], None], strict=True):
         match member:

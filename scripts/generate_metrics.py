@@ -54,8 +54,8 @@ def metrics(module: str) -> Iterator[Metric]:
 
 
 def searched_texts() -> dict[str, str]:
-    """Returns the texts in which the script looks for names of metrics: the JSON of each dashboard, by the dashboard's
-    title, and the text of all alerting and recording rules, by the key `rules`."""
+    """Returns the texts in which names of metrics are searched: each dashboard's JSON by title, and all alerting and
+    recording rules by the key `rules`."""
     boards = {path: json.loads(path.read_text(encoding="utf-8"))["title"] for path in DASHBOARDS.glob("*.json")}
     seen = {title.removeprefix("Bouquet — "): path.read_text(encoding="utf-8") for path, title in boards.items()}
     rules = "\n".join(path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.yaml")))

@@ -139,9 +139,9 @@ GENERIC_ABSENCE = (
 
 
 def absence(detail: str = GENERIC_ABSENCE, *, title: str = "Entité non trouvée", v2_reason: str = "") -> Failure:
-    """Returns a row of the failure table for a provider that has no data about the person. The public code is `003`
-    after the two digits of the operation's authority. The caller gets the text `detail`, followed by the sentence
-    `PERIMETER`. `v2_reason` is the value of `reason` in a v2 response, by default the same text."""
+    """Returns a row of the failure table for a provider that has no data about the person. The public code ends with
+    `003`. The caller gets the text `detail`, followed by the sentence `PERIMETER`. `v2_reason`, if not empty, replaces
+    the text as the `reason` of a v2 response."""
     return Failure(
         kind=Kind.NOT_FOUND, code="003", title=title, detail=detail + PERIMETER, fault="caller", v2_reason=v2_reason
     )
@@ -749,7 +749,7 @@ FAILURES: dict[str, Failure] = PARAMETERS | PLATFORM | SESSION | REFUSALS | PROV
 
 
 def failure_of(reason: str, own: Mapping[str, Failure]) -> Failure | None:
-    """Returns the row of the failure table for a reason, or None if there is none. Looks in the rows common to all
-    providers first, then in `own`, the rows of one provider."""
+    """Returns the row of the failure table for a reason, or None if there is none. Rows common to all providers come
+    before `own`, the rows of one provider."""
     # The common table comes first, so that a provider cannot change the meaning of common reasons.
     return FAILURES.get(reason) or own.get(reason)

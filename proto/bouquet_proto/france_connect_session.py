@@ -23,8 +23,8 @@ PING_NAME = "franceconnect"
 (docs/reference/contract.md §5.3)."""
 
 RESOURCE = "resource"
-"""Parameter in the gateway's request to FranceConnect's worker. Its value names the resource that the caller asks for,
-such as `statut_etudiant` (docs/reference/upstreams/france_connect.md §2)."""
+"""Parameter of requests to FranceConnect's worker: the name of the requested resource, such as `statut_etudiant`
+(docs/reference/upstreams/france_connect.md §2)."""
 
 IDENTITY_UNUSABLE = "identity_unusable"
 """Reason of a call's failure: FranceConnect's identity of the citizen is too incomplete or malformed to ask a

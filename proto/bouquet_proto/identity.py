@@ -21,8 +21,8 @@ def public_name(field: str) -> str:
 
 
 class Identite(Struct, frozen=True, kw_only=True, tag="identite", omit_defaults=True):
-    """Identity given by civil status: names, sex, date and place of birth. The birth date may be complete, lack its
-    day, lack its day and month, or be unknown."""
+    """Identity given by civil status: names, sex, date and place of birth. The day, the day and month, or the whole
+    birth date may be unknown."""
 
     nom_naissance: str
     nom_usage: str | None = None

@@ -10,8 +10,7 @@ from msgspec import Struct
 from bouquet_proto.names import JOURNAL_OWNER
 
 PROVIDER = JOURNAL_OWNER
-"""Name that a gateway uses in place of a provider's name, such as `cnaf`, to call the process that writes the access
-journal."""
+"""Name by which gateways call the process that writes the access journal, in place of a provider's name."""
 
 EntryState: TypeAlias = Literal["kept", "pruned", "absent"]
 """State of a record: `kept` (in the journal), `pruned` (removed after its retention period) or `absent`. A record may

@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 from bouquet_proto.messages import Failed, Found, Meta, NotFound, Recorded, Rejected, Reply
 
 MAX_OFFER_BYTES = 256 * 1024
-"""Largest size, in bytes, of an encoded offer: a worker's description of its operations, which it sends to gateways."""
+"""Largest size, in bytes, of an encoded offer: a worker's description of its operations."""
 # The largest in this repository has 79 kB.
 MAX_OPERATIONS = 100
 """Largest number of operations in an offer, a worker's description of its operations."""
@@ -83,8 +83,8 @@ def _excess_of_data(data: Raw, limits: ReplyLimits) -> Excess:
 
 
 def without_strings(text: bytes) -> bytes:
-    """Returns a JSON text with `0` in place of each string. Its brackets, commas and colons can then be counted without
-    decoding the text."""
+    """Returns a JSON text with `0` in place of each string."""
+    # Its brackets, commas and colons can then be counted without decoding the text.
     return _STRING.sub(b"0", text)
 
 

@@ -164,12 +164,12 @@ class ListCases(Struct, frozen=True, kw_only=True, tag="list_cases", omit_defaul
 
 class CheckCase(Struct, frozen=True, kw_only=True, tag="check_case", omit_defaults=True):
     """Request to a sandbox to check the file of a proposed test case, a recorded answer about an invented person. The
-    reply is a `sandbox_messages.CaseReport`, which lists the file's faults."""
+    reply is a `sandbox_messages.CaseReport`."""
 
     id: str
     deadline: float
     operation: str
-    """Id of the operation in API Particulier's OpenAPI document. It is `france_connect` for a case that simulates a
+    """Id of the operation in API Particulier's OpenAPI document; `france_connect` for a case that simulates a
     FranceConnect session."""
     text: str
     """Content of the proposed case file, in YAML."""

@@ -74,7 +74,7 @@ class People(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     at: str = ""
     """Dotted path, in the operation's data, of an object that describes a person, or of a list of such objects. Empty
-    if the data itself is that object or list."""
+    if the data itself is the object or list."""
     nom: str = "nom_naissance"
     """Name of the field that holds the family name."""
     prenoms: str = "prenoms"
@@ -116,8 +116,8 @@ class ProofSection(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Dotted path of the object or list in the operation's data."""
     fields: tuple[ProofField, ...] = ()
     count: str = ""
-    """French label of the number of objects, such as `Nombre d'enfants`. If set, the section shows only this number; if
-    empty, it shows the objects' `fields`."""
+    """French label of the number of objects, such as `Nombre d'enfants`. If set, the section shows only this number,
+    not the objects' `fields`."""
     document: tuple[ProofField, ...] = ()
     """Fields that the section shows, in place of `fields`, in the proof's PDF file. If empty, the file shows `fields`
     too."""
@@ -163,7 +163,7 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Dotted paths of the fields that every caller of the operation sees, whatever the caller's scopes."""
     meta_fields: tuple[str, ...] = ()
     """Fields of the worker's data that the gateway puts into the answer's `meta` instead of its `data`. Without effect
-    in version 2, whose answers have no `meta`."""
+    in version 2."""
     checks: tuple[tuple[Check, ...], ...]
     """Validation rules for the query, in stages. A stage runs only if the earlier stages found no fault; all faults
     found in one stage are reported together."""
@@ -181,7 +181,7 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     people: tuple[People, ...] = ()
     proof: Proof | None = None
     """Content of the proof that a caller may request by the header `X-Generate-Proof`. A proof is an encrypted text by
-    which anyone can verify later what an answer said. `None` if the operation has no proof, as in version 2."""
+    which anyone can verify later what an answer said. `None` if the operation has no proof."""
     cache_s: int = 0
     """Seconds for which a gateway may cache an answer; 0 forbids caching."""
     plan: Literal["", "regime"] = ""
@@ -236,7 +236,7 @@ class Operation(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Returns the name of the operation in `/api/{status}/ping`, such as `acme_dossier_identifiant` for the path
         `/v3/acme/dossier/identifiant`.
 
-        Returns "" if the path has no version and `status` is not set. The operation then has no ping.
+        Returns "" for an operation without a ping: the path has no version, and `status` is empty.
         """
         _, version, *rest = self.path.split("/")
         return self.status or ("_".join(rest) if version[:1] == "v" else "")

@@ -307,13 +307,14 @@ PROOF = Proof(
         ),
     ),
 )
-"""Content of the proof of a quotient familial, which Bouquet offers in addition to API Particulier's contract. A proof
-is an encrypted text by which anyone can verify later what an answer said."""
+"""Content of the proof of a quotient familial. A proof is an encrypted text by which anyone can verify later what an
+answer said."""
+# API Particulier's contract has no such proof.
 
 
 class Regimes(Struct, frozen=True, kw_only=True):
-    """Roles of the providers CAF and MSA: which of them the gateway asks first, and whose answer it prefers if both
-    have found the person (docs/reference/upstreams/regime.md §6)."""
+    """Roles of CAF and MSA: which provider the gateway asks first, and whose answer it prefers
+    (docs/reference/upstreams/regime.md §6)."""
 
     asked_first: str
     """Provider that the gateway asks first if it does not know which of the two serves the person."""

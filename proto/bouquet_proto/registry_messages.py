@@ -39,14 +39,14 @@ class HabilitationRights(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """SIRET of the habilitation's holder."""
     scopes: frozenset[str]
     habilitation: str = ""
-    """Id of the habilitation; empty for a software editor's token, which has none of its own."""
+    """Id of the habilitation; empty for a software editor's token."""
     calls_per_minute: int = 0
     """Largest number of calls per minute for the habilitation; 0 if it has no limit per minute."""
     calls_per_second: int = 0
     """Largest number of calls per second for the habilitation; 0 if the gateway's default limit applies."""
     group_limits: tuple[GroupLimit, ...] = ()
     allowed_ips: tuple[str, ...] = ()
-    """IP addresses and CIDR ranges from which the habilitation may be used; empty for any."""
+    """IP addresses and CIDR ranges from which the habilitation may be used; empty if all are allowed."""
     ine: bool = True
     """Whether calls with the habilitation may identify students by the national student number (INE)."""
     # True from older registries, which do not send this field.
@@ -130,7 +130,7 @@ class TokenChanges(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Number of the last change in the registry's log. In its next `Changes`, the gateway sends this number as
     `since`."""
     tokens: tuple[str, ...] | None = None
-    """Ids of the changed tokens. `None` if they cannot be listed: any token and any delegation may then have
+    """Ids of the changed tokens. `None` if the registry cannot list them: all tokens and delegations may then have
     changed."""
     # There are too many changes, or the registry's log is not the one that the gateway named in `Changes.log`.
     editors: tuple[str, ...] = ()

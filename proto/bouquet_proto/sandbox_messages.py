@@ -1,8 +1,7 @@
 """Replies of a sandbox to gateways: its test cases, and the faults of a proposed test case.
 
-A gateway sends `ListCases` to each provider of a sandbox, once for each page of test cases. It sends `CheckCase` to the
-provider of the operation for which a test case is proposed. Outside of a sandbox, workers answer both requests with
-`malformed_request`.
+A gateway sends `ListCases` to each provider of a sandbox, and `CheckCase` to the provider of the operation for which a
+test case is proposed. Outside of a sandbox, workers answer both requests with `malformed_request`.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class SimulatedError(Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str
     status: int
     parameters: CallParameters = {}
-    """Query parameters that request this error. They are sent together with `SimulatedErrors.parameters`."""
+    """Query parameters that request this error. Sent together with `SimulatedErrors.parameters`."""
     session: str = ""
     """FranceConnect token that requests this error; empty for operations without FranceConnect."""
 

@@ -18,8 +18,8 @@ ALWAYS = "x-always"
 
 
 class UnknownFieldError(LookupError):
-    """Error for a dotted path that does not exist in a struct. The error's text names the path and, if one is similar,
-    a field that exists."""
+    """Error for a dotted path that does not exist in a struct. The error's text names the path and, if there is one, a
+    similar field."""
 
 
 def schema_of(data: type[Struct], fields: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:

@@ -30,8 +30,8 @@ RULES: dict[str, Rule] = (
 
 
 SharedResults: TypeAlias = dict[Hashable, Any]
-"""Results of validation rules, kept for later queries with the same values. The key holds the rule, the date and the
-values of the parameters."""
+"""Results of validation rules, kept for later queries with the same values."""
+# The key holds the rule, the date and the values of the parameters.
 
 
 class Check(Struct, frozen=True, omit_defaults=True, dict=True):

@@ -35,8 +35,8 @@ def _commune_free(context: RuleContext) -> None:
 
 
 def _commune_or_place(context: RuleContext) -> None:
-    """Accepts a birth place of which any part may be missing. The commune may be given by its code, or by its name,
-    département and year of birth."""
+    """Accepts a birth place, even with missing parts. The commune may be given by its code, or by its name, département
+    and year of birth."""
     # In this case, the year and the département must be valid if they are given.
     by_place = context.text(PAYS) == FRANCE and context.blank(COMMUNE)
     if by_place and not (context.blank(NOM_COMMUNE) or context.blank(ANNEE) or _year_is_known(context)):

@@ -42,8 +42,8 @@ def _prenoms_required(context: RuleContext) -> None:
 
 
 def _keep_names(context: RuleContext, names: tuple[str, ...] | Malformed | None, code: str) -> None:
-    """Records `names` as the person's first names. Records the error code `code` instead if there are no names, or if
-    one contains a character that is not allowed."""
+    """Records `names` as the person's first names. Records the error code `code` instead if there are no names, or if a
+    name contains a character that is not allowed."""
     match names:
         case (_, *_) if all(map(NAME.fullmatch, names)):
             context.keep("prenoms", names)

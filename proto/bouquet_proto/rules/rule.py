@@ -64,13 +64,12 @@ class RuleContext(Struct, gc=False):
         return isinstance(self.text(field), Malformed)
 
     def matching(self, field: str, pattern: re.Pattern[str]) -> str | None:
-        """Returns the normalised text of a field if the whole text matches the pattern. Returns None if it does not, or
-        if the field is absent or has an invalid value."""
+        """Returns the normalised text of a field if all of it matches the pattern, else None."""
         return _whole(self.text(field), pattern)
 
     def integer(self, field: str) -> int:
-        """Returns the integer at the start of a field's text: 12 for `12abc`, 0 for `abc` (docs/reference/contract.md
-        §0). Returns 0 if the field is absent."""
+        """Returns the integer at the start of a field's text: 12 for `12abc`, 0 for `abc` or an absent field
+        (docs/reference/contract.md §0)."""
         text = self.text(field)
         return leading_integer(text) if isinstance(text, str) else 0
 
@@ -84,13 +83,11 @@ class RuleContext(Struct, gc=False):
         }
 
     def four_digits(self, field: str) -> int:
-        """Returns the number in a field whose text is exactly four digits, such as a year. Returns 0 if the text is
-        anything else, or if the field is absent."""
+        """Returns the number in a field whose text is exactly four digits, such as a year, else 0."""
         return int(self.matching(field, FOUR_DIGITS) or 0)
 
     def require(self, field: str, pattern: re.Pattern[str], code: str) -> None:
-        """Records the field's text if all of it matches `pattern`. If it does not, or if the field is absent, records
-        the error code `code`."""
+        """Records the field's text if all of it matches `pattern`, otherwise the error code `code`."""
         self._keep_or_refuse(field, self.matching(field, pattern), code)
 
     def accept(self, field: str, code: str, pattern: re.Pattern[str] = ANY_TEXT) -> None:

@@ -38,8 +38,8 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     """IP address at the other end of the connection: the client or, if there are proxies, the proxy nearest to the
     gateway."""
     forwarded_for: Sequence[str]
-    """Values of the header `X-Forwarded-For`. They are used only if the request comes from a trusted proxy, since any
-    client can send this header."""
+    """Values of the header `X-Forwarded-For`. Used only if the request comes from a trusted proxy."""
+    # Every client can send this header.
     no_cache: bool
     """Whether the request has the header `Cache-Control: no-cache`, which forbids an answer from the cache."""
     proof: str = ""
@@ -93,8 +93,8 @@ class Call(Struct):
     recipient: str = ""
     """SIRET of the administration that the data is for; empty until the query's `recipient` has been checked."""
     purpose: str = ""
-    """Purpose that the caller gives for the call, in its own words; empty if it gives none. It is shown only in the
-    access journal."""
+    """Purpose of the call as the caller states it; empty if the caller states none. Shown only in the access
+    journal."""
     person: Identity | None = None
     """Identity of the person whom the call asks about; `None` until the identity is known."""
     people_found: Callable[[], tuple[NamedPerson, ...]] = tuple
@@ -117,8 +117,7 @@ class Call(Struct):
     outcome: Outcome | None = None
     """Outcome of the call, such as `refused`, if it was answered with an error; `None` if it was answered with data."""
     fault: str = ""
-    """Party at fault if the answer is an error: `caller`, `platform` or `provider`. Empty if the answer is no error, or
-    if nobody is at fault."""
+    """Party at fault if the answer is an error: `caller`, `platform` or `provider`. Empty if nobody is at fault."""
     code: str = ""
     """Public code of the first error; empty if the answer is not an error."""
 

@@ -154,8 +154,8 @@ class Authenticator:
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Requester:
         """Returns the caller, identified by the first of the request's credentials that is a token of Bouquet.
-        `admission` is the result of the request's first checks. Raises `Problem` if no credential is such a token, or
-        if the token is expired."""
+        `admission` is the result of the request's first checks. Raises `Problem` if no credential is a token of
+        Bouquet, or if the token is expired."""
         admission = await self.admit_token(admission, request, call, deadline)
         assert isinstance(admission.token, Token)
         return Requester(admission.token, admission.digest, admission.undelegated)
@@ -164,7 +164,7 @@ class Authenticator:
         self, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Admission:
         """Returns the result of checking the first of the request's credentials that is a token of Bouquet. `admission`
-        is the result for the very first credential, which is not checked again.
+        is the known result for the first credential of the request.
 
         Raises `Problem` if no credential is a token of Bouquet, or if the token is expired.
         """
@@ -310,7 +310,7 @@ class Authenticator:
 
     def _key_of_habilitation(self, token: Token, digest: str) -> str:
         """Returns the key under which the rate limiter counts a token's calls for its habilitation. All tokens of a
-        habilitation share one key. A token that is expired or has no habilitation has its own key, `digest`."""
+        habilitation share one key. Returns `digest` for a token that is expired or has no habilitation."""
         # An expired token counts for itself, so that it cannot use up the calls of the habilitation's other tokens.
         is_shared = token.habilitation and not self._is_expired(token)
         return digest_of_id(token.habilitation) if is_shared else digest

@@ -19,8 +19,8 @@ BEARER = re.compile(r"Bearer (\S.*)", re.DOTALL)
 
 
 class Credential(Struct, frozen=True):
-    """Text by which a request authenticates its caller, such as a token, and the place of this text in the request. If
-    the request has no credential, the text is empty, and the place is `nowhere`."""
+    """Text by which a request authenticates its caller, such as a token, and the text's place in the request. Without a
+    credential, the text is empty, and the place is `nowhere`."""
 
     place: Literal["bearer", "api_key", "query", "nowhere"] = "nowhere"
     text: str = ""

@@ -28,7 +28,7 @@ class DelegationInUse(Struct, frozen=True):
 
 
 class DescribedToken(Struct, frozen=True, kw_only=True):
-    """Description of a token for its caller. It leaves out the allowed addresses and other security settings."""
+    """Description of a token for its caller. Leaves out the allowed addresses and other security settings."""
 
     id: str
     type: Literal["standard", "editeur"]

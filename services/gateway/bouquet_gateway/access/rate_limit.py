@@ -1,5 +1,5 @@
-"""Rate limits. Each caller's calls are counted in windows, which are consecutive periods of equal length, such as each
-second (docs/reference/contract.md §4)."""
+"""Rate limits. Each caller's calls are counted in windows: consecutive periods of equal length, such as each second
+(docs/reference/contract.md §4)."""
 
 from __future__ import annotations
 

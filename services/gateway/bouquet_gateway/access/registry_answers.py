@@ -27,8 +27,9 @@ REGISTRY_UNAVAILABLE = CredentialRefusal("registry_unavailable")
 
 
 class PollState(Protocol):
-    """State of the gateway's polls, which are regular requests to the registry for changes. All `RegistryAnswers` of a
-    gateway share it."""
+    """State of the gateway's polls: regular requests to the registry for changes."""
+
+    # All `RegistryAnswers` of a gateway share this state.
 
     @property
     def cursor(self) -> int:
@@ -61,8 +62,8 @@ class _Known(Struct, Generic[V], frozen=True):
 
 
 class RegistryAnswers(Generic[V]):
-    """Memory of the registry's answers by key, such as a token's id. The number of kept answers is limited: above the
-    limit, the least recently used one is dropped.
+    """Memory of the registry's answers by key, such as a token's id. Above a limit, the least recently used answer is
+    dropped.
 
     An answer in use is requested again in the background at a regular interval, in case a change was missed.
     """
@@ -121,8 +122,8 @@ class RegistryAnswers(Generic[V]):
 
     def _is_fresh(self, known: _Known[V]) -> bool:
         """Returns whether a call may use the remembered answer `known` without a new request to the registry. Usually
-        the answer may be up to one refresh interval old. While the registry does not answer, any age is allowed, but
-        only for a limited time (`PollState.is_tolerated`)."""
+        the answer may be up to one refresh interval old. While the registry does not answer, older answers are allowed
+        for a limited time (`PollState.is_tolerated`)."""
         if self._polls.is_silent:  # a new request would not be answered
             return self._polls.is_tolerated
         return self._clock() - known.asked_at < self._refresh_s

@@ -76,7 +76,8 @@ class Sessions:
 
     def is_recent(self, access_token: str, match: Match) -> bool:
         """Returns whether the access token has opened a session for the same resource, such as `statut_etudiant`, in
-        the last ten minutes. The token is then exempt from the limits on new sessions and unknown tokens."""
+        the last ten minutes."""
+        # The token is then exempt from the limits on new sessions and unknown tokens.
         return self._known.get(_key(access_token, match)) is not None
 
     async def open(self, access_token: str, match: Match, call: Call, deadline: Deadline) -> Session:
@@ -126,6 +127,6 @@ def _key(access_token: str, match: Match) -> bytes:
 
 def token_of(session: Session, version: int) -> Token:
     """Returns a token with the scopes of a FranceConnect session, for an operation of the API version `version`. From
-    version 3 on, scopes for the citizen's identity data are left out, since FranceConnect gives the identity."""
+    version 3 on, scopes for the citizen's identity data are left out."""
     scopes = frozenset(scope for scope in session.scopes if "_identite" not in scope or version == V2)
     return Token(id=CITIZEN_ID, scopes=scopes, siret="", expires_at=0.0)

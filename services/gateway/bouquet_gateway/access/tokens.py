@@ -26,15 +26,15 @@ Key: TypeAlias = OctKey | ECKey
 Uuid: TypeAlias = Annotated[str, Limits(pattern=r"\A[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}\Z")]
 
 ALGORITHMS: dict[type[Key], str] = {OctKey: "HS256", ECKey: "ES256"}
-"""Signature algorithm of each kind of key. Tokens signed by any other algorithm are refused."""
+"""Signature algorithm of each kind of key. Tokens with other algorithms are refused."""
 # A forger could otherwise sign a token with a public key, as if it were a shared secret.
 
 KEY_BYTES = 32
 """Minimum length, in bytes, of the secret that signs tokens by the algorithm HS256 (RFC 7518 §3.2)."""
 
 LEEWAY_S = 60.0
-"""Tolerance, in seconds, for a token whose claim `nbf` (not before) is in the future: the signer's clock may be ahead
-of the gateway's (RFC 7519 §4.1.5)."""
+"""Tolerance, in seconds, for a token whose claim `nbf` (not before) is in the future (RFC 7519 §4.1.5)."""
+# The signer's clock may be ahead of the gateway's.
 
 STAGING_TOKEN_ID = "00000000-0000-0000-0000-000000000000"
 """Id of the public token of staging environments, which anybody may use."""
@@ -63,7 +63,7 @@ class Rights(Struct, frozen=True, kw_only=True):
     """Largest number of calls per second for the habilitation; 0 if the gateway's default limit applies."""
     group_limits: tuple[GroupLimit, ...] = ()
     networks: Networks | None = None
-    """Networks from which calls are allowed; `None` for any."""
+    """Networks from which calls are allowed; `None` if all are allowed."""
     allows_ine: bool = True
     """Whether the call may identify a student by INE, the national student number."""
     datapass_id: str | None = None
@@ -159,8 +159,8 @@ class _Claims(Struct, frozen=True):
 
 
 class TokenVerifier:
-    """Verifier of tokens' signatures. It accepts the key that the token's header names (`kid`), and one secret key
-    without a name."""
+    """Verifier of tokens' signatures. Accepts the key that the token's header names (`kid`), and one secret key without
+    a name."""
 
     # `secret` is tried on every token. The last `max_known` valid tokens are remembered by their hash.
 

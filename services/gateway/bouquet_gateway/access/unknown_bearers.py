@@ -106,8 +106,7 @@ class Pacer:
 
 
 class ExpiringValues(Generic[V]):
-    """Mapping whose values expire after a fixed time, and whose size is limited: above the limit, the oldest value is
-    removed."""
+    """Mapping whose values expire after a fixed time. Above a limit on the size, the oldest value is removed."""
 
     def __init__(self, limit: int, ttl_s: float, clock: Clock = time.monotonic) -> None:
         self._limit = limit

@@ -16,7 +16,7 @@ SUBJECT = "journal spool"
 
 def examine(settings: GatewaySettings) -> Finding:
     """Examines the journal's spool (folder of records that wait to be sent): whether files can be written there, and
-    how full it is. Returns the result."""
+    how full it is."""
     # If several processes share its folder, all their records together are compared with the limit of one process: the
     # finding may warn too early, but never too late.
     subject, folder, most = SUBJECT, Path(settings.journal_spool), settings.journal_spool_max_bytes

@@ -25,7 +25,7 @@ async def examine(
     seconds. Raises `SettingsError` for wrong settings.
 
     `url` is the URL of a running gateway; if it is empty, no gateway is examined. `queues` is RabbitMQ's answer to `GET
-    /api/queues/VHOST`, which names the nodes that host the queues; if it is empty, the nodes are not examined.
+    /api/queues/VHOST`; if it is empty, the nodes that host the queues are not examined.
     """
     shared, hosting = read_all(environ, lambda reader: read_process(reader, read))
     bus_url, settings = shared.bus_url, hosting.settings

@@ -29,13 +29,12 @@ class _Readiness(Struct, frozen=True):
 
 EXPLAINED_BY = {"bus": ("broker", RIGHTS_SUBJECT), "registry": (REGISTRY,), "journal": ("journal", SPOOL)}
 """Names of the doctor's checks that may show why a gateway is not ready. Keys are what the gateway lacks according to
-`/readyz`. If it lacks `journal`, for example, the journal's queue or the spool may be the cause."""
+`/readyz`, such as `journal`."""
 
 
 async def examine(url: str, providers: Iterable[str], deadline: Deadline) -> list[Finding]:
     """Examines the running gateway at `url`, and returns the findings (results of checks). `providers` names the
-    providers that the gateway may ask. If `url` is empty, the only finding advises the operator to give the option
-    `--url`."""
+    providers that the gateway may ask. If `url` is empty, the only finding asks for the option `--url`."""
     if not url:
         return [
             unknown(

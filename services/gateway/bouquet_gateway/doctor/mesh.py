@@ -32,7 +32,7 @@ def worker_subject(provider: str) -> str:
 
 async def examine(url: str, settings: GatewaySettings, deadline: Deadline) -> list[Finding]:
     """Checks that each worker answers over the bus at `url`. Also checks the registry if tokens' rights come from
-    there. Returns one finding (result) for each of them.
+    there. Returns one finding (result) for each worker and for the registry.
 
     Adds one finding for each offer that the gateway would not serve in full. An offer is a worker's description of its
     operations.
