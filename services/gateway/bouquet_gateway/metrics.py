@@ -65,7 +65,7 @@ REFUSED = Counter(
 )
 OPERATIONS = Gauge(
     "bouquet_gateway_provider_operations",
-    "Number of operations that a provider offers to the gateway; 0 until one of its workers has sent an offer.",
+    "Number of operations that a provider offers to the gateway; 0 until a worker has sent an offer.",
     ["provider"],
 )
 OPERATION_INFO = Gauge(
@@ -91,8 +91,8 @@ STORE_UP = Gauge(
 )
 PROVIDERS_FILE_REFUSED = Gauge(
     "bouquet_gateway_providers_file_refused",
-    "1 while the file named by BOUQUET_GATEWAY_PROVIDERS_FILE cannot be used, else 0. Meanwhile, the gateway uses the "
-    "providers that it last read there.",
+    "1 while the file named by BOUQUET_GATEWAY_PROVIDERS_FILE cannot be used, else 0. Meanwhile, the providers last "
+    "read from the file stay in use.",
 )
 OFFERS_REFUSED = Counter(
     "bouquet_gateway_offers_refused_total",
@@ -129,7 +129,7 @@ for _result in ("refused", "slowed", "too_many"):
 UNKNOWN_RECIPIENTS = Counter(
     "bouquet_gateway_unknown_recipients_total",
     "Refused calls of software editors for administrations that delegate nothing to the editor. `result` is `refused` "
-    "(403), or `slowed` (429) once the editor has made too many such calls in a minute.",
+    "(403), or `slowed` (429) after too many refusals in a minute.",
     ["result"],
 )
 for _result in ("refused", "slowed"):

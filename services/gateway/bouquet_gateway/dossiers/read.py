@@ -35,13 +35,12 @@ PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
 CIVIL_STATUS: Mapping[str, str] = {public_name(field): field for field in Identite.__struct_fields__}
-"""Field of `Identite`, such as `nom_naissance`, for each name that a dossier's JSON uses for a person's civil status,
-such as `nomNaissance`."""
+"""Field of `Identite` for each name of civil status in a dossier's JSON, such as `nom_naissance` for `nomNaissance`."""
 IDENTIFIERS: Mapping[str, str] = {
     public_name(field): field for kind in (Ine, Identifiant, NumeroAllocataire) for field in kind.__struct_fields__
 }
-"""Canonical field, such as `numero_allocataire`, for each name that a dossier's JSON uses for an identifier of a
-person, such as `numeroAllocataire`."""
+"""Canonical field for each name of a person's identifier in a dossier's JSON, such as `numero_allocataire` for
+`numeroAllocataire`."""
 DOSSIER_PARAMETERS = frozenset({"recipient", "delegation_id", "token"})
 """Query parameters of a whole dossier (several lookups in one request). No single lookup may set them."""
 

@@ -28,8 +28,8 @@ BY_HTTP_STATUS: Mapping[int, Status] = {
     409: "rejected",
     422: "rejected",
 }
-"""Status of a dossier's lookup that a sandbox has answered with an error from a test case, by the error's HTTP status.
-HTTP statuses in `REFUSED` give `refused`, all others `failed`."""
+"""Status of a dossier's lookup by HTTP status, if a sandbox's test case answers with an error. HTTP statuses in
+`REFUSED` give `refused`, all others `failed`."""
 
 
 class PartResult(Struct, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ LINES = "application/x-ndjson"
 
 class DossierEndpoint:
     """Endpoint that answers dossiers (several lookups in one request) with one JSON object. A client that accepts
-    `application/x-ndjson` gets one line of JSON per lookup instead, as soon as its result is known."""
+    `application/x-ndjson` gets one line of JSON per lookup instead, as soon as the result is known."""
 
     # A last line has `links` and `meta`.
 
@@ -90,6 +90,6 @@ def _is_connected(request: web.Request) -> Callable[[], bool]:
 
 def _ending(call: Call, results: Iterable[Result]) -> dict[str, object]:
     """Returns the members `links` and `meta` of the answer to a dossier. `meta` has the duration in milliseconds, and
-    `complete`, which is true if every lookup has ended with data or "not found"."""
+    `complete`: whether all lookups have ended with data or "not found"."""
     duration_ms = round((time.perf_counter() - call.began) * 1000)
     return {"links": {}, "meta": {"complete": all(map(is_complete, results)), "duration_ms": duration_ms}}

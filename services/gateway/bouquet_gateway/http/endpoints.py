@@ -175,8 +175,8 @@ class DocumentEndpoints:
 
 
 class SandboxEndpoints:
-    """Endpoints that only a sandbox has: the list of test cases, the check of a proposed test case, and tokens with
-    fewer scopes. In other environments, these paths are unknown. What callers send is neither kept nor logged."""
+    """Endpoints that only a sandbox has: list of test cases, check of a proposed test case, and tokens with fewer
+    scopes. What callers send is neither kept nor logged."""
 
     def __init__(self, authenticate: Authenticator, cases: SandboxCases, settings: GatewaySettings) -> None:
         self._authenticate = authenticate
@@ -215,8 +215,8 @@ class SandboxEndpoints:
         return json_response({"token": text, "expires_at": expires_at, "scopes": scopes})
 
     async def _requester(self, request: web.Request, operation: str, deadline: Deadline) -> Requester:
-        """Authenticates, by its token, the caller of an endpoint that only sandboxes have. Raises `Problem` if this
-        gateway is no sandbox, or if the token is not valid. `operation` is the endpoint's name in the log."""
+        """Authenticates the caller of a sandbox's endpoint by its token. Raises `Problem` outside of a sandbox, or if
+        the token is not valid. `operation` is the endpoint's name in the log."""
         if not self._settings.sandbox or not self._settings.token_key:
             raise Problem("unknown_route")
         call, parts = request[CALL], plain_request(request)

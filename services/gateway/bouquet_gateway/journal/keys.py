@@ -1,5 +1,5 @@
-"""Keys of the pseudonyms in the access journal: the current key and, if one is set, the next key. The next key replaces
-the current one at midnight UTC of a given day."""
+"""Keys of the pseudonyms in the access journal: the current key and, if set, the next key, which takes over at midnight
+UTC of a given day."""
 # A key is never replaced within a day, since a person's pseudonym changes with the key, and the journal's statistics
 # (`stats`) count each person once a day.
 

@@ -59,8 +59,8 @@ class NoJournal:
 
 
 class RefusalLimit:
-    """Limit on the journal's records about refused calls: at most `REFUSALS_PER_MINUTE` per minute for each pair of a
-    token and a habilitation."""
+    """Limit on the journal's records about refused calls: `REFUSALS_PER_MINUTE` for each pair of a token and a
+    habilitation."""
 
     def __init__(self) -> None:
         self._minute = 0
@@ -171,8 +171,8 @@ def _time_of(id: str) -> float:
 
 
 def _people_asked_about(call: Call) -> tuple[NamedPerson, ...]:
-    """Returns the person about whom the caller asks, once by birth name and, if known, once by usage name. Returns an
-    empty tuple if the call does not identify the person by civil status."""
+    """Returns the person about whom the caller asks, by birth name and, if known, also by usage name. Returns an empty
+    tuple if the call does not identify the person by civil status."""
     # So the journal can find the same person among those whom answers name, which seldom contain sex and place of
     # birth.
     match call.person:

@@ -1,5 +1,6 @@
-"""Sending of the access journal's records from the spool, a folder on disk, to the outbox, the queue to the registry. A
-file of the spool (segment) is deleted once the outbox has confirmed its records."""
+"""Sending of the access journal's records from the spool, a folder on disk, to the outbox, the queue to the
+registry."""
+# A file of the spool (segment) is deleted once the outbox has confirmed its records.
 
 from __future__ import annotations
 

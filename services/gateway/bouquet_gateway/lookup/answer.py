@@ -208,10 +208,11 @@ def describe_call(call: Call, match: Match) -> None:
 
 
 def _enveloped(envelope: Envelope, data: Raw, meta_fields: tuple[str, ...], proof: ProofMembers) -> bytes:
-    """Returns the body of an answer with data. In version 2 (`envelope` is `v2`), the body is the data alone. From
-    version 3 on, it is an object with `data`, `links` and `meta`.
+    """Returns the body of an answer with data: in version 2, the data alone; from version 3 on, an object with `data`,
+    `links` and `meta`.
 
-    In version 3, the fields `meta_fields` move from the data to `meta`, and `proof` adds members to `links` and `meta`.
+    From version 3 on, the fields `meta_fields` move from the data to `meta`, and `proof` adds members to `links` and
+    `meta`.
     """
     if envelope == "v2":
         return bytes(data)

@@ -134,8 +134,8 @@ class Providers:
         return LookupResult(chosen, was_busy=was_busy and isinstance(chosen.reply, Failed))
 
     async def _ask_one(self, served: ServedOperation, provider: str, lookup: Lookup) -> Reply:
-        """Asks one provider and returns its reply, without fields that the operation's schema does not declare. A reply
-        that exceeds a limit, or does not match the schema, becomes the failure `malformed_reply`."""
+        """Asks one provider and returns its reply, without fields that the operation's schema lacks. A reply that
+        exceeds a limit, or does not match the schema, becomes the failure `malformed_reply`."""
         received = await self._bus.call(provider, lookup)
         reply = limited(received, provider, lookup.operation, served.operation.reply)
         if not isinstance(reply, Found):

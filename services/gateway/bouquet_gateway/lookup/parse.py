@@ -44,7 +44,7 @@ def parse(
     served: ServedOperation, query: Query, today: date, citizen: Identite | None, shared: SharedResults | None
 ) -> ParsedQuery | Problem:
     """Returns the identity and the parameters of a lookup, or a `Problem` if a value is wrong. `citizen` is the
-    identity from a FranceConnect session; `None` if the query gives the identity.
+    identity from a FranceConnect session; `None` without a session.
 
     `shared` keeps results of validation rules for other lookups of the same dossier; `None` for a single call.
     """

@@ -29,8 +29,8 @@ from bouquet_proto.quotient_familial import CNAF_AND_MSA, Regimes
 log = logging.getLogger(__name__)
 
 StartAsking: TypeAlias = Callable[[str, Lookup], "asyncio.Task[Reply]"]
-"""Function that sends a lookup to the provider with the given name, and returns the task that waits for the reply. The
-task ends at the lookup's deadline at the latest."""
+"""Function that sends a lookup to the provider with the given name. Returns the task that waits for the reply, at most
+until the lookup's deadline."""
 Source: TypeAlias = Literal["hint", "first", "second", "both"]
 
 HINT_DISPROVED_BY = frozenset(Outcome) - INCONCLUSIVE - {Outcome.FOUND}

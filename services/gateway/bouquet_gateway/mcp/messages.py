@@ -1,5 +1,4 @@
-"""Messages of the Model Context Protocol, which have the form of JSON-RPC 2.0: reading of a request, and writing of its
-answer."""
+"""Messages of the Model Context Protocol, in the form of JSON-RPC 2.0: reading of requests, and writing of answers."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ from bouquet_gateway.public.openapi_errors import object_schema
 from bouquet_gateway.single_calls.target import Target, newest_version
 
 TOOL_PATH = re.compile(r"[\w/-]{1,128}", re.ASCII)
-"""Pattern of an operation's path, without version. An operation whose path does not match has no tool. A tool's name is
-the path with a dot for each slash, as in `dss.quotient_familial.identite`."""
+"""Pattern of an operation's path, without version; operations with other paths have no tool. A tool's name is the path
+with a dot for each slash, as in `dss.quotient_familial.identite`."""
 # See version 2026-07-28, section "Tool Names". Paths with a dot are left out, so that no two tools share a name.
 PURPOSE = "finalite"
 MAX_PURPOSE_LENGTH = 200
@@ -59,8 +59,7 @@ class Tool(Struct, frozen=True):
 @lru_cache(maxsize=2)
 def tools_of(catalogue: Catalogue, today: date) -> Mapping[str, Tool]:
     """Returns the tools, by name: one for each offered operation of version 3 or later that needs no FranceConnect
-    session. A tool calls the newest version that is not deprecated on the day `today`. If all versions are deprecated,
-    it calls the newest."""
+    session. A tool calls the newest version that is not deprecated on the day `today`, else the newest."""
     return dict(sorted(_tools(catalogue, today)))
 
 

@@ -1,5 +1,4 @@
-"""Search for objects in the data of an answer, by the dotted paths that an offer (a worker's description of its
-operations) gives."""
+"""Search for objects in the data of an answer, by dotted paths such as `foyer.enfants`."""
 
 from __future__ import annotations
 

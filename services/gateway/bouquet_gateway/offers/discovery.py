@@ -1,5 +1,5 @@
 """Discovery of offers, the descriptions of operations that workers send. The gateway asks each provider for its offer
-at regular intervals, so that a new worker needs no restart of the gateway."""
+at regular intervals."""
 
 from __future__ import annotations
 
@@ -140,8 +140,7 @@ class Discovery:
             self._report_refusals(provider)
 
     def _report_refusals(self, provider: str) -> None:
-        """Logs and counts the parts of a provider's offer (description of operations) that are refused now, and were
-        not at the previous check."""
+        """Logs and counts the newly refused parts of a provider's offer (description of operations)."""
         _, refusals = self._verdict(provider)
         metrics.OFFER_REFUSALS.labels(provider).set(len(refusals))
         for refusal in refusals:

@@ -1,5 +1,5 @@
-"""Choice of the offer (description of operations) that the gateway serves for a provider, if its workers send different
-ones. A later offer replaces the served one, unless it removes or changes a field that callers know."""
+"""Choice between different offers (descriptions of operations) from the workers of one provider. A later offer replaces
+the served offer, unless fields are removed or changed."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class _Received(Struct):
 
 
 class ProviderOffer:
-    """Offer (description of operations) that the gateway serves for one provider, and the refused parts of the offers
-    that the provider's workers send. `territories` holds the path prefixes that each provider may use; `clock` is a
-    monotonic clock, in seconds."""
+    """Offer (description of operations) that the gateway serves for one provider, and the refused parts of the
+    provider's offers. `territories` holds the path prefixes that each provider may use; `clock` is a monotonic clock,
+    in seconds."""
 
     def __init__(self, provider: str, territories: Territories, clock: Callable[[], float]) -> None:
         self._provider = provider

@@ -1,5 +1,4 @@
-"""File with the names of the providers that the gateway may ask. The gateway reads the file again every few seconds, so
-that a provider can be added or removed without a restart."""
+"""File with the names of the providers that the gateway may ask. The gateway reads the file again every few seconds."""
 
 from __future__ import annotations
 

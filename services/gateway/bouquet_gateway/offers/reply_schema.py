@@ -1,5 +1,4 @@
-"""Check of a reply's data against the operation's JSON schema, which the provider's worker has sent: names and types of
-all fields."""
+"""Check of a reply's data, names and types of all fields, against the operation's JSON schema."""
 # Workers write the patterns, and a pattern can take very long to match.
 
 from __future__ import annotations

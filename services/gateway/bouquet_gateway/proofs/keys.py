@@ -1,5 +1,5 @@
 """Keys that seal (encrypt and authenticate) proofs, the texts that show later what an answer said. The current key
-seals new proofs; former keys only open the proofs that they have sealed."""
+seals new proofs; former keys only open older proofs."""
 
 from __future__ import annotations
 

@@ -38,8 +38,7 @@ class Slice(Struct):
 
 
 class HealthWindow:
-    """Numbers of calls to one resource, and of outages (HTTP status 502, 503 or 504) among them, in the last ten
-    minutes."""
+    """Numbers of calls to one resource and of outages (HTTP status 502, 503 or 504) in the last ten minutes."""
 
     def __init__(self) -> None:
         self._slices: deque[Slice] = deque(maxlen=WINDOW_S // SLICE_S)

@@ -1,5 +1,4 @@
-"""Descriptions, in the OpenAPI document, of proofs: encrypted texts that show later what an answer said. Callers
-request a proof by a header; two endpoints verify it and return it as a PDF file."""
+"""Descriptions, in the OpenAPI document, of proofs: encrypted texts that show later what an answer said."""
 
 from __future__ import annotations
 
