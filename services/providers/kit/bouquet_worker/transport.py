@@ -79,7 +79,7 @@ class Transport:
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         """Sends one POST request, for instance to a token endpoint, and records it in a span and in metrics. Raises
-        `UpstreamError` like `send`, for instance for a redirect or a failed connection."""
+        `UpstreamError` like `send`."""
         target = URL(url)
         with self.observed("POST", target, target.path):
             return await self.send("POST", target, headers, body)

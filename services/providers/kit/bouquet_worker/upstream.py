@@ -239,8 +239,8 @@ class UpstreamClient:
                 raise UpstreamError("upstream_timeout") from None
 
     async def _with_retry(self, call: _Call, *, retry_within_s: float) -> Answer:
-        """Sends a call and returns the answer. Sends it once more if the first attempt failed within `retry_within_s`
-        seconds and for a reason that allows a retry."""
+        """Sends a call and returns the answer. Repeats the call once if the first attempt failed within
+        `retry_within_s` seconds and for a reason that allows a retry."""
         # The retry budget and the rate limit must allow the retry.
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -347,7 +347,7 @@ def _quoted(text: str) -> str:
 
 def _body(json: Any, data: Data | None) -> tuple[bytes | None, CIMultiDict[str]]:
     """Returns the body of a request, made from `json` or `data`, with the header `Content-Type` for JSON or a form. The
-    body is `None` if both arguments are."""
+    body is `None` if both arguments are `None`."""
     if json is not None:
         return msgspec.json.encode(json), CIMultiDict({"Content-Type": "application/json"})
     if isinstance(data, Mapping):

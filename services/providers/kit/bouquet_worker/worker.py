@@ -199,8 +199,7 @@ class Worker:
 
     @property
     def published(self) -> Mapping[str, PublishedOperation[Any]]:
-        """Operations that gateways publish, by id. Each has the function that converts the handler's result to the
-        published data."""
+        """Operations that gateways publish, by id."""
         return {
             name: PublishedOperation(row.operation, row.view, row.result)
             for name, row in self._operations.items()

@@ -76,7 +76,7 @@ async def _by_identity(request: web.Request) -> web.StreamResponse:
 
 async def _answer(request: web.Request, key: str, known: SimulatedAnswer) -> web.StreamResponse:
     """Answers a request about `key`, a birth name or an INE (student number). The answer is `known`, unless `key`
-    causes a fault or a test has set another answer for it."""
+    causes a fault or a test has set another answer for `key`."""
     names_caller = request.headers.get("X-Caller", "").startswith("DINUM - ")
     if not names_caller or request.headers.get("X-API-Key") != KEYS[request.method]:
         return web.Response(status=401)

@@ -59,12 +59,11 @@ def other_status(record: Record, training: Training | None) -> contract.StatutPr
 
 
 _UNKNOWN = Training(active=False)
-"""Training whose establishment and region are unknown. Used for the current status of an athlete who trains nowhere."""
+"""Training without establishment and region, for the current status of an athlete who trains nowhere."""
 
 
 def _status(record: Record) -> dict[str, Any]:
-    """Returns the fields of a status, such as its period and federation, that a current status and an earlier one
-    share."""
+    """Returns the fields that current and earlier statuses share, such as period and federation."""
     return {
         "periode": contract.Periode(
             date_debut_statut=day_of(record.debut_droits), date_fin_statut=day_of(record.fin_droits)

@@ -63,7 +63,7 @@ def read_query(query: Mapping[str, str], kind: type[S]) -> S:
 
 
 def read_author(headers: Mapping[str, str]) -> Author:
-    """Reads who acts, and why, from the headers `X-Author` and `X-Reason`. Raises `ApiError` if one of them is missing,
+    """Reads who acts, and why, from the headers `X-Author` and `X-Reason`. Raises `ApiError` if a header is missing,
     too long or not UTF-8, or contains the text of a token."""
     problems = [problem for name in (AUTHOR, REASON) if (problem := _header_problem(name, _header(headers, name)))]
     if problems:

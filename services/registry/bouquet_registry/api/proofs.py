@@ -18,8 +18,8 @@ BY_TIME = Order((schema.revoked_proofs.c.revoked_at, schema.revoked_proofs.c.rec
 
 
 class ProofOnly(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of a request about one proof (encrypted text that shows later what an answer said). `record` identifies the
-    proof: it is the id of the answer's record in the access journal."""
+    """Body of a request about one proof (encrypted text that shows later what an answer said). `record` is the id of
+    the answer's record in the access journal."""
 
     record: Annotated[
         str,

@@ -18,13 +18,13 @@ class ApiRequest(Struct, frozen=True):
     """HTTP request to the API that has been read and authenticated."""
 
     id: str
-    """Identifier in the path of the request, such as a token's id; "" if there is none. If the path has two, the second
-    one: `b` in `/definitions/a/formulaires/b`."""
+    """Identifier in the path of the request, such as a token's id; "" if there is none. If the path has two
+    identifiers, the second: `b` in `/definitions/a/formulaires/b`."""
     inputs: Any
     """Query parameters or body of the request, as a struct of the type `Route.takes`; None if the route takes
     neither."""
     author: Author
-    """Author and reason of the administrative act. Both are empty if the request is no such act (`Route.is_act`)."""
+    """Author and reason of the administrative act. Both are empty unless `Route.is_act` is true."""
     parent: str = ""
     """First of two identifiers in the path, such as `a` in `/definitions/a/formulaires/b`; otherwise empty."""
     query: tuple[tuple[str, str], ...] = ()

@@ -7,7 +7,7 @@ class TestAcme(Conformance):
     simulator = simulator
     cases = cases_in(Path(__file__).parent.parent / "cases")
 
-Tests of anything specific to the provider send questions to the worker in a `worker_harness`.
+A test of the provider's own behaviour sends questions to the worker in a `worker_harness`.
 """
 
 from __future__ import annotations

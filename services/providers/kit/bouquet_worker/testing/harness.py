@@ -44,7 +44,7 @@ class FaultInjector:
 
     Args:
         behaviour: Function that answers in place of the simulator; `None` injects nothing.
-        after: Number of requests that the simulator answers itself before `behaviour` takes its place.
+        after: Number of requests that the simulator answers before `behaviour` does.
     """
 
     def __init__(self, behaviour: Behaviour | None, after: int) -> None:
@@ -166,7 +166,7 @@ async def worker_harness(
         today: Date that the worker and the simulator take for today.
         behaviour: Function that answers in place of the simulator, such as a fault; `None` for the simulator's own
             answers.
-        after: Number of requests that the simulator answers itself before `behaviour` takes its place.
+        after: Number of requests that the simulator answers before `behaviour` does.
         environ: Environment variables of the worker, besides the variables that make it call the simulator.
     """
     bus, app, injector = MemoryBus(), simulator.app(), FaultInjector(behaviour, after)
