@@ -135,8 +135,8 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     The next key may follow after a comma, named after the first day of its use: `,2027-01-31:secret`.
     """
     journal_spool: str = "bouquet-journal"
-    """Path of the folder where journal records wait until they are sent. It must be on a disk that outlives the process
-    and its container. Several gateways may share it."""
+    """Path of the folder where journal records wait until they are sent. The disk must outlive the process and its
+    container. Several gateways may share the folder."""
     journal_spool_max_bytes: int = 256 * 1024 * 1024
     """Limit, in bytes, on the journal records that one process keeps on disk, at about 400 bytes each. A warning is
     logged at 80 % of the limit. Calls are refused (error `00521`) at 95 %."""

@@ -33,7 +33,7 @@ def check() -> dict[str, list[str]]:
 
 def editors(parsed: argparse.Namespace) -> int:
     """Runs `bouquet-portal editors`: prints the requests of software editors, or deletes one (`remove`). Returns the
-    exit status, which is 1 if there is no such request."""
+    exit status: 1 if the request does not exist, otherwise 0."""
     django.setup()
     from bouquet_portal.editeurs import export  # its models load only after Django's set-up
 

@@ -1,5 +1,5 @@
-"""URL of the portal's database, and Django's settings for the database. The portal verifies the certificate and the
-host name of a PostgreSQL server, unless the URL says `sslmode=disable`."""
+"""URL of the portal's database, and Django's settings for the database. The portal verifies a PostgreSQL server's
+certificate and host name, unless the URL says `sslmode=disable`."""
 
 from __future__ import annotations
 

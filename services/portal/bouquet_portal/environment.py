@@ -87,10 +87,10 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     port: Port = 8030
     """TCP port of the site."""
     metrics_port: Port = 8031
-    """Port of `/metrics`, at the same address as the site. It must not be reachable from outside."""
+    """Port of `/metrics`, at the same address as the site. The port must not be reachable from outside."""
     trusted_proxies: str = ""
     """Addresses or CIDR ranges, separated by commas, of the proxies whose header `X-Forwarded-For` the portal trusts.
-    Visitors behind any other proxy share one rate limit."""
+    Visitors behind another proxy share one rate limit."""
     threads: Annotated[int, Meta(ge=1, le=64)] = 8
     """Largest number of requests that the portal answers at the same time."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -129,12 +129,14 @@ class PortalSettings(Struct, frozen=True, kw_only=True):
     """Path of a PEM file with the certificate authority that signed the sandbox gateway's certificate. If empty, the
     portal trusts the system's authorities."""
     sandbox_token: Secret = Secret("")
-    """Token with which the portal calls the sandbox gateway. It is public, since pages show it. Required if
+    """Token with which the portal calls the sandbox gateway. Pages show the token to every visitor. Required if
     `sandbox_url` is set."""
     calls_per_second: Annotated[int, Meta(ge=1)] = 20
-    """Largest number of calls per second for one token, as stated on pages. The limit itself is set at the gateway."""
+    """Largest number of calls per second for one token, as stated on pages. The limit itself is a setting of the
+    gateway."""
     deadline_s: Annotated[int, Meta(ge=1)] = 10
-    """Seconds within which the gateway answers a call, as stated on pages. The limit itself is set at the gateway."""
+    """Seconds within which the gateway answers a call, as stated on pages. The limit itself is a setting of the
+    gateway."""
     client_timeout_s: Annotated[int, Meta(ge=1)] = 15
     """Seconds for which pages advise clients to wait for an answer. The portal itself does not use this time."""
     availability: str = "99,5 %"

@@ -46,7 +46,7 @@ class _Formatter(MsgspecFormatter):
 
 def _message(record: logging.LogRecord) -> str:
     """Returns the message of a log record before its values are filled in: `GET %s`, not `GET /faq`. Returns a fixed
-    text for a library's message without placeholders, since the message may already contain values."""
+    text for a library's message without placeholders."""
     # Django and gunicorn put paths and header values into their messages, sometimes before they log them.
     is_constant = record.name.startswith(_OWN_LOGGERS) or record.args
     return str(record.msg) if is_constant else "message of a library"

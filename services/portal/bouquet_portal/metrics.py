@@ -1,4 +1,5 @@
-"""Prometheus metrics of the portal. Label values come from closed sets: names of routes, HTTP statuses, documents."""
+"""Prometheus metrics of the portal."""
+# Label values come from closed sets: names of routes, HTTP statuses, documents.
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def address_of(request: HttpRequest) -> str:
 
 def _network(address: str) -> str:
     """Returns the network of an IPv6 address, such as `2001:db8::/64`, whose addresses count as one visitor. Returns
-    any other text, such as an IPv4 address, unchanged."""
+    other texts, such as IPv4 addresses, unchanged."""
     try:
         known = ipaddress.ip_address(address)
     except ValueError:

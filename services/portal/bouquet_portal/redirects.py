@@ -1,5 +1,5 @@
-"""Redirects from addresses of API Particulier's site to pages of the portal. Other sites and e-mails still link to
-these addresses."""
+"""Redirects from addresses of API Particulier's site to pages of the portal."""
+# Other sites and e-mails still link to these addresses.
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ def simplified(text: str) -> str:
 
 def words(query: str) -> tuple[str, ...]:
     """Returns the first twelve words of a search, in lower case and without accents. Words of four or more letters lose
-    every final `s` and `x`, which may mark a plural."""
+    every final `s` and `x`."""
+    # These letters may mark a plural.
     return tuple(word.rstrip("sx") if len(word) > 3 else word for word in simplified(query).split())[:12]
 
 

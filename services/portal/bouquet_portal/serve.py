@@ -41,7 +41,7 @@ def serve(settings: PortalSettings, *, migrate: bool = False) -> int:
 
 
 def _prepare(*, migrate: bool) -> None:
-    """Copies the static files, compressed and with hashes in their names, to the folder `DJANGO_STATIC_ROOT`. If
+    """Copies the static files to the folder `DJANGO_STATIC_ROOT`, compressed and with hashes in their names. If
     `migrate` is true, also creates or upgrades the database's tables."""
     import django
     from django.core.management import call_command

@@ -1,2 +1,2 @@
-"""Calls that the gateway itself makes to its operations. A dossier (several lookups in one request), for example, leads
-to one call for each lookup."""
+"""Calls that the gateway itself makes to its operations. Examples are the lookups of a dossier (several lookups in one
+request)."""

@@ -1,5 +1,5 @@
-"""Choice of the operation to call for one lookup of a dossier (several lookups in one request), or for a tool of the
-Model Context Protocol."""
+"""Choice of the operation for one lookup of a dossier (several lookups in one request), or for a tool of the Model
+Context Protocol."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bouquet_proto.offer import Operation, People
 CIVIL_STATUS_MODALITY = "identite"
 """Modality (way to identify the person) of operations that identify a person by civil status (name, birth and sex)."""
 SESSION_MODALITY = "france_connect"
-"""Modality (way to identify the person) of the operations that need a citizen's FranceConnect session. The paths of
-these operations end with this word."""
+"""Modality (way to identify the person), and last part of the path, of operations that need a citizen's FranceConnect
+session."""
 
 
 class Target(Struct, frozen=True, kw_only=True):

@@ -189,8 +189,8 @@ def _proofs(settings: GatewaySettings, clock: Callable[[], datetime]) -> Proofs 
 def _proof_services(
     settings: GatewaySettings, proofs: Proofs | None, bus: BusClient, limiter: RateLimiter, drawing: Executor
 ) -> tuple[ProofChecks, ProofDownloads] | tuple[None, None]:
-    """Returns the service that verifies proofs, and the one that makes PDF files of them in the threads of `drawing`.
-    Both are `None` if the gateway makes no proofs (`proofs` is `None`)."""
+    """Returns the service that verifies proofs, and the service that makes their PDF files in the threads of `drawing`.
+    Both are `None` if `proofs` is `None`."""
     if proofs is None:
         return None, None
     proxies = settings.proxies()

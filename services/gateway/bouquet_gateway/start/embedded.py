@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 
 
 class EmbeddedWorker(Protocol):
-    """Worker that runs inside the gateway's process. In a sandbox, it is the casebook: one service that replaces all
-    workers, and answers from test case files."""
+    """Worker that runs inside the gateway's process. In a sandbox, the casebook replaces all workers, and answers from
+    test case files."""
 
     def offers(self) -> tuple[Offer, ...]:
         """Returns the descriptions of the worker's operations (offers), one for each provider that the worker
@@ -48,7 +48,7 @@ class EmbeddedService(Protocol):
 
 def installed_workers(*, sandbox: bool) -> dict[str, EmbeddedWorker]:
     """Returns the installed workers by the provider's name. For a sandbox, returns only the casebook, which answers
-    from test case files in place of all workers."""
+    from test case files."""
     return _loaded(CASEBOOK if sandbox else WORKERS)
 
 

@@ -46,7 +46,7 @@ async def supervise(count: int, environ: Mapping[str, str]) -> int:
 
 
 def report_started() -> None:
-    """Tells the parent process that this process has started. From then on, this process stops when the parent ends."""
+    """Tells the parent process that this process has started. Afterwards, this process stops when the parent ends."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -84,16 +84,15 @@ class _Supervisor:
         self._stopping = asyncio.Event()
 
     def forward(self, signum: int) -> None:
-        """Forwards a signal to every child, and stops the supervision: children that end after this are not
-        replaced."""
+        """Forwards a signal to every child. Children that end afterwards are not replaced."""
         self._stopping.set()
         for child in self._children.values():
             with suppress(ProcessLookupError):
                 child.process.send_signal(signum)
 
     async def run(self, count: int) -> int:
-        """Runs `count` children until a signal ends them all, or until the first one fails to start. Returns 0 if all
-        end with exit status 0, otherwise the exit status of a child that failed."""
+        """Runs `count` children until a signal ends all of them, or until the first child fails to start. Returns 0 if
+        all end with exit status 0, otherwise the exit status of a child that failed."""
         # The first child is started alone, so a wrong setting is reported only once.
         first = await self._start(1)
         if not await first.has_started():

@@ -24,8 +24,7 @@ PAUSE_S = 1.0
 
 
 class OptionalStore:
-    """Guard for calls to a store that may be unavailable. A failed call returns a fallback value instead of raising an
-    error."""
+    """Guard for calls to a store. A failed call returns a fallback value instead of raising an error."""
 
     def __init__(self, store: str) -> None:
         self._store = store

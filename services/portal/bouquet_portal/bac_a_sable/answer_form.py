@@ -24,8 +24,8 @@ TRUE_OR_FALSE = (("true", "vrai"), ("false", "faux"))
 
 
 class Entry(Struct, frozen=True):
-    """Field of an answer in the form, with its values and error texts. An object, or a list of objects, also has an
-    entry for each field inside."""
+    """Field of an answer in the form, with its values and error texts. An object or a list of objects also has entries
+    for the fields inside."""
 
     field: Field
     path: str

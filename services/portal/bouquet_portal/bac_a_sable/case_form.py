@@ -62,7 +62,7 @@ def initial_case(operation: Operation, found: Case | None, errors: Iterable[Erro
 
 def errors_of(operation: Operation, errors: Iterable[ErrorCode]) -> tuple[ErrorCode, ...]:
     """Returns the errors that are documented for the operation itself. Leaves out errors, such as a wrong token, that
-    any operation may return."""
+    all operations may return."""
     return tuple(one for one in errors if operation.id in one.operation_ids)
 
 

@@ -38,8 +38,8 @@ LABELS = {
 
 
 class Row(Struct, frozen=True):
-    """Row of the table of answers to a dossier (one request for several lookups). A lookup has one row or, if it is
-    repeated for each of several persons, one row per person."""
+    """Row of the table of answers to a dossier (one request for several lookups). A lookup repeated for several persons
+    has one row for each person."""
 
     name: str
     person: int

@@ -42,16 +42,15 @@ class Topic(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """Row of a table with a line for each person and a column for each API. A cell is a test case of the API about the
-    person, or None."""
+    """Row of a table: a person, with one test case about the person for each API. A cell without test case is None."""
 
     person: Person
     cells: tuple[OperationCase | None, ...]
 
 
 class ErrorWithCall(Struct, frozen=True):
-    """Documented error, with a call that makes the sandbox return it. The call goes to `operation`, with the parameters
-    or the session in `simulated`. Both are None if the sandbox does not simulate the error."""
+    """Documented error, with a call to `operation` that makes the sandbox return it. `operation` and `simulated` are
+    None if the sandbox does not simulate the error."""
 
     error: ErrorCode
     operation: Operation | None = None
@@ -82,8 +81,7 @@ def _sort_key(found: OperationCase) -> tuple[bool, int, int, int, str]:
 
 
 def matrix(people: Iterable[Person], topics: Sequence[Topic]) -> Iterator[Row]:
-    """Yields one row for each person, with a cell for each API in `topics`. The cell is the person's first test case
-    for this API, or None."""
+    """Yields one row for each person. For each API in `topics`, the row has the person's first test case, or None."""
     for person in people:
         cells = (next((one for one in topic.cases if one.case.person == person.name), None) for topic in topics)
         yield Row(person, tuple(cells))

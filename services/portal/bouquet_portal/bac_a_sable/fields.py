@@ -51,8 +51,8 @@ class FieldState(Struct, frozen=True):
 
 
 def states_of(fields: Collection[Field], data: Any, scopes: Collection[str]) -> Iterator[FieldState]:
-    """Yields each field of an operation's answer with its state. A field missing in `data` is `closed` if the caller's
-    `scopes` do not open it, otherwise `absent`."""
+    """Yields each field of an operation's answer with its state. A field missing in `data` is `closed` if `scopes` give
+    no access to it, otherwise `absent`."""
     yield from _states(fields, data, frozenset(scopes), "", 0)
 
 

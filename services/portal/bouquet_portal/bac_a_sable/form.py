@@ -16,7 +16,8 @@ MIN_INPUTS = 3
 """Smallest number of input boxes in the form for a parameter that accepts several values, such as `prenoms[]`."""
 MAX_VALUES = 20
 MAX_LENGTH = 255
-"""Largest length of a parameter's value, in characters: the limit of the gateway. The form shortens longer values."""
+"""Largest length of a parameter's value, in characters. The form shortens longer values."""
+# The gateway has the same limit.
 ORDER = (
     "recipient",
     "nomNaissance",
@@ -104,8 +105,8 @@ def with_recipient(operation: Operation, asked: CallParameters) -> CallParameter
 
 
 def faults_by_parameter(operation: Operation, body: Any, asked: Collection[str]) -> dict[str, list[str]]:
-    """Returns the texts of the errors in an answer, by the name of the parameter that is wrong. Errors that are about
-    no parameter have the key "". `asked` are the names of the parameters in the call."""
+    """Returns the texts of the errors in an answer, by the name of the parameter that is wrong. Other errors have the
+    key "". `asked` are the names of the parameters in the call."""
     found: dict[str, list[str]] = {}
     errors = body.get("errors", ()) if isinstance(body, dict) else ()
     for error in errors if isinstance(errors, list) else ():

@@ -87,8 +87,7 @@ class Fault(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """Result of checking a proposed test case file. `case` is the test case as the sandbox would serve it, or None if
-    the file cannot be read."""
+    """Result of checking a proposed test case file. `case` is the test case, or None if the file cannot be read."""
 
     faults: tuple[Fault, ...]
     case: cases.Case | None = None
@@ -103,7 +102,7 @@ class Sandbox:
         self.url = settings.sandbox_api_url or settings.sandbox_url
         """URL of the sandbox, as pages show it to visitors. The portal itself may call the sandbox at another URL."""
         self.token = settings.sandbox_token.reveal()
-        """Token with which the portal calls the sandbox. It is public: pages show it to every visitor."""
+        """Token with which the portal calls the sandbox. Pages show the token to every visitor."""
         reading = Client(settings.sandbox_url, timeout_s=settings.gateway_timeout_s, cafile=settings.sandbox_cafile)
         self._calling = Client(
             settings.sandbox_url, timeout_s=CALL_S, cafile=settings.sandbox_cafile, max_bytes=MAX_BYTES

@@ -37,7 +37,7 @@ class Version(NamedTuple):
 
     @property
     def ends_on(self) -> date | None:
-        """Day on which the last operation of the version ends. None if an operation has no announced end."""
+        """Day on which the version's last operation ends; None if an operation has no announced end."""
         days = [operation.ends_on for operation in self.operations]
         return max((day for day in days if day), default=None) if all(days) else None
 
@@ -209,7 +209,6 @@ def state_of(entry: Entry, states: Mapping[str, ResourceState]) -> ResourceState
 
 
 def errors_of(operations: Iterable[Operation], errors: Iterable[ErrorCode]) -> list[ErrorCode]:
-    """Returns the errors that are documented for these operations. Leaves out errors of the platform as a whole, which
-    any request may get."""
+    """Returns the errors that are documented for these operations. Leaves out errors that all requests may get."""
     ids = {operation.id for operation in operations}
     return [error for error in errors if ids.intersection(error.operation_ids)]

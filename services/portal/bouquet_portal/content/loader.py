@@ -44,7 +44,7 @@ SECTIONS = {
     "Historique",
     "Conditions d'utilisation",
 }
-"""Headings allowed for the sections of a fiche (an API's page). A file with any other heading is refused."""
+"""Headings allowed for the sections of a fiche (an API's page). A file with another heading is refused."""
 QUESTIONS = "questions-et-reponses"
 """Anchor of the section with questions and answers in a fiche (an API's page). Each sub-heading in it is a question."""
 
@@ -54,7 +54,7 @@ PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 INCLUDE = re.compile(r"\{%\s*include:\s*([\w-]+)\s*%\}")
 ADVICE_HEADING = re.compile(rf"\d{{5}}|{ANY_PROVIDER}\d{{3}}|{ANY_CODE}")
 """Pattern of the headings of advice on errors: one code (`37002`), a code of all providers (`XX002`), or `autre` for
-all others."""
+all other codes."""
 FILE = re.compile(r"---\n(.*?)\n---\n(.*)", re.DOTALL)
 
 T = TypeVar("T")
@@ -167,7 +167,7 @@ class _Loader:
 
     def all(self, kind: str, read: Callable[[_File], T]) -> tuple[T, ...]:
         """Calls `read` for each file in the folder `kind`, by file name, and returns the results. Faults in a file are
-        added to `problems`; the other files are read all the same."""
+        added to `problems`."""
         return tuple(self._each(kind, read))
 
     def _each(self, kind: str, read: Callable[[_File], T]) -> Iterator[T]:
@@ -310,8 +310,7 @@ def _change(file: _File) -> Change:
 
 
 def _contradictions(content: Content) -> Iterator[str]:
-    """Yields a text for each contradiction between content files. Examples are a repeated uid, and the name of an API
-    that has no file."""
+    """Yields a text for each contradiction between content files, such as a repeated uid."""
     uids = [api.uid for api in content.apis]
     yield from _repeated("uid", [*uids, *(old for api in content.apis for old in api.old_uids)])
     yield from _repeated("operation", [resource for api in content.apis for resource in api.operations])

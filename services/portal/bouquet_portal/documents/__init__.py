@@ -1,2 +1,2 @@
-"""Documents that gateways publish: operations, errors, and the state of each API (such as out of service). This package
-does not use Django."""
+"""Documents that gateways publish: operations, errors, and the state of each API (such as out of service)."""
+# This package does not use Django.

@@ -15,8 +15,8 @@ class ArchivedBody(Struct, frozen=True):
 
 
 class Archive(Protocol):
-    """Store of the last document read from each URL. Its methods raise no exception: a document that cannot be stored
-    or loaded counts as missing."""
+    """Store of the last document read from each URL. Its methods raise no exception. A document that cannot be loaded
+    counts as missing."""
 
     def load(self, url: str) -> ArchivedBody | None: ...
 

@@ -1,5 +1,5 @@
-"""HTTP connections with a limit on the total time of an answer. By itself, urllib3 limits only the time of each
-read."""
+"""HTTP connections with a limit on the total time of an answer."""
+# By itself, urllib3 limits only the time of each read.
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ class _TLSPool(HTTPSConnectionPool):
 
 
 def pool_manager(total_s: float, *, connections: int, cafile: str) -> urllib3.PoolManager:
-    """Returns a pool of connections to any host, which keeps up to `connections` of them open for each host. A request
-    raises `urllib3.exceptions.HTTPError` if its answer takes more than `total_s` seconds.
+    """Returns a pool that keeps up to `connections` connections open for each host. A request raises
+    `urllib3.exceptions.HTTPError` if its answer takes more than `total_s` seconds.
 
     With `preload_content=False`, reading the body later raises `TimeoutError` instead. `cafile` names a PEM file with
     the authorities to trust; if empty, the system's authorities are trusted.

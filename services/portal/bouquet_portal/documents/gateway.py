@@ -47,7 +47,7 @@ FILES: Mapping[str, tuple[str, Callable[[Any], bytes]]] = {
     "v3": ("/api/open-api-v3.yml", msgspec.json.encode),
 }
 """OpenAPI files that visitors may download, by name. Each has the path of the gateway's document, and a function that
-turns the decoded document into the file's bytes."""
+makes the file from the decoded document."""
 
 
 class Gateway(Struct, frozen=True):

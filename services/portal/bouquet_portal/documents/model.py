@@ -29,7 +29,7 @@ class Parameter(Struct, frozen=True):
 
 
 class Field(Struct, frozen=True):
-    """Field of an answer. If it has scopes, only callers with one of these scopes receive it."""
+    """Field of an answer. If a field has scopes, only callers with one of them receive it."""
 
     name: str
     path: str
@@ -126,7 +126,7 @@ class ErrorCode(Struct, frozen=True):
     """Name of the provider to which the error belongs; empty for an error of the platform."""
     causes: tuple[ErrorCause, ...]
     operation_ids: tuple[str, ...] = ()
-    """Ids of the operations that may return the error; empty if any request may get it."""
+    """Ids of the operations that may return the error; empty if all requests may get it."""
 
 
 class ResourceState(Struct, frozen=True):

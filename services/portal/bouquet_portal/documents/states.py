@@ -17,8 +17,7 @@ from bouquet_portal.documents.model import ResourceState
 T = TypeVar("T")
 
 STATUSES = (200, 502)
-"""HTTP statuses of valid answers of `/api/{name}/ping`: 502 for an API that is out of service, 200 for any other
-state."""
+"""HTTP statuses of valid answers of `/api/{name}/ping`: 502 for an API that is out of service, 200 for other states."""
 
 
 class _Ping(Struct, frozen=True):

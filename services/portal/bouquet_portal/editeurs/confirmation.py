@@ -42,8 +42,8 @@ def request_id(token: str) -> int:
 
 
 def mail(request: EditorRequest) -> EmailMessage:
-    """Returns the mail that asks for confirmation. The mail repeats nothing from the form, since somebody may have
-    entered another person's address."""
+    """Returns the mail that asks for confirmation. The mail repeats nothing from the form."""
+    # Somebody may have entered another person's address.
     portal: PortalSettings = settings.PORTAL
     link = f"{portal.public_url.rstrip('/')}{reverse('editor_confirmation', args=[token_of(request)])}"
     paragraphs = (

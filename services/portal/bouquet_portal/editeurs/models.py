@@ -28,6 +28,8 @@ class EditorRequest(models.Model):
     phone = models.CharField(max_length=30)
 
     class Meta:
-        """Database options: an index on `email`, since requests are looked up and counted by e-mail address."""
+        """Database options: an index on `email`."""
+
+        # Requests are looked up and counted by e-mail address.
 
         indexes = (models.Index(fields=["email"], name="editor_request_email"),)

@@ -35,11 +35,11 @@ DAYS_PER_MONTH = 365.25 / 12
 
 Outcome = Literal["sent", "deferred", "refused", "too_many"]
 """Outcome of a submitted form: the mail was `sent`, will be sent later (`deferred`), or was `refused` by the mail
-server. `too_many` means that nothing was stored, since too many requests are unconfirmed."""
+server. With `too_many`, too many requests are unconfirmed, and nothing was stored."""
 
 
 def submit(values: Mapping[str, str]) -> Outcome:
-    """Stores a request and tries to send its confirmation mail. A form that is sent again is not stored again, and its
+    """Stores a request and tries to send its confirmation mail. The same form, sent again, is not stored twice. Its
     mail is repeated only after ten minutes. Raises `DatabaseError` if the request cannot be stored."""
     now = timezone.now()
     with transaction.atomic():
@@ -106,8 +106,8 @@ def confirm(request: EditorRequest) -> None:
 
 
 def delete_old(keep_months: int) -> None:
-    """Deletes old requests: unconfirmed ones seven days after they were made, confirmed ones `keep_months` months after
-    their confirmation."""
+    """Deletes unconfirmed requests after seven days, and confirmed requests `keep_months` months after their
+    confirmation."""
     now = timezone.now()
     old = Q(confirmed_at=None, created_at__lt=now - UNCONFIRMED_LIFETIME) | Q(
         confirmed_at__lt=now - timedelta(days=keep_months * DAYS_PER_MONTH)

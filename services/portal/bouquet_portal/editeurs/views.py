@@ -84,7 +84,7 @@ def done(request: HttpRequest, *, act: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def confirmation(request: HttpRequest, token: str) -> HttpResponse:
-    """Shows the request that a confirmation link names, with a button to confirm it and one to remove it. Opening the
+    """Shows the request that a confirmation link names, with buttons to confirm and to remove the request. Opening the
     link changes nothing."""
     # Some programs open all links in mails.
     try:

@@ -14,11 +14,11 @@ from bouquet_portal.documents.model import ErrorCause, ErrorCode, Fault, Operati
 
 DIGITS = ("ZERO", "UN", "DEUX", "TROIS", "QUATRE", "CINQ", "SIX", "SEPT", "HUIT", "NEUF")
 CODES_WITHOUT_IDENTITY = {"51504"}
-"""Error codes for which no invented person of the sandbox exists. 51504 is the error of a call without FranceConnect
-token, so that no person can cause it."""
+"""Error codes for which no invented person of the sandbox exists."""
+# 51504 is the error of a call without FranceConnect token, so that no person can cause it.
 STATUSES_WITH_IDENTITY = (401, 403, 409, 429, 500, 502, 503)
-"""HTTP statuses of the platform's errors for which pages name an invented person to try in the sandbox. Errors with
-other statuses depend on the call's path or parameters."""
+"""HTTP statuses of the platform's errors for which pages name an invented person to try in the sandbox."""
+# Errors with other statuses depend on the call's path or parameters.
 
 
 class Code(Struct, frozen=True):
@@ -45,8 +45,8 @@ class Code(Struct, frozen=True):
 
 
 class Identity(Struct, frozen=True):
-    """Invented person for whom the sandbox answers with an error code. A call names the person by `parameter` (a query
-    parameter or header) with the value `value`."""
+    """Invented person for whom the sandbox answers with an error code. A call names the person by the query parameter
+    or header `parameter`, with the value `value`."""
 
     modality: str
     parameter: str

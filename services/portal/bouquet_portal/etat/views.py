@@ -101,7 +101,7 @@ def _recorded_states(kept: Mapping[str, ObservedState], apis: Mapping[str, Api])
 
 
 def _title_and_uid(name: str, apis: Mapping[str, Api]) -> tuple[str, str]:
-    """Returns the title and uid of the API that the gateway calls `name`. If there is no such API, the title is `name`
-    with spaces instead of underscores, and the uid is empty."""
+    """Returns the title and uid of the API that the gateway calls `name`. For an unknown API, the title is `name` with
+    spaces instead of underscores, and the uid is empty."""
     api = apis.get(name)
     return (api.title, api.uid) if api else (name.replace("_", " "), "")

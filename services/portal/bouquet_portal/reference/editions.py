@@ -6,8 +6,7 @@ from msgspec import Struct
 
 
 class Edition(Struct, frozen=True):
-    """OpenAPI file that visitors may download, with its internal name, such as `v3`. `path` is its address on the site
-    without the first slash."""
+    """OpenAPI file that visitors may download. `path` is its address on the site without the first slash."""
 
     name: str
     title: str

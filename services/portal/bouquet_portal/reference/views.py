@@ -77,8 +77,9 @@ def swagger(request: HttpRequest, edition: str) -> HttpResponse:
 
 @require_safe
 def file(request: HttpRequest, edition: str) -> HttpResponse:
-    """Returns the OpenAPI file `edition`, such as `v3`, as JSON, which is also valid YAML. Answers 503 until the portal
-    has read the file from the gateway."""
+    """Returns the OpenAPI file `edition`, such as `v3`, as JSON. Answers 503 until the portal has read the file from
+    the gateway."""
+    # JSON is also valid YAML, which the addresses of the files promise.
     reading = site().gateway.files[edition].latest()
     if reading is None:
         return HttpResponse("Le document n'est pas disponible pour le moment.\n", "text/plain; charset=utf-8", 503)

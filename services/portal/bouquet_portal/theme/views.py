@@ -16,7 +16,8 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def refused_form(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Returns an error page with status 403, in answer to a form whose CSRF token is missing or invalid. The page does
-    not show `reason`, Django's English text about the cause."""
+    not show `reason`."""
+    # `reason` is Django's English text about the cause.
     return render(request, "theme/refused_form.html", status=403)
 
 

@@ -42,7 +42,7 @@ def proposal(request: HttpRequest, contents: SandboxContents) -> HttpResponse:
 
 def as_file(text: str, name: str) -> HttpResponse:
     """Returns the text of a test case as a file to download. The file is called `name`, or `200_proposition` if `name`
-    is not valid as a test case's name."""
+    is invalid."""
     response = HttpResponse(text, content_type="application/yaml; charset=utf-8")
     file = name if FILE_NAME.fullmatch(name) else "200_proposition"
     response["Content-Disposition"] = f'attachment; filename="{file}.yaml"'
