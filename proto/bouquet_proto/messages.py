@@ -64,8 +64,8 @@ class Describe(Struct, frozen=True, kw_only=True, tag="describe", omit_defaults=
     id: str
     deadline: float
     offer: str = ""
-    """Digest (`offer.digest_of`) of the worker's offer to which `refused` applies. Empty if the gateway has received
-    none."""
+    """Digest (`offer.digest_of`) of the offer to which `refused` applies. Empty if the gateway has no offer of this
+    provider yet."""
     # Also empty from older gateways.
     refused: tuple[str, ...] = ()
     """Reasons why the gateway refuses the worker's offer or parts of it, such as `path already served: acme_dossier`. A

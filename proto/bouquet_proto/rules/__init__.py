@@ -70,7 +70,8 @@ def apply_rules(
     the public codes of these faults or, without faults, the accepted values by canonical field (the field's name inside
     Bouquet).
 
-    `shared` holds results of earlier queries. New results are added to it.
+    `shared` holds the results of rules for earlier queries, so that no rule is applied twice to the same values. New
+    results are added to `shared`.
     """
     values: Values = {}
     for stage in stages:

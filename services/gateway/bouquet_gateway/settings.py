@@ -119,8 +119,9 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     get a 429 (error `00429`). The limit of an IPv6 /48 network is ten times as high."""
     unknown_recipients_per_minute: Annotated[int, Meta(ge=1)] = 60
     """Limit on a software editor's calls per minute for administrations that delegate nothing to the editor. Further
-    calls of this kind get a 429 (error `00429`) until the minute ends."""
-    # Calls for administrations served in the last hour neither count nor get this 429.
+    calls of this kind get a 429 (error `00429`) until the minute ends. Calls for administrations served in the last
+    hour do not count."""
+    # Nor do they get this 429.
     # The calls with all tokens of the editor are counted together.
     unknown_sessions_per_second: Annotated[int, Meta(ge=1, le=10_000)] = 50
     """Limit on the new FranceConnect sessions per second in one process. A session is new if no call has used it in the

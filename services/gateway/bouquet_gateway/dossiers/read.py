@@ -89,7 +89,7 @@ class DossierRequest(Struct, frozen=True, kw_only=True):
     """Values that identify the person, by canonical field (such as `nom_naissance`)."""
     parts: tuple[PartRequest, ...]
     names: frozenset[str]
-    """Names of all parts (lookups) of the dossier, also of parts with a fault, which `parts` lacks."""
+    """Names of all parts (lookups) of the dossier, including parts with a fault. `parts` lacks those with a fault."""
     faults: tuple[Fault, ...]
 
 

@@ -28,9 +28,9 @@ class Documents:
         is_sandbox: bool = False,
         has_proofs: bool = False,
     ) -> None:
-        """Takes `public_url`, the URL at which callers reach the gateways, and `contact`, a URL or e-mail address for
-        help; both may be empty. `is_sandbox` says whether the gateway answers with test cases, `has_proofs` whether
-        it makes proofs."""
+        """The documents describe the operations that workers have offered (`offers`). `public_url` is the URL at which
+        callers reach the gateways, `contact` a URL or e-mail address for help; both may be empty. `is_sandbox` says
+        whether the gateway answers with test cases, `has_proofs` whether callers can request proofs of answers."""
         self._is_sandbox = is_sandbox
         self._has_proofs = has_proofs
         self._offers = offers

@@ -54,8 +54,8 @@ async def record_question(
 
     Args:
         worker: The worker that asks.
-        simulator: Simulator that will give the recorded answers.
-        fields: Fields that the recording contains (`read`), and fields whose values it keeps (`public`).
+        simulator: Simulator of the upstream, which can give the recorded answers later.
+        fields: Fields that the recording contains (`read`). It keeps the values of `public`, and invents all others.
         words: Command line with the real person: an operation's id and `name=value` parameters.
         invented_words: The `name=value` parameters of the invented person.
         environ: Environment variables with the worker's settings and those of `bouquet-worker try`.

@@ -158,7 +158,7 @@ enrolment."""
 
 
 class InscriptionV2(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Inscription ou admission ; objet vide si le jeton n'a pas le scope de sa formation, initiale ou continue"""
+    """Inscription ou admission ; objet vide si le jeton n'a pas le scope de ce type de formation"""
 
     statut: Literal["inscrit", "admis"] | UnsetType = UNSET
     regime: str | UnsetType | None = UNSET

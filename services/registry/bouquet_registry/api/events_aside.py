@@ -42,8 +42,8 @@ class Replayed(Struct, frozen=True):
     """`obeyed` (the event is applied), `known` (it had been applied before), or `late` (not applied, because a more
     recent event was applied first)."""
     answer: dict[str, str]
-    """Answer that DataPass would get to this event: `{"token_id": …}` with the id of the habilitation's token, or an
-    empty object."""
+    """Outcome of the event: `{"token_id": …}` with the id of the habilitation's token, or an empty object."""
+    # DataPass gets the same as the answer to an event that is applied at once.
 
 
 async def list_aside(administration: Administration, request: ApiRequest) -> Page[EventAside]:

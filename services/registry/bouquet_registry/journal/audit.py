@@ -181,7 +181,8 @@ async def _link_before(store: Store, number: int, known: ChainEnds) -> Link:
 async def _verify_rows(store: Store, after: Link, last: int, noted: Link | None, prunings: list[Row]) -> Link:
     """Verifies the next rows after the record `after`: at most `ROWS_PER_READ`, and none beyond number `last`. Returns
     the number and hash of the last verified row. Appends the rows that describe a pruning (removal of old records) to
-    `prunings`. Raises `BrokenChain` for a wrong or missing row, and for a row that differs from `noted`."""
+    `prunings`. Raises `BrokenChain` for a wrong or missing row. Raises it also if the record with the number of `noted`
+    has another hash: somebody wrote down this number and hash earlier."""
     _check_noted(after, noted)
     rows, pruned = await _read_rows(store, after.number, last)
     if pruned.number > after.number:
