@@ -14,6 +14,8 @@ OPEN_METRICS = "application/openmetrics-text"
 def test_a_renamed_metric_has_its_value_under_both_names(accept: str) -> None:
     OUTBOX_CONNECTED.labels("journal").set(1)
     metrics.JOURNAL_SEND_FAILURES.inc()
+    metrics.cache_lookups("hit").inc()
+    metrics.regime("cnaf", "first").inc()
     body, _ = exposition(accept)
     lines = body.decode().splitlines()
     values = dict(line.split(" ")[:2] for line in lines if line.startswith("bouquet_"))
@@ -23,6 +25,13 @@ def test_a_renamed_metric_has_its_value_under_both_names(accept: str) -> None:
         former, name = f"bouquet_gateway_journal_{former}_total", f"bouquet_gateway_journal_{name}_total"
         assert values[former] == values[name]
     assert float(values["bouquet_gateway_journal_hold_ups_total"]) >= 1
+    assert (
+        values['bouquet_gateway_cache_total{result="hit"}']
+        == values['bouquet_gateway_cache_lookups_total{result="hit"}']
+    )
+    found_first = '{provider="cnaf",source="first"}'
+    former, name = f"bouquet_gateway_regime_total{found_first}", f"bouquet_gateway_regime_decisions_total{found_first}"
+    assert values[former] == values[name]
 
 
 def test_the_help_of_a_former_name_says_which_metric_replaces_it() -> None:

@@ -147,6 +147,8 @@ REGIME = Counter(
     "last time. `both`: neither or both have found the person now.",
     ["provider", "source"],
 )
+FORMER_CACHE_LOOKUPS = FormerName("bouquet_gateway_cache_total", CACHE_LOOKUPS)
+FORMER_REGIME = FormerName("bouquet_gateway_regime_total", REGIME)
 REGIME_ANOMALIES = Counter(
     "bouquet_gateway_regime_anomalies_total",
     "Contradictions between the replies of CAF and MSA about one person, by kind (`anomaly`).",
