@@ -1,6 +1,6 @@
-"""HTTP servers for tests, each in a process of its own. The program reads lines from standard input, each a `Wanted`
-in JSON, and forks a server for each. A server prints its port and process id, and ends when standard input is
-closed."""
+"""HTTP servers for tests, each in a process of its own. The program reads lines from standard input, each a
+`ServerOptions` in JSON, and forks a server for each. A server prints its port and process id, and ends when standard
+input is closed."""
 
 from __future__ import annotations
 
