@@ -120,7 +120,7 @@ def gateway_parts() -> list[Part]:
         Part("5 parse", "rules", partial(apply_rules, OPERATION.checks, query, TODAY)),
         Part("5 parse", "identity", partial(msgspec.convert, own, MODALITIES[OPERATION.modality])),
         Part("6 cache", "key", partial(key_of, KEY, "data", OPERATION.id, text, "2026-04")),
-        Part("7 route", "regime plan, the first fund knows", plan),
+        Part("7 route", "regime plan, the first provider knows", plan),
         Part("8 bus.call", "encode request", partial(encode, lookup)),
         Part("8 bus.call", "decode reply", partial(decode_reply, wire_reply())),
         Part("9 filter", "one field of four closed", partial(filter_data, found.data, FIELDS, frozenset(SCOPES))),
@@ -136,8 +136,8 @@ def worker_parts() -> list[Part]:
     file = read(answer, Month(2026, 4), TODAY)
     return [
         Part("8 worker", "decode request", partial(decode_request, request)),
-        Part("8 worker", "question to the fund", partial(hub_query_of, WHO)),
-        Part("8 worker", "read the fund's file", partial(read, answer, Month(2026, 4), TODAY)),
+        Part("8 worker", "question to the hub", partial(hub_query_of, WHO)),
+        Part("8 worker", "read the hub's file", partial(read, answer, Month(2026, 4), TODAY)),
         Part("8 worker", "encode reply", lambda: encode(Found(Raw(msgspec.json.encode(file))))),
     ]
 
@@ -157,8 +157,8 @@ async def upstream_parts(url: str) -> AsyncIterator[list[Part]]:
                 await quotient_familial(_QUESTION, hub)
 
         yield [
-            Part("8 worker", "ask the fund, aiohttp alone", plain),
-            Part("8 worker", "ask the fund", hub.get),
+            Part("8 worker", "ask the hub, aiohttp alone", plain),
+            Part("8 worker", "ask the hub", hub.get),
             Part("8 worker", "handle a lookup", handled),
         ]
 

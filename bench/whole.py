@@ -46,7 +46,7 @@ async def whole_parts(bus: Bus, folder: Path) -> AsyncIterator[list[Part]]:
         journal_spool=str(folder),
     )
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(bus.serve("cnaf", _fund, concurrency=1))
+        await stack.enter_async_context(bus.serve("cnaf", _cnaf, concurrency=1))
         await stack.enter_async_context(bus.serve(registry_messages.PROVIDER, _registry, concurrency=1))
         outbox = await stack.enter_async_context(open_outbox("memory:", "bench"))
         gateway = await stack.enter_async_context(open_gateway(settings, bus, outbox))
@@ -105,7 +105,7 @@ class _CapturingTransport(asyncio.Transport):
         return ("127.0.0.1", 0) if name == "peername" else default
 
 
-async def _fund(request: Request) -> Reply:
+async def _cnaf(request: Request) -> Reply:
     return _found(cnaf.offer()) if isinstance(request, Describe) else decode_reply(wire_reply())
 
 

@@ -203,7 +203,7 @@ async def test_a_redis_whose_certificate_is_not_verified_is_not_used(
 
 
 @asynccontextmanager
-async def fund(own: CertificateFiles) -> AsyncIterator[str]:
+async def tls_upstream(own: CertificateFiles) -> AsyncIterator[str]:
     async def answer(_: web.Request) -> web.Response:
         return web.json_response({})
 
@@ -217,7 +217,7 @@ async def asked(url: str, ca: CertificateFiles, shown: CertificateFiles | None) 
     """Calls an upstream, and returns the HTTP status as text or, if the call fails, the reason. The client trusts the
     authority of `ca`, and presents the certificate `shown` if there is one."""
     files = (str(shown.certificate), str(shown.key)) if shown else ()
-    async with open_upstream(Upstream("fund", url, ssl=client_context("FUND", url, str(ca.ca), *files))) as upstream:
+    async with open_upstream(Upstream("files", url, ssl=client_context("FILES", url, str(ca.ca), *files))) as upstream:
         try:
             return str((await upstream.get("/")).status)
         except UpstreamError as error:
@@ -225,14 +225,14 @@ async def asked(url: str, ca: CertificateFiles, shown: CertificateFiles | None) 
 
 
 async def test_an_upstream_sees_our_certificate(ours: CertificateFiles) -> None:
-    async with fund(ours) as url:
+    async with tls_upstream(ours) as url:
         assert await asked(url, ours, ours) == "200"
 
 
 async def test_an_upstream_with_another_certificate_receives_no_request(
     ours: CertificateFiles, theirs: CertificateFiles
 ) -> None:
-    async with fund(ours) as url:
+    async with tls_upstream(ours) as url:
         assert await asked(url, theirs, ours) == "upstream_certificate"
         assert await asked(url.replace(HOST, "127.0.0.1"), ours, ours) == "upstream_certificate"
 
@@ -240,7 +240,7 @@ async def test_an_upstream_with_another_certificate_receives_no_request(
 async def test_an_upstream_that_refuses_our_certificate_is_a_typed_failure(
     ours: CertificateFiles, theirs: CertificateFiles
 ) -> None:
-    async with fund(ours) as url:
+    async with tls_upstream(ours) as url:
         for shown in (None, theirs):
             assert (await asked(url, ours, shown)).startswith("upstream_")
 

@@ -137,27 +137,27 @@ class HealthChecker:
         """Waits until the mesh is idle: no call is under way, and no file or connection is opened or closed."""
         until, before = time.monotonic() + within_s, dict[str, int]()
         while time.monotonic() < until:
-            now = await self.vitals()
+            now = await self.resource_usage()
             held = {name: one.descriptors for name, one in now.items()}
             if held == before and not any(one.pending for one in now.values()):
                 return
             before = held
             await asyncio.sleep(QUIET_FOR_S)
 
-    async def vitals(self) -> dict[str, ResourceUsage]:
+    async def resource_usage(self) -> dict[str, ResourceUsage]:
         names = list(self._mesh.processes)
-        return dict(zip(names, await asyncio.gather(*map(self._vitals, names)), strict=True))
+        return dict(zip(names, await asyncio.gather(*map(self._resource_usage, names)), strict=True))
 
     async def recovered(
-        self, vitals: Mapping[str, ResourceUsage], queues: Mapping[str, int], margins: Margins, within_s: float
+        self, resource_usage: Mapping[str, ResourceUsage], queues: Mapping[str, int], margins: Margins, within_s: float
     ) -> tuple[list[Violation], dict[str, ResourceUsage]]:
-        """Waits until all processes are ready, no process uses more than in `vitals` plus `margins`, and the queues are
-        the same as in `queues`. Gives up after `within_s` seconds. Returns the remaining violations and the latest
-        resource usage."""
+        """Waits until all processes are ready, no process uses more than in `resource_usage` plus `margins`, and the
+        queues are the same as in `queues`. Gives up after `within_s` seconds. Returns the remaining violations and the
+        latest resource usage."""
         until = time.monotonic() + within_s
         while True:
-            now, left = await self.vitals(), await self._mesh.queues()
-            broken = grown(vitals, now, margins) + left_in_queues(queues, left) + await self._never_ready()
+            now, left = await self.resource_usage(), await self._mesh.queues()
+            broken = grown(resource_usage, now, margins) + left_in_queues(queues, left) + await self._never_ready()
             if not broken or time.monotonic() > until:
                 return broken, now
             await asyncio.sleep(1.0)
@@ -204,7 +204,7 @@ class HealthChecker:
         self.broken += violations(citizen, self._caller, answer, self.rules)
         return "" if is_right(citizen, answer) else f"{port} {kind}: {status_and_code(answer)}"
 
-    async def _vitals(self, name: str) -> ResourceUsage:
+    async def _resource_usage(self, name: str) -> ResourceUsage:
         async with self._session.get(f"{self._mesh.processes[name].url}/metrics") as response:
             families = text_string_to_metric_families(await response.text())
         figures: defaultdict[str, float] = defaultdict(float)

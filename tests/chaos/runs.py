@@ -144,7 +144,7 @@ async def _opened(folder: Path, order: RunOptions, tell: Tell) -> AsyncIterator[
 async def _compared(run: Run, margins: Margins) -> AsyncIterator[None]:
     report, checker = run.report, run.checker
     await checker.quiet(QUIET_WITHIN_S)
-    report.before, queues = await checker.vitals(), await run.mesh.queues()
+    report.before, queues = await checker.resource_usage(), await run.mesh.queues()
     began = time.monotonic()
     yield
     report.seconds = time.monotonic() - began

@@ -24,7 +24,7 @@ async def a_fund_fails_and_the_other_is_slow(mesh: Mesh) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def a_fund_answers_each_question_with_a_trouble_of_its_own(mesh: Mesh) -> AsyncIterator[None]:
+async def a_provider_fails_each_call_in_a_different_way(mesh: Mesh) -> AsyncIterator[None]:
     mesh.load = Load(clients=20, asking=("CAF-TROUBLED MSA-FOUND",))
     yield
     mesh.load = Load()
@@ -183,7 +183,7 @@ FIRED_BY: dict[Cause, set[Alert]] = {
         ("BreakerOpen", "ticket", "cnaf"),
         ("ProviderSlow", "ticket", "msa"),
     },
-    a_fund_answers_each_question_with_a_trouble_of_its_own: {
+    a_provider_fails_each_call_in_a_different_way: {
         ("ProviderDown", "ticket", "cnaf"),
     },
     both_funds_lose_their_files: {

@@ -159,9 +159,9 @@ def test_every_container_may_stop_slowly_enough_to_drain(ours: dict[str, Any]) -
 def test_only_sites_and_monitoring_publish_ports_and_only_workers_reach_outside(
     services: dict[str, Any],
 ) -> None:
-    doors = {name: service["ports"] for name, service in services.items() if service.get("ports")}
-    assert doors.keys() == {"gateway", "portal", "prometheus"}
-    assert all(port["host_ip"] == "127.0.0.1" for ports in doors.values() for port in ports)
+    published = {name: service["ports"] for name, service in services.items() if service.get("ports")}
+    assert published.keys() == {"gateway", "portal", "prometheus"}
+    assert all(port["host_ip"] == "127.0.0.1" for ports in published.values() for port in ports)
     outside = {name for name, service in services.items() if "outside" in service["networks"]}
     assert outside == set(WORKERS)
 

@@ -58,14 +58,14 @@ async def test_f22_work_that_ends_after_its_connection_sends_no_acknowledgement(
 
     async with TcpProxy(url) as relay:
         await relay.open()
-        async with connected_bus(relay.url) as worker, serving(worker, stubborn) as intake:
+        async with connected_bus(relay.url) as worker, serving(worker, stubborn) as consumer:
             call = asyncio.create_task(caller.call(PROVIDER, lookup_request("begun")))
             await asyncio.sleep(0)
             async with serving(caller, reply_found):
                 await relay.close()
                 assert await call == FOUND
                 await relay.open()
-                await until(lambda: intake.consuming)
+                await until(lambda: consumer.consuming)
     assert "bug" not in caplog.text
 
 
@@ -146,7 +146,7 @@ async def test_f24_no_worker_exceeds_the_broker_s_consumer_timeout(url: str) -> 
     async with (
         await aio_pika.connect(url) as connection,
         connected_bus(url) as bus,
-        serving(bus, blocked) as intake,
+        serving(bus, blocked) as consumer,
     ):
         channel = await connection.channel()
         closed = asyncio.Event()
@@ -154,7 +154,7 @@ async def test_f24_no_worker_exceeds_the_broker_s_consumer_timeout(url: str) -> 
         await consumes_and_never_acknowledges(channel)
         while not closed.is_set():
             assert await bus.call(PROVIDER, lookup_request(within_s=0.5)) == Failed("deadline_exceeded")
-            assert intake.consuming
+            assert consumer.consuming
         blocked.release.set()
         await until_reply(bus, FOUND)
 

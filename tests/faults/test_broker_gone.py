@@ -89,11 +89,11 @@ async def test_f05_a_worker_may_start_before_the_broker(url: str, caller: AmqpBu
     async with (
         TcpProxy(url) as relay,
         open_amqp_bus(relay.url, "tests") as bus,
-        bus.serve(PROVIDER, reply_found, concurrency=1) as intake,
+        bus.serve(PROVIDER, reply_found, concurrency=1) as consumer,
     ):
-        assert not intake.consuming
+        assert not consumer.consuming
         await relay.open()
-        await until(lambda: intake.consuming)
+        await until(lambda: consumer.consuming)
         assert await caller.call(PROVIDER, lookup_request()) == FOUND
 
 

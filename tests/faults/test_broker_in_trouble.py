@@ -65,13 +65,13 @@ async def test_f25_calls_fail_at_once_while_the_broker_blocks_publishers_on_a_ke
     trouble: Trouble,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with connected_bus(url) as bus, serving(bus, reply_found) as intake:
+    async with connected_bus(url) as bus, serving(bus, reply_found) as consumer:
         await until_reply(bus, FOUND)
         async with trouble(rabbit):
-            await until(lambda: not bus.ready and not intake.consuming)
+            await until(lambda: not bus.ready and not consumer.consuming)
             assert await bus.call(PROVIDER, lookup_request()) == AWAY
         await until_reply(bus, FOUND)
-        assert bus.ready and intake.consuming
+        assert bus.ready and consumer.consuming
     assert said(caplog, "bouquet_mesh.amqp.link") == ["broker does not respond", "broker responds again"]
 
 
@@ -134,10 +134,10 @@ async def test_f30_a_worker_whose_consumer_is_lost_silently_is_unready_and_recov
         await consume(self, queue, *arguments, **options)
 
     monkeypatch.setattr(Channel, "consume", noted)
-    async with connected_bus(url) as bus, bus.serve(PROVIDER, reply_found, concurrency=1) as intake:
-        await until(lambda: intake.consuming)
+    async with connected_bus(url) as bus, bus.serve(PROVIDER, reply_found, concurrency=1) as consumer:
+        await until(lambda: consumer.consuming)
         await consuming[-1].stop_consuming()
-        await until(lambda: not intake.consuming)
+        await until(lambda: not consumer.consuming)
         await until_reply(bus, FOUND)
 
 

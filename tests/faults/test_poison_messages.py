@@ -59,8 +59,8 @@ async def kept(operator: AbstractChannel) -> AsyncIterator[None]:
 @asynccontextmanager
 async def serving_through(relay: TcpProxy, handler: Handler) -> AsyncIterator[RequestConsumer]:
     await relay.open()
-    async with connected_bus(relay.url) as worker, serving(worker, handler) as intake:
-        yield intake
+    async with connected_bus(relay.url) as worker, serving(worker, handler) as consumer:
+        yield consumer
 
 
 def calling(caller: AmqpBus, id: str, *, within_s: float = TEST_TIMEOUT_S) -> asyncio.Task[Reply]:
@@ -125,7 +125,7 @@ async def test_f20_an_unstable_worker_does_not_requeue_a_message_for_ever(
         look = partial(broker.rows, "queues", "name", "messages_ready", "messages_unacknowledged")
         await broker.until(look, lambda queues: [QUEUE, "0", str(count)] in queues)
 
-    async with TcpProxy(url) as relay, serving_through(relay, blocked) as intake:
+    async with TcpProxy(url) as relay, serving_through(relay, blocked) as consumer:
         call = calling(caller, "round", within_s=300)
         for seen, unacknowledged in ((["round"], 2), (["round", "round"], 1)):  # the worker takes one message at a time
             await until(partial(blocked.received.__eq__, seen))
@@ -133,7 +133,7 @@ async def test_f20_an_unstable_worker_does_not_requeue_a_message_for_ever(
             await relay.close()
             await until(partial(blocked.cancelled.__eq__, seen))
             await relay.open()
-        await until(lambda: intake.consuming)
+        await until(lambda: consumer.consuming)
         await in_hand(1)
         assert blocked.received == ["round"] * 2
         call.cancel()

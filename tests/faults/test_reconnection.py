@@ -66,13 +66,13 @@ async def test_f02_a_closed_connection_comes_back_with_its_reply_queue_and_its_c
     url: str, broker: Broker
 ) -> None:
     blocked = BlockedHandler()
-    async with connected_bus(url) as bus, serving(bus, blocked) as intake:
+    async with connected_bus(url) as bus, serving(bus, blocked) as worker_consumer:
         call = asyncio.create_task(bus.call(PROVIDER, lookup_request()))
         await blocked.until_called()
         blocked.release.set()
         assert await call == FOUND
         await broker.close_all_connections()
-        await until(lambda: bus.ready and intake.consuming)
+        await until(lambda: bus.ready and worker_consumer.consuming)
         await until_reply(bus, FOUND)
         assert (len(await broker.reply_queues()), await broker.consumers()) == (1, 1)
 
@@ -81,18 +81,18 @@ async def test_f02_a_connection_without_its_reply_queue_and_its_consumers_is_not
     powerless: str, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     await broker.permit_only("powerless", ".*")
-    async with connected_bus(powerless) as bus, serving(bus, reply_found) as intake:
+    async with connected_bus(powerless) as bus, serving(bus, reply_found) as worker_consumer:
         await until_reply(bus, FOUND)
         await broker.permit_only("powerless", "^$")
         caplog.set_level(logging.INFO)
         await broker.close_all_connections()
         await until(lambda: caplog.messages.count("broker connected") > 1)  # it is back, and may declare nothing
         assert not bus.ready
-        assert not intake.consuming
+        assert not worker_consumer.consuming
         assert await bus.call(PROVIDER, lookup_request()) == AWAY
         await broker.permit_only("powerless", ".*")
         await until_reply(bus, FOUND)
-        assert bus.ready and intake.consuming
+        assert bus.ready and worker_consumer.consuming
 
 
 # F3: readiness needs consumers, not only a connection
@@ -102,12 +102,12 @@ async def test_f03_a_worker_whose_queue_is_deleted_declares_it_and_consumes_agai
     caller: AmqpBus, operator: AbstractChannel, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consumer, "RETURN_EVERY_S", 0.1)
-    async with serving(caller, reply_found) as intake:
+    async with serving(caller, reply_found) as worker_consumer:
         await until_reply(caller, FOUND)
         await operator.queue_delete(QUEUE)
-        await until(lambda: not intake.consuming)
+        await until(lambda: not worker_consumer.consuming)
         await until_reply(caller, FOUND)
-        assert intake.consuming
+        assert worker_consumer.consuming
         await broker.until(broker.consumers, lambda count: count == 1)
 
 

@@ -68,7 +68,7 @@ async def test_a_worker_that_loses_a_right_takes_no_request_until_it_has_it_agai
     async with (
         connected_bus(guarded.url("gateway")) as gateway,
         connected_bus(guarded.url(PROVIDER), "worker") as worker,
-        serving(worker, reply_found) as intake,
+        serving(worker, reply_found) as consumer,
     ):
         await until_reply(gateway, FOUND)
         async with broker.without_permission(WORKER, right):
@@ -76,14 +76,14 @@ async def test_a_worker_that_loses_a_right_takes_no_request_until_it_has_it_agai
             replies = list[Reply]()
             while replies.count(NOBODY) < 10:
                 replies.append(await gateway.call(PROVIDER, lookup_request(within_s=DEADLINE_S)))
-                assert not intake.consuming
+                assert not consumer.consuming
                 await asyncio.sleep(0.05)  # meanwhile the process tries again and again
             # LATE: the process may declare its queue, and is then refused to consume.
             assert all(reply in (NOBODY, LATE) for reply in replies)
             await broker.until(broker.consumers, lambda count: count == 0)
             await broker.until(broker.kinds_of_queues, lambda kinds: queue_of(PROVIDER) not in kinds)
         await until_reply(gateway, FOUND)
-        await until(lambda: intake.consuming)
+        await until(lambda: consumer.consuming)
         await broker.until(broker.consumers, lambda count: count == 1)
     told = logged_once(caplog, "worker")
     assert told.endswith(f"access to {WANTED[WORKER, right]}")
@@ -122,11 +122,11 @@ async def test_a_worker_without_the_right_to_reply_cancels_its_consumer(
     async with (
         connected_bus(guarded.url("gateway")) as gateway,
         connected_bus(guarded.url(PROVIDER)) as worker,
-        serving(worker, reply_found) as intake,
+        serving(worker, reply_found) as consumer,
     ):
         await rabbit.control("set_permissions", "--vhost", vhost, WORKER, queue, "^$", queue)
         assert await gateway.call(PROVIDER, lookup_request(within_s=2.0)) in (AWAY, NOBODY, LATE)
-        await until(lambda: not intake.consuming)
+        await until(lambda: not consumer.consuming)
         await until_reply(gateway, NOBODY)
         await rabbit.control("set_permissions", "--vhost", vhost, WORKER, queue, f"^{REPLY_EXCHANGE}$", queue)
         await until_reply(gateway, FOUND)

@@ -20,13 +20,13 @@ pytestmark = pytest.mark.broker
 async def at_work(
     url: str, handler: Handler, *, drain_s: float
 ) -> AsyncIterator[tuple[asyncio.Task[None], RequestConsumer]]:
-    """Runs a worker on a connection of its own. Yields the worker's `Serving` object, and the worker's task, which
-    tests cancel to stop the worker."""
+    """Runs a worker on a connection of its own. Yields the worker's task, which tests cancel to stop the worker,
+    and the worker's `RequestConsumer`."""
     serves: asyncio.Future[RequestConsumer] = asyncio.get_running_loop().create_future()
 
     async def work() -> None:
-        async with connected_bus(url) as bus, serving(bus, handler, drain_s=drain_s) as intake:
-            serves.set_result(intake)
+        async with connected_bus(url) as bus, serving(bus, handler, drain_s=drain_s) as consumer:
+            serves.set_result(consumer)
             await asyncio.Event().wait()
 
     working = asyncio.create_task(work())
@@ -38,12 +38,12 @@ async def at_work(
 async def test_f07_a_stopping_worker_answers_begun_requests_and_takes_no_new_ones(url: str, caller: AmqpBus) -> None:
     blocked, other = BlockedHandler(), BlockedHandler()
     other.release.set()
-    async with at_work(url, blocked, drain_s=TEST_TIMEOUT_S) as (worker, intake):
+    async with at_work(url, blocked, drain_s=TEST_TIMEOUT_S) as (worker, consumer):
         begun = [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"begun {n}"))) for n in range(4)]
         await until(lambda: len(blocked.received) == 4)
         async with serving(caller, other):
             worker.cancel()
-            await until(lambda: not intake.consuming)
+            await until(lambda: not consumer.consuming)
             new = [caller.call(PROVIDER, lookup_request(f"new {n}")) for n in range(20)]
             assert await asyncio.gather(*new) == [FOUND] * 20
             assert not worker.done()

@@ -13,7 +13,7 @@ from tests.support.offers import ACME, V2_DOSSIER, dossier, offer
 V3 = "/v3/acme/dossier/identite"
 
 
-def fund(provider: str, **changes: object) -> Offer:
+def quotient_offer(provider: str, **changes: object) -> Offer:
     whole = Offer(provider=provider, owner="x", authority=Authority(provider.upper(), "77"), operations=(OPERATION,))
     return msgspec.structs.replace(whole, **changes)
 
@@ -86,7 +86,7 @@ def test_paths_under_api_have_the_v2_envelope() -> None:
 
 
 def test_two_providers_share_the_operation_of_a_regime_plan() -> None:
-    match = found(OPERATION.path, [fund("cnaf"), fund("msa")])
+    match = found(OPERATION.path, [quotient_offer("cnaf"), quotient_offer("msa")])
     assert match and match.served
     assert match.served.authority == CNAF_AND_MSA
     assert list(match.served.authorities) == ["cnaf", "msa"]
@@ -94,25 +94,25 @@ def test_two_providers_share_the_operation_of_a_regime_plan() -> None:
 
 
 def test_one_provider_is_enough_to_serve_a_regime_plan() -> None:
-    match = found(OPERATION.path, [fund("msa")])
+    match = found(OPERATION.path, [quotient_offer("msa")])
     assert match and match.served
     assert match.served.authority == CNAF_AND_MSA
 
 
 def test_a_provider_outside_of_the_regimes_cannot_join_the_plan() -> None:
-    offers = [fund("cnaf"), fund("acme")]
+    offers = [quotient_offer("cnaf"), quotient_offer("acme")]
     assert list(only(OPERATION.path, offers).authorities) == ["cnaf"]
     assert refused(offers) == [("offer refused", "acme")]
 
 
 def test_a_provider_cannot_take_the_path_of_a_plan() -> None:
-    offers = [fund("cnaf"), fund("acme", operations=(dossier(path=OPERATION.path),))]
+    offers = [quotient_offer("cnaf"), quotient_offer("acme", operations=(dossier(path=OPERATION.path),))]
     assert only(OPERATION.path, offers).provider == "cnaf"
     assert refused(offers) == [("path already served", "acme")]
 
 
 def test_a_provider_cannot_add_an_operation_to_a_plan() -> None:
-    other = fund("cnaf", operations=(dossier(plan="regime"),))
+    other = quotient_offer("cnaf", operations=(dossier(plan="regime"),))
     assert Catalogue([other]).by_path == {}
     assert refused([other]) == [("offer refused", "cnaf")]
 
@@ -130,7 +130,7 @@ def test_only_the_operation_with_an_unknown_rule_is_left_out() -> None:
 
 
 def test_nothing_is_refused_of_a_valid_offer() -> None:
-    assert refused([offer(), fund("cnaf"), fund("msa")]) == []
+    assert refused([offer(), quotient_offer("cnaf"), quotient_offer("msa")]) == []
 
 
 BY_NAME = dossier(path="/api/v2/pupils", id="by_name")

@@ -104,9 +104,9 @@ async def test_a_provider_is_not_deployed_once_its_last_worker_has_stopped(bus: 
 
 
 async def test_a_stopped_worker_consumes_nothing(bus: Bus) -> None:
-    async with serving(bus, reply_found) as intake:
-        assert intake.consuming
-    assert not intake.consuming
+    async with serving(bus, reply_found) as consumer:
+        assert consumer.consuming
+    assert not consumer.consuming
 
 
 async def test_a_provider_can_be_served_again_after_its_worker_stopped(bus: Bus) -> None:

@@ -96,9 +96,9 @@ async def test_a_worker_needs_no_right_but_to_its_queue_and_the_reply_exchange(c
 
 
 async def test_a_worker_cannot_serve_another_provider(cnaf_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    async with connected_bus(cnaf_url) as worker, worker.serve("msa", reply_found, concurrency=1) as intake:
+    async with connected_bus(cnaf_url) as worker, worker.serve("msa", reply_found, concurrency=1) as consumer:
         await until(lambda: any("access to queue bouquet.q.msa" in each for each in troubles(caplog)))
-        assert not intake.consuming
+        assert not consumer.consuming
 
 
 @asynccontextmanager

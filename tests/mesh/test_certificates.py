@@ -58,7 +58,7 @@ async def test_a_servers_certificate_end_is_recorded_at_the_tls_handshake(tmp_pa
     own = certificate_files(tmp_path, ends_at=EARLIER)
     async with tls_site(web.Application(), own) as url:
         tls = client_context("BOUQUET_TEST_URL", url, str(own.ca), str(own.certificate), str(own.key))
-        async with open_upstream(Upstream("fund", url, ssl=tls)) as fund:
-            await fund.get("/")
+        async with open_upstream(Upstream("files", url, ssl=tls)) as upstream:
+            await upstream.get("/")
     labels = {"setting": HOST, "use": "server"}
     assert REGISTRY.get_sample_value("bouquet_certificate_not_after_timestamp_seconds", labels) == EARLIER.timestamp()

@@ -81,7 +81,7 @@ async def test_a_call_through_the_gateway_is_found_by_its_person(store: Store, t
         token = await place.issue_token(name="VILLE DE BREST")
         assert (await gate.call(signed_token(token))).status == 200
         async with asyncio.timeout(TEST_TIMEOUT_S):
-            while not await count(store):  # noqa: ASYNC110 - the courier takes its time
+            while not await count(store):  # noqa: ASYNC110 - the gateway sends records at intervals
                 await asyncio.sleep(0.05)
     given = {"nom": "Durant", "prenom": "Paul", "naissance": "1990-01-02", "sexe": "M", "pays": "99351"}
     [only] = await found(store, given, [mesh_with_journal.KEY.secret])

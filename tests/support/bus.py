@@ -52,9 +52,9 @@ async def serving(
 ) -> AsyncIterator[RequestConsumer]:
     """Runs a worker with this handler while the context is open. Entering the context waits until the worker takes
     requests."""
-    async with bus.serve(provider, handler, concurrency=concurrency, drain_s=drain_s) as intake:
-        await until(lambda: intake.consuming)
-        yield intake
+    async with bus.serve(provider, handler, concurrency=concurrency, drain_s=drain_s) as consumer:
+        await until(lambda: consumer.consuming)
+        yield consumer
 
 
 async def reply_found(_: Request) -> Reply:

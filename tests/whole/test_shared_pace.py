@@ -29,7 +29,7 @@ async def gateways(broker_url: str, redis_server: RedisServer) -> AsyncIterator[
         yield await asyncio.gather(*(system.gateway(**shared) for _ in range(GATEWAYS)))
 
 
-async def burst(doors: list[GatewayClient], somewhere: int) -> list[Answer]:
+async def burst(clients: list[GatewayClient], somewhere: int) -> list[Answer]:
     """Makes a hundred calls a second for 2.4 seconds with one token, and returns the answers. The limit is twenty
     calls a second."""
     token = unique_token()
@@ -39,7 +39,7 @@ async def burst(doors: list[GatewayClient], somewhere: int) -> list[Answer]:
         further, year = divmod(number, 50)
         born = {"anneeDateNaissance": 1950 + year, "jourDateNaissance": 28}
         person = staged_query("CAF-FOUND", **born, codeCogInseeCommuneNaissance=f"{29001 + somewhere + further}")
-        return await doors[number % GATEWAYS].get(params=person, token=token)
+        return await clients[number % GATEWAYS].get(params=person, token=token)
 
     return await asyncio.gather(*map(call, range(CALLS)))
 
@@ -50,10 +50,10 @@ async def test_four_gateway_processes_let_exactly_the_limit_pass_in_every_second
     """Tests that four gateway processes together accept exactly the number of calls per second that a token's limit
     allows. The burst is repeated if a process lost its connection to redis meanwhile, because processes share no limit
     without redis."""
-    doors = [client for _, client in gateways]
+    clients = [client for _, client in gateways]
     for attempt in range(BURSTS):
         losses = [len(process.logged("store unavailable")) for process, _ in gateways]
-        answers = await burst(doors, 10 * attempt)
+        answers = await burst(clients, 10 * attempt)
         if losses == [len(process.logged("store unavailable")) for process, _ in gateways]:
             break
     else:

@@ -40,13 +40,13 @@ class Dossier(Struct, frozen=True):
     """Dossier (several lookups in one request) whose caller has been checked, and whose lookups have not begun."""
 
     plan: Plan
-    asker: OperationCaller
+    caller: OperationCaller
 
     async def run(self, tell: ReportResult, is_wanted: Callable[[], bool]) -> None:
         """Makes all lookups, and passes each result to `tell` as soon as it is known. `is_wanted` returns whether the
         client still waits. Once the client has hung up, no lookup with `for_each` is begun."""
         async with asyncio.TaskGroup() as group:
-            run = _Run(self.plan.recipient, self.asker, group, is_wanted)
+            run = _Run(self.plan.recipient, self.caller, group, is_wanted)
             asked = {part.name: run.ask(part) for part in self.plan.parts if part.for_each is None}
             for part in self.plan.parts:
                 group.create_task(run.tell(part, asked, tell))
@@ -54,10 +54,10 @@ class Dossier(Struct, frozen=True):
 
 class _Run:
     def __init__(
-        self, recipient: str, asker: OperationCaller, group: asyncio.TaskGroup, is_wanted: Callable[[], bool]
+        self, recipient: str, caller: OperationCaller, group: asyncio.TaskGroup, is_wanted: Callable[[], bool]
     ) -> None:
         self._recipient = recipient
-        self._asker = asker
+        self._caller = caller
         self._group = group
         self._is_wanted = is_wanted
         self._encode = cache(encoded)
@@ -87,7 +87,7 @@ class _Run:
         await tell(part.name, result)
 
     async def _ask_each(self, part: Part, for_each: ForEach, source: PartResult) -> Result:
-        if self._asker.is_session:
+        if self._caller.is_session:
             return refused("insufficient_scopes")
         if source.status != "found" or not isinstance(source.data, Raw) or for_each.people is None:
             return without_source(source)
@@ -114,6 +114,6 @@ class _Run:
         return call
 
     async def _answered(self, target: Target, parameters: Parameters, *, is_counted: bool) -> PartResult:
-        call, answer = await self._asker.answer(target, parameters, is_counted=is_counted)
+        call, answer = await self._caller.answer(target, parameters, is_counted=is_counted)
         cache_s = target.operation.cache_s if target.operation else 0
-        return result_of(call, answer, self._asker.services.clock(), cache_s)
+        return result_of(call, answer, self._caller.services.clock(), cache_s)

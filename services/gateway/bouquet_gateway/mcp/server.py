@@ -159,7 +159,7 @@ class Mcp:
         self, invocation: ToolCallRequest, admission: Admission, request: HttpRequest, call: Call, deadline: Deadline
     ) -> Answer:
         purpose = invocation.arguments.purpose
-        asker = OperationCaller(
+        caller = OperationCaller(
             services=self._services,
             request=request,
             call=call,
@@ -168,7 +168,7 @@ class Mcp:
             deadline=deadline,
             refusal=purpose if isinstance(purpose, Problem) else None,
         )
-        _, answer = await asker.answer(invocation.tool.target, invocation.arguments.parameters, is_counted=True)
+        _, answer = await caller.answer(invocation.tool.target, invocation.arguments.parameters, is_counted=True)
         return answer
 
 

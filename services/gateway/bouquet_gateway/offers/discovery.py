@@ -27,7 +27,7 @@ MISSING_RETRY_S = 1.0
 """Seconds between two requests for a provider's offer, if the offer is missing or refused in part."""
 REFRESH_S = 30.0
 """Seconds between two requests for a provider's offer, if the whole offer is accepted."""
-MAX_TOLD = 100
+MAX_REPORTED_REFUSALS = 100
 """Largest number of refused parts of an offer that the gateway reports to the worker that sent the offer."""
 
 
@@ -114,7 +114,7 @@ class Discovery:
             id=str(uuid.uuid4()),
             deadline=Deadline.after(ASK_TIMEOUT_S).at,
             offer=digest,
-            refused=tuple(map(str, refusals))[:MAX_TOLD],
+            refused=tuple(map(str, refusals))[:MAX_REPORTED_REFUSALS],
         )
         reply = await self._bus.call(provider, describe)
         if not self.allows(provider):  # it was removed meanwhile
