@@ -450,7 +450,7 @@ TABLE: dict[str, list[Row]] = {
     ("rule", "row"),
     [pytest.param(rule, row, id=f"{rule}: {row.sentence}") for rule in TABLE for row in TABLE[rule]],
 )
-def test_a_rule_reads(rule: str, row: Row) -> None:
+def test_a_rule_returns_parameters_or_an_error_code(rule: str, row: Row) -> None:
     expected = RuleViolations((row.answer,)) if isinstance(row.answer, str) else row.answer
     assert judge(rule, row.query) == expected
 

@@ -271,7 +271,7 @@ async def test_no_trace_nor_log_names_the_person(
     assert not [value for value in words if value in told]
 
 
-def test_it_speaks_for_the_cnaf() -> None:
+def test_errors_of_the_worker_are_in_the_name_of_the_cnaf() -> None:
     authority = worker.offer().authority
     assert (authority.label, authority.prefix) == ("CNAF", "23")
 

@@ -101,7 +101,7 @@ def test_nobody_writes_xml_into_the_envelope() -> None:
     )
 
 
-async def test_it_is_posted_as_xml_without_a_soap_action(cnaf: WorkerClient) -> None:
+async def test_a_question_is_posted_as_xml_without_a_soap_action(cnaf: WorkerClient) -> None:
     await cnaf(COMPOSITION_FAMILIALE.id, MAELYS)
     [question] = cnaf.received
     assert (question.method, question.path, question.query) == ("POST", PATH, ())

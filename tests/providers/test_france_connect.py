@@ -114,7 +114,7 @@ def test_the_operation_is_not_public() -> None:
 # Whose session it is
 
 
-async def test_a_whole_session(france_connect: WorkerClient) -> None:
+async def test_a_session_has_the_identity_of_the_citizen_and_expanded_scopes(france_connect: WorkerClient) -> None:
     opened_session = session_in(await opened(france_connect, "jeton-maelys"))
     assert opened_session.identity == MAELYS_IDENTITY
     expanded = ("given_name", "family_name", "birthdate", "gender", "birthplace", "birthcountry")

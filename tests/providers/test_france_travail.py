@@ -111,7 +111,7 @@ async def test_a_token_that_expires_early_is_renewed(france_travail: WorkerClien
 # What comes back
 
 
-async def test_a_whole_statut(france_travail: WorkerClient) -> None:
+async def test_the_status_of_a_job_seeker_has_every_field(france_travail: WorkerClient) -> None:
     data = data_of(await ask(france_travail, STATUT.id, MAELYS))
     assert data == {
         "identifiant": MAELYS,
@@ -148,7 +148,7 @@ async def test_a_whole_statut(france_travail: WorkerClient) -> None:
     assert_official(STATUT.id, data)
 
 
-async def test_blanks_are_null(france_travail: WorkerClient) -> None:
+async def test_blank_fields_are_null(france_travail: WorkerClient) -> None:
     data = data_of(await ask(france_travail, STATUT.id, "gauthier.pradignac33"))
     assert data["identite"]["nom_usage"] is None
     assert data["contact"]["telephone2"] is None

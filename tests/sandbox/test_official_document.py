@@ -57,7 +57,9 @@ def found(root: Path, operation_id: str) -> list[Case]:
         for case in found(OURS, operation_id)
     ],
 )
-async def test_our_cases_fit(operation_id: str, case: Case, ours: SandboxClient) -> None:
+async def test_answers_to_our_cases_fit_the_official_document(
+    operation_id: str, case: Case, ours: SandboxClient
+) -> None:
     if OPERATIONS[operation_id].modality == "france_connect":
         answer = await ours.ask(operation_id, hand_written_call(case), citizen=citizen_of(OURS, case))
     else:

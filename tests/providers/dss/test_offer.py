@@ -122,7 +122,7 @@ def test_every_missing_setting_is_named() -> None:
     assert "BOUQUET_DSS_AEEH_CLIENT_SECRET: is required" in raised.value.problems
 
 
-def test_secrets_are_secret() -> None:
+def test_no_client_secret_is_in_the_text_of_the_settings() -> None:
     settings = worker.settings(simulator.settings("http://hub.test"))
     values = msgspec.structs.asdict(settings)
     assert sum(isinstance(value, Secret) for value in values.values()) == len(PRESTATIONS)
