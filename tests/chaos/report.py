@@ -87,7 +87,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"  {result.moved} attempts moved on to the other gateway; {report.records} records in the access journal"
     yield "Seconds, p50 p95 p99 and most: " + "  ".join(f"{result.quantile_s(share):.3f}" for share in QUANTILES)
     yield "Processes: MB, descriptors, tasks, before and after"
-    yield from _table(_vitals(report.before, report.after))
+    yield from _table(_resource_usage(report.before, report.after))
     yield "Invariants, and how often each was broken"
     yield from _table((f"{report.counts[invariant]}", invariant.value) for invariant in Invariant)
     shown = report.broken + [broken for result in report.loads for broken in result.shown]
@@ -134,7 +134,9 @@ def _longest(times: Iterable[float | None]) -> str:
     return "not healed" if -1.0 in known else f"{max(known):.1f} s"
 
 
-def _vitals(before: Mapping[str, ResourceUsage], after: Mapping[str, ResourceUsage]) -> Iterator[tuple[str, ...]]:
+def _resource_usage(
+    before: Mapping[str, ResourceUsage], after: Mapping[str, ResourceUsage]
+) -> Iterator[tuple[str, ...]]:
     for name, now in after.items():
         had = before[name]
         yield (

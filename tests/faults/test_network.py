@@ -100,7 +100,7 @@ async def asking_through_a_relay() -> AsyncIterator[tuple[Bus, TcpProxy, list[Re
     answers for `PEOPLE`."""
     app, bus = simulator.app(), MemoryBus()
     app[CLOCK] = lambda: TODAY
-    async with listening(app, "127.0.0.1", 0) as fund_url, TcpProxy(fund_url) as relay:
+    async with listening(app, "127.0.0.1", 0) as upstream_url, TcpProxy(upstream_url) as relay:
         await relay.open()
         with without_pauses(cnaf, TODAY):
             async with cnaf.running(bus, simulator.settings(relay.url) | {"BOUQUET_CNAF_DRAIN_S": "0.1"}):
@@ -124,7 +124,7 @@ async def heals(bus: Bus, answers: list[Reply]) -> None:
     again."""
     # That may take 5 s, since an open circuit breaker lets no call through before.
     async with asyncio.timeout(TEST_TIMEOUT_S):
-        while await check(bus, answers, times=1, within_s=TEST_TIMEOUT_S) != answers:  # noqa: ASYNC110 - a fund has no event
+        while await check(bus, answers, times=1, within_s=TEST_TIMEOUT_S) != answers:  # noqa: ASYNC110 - the upstream has no event
             await asyncio.sleep(0.05)
 
 

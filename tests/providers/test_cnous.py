@@ -323,7 +323,7 @@ async def test_a_simulated_record_has_the_keys_of_a_recorded_one(cnous: WorkerCl
 
 # What goes wrong (docs/reference/upstreams/cnous.md §4)
 
-UNWELL = {  # bouquet_worker.simulated_faults
+REASON_OF_FAULT = {  # bouquet_worker.simulated_faults
     "INTERNAL": "upstream_internal",
     "RATE_LIMITED": "upstream_unknown",
     "UNAVAILABLE": "upstream_unavailable",
@@ -346,9 +346,9 @@ ODD: dict[str, Reply] = {
     "INCONNU-EN-LISTE": NotFound(NO_SCHOLARSHIP),
 }
 WRONG: list[tuple[str, identity.Identity, Reply]] = [
-    *((BY_NAME, named(nom), Failed(UNWELL[ill.name])) for nom, ill in NAMES.items()),
-    *((BY_FRANCE_CONNECT, named(nom), Failed(UNWELL[ill.name])) for nom, ill in NAMES.items()),
-    *((BY_INE, identity.Ine(ine=ine), Failed(UNWELL[ill.name])) for ine, ill in INES.items()),
+    *((BY_NAME, named(nom), Failed(REASON_OF_FAULT[fault.name])) for nom, fault in NAMES.items()),
+    *((BY_FRANCE_CONNECT, named(nom), Failed(REASON_OF_FAULT[fault.name])) for nom, fault in NAMES.items()),
+    *((BY_INE, identity.Ine(ine=ine), Failed(REASON_OF_FAULT[fault.name])) for ine, fault in INES.items()),
     *((BY_NAME, named(nom), reply) for nom, reply in ODD.items()),
     *((BY_FRANCE_CONNECT, named(nom), reply) for nom, reply in ODD.items()),
     *((BY_INE, identity.Ine(ine=as_ine(nom)), reply) for nom, reply in ODD.items()),

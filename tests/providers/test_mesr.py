@@ -233,7 +233,7 @@ def test_every_recorded_answer_is_in_the_table() -> None:
 
 # What goes wrong (docs/reference/upstreams/mesr.md §4)
 
-UNWELL = {  # bouquet_worker.simulated_faults
+REASON_OF_FAULT = {  # bouquet_worker.simulated_faults
     "INTERNAL": "upstream_unknown",
     "RATE_LIMITED": "upstream_unknown",
     "UNAVAILABLE": "upstream_unavailable",
@@ -255,8 +255,8 @@ ODD = {
 
 
 TROUBLED = [
-    *((BY_NAME, named(nom), UNWELL[ill.name]) for nom, ill in NAMES.items()),
-    *((BY_INE, identity.Ine(ine=ine), UNWELL[ill.name]) for ine, ill in INES.items()),
+    *((BY_NAME, named(nom), REASON_OF_FAULT[fault.name]) for nom, fault in NAMES.items()),
+    *((BY_INE, identity.Ine(ine=ine), REASON_OF_FAULT[fault.name]) for ine, fault in INES.items()),
     *((BY_NAME, named(nom), reason) for nom, reason in ODD.items()),
     *((BY_INE, identity.Ine(ine=as_ine(nom)), reason) for nom, reason in ODD.items()),
 ]

@@ -407,7 +407,7 @@ def test_d_a_refusal_of_the_hub_has_the_code_of_the_party_at_fault(
     """Tests that a refusal of the hub, the API that CAF and MSA share, becomes a 502 if the hub is at fault and a 422
     if the caller is. A wrong period has an error code of its own."""
     for fund in ("cnaf", "msa"):
-        demo.fund_says(fund, CADOUDAL, status=400, code=code)
+        demo.make_hub_answer(fund, CADOUDAL, status=400, code=code)
     assert demo.ask(QF, MAELYS | {"nomNaissance": "CADOUDAL"}).end == (status, [told])
 
 
@@ -419,7 +419,7 @@ def test_d_a_file_without_quotient_is_a_provider_error(demo: Demo) -> None:
         "genre": "F",
     }
     body = {"allocataires": [somebody], "enfants": [], "adresse": {"codePostalVille": "29200 BREST"}}
-    demo.fund_says("cnaf", ["KERGOAT", "MAELYS INES", "1989-06-14", "F"], body=body)
+    demo.make_hub_answer("cnaf", ["KERGOAT", "MAELYS INES", "1989-06-14", "F"], body=body)
     demo.citizen("essai-adresse", family_name="KERGOAT", scopes="openid cnaf_enfants cnaf_adresse")
     answer = demo.ask("/v3/dss/quotient_familial/france_connect", token="essai-adresse")
     assert (answer.status, answer.codes) == (502, ["23502"])

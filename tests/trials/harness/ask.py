@@ -68,7 +68,7 @@ class Demo(NamedTuple):
     def citizen(self, token: str, **told: Any) -> None:
         self._tell("/fc", {"token": token} | told)
 
-    def fund_says(self, fund: str, who: list[str], **told: Any) -> None:
+    def make_hub_answer(self, fund: str, who: list[str], **told: Any) -> None:
         self._tell("/hub", {"fund": fund, "who": who} | told)
 
     def raw(self, *chunks: bytes, delay_s: float = 0.0, gap_s: float = 0.0) -> list[str]:
