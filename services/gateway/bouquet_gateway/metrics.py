@@ -128,8 +128,8 @@ for _result in ("refused", "slowed", "too_many"):
     UNKNOWN_BEARERS.labels(_result)
 UNKNOWN_RECIPIENTS = Counter(
     "bouquet_gateway_unknown_recipients_total",
-    "Refused calls of software editors for administrations that delegate nothing to the editor. `result` is `refused` "
-    "(403), or `slowed` (429) after too many refusals in a minute.",
+    "Calls of software editors that were refused for their administration, by `result`: `refused` (403) if it delegates "
+    "nothing to the editor, `slowed` (429) after too many refusals in a minute.",
     ["result"],
 )
 for _result in ("refused", "slowed"):

@@ -58,8 +58,8 @@ class Context(Struct, frozen=True):
         return Administration(self.store, self.settings.signing_key, self.clock)
 
     async def record(self, arguments: argparse.Namespace, act: str, target: str = "") -> None:
-        """Records an administrative act (who did what) of a command that changes no record. `act` is the name of the
-        act, such as `journal who-read`, and `target` the id of the record that it concerns."""
+        """Records an administrative act (who did what), for a command whose work does not record one itself. `act` is
+        the name of the act, such as `journal who-read`, and `target` the id of the record that it concerns."""
         # The act must be stored before the command shows its result.
         await self.administration.record(author_of(arguments), act, target)
 
