@@ -128,7 +128,7 @@ for _result in ("refused", "slowed", "too_many"):
     UNKNOWN_BEARERS.labels(_result)
 UNKNOWN_RECIPIENTS = Counter(
     "bouquet_gateway_unknown_recipients_total",
-    "Calls of software editors that were refused for their administration, by `result`: `refused` (403) if it delegates "
+    "Calls of software editors refused for their administration, by `result`: `refused` (403) if it delegates "
     "nothing to the editor, `slowed` (429) after too many refusals in a minute.",
     ["result"],
 )
