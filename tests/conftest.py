@@ -43,9 +43,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
+def pytest_xdist_auto_num_workers() -> int | None:
     """Returns how many processes run tests for `-n auto`: one more than there are processors, because more than a third
     of the time of the unit tests is spent waiting, for a browser and for simulated providers."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # pytest-xdist reads it
     return (os.cpu_count() or 1) + 1
 
 
