@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
@@ -25,13 +26,16 @@ class Malformed(Struct, frozen=True):
 
 MALFORMED = Malformed()
 
+QueryValue: TypeAlias = str | tuple[str, ...] | Malformed
+"""Value of a parameter in a parsed query: a text, or a tuple for a list."""
+
 
 class Query(Struct, frozen=True):
     """Parsed query string: the value of each parameter by name. A text was given as `name=x`, a tuple as `name[]=x`."""
 
     # The last text of a repeated parameter counts. A parameter given in both forms has the value `MALFORMED`.
 
-    given: dict[str, str | tuple[str, ...] | Malformed]
+    given: dict[str, QueryValue]
 
     def scalar(self, name: str) -> str | Malformed | None:
         """Returns the value of the parameter `name`, or None if it is absent. Returns `MALFORMED` if the query gives a
@@ -73,7 +77,7 @@ def parse_query(text: str) -> Query:
     return Query(scalars | read | dict.fromkeys(scalars.keys() & read.keys(), MALFORMED))
 
 
-def checked_value(value: str | Sequence[str]) -> str | tuple[str, ...] | Malformed:
+def checked_value(value: str | Sequence[str]) -> QueryValue:
     """Returns a parameter's value as a parsed query (`Query.given`) holds it: a text, a tuple for a list, or
     `MALFORMED`."""
     return _checked(value) if isinstance(value, str) else _tuple_of([_checked(item) for item in value])

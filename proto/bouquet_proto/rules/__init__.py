@@ -106,9 +106,8 @@ def _apply_once(check: Check, query: Query, today: date, shared: SharedResults) 
 def refused_codes(checks: Iterable[Check], identity: Identite, today: date) -> tuple[str, ...]:
     """Returns the public codes of the faults that the validation rules `checks` find in an identity from FranceConnect;
     empty if there are none."""
-    given = structs.asdict(identity)
-    lists = {"prenoms": given.pop("prenoms")}
-    query = Query({field: str(value) for field, value in given.items() if value is not None} | lists)
+    given = {field: value for field, value in structs.asdict(identity).items() if value is not None}
+    query = Query({field: value if isinstance(value, tuple) else str(value) for field, value in given.items()})
     canonical = tuple(Check(check.rule, {field: field for field in RULES[check.rule].fields}) for check in checks)
     read = apply_rules((canonical,), query, today)
     return read.codes if isinstance(read, RuleViolations) else ()

@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 
 from msgspec import Meta, Struct
 
-from bouquet_proto.query import Malformed, Query, checked_value
+from bouquet_proto.query import Query, QueryValue, checked_value
 
 MAX_INTEGER = 10**15
 
@@ -33,7 +33,7 @@ class EncodedParameter(Struct, frozen=True):
 
     text: str
     """Part of the query string, such as `mois=11` or `prenoms[]=Anne&prenoms[]=Rose`."""
-    value: str | tuple[str, ...] | Malformed
+    value: QueryValue
 
 
 def encoded(name: str, value: Value) -> EncodedParameter:
