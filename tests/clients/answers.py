@@ -105,7 +105,7 @@ def _calls(path: str) -> list[tuple[str, Mapping[str, Any]]]:
 def _calls_of(operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yields a token and parameters for each call to make to an operation."""
     # There are none for an operation of version 2 by FranceConnect, since paths of version 2 are called by key here.
-    by_session, of_v2 = operation.modality == "france_connect", bool(operation.public_id)
+    by_session, of_v2 = operation.by_session, bool(operation.public_id)
     if by_session and of_v2:
         return
     for case in (case for case in read_folder(OURS / operation.folder, paris_today()).cases if case.status == 200):

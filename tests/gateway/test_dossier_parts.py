@@ -48,7 +48,7 @@ def part_of(operation: Operation) -> dict[str, Any]:
 
 
 def bearer_of(operation: Operation) -> dict[str, Any]:
-    return {"token": SESSION} if operation.modality == "france_connect" else {}
+    return {"token": SESSION} if operation.by_session else {}
 
 
 async def single(client: DossierClient, operation: Operation, **more: Any) -> Answer:
@@ -87,7 +87,7 @@ async def test_a_part_equals_the_single_call(client: DossierClient, operation: O
     assert (expected.status, found["status"], found["cached"]) == (200, "found", False)
     assert of_call(found) == shown(expected)
 
-    if operation.modality != "france_connect":
+    if not operation.by_session:
         for scopes in (["nothing"], [operation.scopes[0]]):
             alone, within = await single(client, operation, scopes=scopes), await client.part(part, scopes=scopes)
             assert of_call(within) == shown(alone), scopes

@@ -88,7 +88,7 @@ def operations() -> Iterator[Operation]:
         yield from msgspec.json.decode(path.read_bytes(), type=Offer).operations
 
 
-OPERATIONS = {operation.id: operation for operation in operations() if operation.modality != "france_connect"}
+OPERATIONS = {operation.id: operation for operation in operations() if not operation.by_session}
 
 
 def question(operation: Operation, spelling: str = "", fields: frozenset[str] | None = None) -> Values | object:

@@ -37,8 +37,8 @@ OPERATIONS: dict[str, Operation] = {
 }
 """Operations that the sandbox offers in version 3 and later versions, by id."""
 BY_PATH = {operation.path: operation.folder for offer in sandbox.offers() for operation in offer.operations}
-BY_PARAMETERS = [name for name, operation in OPERATIONS.items() if operation.modality != "france_connect"]
-BY_FRANCE_CONNECT = [name for name, operation in OPERATIONS.items() if operation.modality == "france_connect"]
+BY_PARAMETERS = [name for name, operation in OPERATIONS.items() if not operation.by_session]
+BY_FRANCE_CONNECT = [name for name, operation in OPERATIONS.items() if operation.by_session]
 
 NOBODY: dict[str, Any] = {
     "nomNaissance": "QUIDAM",

@@ -43,7 +43,7 @@ def reachable() -> tuple[Path, ...]:
     return tuple(
         file
         for operation in OPERATIONS.values()
-        if operation.modality != "france_connect"
+        if not operation.by_session
         for file in files_of(CASES, operation.id)
         if file.name != "404.yaml" and (operation.id, file.name) not in lost
     )

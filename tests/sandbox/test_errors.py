@@ -71,10 +71,10 @@ async def ask(client: SandboxClient, operation: Operation, code: str) -> Answer:
             if fact in facts and check.rule != "place_optional":
                 is_list = RULES[check.rule].fields[fact].schema.get("type") == "array"
                 params[name] = [facts[fact]] if is_list else facts[fact]
-    bearer = f"jeton-erreur-{code}" if operation.modality == "france_connect" else token()
+    bearer = f"jeton-erreur-{code}" if operation.by_session else token()
     own = {"Authorization": f"Bearer {bearer}"}
     typed = {"X-Api-Key": token()} if operation.path.startswith("/api/v2/") else own
-    headers = own if operation.modality == "france_connect" else typed
+    headers = own if operation.by_session else typed
     return await client.get(f"{operation.path}?{query_of(params)}", headers)
 
 

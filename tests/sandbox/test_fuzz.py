@@ -86,7 +86,7 @@ async def test_a_found_answer_conforms_to_the_document_with_any_scopes(
     for case in read_folder(OURS / operation_id, paris_today()).cases:
         if case.status != 200:
             continue
-        if operation.modality == "france_connect":
+        if operation.by_session:
             bodies = [await client.ask(operation_id, hand_written_call(case), citizen=citizen_of(OURS, case))]
         else:
             bodies = [await client.ask(operation_id, case.params, scopes=some) for some in some_of(operation.scopes)]

@@ -146,7 +146,7 @@ async def test_a_client_generated_from_the_official_document_reads_every_answer(
         if operation_id in ADDED_OPERATIONS:
             continue
         for case in found(OURS, operation_id):
-            by_session = operation.modality == "france_connect"
+            by_session = operation.by_session
             params = hand_written_call(case) if by_session else case.params
             calls.append(
                 {

@@ -59,7 +59,7 @@ def cases() -> list[Any]:
     return [
         pytest.param(operation, case, id=f"{operation.id}/{case.name}")
         for operation in OFFERED.values()
-        if operation.modality != "france_connect"
+        if not operation.by_session
         for case in found_for(operation)
     ]
 
