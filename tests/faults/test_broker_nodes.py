@@ -310,6 +310,25 @@ async def test_a_node_that_declares_nothing_delays_no_move_to_another_one(
         assert await bus.call(PROVIDER, lookup_request()) == FOUND
 
 
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_node_whose_connection_is_lost_in_its_check_is_passed_over(
+    count: int, nodes: list[TcpProxy], worker: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[TcpProxy] = []
+
+    async def has_majority(asked: Connection, owner: str) -> bool:
+        if len(lost) < count:
+            [node] = used(nodes)
+            lost.append(node)
+            await node.close()
+        return await quorum.has_majority(asked, owner)
+
+    monkeypatch.setattr(link, "has_majority", has_majority)
+    async with open_amqp_bus(all_of(nodes), "tests") as bus:
+        assert await bus.call(PROVIDER, lookup_request()) == FOUND
+    assert len(lost) == count
+
+
 async def test_a_node_that_declares_no_queue_counts_as_one_in_a_minority(
     url: str, rabbit: RabbitNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:

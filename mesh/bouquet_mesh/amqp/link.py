@@ -388,7 +388,7 @@ class Link:
         moves_at = time.monotonic() + self._max_age_s * random.uniform(MIN_FRACTION_OF_MAX_AGE, 1.0)
         while await self._responds(session):
             self._note_probe(session, True)
-            if not await self._has_majority(session):
+            if await self._is_in_minority(session):
                 log.warning("broker node in a minority", extra={"node": address_of(session.server)})
                 session.events.put_nowait(_Signal.LEAVE)
                 return
@@ -397,6 +397,13 @@ class Link:
                 return
             await asyncio.sleep(PROBE_EVERY_S)
         session.events.put_nowait(TimeoutError())
+
+    async def _is_in_minority(self, session: _Session) -> bool:
+        """Returns whether the node of the connection in use is known to be in a minority of its cluster."""
+        try:
+            return not await self._has_majority(session)
+        except CONNECTION_LOST:  # `session.events` has the loss
+            return False
 
     async def _has_majority(self, session: _Session) -> bool:
         """Returns whether the broker's node belongs to a majority of its cluster. Checks at most every

@@ -7,7 +7,7 @@ import asyncio
 import secrets
 
 from bouquet_mesh.amqp.connection import Connection
-from bouquet_mesh.amqp.errors import CONNECTION_LOST, AccessRefused
+from bouquet_mesh.amqp.errors import PreconditionFailed
 from bouquet_proto.names import check_queue_of
 
 CHANGE_TIMEOUT_S = 5.0
@@ -19,8 +19,9 @@ being in a minority of its cluster."""
 async def has_majority(connection: Connection, owner: str) -> bool:
     """Returns whether the broker's node belongs to a majority of its cluster. As a trial, declares and deletes a queue,
     within `CHANGE_TIMEOUT_S` seconds. `owner` is the kind of process, such as `gateway`. Raises `AccessRefused` if the
-    broker's user may not declare the queue."""
-    # Also True if the check is impossible: the connection is lost, or blocked for lack of memory or disk.
+    broker's user may not declare the queue, and an error in `CONNECTION_LOST` if the connection is lost."""
+    # Also True if the check is impossible: the connection is blocked for lack of memory or disk, or the broker allows
+    # no further queue.
     try:
         async with asyncio.timeout(CHANGE_TIMEOUT_S), connection.temporary_channel() as channel:
             queue = check_queue_of(owner, secrets.token_hex(8))
@@ -28,8 +29,6 @@ async def has_majority(connection: Connection, owner: str) -> bool:
             await channel.delete_unused_queue(queue)
     except TimeoutError:
         return await connection.is_blocked()
-    except AccessRefused:
-        raise
-    except CONNECTION_LOST:  # reported to the owner of the connection
+    except PreconditionFailed:
         return True
     return True
