@@ -11,8 +11,10 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from bouquet_france_connect import keys
+from bouquet_ants import settings as ants_settings
+from bouquet_france_connect import keys as france_connect_keys
 from bouquet_gateway.stores import optional, redis_client
 from bouquet_mesh.amqp import link
 from bouquet_mesh.bus import amqp
@@ -73,10 +75,11 @@ def pytest_sessionstart() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def keys_read_once() -> Iterator[None]:
-    """Caches the private keys of the FranceConnect worker for the session."""
-    # Each start of this worker reads them three times, and OpenSSL takes a tenth of a second to check them.
+    """Caches the private keys of the workers for FranceConnect and the ANTS for the session."""
+    # Each start of these workers reads them, and OpenSSL takes up to a tenth of a second to check them.
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(keys, "private_keys", cache(keys.private_keys))
+        patched.setattr(france_connect_keys, "private_keys", cache(france_connect_keys.private_keys))
+        patched.setattr(ants_settings, "load_pem_private_key", cache(load_pem_private_key))
         yield
 
 
