@@ -53,8 +53,12 @@ def pytest_xdist_auto_num_workers() -> int | None:
     return (os.cpu_count() or 1) + 1
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Raises an error if a folder of `WITHOUT_SERVERS` contains a test that needs a broker."""
+    """Moves slow tests to the front. Raises an error if a folder of `WITHOUT_SERVERS` contains a test that needs a
+    broker."""
+    # A slow test that begins last would keep one process busy while the others have ended.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     for item in items:
         if item.get_closest_marker("broker") and WITHOUT_SERVERS.intersection(item.path.parents):
             raise pytest.UsageError(f"{item.nodeid} needs a server, in a folder whose tests need none ({__file__})")

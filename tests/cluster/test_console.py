@@ -13,7 +13,7 @@ from tests.conftest import need
 from tests.support import postgres, redis
 from tests.support.rabbitmq_cluster import RabbitCluster
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 
 async def test_commands_break_and_mend_a_server_and_a_node(cluster: RabbitCluster, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.support.proxy import TcpProxy
 from tests.support.rabbitmq_cluster import RabbitCluster
 from tests.support.waiting import TEST_TIMEOUT_S
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 USUAL = queue_of(PROVIDER)
 FORGET = "rabbit_db_queue:delete(rabbit_misc:r(<<%s>>, queue, <<%s>>), normal), []."

@@ -26,7 +26,7 @@ from tests.support.prometheus import PrometheusServer
 from tests.support.rabbitmq_cluster import RabbitCluster
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 EVERY_S = 0.02
 UPSTREAM_S = 0.05

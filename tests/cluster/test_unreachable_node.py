@@ -18,7 +18,7 @@ from tests.support.proxy import TcpProxy
 from tests.support.rabbitmq_cluster import RabbitCluster
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 CALLS = 40
 MOVES_AFTER_S = 0.4

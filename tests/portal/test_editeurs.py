@@ -219,6 +219,7 @@ def test_only_the_portals_user_reads_the_files_with_requests_and_mails(portal: P
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
+@pytest.mark.slow
 def test_a_request_outlives_a_mail_server_that_is_away(
     portal: PortalServer, own: CertificateFiles, tmp_path: Path
 ) -> None:
@@ -329,6 +330,7 @@ def test_a_link_of_somebody_else_confirms_nothing(portal: PortalServer) -> None:
         assert portal.get(wrong).status == 404
 
 
+@pytest.mark.slow
 def test_requests_are_deleted_when_their_retention_is_over(portal: PortalServer) -> None:
     sent(portal)
     sent(portal, solution="Autre")

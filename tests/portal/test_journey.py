@@ -80,6 +80,7 @@ def curl_shown(page: Page) -> str:
     return page.locator("#copie-curl code").inner_text()
 
 
+@pytest.mark.slow
 def test_an_integrator_finds_tries_and_repeats_a_call(page: Page) -> None:
     page.get_by_role("searchbox", name="Chercher une donnée").fill("quotient familial")
     page.get_by_role("button", name="Chercher").click()

@@ -22,7 +22,7 @@ from tests.support.processes import Process, running_command
 from tests.support.rabbitmq import RabbitNode
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(300)]
 
 WITHIN_S = 240.0
 

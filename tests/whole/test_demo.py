@@ -163,6 +163,7 @@ async def test_the_demo_in_several_processes_logs_one_trace_id(broker_url: str) 
         await ends_cleanly(running, interruptions=3)  # by one who does not like to wait
 
 
+@pytest.mark.slow
 async def test_a_demo_whose_port_is_taken_says_so_and_leaves_nothing_behind() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
