@@ -25,7 +25,7 @@ test: .venv/dev typescript ## All that CI runs
 	@PYTHONDONTWRITEBYTECODE= .venv/bin/pytest -q --collect-only >/dev/null || true
 	@newest=$$(.venv/bin/python scripts/newest_python.py); \
 	[ -n "$$newest" ] || echo "No newer Python than this one is installed here: the unit tests run on this one alone"; \
-	NEWEST_PYTHON=$$newest .venv/bin/tox run-parallel --no-list-dependencies -p 3 -e broker,unit,deploy$${newest:+,newest},lint,types,distributions
+	NEWEST_PYTHON=$$newest .venv/bin/tox run-parallel --no-list-dependencies -p 3 -e broker,deploy$${newest:+,newest},lint,types,distributions,unit
 
 test-deploy: .venv/dev ## Images, Kubernetes, compose: everything under deploy/
 	@scripts/install_services.sh || true
