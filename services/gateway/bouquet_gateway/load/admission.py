@@ -15,7 +15,6 @@ from aiohttp.typedefs import Middleware
 from bouquet_gateway import metrics
 from bouquet_gateway.call import request_id_of
 from bouquet_gateway.errors.problems import NO_PROVIDER_FAILURES, Problem, render, retry_after
-from bouquet_gateway.http.responses import json_bytes_response
 from bouquet_gateway.paths import READING, envelope_of
 from bouquet_mesh.http.bodies import AwaitedBodies
 from bouquet_mesh.http.refusals import SERVER_NAME
@@ -70,6 +69,7 @@ class _RefusalAnswers:
         overloaded = Problem("overloaded")
         self._rendered = {envelope: render(overloaded, NO_PROVIDER_FAILURES, envelope) for envelope in ("v2", "v3")}
         self._headers = {
+            "Content-Type": "application/json; charset=utf-8",
             "Retry-After": str(retry_after(overloaded)),
             "Server": SERVER_NAME,
             "Cache-Control": "no-store",
@@ -84,7 +84,8 @@ class _RefusalAnswers:
         metrics.requests("none", "", status, "platform").inc()
         metrics.problems("overloaded", "platform").inc()
         self._count_and_log()
-        return json_bytes_response(body, status, self._headers | {"X-Request-Id": request_id_of(request.headers)})
+        headers = self._headers | {"X-Request-Id": request_id_of(request.headers)}
+        return web.Response(body=body, status=status, headers=headers)
 
     def _count_and_log(self) -> None:
         """Counts a refused request. At most every ten seconds, logs how many requests have been refused since the last
