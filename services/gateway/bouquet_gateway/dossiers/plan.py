@@ -22,6 +22,10 @@ from bouquet_gateway.single_calls.parameters import Values
 from bouquet_gateway.single_calls.target import CIVIL_STATUS_MODALITY, Target, newest_version
 from bouquet_proto.offer import People
 
+MAX_PERSONS = 12
+"""Largest number of persons for whom a dossier repeats one lookup (`for_each`). The result for each further person is
+an error."""
+
 
 class ForEach(Struct, frozen=True, kw_only=True):
     """JSON member `for_each` of a part (one lookup of a dossier). The lookup is made once for each person whom the data

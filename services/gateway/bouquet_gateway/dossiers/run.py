@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 
 from bouquet_gateway import metrics
 from bouquet_gateway.dossiers.persons import persons_in
-from bouquet_gateway.dossiers.plan import ForEach, Part, Plan
+from bouquet_gateway.dossiers.plan import MAX_PERSONS, ForEach, Part, Plan
 from bouquet_gateway.dossiers.read import COUNT
 from bouquet_gateway.dossiers.result import (
     PartResult,
@@ -26,10 +26,6 @@ from bouquet_gateway.dossiers.result import (
 from bouquet_gateway.single_calls.ask import OperationCaller
 from bouquet_gateway.single_calls.parameters import Parameters, Values, encoded, parameters_of
 from bouquet_gateway.single_calls.target import Target
-
-MAX_PERSONS = 12
-"""Largest number of persons for whom a dossier repeats one lookup (`for_each`). The result for each further person is
-an error."""
 
 ReportResult: TypeAlias = Callable[[str, Result], Awaitable[None]]
 """Function that is called once for each part (lookup) of a dossier, as soon as its result is known. Arguments are the

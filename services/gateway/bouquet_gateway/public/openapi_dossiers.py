@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import get_args
 
+from bouquet_gateway.dossiers.plan import MAX_PERSONS
 from bouquet_gateway.dossiers.read import CIVIL_STATUS, IDENTIFIERS, MAX_PARTS
 from bouquet_gateway.dossiers.result import Status
-from bouquet_gateway.dossiers.run import MAX_PERSONS
 from bouquet_gateway.errors.nomenclature import DELEGATION_REASONS, DOSSIER_REASONS, RECIPIENT, TOKEN_REASONS
 from bouquet_gateway.offers.catalogue import ServedOperation
 from bouquet_gateway.paths import DOSSIERS, V2, split
