@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -14,6 +15,7 @@ import pytest
 from yarl import URL
 
 from bouquet_mesh.amqp.connection import connect
+from bouquet_mesh.bus import amqp
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_mesh.bus.consumer import check_serving
 from bouquet_mesh.observe import logs
@@ -22,7 +24,7 @@ from bouquet_proto.names import queue_of
 from tests.support.broker import Broker
 from tests.support.bus import FOUND, PROVIDER, BlockedHandler, connected_bus, lookup_request, reply_found, serving
 from tests.support.rabbitmq import RabbitNode
-from tests.support.waiting import until
+from tests.support.waiting import TEST_TIMEOUT_S, until
 from tests.support.worker_process import worker_process
 
 pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("fast_reconnection")]
@@ -74,6 +76,18 @@ async def test_a_request_of_a_killed_worker_is_handled_by_another_worker(url: st
         async with serving(caller, reply_found):
             await process.kill()
             assert await call == FOUND
+
+
+async def test_a_confirm_that_arrives_while_the_process_stands_still_counts(
+    caller: AmqpBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amqp, "UNREAD_CONFIRM_S", TEST_TIMEOUT_S)
+    async with serving(caller, reply_found):
+        assert await caller.call(PROVIDER, lookup_request()) == FOUND  # now the reply queue exists
+        monkeypatch.setattr(amqp, "PUBLISH_TIMEOUT_S", 0.2)
+        call = asyncio.create_task(caller.call(PROVIDER, lookup_request()))
+        asyncio.get_running_loop().call_soon(time.sleep, 1.0)  # after the call has published its request
+        assert await call == FOUND
 
 
 async def test_a_connection_has_the_name_of_its_process_on_the_broker(url: str, rabbit: RabbitNode) -> None:

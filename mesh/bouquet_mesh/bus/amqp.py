@@ -36,7 +36,10 @@ from bouquet_proto.messages import Failed, Reply, Request
 from bouquet_proto.names import GATEWAY_OWNER, REPLY_EXCHANGE, queue_of, reserve_queue_of
 
 PUBLISH_TIMEOUT_S = 2.0
-"""Longest wait, in seconds, until the broker confirms or refuses a request. After that, the call fails."""
+"""Seconds that a call waits until the broker confirms or refuses the request. The call fails `UNREAD_CONFIRM_S` later."""
+UNREAD_CONFIRM_S = 0.25
+"""Seconds in which a call whose `PUBLISH_TIMEOUT_S` has passed still reads what the broker has sent."""
+# If this process stood still meanwhile, the broker's confirm may have arrived without having been read.
 REPUBLISH_WITHIN_S = 4.0
 """Longest time, in seconds, for which a call goes on publishing a request that no queue accepts. After that, the call
 fails."""
@@ -143,7 +146,7 @@ class _PendingCalls:
         left_s, loop = deadline.left_s(), asyncio.get_running_loop()
         correlation_id, reply = self._expect_reply()
         late = loop.call_later(left_s, resolve, reply, Failed("deadline_exceeded"))
-        no_confirm = loop.call_later(PUBLISH_TIMEOUT_S, resolve, reply, Failed("bus_unavailable"))
+        no_confirm = _ConfirmTimer(loop, reply)
 
         def settled(error: Exception | None) -> None:
             no_confirm.cancel()
@@ -179,6 +182,21 @@ class _PendingCalls:
             metrics.LATE_REPLIES.inc()
         else:
             future.set_result(message.body)
+
+
+class _ConfirmTimer:
+    """Timer that fails a call with `bus_unavailable` if the broker neither confirms nor refuses the request in time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, reply: PendingReply) -> None:
+        self._loop = loop
+        self._reply = reply
+        self._timer = loop.call_later(PUBLISH_TIMEOUT_S, self._wait_for_unread_confirm)
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+    def _wait_for_unread_confirm(self) -> None:
+        self._timer = self._loop.call_later(UNREAD_CONFIRM_S, resolve, self._reply, Failed("bus_unavailable"))
 
 
 def _publish_failure(error: Exception) -> Failed:
