@@ -15,9 +15,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from bouquet_ants import settings as ants_settings
 from bouquet_france_connect import keys as france_connect_keys
+from bouquet_gateway.access import registry_answers, registry_client
+from bouquet_gateway.offers import discovery
 from bouquet_gateway.stores import optional, redis_client
 from bouquet_mesh.amqp import link
-from bouquet_mesh.bus import amqp
+from bouquet_mesh.bus import amqp, queues
 from tests.support import postgres, rabbitmq, redis
 from tests.support.reference import closing_line
 from tests.support.waiting import TEST_TIMEOUT_S
@@ -112,9 +114,17 @@ def rabbit(rabbitmq3: rabbitmq.RabbitNode) -> rabbitmq.RabbitNode:
 
 @pytest.fixture(autouse=True)
 def slow_servers_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gives RabbitMQ and redis as long to respond as a test may take. On a busy machine, the server or the test may
-    stand still for longer than the product waits, and a call would fail."""
-    monkeypatch.setattr(amqp, "PUBLISH_TIMEOUT_S", TEST_TIMEOUT_S)
+    """Gives RabbitMQ, redis, the registry and workers that describe their operations as long to respond as a test may
+    take. On a busy machine, the server or the test may stand still for longer than the product waits, and a call would
+    fail."""
+    for module, name in (
+        (amqp, "PUBLISH_TIMEOUT_S"),
+        (queues, "DECLARE_TIMEOUT_S"),
+        (discovery, "ASK_TIMEOUT_S"),
+        (registry_answers, "ASK_TIMEOUT_S"),
+        (registry_client, "ASK_TIMEOUT_S"),
+    ):
+        monkeypatch.setattr(module, name, TEST_TIMEOUT_S)
     _set_redis_timeout(monkeypatch, TEST_TIMEOUT_S)
 
 

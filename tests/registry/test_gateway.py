@@ -228,7 +228,10 @@ async def test_the_registry_notes_the_last_use_of_a_token(here: MeshWithRegistry
     assert (await read_token(here.store, idle.id)).last_used_at is None
 
 
-async def test_without_a_registry_a_token_is_a_502_not_a_401(here: MeshWithRegistry) -> None:
+async def test_without_a_registry_a_token_is_a_502_not_a_401(
+    here: MeshWithRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_registry, "ASK_TIMEOUT_S", 0.3)
     issued = await here.issue_token()
     await here.close_registry()
     gate = await here.start_gateway()
