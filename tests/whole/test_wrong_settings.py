@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -42,6 +43,7 @@ REGISTRY = {
     "BOUQUET_REGISTRY_PORT": f"x {SHOWN}",
     "BOUQUET_REGISTRY_WEBHOOK_SECRET": SHOWN,
 }
+API = {"BOUQUET_REGISTRY_API_PORT": f"x {SHOWN}", "BOUQUET_REGISTRY_API_SECRETS": SHOWN}
 SERVED = {
     "BOUQUET_FRANCE_CONNECT_CHECKTOKEN_URL": "http://fc.test",
     "BOUQUET_FRANCE_CONNECT_JWKS_URL": "http://fc.test",
@@ -87,10 +89,11 @@ def names(lines: list[str]) -> list[str]:
         ((*SERVE, "--processes", "2"), MESH | GATEWAY, {"BOUQUET_GATEWAY_PROVIDERS": "cnaf"}),
         (("bouquet-registry", "serve"), MESH | REGISTRY, {}),
         (("bouquet-registry", "journal", "serve"), MESH | REGISTRY, {}),
+        (("bouquet-registry", "api"), MESH | REGISTRY | API, {}),
         (("bouquet-worker", "run", "france_connect"), MESH | WORKER, SERVED),
         (("bouquet-worker", "simulators"), MESH, {}),
     ],
-    ids=["gateway", "several gateways", "registry", "journal", "worker", "simulators"],
+    ids=["gateway", "several gateways", "registry", "journal", "registry API", "worker", "simulators"],
 )
 async def test_a_process_names_every_wrong_setting_and_no_value(
     tmp_path: Path, command: tuple[str, ...], wrong: Mapping[str, str], right: Mapping[str, str]
@@ -98,6 +101,26 @@ async def test_a_process_names_every_wrong_setting_and_no_value(
     lines = await told(tmp_path, command, {**right, **wrong})
     assert names(lines) == sorted(wrong)
     assert SHOWN not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("command", "wrong"),
+    [
+        (SERVE, {"BOUQUET_GATEWAY_PROVIDERS": "cnaf", "BOUQUET_GATEWAY_PORT": "x"}),
+        (("bouquet-registry", "serve"), {"BOUQUET_REGISTRY_PORT": "x"}),
+        (("bouquet-worker", "run", "france_connect"), SERVED | {"BOUQUET_WORKER_HEALTH_PORT": "x"}),
+    ],
+    ids=["gateway", "registry", "worker"],
+)
+async def test_a_process_with_a_wrong_setting_does_not_connect_to_the_broker(
+    tmp_path: Path, command: tuple[str, ...], wrong: Mapping[str, str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        broker.setblocking(False)
+        port = broker.getsockname()[1]
+        await told(tmp_path, command, {**wrong, "BOUQUET_BUS_URL": f"amqp://127.0.0.1:{port}/"})
+        with pytest.raises(BlockingIOError):
+            broker.accept()
 
 
 @pytest.mark.parametrize(
