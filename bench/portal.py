@@ -15,7 +15,7 @@ import aiohttp
 from bench import accounting
 from tests.portal.browser import TEMPLATES
 from tests.portal.servers import GatewayServer, PortalServer
-from tests.sandbox.gateway import token
+from tests.support.sandbox_gateway import token
 
 PER_S = 20
 WINDOW_S = 10.0

@@ -11,9 +11,9 @@ from bouquet_casebook.cases import Case, read_folder
 from bouquet_proto.offer import Operation
 from bouquet_worker import paris_today
 from tests.clients.documents import operations_of
-from tests.sandbox.gateway import OURS, RECIPIENT, SandboxClient, citizen_of, query_of
-from tests.sandbox.gateway import token as token_of_all
 from tests.sandbox.version_2 import OFFERED, found_for, in_v2
+from tests.support.sandbox_gateway import OURS, RECIPIENT, SandboxClient, citizen_of, query_of
+from tests.support.sandbox_gateway import token as token_of_all
 
 OF_PLATFORM: Mapping[str, dict[str, str]] = {
     "/api/ping": {},

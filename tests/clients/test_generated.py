@@ -15,7 +15,7 @@ from tests.clients.answers import ExampleCall, answers_of, steady
 from tests.clients.documents import operations_of
 from tests.clients.python_client import run
 from tests.conftest import need
-from tests.sandbox.gateway import OURS, SandboxClient, sandbox_at
+from tests.support.sandbox_gateway import OURS, SandboxClient, sandbox_at
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 

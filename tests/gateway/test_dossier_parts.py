@@ -14,8 +14,8 @@ from bouquet_gateway.offers.catalogue import Catalogue, ServedOperation
 from bouquet_proto.failures import Kind
 from bouquet_proto.messages import Failed, NotFound, Rejected, Reply
 from bouquet_proto.offer import Operation
-from tests.sandbox.gateway import NOBODY, OPERATIONS
 from tests.support.gateway_client import RECIPIENT, Answer
+from tests.support.sandbox_gateway import NOBODY, OPERATIONS
 from tests.support.scripted_providers import OF_ONE_PART, SESSION, DossierClient, offers, scripted_gateway
 
 CATALOGUE = Catalogue(offers())

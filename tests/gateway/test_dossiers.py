@@ -20,11 +20,11 @@ from bouquet_mesh.outbox.memory import MemoryOutbox
 from bouquet_proto import access_record
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected
-from tests.sandbox.gateway import NOBODY, OPERATIONS
 from tests.support.clock import Clock
 from tests.support.gateway_client import Answer, token
 from tests.support.mesh_with_journal import journal_settings
 from tests.support.outbox_collector import collecting
+from tests.support.sandbox_gateway import NOBODY, OPERATIONS
 from tests.support.scripted_providers import (
     ALL_SCOPES,
     CITIZEN,

@@ -23,10 +23,10 @@ from bouquet_proto.access_record import Access
 from bouquet_proto.messages import Failed, NotFound
 from bouquet_proto.offer import Operation
 from bouquet_worker import paris_today
-from tests.sandbox.gateway import BY_PARAMETERS, NOBODY, OPERATIONS
 from tests.support.gateway_client import RECIPIENT, Answer, token
 from tests.support.mesh_with_journal import journal_settings
 from tests.support.outbox_collector import collecting
+from tests.support.sandbox_gateway import BY_PARAMETERS, NOBODY, OPERATIONS
 from tests.support.scripted_providers import ALL_SCOPES, SESSION, DossierClient, offers, scripted_gateway
 from tests.support.spans import recorded_spans, span_text
 from tests.support.waiting import until

@@ -22,7 +22,7 @@ from playwright.sync_api import sync_playwright
 from tests.portal.browser import CHROMIUM, TEMPLATES, Screen, Tab, launched
 from tests.portal.links import Site
 from tests.portal.servers import GatewayServer, PortalServer
-from tests.sandbox.gateway import token
+from tests.support.sandbox_gateway import token
 
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 SCREENS = tuple(Screen(width, theme) for width, theme in product((1280, 320), THEMES))

@@ -10,8 +10,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.portal.browser import launched
 from tests.portal.servers import GatewayServer, PortalServer
-from tests.sandbox.gateway import token
 from tests.support.daemon import free_port
+from tests.support.sandbox_gateway import token
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from tests.portal.browser import DESKTOP, TEMPLATES, Screen, Tab, launched
 from tests.portal.servers import GatewayServer, PortalServer
-from tests.sandbox.gateway import token
+from tests.support.sandbox_gateway import token
 
 API_URL = "https://api.bouquet.example"
 """Address of the gateway that examples on the pictures show."""

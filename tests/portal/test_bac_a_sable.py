@@ -17,7 +17,7 @@ import pytest
 from bouquet_portal.bac_a_sable.views.contents import CALLS_PER_MINUTE
 from tests.portal.forms import Form
 from tests.portal.servers import CASES, GatewayServer, Page, PortalServer
-from tests.sandbox.gateway import token
+from tests.support.sandbox_gateway import token
 from tests.support.waiting import TEST_TIMEOUT_S
 
 ROOT = "/developpeurs/bac-a-sable"

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.portal.servers import GatewayServer, Page, PortalServer
-from tests.sandbox.gateway import token
 from tests.support.daemon import free_port
 from tests.support.processes import running_command
+from tests.support.sandbox_gateway import token
 from tests.support.waiting import TEST_TIMEOUT_S
 
 FICHE = "/catalogue/cnav/quotient_familial"

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.sandbox.gateway import OPERATIONS
 from tests.support.openapi import DOCUMENT
 from tests.support.reference import needs
+from tests.support.sandbox_gateway import OPERATIONS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "contract.md").read_text(encoding="utf-8")

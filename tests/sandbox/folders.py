@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.sandbox.gateway import OURS
+from tests.support.sandbox_gateway import OURS
 
 
 class Folder:

@@ -12,8 +12,8 @@ import yaml
 from bouquet_casebook.cases import SUFFIXES
 from bouquet_casebook.check import Finding, check
 from bouquet_casebook.serve import sandbox
-from tests.sandbox.gateway import OPERATIONS
 from tests.support.reference import REFERENCE, needs
+from tests.support.sandbox_gateway import OPERATIONS
 
 CASES = REFERENCE / "cases"
 

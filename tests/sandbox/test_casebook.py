@@ -15,7 +15,7 @@ from bouquet_casebook.cases import Casebook
 from bouquet_casebook.serve import sandbox
 from bouquet_mesh.settings import SettingsError
 from tests.sandbox.folders import Folder, error, found
-from tests.sandbox.gateway import OURS, Answer, query_of, sandbox_at, token
+from tests.support.sandbox_gateway import OURS, Answer, query_of, sandbox_at, token
 
 QUOTIENT = "api_particulier_v3_cnav_quotient_familial_with_civility"
 C2S = "api_particulier_v3_cnav_complementaire_sante_solidaire_with_civility"

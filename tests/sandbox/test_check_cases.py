@@ -15,8 +15,8 @@ from bouquet_casebook.cases import read_case
 from bouquet_casebook.check import check
 from bouquet_casebook.serve import sandbox
 from tests.sandbox.folders import Folder, error, found
-from tests.sandbox.gateway import OURS
 from tests.sandbox.public import HERE, findings, reachable
+from tests.support.sandbox_gateway import OURS
 
 JOBSEEKER = "api_particulier_v3_france_travail_indemnites_with_identifiant"
 RSA = "api_particulier_v3_cnav_revenu_solidarite_active_with_civility"

@@ -11,7 +11,7 @@ import pytest_asyncio
 from bouquet_casebook.cases import read_folder
 from bouquet_casebook.errors import name_of
 from bouquet_worker import paris_today
-from tests.sandbox.gateway import OURS, RECIPIENT, SandboxClient, sandbox_at, token
+from tests.support.sandbox_gateway import OURS, RECIPIENT, SandboxClient, sandbox_at, token
 from tests.support.scripted_providers import CIVIL_STATUS
 
 QF = "api_particulier_v3_cnav_quotient_familial_with_civility"

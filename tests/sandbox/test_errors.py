@@ -15,7 +15,7 @@ from bouquet_casebook.serve import sandbox
 from bouquet_proto.offer import Operation
 from bouquet_proto.rules import RULES
 from bouquet_worker import paris_today
-from tests.sandbox.gateway import OURS, Answer, SandboxClient, query_of, sandbox_at, token
+from tests.support.sandbox_gateway import OURS, Answer, SandboxClient, query_of, sandbox_at, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

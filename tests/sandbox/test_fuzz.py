@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from bouquet_casebook.cases import read_folder
 from bouquet_worker import paris_today
 from tests.clients.answers import hand_written_call
-from tests.sandbox.gateway import OPERATIONS, OURS, SandboxClient, citizen_of, sandbox_at, token
+from tests.support.sandbox_gateway import OPERATIONS, OURS, SandboxClient, citizen_of, sandbox_at, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -22,7 +22,8 @@ from bouquet_proto.failures import FAILURES, PLATFORM
 from bouquet_proto.messages import Failed, NotFound, Rejected
 from bouquet_proto.names import WORKERS
 from bouquet_proto.offer import Authority
-from tests.sandbox.gateway import (
+from tests.support.nomenclature import ErrorCode, codes_in
+from tests.support.sandbox_gateway import (
     BY_FRANCE_CONNECT,
     BY_PARAMETERS,
     KEY,
@@ -35,7 +36,6 @@ from tests.sandbox.gateway import (
     token,
     undocumented,
 )
-from tests.support.nomenclature import ErrorCode, codes_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

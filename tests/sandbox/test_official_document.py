@@ -18,11 +18,11 @@ from bouquet_worker import paris_today
 from tests.clients import python_client
 from tests.clients.answers import hand_written_call
 from tests.clients.documents import in_production
-from tests.sandbox.gateway import OPERATIONS, OURS, RECIPIENT, SandboxClient, citizen_of, sandbox_at, token
 from tests.sandbox.public import CASES, reachable
 from tests.support.contract_changes import ADDED_OPERATIONS, OPTIONAL_PARAMETERS
 from tests.support.openapi import DOCUMENT, assert_official
 from tests.support.reference import needs
+from tests.support.sandbox_gateway import OPERATIONS, OURS, RECIPIENT, SandboxClient, citizen_of, sandbox_at, token
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

@@ -20,7 +20,7 @@ from bouquet_gateway.offers.catalogue import Catalogue, ServedOperation
 from bouquet_proto.failures import PARAMETERS
 from bouquet_worker import paris_today
 from tests.clients.answers import hand_written_call
-from tests.sandbox.gateway import OPERATIONS, OURS, SandboxClient, citizen_of, sandbox_at
+from tests.support.sandbox_gateway import OPERATIONS, OURS, SandboxClient, citizen_of, sandbox_at
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

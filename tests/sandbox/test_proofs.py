@@ -5,7 +5,7 @@ from __future__ import annotations
 from bouquet_casebook.cases import read_folder
 from bouquet_mesh.secret import Secret
 from bouquet_worker import paris_today
-from tests.sandbox.gateway import OURS, sandbox_at
+from tests.support.sandbox_gateway import OURS, sandbox_at
 
 EAJE = "api_particulier_v3_cnav_participation_familiale_eaje_with_civility"
 

@@ -10,7 +10,9 @@ import pytest
 import pytest_asyncio
 
 from bouquet_proto.failures import PARAMETERS
-from tests.sandbox.gateway import (
+from tests.sandbox.public import CASES, HERE, files_of, reachable, read
+from tests.support.contract_changes import ADDED_OPERATIONS, SESSION_MISSING, SESSION_UNKNOWN
+from tests.support.sandbox_gateway import (
     BY_FRANCE_CONNECT,
     BY_PARAMETERS,
     NOBODY,
@@ -19,8 +21,6 @@ from tests.sandbox.gateway import (
     query_of,
     sandbox_at,
 )
-from tests.sandbox.public import CASES, HERE, files_of, reachable, read
-from tests.support.contract_changes import ADDED_OPERATIONS, SESSION_MISSING, SESSION_UNKNOWN
 
 pytestmark = [HERE, pytest.mark.asyncio(loop_scope="module")]
 

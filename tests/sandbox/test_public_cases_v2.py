@@ -12,9 +12,9 @@ import pytest_asyncio
 
 from bouquet_casebook.serve import sandbox
 from bouquet_proto.offer import Operation
-from tests.sandbox.gateway import NOBODY, Answer, SandboxClient, query_of, sandbox_at, token
 from tests.sandbox.public import CASES, HERE, files_of, findings, read
 from tests.support.openapi import assert_official
+from tests.support.sandbox_gateway import NOBODY, Answer, SandboxClient, query_of, sandbox_at, token
 
 pytestmark = [HERE, pytest.mark.asyncio(loop_scope="module")]
 

@@ -15,7 +15,7 @@ import pytest_asyncio
 from bouquet_casebook.listing import PAGE_BYTES
 from bouquet_proto.messages import MAX_CASE_BYTES
 from tests.sandbox.folders import Folder, found
-from tests.sandbox.gateway import OPERATIONS, OURS, Answer, SandboxClient, sandbox_at, token
+from tests.support.sandbox_gateway import OPERATIONS, OURS, Answer, SandboxClient, sandbox_at, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -19,9 +19,9 @@ from bouquet_proto.offer import Operation
 from bouquet_worker import paris_today
 from tests.providers.v2 import shown
 from tests.sandbox.folders import Folder, found
-from tests.sandbox.gateway import OURS, Answer, SandboxClient, citizen_of, query_of, sandbox_at, token
 from tests.sandbox.version_2 import FROM_SUCCESSORS, OFFERED, found_for, in_v2
 from tests.support.openapi import assert_official
+from tests.support.sandbox_gateway import OURS, Answer, SandboxClient, citizen_of, query_of, sandbox_at, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -9,8 +9,8 @@ from bouquet_casebook.serve import sandbox
 from bouquet_casebook.version_2 import answered_from_successors
 from bouquet_proto.offer import Operation
 from bouquet_worker import paris_today
-from tests.sandbox.gateway import OURS
 from tests.support.people import V2_NAMES
+from tests.support.sandbox_gateway import OURS
 
 OFFERED = {operation.id: operation for offer in sandbox.offers() for operation in offer.operations}
 FROM_SUCCESSORS = answered_from_successors(OFFERED, sandbox.published())

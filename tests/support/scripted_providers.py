@@ -22,9 +22,9 @@ from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Describe, Found, Lookup, Rejected, Reply, Request, encode
 from bouquet_proto.offer import Offer
 from bouquet_worker import paris_today
-from tests.sandbox.gateway import NOBODY, OPERATIONS, OURS
 from tests.support.gateway import gateway_in_process
 from tests.support.gateway_client import RECIPIENT, Answer, GatewayClient, token
+from tests.support.sandbox_gateway import NOBODY, OPERATIONS, OURS
 
 SESSION = "access-token-of-maelys"
 """Access token of the only FranceConnect session that the scripted worker knows."""

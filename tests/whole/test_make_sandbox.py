@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox.folders import Folder, found
-from tests.sandbox.gateway import OURS, RECIPIENT
 from tests.sandbox.public import CASES, HERE
 from tests.support.daemon import free_port
+from tests.support.sandbox_gateway import OURS, RECIPIENT
 
 ROOT = Path(__file__).parents[2]
 JOBSEEKER = "api_particulier_v3_france_travail_statut_with_identifiant"

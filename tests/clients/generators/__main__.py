@@ -17,7 +17,7 @@ from tests.clients.generators.trials import Failed, Trial, orval, redocly, spect
 from tests.clients.generators.trials import openapi_generator as generated
 from tests.clients.generators.trials import openapi_generator_python as python
 from tests.clients.generators.trials import openapi_generator_typescript as typescript
-from tests.sandbox.gateway import OURS, sandbox_at
+from tests.support.sandbox_gateway import OURS, sandbox_at
 
 LANGUAGES = ("java", "ruby", "csharp", "php")
 TRIALS: dict[str, Callable[[Trial], Awaitable[str]]] = {
