@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from tests.cluster.alerts import until_firing
 from tests.cluster.conftest import watching
-from tests.cluster.test_lost_node import until_firing
 from tests.conftest import need
 from tests.support.bus import FOUND, connected_bus, reply_found, serving, until_reply
 from tests.support.prometheus import PrometheusServer

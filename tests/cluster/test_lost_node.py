@@ -18,8 +18,8 @@ from bouquet_mesh.outbox.amqp import open_amqp_outbox
 from bouquet_mesh.outbox.api import NotSent, Outbox
 from bouquet_proto.messages import Reply, Request
 from bouquet_proto.names import JOURNAL_QUEUE, queue_of, reserve_queue_of
+from tests.cluster.alerts import until_firing
 from tests.cluster.hosts import doctor, until_listed
-from tests.deploy.causes import FIRED_IN_A_CLUSTER
 from tests.support.broker import Broker, quoted
 from tests.support.bus import FOUND, PROVIDER, connected_bus, lookup_request, serving, until_reply
 from tests.support.prometheus import PrometheusServer
@@ -112,17 +112,6 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     workers from deleting the queue of a lost node before the node is back."""
     monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", CALL_S)
     monkeypatch.setattr(consumer, "DELETE_AFTER_S", 600.0)
-
-
-async def until_firing(watch: PrometheusServer, firing: set[str]) -> None:
-    """Waits until every alert in `firing` fires, and no other alert of `FIRED_IN_A_CLUSTER` does."""
-    wanted = {name for name, _ in FIRED_IN_A_CLUSTER}
-    async with asyncio.timeout(TEST_TIMEOUT_S):
-        while True:
-            found = await asyncio.to_thread(watch.query, 'ALERTS{alertstate="firing"}')
-            if {one["metric"]["alertname"] for one in found} & wanted == firing:
-                return
-            await asyncio.sleep(0.2)
 
 
 async def test_calls_outlive_the_node_of_their_queue_whose_loss_alert_and_doctor_report(

@@ -18,10 +18,10 @@ from bouquet_mesh.observe import logs
 from bouquet_proto.messages import Failed
 from bouquet_proto.names import REPLY_EXCHANGE
 from tests.support.bus import FOUND, PROVIDER, connected_bus, lookup_request, reply_found, serving, until_reply
-from tests.support.gateway_client import GatewayClient
 from tests.support.people import staged_query
-from tests.support.processes import Process, process_mesh
+from tests.support.processes import process_mesh
 from tests.support.rabbitmq import RabbitNode
+from tests.support.readiness import readiness, until_readiness_is
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 pytestmark = pytest.mark.broker
@@ -91,26 +91,13 @@ async def is_unready_until_healed(rabbit: RabbitNode, trouble: Trouble) -> None:
         assert await readiness(client, cnaf) == (200, 200)
         heard = len(system.received("cnaf"))
         async with trouble(rabbit):
-            await becomes(client, cnaf, (503, 503))
+            await until_readiness_is(client, cnaf, (503, 503))
             answer = await client.get(params=staged_query("CAF-FOUND", anneeDateNaissance=1984))
             assert (answer.summary, answer.headers.get("Retry-After")) == ("502 00501", "10")
-        await becomes(client, cnaf, (200, 200))
+        await until_readiness_is(client, cnaf, (200, 200))
         assert len(system.received("cnaf")) == heard  # neither probe nor refused call reached the upstream
         answer = await client.get(params=staged_query("CAF-FOUND", anneeDateNaissance=1988))
         assert answer.summary == "200 CNAF"
-
-
-async def readiness(client: GatewayClient, worker: Process) -> tuple[int, int]:
-    health = (await worker.until_logged("worker started"))["health_url"]
-    gateway = (await client.get("/readyz")).status
-    async with client.session.get(f"{health}/readyz") as answer:
-        return gateway, answer.status
-
-
-async def becomes(client: GatewayClient, worker: Process, expected: tuple[int, int]) -> None:
-    async with asyncio.timeout(TEST_TIMEOUT_S):
-        while await readiness(client, worker) != expected:  # noqa: ASYNC110 - other processes', without an event
-            await asyncio.sleep(0.05)
 
 
 async def test_f30_a_deleted_reply_exchange_is_noticed_without_a_call_and_declared_again(

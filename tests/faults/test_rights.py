@@ -16,7 +16,6 @@ from bouquet_mesh.outbox.api import NotSent, Outbox
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_proto.messages import Failed, Reply
 from bouquet_proto.names import REPLY_EXCHANGE, queue_of
-from tests.faults.test_broker_in_trouble import becomes
 from tests.support.broker import PERMISSIONS, Broker, Permission
 from tests.support.broker_users import RestrictedVhost, restricted_vhost
 from tests.support.bus import FOUND, PROVIDER, connected_bus, lookup_request, reply_found, serving, until_reply
@@ -24,6 +23,7 @@ from tests.support.outbox_collector import collecting
 from tests.support.people import staged_query
 from tests.support.processes import process_mesh
 from tests.support.rabbitmq import RabbitNode
+from tests.support.readiness import until_readiness_is
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 pytestmark = pytest.mark.broker
@@ -144,12 +144,12 @@ async def test_processes_without_a_right_are_unready_until_they_have_it_again(
         _, client = await system.gateway(bus_url=guarded.url("gateway"), deadline_s=20.0)
         assert (await client.get(params=staged_query("CAF-FOUND"))).summary == "200 CNAF"
         async with broker.without_permission(refused, "write"):
-            await becomes(client, cnaf, expected)
+            await until_readiness_is(client, cnaf, expected)
             answer = await client.get(params=staged_query("CAF-FOUND", anneeDateNaissance=1984))
             assert answer.status in (502, 503)
             # Again: a process that had not noticed yet that its connection was closed was ready until then.
-            await becomes(client, cnaf, expected)
-        await becomes(client, cnaf, (200, 200))
+            await until_readiness_is(client, cnaf, expected)
+        await until_readiness_is(client, cnaf, (200, 200))
         assert (await client.get(params=staged_query("CAF-FOUND", anneeDateNaissance=1988))).summary == "200 CNAF"
 
 

@@ -14,38 +14,19 @@ from joserfc.jwk import RSAKey
 from jsonschema import Draft202012Validator
 from msgspec import structs
 
-from bouquet_ants.simulator import simulator as ants_simulator
-from bouquet_ants.worker import worker as ants
-from bouquet_cnous.simulator import simulator as cnous_simulator
-from bouquet_cnous.worker import worker as cnous
-from bouquet_dsnj.simulator import simulator as dsnj_simulator
-from bouquet_dsnj.worker import worker as dsnj
-from bouquet_dss.simulator import simulator as dss_simulator
-from bouquet_dss.worker import worker as dss
 from bouquet_france_connect.keys import decrypted
 from bouquet_france_connect.personas import MAELYS, Citizen
 from bouquet_france_connect.simulator import EXPIRED, FORGED_ANSWERS, KEY_RING, SESSIONS, _worker_key
-from bouquet_france_connect.simulator import simulator as france_connect_simulator
-from bouquet_france_connect.worker import worker as france_connect
 from bouquet_gateway.offers.catalogue import Catalogue
-from bouquet_mesr.simulator import simulator as mesr_simulator
-from bouquet_mesr.worker import worker as mesr
 from bouquet_proto import quotient_familial
 from bouquet_proto.offer import Authority, Offer
 from bouquet_worker.simulate import RECEIVED, Fault, Received
 from tests.support import mesh as meshes
+from tests.support.france_connect_workers import WORKERS
 from tests.support.gateway_client import RECIPIENT, Answer, token
 from tests.support.mesh import Mesh
 from tests.support.nomenclature import codes_in
 
-WORKERS = meshes.PROVIDERS | {
-    "france_connect": (france_connect, france_connect_simulator),
-    "dss": (dss, dss_simulator),
-    "mesr": (mesr, mesr_simulator),
-    "cnous": (cnous, cnous_simulator),
-    "dsnj": (dsnj, dsnj_simulator),
-    "ants": (ants, ants_simulator),
-}
 QF = "/v3/dss/quotient_familial/france_connect"
 C2S = "/v3/dss/complementaire_sante_solidaire/france_connect"
 MESRI = "/v3/mesri/statut_etudiant/france_connect"

@@ -21,8 +21,8 @@ from bouquet_mesh.secret import Secret
 from bouquet_msa.worker import worker as msa
 from bouquet_proto.messages import Caller, Failed, Lookup, NotFound, Reply, Request
 from bouquet_proto.quotient_familial import NO_FILE
-from tests.gateway.test_regime import WHO, file_of
 from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH
+from tests.support.quotient_replies import WHO, file_of
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
 BUSY = Failed("provider_busy")

@@ -22,8 +22,8 @@ from bouquet_mesh.pseudonym import pseudonym
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_proto.identity import Identite
-from tests.gateway.test_france_connect_http import WORKERS
 from tests.support import mesh as meshes
+from tests.support.france_connect_workers import WORKERS
 from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH, RECIPIENT, token
 from tests.support.mesh import mesh
 from tests.support.mesh_with_journal import KEY, MeshWithJournal, mesh_with_journal

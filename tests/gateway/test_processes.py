@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bouquet_mesh.outbox.open import open_outbox
 from bouquet_proto import access_record
-from tests.support.daemon import free_port
+from tests.support.daemon import ports_in_a_row
 from tests.support.gateway import HOST
 from tests.support.gateway_client import TOKEN_KEY, Answer, GatewayClient, unique_token
 from tests.support.mesh_with_journal import KEY, journal_settings, spooled_records
@@ -74,13 +74,6 @@ class Processes(GatewayClient):
 
     async def all_started(self, times: int = COUNT) -> None:
         await self.parent.until_logged("gateway started", times=times, within_s=LONG_S)
-
-
-def ports_in_a_row(count: int) -> int:
-    while True:
-        first = free_port()
-        if all(free_port() == first + n for n in range(1, count)):
-            return first
 
 
 async def family(system: ProcessMesh, **more: str | float) -> Processes:

@@ -19,7 +19,6 @@ from bouquet_gateway.lookup.regime import (
     choose_reply_with_hint,
     outcome_of,
 )
-from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected, Reply
 from bouquet_proto.offer import Authority
 from bouquet_proto.quotient_familial import (
@@ -31,47 +30,15 @@ from bouquet_proto.quotient_familial import (
     REGIMES,
     UNATTACHED,
     UNIDENTIFIED,
-    Adresse,
     CompositionFamiliale,
-    Personne,
     QuotientFamilial,
-    Valeur,
-    birth_parts,
     composition_familiale,
 )
+from tests.support.quotient_replies import NOW, WHO, file_of
 
 CNAF = Authority("CNAF", "23")
 MSA = Authority("MSA", "10")
-WHO = Identite(
-    nom_naissance="Quéméneur",
-    annee_date_naissance=1986,
-    mois_date_naissance=2,
-    jour_date_naissance=19,
-    sexe_etat_civil="F",
-)
-NOW = ChoiceCriteria(WHO, past_month=False)
 PAST = ChoiceCriteria(WHO, past_month=True)
-
-
-def file_of(fournisseur: str, *names: str, born: str = "1986-02-19") -> Found:
-    people = tuple(
-        Personne(
-            nom_naissance=name, nom_usage=None, prenoms="ANAEL", date_naissance=born, sexe="F", **birth_parts(born)
-        )
-        for name in names or ("QUEMENEUR",)
-    )
-    value = Valeur(fournisseur=fournisseur, valeur=698, annee=2026, mois=4, annee_calcul=2026, mois_calcul=2)  # type: ignore[arg-type]
-    nowhere = Adresse(
-        destinataire=None,
-        complement_information=None,
-        complement_information_geographique=None,
-        numero_libelle_voie=None,
-        lieu_dit=None,
-        code_postal_ville=None,
-        pays=None,
-    )
-    data = QuotientFamilial(quotient_familial=value, allocataires=people, enfants=(), adresse=nowhere)
-    return Found(Raw(msgspec.json.encode(data)))
 
 
 def in_v2(found: Found) -> Found:

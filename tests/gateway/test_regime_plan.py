@@ -21,7 +21,7 @@ from bouquet_proto.quotient_familial import (
     REGIMES,
     UNIDENTIFIED,
 )
-from tests.gateway.test_regime import NOW, WHO, file_of
+from tests.support.quotient_replies import NOW, WHO, file_of
 from tests.support.waiting import TEST_TIMEOUT_S
 
 FOUND = {"cnaf": file_of("CNAF"), "msa": file_of("MSA")}

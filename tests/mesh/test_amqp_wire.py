@@ -22,9 +22,8 @@ from bouquet_mesh.amqp.frames import Properties, ack, message, read_header
 from bouquet_mesh.amqp.wire import MAX_BODY_BYTES, BatchingWriter, FrameReader, Wire
 from bouquet_mesh.outbox.packages import MAX_PACKAGE_BYTES, MAX_PACKAGE_RECORDS, pack, unpack
 from bouquet_proto.messages import MAX_BYTES
+from tests.support.amqp_frames import CHANNEL, MAX_FRAME_BYTES, Sink, delivered, marshalled
 
-CHANNEL = 3
-MAX_FRAME_BYTES = 131_064
 OURS = Properties(correlation_id="c" * 32, reply_to="bouquet.replies.ab", expires_ms=9000, message_id="7")
 
 
@@ -33,16 +32,6 @@ def unmarshalled(data: bytes) -> Iterator[tuple[int, object]]:
         size, channel, frame = pamqp.frame.unmarshal(data)
         yield channel, frame
         data = data[size:]
-
-
-def marshalled(*parts: Frame | ContentBody | ContentHeader | Heartbeat, channel: int = CHANNEL) -> bytes:
-    return b"".join(pamqp.frame.marshal(part, channel) for part in parts)
-
-
-def delivered(tag: int, body: bytes, properties: Basic.Properties) -> bytes:
-    deliver = Basic.Deliver(consumer_tag="ctag", delivery_tag=tag, redelivered=tag == 2, exchange="x", routing_key="k")
-    halves = [ContentBody(half) for half in (body[:2], body[2:]) if half]
-    return marshalled(deliver, ContentHeader(body_size=len(body), properties=properties), *halves)
 
 
 @pytest.mark.parametrize("properties", [Properties(), OURS, Properties(is_persistent=True, message_id="1")])
@@ -122,19 +111,6 @@ def test_a_correlation_id_that_is_not_utf8_is_echoed_unchanged() -> None:
     _, ours = read_header(frame.replace(b"abc", b"a\xffc"), frames.FRAME.size)
     reply = message(CHANNEL, b"", ours, exchange="", routing_key="", mandatory=False, max_payload_bytes=10)
     assert b"a\xffc" in reply
-
-
-class Sink(asyncio.WriteTransport):
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-
-    def is_closing(self) -> bool:
-        return False
-
-    def write(self, data: object) -> None:
-        assert isinstance(data, bytes)
-        self.written += data
 
 
 @pytest.fixture

@@ -8,41 +8,20 @@ import re
 import shutil
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bouquet_portal.bac_a_sable.views.contents import CALLS_PER_MINUTE
 from tests.portal.forms import Form
-from tests.portal.servers import CASES, GatewayServer, Page, PortalServer
+from tests.portal.sandbox_pages import QUOTIENT, QUOTIENT_BY_FRANCE_CONNECT, ROOT, V2, body_in, code_in, document
+from tests.portal.servers import CASES, GatewayServer, PortalServer
 from tests.support.sandbox_gateway import token
 from tests.support.waiting import TEST_TIMEOUT_S
-
-ROOT = "/developpeurs/bac-a-sable"
-QUOTIENT = "api_particulier_v3_cnav_quotient_familial_with_civility"
-QUOTIENT_BY_FRANCE_CONNECT = QUOTIENT.replace("civility", "france_connect")
-V2 = "api_particulier_v2_cnaf_quotient_familial"
 
 
 def portal_beside(gateway: GatewayServer, folder: Path) -> PortalServer:
     return PortalServer(folder, gateway.url, sandbox_url=gateway.url, sandbox_token=token())
-
-
-def document(gateway: GatewayServer, path: str) -> Any:
-    with urllib.request.urlopen(f"{gateway.url}{path}", timeout=TEST_TIMEOUT_S) as answer:
-        return json.load(answer)
-
-
-def code_in(page: Page, id: str) -> str:
-    found = re.search(rf'id="{id}"><pre[^>]*><code>(.*?)</code>', page.text, re.DOTALL)
-    assert found, id
-    return html.unescape(found[1])
-
-
-def body_in(page: Page) -> Any:
-    return json.loads(code_in(page, "corps"))
 
 
 def asks_about(portal: PortalServer, case: str, operation_id: str = QUOTIENT) -> Form:

@@ -17,8 +17,8 @@ from bouquet_portal.bac_a_sable.answer_form import data_from, entries
 from bouquet_portal.bac_a_sable.case_form import DATA
 from bouquet_portal.documents.openapi import operations
 from tests.portal.forms import Form
+from tests.portal.sandbox_pages import QUOTIENT, QUOTIENT_BY_FRANCE_CONNECT, ROOT, V2, document
 from tests.portal.servers import GatewayServer, Page, PortalServer
-from tests.portal.test_bac_a_sable import QUOTIENT, QUOTIENT_BY_FRANCE_CONNECT, ROOT, V2, document
 
 PAGE = f"{ROOT}/proposer"
 QUOTIENT_DATA = f"{DATA}.quotient_familial"

@@ -9,8 +9,8 @@ import subprocess
 import pytest
 
 from tests.portal.forms import Form
+from tests.portal.sandbox_pages import body_in, code_in
 from tests.portal.servers import PortalServer
-from tests.portal.test_bac_a_sable import body_in, code_in
 
 PATH = "/developpeurs/bac-a-sable/dossiers"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bouquet_portal.proxies import networks, visitor_address
-from tests.portal.test_settings import problems
+from tests.portal.settings import problems
 
 PROXIES = networks("10.0.0.0/8, 2001:db8::1")
 

@@ -10,17 +10,12 @@ import psycopg
 import pytest
 
 from bouquet_portal.database_url import database_of
-from bouquet_portal.environment import SettingsError, read
+from bouquet_portal.environment import read
+from tests.portal.settings import problems
 from tests.support.postgres import PostgresServer
 from tests.support.processes import BIN
 
 Settings: TypeAlias = dict[str, str]
-
-
-def problems(**settings: str) -> list[str]:
-    with pytest.raises(SettingsError) as raised:
-        read({f"BOUQUET_PORTAL_{name.upper()}": text for name, text in settings.items()})
-    return raised.value.problems
 
 
 def test_the_portal_needs_no_setting() -> None:

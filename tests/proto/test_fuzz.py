@@ -24,7 +24,7 @@ from bouquet_gateway.offers.reply_schema import ReplySchema
 from bouquet_mesh.amqp.wire import BatchingWriter, Delivery, FrameReader, Wire
 from bouquet_proto import access_record
 from bouquet_proto.messages import Failed, Found, NotFound, Recorded, Rejected, decode_reply, decode_request, encode
-from tests.mesh.test_amqp_wire import CHANNEL, MAX_FRAME_BYTES, Sink, delivered, marshalled
+from tests.support.amqp_frames import CHANNEL, MAX_FRAME_BYTES, Sink, delivered, marshalled
 
 SAMPLES = Path(__file__).parent / "samples"
 OFFERS = Path(__file__).parents[2] / "proto" / "offers"

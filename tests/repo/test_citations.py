@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.repo.test_named_files import DOCUMENTATION, ROOT, tracked
+from tests.repo.tracked_files import DOCUMENTATION, ROOT, tracked
 
 OUTSIDE = re.compile(r"(?:RFC \d+|AMQP 0-9-1) §\d[\d.]*(?:(?:, | and | to )§\d[\d.]*)*")
 """Pattern of citations of public standards, which cannot be checked here."""

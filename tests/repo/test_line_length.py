@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.repo.test_named_files import DOCUMENTATION, ROOT
+from tests.repo.tracked_files import DOCUMENTATION, ROOT
 
 WIDTH = 120
 FREE = ("|", "    ", "#")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.repo.test_named_files import PAGES, ROOT
+from tests.repo.tracked_files import PAGES, ROOT
 
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from pkgutil import resolve_name
@@ -11,7 +10,8 @@ from pkgutil import resolve_name
 import django
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.repo.tracked_files import PAGES, ROOT, tracked
+
 PACKAGES = {
     "proto": ROOT / "proto" / "bouquet_proto",
     "mesh": ROOT / "mesh" / "bouquet_mesh",
@@ -25,16 +25,6 @@ TEMPLATE = PACKAGES["kit"] / "template" / "bouquet-acme"
 DISTRIBUTIONS = [*(path.parent for path in PACKAGES.values()), *(ROOT / "services" / "providers").iterdir()]
 
 
-def tracked(*patterns: str) -> list[Path]:
-    command = ["git", "ls-files", "-z", "--", *patterns]
-    listed = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).exists()]
-
-
-PAGES = tracked(":(glob)*.md", "docs/*.md", ":(glob)bench/*.md")
-DOCUMENTATION = tracked("*.md", ":(exclude)services/portal/bouquet_portal/content")
-"""All Markdown files except the portal's content, where each paragraph is one line and links lead to pages of the
-portal."""
 SOURCES = tracked(*(f"{part}/*.py" for part in ("proto", "mesh", "services", "tests", "bench")))
 HISTORY = {"CHANGELOG.md"}
 FILE = re.compile(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|sh|toml|yaml|md))`")

@@ -29,6 +29,14 @@ def free_port() -> int:
     return next(port for port in _ports if _is_free(port) and _is_kept(port))
 
 
+def ports_in_a_row(count: int) -> int:
+    """Returns the first of `count` free ports with consecutive numbers."""
+    while True:
+        first = free_port()
+        if all(free_port() == first + n for n in range(1, count)):
+            return first
+
+
 def _is_kept(port: int) -> bool:
     """Tries to lock a port's file, which reserves the port until this process ends. Returns `False` if another process
     holds the lock."""

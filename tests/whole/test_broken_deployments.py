@@ -24,10 +24,10 @@ from bouquet_proto.messages import Failed, Reply, Request
 from tests.support.broker_users import restricted_vhost
 from tests.support.bus import serving
 from tests.support.daemon import free_port
+from tests.support.doctors import DOCTORS
 from tests.support.mesh_with_registry import AcmeProvider
 from tests.support.rabbitmq import RabbitNode
 from tests.support.tls import certificate_files, tls_site
-from tests.whole.test_doctors import DOCTORS
 
 Settings: TypeAlias = Mapping[str, str]
 

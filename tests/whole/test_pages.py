@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.whole.test_demo import demo
+from tests.support.demo import demo
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.gateway.test_processes import ports_in_a_row
+from tests.support.daemon import ports_in_a_row
 from tests.support.gateway import HOST
 from tests.support.processes import process_mesh, running_command
 
