@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession
@@ -25,6 +26,8 @@ SECRET = "s" * 40
 SIGNING_KEY = Secret("k" * 40)
 AUTHOR = {"X-Author": "Anne Durant", "X-Reason": "ticket 12"}
 """Headers that every administrative act (a request that changes the registry) must have: the author and the reason."""
+ALL_HEADERS = AUTHOR | {"Authorization": f"Bearer {SECRET}"}
+"""Headers with which any request is allowed: those of an administrative act, and the secret of the client."""
 
 
 class ApiAnswer(Struct, frozen=True):
@@ -76,3 +79,29 @@ async def api_client(store: Store, clock: Clock = utc_now, forms: Catalogue = NO
     app = make_app(Administration(store, SIGNING_KEY, clock), routes_of(forms), Clients(Secret(f"portal:{SECRET}")))
     async with listening(app, "127.0.0.1", 0, ends_with_client=False) as url, ClientSession(url) as session:
         yield ApiClient(session)
+
+
+async def read_pages(api: ApiClient, path: str, **query: str) -> list[Any]:
+    """Returns all items of a list of the API, read in pages of two."""
+    items: list[Any] = []
+    cursor = ""
+    while True:
+        answer = await api.get(path, **query, limit="2", cursor=cursor)
+        assert answer.status == 200, answer.json
+        assert len(answer.json["data"]) <= 2
+        items += answer.json["data"]
+        cursor = answer.json["next"]
+        if cursor is None:
+            return items
+
+
+def api_environ(folder: Path) -> dict[str, str]:
+    """Returns the environment variables of an API process that listens on free ports and has its database in a
+    folder."""
+    return {
+        "BOUQUET_REGISTRY_DATABASE_URL": f"sqlite:///{folder}/registry.db",
+        "BOUQUET_REGISTRY_SIGNING_KEY": SIGNING_KEY.reveal(),
+        "BOUQUET_REGISTRY_PORT": "0",
+        "BOUQUET_REGISTRY_API_PORT": "0",
+        "BOUQUET_REGISTRY_API_SECRETS": f"portal:{SECRET}",
+    }

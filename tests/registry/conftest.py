@@ -1,20 +1,25 @@
-"""Stores of a registry on SQLite and on PostgreSQL, for tests that must pass on both."""
+"""Stores of a registry on SQLite and on PostgreSQL, for tests that must pass on both, and commands of a registry."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bouquet_gateway.access import registry_client
 from bouquet_mesh.secret import Secret
+from bouquet_registry.__main__ import main
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.support.clock import DatetimeClock
 from tests.support.mesh_with_registry import MeshWithRegistry, mesh_with_registry
 from tests.support.postgres import PostgresServer
+from tests.support.registry_commands import Run, with_reason
 from tests.support.tls import CertificateFiles, certificate_files
 
 
@@ -91,3 +96,30 @@ async def here(sqlite: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     monkeypatch.setattr(registry_client, "SILENT_AFTER_S", 0.2)
     async with mesh_with_registry("memory:", sqlite) as made:
         yield made
+
+
+@pytest.fixture
+def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Sets environment variables with which commands of `bouquet-registry` use an SQLite file of the test's own.
+    Returns all environment variables of the process."""
+    own = {
+        "BOUQUET_REGISTRY_DATABASE_URL": f"sqlite:///{tmp_path}/registry.db",
+        "BOUQUET_REGISTRY_SIGNING_KEY": "k" * 32,
+    }
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    return {**os.environ, **own}
+
+
+@pytest.fixture
+def run(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Run:
+    """Returns a function that runs a command of `bouquet-registry`, which must succeed, and returns the JSON that the
+    command prints. A command whose arguments give no reason for the act gets one."""
+
+    def run(*arguments: str) -> Any:
+        status = main([*with_reason(arguments), "--json"])
+        out, err = capsys.readouterr()
+        assert status == 0, err
+        return json.loads(out)
+
+    return run

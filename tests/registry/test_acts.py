@@ -6,21 +6,15 @@ import getpass
 
 import pytest
 
-from bouquet_registry import acts, transactions
+from bouquet_registry import transactions
 from bouquet_registry.__main__ import main
-from bouquet_registry.acts import Act, Author
+from bouquet_registry.acts import Author
 from bouquet_registry.refusals import InvalidFields
 from bouquet_registry.store import Store
-from tests.registry.test_cli import Run, environ, run
+from tests.support.administrative_acts import recorded_acts
 from tests.support.clock import DatetimeClock
 from tests.support.habilitations import ADMINISTRATOR, SIRET
-
-__all__ = ["environ", "run"]
-
-
-async def recorded(store: Store, target: str | None = None) -> list[Act]:
-    async with store.reading() as connection:
-        return (await acts.acts(connection, target=target))[::-1]
+from tests.support.registry_commands import Run
 
 
 async def test_each_change_is_an_act_with_author_time_target_and_reason(store: Store, clock: DatetimeClock) -> None:
@@ -29,7 +23,7 @@ async def test_each_change_is_an_act_with_author_time_target_and_reason(store: S
     clock.advance(minutes=1)
     async with transactions.begin(store, Author("Bob", "annual review"), clock) as transaction:
         await transaction.change(own, purpose="Cantine")
-    [made, changed] = await recorded(store, own.id)
+    [made, changed] = await recorded_acts(store, own.id)
     assert (made.author, made.act, made.reason) == ("Anne Durant", "habilitation create", "asked by the holder")
     assert (changed.author, changed.act, changed.reason) == ("Bob", "habilitation change", "annual review")
     assert changed.at == clock.now
@@ -41,14 +35,14 @@ async def test_acts_of_the_same_second_are_listed_in_the_order_of_their_recordin
     for number in range(6):
         async with transactions.begin(store, Author("Anne Durant", str(number)), clock) as transaction:
             await transaction.create(siret=SIRET)
-    assert [act.reason for act in await recorded(store)] == [str(number) for number in range(6)]
+    assert [act.reason for act in await recorded_acts(store)] == [str(number) for number in range(6)]
 
 
 async def test_a_change_that_fails_records_no_act(store: Store) -> None:
     with pytest.raises(InvalidFields):
         async with transactions.begin(store, ADMINISTRATOR) as transaction:
             await transaction.create(siret="123")
-    assert await recorded(store) == []
+    assert await recorded_acts(store) == []
 
 
 def test_every_command_that_changes_or_reads_something_sensitive_is_an_act(
@@ -133,4 +127,4 @@ async def test_datapass_is_the_author_of_the_acts_of_its_events(store: Store) ->
     async with transactions.begin(store, Author("DataPass", "approve")) as transaction:
         made = await transaction.create(siret=SIRET)
         await transaction.issue(made)
-    assert [(act.author, act.act) for act in await recorded(store)].count(("DataPass", "token issue")) == 1
+    assert [(act.author, act.act) for act in await recorded_acts(store)].count(("DataPass", "token issue")) == 1

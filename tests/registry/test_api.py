@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -16,11 +15,10 @@ from bouquet_registry.journal import queries as journal
 from bouquet_registry.journal.rollups import roll_up
 from bouquet_registry.store import Store
 from tests.registry.accesses import access, write
-from tests.registry.api_client import AUTHOR, ApiAnswer, ApiClient, api_client
+from tests.registry.api_client import AUTHOR, ApiAnswer, ApiClient, api_client, read_pages
+from tests.registry.datapass_client import datapass_client
 from tests.registry.datapass_events import v1
-from tests.registry.test_acts import recorded
-from tests.registry.test_notices import NoticeRecorder
-from tests.registry.test_webhooks import datapass_client
+from tests.support.administrative_acts import recorded_acts
 from tests.support.clock import DatetimeClock
 from tests.support.editors import create_editor, issue_editor_token
 from tests.support.habilitations import (
@@ -31,26 +29,13 @@ from tests.support.habilitations import (
     issue_token,
     read_token,
 )
+from tests.support.notices import NoticeRecorder
 
 
 @pytest.fixture
 async def api(store: Store, clock: DatetimeClock) -> AsyncIterator[ApiClient]:
     async with api_client(store, clock) as client:
         yield client
-
-
-async def pages(api: ApiClient, path: str, **query: str) -> list[Any]:
-    """Returns all items of a list, read in pages of two."""
-    items: list[Any] = []
-    cursor = ""
-    while True:
-        answer = await api.get(path, **query, limit="2", cursor=cursor)
-        assert answer.status == 200, answer.json
-        assert len(answer.json["data"]) <= 2
-        items += answer.json["data"]
-        cursor = answer.json["next"]
-        if cursor is None:
-            return items
 
 
 async def test_a_habilitation_is_created_changed_closed_and_reopened(api: ApiClient, store: Store) -> None:
@@ -65,7 +50,7 @@ async def test_a_habilitation_is_created_changed_closed_and_reopened(api: ApiCli
     assert (await api.act("POST", f"{path}/reopen", version=3)).json["state"] == "active"
     found = (await api.get(path)).json
     assert found["habilitation"] | {"purpose": "Cantine", "version": 4} == found["habilitation"]
-    acts = await recorded(store, made.json["id"])
+    acts = await recorded_acts(store, made.json["id"])
     assert {(act.author, act.reason) for act in acts} == {("Anne Durant", "ticket 12")}
     assert sorted((act.version, act.act, act.changed) for act in acts) == [
         (1, "habilitation create", ()),
@@ -94,10 +79,10 @@ async def test_habilitations_are_listed_in_pages_and_found_by_text_address_and_s
         await create_habilitation(store, clock, name=name)
         clock.advance(seconds=1)
     await create_habilitation(store, clock, name="Métropole", state="archived", contacts=(), datapass_id="4812")
-    assert [own["name"] for own in await pages(api, "/habilitations")] == [*names, "Métropole"]
+    assert [own["name"] for own in await read_pages(api, "/habilitations")] == [*names, "Métropole"]
 
     async def found(**query: str) -> list[str]:
-        return [own["name"] for own in await pages(api, "/habilitations", **query)]
+        return [own["name"] for own in await read_pages(api, "/habilitations", **query)]
 
     assert await found(q="ccas") == ["CCAS"]
     assert await found(q="%") == ["MAIRIE 100 %"]
@@ -125,7 +110,7 @@ async def test_a_token_is_issued_shown_again_prolonged_flagged_and_revoked(
     revoked = await api.act("POST", f"{path}/revoke", version=3)
     assert (revoked.json["blacklist_reason"], revoked.json["version"]) == ("ticket 12", 4)
     assert "jwt" not in str((await api.get(path)).json)
-    acts = await recorded(store, token["id"])
+    acts = await recorded_acts(store, token["id"])
     assert sorted(act.act for act in acts) == [
         *("token change", "token issue", "token prolong", "token reveal", "token revoke")
     ]
@@ -151,11 +136,11 @@ async def test_tokens_are_listed_in_pages_by_expiry(api: ApiClient, store: Store
     for _ in range(5):
         tokens.append(await issue_token(store, clock))
         clock.advance(days=1)
-    assert [token["id"] for token in await pages(api, "/tokens")] == [token.id for token in tokens]
-    [one] = await pages(api, "/tokens", habilitation=tokens[2].habilitation)
+    assert [token["id"] for token in await read_pages(api, "/tokens")] == [token.id for token in tokens]
+    [one] = await read_pages(api, "/tokens", habilitation=tokens[2].habilitation)
     assert one["id"] == tokens[2].id
     clock.now = tokens[1].expires_at - timedelta(days=3)
-    assert [token["id"] for token in await pages(api, "/tokens", expiring_within_days="3")] == [
+    assert [token["id"] for token in await read_pages(api, "/tokens", expiring_within_days="3")] == [
         token.id for token in tokens[:2]
     ]
 
@@ -166,9 +151,9 @@ async def test_notices_are_listed_with_the_time_of_their_sending(
     token = await issue_token(store, clock)
     clock.now = token.expires_at - timedelta(days=14)
     await notices.send_due_notices(store, NoticeRecorder(), clock)
-    [notice] = await pages(api, "/notices", token=token.id, is_sent="true")
+    [notice] = await read_pages(api, "/notices", token=token.id, is_sent="true")
     assert (notice["days"], notice["habilitation"]) == (14, token.habilitation)
-    assert await pages(api, "/notices", is_sent="false") == []
+    assert await read_pages(api, "/notices", is_sent="false") == []
     assert (await api.get(f"/tokens/{token.id}")).json["notices_sent"] == [14]
 
 
@@ -179,10 +164,10 @@ async def test_events_of_datapass_are_listed_with_their_answers(
         await datapass.approves()
         clock.advance(minutes=1)
         await datapass.tells(v1("archive", datapass.now))
-    archived, approved = await pages(api, "/datapass-events")
+    archived, approved = await read_pages(api, "/datapass-events")
     assert (archived["event"], archived["answer"]) == ("archive", {})
     assert (await read_token(store, approved["answer"]["token_id"])).siret == SIRET
-    assert await pages(api, "/datapass-events", event="approve") == [approved]
+    assert await read_pages(api, "/datapass-events", event="approve") == [approved]
 
 
 async def test_calls_are_found_in_the_journal_by_each_of_their_properties(api: ApiClient, store: Store) -> None:
@@ -199,7 +184,7 @@ async def test_calls_are_found_in_the_journal_by_each_of_their_properties(api: A
     )
 
     async def found(**query: str) -> list[str]:
-        return [call["request_id"] for call in await pages(api, "/journal", **query)]
+        return [call["request_id"] for call in await read_pages(api, "/journal", **query)]
 
     assert await found() == ["r4", "r3", "r2", "r1"]
     assert await found(habilitation=own) == ["r4", "r2", "r1"]
@@ -208,7 +193,7 @@ async def test_calls_are_found_in_the_journal_by_each_of_their_properties(api: A
     assert await found(outcome="failed") == ["r2"]
     assert await found(request_id="r3") == ["r3"]
     assert await found(habilitation=own, since="1970-01-01T00:30:00Z", until="1970-01-01T01:00:00Z") == ["r2"]
-    [act] = [act for act in await recorded(store, own) if act.act == "journal read"][:1]
+    [act] = [act for act in await recorded_acts(store, own) if act.act == "journal read"][:1]
     assert (act.author, act.reason) == ("Anne Durant", "ticket 12")
 
 
@@ -216,8 +201,8 @@ async def test_calls_of_an_editor_are_found_by_its_token_for_all_habilitations(a
     token = await issue_editor_token(store, await create_editor(store))
     records = [access(n, at=1000 * n, habilitation=f"h{n}", token=token.id, request_id=f"r{n}") for n in (1, 2)]
     await write(store, [*records, access(3, at=3000, habilitation="h1", token="t3", request_id="r3")])
-    assert [call["request_id"] for call in await pages(api, "/journal", token=token.id)] == ["r2", "r1"]
-    [one] = await pages(api, "/journal", token=token.id, habilitation="h1")
+    assert [call["request_id"] for call in await read_pages(api, "/journal", token=token.id)] == ["r2", "r1"]
+    [one] = await read_pages(api, "/journal", token=token.id, habilitation="h1")
     assert one["request_id"] == "r1"
     assert (await api.get("/journal", token="nobody")).status == 404
 
@@ -225,7 +210,7 @@ async def test_calls_of_an_editor_are_found_by_its_token_for_all_habilitations(a
 async def test_a_call_of_the_journal_says_its_purpose_but_not_about_whom_it_was(api: ApiClient, store: Store) -> None:
     person, found = "a" * 64, "b" * 64
     await write(store, [access(1, person=person, found=(found,), key="2026", purpose="Tarif de la cantine")])
-    [call] = await pages(api, "/journal")
+    [call] = await read_pages(api, "/journal")
     assert call["purpose"] == "Tarif de la cantine"
     assert not {person, found} & set(map(str, call.values()))
     assert {"person", "found", "key"}.isdisjoint(call)
@@ -241,7 +226,7 @@ async def test_a_page_of_the_journal_examines_a_limited_number_of_records(
     assert [call["at"] for call in first["data"]] == ["1970-01-01T00:00:08Z"]
     second = (await api.get("/journal", operation="rare", cursor=first["next"])).json
     assert second["data"] == []
-    assert [call["at"][-3:-1] for call in await pages(api, "/journal", operation="rare")] == ["08", "01"]
+    assert [call["at"][-3:-1] for call in await read_pages(api, "/journal", operation="rare")] == ["08", "01"]
 
 
 async def test_statistics_count_the_calls_of_a_habilitation(api: ApiClient, store: Store) -> None:
@@ -251,7 +236,7 @@ async def test_statistics_count_the_calls_of_a_habilitation(api: ApiClient, stor
     period = {"since": "1970-01-01T00:00:00Z", "until": "1970-01-02T00:00:00Z"}
     counted = (await api.get("/statistics", habilitation=token.habilitation, **period)).json["data"]
     assert [(row["calls"], row["outcome"], row["name"]) for row in counted] == [(3, "found", "MAIRIE")]
-    assert "journal stats" in [act.act for act in await recorded(store, token.habilitation)]
+    assert "journal stats" in [act.act for act in await recorded_acts(store, token.habilitation)]
     long = await api.get("/statistics", habilitation="x", since="2024-01-01T00:00:00Z", until="2026-01-01T00:00:00Z")
     assert (long.status, long.errors) == (422, {("invalid", "until")})
 
@@ -261,9 +246,11 @@ async def test_acts_are_listed_in_pages_newest_first(api: ApiClient, store: Stor
     for version in range(1, 5):
         clock.advance(minutes=1)
         await api.act("PATCH", f"/habilitations/{own.id}", version=version, purpose=f"Cantine {version}")
-    listed = await pages(api, "/acts", target=own.id)
+    listed = await read_pages(api, "/acts", target=own.id)
     assert [act["version"] for act in listed] == [5, 4, 3, 2, 1]
-    assert [act["version"] for act in await pages(api, "/acts", author="Anne Durant", act="habilitation create")] == [1]
+    assert [
+        act["version"] for act in await read_pages(api, "/acts", author="Anne Durant", act="habilitation create")
+    ] == [1]
 
 
 async def test_a_stale_version_is_refused_with_the_record_and_the_acts_since(api: ApiClient, store: Store) -> None:
@@ -302,7 +289,7 @@ async def test_of_two_writers_at_once_one_is_refused(api: ApiClient, store: Stor
     losers = [answer for answer in answers if answer.status == 409]
     assert len(losers) == 5
     assert all(loser.json["current"] == winner.json for loser in losers)
-    assert [act.act for act in await recorded(store, own.id)].count("habilitation change") == 1
+    assert [act.act for act in await recorded_acts(store, own.id)].count("habilitation change") == 1
 
 
 async def test_an_act_that_is_refused_is_not_recorded(api: ApiClient, store: Store) -> None:
@@ -310,7 +297,7 @@ async def test_an_act_that_is_refused_is_not_recorded(api: ApiClient, store: Sto
     other = await create_habilitation(store)
     assert (await api.act("PATCH", f"/habilitations/{other.id}", version=1, datapass_id="1")).status == 409
     assert (await api.act("PATCH", f"/habilitations/{own.id}", version=7, purpose="Cantine")).status == 409
-    assert [act.act for act in await recorded(store)] == ["habilitation create"] * 2
+    assert [act.act for act in await recorded_acts(store)] == ["habilitation create"] * 2
 
 
 @pytest.mark.parametrize(
@@ -379,7 +366,7 @@ async def test_an_author_with_accents_is_recorded_as_sent_or_percent_encoded(api
     for author in ("Zoé", "Zo%C3%A9"):
         headers = {"X-Author": author, "X-Reason": "100 % sûr"}
         assert (await api.send("POST", "/habilitations", body={"siret": SIRET}, headers=headers)).status == 201
-    assert {(act.author, act.reason) for act in await recorded(store)} == {("Zoé", "100 % sûr")}
+    assert {(act.author, act.reason) for act in await recorded_acts(store)} == {("Zoé", "100 % sûr")}
 
 
 async def test_the_text_of_a_token_is_refused_as_author_and_as_reason(api: ApiClient, store: Store) -> None:

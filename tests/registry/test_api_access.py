@@ -22,8 +22,8 @@ from bouquet_registry.api.access import Clients, check_access
 from bouquet_registry.api.route import Route
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store, open_store
-from tests.registry.api_client import AUTHOR, ROUTES, SECRET, SIGNING_KEY, ApiClient, api_client
-from tests.registry.test_acts import recorded
+from tests.registry.api_client import AUTHOR, ROUTES, SECRET, SIGNING_KEY, ApiClient, api_client, api_environ
+from tests.support.administrative_acts import recorded_acts
 from tests.support.processes import running_command
 from tests.support.tls import CertificateFiles, certificate_files
 from tests.support.waiting import until
@@ -72,7 +72,7 @@ async def test_no_act_is_done_without_author_and_reason(route: Route, api: ApiCl
         missing = {name for name in AUTHOR if not headers.get(name, "").strip(" %0")}
         assert answer.status == 422
         assert {("invalid", name) for name in missing} <= answer.errors
-    assert await recorded(store) == []
+    assert await recorded_acts(store) == []
 
 
 async def test_a_client_that_leaves_before_its_body_ends_is_no_fault_of_the_database(
@@ -95,7 +95,7 @@ def test_every_route_that_is_no_get_and_stores_something_is_an_act() -> None:
 
 
 async def test_the_log_of_the_api_names_the_client_and_shows_no_secret_and_no_token(tmp_path: Path) -> None:
-    async with running_command(environ(tmp_path), "bouquet-registry", "api") as process:
+    async with running_command(api_environ(tmp_path), "bouquet-registry", "api") as process:
         port = (await process.until_logged("registry api started"))["port"]
         headers = AUTHOR | {"Authorization": f"Bearer {SECRET}"}
         async with ClientSession(f"http://127.0.0.1:{port}", headers=headers) as session:
@@ -112,7 +112,7 @@ async def test_the_log_of_the_api_names_the_client_and_shows_no_secret_and_no_to
 async def test_the_api_with_a_client_authority_refuses_other_certificates(tmp_path: Path) -> None:
     authority = trustme.CA()
     own, foreign = certificate_files(tmp_path / "own", authority), certificate_files(tmp_path / "foreign")
-    settings = environ(tmp_path) | {
+    settings = api_environ(tmp_path) | {
         "BOUQUET_REGISTRY_API_CERTIFICATE": str(own.certificate),
         "BOUQUET_REGISTRY_API_KEY": str(own.key),
         "BOUQUET_REGISTRY_API_CLIENT_CA": str(own.ca),
@@ -138,19 +138,8 @@ async def status_with(port: int, server: CertificateFiles, own: CertificateFiles
         return response.status
 
 
-def environ(folder: Path) -> dict[str, str]:
-    """Returns the settings of an API process that listens on free ports."""
-    return {
-        "BOUQUET_REGISTRY_DATABASE_URL": f"sqlite:///{folder}/registry.db",
-        "BOUQUET_REGISTRY_SIGNING_KEY": SIGNING_KEY.reveal(),
-        "BOUQUET_REGISTRY_PORT": "0",
-        "BOUQUET_REGISTRY_API_PORT": "0",
-        "BOUQUET_REGISTRY_API_SECRETS": f"portal:{SECRET}",
-    }
-
-
 async def test_the_api_without_a_signing_key_or_clients_names_both_settings_and_exits(tmp_path: Path) -> None:
-    settings = environ(tmp_path)
+    settings = api_environ(tmp_path)
     del settings["BOUQUET_REGISTRY_SIGNING_KEY"], settings["BOUQUET_REGISTRY_API_SECRETS"]
     async with running_command(settings, "bouquet-registry", "api") as process:
         assert await process.wait() == 2

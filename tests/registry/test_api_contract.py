@@ -16,8 +16,7 @@ from bouquet_registry.api import openapi
 from bouquet_registry.api.errors import STATUSES
 from bouquet_registry.store import open_store
 from tests.registry.accesses import access, write
-from tests.registry.api_client import AUTHOR, ROUTES, SECRET, api_client
-from tests.registry.test_api_access import environ
+from tests.registry.api_client import AUTHOR, ROUTES, SECRET, api_client, api_environ
 from tests.support.habilitations import issue_token
 from tests.support.processes import Process, running_command
 
@@ -43,7 +42,7 @@ async def api(database: Secret) -> AsyncIterator[tuple[Process, int]]:
         token = await issue_token(store)
         await write(store, [access(1, habilitation=token.habilitation, token=token.id)])
     settings = {"BOUQUET_REGISTRY_DATABASE_URL": database.reveal()}
-    async with running_command(environ(Path()) | settings, "bouquet-registry", "api") as process:
+    async with running_command(api_environ(Path()) | settings, "bouquet-registry", "api") as process:
         yield process, (await process.until_logged("registry api started"))["port"]
 
 

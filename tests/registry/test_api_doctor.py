@@ -13,12 +13,11 @@ from bouquet_registry.roles import Roles
 from bouquet_registry.store import open_store, upgrade
 from bouquet_registry.token_signing import new_key, verification_keys
 from tests.registry.accesses import tamper
-from tests.registry.api_client import SECRET
-from tests.registry.test_api_access import environ
-from tests.registry.test_roles import as_role
+from tests.registry.api_client import SECRET, api_environ
 from tests.support.doctor_report import Report, run_doctor
 from tests.support.postgres import PostgresServer
 from tests.support.processes import running_command
+from tests.support.registry_roles import as_role
 from tests.support.tls import HOST, CertificateFiles, certificate_files
 
 ROLE = "bouquet_api"
@@ -26,7 +25,7 @@ ROLE = "bouquet_api"
 
 def settings(folder: Path, own: CertificateFiles, **changes: str) -> dict[str, str]:
     chosen = {"API_CERTIFICATE": str(own.certificate), "API_KEY": str(own.key), "SIGNING_KEY": new_key("2027-01")}
-    return environ(folder) | {f"BOUQUET_REGISTRY_{name}": value for name, value in (chosen | changes).items()}
+    return api_environ(folder) | {f"BOUQUET_REGISTRY_{name}": value for name, value in (chosen | changes).items()}
 
 
 def key_set(folder: Path, signing_key: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from bouquet_registry.store import Store
 from tests.registry.api_client import ApiClient, api_client
-from tests.registry.test_acts import recorded
+from tests.support.administrative_acts import recorded_acts
 from tests.support.clock import DatetimeClock
 from tests.support.editors import EDITOR_SIRET, create_editor, delegate
 from tests.support.habilitations import create_habilitation
@@ -37,7 +37,7 @@ async def test_an_editor_is_created_changed_closed_and_reopened(api: ApiClient, 
     assert (await api.get(path)).json["editor"]["version"] == 4
     assert (await api.get("/editors", q="arp", state="active")).json["data"][0]["id"] == made["id"]
     assert (await api.get("/editors", q="other")).json == {"data": [], "next": None}
-    assert sorted((act.version, act.act, act.changed) for act in await recorded(store, made["id"])) == [
+    assert sorted((act.version, act.act, act.changed) for act in await recorded_acts(store, made["id"])) == [
         (1, "editor create", ()),
         (2, "editor change", ("allowed_ips",)),
         (3, "editor archived", ("state",)),

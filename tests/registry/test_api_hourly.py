@@ -12,7 +12,7 @@ from bouquet_registry.journal.rollups import roll_up
 from bouquet_registry.store import Store
 from tests.registry.accesses import NOON, access, write
 from tests.registry.api_client import ApiClient, api_client
-from tests.registry.test_acts import recorded
+from tests.support.administrative_acts import recorded_acts
 from tests.support.clock import DatetimeClock
 from tests.support.editors import create_editor, delegate, issue_editor_token
 from tests.support.habilitations import create_habilitation, habilitation_of, issue_token
@@ -63,7 +63,7 @@ async def test_calls_are_counted_by_the_hour_for_a_habilitation_a_token_an_edito
     assert await counted(api, token=token.id, habilitation=other.habilitation) == []
     (first, *_) = (await api.get(PATH, **PERIOD, token=token.id)).json["data"]
     assert (first["mean_duration_ms"], first["outcome"]) == (15.0, "found")
-    assert {act.act for act in await recorded(store, editor.id)} == {"editor create", "journal stats"}
+    assert {act.act for act in await recorded_acts(store, editor.id)} == {"editor create", "journal stats"}
 
 
 async def test_a_page_covers_as_many_hours_as_its_limit(api: ApiClient, store: Store) -> None:
@@ -131,5 +131,5 @@ async def test_a_reopened_habilitation_brings_its_delegations_back_with_an_act(a
     (delegation,) = await delegate(store, editor, own)
     await api.act("POST", f"/habilitations/{own.id}/close", version=1)
     await api.act("POST", f"/habilitations/{own.id}/reopen", version=2)
-    acts = {act.act for act in await recorded(store, delegation.id)}
+    acts = {act.act for act in await recorded_acts(store, delegation.id)}
     assert acts == {"delegation create", "delegation suspend", "delegation resume"}

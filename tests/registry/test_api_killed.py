@@ -14,19 +14,17 @@ from sqlalchemy import func, select, text
 from bouquet_mesh.secret import Secret
 from bouquet_registry import schema
 from bouquet_registry.store import Store
-from tests.registry.api_client import AUTHOR, SECRET
-from tests.registry.test_api_access import environ
+from tests.registry.api_client import ALL_HEADERS, api_environ
+from tests.support.awaited_lock import until_lock_is_awaited
 from tests.support.habilitations import create_habilitation
 from tests.support.processes import Process, running_command
-from tests.support.waiting import until
 
-HEADERS = AUTHOR | {"Authorization": f"Bearer {SECRET}"}
 ROUNDS = 3
 
 
 def running_api(database: Secret) -> AbstractAsyncContextManager[Process]:
     settings = {"BOUQUET_REGISTRY_DATABASE_URL": database.reveal()}
-    return running_command(environ(Path()) | settings, "bouquet-registry", "api")
+    return running_command(api_environ(Path()) | settings, "bouquet-registry", "api")
 
 
 async def act_until_killed(process: Process, habilitations: list[str]) -> None:
@@ -44,7 +42,7 @@ async def act_until_killed(process: Process, habilitations: list[str]) -> None:
                 async with session.post(f"/habilitations/{id_}/tokens", json={}) as response:
                     assert response.status == 201
 
-    async with ClientSession(f"http://127.0.0.1:{port}", headers=HEADERS) as session, asyncio.TaskGroup() as tasks:
+    async with ClientSession(f"http://127.0.0.1:{port}", headers=ALL_HEADERS) as session, asyncio.TaskGroup() as tasks:
         for id_ in habilitations:
             tasks.create_task(change(session, id_))
         await process.until_logged("api request answered", times=20)
@@ -74,12 +72,12 @@ async def test_an_api_killed_between_a_change_and_its_act_leaves_neither(store: 
     own = await create_habilitation(store)
     async with running_api(database) as process:
         port = (await process.until_logged("registry api started"))["port"]
-        async with ClientSession(f"http://127.0.0.1:{port}", headers=HEADERS) as session:
+        async with ClientSession(f"http://127.0.0.1:{port}", headers=ALL_HEADERS) as session:
             async with store.writing() as connection:
                 await connection.execute(text("LOCK TABLE acts IN EXCLUSIVE MODE"))
                 body = {"version": 1, "purpose": "Transport"}
                 sent = asyncio.create_task(session.patch(f"/habilitations/{own.id}", json=body).__aenter__())
-                await waits_for_a_lock(store, "acts")
+                await until_lock_is_awaited(store, "acts")
                 await process.kill()
             with pytest.raises(ClientError):
                 await sent
@@ -87,22 +85,3 @@ async def test_an_api_killed_between_a_change_and_its_act_leaves_neither(store: 
         found = (await connection.execute(select(schema.habilitations.c.version, schema.habilitations.c.purpose))).one()
         assert tuple(found) == (1, "Cantine")
         assert list(await connection.scalars(select(schema.acts.c.act))) == ["habilitation create"]
-
-
-async def waits_for_a_lock(store: Store, table: str) -> None:
-    """Returns once PostgreSQL makes a process wait for a lock on a table."""
-    waiting = text(
-        "SELECT count(*) FROM pg_locks JOIN pg_class ON relation = pg_class.oid WHERE NOT granted AND relname = :table"
-    ).bindparams(table=table)
-    seen = 0
-
-    async def look() -> None:
-        nonlocal seen
-        while not seen:
-            async with store.reading() as connection:
-                seen = (await connection.execute(waiting)).scalar_one()
-            await asyncio.sleep(0.05)
-
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(look())
-        await until(lambda: seen > 0)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.registry.api_client import SECRET
-from tests.registry.test_api_access import environ
+from tests.registry.api_client import SECRET, api_environ
 from tests.support.processes import running_command
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations" / "registry-api.md"
@@ -21,7 +20,7 @@ CALLS = re.findall(r"```sh\n(.*?)\n```", PAGE.read_text(encoding="utf-8"), re.DO
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 async def test_every_call_of_the_page_about_the_registry_s_api_is_answered(tmp_path: Path) -> None:
     assert len(CALLS) >= 6
-    async with running_command(environ(tmp_path), "bouquet-registry", "api") as process:
+    async with running_command(api_environ(tmp_path), "bouquet-registry", "api") as process:
         port = (await process.until_logged("registry api started"))["port"]
         variables = {"API": f"http://127.0.0.1:{port}", "SECRET": SECRET}
         for call in CALLS:

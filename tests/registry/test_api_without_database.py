@@ -11,8 +11,7 @@ from sqlalchemy.engine import make_url
 
 from bouquet_mesh.secret import Secret
 from bouquet_registry.store import open_store
-from tests.registry.test_api_access import environ
-from tests.registry.test_api_killed import HEADERS
+from tests.registry.api_client import ALL_HEADERS, api_environ
 from tests.support.daemon import free_port
 from tests.support.postgres import PostgresServer
 from tests.support.processes import running_command
@@ -35,9 +34,9 @@ async def test_the_api_stays_ready_and_refuses_requests_while_its_database_is_aw
 ) -> None:
     name, port = make_url(database.reveal()).database or "", free_port()
     settings = {"BOUQUET_REGISTRY_DATABASE_URL": database.reveal(), "BOUQUET_REGISTRY_PORT": str(port)}
-    async with running_command(environ(Path()) | settings, "bouquet-registry", "api") as process:
+    async with running_command(api_environ(Path()) | settings, "bouquet-registry", "api") as process:
         api = f"http://127.0.0.1:{(await process.until_logged('registry api started'))['port']}/habilitations"
-        async with ClientSession(headers=HEADERS) as session:
+        async with ClientSession(headers=ALL_HEADERS) as session:
 
             async def status(url: str) -> int:
                 async with session.get(url) as response:

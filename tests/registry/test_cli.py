@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import pytest
 
@@ -23,43 +20,7 @@ from bouquet_registry.schema import REVISION
 from bouquet_registry.store import open_store
 from tests.registry.datapass_events import v1
 from tests.support.habilitations import SIRET
-
-KEY = "k" * 32
-Run: TypeAlias = Callable[..., Any]
-
-
-@pytest.fixture
-def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    own = {
-        "BOUQUET_REGISTRY_DATABASE_URL": f"sqlite:///{tmp_path}/registry.db",
-        "BOUQUET_REGISTRY_SIGNING_KEY": KEY,
-    }
-    for name, value in own.items():
-        monkeypatch.setenv(name, value)
-    return {**os.environ, **own}
-
-
-@pytest.fixture
-def run(environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: str) -> Any:
-        status = main([*with_reason(arguments), "--json"])
-        out, err = capsys.readouterr()
-        assert status == 0, err
-        return json.loads(out)
-
-    return run
-
-
-def with_reason(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Returns the arguments of a command with a reason for the act, unless they give one."""
-    return (*arguments,) if "--why" in arguments else (*arguments, "--why", "ticket 12")
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 1) -> str:
-    assert main(with_reason(arguments)) == status
-    out, err = capsys.readouterr()
-    assert out == ""
-    return err
+from tests.support.registry_commands import Run, refused_command
 
 
 def test_the_installed_command_creates_a_habilitation_and_refuses_an_unknown_token(environ: dict[str, str]) -> None:
@@ -85,7 +46,7 @@ def test_commands_issue_list_and_revoke_a_token_and_refuse_a_stale_version(
     assert run("token", "list", "--expiring-within", "600")[0]["id"] == token["id"]
     assert run("token", "list", "--expiring-within", "500") == []
     assert run("token", "revoke", token["id"], "--reason", "leaked")["blacklist_reason"] == "leaked"
-    told = refused(capsys, "token", "prolong", token["id"], "--version", "1")
+    told = refused_command(capsys, "token", "prolong", token["id"], "--version", "1")
     assert told == f"{token['id']} is at version 2, not 1: nothing was done\n"
     assert run("habilitation", "show", own["id"])["tokens"][0]["blacklisted_at"]
 
@@ -154,11 +115,11 @@ def test_records_are_printed_as_text_without_the_json_option(
 
 
 def test_a_refused_command_prints_its_reason(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert refused(capsys, "token", "show", "nobody") == "no token of a habilitation has this id\n"
-    assert refused(capsys, "habilitation", "show", "nobody") == "no habilitation has this id\n"
-    assert refused(capsys, "habilitation", "create", "--siret", "1") == "siret: is no SIRET\n"
+    assert refused_command(capsys, "token", "show", "nobody") == "no token of a habilitation has this id\n"
+    assert refused_command(capsys, "habilitation", "show", "nobody") == "no habilitation has this id\n"
+    assert refused_command(capsys, "habilitation", "create", "--siret", "1") == "siret: is no SIRET\n"
     archived = run("habilitation", "archive", run("habilitation", "create", "--siret", SIRET)["id"])
-    assert "is archived" in refused(capsys, "token", "issue", archived["id"])
+    assert "is archived" in refused_command(capsys, "token", "issue", archived["id"])
 
 
 @pytest.mark.parametrize(
@@ -186,14 +147,14 @@ def test_a_wrong_setting_is_named_on_standard_error(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("BOUQUET_REGISTRY_DATABASE_URL", "nonsense")
-    assert refused(capsys, "token", "list", status=2).startswith("BOUQUET_REGISTRY_DATABASE_URL: must be")
+    assert refused_command(capsys, "token", "list", status=2).startswith("BOUQUET_REGISTRY_DATABASE_URL: must be")
 
 
 def test_an_unavailable_database_is_reported_without_a_traceback(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("BOUQUET_REGISTRY_DATABASE_URL", "postgresql://nobody:SECRET@127.0.0.1:1/none")
-    told = refused(capsys, "token", "list", status=3)
+    told = refused_command(capsys, "token", "list", status=3)
     assert told.startswith("the database is away (")
     assert "SECRET" not in told
 

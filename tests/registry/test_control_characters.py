@@ -28,13 +28,14 @@ from bouquet_registry.refusals import RefusalError
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from tests.registry.api_client import ApiClient, api_client
+from tests.registry.datapass_client import datapass_client
 from tests.registry.datapass_events import V1, V2, signed, v1, v2
-from tests.registry.test_bulk_import import habilitation, token, written
-from tests.registry.test_notices import settings, smtp
-from tests.registry.test_webhooks import datapass_client
-from tests.registry.test_webhooks_fuzzed import places
 from tests.support.clock import DatetimeClock
 from tests.support.habilitations import SIRET, issue_token
+from tests.support.import_files import habilitation_line, import_file, token_line
+from tests.support.json_places import json_places
+from tests.support.mail_server import mail_server
+from tests.support.notices import notice_settings
 from tests.support.tls import CertificateFiles
 
 CODES = "\x1b[2J\x9b31m\u202e\r\nCliquez"
@@ -78,7 +79,7 @@ async def assert_stored_texts_are_clean(store: Store) -> None:
 
 def poisoned(document: Any) -> Iterator[Any]:
     """Yields copies of a JSON document, in each of which one more text has control characters at its end."""
-    for *parents, last in places(document):
+    for *parents, last in json_places(document):
         copy = json.loads(json.dumps(document))
         parent = copy
         for key in parents:
@@ -150,19 +151,21 @@ async def act(api: ApiClient, path: str, body: Any) -> Any:
 
 async def test_no_text_of_an_import_is_stored_with_control_characters(store: Store, tmp_path: Path) -> None:
     full = {name: value for name, value in FULL_HABILITATION.items() if name != "siret"}
-    lines = [habilitation(number, **fields) for number, fields in enumerate(poisoned(full))]
+    lines = [habilitation_line(number, **fields) for number, fields in enumerate(poisoned(full))]
     context = Context(store, RegistrySettings())
     for line in lines:
-        given = Namespace(file=written(tmp_path, line), dry_run=False, author=f"Anne{CODES}", why=CODES)
+        given = Namespace(file=import_file(tmp_path, line), dry_run=False, author=f"Anne{CODES}", why=CODES)
         try:
             await bulk_import.import_file(context, given)
         except RefusalError as refused:
             assert is_clean(str(refused).replace("\n", ""))
-    last = token(of=900, blacklist_reason=CODES, kid=f"a{CODES}")
-    given = Namespace(file=written(tmp_path, habilitation(900), last), dry_run=False, author="Anne", why="ticket")
+    last = token_line(of=900, blacklist_reason=CODES, kid=f"a{CODES}")
+    given = Namespace(
+        file=import_file(tmp_path, habilitation_line(900), last), dry_run=False, author="Anne", why="ticket"
+    )
     with pytest.raises(RefusalError, match="kid"):
         await bulk_import.import_file(context, given)
-    given.file = written(tmp_path, habilitation(900), last | {"kid": "a"})
+    given.file = import_file(tmp_path, habilitation_line(900), last | {"kid": "a"})
     await bulk_import.import_file(context, given)
     await assert_stored_texts_are_clean(store)
 
@@ -196,7 +199,7 @@ def test_a_refusal_on_a_terminal_shows_no_control_character(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("BOUQUET_REGISTRY_DATABASE_URL", f"sqlite:///{tmp_path}/registry.db")
-    file = written(tmp_path, habilitation(1) | {CODES: 1})
+    file = import_file(tmp_path, habilitation_line(1) | {CODES: 1})
     assert main(["import", str(file), "--author", "Anne", "--why", "ticket"]) == 1
     shown = capsys.readouterr().err
     assert "Cliquez" in shown
@@ -226,7 +229,7 @@ async def test_a_mail_holds_no_control_character_of_what_a_former_version_stored
     async with store.writing() as connection:
         await connection.execute(schema.habilitations.update().values(purpose=f"Cantine{CODES}", datapass_id=CODES))
     clock.now = made.expires_at - timedelta(days=30)
-    async with smtp(own) as (inbox, url), open_channel(settings(url)) as channel:
+    async with mail_server(own) as (inbox, url), open_channel(notice_settings(url)) as channel:
         assert channel
         await send_due_notices(store, channel, clock)
     lines = inbox.mails[0][1].get_content().split("\r\n")

@@ -13,11 +13,11 @@ from sqlalchemy.engine import make_url
 from bouquet_mesh.secret import Secret
 from bouquet_proto.names import JOURNAL_QUEUE
 from bouquet_registry.store import open_store, upgrade
-from tests.registry.test_notices import smtp
 from tests.support.broker_users import restricted_vhost
 from tests.support.daemon import free_port
 from tests.support.doctor_report import Report, run_doctor
 from tests.support.gateway_client import TOKEN_KEY
+from tests.support.mail_server import mail_server
 from tests.support.mesh_with_registry import mesh_with_registry
 from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitNode
@@ -79,7 +79,7 @@ async def test_the_doctor_reports_the_days_left_of_certificates_of_database_and_
     own = certificate_files(tmp_path, ends_at=datetime.now(UTC) + timedelta(days=12, hours=1))
     with TlsPostgres(own) as server:
         url = make_url(server.database()).set(host=HOST, query={}).render_as_string(hide_password=False)
-        async with smtp(own) as (_, notices_to):
+        async with mail_server(own) as (_, notices_to):
             query = urlencode({"sslmode": "verify-full", "sslrootcert": own.ca})
             report = await doctor(broker_url, f"{url}?{query}", notices_to=notices_to)
     assert report.finding(f"certificate of {HOST} (BOUQUET_REGISTRY_DATABASE_URL)").startswith("wrong: ends on")

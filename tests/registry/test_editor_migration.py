@@ -11,8 +11,8 @@ from bouquet_mesh.secret import Secret
 from bouquet_registry.editors import queries
 from bouquet_registry.store import Store, upgrade
 from tests.registry.accesses import tamper
-from tests.registry.test_store import AS_OF_0005
 from tests.support.editors import EDITOR_SIRET, issue_editor_token
+from tests.support.former_revisions import BACK_TO_REVISION_0005
 from tests.support.habilitations import SIRET, create_habilitation
 from tests.support.mesh_with_registry import SCOPES, AcmeClient, mesh_with_registry, signed_token
 from tests.support.waiting import TEST_TIMEOUT_S
@@ -35,7 +35,7 @@ async def test_a_gateway_serves_while_the_tables_of_a_former_version_are_migrate
         text = signed_token(holder)
         assert await gate.outcome(text) == "200"
         await made.close_registry()
-        await tamper(store, *AS_OF_0005)
+        await tamper(store, *BACK_TO_REVISION_0005)
         listed = f'[{{"siret": "{EDITOR_SIRET}", "name": "Arpège"}}]'
         await tamper(store, f"UPDATE habilitations SET delegations = '{listed}' WHERE id = '{delegated.id}'")
         seen: set[str] = set()

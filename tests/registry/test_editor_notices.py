@@ -16,13 +16,13 @@ from bouquet_registry.editors import changes, queries
 from bouquet_registry.editors.records import EditorToken
 from bouquet_registry.notices import CLAIM_DURATION, THRESHOLDS, DeliveryError, Notice, send_due_notices
 from bouquet_registry.store import Store
-from tests.registry.api_client import api_client
-from tests.registry.test_api import pages
-from tests.registry.test_notices import NoticeRecorder, settings, smtp
+from tests.registry.api_client import api_client, read_pages
 from tests.support.clock import DatetimeClock
 from tests.support.daemon import free_port
 from tests.support.editors import EDITOR_SIRET, create_editor, issue_editor_token
 from tests.support.habilitations import ADMINISTRATOR, issue_token
+from tests.support.mail_server import mail_server
+from tests.support.notices import NoticeRecorder, notice_settings
 from tests.support.tls import CertificateFiles
 
 MEMBERS = ("zoe@arpege.example", "ali@arpege.example")
@@ -126,7 +126,10 @@ async def test_a_mail_to_an_editor_names_the_editor_the_token_and_the_expiry(
     store: Store, clock: DatetimeClock, own: CertificateFiles
 ) -> None:
     token = await issued(store, clock, 30)
-    async with smtp(own) as (inbox, url), open_channel(settings(url, notices_from="a@bouquet.example")) as channel:
+    async with (
+        mail_server(own) as (inbox, url),
+        open_channel(notice_settings(url, notices_from="a@bouquet.example")) as channel,
+    ):
         assert channel
         await send_due_notices(store, channel, clock)
     [(recipients, mail)] = inbox.mails
@@ -142,7 +145,7 @@ async def test_a_notice_to_an_editor_without_members_is_logged_without_personal_
     store: Store, clock: DatetimeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     await issued(store, clock, 30, members=())
-    async with smtp() as (inbox, url), open_channel(settings(url)) as channel:
+    async with mail_server() as (inbox, url), open_channel(notice_settings(url)) as channel:
         assert channel
         await send_due_notices(store, channel, clock)
     assert inbox.mails == []
@@ -170,7 +173,7 @@ async def test_a_webhook_tells_the_tokens_of_editors_from_those_of_habilitations
     await issue_token(store, clock)
     token = await issued(store, clock, 30)
     try:
-        async with open_channel(settings(f"http://127.0.0.1:{port}/notices", notices_plain=True)) as channel:
+        async with open_channel(notice_settings(f"http://127.0.0.1:{port}/notices", notices_plain=True)) as channel:
             assert channel
             await send_due_notices(store, channel, clock)
     finally:
@@ -188,8 +191,8 @@ async def test_notices_to_editors_are_listed_with_the_time_of_their_sending(
     token = await issued(store, clock, 14)
     await send_due_notices(store, recorder, clock)
     async with api_client(store, clock) as api:
-        [notice] = await pages(api, "/editor-notices", token=token.id, is_sent="true")
+        [notice] = await read_pages(api, "/editor-notices", token=token.id, is_sent="true")
         assert (notice["days"], notice["editor"]) == (14, token.editor)
-        assert await pages(api, "/editor-notices", editor=token.editor) == [notice]
-        assert len(await pages(api, "/editor-notices")) == 2
-        assert await pages(api, "/editor-notices", is_sent="false") == []
+        assert await read_pages(api, "/editor-notices", editor=token.editor) == [notice]
+        assert len(await read_pages(api, "/editor-notices")) == 2
+        assert await read_pages(api, "/editor-notices", is_sent="false") == []

@@ -12,9 +12,9 @@ from joserfc import jws
 from joserfc.jwk import OctKey
 
 from bouquet_registry.__main__ import main
-from tests.registry.test_cli import with_reason
 from tests.support.editors import EDITOR_SIRET
 from tests.support.habilitations import SIRET
+from tests.support.registry_commands import with_reason
 
 KEY = "k" * 32
 Run: TypeAlias = Callable[..., Any]

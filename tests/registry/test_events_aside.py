@@ -15,7 +15,7 @@ from bouquet_registry.refusals import UnknownRecord
 from bouquet_registry.store import Store
 from tests.registry.api_client import ApiClient, api_client
 from tests.registry.datapass_events import v1
-from tests.registry.test_acts import recorded
+from tests.support.administrative_acts import recorded_acts
 from tests.support.clock import DatetimeClock
 from tests.support.habilitations import ADMINISTRATOR
 
@@ -51,7 +51,7 @@ async def test_an_event_is_listed_shown_and_replayed_with_acts(
     assert (replayed.status, replayed.json["outcome"], list(replayed.json["answer"])) == (200, "obeyed", ["token_id"])
     assert (await api.get(PATH)).json == {"data": [], "next": None}
     assert (await api.act("POST", f"{PATH}/{good.digest}/replay")).status == 404
-    assert "datapass-event show" in {act.act for act in await recorded(store, good.digest)}
+    assert "datapass-event show" in {act.act for act in await recorded_acts(store, good.digest)}
 
 
 async def test_an_event_that_still_cannot_be_applied_stays_aside_until_it_is_discarded(
@@ -118,4 +118,4 @@ async def test_of_two_discards_at_once_one_is_an_act(api: ApiClient, store: Stor
     (event,) = await set_aside(store, clock, b"junk")
     answers = await asyncio.gather(*(api.act("POST", f"{PATH}/{event.digest}/discard") for _ in range(5)))
     assert sorted(answer.status for answer in answers) == [200, 404, 404, 404, 404]
-    assert [act.act for act in await recorded(store, event.digest)] == ["datapass-event discard"]
+    assert [act.act for act in await recorded_acts(store, event.digest)] == ["datapass-event discard"]

@@ -18,9 +18,8 @@ from bouquet_registry.datapass.inbox import ReceivedEvent
 from bouquet_registry.served_scopes import FRANCE_CONNECT_SCOPES
 from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
-from tests.registry.api_client import ApiClient, api_client
+from tests.registry.api_client import ApiClient, api_client, api_environ
 from tests.registry.datapass_events import v2
-from tests.registry.test_api_access import environ
 from tests.support.clock import DatetimeClock
 from tests.support.editors import create_editor, delegations_of
 from tests.support.habilitations import SIRET
@@ -264,7 +263,7 @@ async def test_the_api_process_serves_the_forms_of_its_setting_and_names_a_wrong
     own = {"BOUQUET_REGISTRY_DATABASE_URL": Secret(f"sqlite:///{tmp_path}/registry.db").reveal()}
     file = tmp_path / "forms.yaml"
     file.write_text("forms: {a: {pages: []}}")
-    settings = environ(Path()) | own
+    settings = api_environ(Path()) | own
     async with running_command(settings | {"BOUQUET_REGISTRY_FORMS": str(file)}, "bouquet-registry", "api") as process:
         assert await process.wait() == 2
         assert "BOUQUET_REGISTRY_FORMS" in process.output

@@ -24,6 +24,7 @@ from bouquet_proto.deadline import Deadline
 from bouquet_registry import queries, transactions
 from bouquet_registry.clock import utc_now
 from bouquet_registry.store import Store
+from tests.support.awaited_outcome import until_outcome
 from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH, TOKEN_KEY
 from tests.support.habilitations import ADMINISTRATOR, change_habilitation, read_token, revoke_token
 from tests.support.mesh_with_registry import (
@@ -56,13 +57,6 @@ async def read(client: RegistryClient, id_: str) -> Token | CredentialRefusal:
     return await client.token_of(Credential("bearer", signed_token(id_)), "a request", Deadline.after(TEST_TIMEOUT_S))
 
 
-async def becomes(gate: AcmeClient, text: str, told: str) -> None:
-    """Repeats a call with the token `text` until its outcome is `told`, such as `200` or `401 00103`."""
-    async with asyncio.timeout(TEST_TIMEOUT_S):
-        while await gate.outcome(text) != told:  # noqa: ASYNC110 - the gateway tells nobody what it hears
-            await asyncio.sleep(0.01)
-
-
 async def test_scopes_siret_and_expiry_come_from_the_registry_not_the_claims(here: MeshWithRegistry) -> None:
     issued = await here.issue_token(scopes=("acme_dossier",))
     gate = await here.start_gateway()
@@ -87,7 +81,7 @@ async def test_a_token_becomes_valid_as_it_is_issued(here: MeshWithRegistry) -> 
     async with transactions.begin(here.store, ADMINISTRATOR) as transaction:
         later = await transaction.issue(await queries.habilitation(transaction.connection, issued.habilitation))
         assert await gate.outcome(signed_token(later)) == "401 00101"
-    await becomes(gate, signed_token(later), "200")
+    await until_outcome(gate, signed_token(later), "200")
 
 
 async def test_a_forged_token_is_invalid_and_the_registry_is_not_asked(here: MeshWithRegistry) -> None:
@@ -111,10 +105,10 @@ async def test_the_expiry_of_a_token_is_the_registry_s(here: MeshWithRegistry) -
     async with here.store.writing() as connection:
         await connection.exec_driver_sql("UPDATE tokens SET expires_at = '2020-01-01 00:00:00', change = 1000")
         await connection.exec_driver_sql("UPDATE log SET number = 1000")
-    await becomes(gate, signed_token(issued), "401 00103")
+    await until_outcome(gate, signed_token(issued), "401 00103")
     async with transactions.begin(here.store, ADMINISTRATOR) as transaction:
         await transaction.prolong(await queries.token(transaction.connection, issued.id))
-    await becomes(gate, signed_token(issued), "200")
+    await until_outcome(gate, signed_token(issued), "200")
 
 
 async def test_a_revoked_token_is_blacklisted_before_anything_else(here: MeshWithRegistry) -> None:
@@ -122,7 +116,7 @@ async def test_a_revoked_token_is_blacklisted_before_anything_else(here: MeshWit
     gate = await here.start_gateway(calls_per_second=0)
     assert await gate.outcome(signed_token(issued)) == "403 00107"
     await revoke_token(here.store, issued)
-    await becomes(gate, signed_token(issued), "401 00105")
+    await until_outcome(gate, signed_token(issued), "401 00105")
     for path in (QUOTIENT_FAMILIAL_PATH, "/nowhere", "/api/introspect"):
         answer = await gate.call(signed_token(issued), path)
         assert (answer.status, answer.error["code"]) == (401, "00105")
@@ -136,7 +130,7 @@ async def test_a_token_may_be_blacklisted_from_a_day_on(here: MeshWithRegistry) 
     gate = await here.start_gateway()
     await revoke_token(here.store, issued, at=utc_now() + timedelta(seconds=2))
     assert await gate.outcome(signed_token(issued)) == "200"
-    await becomes(gate, signed_token(issued), "401 00105")
+    await until_outcome(gate, signed_token(issued), "401 00105")
 
 
 async def test_a_change_of_scopes_takes_effect_at_the_gateway(here: MeshWithRegistry) -> None:
@@ -144,16 +138,16 @@ async def test_a_change_of_scopes_takes_effect_at_the_gateway(here: MeshWithRegi
     gate = await here.start_gateway()
     assert await gate.outcome(signed_token(issued)) == "200"
     await change_habilitation(here.store, issued, scopes=("another",))
-    await becomes(gate, signed_token(issued), "403 00100")
+    await until_outcome(gate, signed_token(issued), "403 00100")
     await change_habilitation(here.store, issued, scopes=SCOPES)
-    await becomes(gate, signed_token(issued), "200")
+    await until_outcome(gate, signed_token(issued), "200")
 
 
 async def test_tokens_of_an_archived_habilitation_are_refused(here: MeshWithRegistry) -> None:
     issued = await here.issue_token()
     gate = await here.start_gateway()
     await change_habilitation(here.store, issued, state="archived")
-    await becomes(gate, signed_token(issued), "401 00105")
+    await until_outcome(gate, signed_token(issued), "401 00105")
 
 
 async def test_a_disallowed_address_is_refused_before_the_rate_limit(here: MeshWithRegistry) -> None:
@@ -243,7 +237,7 @@ async def test_without_a_registry_a_token_is_a_502_not_a_401(
     assert await gate.outcome(signed_token(issued)[:-3] + "AAA") == "401 00101"
     assert (await gate.call(signed_token(issued), "/nowhere")).status == 404
     await here.open_registry()
-    await becomes(gate, signed_token(issued), "200")
+    await until_outcome(gate, signed_token(issued), "200")
     async with asyncio.timeout(TEST_TIMEOUT_S):
         while (await gate.get("/readyz", token="")).status != 200:  # noqa: ASYNC110 - what is waited for has no event here
             await asyncio.sleep(0.01)
@@ -288,7 +282,7 @@ async def test_changes_made_while_the_registry_was_silent_are_seen_at_its_return
     await revoke_token(here.store, issued)
     assert await gate.outcome(signed_token(issued)) == "200"
     await here.open_registry()
-    await becomes(gate, signed_token(issued), "401 00105")
+    await until_outcome(gate, signed_token(issued), "401 00105")
 
 
 async def test_a_token_in_use_is_looked_up_again_at_intervals(here: MeshWithRegistry) -> None:
@@ -297,7 +291,7 @@ async def test_a_token_in_use_is_looked_up_again_at_intervals(here: MeshWithRegi
     assert await gate.outcome(signed_token(issued)) == "200"
     async with here.store.writing() as connection:  # behind the log's back
         await connection.exec_driver_sql("UPDATE habilitations SET scopes = '[]'")
-    await becomes(gate, signed_token(issued), "403 00100")
+    await until_outcome(gate, signed_token(issued), "403 00100")
 
 
 async def test_a_call_does_not_wait_for_the_refresh_of_its_token(here: MeshWithRegistry) -> None:
@@ -357,7 +351,7 @@ async def test_a_replaced_registry_database_makes_gateways_forget_all_tokens(her
     async with here.store.writing() as connection:
         await connection.exec_driver_sql("DELETE FROM tokens")
         await connection.exec_driver_sql("UPDATE log SET name = 'another', number = 0")
-    await becomes(gate, signed_token(issued), "401 00101")
+    await until_outcome(gate, signed_token(issued), "401 00101")
 
 
 @pytest.mark.broker
@@ -385,7 +379,7 @@ async def keep_calling(gate: AcmeClient, text: str) -> None:
 async def stays(gate: AcmeClient, text: str, told: str) -> None:
     """Waits until a call with the token `text` has the outcome `told`, then asserts that the next twenty calls have it
     too."""
-    await becomes(gate, text, told)
+    await until_outcome(gate, text, told)
     for _ in range(20):
         assert await gate.outcome(text) == told
 

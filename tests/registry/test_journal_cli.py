@@ -22,8 +22,8 @@ from bouquet_registry.__main__ import main
 from bouquet_registry.store import open_store
 from tests.registry import accesses
 from tests.registry.accesses import KEY, access
-from tests.registry.test_cli import with_reason
 from tests.support import habilitations
+from tests.support.registry_commands import with_reason
 
 PERSON = {"nom": "Kervallan", "prenom": "Ève Marie", "naissance": "1990-03-07", "sexe": "F", "commune": "29019"}
 OPTIONS = [word for name, value in PERSON.items() for word in (f"--{name}", value)]

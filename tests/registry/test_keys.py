@@ -21,17 +21,17 @@ from bouquet_registry.refusals import InvalidFields, RefusalError
 from bouquet_registry.store import Store, open_store, upgrade
 from bouquet_registry.token_signing import Signer, new_key, verification_keys
 from tests.registry.api_client import ApiClient, api_client
-from tests.registry.test_acts import recorded
-from tests.registry.test_bulk_import import habilitation, imported, token, uuid, written
-from tests.registry.test_cli import environ, refused, run  # noqa: F401 - fixtures
-from tests.registry.test_gateway import becomes
-from tests.registry.test_store import AS_OF_0009
-from tests.registry.test_token_signing import OWN, TOKEN
+from tests.support.administrative_acts import recorded_acts
+from tests.support.awaited_outcome import until_outcome
 from tests.support.clock import DatetimeClock
 from tests.support.editors import create_editor
+from tests.support.former_revisions import BACK_TO_REVISION_0009
 from tests.support.gateway_client import TOKEN_KEY
 from tests.support.habilitations import ADMINISTRATOR, SIRET, create_habilitation, issue_token, revoke_token
+from tests.support.import_files import habilitation_line, import_file, import_records, record_id, token_line
 from tests.support.mesh_with_registry import SCOPES, CountingBus, MeshWithRegistry
+from tests.support.registry_commands import Run, refused_command
+from tests.support.unstored_token import HABILITATION, TOKEN
 
 LEAKED, NEXT = Secret(new_key("2026-01")), Secret(new_key("2026-02"))
 BOTH = Secret(verification_keys(NEXT, verification_keys(LEAKED).encode()))
@@ -59,12 +59,12 @@ async def test_a_withdrawn_key_s_texts_are_refused_and_the_same_token_is_signed_
     assert [await gate.outcome(former.jwt) for gate in gates] == ["200", "200"]
     await keys_of(here.store).withdraw(ADMINISTRATOR, "2026-01")
     for gate in gates:
-        await becomes(gate, former.jwt, "401 00105")
+        await until_outcome(gate, former.jwt, "401 00105")
     assert await (await here.start_gateway(token_keys=BOTH)).outcome(former.jwt) == "401 00105"
     (again,) = await keys_of(here.store, NEXT).reissue(ADMINISTRATOR, "2026-01")
     assert again.token.id == former.token.id
     assert [await gate.outcome(again.jwt) for gate in gates] == ["200", "200"]
-    assert {act.act for act in await recorded(here.store, again.token.id)} == {"token issue", "token reveal"}
+    assert {act.act for act in await recorded_acts(here.store, again.token.id)} == {"token issue", "token reveal"}
 
 
 async def test_a_restored_key_s_texts_are_accepted_again(here: MeshWithRegistry) -> None:
@@ -72,10 +72,10 @@ async def test_a_restored_key_s_texts_are_accepted_again(here: MeshWithRegistry)
     issued = await administration(here.store, LEAKED).issue(ADMINISTRATOR, own.id)
     gate = await here.start_gateway(token_keys=BOTH)
     await keys_of(here.store).withdraw(ADMINISTRATOR, "2026-01")
-    await becomes(gate, issued.jwt, "401 00105")
+    await until_outcome(gate, issued.jwt, "401 00105")
     await keys_of(here.store).restore(ADMINISTRATOR, "2026-01")
-    await becomes(gate, issued.jwt, "200")
-    assert {act.act for act in await recorded(here.store, "2026-01")} == {"key withdraw", "key restore"}
+    await until_outcome(gate, issued.jwt, "200")
+    assert {act.act for act in await recorded_acts(here.store, "2026-01")} == {"key withdraw", "key restore"}
 
 
 async def test_the_secret_without_a_name_is_withdrawn_by_an_empty_name(here: MeshWithRegistry) -> None:
@@ -84,7 +84,7 @@ async def test_the_secret_without_a_name_is_withdrawn_by_an_empty_name(here: Mes
     named = await administration(here.store, NEXT).issue(ADMINISTRATOR, own.id)
     gate = await here.start_gateway(token_keys=BOTH)
     await keys_of(here.store).withdraw(ADMINISTRATOR, "")
-    await becomes(gate, shared.jwt, "401 00105")
+    await until_outcome(gate, shared.jwt, "401 00105")
     assert await gate.outcome(named.jwt) == "200"
 
 
@@ -138,11 +138,12 @@ async def test_a_gateway_of_a_former_release_reads_of_a_withdrawn_key_s_tokens_t
 async def test_a_token_of_an_unrecorded_key_is_blacklisted_at_a_gateway_of_a_former_release(
     store: Store, tmp_path: Path
 ) -> None:
-    await imported(store, written(tmp_path, habilitation(1), token(1), token(2, kid="former")))
+    await import_records(store, import_file(tmp_path, habilitation_line(1), token_line(1), token_line(2, kid="former")))
     await keys_of(store).withdraw(ADMINISTRATOR, "2026-01")
     async with store.reading() as connection:
         unrecorded, recorded_key = [
-            (await changes.find_token(connection, uuid(2, number), refuses_withdrawn=False))[0] for number in (1, 2)
+            (await changes.find_token(connection, record_id(2, number), refuses_withdrawn=False))[0]
+            for number in (1, 2)
         ]
     assert unrecorded
     assert recorded_key
@@ -163,7 +164,7 @@ def test_a_key_that_has_two_names_is_refused_under_both() -> None:
 
 
 def _signed_with(key: Secret) -> Credential:
-    return Credential("bearer", Signer(key).sign(TOKEN, OWN))
+    return Credential("bearer", Signer(key).sign(TOKEN, HABILITATION))
 
 
 async def test_a_withdrawn_key_signs_nothing_more(store: Store) -> None:
@@ -197,10 +198,10 @@ async def test_the_tokens_of_a_key_are_those_in_force_and_those_of_unrecorded_ke
     await revoke_token(store, issued[0])
     await administration(store, NEXT).issue(ADMINISTRATOR, own.id)
     await issue_token(store)  # has no text yet, as after an event of DataPass
-    lines = [token(1), token(2, kid="2026-01"), token(3, kid="former")]
-    await imported(store, written(tmp_path, habilitation(1, name="A"), *lines))
+    lines = [token_line(1), token_line(2, kid="2026-01"), token_line(3, kid="former")]
+    await import_records(store, import_file(tmp_path, habilitation_line(1, name="A"), *lines))
     found = {one.id: one.is_recorded for one in await keys_of(store).tokens("2026-01")}
-    assert found == {issued[1].id: True, uuid(2, 1): False, uuid(2, 2): True}
+    assert found == {issued[1].id: True, record_id(2, 1): False, record_id(2, 2): True}
     assert [(key.kid, key.is_current, key.tokens) for key in await keys_of(store, NEXT).keys()] == [
         ("2026-01", False, 2),
         ("2026-02", True, 1),
@@ -231,14 +232,12 @@ async def test_the_api_withdraws_a_key_lists_its_tokens_and_restores_it(api: Api
 
 
 def test_commands_withdraw_a_key_and_sign_its_tokens_again(
-    run: Any,  # noqa: F811
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = run("habilitation", "create", "--siret", SIRET, "--name", "MAIRIE")
     issued = run("token", "issue", made["id"])
     assert run("key", "withdraw", "", "--why", "leaked")["withdrawn_why"] == "leaked"
-    assert "is withdrawn" in refused(capsys, "token", "show", issued["id"], "--reveal")
+    assert "is withdrawn" in refused_command(capsys, "token", "show", issued["id"], "--reveal")
     monkeypatch.setenv("BOUQUET_REGISTRY_SIGNING_KEY", NEXT.reveal())
     (again,) = run("key", "reissue", "", "--why", "leaked")
     assert (again["id"], again["name"]) == (issued["id"], "MAIRIE")
@@ -252,7 +251,7 @@ async def test_tokens_that_exist_at_the_migration_may_be_of_any_key(empty_databa
     async with open_store(empty_database) as store:
         issued = await issue_token(store)
         async with store.writing() as connection:
-            for statement in AS_OF_0009:
+            for statement in BACK_TO_REVISION_0009:
                 await connection.exec_driver_sql(statement)
     await upgrade(empty_database)
     async with open_store(empty_database) as store:

@@ -16,10 +16,11 @@ from bouquet_registry.editors import changes, queries
 from bouquet_registry.habilitations import EMAIL
 from bouquet_registry.notices import send_due_notices
 from bouquet_registry.store import Store
-from tests.registry.test_notices import settings, smtp, until
 from tests.support.clock import DatetimeClock
 from tests.support.editors import create_editor
 from tests.support.habilitations import ADMINISTRATOR, change_habilitation, issue_token, read_token
+from tests.support.mail_server import mail_server
+from tests.support.notices import notice_settings, set_days_left
 from tests.support.tls import CertificateFiles
 
 WRONG = (
@@ -80,8 +81,8 @@ async def test_a_wrong_address_of_a_former_version_keeps_no_notice_from_the_othe
     contacts = [{"kind": "demandeur", "email": address}, {"kind": "contact_technique", "email": "si@mairie.example"}]
     async with store.writing() as connection:
         await connection.execute(update(schema.habilitations).values(contacts=contacts))
-    until(made, clock, 30)
-    async with smtp(own) as (inbox, url), open_channel(settings(url)) as channel:
+    set_days_left(made, clock, 30)
+    async with mail_server(own) as (inbox, url), open_channel(notice_settings(url)) as channel:
         assert channel
         await send_due_notices(store, channel, clock)
     assert [recipients for recipients, _ in inbox.mails] == [["si@mairie.example"]]
@@ -95,14 +96,15 @@ async def test_a_mail_that_cannot_be_written_is_logged_and_delays_no_other(
     store: Store, clock: DatetimeClock, own: CertificateFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = await issue_token(store, clock), await issue_token(store, clock)
-    until(first, clock, 30)
-    async with smtp(own) as (inbox, url):
-        async with open_channel(settings(url, notices_from="a@\n")) as channel:  # a header may hold no line break
+    set_days_left(first, clock, 30)
+    async with mail_server(own) as (inbox, url):
+        # A header may hold no line break.
+        async with open_channel(notice_settings(url, notices_from="a@\n")) as channel:
             assert channel
             await send_due_notices(store, channel, clock)
         assert caplog.messages.count("notice not delivered") == 2
         clock.advance(minutes=11)
-        async with open_channel(settings(url)) as channel:
+        async with open_channel(notice_settings(url)) as channel:
             assert channel
             await send_due_notices(store, channel, clock)
     assert len(inbox.mails) == 2

@@ -3,62 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import email
-import email.message
-import email.policy
 import json
 import logging
-import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from aiohttp import web
-from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from bouquet_mesh.secret import Secret
 from bouquet_mesh.settings import SettingsError
 from bouquet_registry import queries, transactions
 from bouquet_registry.delivery import days_left_in_french, open_channel
-from bouquet_registry.habilitations import Token
 from bouquet_registry.notices import (
     CLAIM_DURATION,
     THRESHOLDS,
-    DeliveryError,
     Notice,
-    NoticeChannel,
     reached_threshold,
     send_due_notices,
 )
-from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.webhook_signature import HEADER, is_signed
 from bouquet_registry.worker import registry
 from tests.support.clock import DatetimeClock
 from tests.support.daemon import free_port
 from tests.support.habilitations import ADMINISTRATOR, change_habilitation, issue_token, revoke_token
+from tests.support.mail_server import mail_server
+from tests.support.notices import NoticeRecorder, notice_settings, set_days_left
 from tests.support.tls import HOST, CertificateFiles
-
-
-class NoticeRecorder(NoticeChannel):
-    """Channel that keeps all notices in `given`. While `broken` is true, it fails instead."""
-
-    def __init__(self) -> None:
-        self.given: list[Notice] = []
-        self.broken = False
-
-    async def deliver(self, notice: Notice) -> None:
-        await asyncio.sleep(0)
-        if self.broken:
-            raise DeliveryError("broken")
-        self.given.append(notice)
-
-    @property
-    def days(self) -> list[int]:
-        return [notice.days for notice in self.given]
 
 
 @pytest.fixture
@@ -66,15 +38,11 @@ def recorder() -> NoticeRecorder:
     return NoticeRecorder()
 
 
-def until(token: Token, clock: DatetimeClock, days: float) -> None:
-    clock.now = token.expires_at - timedelta(days=days)
-
-
 async def test_a_notice_is_sent_once_at_each_threshold(
     store: Store, clock: DatetimeClock, recorder: NoticeRecorder
 ) -> None:
     made = await issue_token(store, clock)
-    until(made, clock, 100)
+    set_days_left(made, clock, 100)
     told: dict[int, int] = {}
     for _ in range(2 * 110):  # every twelve hours, until after the end
         await send_due_notices(store, recorder, clock)
@@ -108,13 +76,13 @@ def test_the_nearest_reached_threshold_makes_the_notice_due(left: timedelta, thr
 async def test_after_a_long_downtime_only_the_nearest_threshold_is_notified(
     store: Store, clock: DatetimeClock, recorder: NoticeRecorder
 ) -> None:
-    until(await issue_token(store, clock), clock, 13)
+    set_days_left(await issue_token(store, clock), clock, 13)
     await send_due_notices(store, recorder, clock)
     assert [(notice.days, notice.days_left) for notice in recorder.given] == [(14, 13)]
 
 
 async def test_no_notice_is_sent_after_the_expiry(store: Store, clock: DatetimeClock, recorder: NoticeRecorder) -> None:
-    until(await issue_token(store, clock), clock, -0.1)
+    set_days_left(await issue_token(store, clock), clock, -0.1)
     await send_due_notices(store, recorder, clock)
     assert recorder.given == []
 
@@ -125,7 +93,7 @@ async def test_no_notice_is_sent_for_a_revoked_token_or_archived_habilitation(
     banned, archived = await issue_token(store, clock), await issue_token(store, clock)
     await revoke_token(store, banned, clock)
     await change_habilitation(store, archived, clock, state="archived")
-    until(banned, clock, 30)
+    set_days_left(banned, clock, 30)
     await send_due_notices(store, recorder, clock)
     assert recorder.given == []
 
@@ -134,7 +102,7 @@ async def test_a_created_notice_is_not_sent_once_its_token_is_revoked(
     store: Store, clock: DatetimeClock, recorder: NoticeRecorder
 ) -> None:
     made = await issue_token(store, clock)
-    until(made, clock, 30)
+    set_days_left(made, clock, 30)
     recorder.broken = True
     await send_due_notices(store, recorder, clock)
     await revoke_token(store, made, clock)
@@ -148,14 +116,14 @@ async def test_a_prolonged_token_gets_its_notices_again(
     store: Store, clock: DatetimeClock, recorder: NoticeRecorder
 ) -> None:
     made = await issue_token(store, clock)
-    until(made, clock, 30)
+    set_days_left(made, clock, 30)
     await send_due_notices(store, recorder, clock)
     async with transactions.begin(store, ADMINISTRATOR, clock) as transaction:
         made = await transaction.prolong(await queries.token(transaction.connection, made.id))
     async with store.reading() as connection:
         assert await queries.notices_of(connection, made) == []
     await send_due_notices(store, recorder, clock)
-    until(made, clock, 30)
+    set_days_left(made, clock, 30)
     await send_due_notices(store, recorder, clock)
     assert recorder.days == [30, 30]
 
@@ -163,7 +131,7 @@ async def test_a_prolonged_token_gets_its_notices_again(
 async def test_an_undelivered_notice_is_sent_later_and_once(
     store: Store, clock: DatetimeClock, recorder: NoticeRecorder
 ) -> None:
-    until(await issue_token(store, clock), clock, 30)
+    set_days_left(await issue_token(store, clock), clock, 30)
     recorder.broken = True
     for _ in range(3):
         await send_due_notices(store, recorder, clock)
@@ -179,11 +147,11 @@ async def test_an_undelivered_notice_is_replaced_by_that_of_the_next_threshold(
     store: Store, clock: DatetimeClock, recorder: NoticeRecorder
 ) -> None:
     made = await issue_token(store, clock)
-    until(made, clock, 14)
+    set_days_left(made, clock, 14)
     recorder.broken = True
     await send_due_notices(store, recorder, clock)
     recorder.broken = False
-    until(made, clock, 7)
+    set_days_left(made, clock, 7)
     await send_due_notices(store, recorder, clock)
     assert recorder.days == [7]
 
@@ -195,7 +163,7 @@ async def test_a_failing_notice_does_not_delay_the_others(store: Store, clock: D
             await super().deliver(notice)
 
     bad, *good = [await issue_token(store, clock) for _ in range(5)]
-    until(bad, clock, 30)
+    set_days_left(bad, clock, 30)
     recorder = RefusingBox()
     await send_due_notices(store, recorder, clock)
     assert {notice.token.id for notice in recorder.given} == {one.id for one in good}
@@ -205,7 +173,7 @@ async def test_several_processes_send_each_notice_once(
     store: Store, clock: DatetimeClock, recorder: NoticeRecorder
 ) -> None:
     tokens = [await issue_token(store, clock) for _ in range(10)]
-    until(tokens[0], clock, 30)
+    set_days_left(tokens[0], clock, 30)
     await asyncio.gather(*(send_due_notices(store, recorder, clock) for _ in range(4)))
     assert sorted(notice.token.id for notice in recorder.given) == sorted(one.id for one in tokens)
 
@@ -216,7 +184,7 @@ async def test_a_notice_of_a_crashed_process_is_sent_again_under_its_id(store: S
             await super().deliver(notice)
             raise KeyError
 
-    until(await issue_token(store, clock), clock, 30)
+    set_days_left(await issue_token(store, clock), clock, 30)
     crashing, recorder = CrashingBox(), NoticeRecorder()
     with pytest.raises(KeyError):
         await send_due_notices(store, crashing, clock)
@@ -227,62 +195,22 @@ async def test_a_notice_of_a_crashed_process_is_sent_again_under_its_id(store: S
     assert [notice.id for notice in recorder.given] == [notice.id for notice in crashing.given]
 
 
-class Inbox:
-    def __init__(self) -> None:
-        self.mails: list[tuple[list[str], email.message.EmailMessage]] = []
-        self.secrets: list[list[str]] = []
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        mail = email.message_from_bytes(envelope.original_content or b"", policy=email.policy.default)
-        assert isinstance(mail, email.message.EmailMessage)
-        self.mails.append((envelope.rcpt_tos, mail))
-        return "250 OK"
-
-    async def handle_AUTH(self, server: SMTP, session: Session, envelope: Envelope, args: list[str]) -> str:
-        """Refuses every login, and keeps the client's credentials in `secrets`."""
-        self.secrets.append(args)
-        return "535 5.7.8 refused"
-
-
-@asynccontextmanager
-async def smtp(
-    own: CertificateFiles | None = None, *, from_the_start: bool = False
-) -> AsyncIterator[tuple[Inbox, str]]:
-    """Runs an SMTP server, and yields its inbox and URL. Without the certificate `own`, the server has no TLS. With it,
-    the server offers STARTTLS or, if `from_the_start` is true, uses TLS as soon as a client connects."""
-    inbox, port, tls = Inbox(), free_port(), None
-    if own:
-        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        tls.load_cert_chain(own.certificate, own.key)
-    offered = None if from_the_start else tls
-    server = await asyncio.get_running_loop().create_server(
-        lambda: SMTP(inbox, enable_SMTPUTF8=True, tls_context=offered, auth_require_tls=False),
-        "127.0.0.1",
-        port,
-        ssl=tls if from_the_start else None,
-    )
-    ca = f"?{urlencode({'cafile': own.ca})}" if own else ""
-    async with server:
-        yield inbox, f"{'smtps' if from_the_start else 'smtp'}://{HOST}:{port}{ca}"
-
-
 async def tried(store: Store, clock: DatetimeClock, url: str, **fields: Any) -> None:
     """Issues a token that expires in 30 days, and sends the notice about its expiry through the mail server at
     `url`."""
-    until(await issue_token(store, clock), clock, 30)
-    async with open_channel(settings(url, **fields)) as channel:
+    set_days_left(await issue_token(store, clock), clock, 30)
+    async with open_channel(notice_settings(url, **fields)) as channel:
         assert channel
         await send_due_notices(store, channel, clock)
 
 
-def settings(to: str, **fields: Any) -> RegistrySettings:
-    return RegistrySettings(notices_to=Secret(to), **fields)
-
-
 async def test_a_notice_is_mailed_to_every_contact(store: Store, clock: DatetimeClock, own: CertificateFiles) -> None:
     made = await issue_token(store, clock, datapass_id="4242")
-    until(made, clock, 30)
-    async with smtp(own) as (inbox, url), open_channel(settings(url, notices_from="a@bouquet.example")) as channel:
+    set_days_left(made, clock, 30)
+    async with (
+        mail_server(own) as (inbox, url),
+        open_channel(notice_settings(url, notices_from="a@bouquet.example")) as channel,
+    ):
         assert channel
         await send_due_notices(store, channel, clock)
     [(recipients, mail)] = inbox.mails
@@ -308,7 +236,7 @@ async def test_a_notice_is_mailed_to_every_contact(store: Store, clock: Datetime
 async def test_a_mail_names_the_portal_of_the_settings_and_no_other_site(
     portal: str, said: str, store: Store, clock: DatetimeClock, own: CertificateFiles
 ) -> None:
-    async with smtp(own) as (inbox, url):
+    async with mail_server(own) as (inbox, url):
         await tried(store, clock, url, portal_url=portal)
     text = inbox.mails[0][1].get_content()
     assert said in text.splitlines()
@@ -324,7 +252,7 @@ def test_an_unsafe_address_of_the_portal_is_a_settings_error(url: str) -> None:
 
 
 async def test_a_mail_is_sent_over_smtps(store: Store, clock: DatetimeClock, own: CertificateFiles) -> None:
-    async with smtp(own, from_the_start=True) as (inbox, url):
+    async with mail_server(own, from_the_start=True) as (inbox, url):
         await tried(store, clock, url)
     assert len(inbox.mails) == 1
 
@@ -334,7 +262,7 @@ async def test_a_server_that_offers_no_starttls_gets_neither_mail_nor_password(
     user: str, store: Store, clock: DatetimeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     # An attacker between registry and mail server could make any server seem to have no STARTTLS.
-    async with smtp() as (inbox, url):
+    async with mail_server() as (inbox, url):
         await tried(store, clock, url.replace("://", f"://{user}"))
     assert (inbox.mails, inbox.secrets) == ([], [])
     assert "notice not delivered" in caplog.messages
@@ -345,7 +273,7 @@ async def test_a_server_that_offers_no_starttls_gets_neither_mail_nor_password(
 async def test_a_server_that_is_not_verified_gets_neither_mail_nor_password(
     wrong: str, from_the_start: bool, store: Store, clock: DatetimeClock, own: CertificateFiles, other: CertificateFiles
 ) -> None:
-    async with smtp(own, from_the_start=from_the_start) as (inbox, url):
+    async with mail_server(own, from_the_start=from_the_start) as (inbox, url):
         false = (
             url.replace(HOST, "127.0.0.1") if wrong == "host" else url.replace(own.ca.parent.name, other.ca.parent.name)
         )
@@ -355,7 +283,7 @@ async def test_a_server_that_is_not_verified_gets_neither_mail_nor_password(
 
 
 async def test_a_mail_may_be_sent_unencrypted_if_the_settings_allow_it(store: Store, clock: DatetimeClock) -> None:
-    async with smtp() as (inbox, url):
+    async with mail_server() as (inbox, url):
         await tried(store, clock, url, notices_plain=True)
     assert len(inbox.mails) == 1
 
@@ -364,7 +292,7 @@ async def test_a_mail_may_be_sent_unencrypted_if_the_settings_allow_it(store: St
 async def test_an_unencrypted_destination_of_notices_is_logged_as_a_warning(
     url: str, is_told: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with open_channel(settings(url, notices_plain=True)):
+    async with open_channel(notice_settings(url, notices_plain=True)):
         pass
     assert ("connection is not encrypted" in caplog.messages) == is_told
 
@@ -390,8 +318,8 @@ async def test_an_unavailable_mail_server_is_logged_and_retried(
     store: Store, clock: DatetimeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = await issue_token(store, clock)
-    until(made, clock, 30)
-    async with open_channel(settings(f"smtp://127.0.0.1:{free_port()}")) as channel:
+    set_days_left(made, clock, 30)
+    async with open_channel(notice_settings(f"smtp://127.0.0.1:{free_port()}")) as channel:
         assert channel
         await send_due_notices(store, channel, clock)
     assert [record.message for record in caplog.records if record.name.startswith("bouquet")] == [
@@ -404,8 +332,8 @@ async def test_a_notice_without_contacts_is_logged(
     store: Store, clock: DatetimeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = await issue_token(store, clock, contacts=())
-    until(made, clock, 30)
-    async with smtp() as (inbox, url), open_channel(settings(url)) as channel:
+    set_days_left(made, clock, 30)
+    async with mail_server() as (inbox, url), open_channel(notice_settings(url)) as channel:
         assert channel
         for _ in range(3):
             await send_due_notices(store, channel, clock)
@@ -430,10 +358,10 @@ async def test_a_webhook_notice_is_signed_and_has_its_id(store: Store, clock: Da
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     secret = Secret("s" * 32)
-    until(await issue_token(store, clock), clock, 7.5)
+    set_days_left(await issue_token(store, clock), clock, 7.5)
     try:
         async with open_channel(
-            settings(f"http://127.0.0.1:{port}/notices", notices_secret=secret, notices_plain=True)
+            notice_settings(f"http://127.0.0.1:{port}/notices", notices_secret=secret, notices_plain=True)
         ) as channel:
             assert channel
             for _ in range(3):
@@ -454,7 +382,7 @@ async def test_without_a_destination_no_notice_is_sent_and_a_warning_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING)
-    async with open_channel(settings("")) as channel:
+    async with open_channel(notice_settings("")) as channel:
         assert channel is None
     assert len(caplog.records) == 1
 

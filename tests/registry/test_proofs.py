@@ -25,17 +25,15 @@ from bouquet_registry.settings import RegistrySettings
 from bouquet_registry.store import Store
 from bouquet_registry.worker import answering
 from tests.registry.api_client import SIGNING_KEY, api_client
-from tests.registry.test_acts import recorded
-from tests.registry.test_cli import Run, environ, refused, run
+from tests.support.administrative_acts import recorded_acts
 from tests.support.clock import DatetimeClock
 from tests.support.gateway_client import Answer, unique_token
 from tests.support.habilitations import ADMINISTRATOR
 from tests.support.mesh import Mesh, mesh
 from tests.support.mesh_with_journal import journal_settings, mesh_with_journal
 from tests.support.proofs import PAGE, PROVING, proved, verified
+from tests.support.registry_commands import Run, refused_command
 from tests.support.waiting import TEST_TIMEOUT_S
-
-__all__ = ["environ", "run"]
 
 RECORD = "01a22c389d6167c1a3edc25f3d4dec15"
 UNKNOWN_TEXT = "Il est impossible de vérifier pour le moment si cette preuve a été révoquée, veuillez réessayer."
@@ -157,16 +155,16 @@ async def test_the_api_revokes_a_proof_once_and_lists_it(store: Store, clock: Da
         assert (await api.get("/proofs/revoked")).json == {"data": [revoked.json], "next": None}
         assert (await api.act("POST", "/proofs/revoke", record=RECORD)).status == 409
         assert (await api.act("POST", "/proofs/revoke", record="a proof")).errors == {("invalid", "record")}
-    [act] = await recorded(store, RECORD)
+    [act] = await recorded_acts(store, RECORD)
     assert (act.author, act.act, act.reason) == ("Anne Durant", "proof revoke", "ticket 12")
 
 
 def test_a_command_revokes_a_proof_for_a_reason(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     run("habilitation", "list")  # creates the tables
-    assert "--why: is required" in refused(capsys, "proof", "revoke", RECORD, "--why", "", status=2)
-    assert "record: is no id" in refused(capsys, "proof", "revoke", "A1B2-C3D4-E5", "--why", "forged")
+    assert "--why: is required" in refused_command(capsys, "proof", "revoke", RECORD, "--why", "", status=2)
+    assert "record: is no id" in refused_command(capsys, "proof", "revoke", "A1B2-C3D4-E5", "--why", "forged")
     revoked = run("proof", "revoke", RECORD, "--author", "Anne Durant", "--why", "made for the wrong person")
     assert (revoked["record"], revoked["revoked_by"]) == (RECORD, "Anne Durant")
-    assert "revoked already" in refused(capsys, "proof", "revoke", RECORD, "--why", "again")
+    assert "revoked already" in refused_command(capsys, "proof", "revoke", RECORD, "--why", "again")
     assert run("proof", "list") == [revoked]
     assert [act["act"] for act in run("act", "list", "--of", RECORD)] == ["proof revoke"]

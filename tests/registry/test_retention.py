@@ -20,9 +20,9 @@ from bouquet_registry.refusals import RefusalError
 from bouquet_registry.store import Store, open_store, upgrade
 from bouquet_registry.worker import registry
 from tests.registry.accesses import access, ids, tamper, write
-from tests.registry.test_roles import ROLES, as_role
 from tests.support.clock import DatetimeClock
 from tests.support.postgres import PostgresServer
+from tests.support.registry_roles import ROLES, as_role
 from tests.support.waiting import TEST_TIMEOUT_S
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)

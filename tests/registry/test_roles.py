@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from bouquet_mesh.secret import Secret
@@ -22,17 +21,17 @@ from bouquet_registry.roles import Roles
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.registry.accesses import access, tamper, write
 from tests.registry.api_client import api_client
+from tests.registry.datapass_client import datapass_client
 from tests.registry.datapass_events import v1
-from tests.registry.test_notices import NoticeRecorder
-from tests.registry.test_webhooks import datapass_client
 from tests.support.clock import DatetimeClock
 from tests.support.editors import create_editor, delegate, issue_editor_token, withdraw
 from tests.support.habilitations import change_habilitation, habilitation_of, issue_token
+from tests.support.notices import NoticeRecorder
 from tests.support.postgres import PostgresServer
+from tests.support.registry_roles import ROLES, as_role
 
 pytestmark = pytest.mark.broker
 
-ROLES = Roles(registry="bouquet_registry", journal="bouquet_journal", api="bouquet_api")
 REFUSED_TO_THE_JOURNAL = {
     "a change of a record": "UPDATE journal SET outcome = 'not_found'",
     "a removal": "DELETE FROM journal",
@@ -102,10 +101,6 @@ async def journal(url: str) -> AsyncIterator[Store]:
 async def registry(url: str) -> AsyncIterator[Store]:
     async with open_store(as_role(ROLES.registry, url)) as store:
         yield store
-
-
-def as_role(role: str, url: str) -> Secret:
-    return Secret(make_url(url).set(username=role).render_as_string(hide_password=False))
 
 
 async def test_the_writer_of_the_journal_adds_records(owner: Store, journal: Store) -> None:

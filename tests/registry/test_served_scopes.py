@@ -19,12 +19,12 @@ from bouquet_registry.served_scopes import FORGOTTEN_AFTER, ScopeReports
 from bouquet_registry.store import Store, open_store
 from tests.registry.api_client import ApiClient, api_client
 from tests.registry.datapass_events import v2
-from tests.registry.test_acts import recorded
-from tests.registry.test_cli import environ, refused, run  # noqa: F401 - fixtures
+from tests.support.administrative_acts import recorded_acts
 from tests.support.clock import DatetimeClock
 from tests.support.habilitations import SCOPES as MADE_WITH
 from tests.support.habilitations import SIRET, create_habilitation
 from tests.support.mesh_with_registry import SCOPES, MeshWithRegistry
+from tests.support.registry_commands import Run, refused_command
 
 
 async def known(store: Store) -> list[str]:
@@ -69,7 +69,7 @@ async def test_a_scope_that_no_provider_serves_is_refused_unless_unchecked(
     assert (refusal.status, refusal.errors) == (422, {("invalid", "scopes[1]"), ("invalid", "scopes[2]")})
     made = (await create(api, "a", "c", unchecked=True)).json
     assert made["scopes"] == ["a", "c"]
-    assert {act.act for act in await recorded(store, made["id"])} == {
+    assert {act.act for act in await recorded_acts(store, made["id"])} == {
         "habilitation create",
         "habilitation unchecked scopes",
     }
@@ -111,7 +111,7 @@ async def test_an_event_of_datapass_with_a_scope_that_no_provider_serves_is_appl
     async with store.reading() as connection:
         [own] = await queries.habilitations(connection)
     assert (own.scopes, warnings[0].__dict__["scopes"]) == (("a", "z"), ["z"])
-    acts = [act.act for act in await recorded(store, own.id)]
+    acts = [act.act for act in await recorded_acts(store, own.id)]
     assert acts.count("habilitation unserved scopes") == 1
 
 
@@ -129,9 +129,7 @@ async def test_a_report_is_kept_up_to_date_and_junk_in_it_is_ignored(
 
 
 def test_the_command_refuses_an_unknown_scope_unless_forced_with_a_reason(
-    run: Any,  # noqa: F811
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     async def reported() -> None:
         async with open_store(Secret(f"sqlite:///{tmp_path}/registry.db")) as store:
@@ -139,11 +137,11 @@ def test_the_command_refuses_an_unknown_scope_unless_forced_with_a_reason(
 
     asyncio.run(reported())
     command = ("habilitation", "create", "--siret", SIRET, "--scopes", "b")
-    assert "scopes[0]: is served by no provider" in refused(capsys, *command)
-    assert "--why: is required" in refused(capsys, *command, "--force", "--why", "", status=2)
+    assert "scopes[0]: is served by no provider" in refused_command(capsys, *command)
+    assert "--why: is required" in refused_command(capsys, *command, "--force", "--why", "", status=2)
     made = run(*command, "--force", "--why", "the worker comes next week")
     assert made["scopes"] == ["b"]
-    assert "scopes[1]" in refused(capsys, "habilitation", "update", made["id"], "--scopes", "b", "c")
+    assert "scopes[1]" in refused_command(capsys, "habilitation", "update", made["id"], "--scopes", "b", "c")
 
 
 async def test_a_worker_that_changes_its_scopes_all_the_time_does_not_fill_the_database(

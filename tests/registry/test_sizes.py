@@ -10,8 +10,8 @@ from bouquet_registry.editors.records import Editor
 from bouquet_registry.habilitations import MAX_ITEMS, MAX_TEXT, MAX_TEXTS, Contact
 from bouquet_registry.refusals import InvalidFields
 from bouquet_registry.store import Store
+from tests.registry.datapass_client import datapass_client
 from tests.registry.datapass_events import v1
-from tests.registry.test_webhooks import datapass_client
 from tests.support.clock import DatetimeClock
 from tests.support.editors import create_editor
 from tests.support.habilitations import create_habilitation

@@ -26,64 +26,12 @@ from bouquet_registry.queries import habilitations
 from bouquet_registry.store import Store, open_store, upgrade
 from tests.registry.accesses import access, tamper, write
 from tests.support.editors import EDITOR_SIRET
+from tests.support.former_revisions import BACK_TO_REVISION_0005
 from tests.support.habilitations import SIRET, create_habilitation
 
 MIGRATIONS = sorted(Path(migrating.__file__).with_name("migrations").rglob("*.py"))
 BYTES = {"sqlite": ("BLOB", "x'{}'"), "postgresql": ("BYTEA", "'\\x{}'")}
 """SQL type and literal of byte strings, by kind of database."""
-
-AS_OF_0013 = (
-    "ALTER TABLE journal DROP COLUMN purpose",
-    "UPDATE alembic_version SET version_num = '0013'",
-)
-"""SQL statements that turn tables of the newest revision back into those of revision 0013. The tables that remain keep
-their rows."""
-AS_OF_0012 = (
-    *AS_OF_0013,
-    "DROP TABLE revoked_proofs",
-    "UPDATE alembic_version SET version_num = '0012'",
-)
-AS_OF_0011 = (
-    *AS_OF_0012,
-    "DROP TABLE editor_notices",
-    "UPDATE alembic_version SET version_num = '0011'",
-)
-AS_OF_0010 = (
-    *AS_OF_0011,
-    "DROP TABLE served_scopes",
-    "UPDATE alembic_version SET version_num = '0010'",
-)
-AS_OF_0009 = (
-    *AS_OF_0010,
-    *(f"DROP TABLE {name}" for name in ("signatures", "withdrawn_keys")),
-    "UPDATE alembic_version SET version_num = '0009'",
-)
-AS_OF_0008 = (
-    *AS_OF_0009,
-    *(f"DROP TABLE journal_{name}" for name in ("hours", "days", "rollup", "pruned_hours")),
-    "UPDATE alembic_version SET version_num = '0008'",
-)
-AS_OF_0007 = (
-    *AS_OF_0008,
-    "DROP TABLE events_aside",
-    *(
-        f"ALTER TABLE habilitations DROP COLUMN {name}"
-        for name in ("public_id", "form_uid", "description", "service_provider", "data_protection_officer")
-    ),
-    "UPDATE alembic_version SET version_num = '0007'",
-)
-AS_OF_0006 = (
-    *AS_OF_0007,
-    "ALTER TABLE tokens DROP COLUMN mcp",
-    *(f"ALTER TABLE acts DROP COLUMN {name}" for name in ("version", "changed")),
-    "UPDATE alembic_version SET version_num = '0006'",
-)
-AS_OF_0005 = (
-    *AS_OF_0006,
-    *(f"DROP TABLE {table}" for table in ("delegations", "editor_tokens", "editors")),
-    *(f"ALTER TABLE habilitations DROP COLUMN {name}" for name in ("calls_per_second", "group_limits", "ine")),
-    "UPDATE alembic_version SET version_num = '0005'",
-)
 
 
 def differences(connection: Connection) -> list[object]:
@@ -191,7 +139,7 @@ async def test_a_journal_that_a_former_version_pruned_gets_a_record_of_it(databa
             "DROP TABLE journal_found",
             "ALTER TABLE journal DROP COLUMN found",
             "ALTER TABLE journal_head DROP COLUMN pruning",
-            *AS_OF_0005,
+            *BACK_TO_REVISION_0005,
             "DROP TABLE acts",
             "UPDATE alembic_version SET version_num = '0002'",
         )
@@ -218,7 +166,7 @@ async def test_people_found_stay_in_the_journal_of_a_former_version(engine: str,
                 for n, people in found.items()
                 for position, person in enumerate(people)
             ),
-            *AS_OF_0005,
+            *BACK_TO_REVISION_0005,
             "UPDATE alembic_version SET version_num = '0004'",
         )
     await upgrade(database)
@@ -244,7 +192,7 @@ async def test_delegations_that_habilitations_listed_become_delegations_to_edito
         f'[{{"siret": "{EDITOR_SIRET}", "name": "Arpège"}}, {{"siret": "{SIRET}"}}]',
         f'[{{"siret": "{EDITOR_SIRET}", "name": "Arpège"}}, {{"siret": "{EDITOR_SIRET}", "name": "Arpège"}}]',
     )
-    await tamper(store, *AS_OF_0005)
+    await tamper(store, *BACK_TO_REVISION_0005)
     for own, rows in zip((first, second), listed, strict=True):
         await tamper(store, f"UPDATE habilitations SET delegations = '{rows}' WHERE id = '{own.id}'")
     await upgrade(database)
@@ -265,7 +213,7 @@ async def test_habilitations_of_a_former_version_may_use_the_ine_and_new_ones_ma
     store: Store, database: Secret
 ) -> None:
     former = await create_habilitation(store)
-    await tamper(store, *AS_OF_0005)
+    await tamper(store, *BACK_TO_REVISION_0005)
     await upgrade(database)
     new = await create_habilitation(store)
     async with store.reading() as connection:

@@ -6,25 +6,22 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, web
 
-from bouquet_mesh.http.server import serving
 from bouquet_mesh.secret import Secret
-from bouquet_registry import acts, habilitations, queries, transactions
+from bouquet_registry import acts, habilitations, transactions
 from bouquet_registry.datapass import inbox
-from bouquet_registry.datapass.inbox import EventAsideWithBody
 from bouquet_registry.datapass.webhooks import Webhooks
-from bouquet_registry.habilitations import Contact, Habilitation, Person, ServiceProvider, Token
+from bouquet_registry.habilitations import Contact, Person, ServiceProvider
 from bouquet_registry.refusals import RefusalError
 from bouquet_registry.store import Store
 from bouquet_registry.webhook_signature import HEADER
 from bouquet_worker.testing.captured_telemetry import log_text_of, words_of
-from tests.registry.datapass_events import SECRET, V1, V2, signed, v1, v2
+from tests.registry.datapass_client import DataPass, datapass_client
+from tests.registry.datapass_events import V1, V2, signed, v1, v2
 from tests.support.clock import DatetimeClock
 from tests.support.editors import create_editor, delegations_of, withdraw
 from tests.support.habilitations import ADMINISTRATOR, SIRET, read_token
@@ -34,68 +31,10 @@ OTHER_SIRET = "21750001600019"
 FORM = "api-particulier-arpege-concerto"
 
 
-class DataPass:
-    def __init__(self, session: ClientSession, port: int, store: Store, clock: DatetimeClock) -> None:
-        self._session = session
-        self.port = port
-        self._store = store
-        self.clock = clock
-
-    async def tells(self, body: bytes, path: str = V1, headers: dict[str, str] | None = None) -> tuple[int, Any]:
-        sent = signed(body) if headers is None else headers
-        async with self._session.post(path, data=body, headers=sent) as response:
-            assert response.headers.get("WWW-Authenticate", "") == (HEADER if response.status == 401 else "")
-            return response.status, await response.json()
-
-    async def approves(self, **own: Any) -> str:
-        status, answer = await self.tells(v1("approve", self.now, **own))
-        assert status == 200
-        return str(answer["token_id"])
-
-    @property
-    def now(self) -> float:
-        return self.clock().timestamp()
-
-    async def habilitation(self) -> Habilitation:
-        async with self._store.reading() as connection:
-            [found] = await queries.habilitations(connection, archived=True)
-            return found
-
-    async def tokens(self) -> list[Token]:
-        async with self._store.reading() as connection:
-            return await queries.tokens(connection)
-
-    async def aside(self) -> list[EventAsideWithBody]:
-        async with self._store.reading() as connection:
-            listed = await inbox.events_aside(connection)
-            return [await inbox.event_aside(connection, event.digest) for event in listed]
-
-    async def sets_aside(self, body: bytes, path: str = V1) -> str:
-        """Sends an event that the registry cannot apply, and therefore sets aside. Returns the reason."""
-        assert await self.tells(body, path) == (200, {})
-        assert await self.nothing()
-        [found] = await self.aside()
-        assert (found.body, found.dialect) == (body, "v1" if path == V1 else "v2")
-        return found.reason
-
-    async def nothing(self) -> bool:
-        async with self._store.reading() as connection:
-            return await queries.habilitations(connection, archived=True) == []
-
-
 @pytest.fixture
 async def datapass(store: Store, clock: DatetimeClock) -> AsyncIterator[DataPass]:
     async with datapass_client(store, clock) as made:
         yield made
-
-
-@asynccontextmanager
-async def datapass_client(store: Store, clock: DatetimeClock) -> AsyncIterator[DataPass]:
-    """Yields a client that sends signed events to a registry over HTTP, as DataPass does."""
-    app = web.Application()
-    app.add_routes(Webhooks(store, SECRET, 24 * HOUR, clock).routes())
-    async with serving(app, "127.0.0.1", 0) as port, ClientSession(f"http://127.0.0.1:{port}") as session:
-        yield DataPass(session, port, store, clock)
 
 
 async def test_an_approval_creates_a_habilitation_and_its_token(datapass: DataPass) -> None:

@@ -16,9 +16,10 @@ from sqlalchemy import func, select
 from bouquet_mesh.secret import Secret
 from bouquet_registry import schema
 from bouquet_registry.store import Store, open_store
+from tests.registry.datapass_client import DataPass, datapass_client
 from tests.registry.datapass_events import V1, V2, v1, v2
-from tests.registry.test_webhooks import DataPass, datapass_client
 from tests.support.clock import DatetimeClock
+from tests.support.json_places import json_places
 
 TEXTS = st.text(max_size=20) | st.sampled_from(["\0", "\u2028", "-1", "NaN", "x" * 70_000, "a@b.example"])
 NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([10**400, -1, 1e308])
@@ -43,13 +44,6 @@ EVENTS = st.sampled_from(
 )
 
 
-def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, child in children:
-        yield (*path, key)
-        yield from places(child, (*path, key))
-
-
 @st.composite
 def bodies(draw: st.DrawFn, now: float) -> tuple[str, bytes]:
     """Generates the path and the body of a webhook request. The body is an event with some values replaced or left out,
@@ -60,7 +54,7 @@ def bodies(draw: st.DrawFn, now: float) -> tuple[str, bytes]:
     provider = {"id": "arpege", "type": "editor", "siret": "21750001600019"}
     document = json.loads(made(draw(EVENTS), now, service_provider=provider))
     for _ in range(draw(st.integers(0, 4))):
-        *parents, last = draw(st.sampled_from(sorted(places(document), key=repr)))
+        *parents, last = draw(st.sampled_from(sorted(json_places(document), key=repr)))
         parent = document
         for key in parents:
             parent = parent[key]
