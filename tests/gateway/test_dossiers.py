@@ -20,7 +20,7 @@ from bouquet_mesh.outbox.memory import MemoryOutbox
 from bouquet_proto import access_record
 from bouquet_proto.identity import Identite
 from bouquet_proto.messages import Failed, Found, NotFound, Rejected
-from tests.support.clock import Clock
+from tests.support.clock import Clock, skip_time
 from tests.support.gateway_client import Answer, token
 from tests.support.mesh_with_journal import journal_settings
 from tests.support.outbox_collector import collecting
@@ -114,13 +114,22 @@ async def test_the_parts_are_asked_side_by_side(client: DossierClient) -> None:
     assert statuses(await call) == {"qf": "found", "etudes": "found"}
 
 
-async def test_a_silent_provider_costs_its_own_part_alone() -> None:
-    async with scripted_gateway(deadline_s=0.5, hedge_after_s=0.1) as client:
+async def test_a_silent_provider_costs_its_own_part_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted_gateway(deadline_s=30.0) as client:
         client.script.held = {ETUDES_ID: asyncio.Event()}
-        answer = await client.post({"etudes": ETUDES, "statut": STATUT})
+        before = found_parts()
+        call = asyncio.create_task(client.post({"etudes": ETUDES, "statut": STATUT}))
+        await until(lambda: call.done() or (found_parts() > before and len(client.script.lookups) == 2))
+        skip_time(monkeypatch, 30.0)
+        answer = await call
         client.script.held[ETUDES_ID].set()
     assert statuses(answer) == {"etudes": "failed", "statut": "found"}
     assert not answer.json["meta"]["complete"]
+
+
+def found_parts() -> float:
+    """Returns how many parts of dossiers this process has found."""
+    return REGISTRY.get_sample_value("bouquet_gateway_dossier_parts_total", {"status": "found"}) or 0.0
 
 
 async def test_identical_parts_are_asked_once_and_are_no_conflict(client: DossierClient) -> None:

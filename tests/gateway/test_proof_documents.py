@@ -26,7 +26,7 @@ from bouquet_gateway.proofs.keys import ring_of
 from bouquet_gateway.proofs.proofs import Proofs
 from bouquet_gateway.proofs.statement import Row, Section
 from bouquet_proto.deadline import Deadline
-from tests.support.clock import Clock
+from tests.support.clock import Clock, skip_time
 from tests.support.gateway_client import RECIPIENT, Answer
 from tests.support.mesh import TODAY, Mesh, mesh
 from tests.support.people import CAF_ALLOCATAIRE
@@ -148,10 +148,11 @@ async def test_a_gateway_goes_on_while_a_document_is_drawn(client: Mesh, monkeyp
 
 
 class HeldDownloads:
-    """Downloads of one document, whose drawing waits for the event `go_on`. `begun` counts the drawings."""
+    """Downloads of one document, whose drawing waits for the event `go_on`. `begun` counts the drawings, and
+    `submitted` also those that the executor has not begun."""
 
     def __init__(self, downloads: ProofDownloads, query: str) -> None:
-        self.begun, self.go_on = threading.Semaphore(0), threading.Event()
+        self.begun, self.go_on, self.submitted = threading.Semaphore(0), threading.Event(), 0
         self._downloads = downloads
         self._request = HttpRequest(
             method="GET",
@@ -180,21 +181,39 @@ async def held(client: Mesh, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[H
     assert keys
     limit = AddressLimit(RateLimiter(MemoryCounters()), "documents", 100, ())
     with drawing_thread() as drawing:
+        submit = drawing.submit
+
+        def counted(*work: Any) -> Any:
+            future = submit(*work)
+            made.submitted += 1
+            return future
+
+        monkeypatch.setattr(drawing, "submit", counted)
         made = HeldDownloads(ProofDownloads(Proofs(keys, client.clock, HOST), limit, drawing, is_sandbox=False), query)
         monkeypatch.setattr(pdf, "pdf_of", made.drawn)
         yield made
         made.go_on.set()
 
 
-async def test_a_drawing_that_nobody_waits_for_any_longer_is_still_the_only_one(held: HeldDownloads) -> None:
-    with pytest.raises(Problem) as late:
-        await held.pdf(within_s=0.05)
-    assert late.value.reasons == ("overloaded",)
-    second = asyncio.create_task(held.pdf())
+async def test_a_drawing_that_nobody_waits_for_any_longer_is_still_the_only_one(
+    held: HeldDownloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = asyncio.create_task(held.pdf(within_s=30))
     assert await asyncio.to_thread(held.begun.acquire, timeout=30)
-    assert not await asyncio.to_thread(held.begun.acquire, timeout=0.2)
+    skip_time(monkeypatch, 30)
+    with pytest.raises(Problem) as late:
+        await first
+    assert late.value.reasons == ("overloaded",)
+    threads = drawing_threads()
+    second = asyncio.create_task(held.pdf())
+    await until(lambda: held.submitted == 2)
+    assert drawing_threads() == threads  # the second drawing waits, since an executor starts a thread at once
     held.go_on.set()
     assert await second == b"%PDF-"
+
+
+def drawing_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("proof-document")}
 
 
 async def test_downloads_beyond_those_under_way_are_refused_at_once(held: HeldDownloads) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from typing import Any
 
@@ -12,14 +13,17 @@ from prometheus_client import REGISTRY
 from bouquet_hub.personas import NO_FILE, CivilStatus, File, SimulatedAnswer, household, person
 from bouquet_hub.simulator import SIMULATED_ANSWERS
 from bouquet_worker.simulate import Fault
+from tests.support.clock import skip_time
 from tests.support.gateway_client import RECIPIENT, Answer
 from tests.support.mesh import Mesh, mesh, short_upstream_timeouts
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE, UNKNOWN_PERSON, persona, query_for, staged_query
+from tests.support.waiting import until
 
 ALIX = CivilStatus("KERANGAL", "ALIX", "1990-05-17", "F")
 FRESH = {"Cache-Control": "no-cache"}
-LATER_SILENT = short_upstream_timeouts("msa", after_s=1.0)
-"""Settings under which the MSA's worker stops waiting for a silent MSA after one second."""
+MSA_TIMEOUT_S = 10.0
+LATER_SILENT = short_upstream_timeouts("msa", after_s=MSA_TIMEOUT_S)
+"""Settings under which the MSA's worker stops waiting for a silent MSA long before the gateway does."""
 
 
 def file_of(who: CivilStatus, quotient: int = 777) -> File:
@@ -38,6 +42,14 @@ async def ask(client: Mesh, **changes: Any) -> Answer:
     born = {"anneeDateNaissance": year, "moisDateNaissance": month, "jourDateNaissance": day}
     params = staged_query(ALIX.nom, **{"prenoms[]": [ALIX.prenoms]}, **born)
     return await client.get(params=params | changes, headers=FRESH)
+
+
+async def ask_while_msa_is_silent(client: Mesh, monkeypatch: pytest.MonkeyPatch) -> Answer:
+    """Asks about the person Alix, and skips the time that the MSA's worker waits for the silent MSA."""
+    asking = asyncio.create_task(ask(client))
+    await until(lambda: bool(client.received("msa")))
+    skip_time(monkeypatch, MSA_TIMEOUT_S)
+    return await asking
 
 
 async def known_at_the_msa(client: Mesh) -> None:
@@ -143,29 +155,33 @@ async def test_a_disproved_regime_hint_is_dropped_even_for_an_unknown_person() -
 
 
 @pytest.mark.parametrize("cnaf", [NO_FILE, Fault.UNAVAILABLE])
-async def test_the_silence_of_the_hinted_provider_outweighs_the_other_s_absence(cnaf: SimulatedAnswer) -> None:
+async def test_the_silence_of_the_hinted_provider_outweighs_the_other_s_absence(
+    cnaf: SimulatedAnswer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with mesh(environ=LATER_SILENT) as client:
         await known_at_the_msa(client)
         says(client, cnaf=cnaf, msa=Fault.SLOW)
-        assert (await ask(client)).summary == "504 10002 MSA"
+        assert (await ask_while_msa_is_silent(client, monkeypatch)).summary == "504 10002 MSA"
 
 
-async def test_silence_does_not_disprove_a_regime_hint() -> None:
+async def test_silence_does_not_disprove_a_regime_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     async with mesh(environ=LATER_SILENT) as client:
         await known_at_the_msa(client)
         says(client, cnaf=NO_FILE, msa=Fault.SLOW)
-        await ask(client)
+        await ask_while_msa_is_silent(client, monkeypatch)
         says(client, cnaf=NO_FILE, msa=file_of(ALIX))
         client.clear_received()
         assert (await ask(client)).summary == "200 MSA"
         assert client.call_counts == {"cnaf": 0, "msa": 1}
 
 
-async def test_a_file_at_the_other_provider_is_served_while_the_hinted_one_is_silent() -> None:
+async def test_a_file_at_the_other_provider_is_served_while_the_hinted_one_is_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with mesh(environ=LATER_SILENT) as client:
         await known_at_the_msa(client)
         says(client, cnaf=file_of(ALIX), msa=Fault.SLOW)
-        assert (await ask(client)).summary == "200 CNAF"
+        assert (await ask_while_msa_is_silent(client, monkeypatch)).summary == "200 CNAF"
         client.clear_received()
         assert (await ask(client)).summary == "200 CNAF"
         assert client.call_counts == {"cnaf": 1, "msa": 0}

@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
+from tests.support.clock import skip_time
 from tests.support.mesh import mesh, short_upstream_timeouts
 from tests.support.people import staged_query
+from tests.support.waiting import until
 
 FOUND, NO_FILE, INCOMPLETE, SLOW = "FOUND", "NO-FILE", "INCOMPLETE", "SLOW"
 
@@ -174,12 +177,35 @@ SILENT_TO_THE_DEADLINE = {
 
 
 @pytest.mark.parametrize("hedge_after_s", [0.1, 0.0])
-async def test_a_provider_silent_until_the_deadline_never_becomes_a_404(hedge_after_s: float) -> None:
+async def test_a_provider_silent_until_the_deadline_never_becomes_a_404(
+    hedge_after_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Tests that a call gets a 504 or the other provider's data, never a 404, if a provider stays silent until the
     gateway's deadline. The workers would wait longer than that deadline."""
-    async with mesh(deadline_s=3.0, hedge_after_s=hedge_after_s) as client:
-        answers = await asyncio.gather(*(client.get(params=staged_query(people)) for people in SILENT_TO_THE_DEADLINE))
+    deadline_s = 30.0
+    environ = short_upstream_timeouts("cnaf", "msa", after_s=2 * deadline_s)
+    async with mesh(deadline_s=deadline_s, hedge_after_s=hedge_after_s, environ=environ) as client:
+        before = replies_that_are_no_failures()
+        calls = [asyncio.create_task(client.get(params=staged_query(people))) for people in SILENT_TO_THE_DEADLINE]
+        each = dict.fromkeys(client.simulators, len(calls))
+        await until(lambda: client.call_counts == each and replies_that_are_no_failures() == before + 3)
+        skip_time(monkeypatch, deadline_s)
+        answers = await asyncio.gather(*calls)
     assert [answer.summary for answer in answers] == list(SILENT_TO_THE_DEADLINE.values())
+
+
+def replies_that_are_no_failures() -> float:
+    """Returns how many replies other than failures the gateways of this process have got from CAF and MSA."""
+    samples = [sample for metric in REGISTRY.collect() for sample in metric.samples]
+    lookups = [
+        sample
+        for sample in samples
+        if sample.name == "bouquet_bus_calls_total"
+        and sample.labels["request"] == "lookup"
+        and sample.labels["provider"] in ("cnaf", "msa")
+        and sample.labels["outcome"] != "failed"
+    ]
+    return sum(sample.value for sample in lookups)
 
 
 @pytest.mark.broker
