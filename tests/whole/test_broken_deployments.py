@@ -16,6 +16,7 @@ from msgspec import Struct
 from yarl import URL
 
 from bouquet_mesh.bus.open import open_bus
+from bouquet_mesh.doctor import timing
 from bouquet_mesh.doctor.findings import Finding, as_text, unknown, well, wrong
 from bouquet_mesh.doctor.timing import CHECKS_S, END_S, run_checks
 from bouquet_mesh.settings import SettingsError
@@ -28,11 +29,15 @@ from tests.support.doctors import DOCTORS
 from tests.support.mesh_with_registry import AcmeProvider
 from tests.support.rabbitmq import RabbitNode
 from tests.support.tls import certificate_files, tls_site
+from tests.support.waiting import TEST_TIMEOUT_S
 
 Settings: TypeAlias = Mapping[str, str]
 
 SHORT_S = 0.5
-"""Time limit of checks that meet a silent server, in seconds."""
+"""Time limit of checks that meet nothing but a silent server, in seconds."""
+BLOCKED_S = 8.0
+"""Time limit, in seconds, of checks that the broker answers until they send it a message. Half of it is left for the
+connection, more than a busy machine may stand still."""
 
 
 class Servers(Struct, frozen=True):
@@ -131,7 +136,8 @@ class Deployment(Struct, frozen=True):
     broken: Broken
     first_line: str
     """Pattern of the first line of the report."""
-    checks_s: float = CHECKS_S
+    checks_s: float = TEST_TIMEOUT_S
+    """Time limit of the checks, in seconds: short only where a server never answers."""
 
 
 DEPLOYMENTS = (
@@ -141,10 +147,10 @@ DEPLOYMENTS = (
     Deployment(
         "gateway", rights_of_another, r"WRONG rights on the broker: the user may not .*exchange bouquet\.replies"
     ),
-    Deployment("gateway", short_of_memory, r"WRONG rights on the broker: .* short of memory or disk", SHORT_S),
+    Deployment("gateway", short_of_memory, r"WRONG rights on the broker: .* short of memory or disk", BLOCKED_S),
     Deployment("gateway", worker_missing, r"WRONG queue of acme: is not there: no worker is connected"),
     Deployment("gateway", registry_without_database, r"WRONG registry: answers that it cannot read its database"),
-    Deployment("gateway", redis_silent, r"WRONG redis: \S+ cannot be reached \(Timeout", SHORT_S),
+    Deployment("gateway", redis_silent, r"WRONG redis: \S+ cannot be reached \(Timeout"),
     Deployment("msa", upstream_down, r"WRONG the way to BOUQUET_MSA_HUB_URL: \S+ cannot be reached"),
     Deployment("msa", upstream_without_scheme, r"BOUQUET_MSA_HUB_URL: must be http\(s\)://"),
     Deployment("msa", upstream_of_another_authority, r"WRONG the way to BOUQUET_MSA_HUB_URL: TLS to .*certificate"),
@@ -164,8 +170,12 @@ async def servers(rabbit: RabbitNode, tmp_path: Path) -> AsyncIterator[Servers]:
 
 
 @pytest.mark.broker
+@pytest.mark.usefixtures("short_redis_timeout")  # only a silent redis is met
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda one: one.broken.__name__)
-async def test_the_first_line_of_a_doctor_is_the_cause(deployment: Deployment, servers: Servers) -> None:
+async def test_the_first_line_of_a_doctor_is_the_cause(
+    deployment: Deployment, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "END_S", TEST_TIMEOUT_S)
     async with deployment.broken(servers) as settings:
         text = await report(deployment, settings)
     assert re.match(deployment.first_line, text), text
