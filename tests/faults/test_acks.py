@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import aio_pika
 import pytest
@@ -12,6 +13,7 @@ from aio_pika.abc import AbstractChannel
 from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_proto.messages import Failed, Reply, Request
 from bouquet_proto.names import queue_of
+from tests.support.broker import Broker
 from tests.support.bus import (
     FOUND,
     PROVIDER,
@@ -24,11 +26,12 @@ from tests.support.bus import (
 )
 from tests.support.proxy import TcpProxy
 from tests.support.rabbitmq import RabbitNode
-from tests.support.waiting import until
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 pytestmark = pytest.mark.broker
 
 QUEUE = queue_of(PROVIDER)
+UNACKNOWLEDGED = ("name", "messages_unacknowledged")
 
 
 async def test_f22_a_worker_cut_off_stops_its_work_and_another_does_it(url: str, caller: AmqpBus) -> None:
@@ -124,39 +127,53 @@ async def caller_serving(bus: AmqpBus) -> asyncio.Task[None]:
     return working
 
 
-@pytest.fixture
+@contextmanager
 def impatient_broker(rabbit: RabbitNode) -> Iterator[None]:
-    """Makes the broker close a channel on which a message stays unacknowledged for a second or two. The usual limit is
-    half an hour."""
+    """Makes the broker close a channel, if it was opened in this context, on which a message stays unacknowledged for a
+    second or two. The usual limit is half an hour."""
 
     def give(timeout_ms: int, tick_ms: int) -> None:
         for name, value in (("consumer_timeout", timeout_ms), ("channel_tick_interval", tick_ms)):
             rabbit.evaluate(f"application:set_env(rabbit, {name}, {value}), [].")
 
     give(1_000, 300)
-    yield
-    give(1_800_000, 60_000)
+    try:
+        yield
+    finally:
+        give(1_800_000, 60_000)
 
 
-@pytest.mark.usefixtures("impatient_broker")
-async def test_f24_no_worker_exceeds_the_broker_s_consumer_timeout(url: str) -> None:
-    """Tests that Bouquet's worker acknowledges a message in time although its handler hangs. Meanwhile, the broker
-    closes the channel of a consumer that never acknowledges its message."""
-    blocked = BlockedHandler()
-    async with (
-        await aio_pika.connect(url) as connection,
-        connected_bus(url) as bus,
-        serving(bus, blocked) as consumer,
-    ):
-        channel = await connection.channel()
-        closed = asyncio.Event()
-        channel.close_callbacks.add(lambda *_: closed.set())
-        await consumes_and_never_acknowledges(channel)
-        while not closed.is_set():
-            assert await bus.call(PROVIDER, lookup_request(within_s=0.5)) == Failed("deadline_exceeded")
-            assert consumer.consuming
+async def test_f24_no_worker_exceeds_the_broker_s_consumer_timeout(url: str, broker: Broker) -> None:
+    """Tests that Bouquet's worker acknowledges a message at its deadline although its handler hangs, so that the
+    broker's consumer timeout finds none."""
+    blocked, within_s = BlockedHandler(), 0.5
+    async with connected_bus(url) as bus, serving(bus, blocked) as consumer:
+        while not blocked.received:  # the broker drops a request that it could not deliver by the deadline
+            assert await bus.call(PROVIDER, lookup_request(within_s=within_s)) == Failed("deadline_exceeded")
+            within_s *= 2
+        await broker.until(lambda: unacknowledged(broker), lambda count: count == 0)
+        assert consumer.consuming
         blocked.release.set()
         await until_reply(bus, FOUND)
+
+
+async def unacknowledged(broker: Broker) -> int:
+    """Returns how many messages of the provider's queue are delivered and not acknowledged."""
+    [count] = [int(count) for name, count in await broker.rows("queues", *UNACKNOWLEDGED) if name == QUEUE]
+    return count
+
+
+async def test_f24_the_broker_closes_the_channel_of_a_consumer_that_never_acknowledges(
+    url: str, rabbit: RabbitNode
+) -> None:
+    with impatient_broker(rabbit):
+        async with await aio_pika.connect(url) as connection:
+            channel = await connection.channel()
+            closed = asyncio.Event()
+            channel.close_callbacks.add(lambda *_: closed.set())
+            await consumes_and_never_acknowledges(channel)
+            async with asyncio.timeout(TEST_TIMEOUT_S):
+                await closed.wait()
 
 
 async def consumes_and_never_acknowledges(channel: AbstractChannel) -> None:

@@ -9,12 +9,24 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
-from bouquet_mesh.bus import amqp
+from bouquet_mesh.bus import amqp, consumer
+from bouquet_mesh.bus.amqp import AmqpBus
 from bouquet_mesh.bus.consumer import PREFETCH_PER_HANDLER
 from bouquet_proto.messages import Failed, Reply
+from bouquet_proto.names import queue_of
+from tests.support.broker import Broker
 from tests.support.broker_users import restricted_vhost
-from tests.support.bus import FOUND, PROVIDER, BlockedHandler, connected_bus, lookup_request, serving
+from tests.support.bus import (
+    FOUND,
+    PROVIDER,
+    BlockedHandler,
+    connected_bus,
+    lookup_request,
+    noted_refusals,
+    serving,
+)
 from tests.support.rabbitmq import RabbitNode
 from tests.support.waiting import TEST_TIMEOUT_S, until
 
@@ -26,28 +38,54 @@ HELD = PREFETCH_PER_HANDLER * CONCURRENCY + 1
 the one whose request is in its queue."""
 
 
+class BlockedWorker(Struct, frozen=True):
+    """A worker whose handler blocks, and a caller."""
+
+    handler: BlockedHandler
+    caller: AmqpBus
+    broker: Broker
+
+    def call(self, *numbers: int) -> list[asyncio.Task[Reply]]:
+        """Starts a call for each number, with the number as its id."""
+        requests = [lookup_request(f"{number}") for number in numbers]
+        return [asyncio.create_task(self.caller.call(PROVIDER, request)) for request in requests]
+
+    async def until_full(self) -> None:
+        """Waits until the worker has taken as many requests as it may, and the queue holds one."""
+
+        async def counts() -> list[list[str]]:
+            rows = await self.broker.rows("queues", "name", "messages_unacknowledged", "messages_ready")
+            return [row for row in rows if row[0] == queue_of(PROVIDER)]
+
+        await self.broker.until(counts, lambda rows: rows == [[queue_of(PROVIDER), f"{HELD - 1}", "1"]])
+
+
+@pytest.fixture(autouse=True)
+def registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes workers stay registered with the broker. A new registration would take further requests."""
+    monkeypatch.setattr(consumer, "REGISTER_EVERY_S", TEST_TIMEOUT_S)
+
+
 @asynccontextmanager
-async def full_queue(
-    rabbit: RabbitNode, folder: Path
-) -> AsyncIterator[tuple[BlockedHandler, list[asyncio.Task[Reply]]]]:
-    """Starts a worker whose handler blocks, and more calls than the worker and its queue can hold. Yields the handler,
-    and the tasks of the calls."""
+async def blocked_worker(rabbit: RabbitNode, folder: Path) -> AsyncIterator[BlockedWorker]:
     vhost, handler = restricted_vhost(rabbit, folder, PROVIDER), BlockedHandler()
     async with (
         connected_bus(vhost.url("gateway")) as caller,
         connected_bus(vhost.url(PROVIDER)) as worker,
         serving(worker, handler, concurrency=CONCURRENCY),
     ):
-        yield handler, [asyncio.create_task(caller.call(PROVIDER, lookup_request(f"{n}"))) for n in range(3 * HELD)]
+        yield BlockedWorker(handler, caller, Broker(rabbit, vhost.operator))
 
 
 async def test_a_request_that_a_full_queue_refuses_is_answered_once_there_is_room(
     rabbit: RabbitNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", TEST_TIMEOUT_S)
-    async with full_queue(rabbit, tmp_path) as (handler, calls):
-        await until(lambda: len(handler.received) == CONCURRENCY)
-        await asyncio.sleep(0.5)
+    refusals = noted_refusals(monkeypatch)
+    async with blocked_worker(rabbit, tmp_path) as worker:
+        handler, calls = worker.handler, worker.call(*range(3 * HELD))
+        await worker.until_full()
+        await until(lambda: refusals.count(1) >= 2 * HELD or any(call.done() for call in calls))
         assert not any(call.done() for call in calls)
         assert len(handler.received) == CONCURRENCY  # no more at a time, whatever the worker holds
         handler.release.set()
@@ -58,10 +96,12 @@ async def test_a_request_that_a_full_queue_refuses_is_answered_once_there_is_roo
 async def test_a_request_that_a_full_queue_goes_on_refusing_ends_as_a_busy_provider(
     rabbit: RabbitNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", 1.0)
-    async with full_queue(rabbit, tmp_path) as (handler, calls):
-        await until(lambda: sum(call.done() for call in calls) == 2 * HELD)
-        handler.release.set()
-        ends = await asyncio.gather(*calls)
-    assert ends.count(Failed("provider_busy")) == 2 * HELD
-    assert ends.count(FOUND) == HELD
+    monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", TEST_TIMEOUT_S)
+    async with blocked_worker(rabbit, tmp_path) as worker:
+        held = worker.call(*range(HELD))
+        await worker.until_full()
+        monkeypatch.setattr(amqp, "REPUBLISH_WITHIN_S", 1.0)
+        refused = worker.call(*range(HELD, 3 * HELD))
+        assert await asyncio.gather(*refused) == [Failed("provider_busy")] * (2 * HELD)
+        worker.handler.release.set()
+        assert await asyncio.gather(*held) == [FOUND] * HELD

@@ -23,12 +23,13 @@ from tests.support.bus import (
     BlockedHandler,
     connected_bus,
     lookup_request,
+    noted_refusals,
     reply_found,
     serving,
     until_reply,
 )
 from tests.support.rabbitmq import RabbitNode
-from tests.support.waiting import until
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 pytestmark = pytest.mark.broker
 
@@ -165,8 +166,10 @@ async def test_workers_delete_a_queue_that_stays_lost_and_return_to_it(
 async def test_a_queue_that_is_slow_to_declare_is_not_deleted_while_it_has_a_consumer(
     url: str, caller: AmqpBus, broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(consumer, "REGISTER_EVERY_S", TEST_TIMEOUT_S)  # else a worker has two consumers for a moment
     async with connected_bus(url) as first, serving(first, reply_found):
         monkeypatch.setattr(queues, "DECLARE_TIMEOUT_S", 0.0)
+        monkeypatch.setattr(queues, "DELETE_TIMEOUT_S", TEST_TIMEOUT_S)
         monkeypatch.setattr(consumer, "DELETE_AFTER_S", 0.0)
         async with connected_bus(url) as second, serving(second, reply_found):
             await until(lambda: caplog.messages.count("lost queue not deleted") > 1)
@@ -176,11 +179,16 @@ async def test_a_queue_that_is_slow_to_declare_is_not_deleted_while_it_has_a_con
     assert kept == {"ChannelPreconditionFailed"}
 
 
-async def test_a_call_waits_for_a_worker_that_has_just_answered(url: str, caller: AmqpBus) -> None:
+async def test_a_call_waits_for_a_worker_that_has_just_answered(
+    url: str, caller: AmqpBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ANSWERED_WITHIN_S", "REPUBLISH_WITHIN_S"):
+        monkeypatch.setattr(amqp, name, TEST_TIMEOUT_S)
+    refusals = noted_refusals(monkeypatch)
     async with connected_bus(url) as worker, serving(worker, reply_found):
         await until_reply(caller, FOUND)
     waiting = asyncio.create_task(caller.call(PROVIDER, lookup_request()))
-    await asyncio.sleep(0.5)
+    await until(lambda: 2 in refusals or waiting.done())
     assert not waiting.done()
     async with connected_bus(url) as worker, serving(worker, reply_found):
         assert await waiting == FOUND

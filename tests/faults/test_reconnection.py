@@ -33,7 +33,7 @@ from tests.support.processes import running_command
 from tests.support.programs import status_of, until_status
 from tests.support.proxy import TcpProxy
 from tests.support.rabbitmq import RabbitNode
-from tests.support.waiting import until
+from tests.support.waiting import TEST_TIMEOUT_S, until
 
 pytestmark = pytest.mark.broker
 
@@ -63,8 +63,9 @@ async def test_f02_a_deleted_reply_queue_is_declared_again(url: str, caller: Amq
 
 
 async def test_f02_a_closed_connection_comes_back_with_its_reply_queue_and_its_consumers(
-    url: str, broker: Broker
+    url: str, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(consumer, "REGISTER_EVERY_S", TEST_TIMEOUT_S)  # else a worker has two consumers for a moment
     blocked = BlockedHandler()
     async with connected_bus(url) as bus, serving(bus, blocked) as worker_consumer:
         call = asyncio.create_task(bus.call(PROVIDER, lookup_request()))

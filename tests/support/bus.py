@@ -7,9 +7,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from aio_pika.abc import AbstractChannel, AbstractQueue
 from msgspec import Raw
 
+from bouquet_mesh.backoff import pause_s
+from bouquet_mesh.bus import amqp
 from bouquet_mesh.bus.amqp import AmqpBus, open_amqp_bus
 from bouquet_mesh.bus.api import Bus, Handler, RequestConsumer
 from bouquet_proto.identity import Identite
@@ -19,6 +22,19 @@ from tests.support.waiting import TEST_TIMEOUT_S, until
 
 PROVIDER = "cnaf"
 FOUND = Found(Raw(b'{"valeur":1234}'))
+
+
+def noted_refusals(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Returns a list that grows each time a call of this process pauses because no queue accepts its request. Each item
+    is the number of refusals that the call has met before, such as 1 at the second refusal."""
+    noted = list[int]()
+
+    def noting_pause_s(refusals: int, first_s: float, last_s: float) -> float:
+        noted.append(refusals)
+        return pause_s(refusals, first_s, last_s)
+
+    monkeypatch.setattr(amqp, "pause_s", noting_pause_s)
+    return noted
 
 
 def lookup_request(id: str = "5f1c", *, within_s: float = TEST_TIMEOUT_S) -> Lookup:

@@ -37,8 +37,12 @@ class WorkerProcess:
         self._process.stdin.write(f"{line}\n".encode())
 
     async def expect_line(self, line: str) -> None:
+        assert await self.next_line() == line
+
+    async def next_line(self) -> str:
+        """Returns the next printed line, or an empty text once the process has ended."""
         async with asyncio.timeout(TEST_TIMEOUT_S):
-            assert await self._line() == line
+            return await self._line()
 
     async def remaining_lines(self) -> list[str]:
         """Waits until the process ends, and returns the printed lines that no test has read yet."""
