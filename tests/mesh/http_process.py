@@ -21,7 +21,30 @@ from bouquet_mesh.http.server import serving
 from bouquet_mesh.http.sliced import SlicedResponse
 
 BIG = bytes(900_000)
-RUN = {"uvloop": uvloop.run, "asyncio": asyncio.run}
+
+
+class UvLoop(uvloop.Loop):
+    """Event loop whose clock is `ahead_s` seconds ahead."""
+
+    ahead_s = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead_s
+
+
+class AsyncioLoop(asyncio.SelectorEventLoop):
+    """Event loop whose clock is `ahead_s` seconds ahead."""
+
+    ahead_s = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead_s
+
+
+LOOPS = {"uvloop": UvLoop, "asyncio": AsyncioLoop}
+RELEASED = web.AppKey("RELEASED", asyncio.Event)
+CHECK_INTERVAL_S = web.AppKey("CHECK_INTERVAL_S", float)
+"""Seconds between two checks of the connections' time limits."""
 
 
 class ServerOptions(msgspec.Struct, frozen=True):
@@ -46,6 +69,28 @@ async def slow(request: web.Request) -> web.Response:
     return web.json_response({"slow": True})
 
 
+async def held(request: web.Request) -> web.Response:
+    """Answers only after a request for `/release`."""
+    await request.app[RELEASED].wait()
+    return web.json_response({"held": True})
+
+
+async def release(request: web.Request) -> web.Response:
+    request.app[RELEASED].set()
+    return web.Response()
+
+
+async def pass_time(request: web.Request) -> web.Response:
+    """Sets the clock of the event loop forward by some seconds. Answers once the time limits of all connections have
+    been checked by the new time."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, UvLoop | AsyncioLoop)
+    loop.ahead_s += float(request.query["seconds"])
+    # The check has begun to wait for its interval before, and so ends first.
+    await asyncio.sleep(request.app[CHECK_INTERVAL_S])
+    return web.Response()
+
+
 async def big(_: web.Request) -> web.Response:
     return web.Response(body=BIG)
 
@@ -58,13 +103,17 @@ async def huge(_: web.Request) -> web.Response:
     return web.Response(body=BIG * 10)
 
 
-def make_app() -> web.Application:
+def make_app(check_interval_s: float) -> web.Application:
     app = web.Application()
+    app[RELEASED], app[CHECK_INTERVAL_S] = asyncio.Event(), check_interval_s
     app.add_routes(
         [
             health.metrics_route(),
             *health.probe_routes(lambda: {"status": "short"} if descriptors.are_short() else {}),
             web.get("/slow", slow),
+            web.get("/held", held),
+            web.get("/release", release),
+            web.get("/pass_time", pass_time),
             web.get("/big", big),
             web.get("/document", document),
             web.get("/huge", huge),
@@ -81,7 +130,8 @@ async def serve(options: ServerOptions, ends: int) -> None:
     if options.tls is not None:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(*options.tls)
-    async with serving(make_app(), "127.0.0.1", 0, limits=options.limits, drain_s=0.1, tls=tls) as port:
+    limits, app = options.limits, make_app(options.limits.check_interval_s)
+    async with serving(app, "127.0.0.1", 0, limits=limits, drain_s=0.1, tls=tls) as port:
         sys.stdout.write(f"{port} {os.getpid()}\n")
         sys.stdout.flush()
         await asyncio.to_thread(os.read, ends, 1)
@@ -97,7 +147,8 @@ def main() -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             if options.descriptors:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (options.descriptors, options.descriptors))
-            RUN[options.loop](serve(options, ends))
+            with asyncio.Runner(loop_factory=LOOPS[options.loop]) as runner:
+                runner.run(serve(options, ends))
             os._exit(0)
 
 
