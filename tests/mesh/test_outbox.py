@@ -141,12 +141,17 @@ async def test_the_embedded_outbox_keeps_no_record_that_is_not_collected(monkeyp
 
 
 async def test_the_embedded_outbox_confirms_a_record_once_its_batch_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "SEND_TIMEOUT_S", 0.1)
-    async with open_outbox("memory:", "tests") as outbox, outbox.collect() as batches:
-        sending = asyncio.create_task(outbox.send([b"begun"]))
-        await anext(batches)
-        with pytest.raises(NotSent):
-            await sending
+    async with open_outbox("memory:", "tests") as outbox, outbox.collect(max_records=1) as batches:
+        collected = asyncio.ensure_future(anext(batches))  # gets the record before any time limit can end the send
+        with monkeypatch.context() as impatient, pytest.raises(NotSent):
+            impatient.setattr(memory, "SEND_TIMEOUT_S", 0.1)
+            await outbox.send([b"begun"])
+        batch = await collected
+        assert batch.bodies == (b"begun",)
+        await batch.done()
+        sending = asyncio.create_task(outbox.send([b"done"]))
+        await (await anext(batches)).done()
+        await sending
 
 
 async def test_an_unknown_outbox_url_is_a_wrong_setting() -> None:
