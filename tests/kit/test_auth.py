@@ -17,9 +17,10 @@ from bouquet_worker import Upstream, UpstreamClient, auth
 from bouquet_worker.auth import ApiKey, Bearer, ClientCredentials
 from bouquet_worker.deadline import REPLY_MARGIN_S, within
 from bouquet_worker.errors import UpstreamError
-from tests.support.clock import Clock
+from tests.support.clock import Clock, deadlines_standing_still
 from tests.support.spans import recorded_spans, span_text
 from tests.support.upstream_client import open_upstream
+from tests.support.waiting import TEST_TIMEOUT_S
 
 SECRET = Secret("s3cr3t???")
 Style: TypeAlias = Callable[[str], ClientCredentials]
@@ -73,7 +74,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def upstream(url: str, clock: Clock) -> AsyncIterator[UpstreamClient]:
     credentials = ClientCredentials(f"{url}/token", "mesh-qf", SECRET, clock=clock)
-    async with open_upstream(Upstream("api", url, auth=credentials, timeout_s=5)) as upstream:
+    async with open_upstream(Upstream("api", url, auth=credentials, timeout_s=TEST_TIMEOUT_S)) as upstream:
         yield upstream
 
 
@@ -244,7 +245,7 @@ async def test_a_silent_token_endpoint_ends_with_the_deadline(server: TokenServe
         return web.Response()
 
     server.answer_token = say_nothing
-    with within(Deadline.after(REPLY_MARGIN_S + 0.5)):
+    with deadlines_standing_still(), within(Deadline.after(REPLY_MARGIN_S + 0.5)):
         reasons = await asyncio.gather(*(reason_of(upstream.get("/data")) for _ in range(3)))
     never.set()
     assert reasons == ["upstream_timeout"] * 3

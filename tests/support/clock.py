@@ -1,9 +1,11 @@
-"""Clocks that stand still until a test moves them, and a way to skip time."""
+"""Clocks that stand still until a test moves them, and ways to skip or stop time."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -40,3 +42,12 @@ def skip_time(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     epoch_s, loop_s = time.time, loop.time
     monkeypatch.setattr(time, "time", lambda: epoch_s() + seconds)
     monkeypatch.setattr(loop, "time", lambda: loop_s() + seconds)
+
+
+@contextmanager
+def deadlines_standing_still() -> Iterator[None]:
+    """Stops the clock by which deadlines are checked, so that no deadline comes nearer until the context ends. Timers
+    of the event loop go on."""
+    with pytest.MonkeyPatch.context() as stopped:
+        stopped.setattr(time, "time", Clock(time.time()))
+        yield

@@ -9,6 +9,7 @@ from bouquet_mesh.listen import listening
 from bouquet_worker import Upstream, UpstreamClient
 from tests.kit.upstream.fake_upstream import FakeUpstream
 from tests.support.upstream_client import open_upstream
+from tests.support.waiting import TEST_TIMEOUT_S
 
 
 @pytest.fixture
@@ -26,5 +27,5 @@ async def url(fake: FakeUpstream) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def upstream(url: str) -> AsyncIterator[UpstreamClient]:
-    async with open_upstream(Upstream("api", url, timeout_s=5)) as upstream:
+    async with open_upstream(Upstream("api", url, timeout_s=TEST_TIMEOUT_S)) as upstream:
         yield upstream

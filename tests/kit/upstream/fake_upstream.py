@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from aiohttp import web
@@ -20,7 +19,7 @@ class FakeUpstream:
         self.statuses = [200]
         self.headers: dict[str, str] = {}
         self.text = "{}"
-        self.pause_s = 0.0
+        self.before_answer: Callable[[], None] = lambda: None
 
     @property
     def last(self) -> tuple[str, str, str, bytes]:
@@ -30,7 +29,7 @@ class FakeUpstream:
     async def answer(self, request: web.Request) -> web.Response:
         self.received.append(request)
         self.bodies.append(await request.read())
-        await asyncio.sleep(self.pause_s)
+        self.before_answer()
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         return web.Response(status=status, text=self.text, headers=self.headers)
 

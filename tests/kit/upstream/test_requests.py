@@ -86,12 +86,14 @@ async def test_cookies_of_an_upstream_are_not_kept(fake: FakeUpstream, url: str)
 
 async def test_calls_at_a_time_are_limited_to_the_concurrency(fake: FakeUpstream, url: str) -> None:
     inside = most = 0
+    pairs = asyncio.Barrier(2)
 
     async def count(request: web.Request) -> web.Response:
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
-        await asyncio.sleep(0.01)
+        await pairs.wait()
+        await asyncio.sleep(0.01)  # for a third call, if there were one
         inside -= 1
         return web.Response()
 
