@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from bouquet_mesh.amqp import link
-from bouquet_mesh.bus import queues
 from tests.support.rabbitmq import RabbitNode
 from tests.support.waiting import TEST_TIMEOUT_S
 
@@ -16,8 +15,7 @@ def rabbit(either_rabbit: RabbitNode) -> RabbitNode:
 
 
 @pytest.fixture(autouse=True)
-def slow_broker_counts_as_responsive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gives RabbitMQ as long to answer a probe or a declaration as a test may take. On a busy machine, RabbitMQ or the
-    test may stand still for longer than the product waits, and the product would take RabbitMQ for lost."""
+def slow_probes_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives RabbitMQ as long to answer a probe as a test may take. On a busy machine, RabbitMQ or the test may stand
+    still for longer than the product waits, and the product would take RabbitMQ for lost."""
     monkeypatch.setattr(link, "PROBE_TIMEOUT_S", TEST_TIMEOUT_S)
-    monkeypatch.setattr(queues, "DECLARE_TIMEOUT_S", TEST_TIMEOUT_S)
