@@ -29,6 +29,10 @@ from typing import Any
 BIN = Path(sys.executable).parent
 EMBEDDED = "memory:"
 PORTAL_PORT = 8030
+PORTS = range(10_000, 20_000)
+"""Ports of the processes whose port the user does not choose."""
+# Below the ports that a system gives to outgoing connections: one of these would sometimes take the port first.
+_returned_ports: set[int] = set()
 CASES = Path(__file__).parents[1] / "sandbox" / "cases"
 STARTUP_S = 60.0
 STOP_S = 15.0
@@ -81,7 +85,7 @@ class RegistryApi:
     """Client of the registry's internal API in the demo. Also starts the API's process."""
 
     def __init__(self, processes: Processes, environ: dict[str, str]) -> None:
-        self._url = f"http://127.0.0.1:{_free_port()}"
+        self._url = f"http://127.0.0.1:{free_port()}"
         self._secret = secrets.token_hex(32)
         own = {
             "BOUQUET_REGISTRY_SIGNING_KEY": environ["BOUQUET_GATEWAY_TOKEN_KEY"],
@@ -189,7 +193,7 @@ def _ignore_interruptions() -> None:
 
 
 def _start_mesh(processes: Processes, arguments: argparse.Namespace, environ: dict[str, str]) -> None:
-    simulators = f"http://127.0.0.1:{_free_port()}"
+    simulators = f"http://127.0.0.1:{free_port()}"
     processes.start(environ, "bouquet-worker", "simulators", "--port", simulators.rpartition(":")[2])
     settings = _output(environ, "bouquet-worker", "simulator-settings", simulators)
     environ |= dict(line.split("=", 1) for line in settings.splitlines())
@@ -204,7 +208,7 @@ def _start_mesh(processes: Processes, arguments: argparse.Namespace, environ: di
 def _start_portals_sandbox(processes: Processes, environ: dict[str, str]) -> tuple[str, str]:
     """Starts the sandbox gateway that the portal's console calls. Returns the gateway's address, and a token for calls
     to it."""
-    port = str(_free_port())
+    port = str(free_port())
     address = f"http://127.0.0.1:{port}"
     own = {
         "BOUQUET_BUS_URL": EMBEDDED,
@@ -230,7 +234,7 @@ def _start_portal(
     """Starts the portal, and returns its address. The portal's console calls the sandbox gateway at the address
     `sandbox` with the token `sandbox_token`. The portal's database and mails are files in `folder`."""
     # It comes first, since it starts beside all others, and shows documents as soon as the gateway has them.
-    port = arguments.portal_port or (PORTAL_PORT if _is_free(PORTAL_PORT) else _free_port())
+    port = arguments.portal_port or (PORTAL_PORT if _is_free(PORTAL_PORT) else free_port())
     address = f"http://127.0.0.1:{port}"
     own = {
         "BOUQUET_PORTAL_PORT": str(port),
@@ -311,10 +315,13 @@ def _output(environ: dict[str, str], *command: str) -> str:
     ).stdout
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port() -> int:
+    """Returns a free port of `PORTS`, another one at each call."""
+    while True:
+        port = PORTS[secrets.randbelow(len(PORTS))]
+        if port not in _returned_ports and _is_free(port):
+            _returned_ports.add(port)
+            return port
 
 
 def _is_free(port: int) -> bool:

@@ -7,10 +7,12 @@ import json
 import re
 import shutil
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deploy.demo.demo import free_port
 from tests.support.demo import Demo, demo, marked, started
 from tests.support.gateway_client import QUOTIENT_FAMILIAL_PATH, GatewayClient, gateway_client
 from tests.support.people import CAF_ALLOCATAIRE, MSA_ALLOCATAIRE
@@ -74,6 +76,13 @@ async def test_the_demo_in_several_processes_logs_one_trace_id(broker_url: str) 
         await until(lambda: services == {line["service"] for line in running.of_trace_of(CALL)})
         await calls_are_kept(client)
         await ends_cleanly(running, interruptions=3)  # by one who does not like to wait
+
+
+def test_the_demo_chooses_ports_that_no_outgoing_connection_takes() -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports = {free_port() for _ in range(50)}
+    assert len(ports) == 50
+    assert max(ports) < first
 
 
 @pytest.mark.slow
