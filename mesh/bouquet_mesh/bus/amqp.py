@@ -36,7 +36,7 @@ from bouquet_proto.messages import Failed, Reply, Request
 from bouquet_proto.names import GATEWAY_OWNER, REPLY_EXCHANGE, queue_of, reserve_queue_of
 
 PUBLISH_TIMEOUT_S = 2.0
-"""Seconds that a call waits until the broker confirms or refuses the request. The call fails `UNREAD_CONFIRM_S` later."""
+"""Longest wait, in seconds, until the broker confirms or refuses a request. The call fails `UNREAD_CONFIRM_S` later."""
 UNREAD_CONFIRM_S = 0.25
 """Seconds in which a call whose `PUBLISH_TIMEOUT_S` has passed still reads what the broker has sent."""
 # If this process stood still meanwhile, the broker's confirm may have arrived without having been read.
