@@ -17,19 +17,11 @@ from bouquet_worker.answer import Answer
 from bouquet_worker.errors import UpstreamError
 from tests.providers.worker_client import TODAY, identite
 from tests.support.openapi import upstream_sample
+from tests.support.quotient_replies import UNKNOWN_ADDRESS
 
 CNAF, MSA, RNCPS = "00810011", "00171001", "99430000"
 APRIL = Month(2026, 4)
 FILE = {"quotientFamilial": 698, "annee": 2026, "mois": 2}
-NOWHERE = Adresse(
-    destinataire=None,
-    complement_information=None,
-    complement_information_geographique=None,
-    numero_libelle_voie=None,
-    lieu_dit=None,
-    code_postal_ville=None,
-    pays=None,
-)
 
 
 def answer(body: bytes, fund: str | None = CNAF) -> Answer:
@@ -141,13 +133,13 @@ def test_every_line_of_an_address_has_its_place() -> None:
 
 
 def test_blank_lines_of_an_address_are_null() -> None:
-    assert read_file(adresse={"identite": "", "lieuDit": "  ", "pays": None}).adresse == NOWHERE
+    assert read_file(adresse={"identite": "", "lieuDit": "  ", "pays": None}).adresse == UNKNOWN_ADDRESS
 
 
 @pytest.mark.parametrize("keys", [{}, {"allocataires": None, "enfants": None, "adresse": None}])
 def test_absent_or_null_parts_are_empty(keys: dict[str, None]) -> None:
     file = read_file(**keys)
-    assert (file.allocataires, file.enfants, file.adresse) == ((), (), NOWHERE)
+    assert (file.allocataires, file.enfants, file.adresse) == ((), (), UNKNOWN_ADDRESS)
 
 
 def test_a_person_without_anything_is_all_unknown() -> None:

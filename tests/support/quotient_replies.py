@@ -26,6 +26,16 @@ WHO = Identite(
 """Person about whom CAF and MSA are asked."""
 NOW = ChoiceCriteria(WHO, past_month=False)
 """Choice between the replies to a lookup about the present month."""
+UNKNOWN_ADDRESS = Adresse(
+    destinataire=None,
+    complement_information=None,
+    complement_information_geographique=None,
+    numero_libelle_voie=None,
+    lieu_dit=None,
+    code_postal_ville=None,
+    pays=None,
+)
+"""Address of which the provider knows no line."""
 
 
 def file_of(fournisseur: str, *names: str, born: str = "1986-02-19") -> Found:
@@ -38,14 +48,5 @@ def file_of(fournisseur: str, *names: str, born: str = "1986-02-19") -> Found:
         for name in names or ("QUEMENEUR",)
     )
     value = Valeur(fournisseur=fournisseur, valeur=698, annee=2026, mois=4, annee_calcul=2026, mois_calcul=2)  # type: ignore[arg-type]
-    nowhere = Adresse(
-        destinataire=None,
-        complement_information=None,
-        complement_information_geographique=None,
-        numero_libelle_voie=None,
-        lieu_dit=None,
-        code_postal_ville=None,
-        pays=None,
-    )
-    data = QuotientFamilial(quotient_familial=value, allocataires=people, enfants=(), adresse=nowhere)
+    data = QuotientFamilial(quotient_familial=value, allocataires=people, enfants=(), adresse=UNKNOWN_ADDRESS)
     return Found(Raw(msgspec.json.encode(data)))
