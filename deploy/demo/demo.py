@@ -31,8 +31,8 @@ EMBEDDED = "memory:"
 PORTAL_PORT = 8030
 PORTS = range(10_000, 20_000)
 """Ports of the processes whose port the user does not choose."""
-# Below the ports that a system gives to outgoing connections: one of these would sometimes take the port first.
-_returned_ports: set[int] = set()
+# Below the ports that Linux usually gives to outgoing connections: one of these would sometimes take the port first.
+_used_ports: set[int] = set()
 CASES = Path(__file__).parents[1] / "sandbox" / "cases"
 STARTUP_S = 60.0
 STOP_S = 15.0
@@ -140,6 +140,7 @@ def main() -> int:
     arguments = _arguments()
     for number in STOPPING:
         signal.signal(number, _interrupt)
+    _used_ports.update({arguments.port, arguments.portal_port or PORTAL_PORT})
     processes, folder = Processes(), tempfile.TemporaryDirectory(prefix="bouquet-demo-")
     try:
         environ = _environ(arguments)
@@ -319,8 +320,8 @@ def free_port() -> int:
     """Returns a free port of `PORTS`, another one at each call."""
     while True:
         port = PORTS[secrets.randbelow(len(PORTS))]
-        if port not in _returned_ports and _is_free(port):
-            _returned_ports.add(port)
+        if port not in _used_ports and _is_free(port):
+            _used_ports.add(port)
             return port
 
 

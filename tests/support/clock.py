@@ -35,8 +35,8 @@ class DatetimeClock:
 
 
 def skip_time(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Sets the clocks of this process and of the running event loop forward by `seconds`. Timers that are due by then
-    fire at once, so that a timeout can be long and still end when a test says so."""
+    """Sets `time.time` and the clock of the running event loop forward by `seconds`. Timers that are due by then fire
+    at once, so that a timeout can be long and still end when a test says so."""
     # Not for connections to RabbitMQ: they would miss heartbeats.
     loop = asyncio.get_running_loop()
     epoch_s, loop_s = time.time, loop.time
